@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Barriers between this CPU and a device that reads and writes our memory (virtio 1.3 2.7.13). */
+#ifndef VIOFS_BASE_BARRIER_H
+#define VIOFS_BASE_BARRIER_H
+
+/*
+ * With ORDER_PLATFORM the device may be real hardware, so these are the platform's DMA barriers. On
+ * x86 the SMP barriers already order accesses to coherent memory; elsewhere the outer-shareable
+ * variants are needed.
+ */
+#if defined(__x86_64__) || defined(__i386__)
+#define viofs_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
+#define viofs_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define viofs_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define viofs_cpu_relax() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define viofs_wmb() __asm__ volatile("dmb oshst" ::: "memory")
+#define viofs_rmb() __asm__ volatile("dmb oshld" ::: "memory")
+#define viofs_mb() __asm__ volatile("dmb osh" ::: "memory")
+#define viofs_cpu_relax() __asm__ volatile("yield" ::: "memory")
+#else
+#define viofs_wmb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define viofs_rmb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define viofs_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define viofs_cpu_relax() ((void)0)
+#endif
+
+/** VIOFS_READ_ONCE() - load a value that somebody else may change, exactly once. */
+#define VIOFS_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+/** VIOFS_WRITE_ONCE() - store a value that somebody else looks at, exactly once. */
+#define VIOFS_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An error's text, for the person who must do something about it. */
+#ifndef VIOFS_BASE_ERR_H
+#define VIOFS_BASE_ERR_H
+
+#include <stdarg.h>
+
+/**
+ * struct viofs_err - what went wrong, in words
+ * @text: one or more sentences, no trailing newline: what was wrong and what to do.
+ *
+ * Functions that fail because of the environment return -errno and fill one of these. Callers that
+ * don't want the text pass NULL.
+ */
+struct viofs_err {
+	char text[512];
+};
+
+/**
+ * viofs_err_set() - set the text and hand back the error number
+ * @err: may be NULL.
+ * @rc: negative errno, returned unchanged: `return viofs_err_set(err, -EINVAL, "...")`.
+ */
+int viofs_err_set(struct viofs_err *err, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** viofs_err_prefix() - put "fmt: " in front of the text that is there. Return: @rc. */
+int viofs_err_prefix(struct viofs_err *err, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The DMA arena.
+ *
+ * One memfd, one mapping, four sections side by side. The device is given the sections by their access
+ * and never sees the private one. `page` has an entry for every *system* page: its address for the
+ * device and how many pages from here on are contiguous, so that viofs_arena_iova() is a table look-up.
+ *
+ * With the physical policy the order matters: an address read from pagemap is only good while the page
+ * can't move, and it is VFIO's mapping that pins it. Pinning may itself move a page (out of CMA or
+ * ZONE_MOVABLE), so the addresses are read again after mapping, and a run that moved is mapped anew.
+ */
+#include "dma/arena.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "dma/hugepages.h"
+#include "dma/physical.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MAP_TRIES 5
+
+struct section {
+	size_t offset, size, used; /* bytes */
+};
+
+struct page {
+	uint64_t iova;
+	uint32_t run; /* pages contiguous for the device from here on, this one included */
+};
+
+/* What the device was given: to be taken back. */
+struct mapping {
+	uint64_t iova;
+	size_t len;
+};
+
+struct viofs_arena {
+	int fd;
+	uint8_t *base;
+	size_t size, page_size, system_page;
+	struct section sections[VIOFS_ARENA_SECTIONS];
+	struct page *pages;
+	struct viofs_vfio *vfio; /* while mapped */
+	struct mapping *mappings;
+	size_t mapping_count;
+};
+
+static int small_pages_memfd(size_t size, void **map)
+{
+	void *p;
+	int fd, rc;
+
+	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) < 0)
+		goto err_close;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (p == MAP_FAILED)
+		goto err_close;
+	*map = p;
+	return fd;
+
+err_close:
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* Lay the sections out in pages of @page_size; the sum is the arena's size. */
+static void lay_out(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS], size_t page_size)
+{
+	size_t offset = 0;
+
+	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++) {
+		a->sections[i].offset = offset;
+		a->sections[i].size = viofs_align_up(sizes[i], page_size);
+		offset += a->sections[i].size;
+	}
+	a->size = offset;
+	a->page_size = page_size;
+}
+
+int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
+		    struct viofs_arena **out, struct viofs_err *err)
+{
+	struct viofs_arena *a;
+	void *map = NULL;
+
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return viofs_err_set(err, -ENOMEM, "out of memory");
+	a->fd = -1;
+	a->system_page = (size_t)sysconf(_SC_PAGESIZE);
+	if (hugepages) {
+		lay_out(a, sizes, VIOFS_HUGEPAGE_SIZE);
+		a->fd = viofs_hugepages_memfd(a->size, &map);
+	}
+	if (a->fd < 0) {
+		lay_out(a, sizes, a->system_page);
+		a->fd = small_pages_memfd(a->size, &map);
+	}
+	if (a->fd < 0) {
+		int rc = a->fd;
+
+		viofs_err_set(err, rc, "can't reserve %zu MiB of memory for DMA: %s. Free some "
+			      "memory, or ask for less with -o dma-mem=", a->size >> 20, strerror(-rc));
+		free(a);
+		return rc;
+	}
+	a->base = map;
+	a->pages = calloc(a->size / a->system_page, sizeof(*a->pages));
+	a->mappings = calloc(a->size / a->system_page, sizeof(*a->mappings));
+	if (!a->pages || !a->mappings) {
+		viofs_arena_free(a);
+		return viofs_err_set(err, -ENOMEM, "out of memory");
+	}
+	*out = a;
+	return 0;
+}
+
+void viofs_arena_free(struct viofs_arena *a)
+{
+	if (!a)
+		return;
+	viofs_arena_unmap(a);
+	if (a->base)
+		munmap(a->base, a->size);
+	if (a->fd >= 0)
+		close(a->fd);
+	free(a->pages);
+	free(a->mappings);
+	free(a);
+}
+
+static unsigned int section_access(enum viofs_arena_section s)
+{
+	switch (s) {
+	case VIOFS_ARENA_DEVICE_READ:
+		return VIOFS_VFIO_READ;
+	case VIOFS_ARENA_DEVICE_WRITE:
+		return VIOFS_VFIO_WRITE;
+	case VIOFS_ARENA_DEVICE_RW:
+		return VIOFS_VFIO_READ | VIOFS_VFIO_WRITE;
+	default:
+		return 0;
+	}
+}
+
+/* Fill in run lengths of pages [first, first + count) from their addresses. */
+static void find_runs(struct viofs_arena *a, size_t first, size_t count)
+{
+	for (size_t i = first + count; i-- > first;) {
+		struct page *p = &a->pages[i];
+
+		p->run = 1;
+		if (i + 1 < first + count && p[1].iova == p->iova + a->system_page)
+			p->run = p[1].run + 1;
+	}
+}
+
+static int map_piece(struct viofs_arena *a, size_t first, size_t count, unsigned int access,
+		     struct viofs_err *err)
+{
+	uint64_t iova = a->pages[first].iova;
+	size_t len = count * a->system_page;
+	int rc;
+
+	if (!viofs_vfio_iova_ok(a->vfio, iova, len))
+		return viofs_err_set(err, -ENOSPC, "the IOMMU can't map address 0x%llx (+0x%zx), which "
+				     "is where the memory lies: it has too few address bits or the "
+				     "range is reserved", (unsigned long long)iova, len);
+	rc = a->vfio->ops->dma_map(a->vfio, a->base + first * a->system_page, len, iova, access, err);
+	if (rc)
+		return rc;
+	a->mappings[a->mapping_count++] = (struct mapping){ iova, len };
+	return 0;
+}
+
+/* Map section @s run by run. */
+static int map_runs(struct viofs_arena *a, const struct section *s, unsigned int access,
+		    struct viofs_err *err)
+{
+	size_t first = s->offset / a->system_page, end = first + s->size / a->system_page;
+	int rc = 0;
+
+	for (size_t i = first; !rc && i < end; i += a->pages[i].run)
+		rc = map_piece(a, i, a->pages[i].run, access, err);
+	return rc;
+}
+
+static void unmap_down_to(struct viofs_arena *a, size_t count)
+{
+	while (a->mapping_count > count) {
+		struct mapping *m = &a->mappings[--a->mapping_count];
+
+		a->vfio->ops->dma_unmap(a->vfio, m->iova, m->len);
+	}
+}
+
+static int read_physical(struct viofs_arena *a, const struct section *s, uint64_t *addresses,
+			 struct viofs_err *err)
+{
+	int rc = viofs_physical_read(a->base + s->offset, s->size / a->system_page, addresses);
+
+	if (rc)
+		viofs_err_set(err, rc == -EPERM ? rc : -EIO,
+			      "physical addresses can't be read from /proc/self/pagemap (%s). This "
+			      "device does not offer ACCESS_PLATFORM, so it reads physical addresses and "
+			      "no other would be safe: run as root with CAP_SYS_ADMIN", strerror(-rc));
+	return rc;
+}
+
+static int map_physical(struct viofs_arena *a, const struct section *s, unsigned int access,
+			struct viofs_err *err)
+{
+	size_t first = s->offset / a->system_page, count = s->size / a->system_page;
+	size_t mark = a->mapping_count;
+	uint64_t *addresses;
+	int rc = -EAGAIN;
+
+	addresses = calloc(count, sizeof(*addresses));
+	if (!addresses)
+		return viofs_err_set(err, -ENOMEM, "out of memory");
+	for (int try = 0; try < MAP_TRIES; try++) {
+		bool moved = false;
+
+		rc = read_physical(a, s, addresses, err);
+		if (rc)
+			break;
+		for (size_t i = 0; i < count; i++)
+			a->pages[first + i].iova = addresses[i];
+		find_runs(a, first, count);
+		rc = map_runs(a, s, access, err);
+		if (!rc)
+			rc = read_physical(a, s, addresses, err);
+		for (size_t i = 0; !rc && i < count; i++)
+			moved |= a->pages[first + i].iova != addresses[i];
+		if (rc || !moved)
+			break;
+		unmap_down_to(a, mark);
+		rc = viofs_err_set(err, -EAGAIN, "memory keeps moving while it is mapped for the device; "
+				   "try again");
+	}
+	free(addresses);
+	return rc;
+}
+
+/* The next IOVA at or above @from where @len bytes fit. */
+static int next_iova(const struct viofs_vfio *v, uint64_t from, uint64_t len, uint64_t *out)
+{
+	if (!v->range_count) {
+		*out = from;
+		return 0;
+	}
+	for (unsigned int i = 0; i < v->range_count; i++) {
+		uint64_t start = VIOFS_MAX(from, v->ranges[i].first);
+		uint64_t rounded = (start + VIOFS_HUGEPAGE_SIZE - 1) & ~(VIOFS_HUGEPAGE_SIZE - 1);
+
+		if (rounded >= start && rounded <= v->ranges[i].last &&
+		    v->ranges[i].last - rounded >= len - 1) {
+			*out = rounded;
+			return 0;
+		}
+	}
+	return -ENOSPC;
+}
+
+static int map_translated(struct viofs_arena *a, const struct section *s, unsigned int access,
+			  uint64_t *iova, struct viofs_err *err)
+{
+	size_t first = s->offset / a->system_page, count = s->size / a->system_page;
+	int rc;
+
+	rc = next_iova(a->vfio, *iova, s->size, iova);
+	if (rc)
+		return viofs_err_set(err, rc, "the IOMMU has no room for %zu MiB", s->size >> 20);
+	for (size_t i = 0; i < count; i++)
+		a->pages[first + i].iova = *iova + i * a->system_page;
+	find_runs(a, first, count);
+	rc = map_piece(a, first, count, access, err);
+	*iova += s->size;
+	return rc;
+}
+
+int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_address_policy policy,
+		    struct viofs_err *err)
+{
+	/* Above the first MiB and the 32-bit MSI window's usual holes only matter to the ranges. */
+	uint64_t iova = 1 << 20;
+	int rc = 0;
+
+	assert(!a->vfio);
+	if (policy == VIOFS_ADDRESS_TRANSLATED && !v->translates)
+		policy = VIOFS_ADDRESS_PHYSICAL;
+	a->vfio = v;
+	for (int i = 0; !rc && i < VIOFS_ARENA_SECTIONS; i++) {
+		const struct section *s = &a->sections[i];
+		unsigned int access = section_access((enum viofs_arena_section)i);
+
+		if (!access || !s->size)
+			continue;
+		if (policy == VIOFS_ADDRESS_PHYSICAL)
+			rc = map_physical(a, s, access, err);
+		else
+			rc = map_translated(a, s, access, &iova, err);
+	}
+	if (rc)
+		viofs_arena_unmap(a);
+	return rc;
+}
+
+void viofs_arena_unmap(struct viofs_arena *a)
+{
+	if (!a->vfio)
+		return;
+	unmap_down_to(a, 0);
+	a->vfio = NULL;
+}
+
+void *viofs_arena_alloc(struct viofs_arena *a, enum viofs_arena_section section, size_t size,
+			size_t align)
+{
+	struct section *s = &a->sections[section];
+	size_t at = viofs_align_up(s->used, align);
+
+	assert(viofs_is_power_of_2(align) && align <= a->system_page);
+	assert(viofs_range_ok(at, size, s->size));
+	s->used = at + size;
+	return a->base + s->offset + at;
+}
+
+uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len, size_t *run)
+{
+	size_t off = (size_t)((const uint8_t *)p - a->base);
+	const struct page *page = &a->pages[off / a->system_page];
+	size_t in_page = off % a->system_page;
+	size_t contiguous = page->run * a->system_page - in_page;
+
+	assert(off < a->size && page->run);
+	*run = VIOFS_MIN(contiguous, len);
+	return page->iova + in_page;
+}
+
+int viofs_arena_fd(const struct viofs_arena *a)
+{
+	return a->fd;
+}
+
+size_t viofs_arena_page_size(const struct viofs_arena *a)
+{
+	return a->page_size;
+}
+
+size_t viofs_arena_size(const struct viofs_arena *a)
+{
+	return a->size;
+}
+
+bool viofs_arena_contains(const struct viofs_arena *a, const void *p, size_t len)
+{
+	const struct section *private = &a->sections[VIOFS_ARENA_PRIVATE];
+	uintptr_t off = (uintptr_t)p - (uintptr_t)a->base;
+
+	return (uintptr_t)p >= (uintptr_t)a->base && off >= private->offset + private->size &&
+	       viofs_range_ok(off, len, a->size);
+}

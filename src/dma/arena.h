@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The DMA arena: one memfd for all the memory that the device may touch, and what must outlive a worker. */
+#ifndef VIOFS_DMA_ARENA_H
+#define VIOFS_DMA_ARENA_H
+
+#include "base/err.h"
+#include "vfio/vfio.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct viofs_arena;
+
+/** enum viofs_arena_section - who may touch a part of the arena */
+enum viofs_arena_section {
+	VIOFS_ARENA_PRIVATE,      /* never mapped for the device: shadow state, journal, statistics */
+	VIOFS_ARENA_DEVICE_READ,  /* descriptors, avail rings, requests */
+	VIOFS_ARENA_DEVICE_WRITE, /* used rings, small replies */
+	VIOFS_ARENA_DEVICE_RW,    /* data areas, which serve WRITE and READ alike */
+	VIOFS_ARENA_SECTIONS,
+};
+
+/** enum viofs_address_policy - what an address means to the device */
+enum viofs_address_policy {
+	VIOFS_ADDRESS_PHYSICAL,   /* no ACCESS_PLATFORM: the device bypasses the IOMMU (virtio 1.3 6.1) */
+	VIOFS_ADDRESS_TRANSLATED, /* ACCESS_PLATFORM: the IOMMU's addresses, chosen by us */
+};
+
+/**
+ * viofs_arena_new() - reserve the memory: zeroed, shared (survives in the fd), populated
+ * @sizes: bytes wanted per section; each section starts on a page boundary of its own (2 MiB with
+ * hugepages). Where too few hugepages are free nr_overcommit_hugepages is raised by what is missing;
+ * without hugepages 4 KiB pages serve.
+ * Return: 0 and *@out; -ENOMEM with what to do in @err.
+ */
+int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
+		    struct viofs_arena **out, struct viofs_err *err);
+
+/** viofs_arena_free() - unmaps from the device too; NULL is fine. */
+void viofs_arena_free(struct viofs_arena *a);
+
+/**
+ * viofs_arena_map() - give the device sections, per their access, through @v
+ * PHYSICAL: IOVA = physical address read from /proc/self/pagemap, read again after the mapping
+ * pinned the pages and mapped anew where they had moved; refused where they can't be read.
+ * TRANSLATED: consecutive IOVAs inside the ranges of @v.
+ * Return: 0; -EPERM: no physical addresses; -ENOMEM: memlock too low; others, said in @err.
+ */
+int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_address_policy policy,
+		    struct viofs_err *err);
+
+/** viofs_arena_unmap() - after the device was reset. */
+void viofs_arena_unmap(struct viofs_arena *a);
+
+/**
+ * viofs_arena_alloc() - take a piece of a section; at set-up only, nothing is ever given back
+ * @align: a power of two, at most the page size.
+ * Return: zeroed memory. Running out is a bug of the caller's sum and asserts.
+ */
+void *viofs_arena_alloc(struct viofs_arena *a, enum viofs_arena_section section, size_t size,
+			size_t align);
+
+/**
+ * viofs_arena_iova() - the device's address of @p
+ * @run: out, how many of the @len bytes are contiguous for the device (>= 1).
+ */
+uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len, size_t *run);
+
+/** viofs_arena_fd() - the memfd. */
+int viofs_arena_fd(const struct viofs_arena *a);
+
+/** viofs_arena_page_size() - 2 MiB with hugepages, else the system's page size. */
+size_t viofs_arena_page_size(const struct viofs_arena *a);
+
+/** viofs_arena_size() - bytes in all. */
+size_t viofs_arena_size(const struct viofs_arena *a);
+
+/** viofs_arena_contains() - is [@p, +@len) inside a section that the device reaches? */
+bool viofs_arena_contains(const struct viofs_arena *a, const void *p, size_t len);
+
+#endif

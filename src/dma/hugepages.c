@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Hugepages by overcommit, given back by themselves. */
+#include "dma/hugepages.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+#define LOCK_FILE "/run/virtiofs-vfio.hugepages.lock"
+
+#ifndef MFD_HUGE_2MB
+#define MFD_HUGE_2MB (21U << 26)
+#endif
+
+/* One try with the pool as it is: reserving is done by mmap, so a failure takes nothing. */
+static int memfd_map(size_t size, void **map)
+{
+	void *p;
+	int fd, rc;
+
+	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (p == MAP_FAILED) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	*map = p;
+	return fd;
+}
+
+static int overcommit_set(uint64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	return viofs_file_write(POOL "nr_overcommit_hugepages", text);
+}
+
+/*
+ * The limit counts surplus pages of the whole system, so what must be added is our need on top of the
+ * surplus pages that are in use now, less the free ones of the pool.
+ */
+static int overcommit_raise(size_t size, uint64_t *before)
+{
+	uint64_t surplus, limit, wanted;
+
+	if (viofs_file_read_u64(POOL "nr_overcommit_hugepages", &limit) < 0 ||
+	    viofs_file_read_u64(POOL "surplus_hugepages", &surplus) < 0)
+		return -ENOMEM;
+	*before = limit;
+	wanted = surplus + size / VIOFS_HUGEPAGE_SIZE;
+	return limit >= wanted ? 0 : overcommit_set(wanted);
+}
+
+int viofs_hugepages_memfd(size_t size, void **map)
+{
+	uint64_t before, now;
+	int fd, lock;
+
+	lock = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock >= 0)
+		flock(lock, LOCK_EX);
+	fd = memfd_map(size, map);
+	if (fd < 0 && lock >= 0 && !overcommit_raise(size, &before)) {
+		fd = memfd_map(size, map);
+		if (!viofs_file_read_u64(POOL "nr_overcommit_hugepages", &now) && now != before)
+			overcommit_set(before);
+	}
+	if (lock >= 0)
+		close(lock);
+	return fd < 0 ? -ENOMEM : fd;
+}

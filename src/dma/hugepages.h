@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Making room for hugepages of ours, without taking anybody else's. */
+#ifndef VIOFS_DMA_HUGEPAGES_H
+#define VIOFS_DMA_HUGEPAGES_H
+
+#include <stddef.h>
+
+#define VIOFS_HUGEPAGE_SIZE ((size_t)2 << 20)
+
+/**
+ * viofs_hugepages_memfd() - a memfd of @size bytes in 2 MiB hugepages, all of them there
+ * Where too few are free, nr_overcommit_hugepages is raised by what is missing while the pages are
+ * taken, and put back: surplus pages return to the system with the memfd's last descriptor, after
+ * kill -9 too. A lock keeps several daemons from undoing each other's change.
+ * @map: out, the mapping, shared and populated.
+ * Return: the descriptor; -ENOMEM: not to be had (fragmented memory, no hugetlb): use small pages.
+ */
+int viofs_hugepages_memfd(size_t size, void **map);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A virtio-fs device: its tag, its hiprio queue and its request queues (virtio 1.3 5.11). */
+#ifndef VIOFS_FS_DEVICE_H
+#define VIOFS_FS_DEVICE_H
+
+#include "base/err.h"
+#include "dma/arena.h"
+#include "pci/tag.h"
+#include "virtio/split_ring.h"
+#include "virtio/virtio.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* virtqueues 0 = hiprio, 1.. = request queues (5.11.2; no notification queue is negotiated). */
+#define VIOFS_FS_HIPRIO 0
+#define VIOFS_FS_REQUEST 1
+#define VIOFS_FS_QUEUES_MAX 9U
+/* Larger queues are reduced to this before use: more than the relay ever has in flight. */
+#define VIOFS_FS_QUEUE_SIZE_MAX 1024U
+
+/** struct viofs_fs_queue - one virtqueue of the device */
+struct viofs_fs_queue {
+	struct viofs_ring ring;
+	uint16_t index;
+	int interrupt_fd;      /* eventfd that its vector signals, shared where vectors are few */
+	uint64_t kicks;        /* notifications sent */
+};
+
+/** struct viofs_fs - the device once negotiated; owns the virtio device and the eventfds */
+struct viofs_fs {
+	struct viofs_virtio *virtio;
+	char tag[VIOFS_TAG_TEXT];
+	uint32_t num_request_queues; /* as the device says */
+	unsigned int queue_count;    /* used: hiprio + request queues */
+	unsigned int vectors;        /* MSI-X vectors in use, 0 = none: only polling sees completions */
+	/** entries; viofs_fs_start() reduces one whose ring the memory has no contiguous run for */
+	uint16_t queue_size[VIOFS_FS_QUEUES_MAX];
+	int eventfds[VIOFS_FS_QUEUES_MAX]; /* one per queue from viofs_fs_start() on, else -1 */
+	struct viofs_fs_queue *queues; /* queue_count, in the arena's private section */
+};
+
+/**
+ * viofs_fs_open() - reset, negotiate, read tag and queue sizes; no queue is set up yet
+ * @virtio: owned by the result on success.
+ * Uses min(num_request_queues, queues the device has - 1, VIOFS_FS_QUEUES_MAX - 1) request queues.
+ * Return: 0; -ETIMEDOUT: never leaves reset; -ENOTSUP: no VERSION_1; -EPROTO: refuses FEATURES_OK, a
+ * tag or queue sizes that make no sense, config that never settles; each said in @err.
+ */
+int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct viofs_err *err);
+
+/** viofs_fs_arena_sizes() - add what the queues need of each section to @sizes. */
+void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS]);
+
+/**
+ * viofs_fs_start() - rings in the (mapped) arena, interrupts, queues enabled, DRIVER_OK
+ * Return: 0 or -errno with @err. On failure the device is left reset.
+ */
+int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err);
+
+/** viofs_fs_stop() - reset the device: from here on it touches no memory. Return: 0 or -errno. */
+int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err);
+
+/** viofs_fs_close() - stops, closes the virtio device; NULL is fine. Not the arena, not the vfio. */
+void viofs_fs_close(struct viofs_fs *fs);
+
+/** viofs_fs_kick() - notify queue @q where the device wants it; counts. */
+static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
+{
+	if (viofs_ring_should_kick(&fs->queues[q].ring)) {
+		fs->queues[q].kicks++;
+		fs->virtio->ops->notify(fs->virtio, q);
+	}
+}
+
+/** viofs_fs_kick_always() - notify whatever the device asked for: a kick may have been lost. */
+void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q);
+
+/** viofs_fs_address_policy() - by whether ACCESS_PLATFORM was negotiated. */
+enum viofs_address_policy viofs_fs_address_policy(const struct viofs_fs *fs);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A PCI function in the hands of a process: registers, interrupts, DMA. Back ends meet here. */
+#ifndef VIOFS_VFIO_VFIO_H
+#define VIOFS_VFIO_VFIO_H
+
+#include "base/err.h"
+#include "pci/caps.h"
+#include "pci/function.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct viofs_vfio;
+
+/* Access of the device to mapped memory. */
+#define VIOFS_VFIO_READ (1U << 0)  /* the device reads */
+#define VIOFS_VFIO_WRITE (1U << 1) /* the device writes */
+
+/** struct viofs_vfio_range - IOVAs that the IOMMU takes, both ends included */
+struct viofs_vfio_range {
+	uint64_t first, last;
+};
+
+/**
+ * struct viofs_vfio_ops - one way to have a function: group + container, noiommu, later cdev;
+ * and the function in memory of the unit tests
+ * All return 0 or -errno unless said; @err is filled on failure where it is taken.
+ */
+struct viofs_vfio_ops {
+	const char *name; /* "group", "noiommu", ... as `viofsctl show` says it */
+	/** gives everything back, the function is reset by the kernel; @v is freed */
+	void (*close)(struct viofs_vfio *v);
+	int (*config_read)(struct viofs_vfio *v, unsigned int off, void *buf, unsigned int len);
+	int (*config_write)(struct viofs_vfio *v, unsigned int off, const void *buf,
+			    unsigned int len);
+	/** bytes of memory BAR @bar (0..5) that can be accessed, 0 = none or not a memory BAR */
+	uint64_t (*bar_size)(struct viofs_vfio *v, unsigned int bar);
+	/** naturally aligned access of @width 1, 2 or 4 bytes, inside bar_size (checked by the caller
+	 *  once, asserted here). Little endian on the bus, CPU order here. Can't fail: a function that
+	 *  is gone reads as all ones. */
+	uint32_t (*bar_read)(struct viofs_vfio *v, unsigned int bar, uint64_t off, unsigned int width);
+	void (*bar_write)(struct viofs_vfio *v, unsigned int bar, uint64_t off, unsigned int width,
+			  uint32_t value);
+	/** vectors 0..@count-1 signal @eventfds[i] (-1: not used); @count 0 = MSI-X off */
+	int (*msix_set)(struct viofs_vfio *v, const int *eventfds, unsigned int count,
+			struct viofs_err *err);
+	/** function level reset, where the function has one (-EOPNOTSUPP) */
+	int (*reset)(struct viofs_vfio *v);
+	/** @vaddr, @len and @iova are multiples of the page size; the pages get pinned */
+	int (*dma_map)(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
+		       unsigned int access, struct viofs_err *err);
+	int (*dma_unmap)(struct viofs_vfio *v, uint64_t iova, size_t len);
+};
+
+/** struct viofs_vfio - what every back end fills in; embedded at the start of its own struct */
+struct viofs_vfio {
+	const struct viofs_vfio_ops *ops;
+	char address[VIOFS_PCI_ADDRESS_TEXT];
+	bool translates;           /* an IOMMU stands between: dma_map does something */
+	unsigned int msix_vectors; /* that the function has, 0 = no MSI-X */
+	unsigned int range_count;  /* 0 = any IOVA */
+	struct viofs_vfio_range ranges[16];
+};
+
+/**
+ * viofs_vfio_open() - open a function that is bound to vfio-pci, by the best back end present
+ * @allow_noiommu: take /dev/vfio/noiommu-N where there is no IOMMU.
+ * Checks that the group is viable, sets up container and IOMMU, enables memory and bus mastering.
+ * Return: 0 and *@out; -ENOENT: vfio not there (modules missing); -EPERM: group not viable;
+ * -EBUSY: somebody else has it; -ENODEV: no IOMMU group; with what to do in @err.
+ */
+int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu,
+		    struct viofs_vfio **out, struct viofs_err *err);
+
+/** viofs_vfio_close() - NULL is fine. */
+void viofs_vfio_close(struct viofs_vfio *v);
+
+/** viofs_vfio_config() - configuration space accessors over @v, for the capability walk. */
+struct viofs_pci_config viofs_vfio_config(struct viofs_vfio *v);
+
+/** viofs_vfio_iova_ok() - does [@iova, +@len) lie in one usable range? */
+bool viofs_vfio_iova_ok(const struct viofs_vfio *v, uint64_t iova, uint64_t len);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A virtio device, whatever the transport: status, features, configuration, queues, notifications. */
+#ifndef VIOFS_VIRTIO_VIRTIO_H
+#define VIOFS_VIRTIO_VIRTIO_H
+
+#include "base/err.h"
+#include "vfio/vfio.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Device status (virtio 1.3 2.1). */
+#define VIOFS_VIRTIO_ACKNOWLEDGE 1U
+#define VIOFS_VIRTIO_DRIVER 2U
+#define VIOFS_VIRTIO_DRIVER_OK 4U
+#define VIOFS_VIRTIO_FEATURES_OK 8U
+#define VIOFS_VIRTIO_NEEDS_RESET 64U
+#define VIOFS_VIRTIO_FAILED 128U
+
+/* Feature bits that we use (virtio 1.3 6), as masks. */
+#define VIOFS_VIRTIO_F_INDIRECT_DESC (1ULL << 28)
+#define VIOFS_VIRTIO_F_EVENT_IDX (1ULL << 29)
+#define VIOFS_VIRTIO_F_VERSION_1 (1ULL << 32)
+#define VIOFS_VIRTIO_F_ACCESS_PLATFORM (1ULL << 33)
+#define VIOFS_VIRTIO_F_RING_PACKED (1ULL << 34)
+#define VIOFS_VIRTIO_F_IN_ORDER (1ULL << 35)
+#define VIOFS_VIRTIO_F_ORDER_PLATFORM (1ULL << 36)
+
+struct viofs_virtio;
+
+/** struct viofs_virtio_queue_address - a split virtqueue as the device sees it (virtio 1.3 2.7) */
+struct viofs_virtio_queue_address {
+	uint16_t size; /* entries, a power of two, at most what queue_max() said */
+	uint64_t desc, avail, used;
+};
+
+/** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, later vhost-user */
+struct viofs_virtio_ops {
+	const char *name; /* "pci" */
+	void (*close)(struct viofs_virtio *d); /* the device is reset first; @d is freed, not its vfio */
+	uint8_t (*status_get)(struct viofs_virtio *d);
+	void (*status_set)(struct viofs_virtio *d, uint8_t status);
+	uint64_t (*features_get)(struct viofs_virtio *d);
+	void (*features_set)(struct viofs_virtio *d, uint64_t features);
+	/** device-specific configuration under one generation (virtio 1.3 2.5.1); -ETIMEDOUT: it never
+	 *  settles (100 tries); -ERANGE: beyond what the device has */
+	int (*config_read)(struct viofs_virtio *d, unsigned int off, void *buf, unsigned int len);
+	/** number of queues the device has, 0..65535 */
+	unsigned int (*queue_count)(struct viofs_virtio *d);
+	/** the most entries of queue @q, 0 = no such queue; unchecked value of the device */
+	unsigned int (*queue_max)(struct viofs_virtio *d, unsigned int q);
+	/** addresses and size set, read back, enabled */
+	int (*queue_enable)(struct viofs_virtio *d, unsigned int q,
+			    const struct viofs_virtio_queue_address *a, struct viofs_err *err);
+	/**
+	 * Interrupts: queue i signals @eventfds[i]. With fewer vectors than queues the last vector is
+	 * shared by the rest and signals the eventfd of the first of them. Return: vectors in use
+	 * (>= 1), 0 where the device refuses them all (the caller must poll), or -errno.
+	 */
+	int (*interrupts_set)(struct viofs_virtio *d, const int *eventfds, unsigned int count,
+			      struct viofs_err *err);
+	/** available buffer notification (virtio 1.3 2.9) */
+	void (*notify)(struct viofs_virtio *d, unsigned int q);
+};
+
+/** struct viofs_virtio - embedded at the start of a transport's struct */
+struct viofs_virtio {
+	const struct viofs_virtio_ops *ops;
+	uint64_t offered;    /* features of the device */
+	uint64_t negotiated; /* after viofs_virtio_negotiate() */
+};
+
+/**
+ * viofs_virtio_pci_open() - the modern virtio-pci transport over @v
+ * Walks the capabilities, checks every structure against its BAR. Touches no register yet.
+ * Return: 0; -ENODEV: not a modern virtio device; -EPROTO: capabilities that make no sense.
+ */
+int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struct viofs_err *err);
+
+/** viofs_virtio_close() - reset and free; NULL is fine. */
+void viofs_virtio_close(struct viofs_virtio *d);
+
+/**
+ * viofs_virtio_reset() - status 0, and wait until it reads 0 (virtio 1.3 2.4)
+ * Return: 0; -ETIMEDOUT after @timeout_ms; -ENODEV: reads 0xff, the device is gone.
+ */
+int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err *err);
+
+/**
+ * viofs_virtio_negotiate() - ACKNOWLEDGE, DRIVER, features, FEATURES_OK (virtio 1.3 3.1.1)
+ * @wanted: features to accept where offered; VERSION_1 is required; ACCESS_PLATFORM and
+ * ORDER_PLATFORM are taken whenever they are offered.
+ * Return: 0 and d->negotiated set; -ENOTSUP: no VERSION_1; -EPROTO: FEATURES_OK refused. On failure
+ * FAILED is set.
+ */
+int viofs_virtio_negotiate(struct viofs_virtio *d, uint64_t wanted, struct viofs_err *err);
+
+/** viofs_virtio_driver_ok() - the device may start. Return: 0; -EPROTO: NEEDS_RESET or gone. */
+int viofs_virtio_driver_ok(struct viofs_virtio *d, struct viofs_err *err);
+
+/**
+ * viofs_virtio_is_lost() - has the device gone or broken?
+ * Return: NULL, or why: "is gone (status 0xff)", "needs a reset".
+ */
+const char *viofs_virtio_is_lost(struct viofs_virtio *d);
+
+/** viofs_virtio_feature_name() - name of bit @bit as the standard writes it, or NULL. */
+const char *viofs_virtio_feature_name(unsigned int bit);
+
+#endif
