@@ -13,6 +13,8 @@
 
 /* Opcodes after uapi 7.37. */
 #define VIOFS_FUSE_STATX 52
+#define VIOFS_FUSE_STATX_IN 24U   /* bytes of fuse_statx_in */
+#define VIOFS_FUSE_STATX_OUT 288U /* bytes of fuse_statx_out */
 #define VIOFS_FUSE_COPY_FILE_RANGE_64 53
 
 /* INIT flags after uapi 7.37, as 64-bit masks over flags | flags2 << 32. */

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who has a tag mounted: /proc/PID/mountinfo of every mount namespace (proc(5)). */
+#include "pci/tag.h"
+
+#include "base/util.h"
+#include "pci/sysfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TYPE_KERNEL "virtiofs"
+#define TYPE_OURS "fuse.virtiofs-vfio"
+
+/* A piece of the text: nothing is changed or copied before it is known to be wanted. */
+struct field {
+	const char *text;
+	size_t len;
+};
+
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
+/* The kernel writes blanks, backslashes and more as \ooo. Cuts what is too long. */
+static void decode(struct field f, char *buf, size_t size)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < f.len && out + 1 < size; out++) {
+		const char *s = f.text + i;
+
+		if (*s == '\\' && f.len - i >= 4 && s[1] <= '3' && is_octal(s[1]) &&
+		    is_octal(s[2]) && is_octal(s[3])) {
+			buf[out] = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			i += 4;
+		} else {
+			buf[out] = *s;
+			i++;
+		}
+	}
+	buf[out] = '\0';
+}
+
+/* The next word of a line; empty at its end. */
+static struct field take_word(const char **p, const char *end)
+{
+	struct field f;
+
+	while (*p < end && **p == ' ')
+		(*p)++;
+	f.text = *p;
+	while (*p < end && **p != ' ')
+		(*p)++;
+	f.len = (size_t)(*p - f.text);
+	return f;
+}
+
+static bool field_is(struct field f, const char *text)
+{
+	char buf[64];
+
+	decode(f, buf, sizeof(buf));
+	return strcmp(buf, text) == 0;
+}
+
+static bool is_same_function(const char *source, const char *address)
+{
+	struct viofs_pci_address a, b;
+
+	return address && viofs_pci_address_parse(source, &a) == 0 &&
+	       viofs_pci_address_parse(address, &b) == 0 && viofs_pci_address_equal(&a, &b);
+}
+
+/* "ID PARENT MAJ:MIN ROOT MOUNTPOINT OPTIONS [OPTIONAL...] - TYPE SOURCE SUPER" */
+static bool match_line(const char *line, const char *end, const char *tag, const char *address,
+		       struct viofs_mounted *out)
+{
+	struct field mountpoint, word, type;
+	char source[PATH_MAX];
+	const char *p = line;
+	bool ours;
+
+	for (int i = 0; i < 4; i++)
+		take_word(&p, end);
+	mountpoint = take_word(&p, end);
+	do {
+		word = take_word(&p, end);
+		if (!word.len)
+			return false;
+	} while (!field_is(word, "-"));
+	type = take_word(&p, end);
+	ours = field_is(type, TYPE_OURS);
+	if (!ours && !field_is(type, TYPE_KERNEL))
+		return false;
+	decode(take_word(&p, end), source, sizeof(source));
+	if (!(tag && strcmp(source, tag) == 0) && !(ours && is_same_function(source, address)))
+		return false;
+
+	memset(out, 0, sizeof(*out));
+	decode(mountpoint, out->mountpoint, sizeof(out->mountpoint));
+	out->ours = ours;
+	return true;
+}
+
+int viofs_mountinfo_match(const char *mountinfo, const char *tag, const char *address,
+			  struct viofs_mounted *out)
+{
+	for (const char *line = mountinfo; *line;) {
+		const char *end = strchrnul(line, '\n');
+
+		if (match_line(line, end, tag, address, out))
+			return 1;
+		line = *end ? end + 1 : end;
+	}
+	return 0;
+}
+
+/* The mount namespaces seen so far, by their inode numbers. */
+struct seen {
+	uint64_t *ids;
+	size_t count;
+};
+
+/* Return: 1 new, 0 known or not to be seen (a process that ended, no privilege), or -ENOMEM. */
+static int see_namespace(struct seen *seen, const char *pid)
+{
+	char path[PATH_MAX], target[64];
+	unsigned long long id;
+	uint64_t *grown;
+	ssize_t n;
+
+	n = readlink(viofs_pci_proc_path(path, sizeof(path), "%s/ns/mnt", pid), target,
+		     sizeof(target) - 1);
+	if (n < 0)
+		return 0;
+	target[n] = '\0';
+	if (sscanf(target, "mnt:[%llu]", &id) != 1)
+		return 0;
+	for (size_t i = 0; i < seen->count; i++)
+		if (seen->ids[i] == id)
+			return 0;
+	grown = reallocarray(seen->ids, seen->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	seen->ids = grown;
+	grown[seen->count++] = id;
+	return 1;
+}
+
+/* Line by line: a host of containers has megabytes of this. Return: 1, 0, or -ENOENT: unread. */
+static int search_process(const char *pid, const char *tag, const char *address,
+			  struct viofs_mounted *out)
+{
+	char path[PATH_MAX], *line = NULL;
+	size_t size = 0, lines = 0;
+	int found = 0;
+	FILE *file;
+
+	file = fopen(viofs_pci_proc_path(path, sizeof(path), "%s/mountinfo", pid), "re");
+	if (!file)
+		return -ENOENT;
+	for (; !found && getline(&line, &size, file) > 0; lines++)
+		found = viofs_mountinfo_match(line, tag, address, out);
+	free(line);
+	fclose(file);
+	/* No namespace is without a mount: the process ended before the first read. */
+	return lines ? found : -ENOENT;
+}
+
+static int search_entry(struct seen *seen, const char *pid, const char *tag, const char *address,
+			struct viofs_mounted *found)
+{
+	int rc;
+
+	if (pid[0] < '1' || pid[0] > '9')
+		return 0;
+	rc = see_namespace(seen, pid);
+	if (rc <= 0)
+		return rc;
+	rc = search_process(pid, tag, address, found);
+	if (rc == -ENOENT) {
+		/* Nothing learnt: another process may stand for this namespace. */
+		seen->count--;
+		return 0;
+	}
+	if (rc == 1)
+		found->pid = atoi(pid);
+	return rc;
+}
+
+int viofs_tag_mounted(const char *tag, const char *address, struct viofs_mounted *out)
+{
+	struct viofs_mounted found = { 0 };
+	struct seen seen = { 0 };
+	char path[PATH_MAX];
+	struct dirent *e;
+	int rc = 0;
+	DIR *dir;
+
+	dir = opendir(viofs_pci_proc_path(path, sizeof(path), "."));
+	if (!dir)
+		return -errno;
+	while (!rc && (e = readdir(dir)))
+		rc = search_entry(&seen, e->d_name, tag, address, &found);
+	closedir(dir);
+	free(seen.ids);
+	if (rc >= 0)
+		*out = found;
+	return rc;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Learning a function's tag without taking the device from anybody. */
+#include "pci/tag.h"
+
+#include "base/file.h"
+#include "base/util.h"
+#include "pci/sysfs.h"
+#include "pci/window.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+/* struct virtio_fs_config (virtio 1.3 5.11.4): the tag, then num_request_queues. */
+#define CONFIG_SIZE (VIOFS_TAG_SIZE + 4U)
+/* virtqueues are counted in 16 bits. */
+#define QUEUES_MAX 0xffffU
+
+#define LOCK_TRIES 100
+#define LOCK_WAIT_NS (10 * VIOFS_NSEC_PER_MSEC)
+
+/*
+ * The length of the UTF-8 sequence at @s (RFC 3629: no overlong ones, no surrogates, nothing above
+ * U+10FFFF) and its code point. Return: 0 where there is none.
+ */
+static unsigned int take_utf8(const uint8_t *s, size_t left, uint32_t *point)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned int len;
+
+	if (s[0] < 0x80) {
+		*point = s[0];
+		return 1;
+	}
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (len > left)
+		return 0;
+	*point = s[0] & (0x7fU >> len);
+	for (unsigned int i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		*point = *point << 6 | (s[i] & 0x3fU);
+	}
+	if (*point < least[len] || *point > 0x10ffff || (*point >= 0xd800 && *point <= 0xdfff))
+		return 0;
+	return len;
+}
+
+static bool is_control(uint32_t point)
+{
+	return point < 0x20 || (point >= 0x7f && point < 0xa0);
+}
+
+int viofs_tag_check(const uint8_t raw[VIOFS_TAG_SIZE], char out[VIOFS_TAG_TEXT],
+		    struct viofs_err *err)
+{
+	size_t len = strnlen((const char *)raw, VIOFS_TAG_SIZE);
+
+	if (!len)
+		return viofs_err_set(err, -EPROTO,
+				     "The device's tag is empty: give it one where the device is "
+				     "configured (tag=NAME).");
+	for (size_t i = 0; i < len;) {
+		uint32_t point = 0;
+		unsigned int n = take_utf8(raw + i, len - i, &point);
+
+		if (!n)
+			return viofs_err_set(err, -EPROTO,
+					     "The device's tag is not UTF-8 (byte 0x%02x at %zu).",
+					     raw[i], i);
+		if (is_control(point))
+			return viofs_err_set(err, -EPROTO,
+					     "The device's tag has a control character (U+%04X at "
+					     "%zu).",
+					     point, i);
+		i += n;
+	}
+	memcpy(out, raw, len);
+	out[len] = '\0';
+	return 0;
+}
+
+/* /sys/fs/virtiofs/N/device -> .../0000:00:04.0/virtio1: is it the function @address? */
+static bool is_device_of(const char *instance, const char *address)
+{
+	char path[PATH_MAX], target[PATH_MAX], *slash, *name;
+	ssize_t n;
+
+	viofs_pci_sysfs_path(path, sizeof(path), "fs/virtiofs/%s/device", instance);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	if (!slash)
+		return false;
+	*slash = '\0';
+	name = strrchr(target, '/');
+	return strcmp(name ? name + 1 : target, address) == 0;
+}
+
+/* What the kernel's driver says. Return: -ENOENT where it says nothing of this function. */
+static int read_from_driver(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
+			    struct viofs_err *err)
+{
+	uint8_t raw[VIOFS_TAG_SIZE + 4] = { 0 };
+	char path[PATH_MAX];
+	struct dirent *e;
+	int rc = -ENOENT;
+	DIR *dir;
+
+	dir = opendir(viofs_pci_sysfs_path(path, sizeof(path), "fs/virtiofs"));
+	if (!dir)
+		return -ENOENT;
+	while (rc == -ENOENT && (e = readdir(dir))) {
+		if (e->d_name[0] == '.' || !is_device_of(e->d_name, f->text))
+			continue;
+		viofs_pci_sysfs_path(path, sizeof(path), "fs/virtiofs/%s/tag", e->d_name);
+		rc = viofs_file_read(path, (char *)raw, sizeof(raw));
+	}
+	closedir(dir);
+	if (rc < 0)
+		return -ENOENT;
+	if (rc > VIOFS_TAG_SIZE)
+		return viofs_err_set(err, -EPROTO, "%s: the tag in sysfs is longer than %d bytes.",
+				     f->text, VIOFS_TAG_SIZE);
+	rc = viofs_tag_check(raw, tag, err);
+	return rc ? viofs_err_prefix(err, rc, "%s", f->text) : 0;
+}
+
+/* Somebody with no privileges gets the first 64 bytes of configuration space and then nothing. */
+static int file_read(void *context, unsigned int off, void *buf, unsigned int len)
+{
+	ssize_t n = pread(*(const int *)context, buf, len, off);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EPERM;
+}
+
+static int file_write(void *context, unsigned int off, const void *buf, unsigned int len)
+{
+	ssize_t n = pwrite(*(const int *)context, buf, len, off);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+/*
+ * The window has one offset register: two of us at once would read each other's places. The lock is
+ * among ourselves, and anybody may hold it, so no waiting for ever.
+ */
+static int lock_config(int fd)
+{
+	const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		nanosleep(&wait, NULL);
+	}
+	return -EBUSY;
+}
+
+static int open_config(const struct viofs_pci_function *f, struct viofs_err *err)
+{
+	char path[PATH_MAX];
+	int fd, rc;
+
+	viofs_pci_sysfs_path(path, sizeof(path), "bus/pci/devices/%s/config", f->text);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		rc = -errno;
+		return viofs_err_set(err, rc, "Opening %s failed: %s.%s", path, strerror(-rc),
+				     rc == -EACCES ? " The tag can be read by root only." : "");
+	}
+	rc = lock_config(fd);
+	if (rc) {
+		close(fd);
+		return viofs_err_set(err, rc, "Locking %s failed: %s. Who has it open?", path,
+				     strerror(-rc));
+	}
+	return fd;
+}
+
+/* Twice, and both must be the same: a window that is only a piece of memory, or in use, shows. */
+static int read_from_window(const struct viofs_pci_function *f, uint8_t raw[CONFIG_SIZE],
+			    struct viofs_err *err)
+{
+	struct viofs_pci_config config = { .read = file_read, .write = file_write };
+	uint8_t again[CONFIG_SIZE];
+	int fd, rc;
+
+	fd = open_config(f, err);
+	if (fd < 0)
+		return fd;
+	config.context = &fd;
+	rc = viofs_pci_window_read(&config, 0, raw, CONFIG_SIZE, err);
+	if (!rc)
+		rc = viofs_pci_window_read(&config, 0, again, CONFIG_SIZE, err);
+	if (!rc && memcmp(raw, again, CONFIG_SIZE) != 0)
+		rc = viofs_err_set(err, -EOPNOTSUPP,
+				   "Two looks at the device's configuration differ.");
+	close(fd);
+	return rc ? viofs_err_prefix(err, rc, "%s", f->text) : 0;
+}
+
+int viofs_pci_tag_read(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
+		       uint32_t *num_queues, struct viofs_err *err)
+{
+	uint8_t raw[CONFIG_SIZE];
+	uint32_t queues;
+	int rc;
+
+	rc = read_from_driver(f, tag, err);
+	if (!rc && num_queues)
+		*num_queues = 0;
+	if (rc != -ENOENT)
+		return rc;
+
+	/* Its user may be resetting the function at this moment: see the head of window.c. */
+	if (strcmp(f->driver, "vfio-pci") == 0)
+		return viofs_err_set(err, -EOPNOTSUPP,
+				     "%s is in the hands of vfio-pci, only who opens it can read "
+				     "its tag.",
+				     f->text);
+	rc = read_from_window(f, raw, err);
+	if (rc)
+		return rc;
+	memcpy(&queues, raw + VIOFS_TAG_SIZE, sizeof(queues));
+	queues = le32toh(queues);
+	if (!queues || queues > QUEUES_MAX)
+		return viofs_err_set(err, -EOPNOTSUPP,
+				     "%s: what configuration space shows of the device makes no "
+				     "sense (%u request queues).",
+				     f->text, queues);
+	rc = viofs_tag_check(raw, tag, err);
+	if (rc)
+		return viofs_err_prefix(err, rc, "%s", f->text);
+	if (num_queues)
+		*num_queues = queues;
+	return 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a VFIO device descriptor gives, however it was come by. Private to src/vfio. */
+#ifndef VIOFS_VFIO_DEVICE_FD_H
+#define VIOFS_VFIO_DEVICE_FD_H
+
+#include "vfio/info.h"
+#include "vfio/vfio.h"
+
+#define VIOFS_VFIO_BARS 6
+/* Mapped pieces of a BAR: the MSI-X table cuts one in two. */
+#define VIOFS_VFIO_AREAS 4
+
+/** struct viofs_vfio_bar - a memory BAR; what no area covers goes through the descriptor */
+struct viofs_vfio_bar {
+	uint64_t size;   /* bytes, 0 = no memory BAR */
+	uint64_t region; /* where it begins in the descriptor */
+	unsigned int area_count;
+	struct viofs_vfio_area {
+		struct viofs_vfio_extent at;
+		uint8_t *map;
+	} areas[VIOFS_VFIO_AREAS];
+};
+
+/** struct viofs_vfio_device - the back ends' own struct */
+struct viofs_vfio_device {
+	struct viofs_vfio vfio; /* first: the ops get a pointer to it */
+	int container, group;   /* -1 = none */
+	int fd;                 /* the device, -1 = none */
+	bool can_reset;
+	bool msix_on;
+	uint64_t config_region; /* where configuration space begins in the descriptor */
+	uint64_t config_size;   /* bytes */
+	struct viofs_vfio_bar bars[VIOFS_VFIO_BARS];
+};
+
+/** viofs_vfio_device_of() - the back end's struct of what the ops are given. */
+struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v);
+
+/**
+ * viofs_vfio_device_start() - look at @d->fd, map the BARs, enable memory and bus mastering
+ * Return: 0, or -errno; what was done is undone by viofs_vfio_device_fini().
+ */
+int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);
+
+/** viofs_vfio_device_fini() - interrupts off, mappings gone, all descriptors closed. */
+void viofs_vfio_device_fini(struct viofs_vfio_device *d);
+
+/* The ops that need no more than the descriptor. */
+void viofs_vfio_device_close(struct viofs_vfio *v);
+int viofs_vfio_device_config_read(struct viofs_vfio *v, unsigned int off, void *buf,
+				  unsigned int len);
+int viofs_vfio_device_config_write(struct viofs_vfio *v, unsigned int off, const void *buf,
+				   unsigned int len);
+uint64_t viofs_vfio_device_bar_size(struct viofs_vfio *v, unsigned int bar);
+uint32_t viofs_vfio_device_bar_read(struct viofs_vfio *v, unsigned int bar, uint64_t off,
+				    unsigned int width);
+void viofs_vfio_device_bar_write(struct viofs_vfio *v, unsigned int bar, uint64_t off,
+				 unsigned int width, uint32_t value);
+int viofs_vfio_device_msix_set(struct viofs_vfio *v, const int *eventfds, unsigned int count,
+			       struct viofs_err *err);
+int viofs_vfio_device_reset(struct viofs_vfio *v);
+
+#endif
