@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A virtio-fs device: from reset to running queues and back (virtio 1.3 5.11, 3.1.1). */
+/*
+ * States, and what is allowed in each:
+ *
+ *   open      after viofs_fs_open(): features negotiated, tag and sizes known; the device reads no
+ *             memory. viofs_fs_arena_sizes(), viofs_fs_address_policy(), start, close.
+ *   started   after viofs_fs_start(): rings live, the device may touch the arena. Kicks, ring
+ * calls. stopped   after viofs_fs_stop() or a failed start: the device is reset, features are
+ * forgotten. Only stop (again) and close: a new session opens the device anew.
+ *
+ * The rings and the drivers' state of them are in the arena, so that they outlive the process. A
+ * ring part must be contiguous for the device; on 4 KiB pages with physical addresses no run longer
+ * than a page can be counted on. So each part is aligned to its size, up to a page, and a queue is
+ * halved until its parts fit: 256 entries always do.
+ */
+#include "fs/device.h"
+
+#include "base/util.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* struct virtio_fs_config (5.11.4). */
+#define CONFIG_TAG 0
+#define CONFIG_NUM_REQUEST_QUEUES 36
+
+#define RESET_TIMEOUT_MS 5000
+/* Descriptors of the longest request: header, arguments and data, to and from the device. */
+#define QUEUE_SIZE_MIN 6U
+/* No two queues share a cache line. */
+#define PRIVATE_ALIGN 64
+/* The smallest page an arena has. */
+#define PART_ALIGN_MAX 4096
+
+/* Where one ring lies. */
+struct ring_parts {
+	void *desc, *avail, *used;
+	struct viofs_ring_state *state;
+};
+
+static int read_config(struct viofs_virtio *d, unsigned int off, void *buf, unsigned int len,
+		       const char *what, struct viofs_err *err)
+{
+	int rc = d->ops->config_read(d, off, buf, len);
+
+	if (rc == -ETIMEDOUT)
+		return viofs_err_set(
+			err, -EPROTO,
+			"The device's configuration keeps changing while its %s is read.", what);
+	if (rc == -ERANGE)
+		return viofs_err_set(
+			err, -EPROTO,
+			"The device's configuration is too short to hold the %s: it is "
+			"no virtio-fs device.",
+			what);
+	if (rc)
+		return viofs_err_set(err, rc, "The device's %s can't be read.", what);
+	return 0;
+}
+
+static int read_identity(struct viofs_fs *fs, struct viofs_err *err)
+{
+	struct viofs_virtio *d = fs->virtio;
+	uint8_t raw[VIOFS_TAG_SIZE];
+	uint32_t num;
+	int rc;
+
+	rc = read_config(d, CONFIG_TAG, raw, sizeof(raw), "tag", err);
+	if (rc)
+		return rc;
+	rc = viofs_tag_check(raw, fs->tag, err);
+	if (rc)
+		return rc;
+	rc = read_config(d, CONFIG_NUM_REQUEST_QUEUES, &num, sizeof(num),
+			 "number of request queues", err);
+	if (rc)
+		return rc;
+	fs->num_request_queues = le32toh(num);
+	if (!fs->num_request_queues)
+		return viofs_err_set(err, -EPROTO, "The device says that it has no request queue.");
+	return 0;
+}
+
+static int check_queue_size(unsigned int q, unsigned int max, uint16_t *size, struct viofs_err *err)
+{
+	if (!max)
+		return viofs_err_set(err, -EPROTO,
+				     "Queue %u of the device does not exist (size 0).", q);
+	if (max > VIOFS_RING_SIZE_MAX || !viofs_is_power_of_2(max))
+		return viofs_err_set(
+			err, -EPROTO,
+			"Queue %u of the device has %u entries: not a power of two up to "
+			"%u.",
+			q, max, VIOFS_RING_SIZE_MAX);
+	/* With indirect tables too: a chain is never longer than the queue (2.7.5.3.1). */
+	if (max < QUEUE_SIZE_MIN)
+		return viofs_err_set(err, -EPROTO,
+				     "Queue %u of the device has %u entries, a request takes up to "
+				     "%u. Give the device larger queues (queue-size).",
+				     q, max, QUEUE_SIZE_MIN);
+	*size = (uint16_t)VIOFS_MIN(max, VIOFS_FS_QUEUE_SIZE_MAX);
+	return 0;
+}
+
+static int read_queues(struct viofs_fs *fs, struct viofs_err *err)
+{
+	struct viofs_virtio *d = fs->virtio;
+	unsigned int have = d->ops->queue_count(d);
+	unsigned int requests;
+
+	if (have < VIOFS_FS_REQUEST + 1)
+		return viofs_err_set(err, -EPROTO,
+				     "The device has %u queues: a hiprio and a request queue are "
+				     "needed.",
+				     have);
+	requests = VIOFS_MIN(fs->num_request_queues, have - VIOFS_FS_REQUEST);
+	requests = VIOFS_MIN(requests, VIOFS_FS_QUEUES_MAX - VIOFS_FS_REQUEST);
+	fs->queue_count = VIOFS_FS_REQUEST + requests;
+
+	for (unsigned int q = 0; q < fs->queue_count; q++) {
+		int rc = check_queue_size(q, d->ops->queue_max(d, q), &fs->queue_size[q], err);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* virtio 1.3 3.1.1: a driver that gives up says so. */
+static void give_up(struct viofs_virtio *d)
+{
+	d->ops->status_set(d, (uint8_t)(d->ops->status_get(d) | VIOFS_VIRTIO_FAILED));
+}
+
+int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct viofs_err *err)
+{
+	struct viofs_fs *fs = calloc(1, sizeof(*fs));
+	int rc;
+
+	if (!fs)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	fs->virtio = virtio;
+	for (unsigned int q = 0; q < VIOFS_FS_QUEUES_MAX; q++)
+		fs->eventfds[q] = -1;
+
+	rc = viofs_virtio_reset(virtio, RESET_TIMEOUT_MS, err);
+	if (rc)
+		goto err_free;
+	rc = viofs_virtio_negotiate(virtio, VIOFS_VIRTIO_F_INDIRECT_DESC | VIOFS_VIRTIO_F_EVENT_IDX,
+				    err);
+	if (rc)
+		goto err_free; /* FAILED is set */
+	rc = read_identity(fs, err);
+	if (rc)
+		goto err_give_up;
+	rc = read_queues(fs, err);
+	if (rc)
+		goto err_give_up;
+	*out = fs;
+	return 0;
+
+err_give_up:
+	give_up(virtio);
+err_free:
+	free(fs);
+	return rc;
+}
+
+/* The power of two from @bytes on, at most a page: such a part crosses no page that it fits in. */
+static size_t part_align(size_t bytes)
+{
+	size_t align = 16;
+
+	while (align < bytes && align < PART_ALIGN_MAX)
+		align *= 2;
+	return align;
+}
+
+/* Room for @bytes at @align wherever the section's allocations stand. */
+static size_t room(size_t bytes, size_t align)
+{
+	return bytes + align - 1;
+}
+
+void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS])
+{
+	sizes[VIOFS_ARENA_PRIVATE] +=
+		room(fs->queue_count * sizeof(struct viofs_fs_queue), PRIVATE_ALIGN);
+	for (unsigned int q = 0; q < fs->queue_count; q++) {
+		uint16_t size = fs->queue_size[q];
+		size_t desc = viofs_ring_desc_bytes(size);
+		size_t avail = viofs_ring_avail_bytes(size);
+		size_t used = viofs_ring_used_bytes(size);
+
+		sizes[VIOFS_ARENA_PRIVATE] +=
+			room(size * sizeof(struct viofs_ring_state), PRIVATE_ALIGN);
+		sizes[VIOFS_ARENA_DEVICE_READ] += room(desc, part_align(desc));
+		sizes[VIOFS_ARENA_DEVICE_READ] += room(avail, part_align(avail));
+		sizes[VIOFS_ARENA_DEVICE_WRITE] += room(used, part_align(used));
+	}
+}
+
+static void alloc_parts(struct viofs_arena *arena, uint16_t size, struct ring_parts *p)
+{
+	size_t desc = viofs_ring_desc_bytes(size);
+	size_t avail = viofs_ring_avail_bytes(size);
+	size_t used = viofs_ring_used_bytes(size);
+
+	p->desc = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, desc, part_align(desc));
+	p->avail = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, avail, part_align(avail));
+	p->used = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, used, part_align(used));
+	p->state = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
+				     size * sizeof(struct viofs_ring_state), PRIVATE_ALIGN);
+}
+
+static bool find_iova(const struct viofs_arena *arena, const void *p, size_t len, uint64_t *iova)
+{
+	size_t run;
+
+	*iova = viofs_arena_iova(arena, p, len, &run);
+	return run >= len;
+}
+
+/* Addresses of a ring of @size at @p. Return: false where the device sees a part in pieces. */
+static bool place(const struct viofs_arena *arena, const struct ring_parts *p, uint16_t size,
+		  struct viofs_virtio_queue_address *a)
+{
+	a->size = size;
+	return find_iova(arena, p->desc, viofs_ring_desc_bytes(size), &a->desc) &&
+	       find_iova(arena, p->avail, viofs_ring_avail_bytes(size), &a->avail) &&
+	       find_iova(arena, p->used, viofs_ring_used_bytes(size), &a->used);
+}
+
+static int init_queue(struct viofs_fs *fs, unsigned int q, struct viofs_arena *arena,
+		      struct viofs_virtio_queue_address *a, struct viofs_err *err)
+{
+	bool event_idx = fs->virtio->negotiated & VIOFS_VIRTIO_F_EVENT_IDX;
+	struct viofs_fs_queue *queue = &fs->queues[q];
+	uint16_t size = fs->queue_size[q];
+	struct ring_parts parts;
+
+	alloc_parts(arena, size, &parts);
+	while (!place(arena, &parts, size, a)) {
+		size /= 2;
+		if (size < QUEUE_SIZE_MIN)
+			return viofs_err_set(err, -ENOMEM,
+					     "No contiguous memory for queue %u. Reserve hugepages "
+					     "(vm.nr_hugepages).",
+					     q);
+	}
+	fs->queue_size[q] = size;
+	queue->index = (uint16_t)q;
+	viofs_ring_init(&queue->ring, size, event_idx, parts.desc, parts.avail, parts.used,
+			parts.state);
+	return 0;
+}
+
+static int open_eventfds(struct viofs_fs *fs, struct viofs_err *err)
+{
+	for (unsigned int q = 0; q < fs->queue_count; q++) {
+		int fd = eventfd(0, EFD_CLOEXEC);
+
+		if (fd < 0)
+			return viofs_err_set(
+				err, -errno,
+				"No eventfd for queue %u: raise the limit of open files.", q);
+		fs->eventfds[q] = fd;
+	}
+	return 0;
+}
+
+static int start_interrupts(struct viofs_fs *fs, struct viofs_err *err)
+{
+	int rc = fs->virtio->ops->interrupts_set(fs->virtio, fs->eventfds, fs->queue_count, err);
+
+	if (rc < 0)
+		return rc;
+	fs->vectors = (unsigned int)rc;
+	for (unsigned int q = 0; q < fs->queue_count; q++) {
+		/* Without vectors nobody signals it; it still can be waited on. */
+		unsigned int of = fs->vectors ? VIOFS_MIN(q, fs->vectors - 1) : q;
+
+		fs->queues[q].interrupt_fd = fs->eventfds[of];
+	}
+	return 0;
+}
+
+static int start_queues(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err)
+{
+	struct viofs_virtio_queue_address a[VIOFS_FS_QUEUES_MAX];
+	int rc;
+
+	fs->queues = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
+				       fs->queue_count * sizeof(*fs->queues), PRIVATE_ALIGN);
+	for (unsigned int q = 0; q < fs->queue_count; q++) {
+		rc = init_queue(fs, q, arena, &a[q], err);
+		if (rc)
+			return rc;
+	}
+	/* Vectors before the queues are enabled (4.1.5.1.3). */
+	rc = start_interrupts(fs, err);
+	if (rc)
+		return rc;
+	for (unsigned int q = 0; q < fs->queue_count; q++) {
+		rc = fs->virtio->ops->queue_enable(fs->virtio, q, &a[q], err);
+		if (rc)
+			return rc;
+	}
+	return viofs_virtio_driver_ok(fs->virtio, err);
+}
+
+int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err)
+{
+	int rc;
+
+	assert(!fs->queues);
+	rc = open_eventfds(fs, err);
+	if (!rc)
+		rc = start_queues(fs, arena, err);
+	if (rc)
+		viofs_fs_stop(fs, NULL); /* the first error is the one to tell */
+	return rc;
+}
+
+int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err)
+{
+	int rc = viofs_virtio_reset(fs->virtio, RESET_TIMEOUT_MS, err);
+	int rc2 = fs->virtio->ops->interrupts_set(fs->virtio, NULL, 0, rc ? NULL : err);
+
+	fs->vectors = 0;
+	return rc ? rc : rc2;
+}
+
+void viofs_fs_close(struct viofs_fs *fs)
+{
+	if (!fs)
+		return;
+	viofs_virtio_close(fs->virtio); /* resets, takes the vectors off the eventfds */
+	for (unsigned int q = 0; q < VIOFS_FS_QUEUES_MAX; q++)
+		if (fs->eventfds[q] >= 0)
+			close(fs->eventfds[q]);
+	free(fs);
+}
+
+void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q)
+{
+	fs->queues[q].kicks++;
+	fs->virtio->ops->notify(fs->virtio, q);
+}
+
+enum viofs_address_policy viofs_fs_address_policy(const struct viofs_fs *fs)
+{
+	return fs->virtio->negotiated & VIOFS_VIRTIO_F_ACCESS_PLATFORM ? VIOFS_ADDRESS_TRANSLATED
+								       : VIOFS_ADDRESS_PHYSICAL;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What every virtio device goes through, whatever the transport: reset, features, start. */
+#include "virtio/virtio.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* All ones: what a function that has left the bus reads as. */
+#define STATUS_GONE 0xffU
+#define RESET_POLL_USEC 1000
+
+static const char text_gone[] = "is gone (status 0xff)";
+static const char text_needs_reset[] = "needs a reset";
+
+/* Names as the standard writes them (virtio 1.3 5.11.3, 6; SUSPEND: 1.4). */
+static const char *const feature_names[] = {
+	[0] = "VIRTIO_FS_F_NOTIFICATION",
+	[28] = "VIRTIO_F_INDIRECT_DESC",
+	[29] = "VIRTIO_F_EVENT_IDX",
+	[32] = "VIRTIO_F_VERSION_1",
+	[33] = "VIRTIO_F_ACCESS_PLATFORM",
+	[34] = "VIRTIO_F_RING_PACKED",
+	[35] = "VIRTIO_F_IN_ORDER",
+	[36] = "VIRTIO_F_ORDER_PLATFORM",
+	[37] = "VIRTIO_F_SR_IOV",
+	[38] = "VIRTIO_F_NOTIFICATION_DATA",
+	[39] = "VIRTIO_F_NOTIF_CONFIG_DATA",
+	[40] = "VIRTIO_F_RING_RESET",
+	[41] = "VIRTIO_F_ADMIN_VQ",
+	[43] = "VIRTIO_F_SUSPEND",
+};
+
+const char *viofs_virtio_feature_name(unsigned int bit)
+{
+	return bit < VIOFS_ARRAY_SIZE(feature_names) ? feature_names[bit] : NULL;
+}
+
+void viofs_virtio_close(struct viofs_virtio *d)
+{
+	if (d)
+		d->ops->close(d);
+}
+
+static const char *status_fault(uint8_t status)
+{
+	if (status == STATUS_GONE)
+		return text_gone;
+	if (status & VIOFS_VIRTIO_NEEDS_RESET)
+		return text_needs_reset;
+	return NULL;
+}
+
+const char *viofs_virtio_is_lost(struct viofs_virtio *d)
+{
+	return status_fault(d->ops->status_get(d));
+}
+
+int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err *err)
+{
+	int64_t end = viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC;
+	uint8_t status;
+
+	d->ops->status_set(d, 0);
+	for (;;) {
+		status = d->ops->status_get(d);
+		if (!status)
+			return 0;
+		if (status == STATUS_GONE)
+			return viofs_err_set(
+				err, -ENODEV,
+				"The device %s: it was unplugged, or its memory is not "
+				"enabled.",
+				text_gone);
+		if (viofs_now_ns() - end >= 0)
+			break;
+		usleep(RESET_POLL_USEC);
+	}
+	return viofs_err_set(
+		err, -ETIMEDOUT,
+		"The device did not finish its reset within %d ms (status 0x%02x). Look at "
+		"the device's side, the program or the card that serves it.",
+		timeout_ms, status);
+}
+
+/* Status bits only ever add up until the next reset (virtio 1.3 2.1.1). */
+static void status_add(struct viofs_virtio *d, uint8_t bits)
+{
+	d->ops->status_set(d, (uint8_t)(d->ops->status_get(d) | bits));
+}
+
+static int accept_features(struct viofs_virtio *d, uint64_t wanted, struct viofs_err *err)
+{
+	uint64_t accepted;
+	const char *fault;
+	uint8_t status;
+
+	d->offered = d->ops->features_get(d);
+	/* A device that is gone offers everything: look at the status before at the features. */
+	fault = viofs_virtio_is_lost(d);
+	if (fault)
+		return viofs_err_set(err, -EPROTO, "The device %s while features are negotiated.",
+				     fault);
+	if (!(d->offered & VIOFS_VIRTIO_F_VERSION_1))
+		return viofs_err_set(
+			err, -ENOTSUP,
+			"The device does not offer VIRTIO_F_VERSION_1 (features 0x%llx): "
+			"legacy devices are not supported.",
+			(unsigned long long)d->offered);
+
+	accepted = d->offered & (wanted | VIOFS_VIRTIO_F_VERSION_1 |
+				 VIOFS_VIRTIO_F_ACCESS_PLATFORM | VIOFS_VIRTIO_F_ORDER_PLATFORM);
+	d->ops->features_set(d, accepted);
+	status_add(d, VIOFS_VIRTIO_FEATURES_OK);
+
+	status = d->ops->status_get(d);
+	fault = status_fault(status);
+	if (fault)
+		return viofs_err_set(err, -EPROTO, "The device %s after it was told the features.",
+				     fault);
+	if (!(status & VIOFS_VIRTIO_FEATURES_OK))
+		return viofs_err_set(err, -EPROTO,
+				     "The device offers features 0x%llx and refuses 0x%llx of them "
+				     "(FEATURES_OK did not stick).",
+				     (unsigned long long)d->offered, (unsigned long long)accepted);
+	d->negotiated = accepted;
+	return 0;
+}
+
+int viofs_virtio_negotiate(struct viofs_virtio *d, uint64_t wanted, struct viofs_err *err)
+{
+	int rc;
+
+	status_add(d, VIOFS_VIRTIO_ACKNOWLEDGE);
+	status_add(d, VIOFS_VIRTIO_DRIVER);
+	rc = accept_features(d, wanted, err);
+	if (rc)
+		status_add(d, VIOFS_VIRTIO_FAILED);
+	return rc;
+}
+
+int viofs_virtio_driver_ok(struct viofs_virtio *d, struct viofs_err *err)
+{
+	const char *fault;
+	uint8_t status;
+
+	status_add(d, VIOFS_VIRTIO_DRIVER_OK);
+	status = d->ops->status_get(d);
+	fault = status_fault(status);
+	if (fault)
+		return viofs_err_set(err, -EPROTO, "The device %s when it is started.", fault);
+	if (!(status & VIOFS_VIRTIO_DRIVER_OK))
+		return viofs_err_set(err, -EPROTO,
+				     "The device did not start (status 0x%02x after DRIVER_OK).",
+				     status);
+	return 0;
+}
