@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The /dev/fuse channel. */
+#include "kernel/devfuse.h"
+#include "base/uapi.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count)
+{
+	ssize_t n;
+
+	/* ENOENT: the request was aborted while it was being copied; the next one is as good. */
+	do {
+		n = readv(fd, iov, count);
+	} while (n < 0 && (errno == EINTR || errno == ENOENT));
+	if (n < 0)
+		return -errno;
+	return n ? n : -ENODEV; /* /dev/fuse has no end of file; what has one is gone then */
+}
+
+int viofs_devfuse_error(int fd, uint64_t unique, int error)
+{
+	struct fuse_out_header out = { .len = sizeof(out), .error = error, .unique = unique };
+	ssize_t n;
+
+	do {
+		n = write(fd, &out, sizeof(out));
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int viofs_devfuse_reply(int fd, struct iovec *iov, int count)
+{
+	struct fuse_out_header *out = iov[0].iov_base;
+	size_t len = 0;
+	ssize_t n;
+
+	for (int i = 0; i < count; i++)
+		len += iov[i].iov_len;
+	out->len = (uint32_t)len;
+	do {
+		n = writev(fd, iov, count);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	/*
+	 * A reply that fuse_dev_do_write() refuses has ended the request with EIO in some cases and left
+	 * it waiting in others. Answering once more settles both: ENOENT says that it had ended.
+	 */
+	viofs_devfuse_error(fd, out->unique, -EIO);
+	return -EINVAL;
+}

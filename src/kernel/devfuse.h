@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The /dev/fuse channel: requests by readv(2), replies by writev(2). */
+#ifndef VIOFS_KERNEL_DEVFUSE_H
+#define VIOFS_KERNEL_DEVFUSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/**
+ * viofs_devfuse_read() - take the kernel's next request
+ * @fd: the mount's /dev/fuse, O_NONBLOCK. @iov: at least max(8192, 80 + max_write) bytes in all.
+ * Return: bytes; -EAGAIN: none waiting; -ENODEV: unmounted or aborted; -ECONNABORTED: aborted;
+ * -EPERM: not mounted yet; -EINVAL: @iov too small. EINTR and ENOENT are dealt with here.
+ */
+ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count);
+
+/**
+ * viofs_devfuse_reply() - answer a request; iov[0] starts with fuse_out_header, len filled in here
+ * Context: any thread. May block on a page lock for READ.
+ * Return: 0; -ENOENT: the request is gone (interrupted, aborted): nothing to do; -EINVAL: the kernel
+ * didn't take this reply, the request has been ended with EIO; -ENODEV: unmounted.
+ */
+int viofs_devfuse_reply(int fd, struct iovec *iov, int count);
+
+/** viofs_devfuse_error() - answer @unique with @error (0 or -errno) and no payload. Return: as above. */
+int viofs_devfuse_error(int fd, uint64_t unique, int error);
+
+#endif

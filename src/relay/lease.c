@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Leadership and its standby. */
+#include "relay/lease.h"
+#include "base/log.h"
+#include "base/util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Everything is locked into memory (mlockall), so stacks are small. */
+#define STACK_BYTES (128 << 10)
+
+static void *standby_main(void *arg);
+
+/* One more thread; with the lock held or before there are others. */
+static int start_standby(struct viofs_lease *l)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	rc = -pthread_create(&thread, &attr, standby_main, l);
+	pthread_attr_destroy(&attr);
+	if (!rc)
+		l->threads++;
+	else
+		viofs_warn("no standby thread (%s): a blocked reply would hold up the others",
+			   strerror(-rc));
+	return rc;
+}
+
+int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uint16_t slots)
+{
+	memset(l, 0, sizeof(*l));
+	l->lead = lead;
+	l->arg = arg;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->changed, NULL);
+	l->returned = calloc(slots, sizeof(*l->returned));
+	if (!l->returned)
+		return -ENOMEM;
+	l->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (l->wake_fd < 0)
+		return -errno;
+	start_standby(l);
+	return 0;
+}
+
+uint64_t viofs_lease_enter(struct viofs_lease *l)
+{
+	uint64_t ticket = ++l->ticket;
+
+	atomic_store(&l->writing, ticket);
+	/* Pairs with guard(): it clears `guarded`, then looks at `writing`; we store, then look. */
+	if (!atomic_load(&l->guarded)) {
+		pthread_mutex_lock(&l->lock);
+		atomic_store(&l->guarded, true);
+		pthread_cond_broadcast(&l->changed);
+		pthread_mutex_unlock(&l->lock);
+	}
+	return ticket;
+}
+
+bool viofs_lease_leave(struct viofs_lease *l, uint64_t ticket)
+{
+	return atomic_compare_exchange_strong(&l->writing, &ticket, 0);
+}
+
+void viofs_lease_return_slot(struct viofs_lease *l, uint16_t slot)
+{
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&l->lock);
+	l->returned[l->returned_count] = slot;
+	atomic_fetch_add(&l->returned_count, 1);
+	pthread_mutex_unlock(&l->lock);
+	/* Only a full counter could make this fail, and then the leader is being woken already. */
+	(void)!write(l->wake_fd, &one, sizeof(one));
+}
+
+bool viofs_lease_collect(struct viofs_lease *l, uint16_t *slot)
+{
+	bool got = false;
+
+	if (!atomic_load_explicit(&l->returned_count, memory_order_relaxed))
+		return false;
+	pthread_mutex_lock(&l->lock);
+	if (l->returned_count) {
+		*slot = l->returned[atomic_fetch_sub(&l->returned_count, 1) - 1];
+		got = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return got;
+}
+
+void viofs_lease_finish(struct viofs_lease *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->finished = true;
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void viofs_lease_wait(struct viofs_lease *l)
+{
+	pthread_mutex_lock(&l->lock);
+	while (!l->finished)
+		pthread_cond_wait(&l->changed, &l->lock);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/*
+ * Tick until a write is stuck (return true: we lead now) or READs have stopped (false).
+ * The lock is not held.
+ */
+static bool guard(struct viofs_lease *l)
+{
+	const struct timespec tick = { .tv_nsec = VIOFS_LEASE_TICK_MS * VIOFS_NSEC_PER_MSEC };
+	uint64_t last = 0;
+	int quiet = 0;
+
+	while (quiet < VIOFS_LEASE_QUIET_TICKS) {
+		uint64_t now;
+
+		nanosleep(&tick, NULL);
+		now = atomic_load(&l->writing);
+		if (now && now == last) {
+			if (atomic_compare_exchange_strong(&l->writing, &now, 0))
+				return true;
+			now = 0;
+		}
+		quiet = now ? 0 : quiet + 1;
+		last = now;
+	}
+	atomic_store(&l->guarded, false);
+	if (atomic_load(&l->writing))
+		atomic_store(&l->guarded, true);
+	return false;
+}
+
+static void *standby_main(void *arg)
+{
+	struct viofs_lease *l = arg;
+	bool leads;
+
+	pthread_mutex_lock(&l->lock);
+	while (!l->finished) {
+		if (l->guarding || !atomic_load(&l->guarded)) {
+			pthread_cond_wait(&l->changed, &l->lock);
+			continue;
+		}
+		l->guarding = true;
+		pthread_mutex_unlock(&l->lock);
+		leads = guard(l);
+		pthread_mutex_lock(&l->lock);
+		l->guarding = false;
+		if (!leads)
+			continue;
+		/* Somebody must stand by for us now; a thread deposed earlier may be there already. */
+		if (l->threads < 2)
+			start_standby(l);
+		else
+			pthread_cond_broadcast(&l->changed);
+		l->threads--;
+		pthread_mutex_unlock(&l->lock);
+		l->lead(l->arg);
+		pthread_mutex_lock(&l->lock);
+		/* Deposed, or the end. One standby is enough. */
+		if (l->threads >= 2 || l->finished)
+			break;
+		l->threads++;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The relay: requests of the kernel's FUSE client to the device's queues, replies back. */
+#ifndef VIOFS_RELAY_RELAY_H
+#define VIOFS_RELAY_RELAY_H
+
+#include "base/err.h"
+#include "dma/arena.h"
+#include "fs/device.h"
+#include "relay/stats.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** enum viofs_poll - how completions and requests are waited for */
+enum viofs_poll {
+	VIOFS_POLL_ADAPTIVE, /* spin while there is work and a little after, then sleep */
+	VIOFS_POLL_BUSY,     /* never sleep */
+	VIOFS_POLL_IRQ,      /* never spin */
+};
+
+/** struct viofs_relay_config - sizes and policy */
+struct viofs_relay_config {
+	enum viofs_poll poll;
+	uint32_t spin_us;      /* adaptive: how long to spin with nothing happening */
+	uint32_t slots;        /* requests in flight, 16..1024 */
+	uint32_t buffers;      /* data areas of max_data bytes, 4..1024 */
+	uint32_t max_data;     /* bytes of one READ or WRITE: 128 KiB..1 MiB, a multiple of the page size */
+	uint32_t init_timeout_ms; /* for the device's answer to INIT */
+	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
+};
+
+/** viofs_relay_config_default() - what a user gets with no options. */
+void viofs_relay_config_default(struct viofs_relay_config *config);
+
+struct viofs_relay;
+
+/** viofs_relay_arena_sizes() - add what slots, buffers and statistics need of each section. */
+void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
+			     size_t sizes[VIOFS_ARENA_SECTIONS]);
+
+/**
+ * viofs_relay_new() - lay out slots in the mapped arena
+ * @fs: negotiated; its queues are used once viofs_relay_run() is called.
+ * In the supervisor, before the worker is forked. Return: 0 or -errno.
+ */
+int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs,
+		    struct viofs_arena *arena, struct viofs_relay **out, struct viofs_err *err);
+
+/** viofs_relay_free() - NULL is fine. */
+void viofs_relay_free(struct viofs_relay *r);
+
+/** viofs_relay_stats() - in memory shared by supervisor and worker. */
+struct viofs_relay_stats *viofs_relay_stats(struct viofs_relay *r);
+
+/** viofs_relay_oldest_ns() - age of the oldest request in flight, 0 = none. Any process. */
+int64_t viofs_relay_oldest_ns(const struct viofs_relay *r);
+
+/** viofs_relay_slots_used() - slots that hold a request now. Any process. */
+unsigned int viofs_relay_slots_used(const struct viofs_relay *r);
+
+/**
+ * viofs_relay_run() - the worker's life: INIT, serve, DESTROY
+ * @fuse_fd: /dev/fuse of the mount, O_NONBLOCK.
+ * @ready: called once when INIT is done and the mount answers.
+ * Return: 0 after an unmount; -errno where the session failed, with the reason in @err (and in the
+ * statistics); the kernel's requests have then been answered with EIO as far as possible.
+ */
+int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
+		    struct viofs_err *err);
+
+#endif

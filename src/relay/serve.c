@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The loop of the thread that leads: completions, requests, and when there are neither, spin or sleep.
+ *
+ * Going to sleep is: arm the interrupts, look at the rings once more (viofs_ring_arm() does), make sure
+ * that the kernel's side is polled, sleep. A request that comes in between is seen by the poll, a
+ * completion by the ring's event index: neither can be lost.
+ */
+#include "relay/session.h"
+#include "base/barrier.h"
+#include "base/log.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Looks at the used rings between two looks at /dev/fuse, which cost a system call each. */
+#define LOOKS 64
+/* A request without an answer for this long: perhaps the notification got lost. */
+#define REKICK_FIRST_NS (1 * VIOFS_NSEC_PER_SEC)
+#define REKICK_MAX_NS (30 * VIOFS_NSEC_PER_SEC)
+/* Without interrupts completions are looked for this often while the loop sleeps. */
+#define NO_VECTOR_NS (1 * VIOFS_NSEC_PER_MSEC)
+
+unsigned int viofs_in_flight(const struct viofs_relay *r)
+{
+	unsigned int n = 0;
+
+	for (unsigned int q = 0; q < r->fs->queue_count; q++)
+		n += r->fs->queues[q].ring.in_flight;
+	return n;
+}
+
+const char *viofs_device_lost(struct viofs_relay *r)
+{
+	return viofs_virtio_is_lost(r->fs->virtio);
+}
+
+static bool has_used(const struct viofs_relay *r)
+{
+	for (unsigned int q = 0; q < r->fs->queue_count; q++)
+		if (viofs_ring_has_used(&r->fs->queues[q].ring))
+			return true;
+	return false;
+}
+
+static void watch_begin(struct viofs_relay *r, int64_t now)
+{
+	r->rekick_interval = REKICK_FIRST_NS;
+	r->next_rekick = now + REKICK_FIRST_NS;
+	r->stall_said = false;
+}
+
+/* Nothing came back for a while: kick again, and say it once. */
+static int watch(struct viofs_relay *r, int64_t now)
+{
+	const char *lost;
+
+	if (now - r->next_rekick < 0)
+		return 0;
+	lost = viofs_device_lost(r);
+	if (lost)
+		return viofs_break(r, "the device %s", lost);
+	for (unsigned int q = 0; q < r->fs->queue_count; q++)
+		if (r->fs->queues[q].ring.in_flight)
+			viofs_fs_kick_always(r->fs, q);
+	if (!r->stall_said && r->rekick_interval >= 16 * VIOFS_NSEC_PER_SEC) {
+		r->stall_said = true;
+		viofs_warn("no answer from the device for more than %lld s, %u requests in flight",
+			   (long long)(viofs_relay_oldest_ns(r) / VIOFS_NSEC_PER_SEC),
+			   viofs_in_flight(r));
+	}
+	r->rekick_interval = VIOFS_MIN(r->rekick_interval * 2, (int64_t)REKICK_MAX_NS);
+	r->next_rekick = now + r->rekick_interval;
+	return 0;
+}
+
+static void count_interrupts(struct viofs_relay *r)
+{
+	for (unsigned int i = 0; i < r->sleep.count; i++) {
+		const struct viofs_sleep_fd *f = &r->sleep.fds[i];
+
+		if (!f->woke || !f->counter)
+			continue;
+		for (unsigned int q = 0; q < r->fs->queue_count; q++)
+			if (r->fs->queues[q].interrupt_fd == f->fd)
+				r->stats->queues[q].interrupts += f->value;
+	}
+}
+
+/* Return: 0 or -errno of the ring. */
+static int go_to_sleep(struct viofs_relay *r)
+{
+	unsigned int in_flight = viofs_in_flight(r);
+	int64_t timeout = -1;
+	bool used = false;
+	int rc = 0;
+
+	for (unsigned int q = 0; q < r->fs->queue_count; q++)
+		used |= viofs_ring_arm(&r->fs->queues[q].ring);
+	if (!used) {
+		if (in_flight)
+			timeout = r->fs->vectors ? VIOFS_MAX(r->next_rekick - viofs_now_ns(), 0) :
+						   NO_VECTOR_NS;
+		r->stats->sleeps++;
+		rc = viofs_sleep_wait(&r->sleep, timeout);
+		count_interrupts(r);
+	}
+	for (unsigned int q = 0; q < r->fs->queue_count; q++)
+		viofs_ring_disarm(&r->fs->queues[q].ring);
+	return rc == -ETIME ? 0 : rc;
+}
+
+/* Nothing to do right now. Return: 0, or -errno. */
+static int idle(struct viofs_relay *r, int64_t since, int64_t now)
+{
+	bool spin = r->config.poll == VIOFS_POLL_BUSY ||
+		    (r->config.poll == VIOFS_POLL_ADAPTIVE &&
+		     now - since < (int64_t)r->config.spin_us * 1000);
+
+	if (!spin)
+		return go_to_sleep(r);
+	for (int i = 0; i < LOOKS && !has_used(r); i++)
+		viofs_cpu_relax();
+	return 0;
+}
+
+int viofs_serve(struct viofs_relay *r)
+{
+	int64_t now = viofs_now_ns(), since = now; /* of the last thing that happened */
+	int completed, taken, rc;
+
+	watch_begin(r, now);
+	for (;;) {
+		completed = viofs_complete(r);
+		if (completed < 0)
+			return completed;
+		viofs_pump_kept(r);
+		taken = viofs_pump_requests(r);
+		if (taken == -ENODEV || taken == -ECONNABORTED)
+			return 0;
+		if (taken < 0)
+			return viofs_break(r, "reading /dev/fuse: %s", strerror(-taken));
+		if (completed || taken) {
+			since = 0;
+			continue;
+		}
+		now = viofs_now_ns();
+		if (!since) {
+			since = now;
+			watch_begin(r, now);
+		}
+		rc = viofs_in_flight(r) ? watch(r, now) : 0;
+		if (!rc)
+			rc = idle(r, since, now);
+		if (rc)
+			return r->stats->session == VIOFS_SESSION_FAILED ? rc :
+			       viofs_break(r, "waiting on io_uring: %s", strerror(-rc));
+	}
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside the relay. The way of a request:
+ *
+ *   pump.c      viofs_pump_requests()  readv(2) of /dev/fuse into a slot; classified; sent, or kept
+ *   submit.c    viofs_submit()         the slot as a descriptor chain on its virtqueue; kick
+ *               ... the device ...
+ *   complete.c  viofs_complete()       used entry -> check -> writev(2) to /dev/fuse -> slot free
+ *   serve.c     viofs_serve()          the loop around them: spin or sleep
+ *   session.c   viofs_relay_run()      INIT before, DESTROY after
+ *
+ * All of it runs in the one thread that leads (lease.h).
+ */
+#ifndef VIOFS_RELAY_SESSION_H
+#define VIOFS_RELAY_SESSION_H
+
+#include "relay/lease.h"
+#include "relay/parking.h"
+#include "relay/relay.h"
+#include "relay/slots.h"
+#include "relay/sleep.h"
+
+/* The leader was deposed while it wrote a reply: it must leave everything alone and go. */
+#define VIOFS_DEPOSED (-EOWNERDEAD)
+
+/* A FIFO of slots, linked by viofs_slot.next. */
+struct viofs_slot_list {
+	uint16_t first, last;
+	uint32_t count;
+};
+
+struct viofs_relay {
+	struct viofs_relay_config config;
+	struct viofs_fs *fs;
+	struct viofs_arena *arena;
+	struct viofs_relay_stats *stats;
+	struct viofs_slots slots;
+	struct viofs_fuse_conn conn;
+	bool indirect;
+	int fuse_fd;
+
+	/* Where the kernel's next request lands: a slot and a buffer, or plain memory. */
+	struct viofs_slot *landing;
+	uint16_t landing_buffer;
+	uint8_t *plain;
+	size_t plain_size;
+
+	struct viofs_slot_list waiting;     /* have a slot, lack a buffer or room on the ring */
+	struct viofs_parking parked;        /* lack a slot */
+	struct viofs_parking parked_hiprio; /* FORGET and INTERRUPT that hiprio had no room for */
+	uint32_t lockers;                   /* SETLKWs in slots */
+	unsigned int next_queue;            /* request queues take turns */
+	bool freed;                         /* something came free since waiting was last looked at */
+
+	struct viofs_lease lease;
+	struct viofs_sleep sleep;
+	int64_t next_rekick;                /* ns; for completions that never come */
+	int64_t rekick_interval;
+	bool stall_said;
+	int result;
+	struct viofs_err *err;
+};
+
+/* pump.c */
+/**
+ * viofs_pump_requests() - take what the kernel has, up to a batch
+ * Return: how many; -ENODEV, -ECONNABORTED: unmounted or aborted; -ENOMEM.
+ */
+int viofs_pump_requests(struct viofs_relay *r);
+/** viofs_pump_kept() - send what had to wait, as far as slots, buffers and rings allow. */
+void viofs_pump_kept(struct viofs_relay *r);
+
+/* submit.c */
+/**
+ * viofs_submit() - send a classified slot, or put it on the waiting list
+ * Return: 0 sent; -EAGAIN: waiting; -EPIPE: the ring is broken; -EMSGSIZE: answered with EIO.
+ */
+int viofs_submit(struct viofs_relay *r, struct viofs_slot *slot);
+/**
+ * viofs_submit_hiprio() - copy a FORGET or INTERRUPT into a slot of its own and send it
+ * Return: 0; -EAGAIN: no slot or no room.
+ */
+int viofs_submit_hiprio(struct viofs_relay *r, const void *message, size_t len,
+			const struct viofs_fuse_shape *shape, uint64_t kernel_unique,
+			uint64_t device_unique);
+/** viofs_submit_waiting() - try the waiting list again, skipping what still can't go. */
+void viofs_submit_waiting(struct viofs_relay *r);
+
+/* complete.c */
+/**
+ * viofs_complete() - deal with all completions of all queues
+ * Return: how many; VIOFS_DEPOSED; -EPROTO: the device broke the session, r->stats->reason is set.
+ */
+int viofs_complete(struct viofs_relay *r);
+/** viofs_answer() - answer the kernel without the device. */
+void viofs_answer(struct viofs_relay *r, uint64_t unique, int error);
+/** viofs_release() - a slot is done with: accounting, free. */
+void viofs_release(struct viofs_relay *r, struct viofs_slot *slot);
+/** viofs_fault() - remember what the device did wrong; says it once in a while. */
+void viofs_fault(struct viofs_relay *r, const struct viofs_fuse_shape *shape, const char *what);
+/** viofs_break() - the session can't go on. Return: -EPROTO. */
+int viofs_break(struct viofs_relay *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* serve.c */
+/** viofs_serve() - until the kernel is gone (0), the session broke (-errno) or we were deposed. */
+int viofs_serve(struct viofs_relay *r);
+/** viofs_in_flight() - requests the device has. */
+unsigned int viofs_in_flight(const struct viofs_relay *r);
+/** viofs_device_lost() - NULL, or why. */
+const char *viofs_device_lost(struct viofs_relay *r);
+
+#endif

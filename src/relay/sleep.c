@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sleeping on an io_uring. */
+#include "relay/sleep.h"
+#include "base/util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+int viofs_sleep_init(struct viofs_sleep *s)
+{
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS, &s->ring, 0);
+	s->open = !rc;
+	return rc;
+}
+
+void viofs_sleep_fini(struct viofs_sleep *s)
+{
+	if (s->open)
+		io_uring_queue_exit(&s->ring);
+	s->open = false;
+}
+
+int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter)
+{
+	if (s->count == VIOFS_SLEEP_FDS)
+		return -ENOSPC;
+	s->fds[s->count] = (struct viofs_sleep_fd){ .fd = fd, .counter = counter };
+	return (int)s->count++;
+}
+
+void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index)
+{
+	assert(index < s->count && !s->fds[index].outstanding);
+	s->fds[index].fd = -1;
+	s->fds[index].woke = false;
+}
+
+static void prepare(struct viofs_sleep *s, struct viofs_sleep_fd *f)
+{
+	/* The ring has twice as many entries as there are descriptors: there is always one. */
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+
+	if (f->counter)
+		io_uring_prep_read(sqe, f->fd, &f->value, sizeof(f->value), 0);
+	else
+		io_uring_prep_poll_add(sqe, f->fd, POLLIN);
+	io_uring_sqe_set_data(sqe, f);
+	f->outstanding = true;
+}
+
+/* Return: how many fired. */
+static int reap(struct viofs_sleep *s)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head, n = 0;
+	int fired = 0;
+
+	io_uring_for_each_cqe(&s->ring, head, cqe) {
+		struct viofs_sleep_fd *f = io_uring_cqe_get_data(cqe);
+
+		n++;
+		if (!f)
+			continue;
+		f->outstanding = false;
+		/* A request that was cut short by a signal is simply made again. */
+		f->woke = cqe->res != -EINTR && cqe->res != -EAGAIN && cqe->res != -ECANCELED;
+		fired += f->woke;
+	}
+	io_uring_cq_advance(&s->ring, n);
+	return fired;
+}
+
+int viofs_sleep_wait(struct viofs_sleep *s, int64_t timeout_ns)
+{
+	struct __kernel_timespec ts = { timeout_ns / VIOFS_NSEC_PER_SEC,
+					timeout_ns % VIOFS_NSEC_PER_SEC };
+	struct io_uring_cqe *cqe;
+	int rc;
+
+	for (unsigned int i = 0; i < s->count; i++) {
+		s->fds[i].woke = false;
+		if (s->fds[i].fd >= 0 && !s->fds[i].outstanding)
+			prepare(s, &s->fds[i]);
+	}
+	rc = io_uring_submit_and_wait_timeout(&s->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+	if (reap(s))
+		return 0;
+	return rc == -EINTR || rc >= 0 ? 0 : rc;
+}

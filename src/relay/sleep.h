@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Waiting for the kernel, the device and other threads at once, on an io_uring. */
+#ifndef VIOFS_RELAY_SLEEP_H
+#define VIOFS_RELAY_SLEEP_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VIOFS_SLEEP_FDS 16U
+
+/** struct viofs_sleep_fd - one descriptor that can wake us */
+struct viofs_sleep_fd {
+	int fd;           /* -1: no longer */
+	bool counter;     /* an eventfd: read it; else: poll it for input */
+	bool outstanding; /* a request for it is in the ring */
+	bool woke;        /* it fired since the last wait */
+	uint64_t value;   /* an eventfd's count lands here */
+};
+
+/** struct viofs_sleep - the io_uring and what it waits for */
+struct viofs_sleep {
+	struct io_uring ring;
+	bool open;
+	struct viofs_sleep_fd fds[VIOFS_SLEEP_FDS];
+	unsigned int count;
+};
+
+/** viofs_sleep_init() - Return: 0 or -errno (-ENOSYS, -EPERM: io_uring is switched off). */
+int viofs_sleep_init(struct viofs_sleep *s);
+void viofs_sleep_fini(struct viofs_sleep *s);
+
+/** viofs_sleep_add() - wait for @fd from now on. Return: its index, or -ENOSPC. */
+int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter);
+
+/** viofs_sleep_remove() - no longer wait for what viofs_sleep_add() gave @index for, and has just fired. */
+void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index);
+
+/**
+ * viofs_sleep_wait() - until a descriptor fires or @timeout_ns is over (< 0: no time-out)
+ * One-shot requests stay in the ring between waits, so a wait is one system call.
+ * Return: 0, fds[].woke says which; -ETIME; or -errno.
+ */
+int viofs_sleep_wait(struct viofs_sleep *s, int64_t timeout_ns);
+
+#endif

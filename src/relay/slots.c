@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Slots and their layout. */
+#include "relay/slots.h"
+#include "base/util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+void viofs_slots_arena_sizes(uint16_t count, uint16_t buffers, uint32_t buffer_size,
+			     size_t sizes[VIOFS_ARENA_SECTIONS])
+{
+	size_t all = (size_t)count + VIOFS_SLOTS_HIPRIO;
+
+	/* A page on top of each: sections are shared, and pieces are aligned to pages. */
+	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) + buffers * sizeof(uint16_t) + 4096;
+	sizes[VIOFS_ARENA_DEVICE_READ] += all * VIOFS_SLOT_REQUEST + 4096;
+	sizes[VIOFS_ARENA_DEVICE_WRITE] += all * (VIOFS_SLOT_REPLY + VIOFS_SLOT_DATA) + 2 * 4096;
+	sizes[VIOFS_ARENA_DEVICE_RW] += (size_t)buffers * buffer_size;
+}
+
+void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, uint32_t buffer_size,
+		      struct viofs_arena *arena)
+{
+	unsigned int all = count + VIOFS_SLOTS_HIPRIO;
+
+	memset(s, 0, sizeof(*s));
+	s->count = count;
+	s->buffer_count = buffers;
+	s->buffer_size = buffer_size;
+	s->arena = arena;
+	s->slots = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*s->slots), 64);
+	s->free_buffers = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
+					    buffers * sizeof(*s->free_buffers), 64);
+	s->requests = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ,
+					(size_t)all * VIOFS_SLOT_REQUEST, 4096);
+	s->data = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_DATA, 4096);
+	s->replies = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_REPLY,
+				       4096);
+	s->buffers = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_RW, (size_t)buffers * buffer_size, 4096);
+	s->free = s->free_hiprio = VIOFS_SLOT_NONE;
+	for (unsigned int i = all; i-- > 0;) {
+		s->slots[i].index = (uint16_t)i;
+		s->slots[i].buffer = VIOFS_BUFFER_NONE;
+		viofs_slots_give(s, &s->slots[i]);
+	}
+	for (unsigned int i = buffers; i-- > 0;)
+		viofs_slots_give_buffer(s, (uint16_t)i);
+}
+
+struct viofs_slot *viofs_slots_take(struct viofs_slots *s, bool hiprio)
+{
+	uint16_t *head = hiprio ? &s->free_hiprio : &s->free;
+	struct viofs_slot *slot;
+
+	if (*head == VIOFS_SLOT_NONE)
+		return NULL;
+	slot = &s->slots[*head];
+	*head = slot->next;
+	*(hiprio ? &s->free_hiprio_count : &s->free_count) -= 1;
+	slot->state = VIOFS_SLOT_LANDING;
+	slot->next = VIOFS_SLOT_NONE;
+	slot->spilled = false;
+	slot->interrupts = 0;
+	slot->generation++;
+	/* Bit 0 stays clear: INTERRUPT marks itself with it. */
+	slot->device_unique = ((uint64_t)slot->generation << 16 | slot->index) << 1;
+	return slot;
+}
+
+void viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot)
+{
+	bool hiprio = slot->index >= s->count;
+	uint16_t *head = hiprio ? &s->free_hiprio : &s->free;
+
+	if (slot->buffer != VIOFS_BUFFER_NONE)
+		viofs_slots_give_buffer(s, slot->buffer);
+	slot->buffer = VIOFS_BUFFER_NONE;
+	slot->state = VIOFS_SLOT_FREE;
+	slot->next = *head;
+	*head = slot->index;
+	*(hiprio ? &s->free_hiprio_count : &s->free_count) += 1;
+}
+
+uint16_t viofs_slots_take_buffer(struct viofs_slots *s, uint16_t keep)
+{
+	if (s->free_buffer_count <= keep)
+		return VIOFS_BUFFER_NONE;
+	return s->free_buffers[--s->free_buffer_count];
+}
+
+void viofs_slots_give_buffer(struct viofs_slots *s, uint16_t buffer)
+{
+	assert(s->free_buffer_count < s->buffer_count);
+	s->free_buffers[s->free_buffer_count++] = buffer;
+}
+
+/* The slot's request area: the indirect table, then the message. */
+static uint8_t *request_area(const struct viofs_slots *s, const struct viofs_slot *slot)
+{
+	return s->requests + (size_t)slot->index * VIOFS_SLOT_REQUEST;
+}
+
+uint8_t *viofs_slot_message(const struct viofs_slots *s, const struct viofs_slot *slot)
+{
+	/* One page holds all of a FORGET, so that it is in one piece on scattered pages too. */
+	return request_area(s, slot) +
+	       (slot->index < s->count ? VIOFS_SLOT_MESSAGE : VIOFS_SLOT_REQUEST - VIOFS_SLOT_HIPRIO);
+}
+
+uint8_t *viofs_slots_buffer(const struct viofs_slots *s, uint16_t buffer)
+{
+	assert(buffer < s->buffer_count);
+	return s->buffers + (size_t)buffer * s->buffer_size;
+}
+
+struct fuse_in_header *viofs_slot_header(const struct viofs_slots *s, const struct viofs_slot *slot)
+{
+	if (slot->spilled)
+		return (void *)viofs_slots_buffer(s, slot->buffer);
+	return (void *)viofs_slot_message(s, slot);
+}
+
+uint8_t *viofs_slot_reply(const struct viofs_slots *s, const struct viofs_slot *slot)
+{
+	return s->replies + (size_t)slot->index * VIOFS_SLOT_REPLY;
+}
+
+uint8_t *viofs_slot_reply_data(const struct viofs_slots *s, const struct viofs_slot *slot)
+{
+	uint8_t *buffer;
+
+	if (slot->shape.reply_data <= VIOFS_SLOT_DATA)
+		return s->data + (size_t)slot->index * VIOFS_SLOT_DATA;
+	buffer = viofs_slots_buffer(s, slot->buffer);
+	/* A request that spilled has the lower half: what the device reads stays apart from what it
+	 * writes. Only IOCTL could have both, and its 14-bit sizes fit. */
+	return slot->len > VIOFS_SLOT_SMALL ? buffer + s->buffer_size / 2 : buffer;
+}
+
+bool viofs_slot_needs_buffer(const struct viofs_slot *slot)
+{
+	return slot->buffer == VIOFS_BUFFER_NONE && slot->shape.reply_data > VIOFS_SLOT_DATA;
+}
+
+void viofs_slot_gather(struct viofs_slots *s, struct viofs_slot *slot)
+{
+	uint8_t *buffer = viofs_slots_buffer(s, slot->buffer);
+
+	assert(slot->len > VIOFS_SLOT_SMALL && slot->len <= s->buffer_size);
+	memmove(buffer + VIOFS_SLOT_SMALL, buffer, slot->len - VIOFS_SLOT_SMALL);
+	memcpy(buffer, viofs_slot_message(s, slot), VIOFS_SLOT_SMALL);
+	slot->spilled = true;
+}
+
+/* A growing list of pieces; `failed` once it was too short. */
+struct builder {
+	const struct viofs_arena *arena;
+	struct viofs_ring_piece *pieces;
+	unsigned int count, max;
+	bool failed;
+};
+
+static void add(struct builder *b, const uint8_t *p, size_t len)
+{
+	while (len) {
+		size_t run;
+		uint64_t iova = viofs_arena_iova(b->arena, p, len, &run);
+
+		if (b->count == b->max) {
+			b->failed = true;
+			return;
+		}
+		b->pieces[b->count++] = (struct viofs_ring_piece){ iova, (uint32_t)run };
+		p += run;
+		len -= run;
+	}
+}
+
+/* Bytes [@from, @from + @len) of the message, wherever they lie. */
+static void add_message(struct builder *b, const struct viofs_slots *s, const struct viofs_slot *slot,
+			size_t from, size_t len)
+{
+	size_t small = slot->spilled || from >= VIOFS_SLOT_SMALL ? 0 :
+		       VIOFS_MIN(len, VIOFS_SLOT_SMALL - from);
+
+	if (small)
+		add(b, viofs_slot_message(s, slot) + from, small);
+	if (len > small)
+		add(b, viofs_slots_buffer(s, slot->buffer) +
+		    (slot->spilled ? from : from + small - VIOFS_SLOT_SMALL), len - small);
+}
+
+int viofs_slot_chain(const struct viofs_slots *s, const struct viofs_slot *slot, bool indirect,
+		     struct viofs_ring_piece *pieces, unsigned int max, struct viofs_ring_chain *chain)
+{
+	const struct viofs_fuse_shape *shape = &slot->shape;
+	struct builder b = { s->arena, pieces, 0, max, false };
+	const size_t head = sizeof(struct fuse_in_header);
+
+	memset(chain, 0, sizeof(*chain));
+	if (!shape->replies) {
+		add_message(&b, s, slot, 0, slot->len);
+		chain->readable = (uint16_t)b.count;
+	} else {
+		add_message(&b, s, slot, 0, head);
+		add_message(&b, s, slot, head, shape->args);
+		add_message(&b, s, slot, head + shape->args, shape->data);
+		chain->readable = (uint16_t)b.count;
+		add(&b, viofs_slot_reply(s, slot), sizeof(struct fuse_out_header));
+		add(&b, viofs_slot_reply(s, slot) + sizeof(struct fuse_out_header), shape->fixed);
+		if (shape->reply_data)
+			add(&b, viofs_slot_reply_data(s, slot), shape->reply_data);
+		chain->writable = (uint16_t)(b.count - chain->readable);
+	}
+	if (b.failed)
+		return -EMSGSIZE;
+	chain->pieces = pieces;
+	chain->token = slot->index;
+	if (indirect) {
+		uint8_t *table = request_area(s, slot);
+		size_t run;
+
+		chain->indirect = (void *)table;
+		chain->indirect_iova = viofs_arena_iova(s->arena, table, 1, &run);
+	}
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the relay counts: one writer (the worker), any reader, in memory that both processes map. */
+#ifndef VIOFS_RELAY_STATS_H
+#define VIOFS_RELAY_STATS_H
+
+#include "fs/device.h"
+#include "fuse/init.h"
+
+#include <stdint.h>
+
+/* Quirks met (bits of viofs_relay_stats.quirks). */
+#define VIOFS_QUIRK_USED_LEN_ZERO (1U << 0)  /* used.len is 0 with a good reply */
+#define VIOFS_QUIRK_NO_MAX_PAGES (1U << 1)   /* requests of 128 KiB at most */
+#define VIOFS_QUIRK_FIXED_SIZE (1U << 2)     /* replies of a wrong length, refused */
+#define VIOFS_QUIRK_INIT_FLAGS (1U << 3)     /* INIT flags set that were never offered */
+#define VIOFS_QUIRK_OPEN_FLAGS (1U << 4)     /* open flags that can't be kept */
+#define VIOFS_QUIRK_LOST_KICK (1U << 5)      /* answered only after a second notification */
+#define VIOFS_QUIRKS 6
+
+/** enum viofs_session - where a session stands */
+enum viofs_session {
+	VIOFS_SESSION_STARTING, /* INIT not answered yet */
+	VIOFS_SESSION_SERVING,
+	VIOFS_SESSION_ENDING,   /* unmounted; DESTROY under way */
+	VIOFS_SESSION_ENDED,
+	VIOFS_SESSION_FAILED,   /* reason says why */
+};
+
+/** struct viofs_queue_stats - of one virtqueue; kicks and in-flight are with the queue itself */
+struct viofs_queue_stats {
+	uint64_t requests;   /* made available to the device */
+	uint64_t interrupts; /* wake-ups by its eventfd */
+};
+
+/** struct viofs_relay_stats - a session in numbers */
+struct viofs_relay_stats {
+	enum viofs_session session;
+	char reason[256];
+	struct viofs_fuse_agreed agreed;
+	struct viofs_queue_stats queues[VIOFS_FS_QUEUES_MAX];
+	uint64_t replies;        /* given to the kernel */
+	uint64_t errors;         /* of those, with an error that the device gave */
+	uint64_t faults;         /* replies of the device that broke the rules: EIO */
+	uint64_t refused;        /* requests answered here: opcodes not known */
+	uint64_t bytes_read, bytes_written; /* data of READ and WRITE */
+	uint64_t forgets;        /* FORGET and BATCH_FORGET messages sent */
+	uint64_t interrupted;    /* INTERRUPT messages sent */
+	uint64_t parked_total;   /* requests that had to wait in plain memory */
+	uint32_t parked, parked_max; /* now, and the most at one time */
+	uint64_t sleeps;         /* times the worker went to sleep */
+	uint64_t handovers;      /* times a reply blocked and another thread took over */
+	uint32_t quirks;         /* VIOFS_QUIRK_* */
+	char last_fault[96];     /* what the device last did wrong, and with which opcode */
+};
+
+/** viofs_quirk_text() - the quirk of bit @bit in words, or NULL. */
+const char *viofs_quirk_text(unsigned int bit);
+
+/** viofs_session_name() - "serving". */
+const char *viofs_session_name(enum viofs_session session);
+
+#endif
