@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The control socket, both sides. */
+#include "daemon/control.h"
+#include "base/log.h"
+#include "daemon/record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TIMEOUT_S 2
+#define WORD_MAX 32
+#define REPLY_MAX (1 << 20)
+
+static int fill_address(struct sockaddr_un *a, const char *path)
+{
+	memset(a, 0, sizeof(*a));
+	a->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(a->sun_path))
+		return -ENAMETOOLONG;
+	strcpy(a->sun_path, path);
+	return 0;
+}
+
+static void set_timeout(int fd)
+{
+	const struct timeval t = { .tv_sec = TIMEOUT_S };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+static void socket_path(char *buf, size_t size, const char *address)
+{
+	snprintf(buf, size, VIOFS_RUN_DIR "/%s" VIOFS_CONTROL_SUFFIX, address);
+}
+
+int viofs_control_listen(const char *address, struct viofs_err *err)
+{
+	struct sockaddr_un a;
+	char path[PATH_MAX];
+	mode_t mask;
+	int fd, rc;
+
+	socket_path(path, sizeof(path), address);
+	rc = fill_address(&a, path);
+	fd = rc ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return viofs_err_set(err, rc ? rc : -errno, "No control socket %s: %s.", path,
+				     strerror(rc ? -rc : errno));
+	/* Ours by the record's lock: what is there was left by a killed daemon. */
+	unlink(path);
+	mask = umask(0177);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0)
+		rc = -errno;
+	umask(mask);
+	if (!rc)
+		return fd;
+	close(fd);
+	return viofs_err_set(err, rc, "No control socket %s: %s.", path, strerror(-rc));
+}
+
+static void send_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+void viofs_control_serve(int listener, json_t *(*status)(void *), void *arg)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	char word[WORD_MAX], *text;
+	json_t *reply;
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	set_timeout(fd);
+	n = recv(fd, word, sizeof(word) - 1, 0);
+	word[n > 0 ? n : 0] = '\0';
+	word[strcspn(word, "\n")] = '\0';
+	if (!strcmp(word, VIOFS_CONTROL_STATUS))
+		reply = status(arg);
+	else
+		reply = json_pack("{s:s}", "error", "there is no such command");
+	text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+	if (text)
+		send_all(fd, text, strlen(text));
+	free(text);
+	json_decref(reply);
+	close(fd);
+}
+
+void viofs_control_close(int listener, const char *address)
+{
+	char path[PATH_MAX];
+
+	if (listener < 0)
+		return;
+	socket_path(path, sizeof(path), address);
+	unlink(path);
+	close(listener);
+}
+
+static int receive(int fd, json_t **reply)
+{
+	char *text = malloc(REPLY_MAX);
+	size_t len = 0;
+	ssize_t n = 0;
+
+	if (!text)
+		return -ENOMEM;
+	while (len < REPLY_MAX && (n = recv(fd, text + len, REPLY_MAX - len, 0)) > 0)
+		len += (size_t)n;
+	if (n < 0) {
+		int rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
+
+		free(text);
+		return rc;
+	}
+	*reply = json_loadb(text, len, 0, NULL);
+	free(text);
+	return *reply ? 0 : -EPROTO;
+}
+
+int viofs_control_ask(const char *path, const char *word, json_t **reply)
+{
+	char line[WORD_MAX];
+	struct sockaddr_un a;
+	int fd, rc;
+
+	rc = fill_address(&a, path);
+	if (rc)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	set_timeout(fd);
+	snprintf(line, sizeof(line), "%s\n", word);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		rc = -errno;
+	if (!rc) {
+		send_all(fd, line, strlen(line));
+		rc = receive(fd, reply);
+	}
+	close(fd);
+	return rc;
+}

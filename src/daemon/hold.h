@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A function held for VFIO: bound to vfio-pci, recorded, and given back as it was. */
+#ifndef VIOFS_DAEMON_HOLD_H
+#define VIOFS_DAEMON_HOLD_H
+
+#include "daemon/record.h"
+#include "pci/function.h"
+
+/** struct viofs_hold - while it exists nobody else of this project touches the function */
+struct viofs_hold {
+	struct viofs_pci_function function; /* as it was found */
+	struct viofs_record record;
+	int lock_fd;
+};
+
+/**
+ * viofs_hold_take() - lock the function, note its driver, bind it to vfio-pci
+ * Loads the modules vfio-pci and vfio_iommu_type1 where they are missing (modprobe(8)).
+ * @wait_ms: for another holder that is about to end.
+ * Return: 0; -EBUSY: held by another daemon, or mounted by the kernel's driver (in any mount
+ * namespace); -EPERM: the IOMMU group is not viable; -ENODEV: no vfio-pci; others. On failure the
+ * function is as it was.
+ */
+int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
+		    struct viofs_err *err);
+
+/** viofs_hold_note() - write @tag, @mountpoint and @pid into the record, for others to read. */
+int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint, int pid);
+
+/** viofs_hold_release() - to its former driver (not one bound by `viofsctl bind`). Return: 0 or -errno. */
+int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err);
+
+/** viofs_hold_keep() - let go, but leave it bound to vfio-pci until viofs_hold_return(). */
+int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err);
+
+/**
+ * viofs_hold_return() - undo viofs_hold_keep(), or what a killed daemon left
+ * Return: 0; -EBUSY: a daemon has it; -EALREADY: it was not taken by us.
+ */
+int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Leaving the terminal. */
+#include "daemon/launch.h"
+#include "base/log.h"
+#include "daemon/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct outcome {
+	int rc;
+	struct viofs_err err;
+};
+
+__attribute__((noreturn)) static void wait_for_outcome(int fd)
+{
+	struct outcome o;
+	ssize_t n;
+
+	do {
+		n = read(fd, &o, sizeof(o));
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(o)) {
+		viofs_error("The daemon ended before it could say why; see the system's log.");
+		exit(1);
+	}
+	if (o.rc)
+		viofs_error("%.*s", (int)sizeof(o.err.text) - 1, o.err.text);
+	exit(o.rc ? 1 : 0);
+}
+
+int viofs_launch(struct viofs_err *err)
+{
+	int fds[2], rc;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		rc = -errno;
+		return viofs_err_set(err, rc, "No pipe: %s.", strerror(-rc));
+	}
+	pid = fork();
+	if (pid < 0) {
+		rc = -errno;
+		close(fds[0]);
+		close(fds[1]);
+		return viofs_err_set(err, rc, "No new process: %s.", strerror(-rc));
+	}
+	if (pid) {
+		close(fds[1]);
+		wait_for_outcome(fds[0]);
+	}
+	close(fds[0]);
+	setsid();
+	return fds[1];
+}
+
+void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err)
+{
+	struct outcome o = { .rc = rc };
+
+	if (rc)
+		o.err = *err;
+	/* Smaller than PIPE_BUF: one write, whole or not at all. A parent that is gone doesn't matter. */
+	if (write(fd, &o, sizeof(o)) < 0)
+		viofs_debug("nobody waits for the outcome");
+	close(fd);
+}
+
+void viofs_launch_detach(const char *mountpoint)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	viofs_message_to_syslog(mountpoint);
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	/* Not in anybody's way: an unmount of where we were started must work. */
+	if (chdir("/") < 0)
+		viofs_warn("chdir /: %s", strerror(errno));
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's command line.
+ *
+ * libfuse splits and unescapes it. Its number conversions take trailing rubbish, so values come as text
+ * and are read here, by a table of limits.
+ */
+#define FUSE_USE_VERSION 314
+#include "daemon/options.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <fuse_opt.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (1ULL << 20)
+/* Data areas: enough for a few requests at least, and no more than indices allow. */
+#define BUFFERS_MIN 4U
+#define BUFFERS_MAX 1024U
+
+/* The raw command line: as libfuse fills it in. */
+struct raw {
+	struct viofs_options *o;
+	struct viofs_err *err;
+	int rc;
+	int foreground, debug, help, version, allow_noiommu, small_pages;
+	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data;
+};
+
+#define FLAG(text, field) { text, offsetof(struct raw, field), 1 }
+#define VALUE(text, field) { text "=%s", offsetof(struct raw, field), 0 }
+
+static const struct fuse_opt templates[] = {
+	FLAG("-f", foreground),
+	FLAG("--foreground", foreground),
+	FLAG("-d", debug),
+	FLAG("--debug", debug),
+	FLAG("-h", help),
+	FLAG("--help", help),
+	FLAG("-V", version),
+	FLAG("--version", version),
+	FLAG("allow-unsafe-noiommu", allow_noiommu),
+	FLAG("no-hugepages", small_pages),
+	VALUE("poll", poll),
+	VALUE("spin", spin),
+	VALUE("dma-mem", dma_mem),
+	VALUE("max-data", max_data),
+	VALUE("init-timeout", init_timeout),
+	VALUE("grace", grace),
+	FUSE_OPT_END,
+};
+
+/* For mount(8), systemd and fstab readers: nothing of the mount's. A trailing '*' means any ending. */
+static const char *const fstab_words[] = {
+	"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "fail",
+	"_netdev", "bootwait", "nobootwait", "comment=*", "x-*", "X-*",
+	/* What a mount of ours always has. */
+	"allow_other", "default_permissions",
+};
+
+/* Set by the daemon; another value would break the mount. */
+static const char *const own_words[] = {
+	"fsname=*", "subtype=*", "fd=*", "rootmode=*", "user_id=*", "group_id=*", "max_read=*",
+	"blkdev", "blksize=*", "auto_unmount", "allow_root",
+};
+
+static bool is_word_of(const char *arg, const char *const *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(words[i]);
+		bool matches = words[i][len - 1] == '*' ? !strncmp(arg, words[i], len - 1) :
+							  !strcmp(arg, words[i]);
+
+		if (matches)
+			return true;
+	}
+	return false;
+}
+
+static int refuse(struct raw *raw, const char *fmt, const char *arg)
+{
+	raw->rc = -EINVAL;
+	viofs_err_set(raw->err, raw->rc, "%s \"%s\". See virtiofs-vfio --help.", fmt, arg);
+	return -1;
+}
+
+/* A word that is no option of ours. Return: libfuse's 0 = dropped here, -1 = stop. */
+static int take_word(void *data, const char *arg, int key, struct fuse_args *outargs)
+{
+	struct raw *raw = data;
+	char **where = !raw->o->source ? &raw->o->source : &raw->o->mountpoint;
+
+	if (key == FUSE_OPT_KEY_NONOPT) {
+		if (*where)
+			return refuse(raw, "There is an argument too many,", arg);
+		*where = strdup(arg);
+		raw->rc = *where ? 0 : viofs_err_set(raw->err, -ENOMEM, "Out of memory.");
+		return raw->rc ? -1 : 0;
+	}
+	if (arg[0] == '-')
+		return refuse(raw, "There is no option", arg);
+	if (is_word_of(arg, fstab_words, VIOFS_ARRAY_SIZE(fstab_words)))
+		return 0;
+	if (is_word_of(arg, own_words, VIOFS_ARRAY_SIZE(own_words)))
+		return refuse(raw, "The daemon sets this mount option itself:", arg);
+	if (fuse_opt_add_opt_escaped(&raw->o->mount_options, arg)) {
+		raw->rc = viofs_err_set(raw->err, -ENOMEM, "Out of memory.");
+		return -1;
+	}
+	return 0;
+}
+
+/* "64M" with @suffixes, "64" without. Return: 0 or -EINVAL. */
+static int read_number(const char *text, bool suffixes, uint64_t *value)
+{
+	static const char units[] = "KMG";
+	char *end;
+	uint64_t v;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno)
+		return -EINVAL;
+	if (suffixes && *end) {
+		char upper[2] = { (char)(*end & ~0x20), 0 };
+		const char *unit = strchr(units, upper[0]);
+		unsigned int shift;
+
+		if (!unit)
+			return -EINVAL;
+		shift = 10 * (unsigned int)(unit - units + 1);
+		if (v > UINT64_MAX >> shift)
+			return -EINVAL;
+		v <<= shift;
+		end++;
+	}
+	if (*end)
+		return -EINVAL;
+	*value = v;
+	return 0;
+}
+
+static int take_number(const char *name, const char *text, bool size, uint64_t min, uint64_t max,
+		       uint64_t *value, struct viofs_err *err)
+{
+	uint64_t v;
+
+	if (!text)
+		return 0;
+	if (!read_number(text, size, &v) && v >= min && v <= max) {
+		*value = v;
+		return 0;
+	}
+	if (size)
+		return viofs_err_set(err, -EINVAL, "-o %s=%s: a size from %lluK to %lluK is needed, "
+				     "such as 64M.", name, text, (unsigned long long)min >> 10,
+				     (unsigned long long)max >> 10);
+	return viofs_err_set(err, -EINVAL, "-o %s=%s: a number from %llu to %llu is needed.", name, text,
+			     (unsigned long long)min, (unsigned long long)max);
+}
+
+static int take_u32(const char *name, const char *text, uint32_t min, uint32_t max, uint32_t *out,
+		    struct viofs_err *err)
+{
+	uint64_t value = *out;
+	int rc = take_number(name, text, false, min, max, &value, err);
+
+	*out = (uint32_t)value;
+	return rc;
+}
+
+static const char *const poll_names[] = {
+	[VIOFS_POLL_ADAPTIVE] = "adaptive",
+	[VIOFS_POLL_BUSY] = "busy",
+	[VIOFS_POLL_IRQ] = "irq",
+};
+
+const char *viofs_poll_name(enum viofs_poll poll)
+{
+	return poll_names[poll];
+}
+
+static int take_poll(const char *text, enum viofs_poll *poll, struct viofs_err *err)
+{
+	if (!text)
+		return 0;
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(poll_names); i++) {
+		if (!strcmp(text, poll_names[i])) {
+			*poll = (enum viofs_poll)i;
+			return 0;
+		}
+	}
+	return viofs_err_set(err, -EINVAL, "-o poll=%s: adaptive, busy or irq is needed.", text);
+}
+
+/* How many data areas the memory holds beside the slots. */
+static int take_memory(const struct raw *raw, struct viofs_relay_config *c)
+{
+	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_relay_config none = *c;
+	uint64_t data = c->max_data, memory = 0, slots = 0, min;
+	int rc;
+
+	rc = take_number("max-data", raw->max_data, true, 128 << 10, MIB, &data, raw->err);
+	if (!rc && data % 4096)
+		rc = viofs_err_set(raw->err, -EINVAL, "-o max-data=%s: a multiple of 4K is needed.",
+				   raw->max_data);
+	if (rc)
+		return rc;
+	c->max_data = (uint32_t)data;
+	if (!raw->dma_mem)
+		return 0;
+	none.buffers = 0;
+	viofs_relay_arena_sizes(&none, sizes);
+	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++)
+		slots += viofs_align_up(sizes[i], 2 * MIB);
+	/* Rings: they share the slots' sections, and may take a page of those more. */
+	slots += 2 * MIB;
+	min = slots + BUFFERS_MIN * data;
+	rc = take_number("dma-mem", raw->dma_mem, true, min, slots + BUFFERS_MAX * data, &memory,
+			 raw->err);
+	if (!rc)
+		c->buffers = (uint32_t)((memory - slots) / data);
+	return rc;
+}
+
+static int take_values(const struct raw *raw, struct viofs_options *o)
+{
+	struct viofs_relay_config *c = &o->relay;
+	uint32_t init_s = c->init_timeout_ms / 1000;
+	int rc;
+
+	o->foreground = raw->foreground || raw->debug;
+	o->debug = raw->debug;
+	o->help = raw->help;
+	o->version = raw->version;
+	o->allow_noiommu = raw->allow_noiommu;
+	o->small_pages = raw->small_pages;
+	rc = take_poll(raw->poll, &c->poll, raw->err);
+	if (!rc)
+		rc = take_u32("spin", raw->spin, 0, 1000000, &c->spin_us, raw->err);
+	if (!rc)
+		rc = take_u32("init-timeout", raw->init_timeout, 1, 3600, &init_s, raw->err);
+	if (!rc)
+		rc = take_u32("grace", raw->grace, 0, 86400, &o->grace_s, raw->err);
+	if (!rc)
+		rc = take_memory(raw, c);
+	c->init_timeout_ms = init_s * 1000;
+	return rc;
+}
+
+static int check_complete(const struct viofs_options *o, struct viofs_err *err)
+{
+	if (o->help || o->version)
+		return 0;
+	if (!o->source)
+		return viofs_err_set(err, -EINVAL, "SOURCE and MOUNTPOINT are missing. See virtiofs-vfio "
+				     "--help; viofsctl list shows the devices.");
+	if (!o->mountpoint)
+		return viofs_err_set(err, -EINVAL, "MOUNTPOINT is missing: virtiofs-vfio %s MOUNTPOINT.",
+				     o->source);
+	if (!*o->source)
+		return viofs_err_set(err, -EINVAL, "SOURCE is empty: a tag or a PCI address is needed.");
+	return 0;
+}
+
+int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct viofs_err *err)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
+	struct raw raw = { .o = o, .err = err };
+	int rc = 0;
+
+	memset(o, 0, sizeof(*o));
+	o->grace_s = 10;
+	viofs_relay_config_default(&o->relay);
+	if (fuse_opt_parse(&args, &raw, templates, take_word))
+		rc = raw.rc ? raw.rc : viofs_err_set(err, -EINVAL, "The command line can't be read: an "
+						     "option lacks its value. See virtiofs-vfio --help.");
+	if (!rc)
+		rc = take_values(&raw, o);
+	if (!rc)
+		rc = check_complete(o, err);
+	fuse_opt_free_args(&args);
+	free(raw.poll);
+	free(raw.spin);
+	free(raw.dma_mem);
+	free(raw.init_timeout);
+	free(raw.grace);
+	free(raw.max_data);
+	return rc;
+}
+
+void viofs_options_fini(struct viofs_options *o)
+{
+	free(o->source);
+	free(o->mountpoint);
+	free(o->mount_options);
+	memset(o, 0, sizeof(*o));
+}
+
+const char *viofs_options_help(void)
+{
+	return "Usage: virtiofs-vfio [-f] [-d] [-o OPT,...] SOURCE MOUNTPOINT\n"
+	       "\n"
+	       "Mounts the directory that a virtio-fs device exports, driving the device from this\n"
+	       "process through VFIO.\n"
+	       "\n"
+	       "SOURCE is the device's tag, or its PCI address such as 0000:00:04.0. tag:NAME is a tag\n"
+	       "whatever it looks like. `viofsctl list` shows both.\n"
+	       "\n"
+	       "  -f, --foreground   stay in the foreground, messages to standard error\n"
+	       "  -d, --debug        the same, with debugging messages\n"
+	       "  -h, --help         this text\n"
+	       "  -V, --version      the version\n"
+	       "\n"
+	       "Options for -o, or for mount -t fuse.virtiofs-vfio and /etc/fstab:\n"
+	       "  poll=adaptive      spin while there is work and a little after, then sleep (default)\n"
+	       "  poll=busy          never sleep: lowest latency, a CPU of its own\n"
+	       "  poll=irq           never spin: least CPU\n"
+	       "  spin=US            adaptive: microseconds to spin with nothing to do (300; 0 with one CPU)\n"
+	       "  dma-mem=SIZE       memory for the device to read and write (default: about 32M)\n"
+	       "  max-data=SIZE      bytes of one READ or WRITE (1M; 128K to 1M)\n"
+	       "  no-hugepages       use 4 KiB pages for that memory\n"
+	       "  init-timeout=S     seconds to wait for the device to answer FUSE_INIT (30)\n"
+	       "  grace=S            seconds that a busy mount is waited for on SIGTERM (10)\n"
+	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then reach all\n"
+	       "                     memory of this machine\n"
+	       "  ro, noatime, ...   mount options, handed to the kernel\n"
+	       "\n"
+	       "Without -f it returns when the mount answers, with the outcome as its exit status.\n"
+	       "End it with umount MOUNTPOINT, or SIGTERM.\n";
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's command line. */
+#ifndef VIOFS_DAEMON_OPTIONS_H
+#define VIOFS_DAEMON_OPTIONS_H
+
+#include "base/err.h"
+#include "relay/relay.h"
+
+#include <stdbool.h>
+
+/** struct viofs_options - what the user asked for */
+struct viofs_options {
+	bool help, version;
+	bool foreground, debug;
+	bool allow_noiommu; /* allow-unsafe-noiommu */
+	bool small_pages;   /* no-hugepages */
+	uint32_t grace_s;   /* a busy mount is waited for this long on SIGTERM */
+	struct viofs_relay_config relay;
+	char *source, *mountpoint;
+	char *mount_options; /* for libfuse and the kernel: "ro,noatime"; NULL: none */
+};
+
+/**
+ * viofs_options_parse() - read the command line
+ * fstab's own words (nofail, _netdev, x-*, ...) are accepted and dropped; what isn't ours is kept for
+ * the mount in @o->mount_options.
+ * @o: filled in also on failure; viofs_options_fini() in both cases.
+ * Return: 0; -EINVAL with the offending word in @err; -ENOMEM.
+ */
+int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct viofs_err *err);
+
+void viofs_options_fini(struct viofs_options *o);
+
+/** viofs_options_help() - the text of --help. */
+const char *viofs_options_help(void);
+
+/** viofs_poll_name() - "adaptive", "busy", "irq". */
+const char *viofs_poll_name(enum viofs_poll poll);
+
+#endif

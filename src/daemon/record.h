@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What /run/virtiofs-vfio says about a device that was taken: by whom, and what must be put back. */
+#ifndef VIOFS_DAEMON_RECORD_H
+#define VIOFS_DAEMON_RECORD_H
+
+#include "base/err.h"
+#include "pci/tag.h"
+
+#include <limits.h>
+#include <stdbool.h>
+
+#define VIOFS_RUN_DIR "/run/virtiofs-vfio"
+
+/** struct viofs_record - the file /run/virtiofs-vfio/ADDRESS; its lock is held by who has the device */
+struct viofs_record {
+	char former[64];  /* driver to give the device back to, "" = none */
+	bool by_admin;    /* bound by `viofsctl bind`: it stays with vfio-pci when a daemon ends */
+	int pid;          /* of the daemon, 0 = none */
+	char tag[VIOFS_TAG_TEXT];
+	char mountpoint[PATH_MAX];
+};
+
+/**
+ * viofs_record_lock() - open the record of @address and lock it; made where there is none
+ * @wait_ms: for another holder that is about to end.
+ * @record: out, what it says; zeroed where it is new.
+ * Return: descriptor that holds the lock (it outlives a fork); -EBUSY: held, @record says by whom;
+ * -EACCES and others, in @err.
+ */
+int viofs_record_lock(const char *address, int wait_ms, struct viofs_record *record,
+		      struct viofs_err *err);
+
+/** viofs_record_read() - look without locking. Return: 0; -ENOENT: not taken by us. */
+int viofs_record_read(const char *address, struct viofs_record *record);
+
+/** viofs_record_write() - under the lock @fd. Return: 0 or -errno. */
+int viofs_record_write(int fd, const struct viofs_record *record);
+
+/** viofs_record_remove() - the device is as it was: remove and unlock. */
+void viofs_record_remove(const char *address, int fd);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Finding the device. */
+#include "daemon/source.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/hold.h"
+#include "vfio/vfio.h"
+#include "virtio/virtio.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAG_PREFIX "tag:"
+
+/* The tag lies at the start of the configuration (virtio 1.3 5.11.4), which may be read at any time. */
+static int read_tag(struct viofs_vfio *v, char tag[VIOFS_TAG_TEXT], struct viofs_err *err)
+{
+	uint8_t raw[VIOFS_TAG_SIZE];
+	struct viofs_virtio *d;
+	int rc;
+
+	rc = viofs_virtio_pci_open(v, &d, err);
+	if (rc)
+		return rc;
+	rc = d->ops->config_read(d, 0, raw, sizeof(raw));
+	if (rc)
+		viofs_err_set(err, rc, "The device's tag can't be read: %s.", strerror(-rc));
+	else
+		rc = viofs_tag_check(raw, tag, err);
+	viofs_virtio_close(d);
+	return rc;
+}
+
+/* For a function that has no driver, or vfio-pci and nobody who uses it. */
+static int tag_by_vfio(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
+		       struct viofs_err *err)
+{
+	struct viofs_vfio *v = NULL;
+	struct viofs_hold hold;
+	int rc;
+
+	rc = viofs_hold_take(f, 0, &hold, err);
+	if (rc)
+		return rc;
+	rc = viofs_vfio_open(f, false, &v, err);
+	if (!rc)
+		rc = read_tag(v, tag, err);
+	viofs_vfio_close(v);
+	viofs_hold_release(&hold, NULL);
+	return rc;
+}
+
+int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
+		     struct viofs_err *err)
+{
+	struct viofs_record record;
+	int rc;
+
+	if (!viofs_record_read(f->text, &record) && record.tag[0]) {
+		memcpy(tag, record.tag, sizeof(record.tag));
+		return 0;
+	}
+	rc = viofs_pci_tag_read(f, tag, NULL, err);
+	if (rc != -EOPNOTSUPP || (f->driver[0] && strcmp(f->driver, "vfio-pci") != 0))
+		return rc;
+	return tag_by_vfio(f, tag, err);
+}
+
+/* "a, b, c" of what is there, for the message. */
+static void append(char *list, size_t size, const char *word)
+{
+	size_t len = strlen(list);
+
+	snprintf(list + len, size - len, "%s%s", len ? ", " : "", word);
+}
+
+static int find_tag(const char *tag, struct viofs_source *out, struct viofs_err *err)
+{
+	char others[256] = "", same[256] = "", unknown[300] = "";
+	struct viofs_pci_function *all = NULL;
+	int count, found = 0;
+
+	count = viofs_pci_function_scan(&all, err);
+	if (count < 0)
+		return count;
+	for (int i = 0; i < count; i++) {
+		struct viofs_source s = { .function = all[i] };
+		struct viofs_err why;
+
+		if (viofs_source_tag(&all[i], s.tag, &why)) {
+			viofs_debug("%s: %s", all[i].text, why.text);
+			snprintf(unknown, sizeof(unknown), " The tag of %s could not be learnt.",
+				 all[i].text);
+		} else if (strcmp(s.tag, tag) != 0) {
+			append(others, sizeof(others), s.tag);
+		} else {
+			append(same, sizeof(same), all[i].text);
+			*out = s;
+			found++;
+		}
+	}
+	free(all);
+	if (found == 1)
+		return 0;
+	if (found)
+		return viofs_err_set(err, -EMFILE, "%d devices have the tag \"%s\": %s. Name the one by its "
+				     "address.", found, tag, same);
+	if (!count)
+		return viofs_err_set(err, -ENODEV, "This machine has no virtio-fs device (1af4:105a on the "
+				     "PCI bus), so none has the tag \"%s\".", tag);
+	return viofs_err_set(err, -ENODEV, "No virtio-fs device has the tag \"%s\". Tags found: %s.%s See "
+			     "viofsctl list.", tag, others[0] ? others : "none", unknown);
+}
+
+static int find_address(const struct viofs_pci_address *a, struct viofs_source *out,
+			struct viofs_err *err)
+{
+	struct viofs_source s = { 0 };
+	struct viofs_err why;
+	int rc;
+
+	rc = viofs_pci_function_read(a, &s.function, err);
+	if (rc)
+		return rc;
+	if (!viofs_pci_function_is_fs(&s.function))
+		return viofs_err_set(err, -ENOTTY, "%s is no virtio-fs device: it is %04x:%04x, not "
+				     "%04x:%04x. See viofsctl list.", s.function.text,
+				     s.function.vendor, s.function.device, VIOFS_PCI_VENDOR_VIRTIO,
+				     VIOFS_PCI_DEVICE_FS);
+	if (viofs_source_tag(&s.function, s.tag, &why)) {
+		viofs_debug("%s: %s", s.function.text, why.text);
+		s.tag[0] = '\0';
+	}
+	*out = s;
+	return 0;
+}
+
+/* Meant as an address, though it is none: a colon and a dot, hex digits and nothing else. */
+static bool looks_like_address(const char *text)
+{
+	return strchr(text, ':') && strspn(text, "0123456789abcdefABCDEF:.") == strlen(text);
+}
+
+int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err)
+{
+	struct viofs_pci_address a;
+
+	if (!strncmp(text, TAG_PREFIX, strlen(TAG_PREFIX)))
+		return find_tag(text + strlen(TAG_PREFIX), out, err);
+	if (!viofs_pci_address_parse(text, &a))
+		return find_address(&a, out, err);
+	if (looks_like_address(text))
+		return viofs_err_set(err, -EINVAL, "\"%s\" is no PCI address such as 0000:00:04.0 "
+				     "(domain:bus:device.function). If it is a tag, say tag:%s.", text, text);
+	return find_tag(text, out, err);
+}

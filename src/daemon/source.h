@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From what the user calls a device to the PCI function it is. */
+#ifndef VIOFS_DAEMON_SOURCE_H
+#define VIOFS_DAEMON_SOURCE_H
+
+#include "pci/function.h"
+#include "pci/tag.h"
+
+/** struct viofs_source - a device found */
+struct viofs_source {
+	struct viofs_pci_function function;
+	char tag[VIOFS_TAG_TEXT]; /* "" where it could not be learnt yet */
+};
+
+/**
+ * viofs_source_find() - look for SOURCE
+ * @text: a PCI address, a tag, or tag:NAME.
+ * Return: 0; -ENODEV: no such device; -EMFILE: several devices have that tag (@err lists them);
+ * -ENOTTY: the address is not a virtio-fs device; -EINVAL; in @err.
+ */
+int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err);
+
+/**
+ * viofs_source_tag() - learn the tag of @f without taking it from anybody
+ * From the kernel's driver or configuration space, from the record of a daemon that has it, or, for
+ * a function that nobody has, through VFIO.
+ * Return: 0; -EBUSY: somebody else has it in VFIO; others.
+ */
+int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
+		     struct viofs_err *err);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A session in JSON. */
+#include "daemon/status.h"
+#include "fuse/init.h"
+#include "relay/stats.h"
+
+#include <stdio.h>
+
+static json_t *name_or_bit(const char *name, unsigned int bit)
+{
+	char text[16];
+
+	if (name)
+		return json_string(name);
+	snprintf(text, sizeof(text), "bit %u", bit);
+	return json_string(text);
+}
+
+json_t *viofs_status_features(uint64_t features)
+{
+	json_t *list = json_array();
+
+	for (unsigned int bit = 0; bit < 64; bit++)
+		if (features & 1ULL << bit)
+			json_array_append_new(list, name_or_bit(viofs_virtio_feature_name(bit), bit));
+	return list;
+}
+
+static json_t *init_flags(uint64_t flags)
+{
+	json_t *list = json_array();
+
+	for (unsigned int bit = 0; bit < 64; bit++)
+		if (flags & 1ULL << bit)
+			json_array_append_new(list, name_or_bit(viofs_fuse_init_flag_name(bit), bit));
+	return list;
+}
+
+static json_t *quirks(uint32_t met)
+{
+	json_t *list = json_array();
+
+	for (unsigned int bit = 0; bit < VIOFS_QUIRKS; bit++)
+		if (met & 1U << bit)
+			json_array_append_new(list, json_string(viofs_quirk_text(bit)));
+	return list;
+}
+
+static json_t *init(const struct viofs_fuse_agreed *a)
+{
+	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			 "minor", (int)a->conn.minor,
+			 "kernel_minor", (int)a->kernel_minor,
+			 "device_minor", (int)a->device_minor,
+			 "max_write", (json_int_t)a->max_write,
+			 "max_pages", (json_int_t)a->max_pages,
+			 "max_readahead", (json_int_t)a->max_readahead,
+			 "max_background", (json_int_t)a->max_background,
+			 "congestion_threshold", (json_int_t)a->congestion_threshold,
+			 "time_gran", (json_int_t)a->time_gran,
+			 "flags", init_flags(a->flags));
+}
+
+static json_t *queues(const struct viofs_status_source *s)
+{
+	json_t *list = json_array();
+
+	for (unsigned int q = 0; q < s->fs->queue_count; q++) {
+		const struct viofs_fs_queue *queue = &s->fs->queues[q];
+		const struct viofs_queue_stats *stats = &s->stats->queues[q];
+
+		json_array_append_new(
+			list, json_pack("{s:i, s:s, s:i, s:I, s:I, s:I, s:i}",
+					"index", (int)q,
+					"name", q == VIOFS_FS_HIPRIO ? "hiprio" : "request",
+					"size", (int)queue->ring.size,
+					"requests", (json_int_t)stats->requests,
+					"kicks", (json_int_t)queue->kicks,
+					"interrupts", (json_int_t)stats->interrupts,
+					"in_flight", (int)queue->ring.in_flight));
+	}
+	return list;
+}
+
+static json_t *device(const struct viofs_status_source *s)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:i}",
+			 "address", s->address,
+			 "tag", s->fs->tag,
+			 "vfio", s->vfio_name,
+			 "dma", !s->translates ? "physical, no IOMMU" :
+				viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL ?
+				"physical (the device bypasses the IOMMU)" : "translated",
+			 "features_offered", viofs_status_features(s->fs->virtio->offered),
+			 "features", viofs_status_features(s->fs->virtio->negotiated),
+			 "num_request_queues", (int)s->fs->num_request_queues,
+			 "vectors", (int)s->fs->vectors);
+}
+
+static json_t *counts(const struct viofs_status_source *s)
+{
+	const struct viofs_relay_stats *t = s->stats;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "replies", (json_int_t)t->replies,
+			 "errors", (json_int_t)t->errors,
+			 "faults", (json_int_t)t->faults,
+			 "refused", (json_int_t)t->refused,
+			 "bytes_read", (json_int_t)t->bytes_read,
+			 "bytes_written", (json_int_t)t->bytes_written,
+			 "forgets", (json_int_t)t->forgets,
+			 "interrupts_sent", (json_int_t)t->interrupted,
+			 "sleeps", (json_int_t)t->sleeps,
+			 "handovers", (json_int_t)t->handovers);
+}
+
+static json_t *parked(const struct viofs_relay_stats *t)
+{
+	return json_pack("{s:i, s:i, s:I}", "now", (int)t->parked, "most", (int)t->parked_max,
+			 "total", (json_int_t)t->parked_total);
+}
+
+json_t *viofs_status_json(const struct viofs_status_source *s)
+{
+	const struct viofs_relay_stats *t = s->stats;
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
+			 "s:{s:i, s:i}, s:f, s:o, s:s, s:{s:I, s:I}}",
+			 "source", s->source,
+			 "mountpoint", s->mountpoint,
+			 "session", viofs_session_name(t->session),
+			 "channel", "dev",
+			 "poll", viofs_poll_name(s->config->poll),
+			 "supervisor", (int)s->supervisor,
+			 "worker", (int)s->worker,
+			 "device", device(s),
+			 "init", init(&t->agreed),
+			 "queues", queues(s),
+			 "counts", counts(s),
+			 "parked", parked(t),
+			 "slots", "used", (int)s->slots_used, "free", (int)(s->slots - s->slots_used),
+			 "oldest_request_s", (double)s->oldest_ns / 1e9,
+			 "quirks", quirks(t->quirks),
+			 "last_fault", t->last_fault,
+			 "dma_memory", "bytes", (json_int_t)s->dma_bytes, "page_size",
+			 (json_int_t)s->page_size);
+}

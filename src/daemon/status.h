@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A session in JSON: what `viofsctl status` shows. */
+#ifndef VIOFS_DAEMON_STATUS_H
+#define VIOFS_DAEMON_STATUS_H
+
+#include "daemon/claim.h"
+
+#include <jansson.h>
+#include <sys/types.h>
+
+/** struct viofs_status_source - what a status is made of */
+struct viofs_status_source {
+	const char *source, *mountpoint;
+	const char *address;
+	const struct viofs_relay_config *config;
+	const char *vfio_name; /* "group", "noiommu" */
+	bool translates;       /* there is an IOMMU */
+	const struct viofs_fs *fs;
+	const struct viofs_relay_stats *stats;
+	unsigned int slots_used, slots;
+	int64_t oldest_ns;
+	size_t dma_bytes, page_size;
+	pid_t supervisor, worker;
+};
+
+/** viofs_status_json() - as an object; the schema is in viofsctl(8). Return: NULL: out of memory. */
+json_t *viofs_status_json(const struct viofs_status_source *s);
+
+/** viofs_status_features() - names of virtio feature bits, as a JSON array. */
+json_t *viofs_status_features(uint64_t features);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor.
+ *
+ *   start       find the device, claim it, mount, start the worker
+ *   starting    until the worker reports that INIT is done; then the outcome is told
+ *   serving     until the worker ends (the mount is gone, or the session failed) or a signal asks for it
+ *   leaving     a signal came: ending.c unmounts; a second one aborts
+ *   finish      mount gone, device reset and given back, socket and record removed
+ *
+ * It relays nothing and holds copies of all descriptors. Whatever way the worker ends, finish is the same.
+ */
+#include "daemon/supervisor.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/claim.h"
+#include "daemon/control.h"
+#include "daemon/ending.h"
+#include "daemon/launch.h"
+#include "daemon/source.h"
+#include "daemon/status.h"
+#include "daemon/worker.h"
+#include "kernel/mount.h"
+#include "relay/sleep.h"
+#include "viofs_config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if VIOFS_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+/* After the mount is gone the worker has a bounded time for DESTROY; then it is killed. */
+#define WORKER_END_NS (30 * VIOFS_NSEC_PER_SEC)
+
+/* What the loop waits for: indices in viofs_sleep.fds. */
+enum { SIGNAL, REPORT, CONTROL };
+
+struct supervisor {
+	const struct viofs_options *o;
+	int outcome_fd; /* -1: told already, or in the foreground */
+	char mountpoint[PATH_MAX];
+	struct viofs_source source;
+	struct viofs_claim *claim;
+	struct viofs_mount *mount;
+	int control_fd, signal_fd, report_fd;
+	struct viofs_sleep loop;
+	struct viofs_ending ending;
+	pid_t worker; /* 0: none, or reaped */
+	unsigned int signals; /* that asked for the end */
+	int64_t kill_at;      /* ns, 0: not yet */
+	bool serving;
+	int rc; /* 0, or the first failure, with err */
+	struct viofs_err err;
+};
+
+static void notify_systemd(const char *state)
+{
+#if VIOFS_HAVE_SYSTEMD
+	sd_notify(0, state);
+#endif
+}
+
+static int block_signals(struct supervisor *s, struct viofs_err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return viofs_err_set(err, -errno, "signalfd: %s", strerror(errno));
+	return 0;
+}
+
+/* Everything that can be wrong with the mount, before any device is touched. */
+static int check_mount(struct supervisor *s, struct viofs_mount_config *config, struct viofs_err *err)
+{
+	int rc;
+
+	rc = viofs_mount_check(s->o->mountpoint, err);
+	if (rc)
+		return rc;
+	if (!realpath(s->o->mountpoint, s->mountpoint)) {
+		rc = -errno;
+		return viofs_err_set(err, rc, "mount point %s: %s", s->o->mountpoint, strerror(-rc));
+	}
+	*config = (struct viofs_mount_config){
+		.source = s->o->source,
+		.mountpoint = s->mountpoint,
+		.options = s->o->mount_options,
+	};
+	return viofs_mount_check_options(config, err);
+}
+
+static int start_loop(struct supervisor *s, struct viofs_err *err)
+{
+	int rc = viofs_sleep_init(&s->loop);
+
+	if (rc)
+		return viofs_err_set(err, rc, "io_uring: %s. Is it switched off here? (sysctl "
+				     "kernel.io_uring_disabled must be 0)", strerror(-rc));
+	viofs_sleep_add(&s->loop, s->signal_fd, false);
+	viofs_sleep_add(&s->loop, s->report_fd, false);
+	viofs_sleep_add(&s->loop, s->control_fd, false);
+	return 0;
+}
+
+static int start(struct supervisor *s, struct viofs_err *err)
+{
+	struct viofs_mount_config config;
+	const char *address;
+	int rc;
+
+	rc = check_mount(s, &config, err);
+	if (!rc)
+		rc = viofs_source_find(s->o->source, &s->source, err);
+	if (!rc)
+		rc = viofs_claim_open(&s->source.function, s->o, &s->claim, err);
+	if (rc)
+		return rc;
+	address = s->source.function.text;
+	rc = viofs_hold_note(&s->claim->hold, s->claim->fs->tag, s->mountpoint, getpid());
+	if (rc)
+		return viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc));
+	rc = s->control_fd = viofs_control_listen(address, err);
+	if (rc < 0)
+		return rc;
+	rc = viofs_mount_start(&config, &s->mount, err);
+	if (rc)
+		return rc;
+	rc = viofs_worker_start(s->claim, viofs_mount_fd(s->mount), s->outcome_fd >= 0, s->mountpoint,
+				&s->report_fd, err);
+	if (rc < 0)
+		return rc;
+	s->worker = rc;
+	return start_loop(s, err);
+}
+
+/* The first thing that went wrong is the one to tell. */
+static void fail(struct supervisor *s, int rc, const struct viofs_err *err)
+{
+	if (s->rc)
+		return;
+	s->rc = rc;
+	s->err = *err;
+	if (s->serving)
+		viofs_error("the session failed: %s", err->text);
+}
+
+static void start_serving(struct supervisor *s)
+{
+	s->serving = true;
+	notify_systemd("READY=1");
+	if (s->outcome_fd >= 0) {
+		viofs_launch_outcome(s->outcome_fd, 0, NULL);
+		s->outcome_fd = -1;
+		viofs_launch_detach(s->mountpoint);
+	}
+	viofs_info("%s (%s) is mounted at %s", s->claim->fs->tag, s->source.function.text,
+		   s->mountpoint);
+}
+
+/* Return: false: there is no more to come. */
+static bool take_report(struct supervisor *s)
+{
+	struct viofs_worker_report r;
+
+	if (read(s->report_fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
+		return false;
+	if (r.rc)
+		fail(s, r.rc, &r.err);
+	else
+		start_serving(s);
+	return true;
+}
+
+static void leave(struct supervisor *s)
+{
+	s->signals++;
+	notify_systemd("STOPPING=1");
+	if (s->signals == 1 && s->serving &&
+	    !viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s))
+		return;
+	viofs_ending_now(s->mount);
+	/* It has a while for DESTROY; before it serves there is nothing to wait for. */
+	if (!s->kill_at)
+		s->kill_at = viofs_now_ns() + (s->serving ? WORKER_END_NS : 0);
+}
+
+static void reap(struct supervisor *s)
+{
+	struct viofs_err err;
+	int status;
+
+	if (!s->worker || waitpid(s->worker, &status, WNOHANG) != s->worker)
+		return;
+	s->worker = 0;
+	while (take_report(s))
+		;
+	if (s->signals && !s->serving)
+		fail(s, viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered."), &err);
+	else if (WIFSIGNALED(status))
+		fail(s, viofs_err_set(&err, -EIO, "the worker was killed by signal %d (%s)",
+				      WTERMSIG(status), strsignal(WTERMSIG(status))), &err);
+	else if (WEXITSTATUS(status))
+		fail(s, viofs_err_set(&err, -EIO, "the worker ended with status %d",
+				      WEXITSTATUS(status)), &err);
+	else if (!s->serving)
+		fail(s, viofs_err_set(&err, -EIO, "The mount was gone before it answered."), &err);
+}
+
+static void take_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(s);
+		else
+			leave(s);
+	}
+}
+
+static json_t *make_status(void *arg)
+{
+	const struct supervisor *s = arg;
+	struct viofs_relay *relay = s->claim->relay;
+	const struct viofs_status_source source = {
+		.source = s->o->source,
+		.mountpoint = s->mountpoint,
+		.address = s->source.function.text,
+		.config = &s->o->relay,
+		.vfio_name = s->claim->vfio->ops->name,
+		.translates = s->claim->vfio->translates,
+		.fs = s->claim->fs,
+		.stats = viofs_relay_stats(relay),
+		.slots_used = viofs_relay_slots_used(relay),
+		.slots = s->o->relay.slots,
+		.oldest_ns = viofs_relay_oldest_ns(relay),
+		.dma_bytes = viofs_arena_size(s->claim->arena),
+		.page_size = viofs_arena_page_size(s->claim->arena),
+		.supervisor = getpid(),
+		.worker = s->worker,
+	};
+
+	return viofs_status_json(&source);
+}
+
+/* Until the worker has ended. */
+static void watch(struct supervisor *s)
+{
+	while (s->worker) {
+		int64_t now = viofs_now_ns();
+
+		if (s->kill_at && now - s->kill_at >= 0)
+			kill(s->worker, SIGKILL);
+		viofs_sleep_wait(&s->loop, s->kill_at ? VIOFS_MAX(s->kill_at - now,
+								  VIOFS_NSEC_PER_SEC) : -1);
+		if (s->loop.fds[SIGNAL].woke)
+			take_signals(s);
+		if (s->loop.fds[REPORT].woke && s->worker && !take_report(s))
+			viofs_sleep_remove(&s->loop, REPORT);
+		if (s->loop.fds[CONTROL].woke)
+			viofs_control_serve(s->control_fd, make_status, s);
+	}
+}
+
+/* Nothing is left: neither of a session that ended nor of a start that failed half way. */
+static void finish(struct supervisor *s)
+{
+	struct viofs_err err;
+	int rc;
+
+	if (s->worker) {
+		kill(s->worker, SIGKILL);
+		waitpid(s->worker, NULL, 0);
+	}
+	if (s->mount)
+		viofs_ending_now(s->mount);
+	viofs_ending_join(&s->ending);
+	viofs_mount_close(s->mount);
+	viofs_sleep_fini(&s->loop);
+	if (s->claim)
+		viofs_control_close(s->control_fd, s->source.function.text);
+	rc = viofs_claim_close(s->claim, &err);
+	if (rc)
+		fail(s, viofs_err_prefix(&err, rc, "%s could not be given back to its driver",
+					 s->source.function.text), &err);
+	if (s->report_fd >= 0)
+		close(s->report_fd);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+}
+
+int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
+{
+	struct supervisor s = {
+		.o = o, .outcome_fd = outcome_fd, .control_fd = -1, .signal_fd = -1, .report_fd = -1,
+	};
+	struct viofs_err err = { "" };
+	int rc;
+
+	rc = block_signals(&s, &err);
+	if (!rc)
+		rc = start(&s, &err);
+	if (rc)
+		fail(&s, rc, &err);
+	else
+		watch(&s);
+	finish(&s);
+	/* Not before everything is as it was: whoever waits may look. */
+	if (s.outcome_fd >= 0)
+		viofs_launch_outcome(s.outcome_fd, s.rc, &s.err);
+	else if (s.rc && !s.serving)
+		viofs_error("%s", s.err.text);
+	return s.rc ? 1 : 0;
+}
