@@ -60,7 +60,6 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 		    struct viofs_err *err)
 {
 	struct viofs_hold h = { .lock_fd = -1 };
-	bool fresh;
 	int rc;
 
 	rc = h.lock_fd = viofs_record_lock(f->text, wait_ms, &h.record, err);
@@ -73,8 +72,7 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	if (rc)
 		goto err_unlock;
 	/* A record that is there already, from a daemon that was killed or `viofsctl bind`, knows better. */
-	fresh = strcmp(h.function.driver, VFIO_PCI) != 0 || !h.record.former[0];
-	if (fresh) {
+	if (strcmp(h.function.driver, VFIO_PCI) != 0 || !h.record.known) {
 		memset(&h.record, 0, sizeof(h.record));
 		memcpy(h.record.former, h.function.driver, sizeof(h.record.former));
 	}
@@ -159,7 +157,7 @@ int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 	if (strcmp(f->driver, VFIO_PCI) != 0)
 		return viofs_err_set(err, -EALREADY, "%s is not bound to vfio-pci but to %s: nothing to "
 				     "do.", f->text, f->driver[0] ? f->driver : "no driver");
-	if (viofs_record_read(f->text, &seen))
+	if (viofs_record_read(f->text, &seen) || !seen.known)
 		return viofs_err_set(err, -EALREADY, "%s was bound to vfio-pci by somebody else; which "
 				     "driver it had isn't known. Use driverctl or sysfs.", f->text);
 	rc = h.lock_fd = viofs_record_lock(f->text, 0, &h.record, err);

@@ -35,6 +35,7 @@ static void parse_line(char *line, struct viofs_record *r)
 	if (!value)
 		return;
 	*value++ = '\0';
+	r->known = true;
 	if (!strcmp(line, "former"))
 		snprintf(r->former, sizeof(r->former), "%s", value);
 	else if (!strcmp(line, "by"))

@@ -13,6 +13,7 @@
 
 /** struct viofs_record - the file /run/virtiofs-vfio/ADDRESS; its lock is held by who has the device */
 struct viofs_record {
+	bool known;       /* somebody has written it */
 	char former[64];  /* driver to give the device back to, "" = none */
 	bool by_admin;    /* bound by `viofsctl bind`: it stays with vfio-pci when a daemon ends */
 	int pid;          /* of the daemon, 0 = none */

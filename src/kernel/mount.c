@@ -32,16 +32,20 @@ struct viofs_mount {
 /* What libfuse says while it mounts, for the error message. Only used by one thread, at start. */
 static struct viofs_err *libfuse_words;
 
+/* One message may come in several calls. */
 static void libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
 {
+	char *text;
 	size_t n;
 
 	if (!libfuse_words || level > FUSE_LOG_WARNING)
 		return;
-	vsnprintf(libfuse_words->text, sizeof(libfuse_words->text), fmt, ap);
-	n = strlen(libfuse_words->text);
-	if (n && libfuse_words->text[n - 1] == '\n')
-		libfuse_words->text[n - 1] = '\0';
+	text = libfuse_words->text;
+	n = strlen(text);
+	vsnprintf(text + n, sizeof(libfuse_words->text) - n, fmt, ap);
+	n = strlen(text);
+	if (n && text[n - 1] == '\n')
+		text[n - 1] = '\0';
 }
 
 /* The mount at @path in our namespace: its minor, by the last line of mountinfo with that path. */

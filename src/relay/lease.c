@@ -13,6 +13,8 @@
 
 /* Everything is locked into memory (mlockall), so stacks are small. */
 #define STACK_BYTES (128 << 10)
+/* How long a thread that is stuck in a write is waited for at the end. */
+#define STUCK_S 1
 
 static void *standby_main(void *arg);
 
@@ -28,21 +30,29 @@ static int start_standby(struct viofs_lease *l)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	rc = -pthread_create(&thread, &attr, standby_main, l);
 	pthread_attr_destroy(&attr);
-	if (!rc)
+	if (!rc) {
 		l->threads++;
-	else
+		l->alive++;
+	} else {
 		viofs_warn("no standby thread (%s): a blocked reply would hold up the others",
 			   strerror(-rc));
+	}
 	return rc;
 }
 
 int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uint16_t slots)
 {
+	pthread_condattr_t attr;
+
 	memset(l, 0, sizeof(*l));
 	l->lead = lead;
 	l->arg = arg;
+	l->wake_fd = -1;
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->changed, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->changed, &attr);
+	pthread_condattr_destroy(&attr);
 	l->returned = calloc(slots, sizeof(*l->returned));
 	if (!l->returned)
 		return -ENOMEM;
@@ -110,10 +120,29 @@ void viofs_lease_finish(struct viofs_lease *l)
 
 void viofs_lease_wait(struct viofs_lease *l)
 {
+	struct timespec until;
+	int rc = 0;
+
 	pthread_mutex_lock(&l->lock);
 	while (!l->finished)
 		pthread_cond_wait(&l->changed, &l->lock);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += STUCK_S;
+	while (l->alive && !rc)
+		rc = pthread_cond_timedwait(&l->changed, &l->lock, &until);
 	pthread_mutex_unlock(&l->lock);
+}
+
+bool viofs_lease_fini(struct viofs_lease *l)
+{
+	if (l->alive)
+		return false;
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	l->wake_fd = -1;
+	free(l->returned);
+	l->returned = NULL;
+	return true;
 }
 
 /*
@@ -126,7 +155,7 @@ static bool guard(struct viofs_lease *l)
 	uint64_t last = 0;
 	int quiet = 0;
 
-	while (quiet < VIOFS_LEASE_QUIET_TICKS) {
+	while (quiet < VIOFS_LEASE_QUIET_TICKS && !l->finished) {
 		uint64_t now;
 
 		nanosleep(&tick, NULL);
@@ -177,6 +206,9 @@ static void *standby_main(void *arg)
 			break;
 		l->threads++;
 	}
+	/* The last that this thread does with the lease. */
+	l->alive--;
+	pthread_cond_broadcast(&l->changed);
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }

@@ -34,8 +34,10 @@ struct viofs_lease {
 	uint64_t ticket;          /* the leader's */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;   /* guarded wanted, or finished */
-	bool finished, guarding;
+	_Atomic bool finished;
+	bool guarding;
 	unsigned int threads;     /* beside the main one */
+	_Atomic unsigned int alive; /* started and not ended yet: these look at the lease */
 	uint16_t *returned;       /* slots whose stuck write came back, under the lock */
 	_Atomic uint16_t returned_count;
 	int wake_fd;              /* eventfd: tells a sleeping leader that a slot came back */
@@ -64,7 +66,16 @@ bool viofs_lease_collect(struct viofs_lease *l, uint16_t *slot);
 /** viofs_lease_finish() - the relay has ended: everybody stops. By the leader. */
 void viofs_lease_finish(struct viofs_lease *l);
 
-/** viofs_lease_wait() - the main thread, deposed or done: until the relay has ended. */
+/**
+ * viofs_lease_wait() - the main thread, deposed or done: until the relay has ended
+ * Then for the other threads to end, up to a second: one may be stuck in its write still.
+ */
 void viofs_lease_wait(struct viofs_lease *l);
+
+/**
+ * viofs_lease_fini() - after viofs_lease_wait(), or where nothing was started (wake_fd -1)
+ * Return: false where a thread is stuck: it will look at the lease again, which must stay as it is.
+ */
+bool viofs_lease_fini(struct viofs_lease *l);
 
 #endif

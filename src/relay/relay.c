@@ -68,6 +68,7 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	r->fs = fs;
 	r->arena = arena;
 	r->fuse_fd = -1;
+	r->lease.wake_fd = -1;
 	r->landing_buffer = VIOFS_BUFFER_NONE;
 	r->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
 	r->config.max_data = max_data(r);
@@ -88,8 +89,10 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 
 void viofs_relay_free(struct viofs_relay *r)
 {
-	if (!r)
+	/* A thread that is stuck in a reply still looks at all of this when it comes back. */
+	if (!r || !viofs_lease_fini(&r->lease))
 		return;
+	viofs_sleep_fini(&r->sleep);
 	viofs_parking_clear(&r->parked);
 	viofs_parking_clear(&r->parked_hiprio);
 	free(r->plain);

@@ -215,8 +215,11 @@ static int init_session(struct viofs_relay *r)
 	return 0;
 }
 
-/* What was in flight at the end comes back or not; the kernel has ended all of it already. */
-static void drain(struct viofs_relay *r)
+/*
+ * What was in flight at the end comes back or not; the kernel has ended all of it already.
+ * Return: 0, or VIOFS_DEPOSED.
+ */
+static int drain(struct viofs_relay *r)
 {
 	int64_t end = viofs_now_ns() + r->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC;
 
@@ -225,16 +228,18 @@ static void drain(struct viofs_relay *r)
 	while (viofs_in_flight(r) && viofs_now_ns() - end < 0) {
 		int rc = viofs_complete(r);
 
+		if (rc < 0)
+			return rc == VIOFS_DEPOSED ? rc : 0;
 		r->freed = true;
 		viofs_pump_kept(r); /* FORGETs that are parked still */
-		if (rc < 0)
-			return;
 		if (!rc)
 			usleep(NAP_US);
 	}
+	return 0;
 }
 
-static void destroy_session(struct viofs_relay *r)
+/* Return: 0, or VIOFS_DEPOSED: another thread ends the session. */
+static int destroy_session(struct viofs_relay *r)
 {
 	const struct viofs_fuse_shape shape = { .opcode = FUSE_DESTROY, .name = "DESTROY", .replies = true };
 	const struct fuse_in_header head = { .len = sizeof(head), .opcode = FUSE_DESTROY };
@@ -242,11 +247,13 @@ static void destroy_session(struct viofs_relay *r)
 	uint32_t used_len;
 	int rc;
 
-	drain(r);
+	rc = drain(r);
+	if (rc)
+		return rc;
 	if (viofs_in_flight(r)) {
 		viofs_warn("%u requests are still with the device at the end: no DESTROY, the reset ends "
 			   "them", viofs_in_flight(r));
-		return;
+		return 0;
 	}
 	rc = send_alone(r, &head, sizeof(head), &shape, r->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC,
 			&slot, &used_len);
@@ -254,6 +261,7 @@ static void destroy_session(struct viofs_relay *r)
 		viofs_info("the device did not answer DESTROY (%s)", strerror(-rc));
 	else
 		viofs_release(r, slot);
+	return 0;
 }
 
 /* Everybody who waits gets an error; who comes later gets one when the connection is aborted. */
@@ -275,6 +283,10 @@ static void lead(void *arg)
 	struct viofs_relay *r = arg;
 	int rc = viofs_serve(r);
 
+	if (!rc) {
+		r->stats->session = VIOFS_SESSION_ENDING;
+		rc = destroy_session(r);
+	}
 	if (rc == VIOFS_DEPOSED) {
 		__atomic_fetch_add(&r->stats->handovers, 1, __ATOMIC_RELAXED);
 		return;
@@ -283,8 +295,6 @@ static void lead(void *arg)
 		viofs_err_set(r->err, rc, "%s", r->stats->reason);
 		fail_session(r);
 	} else {
-		r->stats->session = VIOFS_SESSION_ENDING;
-		destroy_session(r);
 		r->stats->session = VIOFS_SESSION_ENDED;
 	}
 	r->result = rc;

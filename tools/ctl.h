@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* viofsctl's commands. */
+#ifndef VIOFS_TOOLS_CTL_H
+#define VIOFS_TOOLS_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct viofs_pci_function;
+
+/* Each prints to standard output, or says on standard error what went wrong. Return: the exit status. */
+int viofs_ctl_list(bool json);
+int viofs_ctl_show(const char *source, bool json);
+int viofs_ctl_bind(const char *source);
+int viofs_ctl_unbind(const char *source);
+int viofs_ctl_status(const char *mountpoint, bool json);
+
+/** viofs_ctl_complain() - "viofsctl: TEXT" to standard error. Return: 1. */
+int viofs_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** viofs_ctl_print_json() - indented, and freed. Return: 0, or 1 where memory ran out. */
+int viofs_ctl_print_json(json_t *value);
+
+/** viofs_ctl_describe() - one device as the object of `list --json`. */
+json_t *viofs_ctl_describe(const struct viofs_pci_function *f);
+
+#endif

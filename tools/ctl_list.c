@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* viofsctl list, bind, unbind: which devices there are, and whose. */
+#include "ctl.h"
+#include "daemon/hold.h"
+#include "daemon/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct device {
+	struct viofs_pci_function function;
+	char tag[VIOFS_TAG_TEXT];
+	struct viofs_err why; /* the tag is not known */
+	struct viofs_mounted mounted;
+};
+
+static void look(const struct viofs_pci_function *f, struct device *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->function = *f;
+	if (viofs_source_tag(f, d->tag, &d->why))
+		d->tag[0] = '\0';
+	/* By address at least: then the tag can't match anything. */
+	viofs_tag_mounted(d->tag[0] ? d->tag : f->text, f->text, &d->mounted);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text[0] ? json_string(text) : json_null();
+}
+
+static json_t *describe(const struct device *d)
+{
+	const struct viofs_pci_function *f = &d->function;
+
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "address", f->text,
+			 "tag", text_or_null(d->tag),
+			 "driver", text_or_null(f->driver),
+			 "iommu_group", f->iommu_group < 0 ? json_null() :
+							     json_integer(f->iommu_group),
+			 "mountpoint", text_or_null(d->mounted.mountpoint),
+			 "mounted_by", !d->mounted.mountpoint[0] ? json_null() :
+				       json_string(d->mounted.ours ? "virtiofs-vfio" : "kernel"));
+}
+
+json_t *viofs_ctl_describe(const struct viofs_pci_function *f)
+{
+	struct device d;
+
+	look(f, &d);
+	return describe(&d);
+}
+
+static void print_row(const struct device *d)
+{
+	const struct viofs_pci_function *f = &d->function;
+	char group[16] = "-";
+
+	if (f->iommu_group >= 0)
+		snprintf(group, sizeof(group), "%d", f->iommu_group);
+	printf("%-13s %-20s %-11s %-6s %s\n", f->text, d->tag[0] ? d->tag : "?",
+	       f->driver[0] ? f->driver : "-", group,
+	       d->mounted.mountpoint[0] ? d->mounted.mountpoint : "-");
+	if (!d->tag[0])
+		viofs_ctl_complain("%s: the tag is not known: %s", f->text, d->why.text);
+}
+
+int viofs_ctl_list(bool json)
+{
+	json_t *rows = json ? json_array() : NULL;
+	struct viofs_pci_function *all = NULL;
+	struct viofs_err err;
+	int count;
+
+	count = viofs_pci_function_scan(&all, &err);
+	if (count < 0)
+		return viofs_ctl_complain("%s", err.text);
+	if (!json && count)
+		printf("%-13s %-20s %-11s %-6s %s\n", "ADDRESS", "TAG", "DRIVER", "IOMMU", "MOUNTED AT");
+	for (int i = 0; i < count; i++) {
+		struct device d;
+
+		look(&all[i], &d);
+		if (json)
+			json_array_append_new(rows, describe(&d));
+		else
+			print_row(&d);
+	}
+	free(all);
+	if (json)
+		return viofs_ctl_print_json(rows);
+	if (!count)
+		fputs("viofsctl: This machine has no virtio-fs device (1af4:105a on the PCI bus).\n", stderr);
+	return 0;
+}
+
+int viofs_ctl_bind(const char *source)
+{
+	struct viofs_source s;
+	struct viofs_hold hold;
+	struct viofs_err err;
+
+	if (viofs_source_find(source, &s, &err) || viofs_hold_take(&s.function, 0, &hold, &err))
+		return viofs_ctl_complain("%s", err.text);
+	/* So that the device is found by its tag also while vfio-pci has it. */
+	viofs_hold_note(&hold, s.tag, "", 0);
+	if (viofs_hold_keep(&hold, &err))
+		return viofs_ctl_complain("%s", err.text);
+	printf("%s: %s -> vfio-pci\n", s.function.text,
+	       hold.record.former[0] ? hold.record.former : "no driver");
+	return 0;
+}
+
+int viofs_ctl_unbind(const char *source)
+{
+	struct viofs_source s;
+	struct viofs_pci_function now;
+	struct viofs_err err;
+
+	if (viofs_source_find(source, &s, &err) || viofs_hold_return(&s.function, &err))
+		return viofs_ctl_complain("%s", err.text);
+	if (viofs_pci_function_read(&s.function.address, &now, &err))
+		return viofs_ctl_complain("%s", err.text);
+	printf("%s: vfio-pci -> %s\n", s.function.text, now.driver[0] ? now.driver : "no driver");
+	return 0;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* viofsctl status: ask the daemons that run. */
+#include "ctl.h"
+#include "base/util.h"
+#include "daemon/control.h"
+#include "daemon/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+static long long number_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static void print_list(const char *title, const json_t *list)
+{
+	size_t i;
+	json_t *item;
+
+	if (!json_array_size(list))
+		return;
+	printf("  %-10s", title);
+	json_array_foreach(list, i, item)
+		printf(" %s", json_string_value(item));
+	putchar('\n');
+}
+
+static void print_quirks(const json_t *list)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(list, i, item)
+		printf("  quirk      %s\n", json_string_value(item));
+}
+
+static void print_queues(const json_t *list)
+{
+	size_t i;
+	json_t *q;
+
+	json_array_foreach(list, i, q)
+		printf("  queue %-4lld %-8s size %-5lld requests %-10lld kicks %-10lld interrupts %-8lld "
+		       "in flight %lld\n", number_of(q, "index"), text_of(q, "name"),
+		       number_of(q, "size"), number_of(q, "requests"), number_of(q, "kicks"),
+		       number_of(q, "interrupts"), number_of(q, "in_flight"));
+}
+
+static void print_status(const json_t *s)
+{
+	const json_t *device = json_object_get(s, "device"), *init = json_object_get(s, "init");
+	const json_t *counts = json_object_get(s, "counts"), *parked = json_object_get(s, "parked");
+	const json_t *slots = json_object_get(s, "slots"), *dma = json_object_get(s, "dma_memory");
+
+	printf("%s on %s\n", text_of(s, "source"), text_of(s, "mountpoint"));
+	printf("  session    %s, channel %s, poll %s, supervisor %lld, worker %lld\n",
+	       text_of(s, "session"), text_of(s, "channel"), text_of(s, "poll"),
+	       number_of(s, "supervisor"), number_of(s, "worker"));
+	printf("  device     %s, tag %s, vfio %s, DMA %s, %lld interrupt vectors\n",
+	       text_of(device, "address"), text_of(device, "tag"), text_of(device, "vfio"),
+	       text_of(device, "dma"), number_of(device, "vectors"));
+	print_list("features", json_object_get(device, "features"));
+	printf("  FUSE       7.%lld (kernel 7.%lld, device 7.%lld), max_write %lld, max_pages %lld\n",
+	       number_of(init, "minor"), number_of(init, "kernel_minor"), number_of(init, "device_minor"),
+	       number_of(init, "max_write"), number_of(init, "max_pages"));
+	print_list("INIT flags", json_object_get(init, "flags"));
+	print_queues(json_object_get(s, "queues"));
+	printf("  requests   %lld replies, %lld errors, %lld refused, %lld faults of the device%s%s\n",
+	       number_of(counts, "replies"), number_of(counts, "errors"), number_of(counts, "refused"),
+	       number_of(counts, "faults"), text_of(s, "last_fault")[0] ? ", last: " : "",
+	       text_of(s, "last_fault"));
+	printf("  bytes      %lld read, %lld written\n", number_of(counts, "bytes_read"),
+	       number_of(counts, "bytes_written"));
+	printf("  hiprio     %lld forgets, %lld interrupts\n", number_of(counts, "forgets"),
+	       number_of(counts, "interrupts_sent"));
+	printf("  slots      %lld used, %lld free; parked %lld now, %lld at most, %lld in all\n",
+	       number_of(slots, "used"), number_of(slots, "free"), number_of(parked, "now"),
+	       number_of(parked, "most"), number_of(parked, "total"));
+	printf("  worker     %lld sleeps, %lld handovers; oldest request %.3f s\n",
+	       number_of(counts, "sleeps"), number_of(counts, "handovers"),
+	       json_number_value(json_object_get(s, "oldest_request_s")));
+	printf("  memory     %.1f MiB for DMA in pages of %lld KiB\n",
+	       (double)number_of(dma, "bytes") / (1 << 20), number_of(dma, "page_size") >> 10);
+	print_quirks(json_object_get(s, "quirks"));
+}
+
+static bool is_socket_name(const char *name)
+{
+	size_t len = strlen(name), end = strlen(VIOFS_CONTROL_SUFFIX);
+
+	return len > end && !strcmp(name + len - end, VIOFS_CONTROL_SUFFIX);
+}
+
+/* All daemons' answers, or the one at @mountpoint's. Return: 0 or 1. */
+static int collect(const char *mountpoint, json_t *all)
+{
+	DIR *dir = opendir(VIOFS_RUN_DIR);
+	struct dirent *e;
+	int status = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
+	while ((e = readdir(dir))) {
+		char path[PATH_MAX];
+		json_t *s = NULL;
+		int rc;
+
+		if (!is_socket_name(e->d_name))
+			continue;
+		snprintf(path, sizeof(path), VIOFS_RUN_DIR "/%s", e->d_name);
+		rc = viofs_control_ask(path, VIOFS_CONTROL_STATUS, &s);
+		/* Nobody listens: its daemon was killed. */
+		if (rc && rc != -ECONNREFUSED)
+			status = viofs_ctl_complain("%s: %s.%s", path, strerror(-rc),
+						    rc == -EACCES ? " Run it as root." : "");
+		else if (!rc && (!mountpoint || !strcmp(text_of(s, "mountpoint"), mountpoint)))
+			json_array_append(all, s);
+		json_decref(s);
+	}
+	closedir(dir);
+	return status;
+}
+
+int viofs_ctl_status(const char *mountpoint, bool json)
+{
+	char real[PATH_MAX];
+	json_t *all = json_array(), *s;
+	size_t i;
+	int status;
+
+	/* A dead mount has no real path: then what was said must do. */
+	if (mountpoint && realpath(mountpoint, real))
+		mountpoint = real;
+	status = collect(mountpoint, all);
+	if (!status && mountpoint && !json_array_size(all))
+		status = viofs_ctl_complain("No virtiofs-vfio serves %s.", mountpoint);
+	if (!status && json) {
+		if (mountpoint)
+			status = viofs_ctl_print_json(json_incref(json_array_get(all, 0)));
+		else
+			status = viofs_ctl_print_json(json_incref(all));
+	} else if (!json) {
+		json_array_foreach(all, i, s)
+			print_status(s);
+		if (!status && !json_array_size(all))
+			fputs("viofsctl: No virtiofs-vfio is running.\n", stderr);
+	}
+	json_decref(all);
+	return status;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* viofsctl: look at virtio-fs devices, bind them for VFIO and back, ask running daemons. */
+#include "ctl.h"
+#include "base/util.h"
+#include "viofs_config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+
+static const char usage[] =
+	"Usage: viofsctl COMMAND [--json]\n"
+	"\n"
+	"  list                  virtio-fs devices: address, tag, driver, IOMMU group, mounted where\n"
+	"  show SOURCE           one device: capabilities, features, queues, IOMMU mode\n"
+	"  bind SOURCE           give it to vfio-pci, and remember its driver\n"
+	"  unbind SOURCE         give it back to the driver it had\n"
+	"  status [MOUNTPOINT]   what running daemons are doing\n"
+	"\n"
+	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0. --json prints the same for\n"
+	"programs (list, show, status).\n";
+
+int viofs_ctl_complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("viofsctl: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return 1;
+}
+
+int viofs_ctl_print_json(json_t *value)
+{
+	char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+
+	json_decref(value);
+	if (!text)
+		return viofs_ctl_complain("Out of memory.");
+	puts(text);
+	free(text);
+	return 0;
+}
+
+static int run_list(const char *argument, bool json)
+{
+	return viofs_ctl_list(json);
+}
+
+static int run_bind(const char *argument, bool json)
+{
+	return viofs_ctl_bind(argument);
+}
+
+static int run_unbind(const char *argument, bool json)
+{
+	return viofs_ctl_unbind(argument);
+}
+
+static const struct command {
+	const char *name;
+	int min, max; /* arguments */
+	bool json;    /* knows --json */
+	int (*run)(const char *argument, bool json);
+} commands[] = {
+	{ "list", 0, 0, true, run_list },
+	{ "show", 1, 1, true, viofs_ctl_show },
+	{ "bind", 1, 1, false, run_bind },
+	{ "unbind", 1, 1, false, run_unbind },
+	{ "status", 0, 1, true, viofs_ctl_status },
+};
+
+static int misuse(const char *what, const char *word)
+{
+	viofs_ctl_complain("%s%s%s%s. See viofsctl --help.", what, word ? " \"" : "", word ? word : "",
+			   word ? "\"" : "");
+	return EXIT_USAGE;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const char *words[2] = { NULL, NULL }; /* command, argument */
+	const struct command *c;
+	bool json = false;
+	int count = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return fputs(usage, stdout) < 0;
+		if (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V"))
+			return puts("viofsctl " VIOFS_VERSION) < 0;
+		if (!strcmp(argv[i], "--json"))
+			json = true;
+		else if (argv[i][0] == '-')
+			return misuse("There is no option", argv[i]);
+		else if (count++ < 2)
+			words[count - 1] = argv[i];
+	}
+	if (!count)
+		return misuse("A command is missing", NULL);
+	c = find_command(words[0]);
+	if (!c)
+		return misuse("There is no command", words[0]);
+	if (count - 1 < c->min)
+		return misuse("SOURCE is missing after", c->name);
+	if (count - 1 > c->max)
+		return misuse("Too many arguments for", c->name);
+	if (json && !c->json)
+		return misuse("--json does not go with", c->name);
+	return c->run(words[1], json);
+}
