@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
+# Fetches packages of other Debian suites, without touching the machine's own packages.
+#
+# Each suite has an apt state of its own below $VIOFS_DOWNLOAD/SUITE: lists, caches, and a source file
+# that names the mirror of the machine's own sources. Debian's keyring verifies what comes, as always.
+# Packages are only downloaded and unpacked, never installed. What was fetched once is used from then on.
+# All of this runs under with_lock.
+
+# fetch_mirror: the mirror that the machine's own apt sources name for its release. apt itself reads
+# them, so every format and every kind of address (http, mirror+file, ...) that it knows will do.
+fetch_mirror() {
+	local codename
+	# shellcheck source=/dev/null
+	codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-stable}")
+	# shellcheck disable=SC2016 # apt's own variables
+	apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE) $(CODENAME) $(SUITE)' 'Created-By: Packages' |
+		awk -v c="$codename" '!found && $2 == "main" && ($3 == c || $4 == c || $5 == c) && $1 !~ /security/ {
+			print $1
+			found = 1
+		}'
+}
+
+fetch_keyring() {
+	local file
+	for file in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+		if [[ -e $file ]]; then
+			printf '%s' "$file"
+			return
+		fi
+	done
+	die 1 'no Debian keyring in /usr/share/keyrings (package debian-archive-keyring)'
+}
+
+# fetch_apt SUITE PROGRAM ARG...: apt-get or apt-cache on the private state of SUITE.
+fetch_apt() {
+	local state=$VIOFS_DOWNLOAD/$1 program=$2
+	shift 2
+	"$program" -q -o Dir::State="$state/state" -o Dir::State::Lists="$state/lists" \
+		-o Dir::State::status=/dev/null -o Dir::Cache="$state/cache" \
+		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+		-o APT::Sandbox::User="$(id -un)" -o APT::Architecture=amd64 -o APT::Architectures=amd64 "$@"
+}
+
+# fetch_index SUITE: its package lists.
+fetch_index() {
+	local suite=$1 state=$VIOFS_DOWNLOAD/$1 mirror keyring
+	mirror=$(fetch_mirror)
+	[[ -n $mirror ]] || die 1 "the machine's apt sources name no Debian mirror for its own release"
+	keyring=$(fetch_keyring)
+	mkdir -p "$state"/{state,lists/partial,cache/archives/partial,deb}
+	printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$state/sources.list"
+	say "reading the package lists of Debian's $suite"
+	quiet fetch_apt "$suite" apt-get update || die 1 "no package lists of $suite; see apt's messages above"
+}
+
+# fetch_packages SUITE DIR PACKAGE...: downloads the packages and unpacks them into the new directory DIR.
+fetch_packages() {
+	local suite=$1 dir=$2 deb
+	shift 2
+	say "downloading from Debian's $suite: $*"
+	(cd "$VIOFS_DOWNLOAD/$suite/deb" && rm -f -- *.deb && quiet fetch_apt "$suite" apt-get download "$@") ||
+		die 1 "downloading from $suite failed; see apt's messages above"
+	mkdir -p "$dir"
+	for deb in "$VIOFS_DOWNLOAD/$suite/deb"/*.deb; do
+		quiet dpkg -x "$deb" "$dir" || die 1 "$deb cannot be unpacked"
+		rm -f -- "$deb"
+	done
+}
+
+# fetch_kernel SUITE DIR: the newest kernel of SUITE, unpacked into DIR. The meta-package names the
+# packages that make it up: linux-image-VERSION alone, or with linux-binary-, linux-modules-, linux-base-.
+fetch_kernel() {
+	local suite=$1 dir=$2 packages
+	[[ ! -e $dir ]] || return 0
+	fetch_index "$suite"
+	mapfile -t packages < <(fetch_apt "$suite" apt-cache depends --recurse --no-recommends --no-suggests \
+		--no-conflicts --no-breaks --no-replaces --no-enhances linux-image-amd64 |
+		grep -E '^linux-(image|binary|modules|base)-[0-9].*-amd64$' | sort -u)
+	[[ ${#packages[@]} -gt 0 ]] || die 1 "linux-image-amd64 of $suite names no kernel packages"
+	rm -rf "$dir.new"
+	fetch_packages "$suite" "$dir.new" "${packages[@]}"
+	# what no guest has a device for, to keep the tree small
+	rm -rf "$dir.new"/{usr/,}lib/modules/*/kernel/{sound,drivers/{gpu,media,net,infiniband,staging,iio}}
+	rm -rf "$dir.new/usr/share"
+	mv "$dir.new" "$dir"
+}
+
+# fetch_virtiofsd SUITE DIR: the Rust virtiofsd of SUITE in DIR, with the C library and loader that it
+# needs: this machine's may be too old. DIR/run starts it.
+fetch_virtiofsd() {
+	local suite=$1 dir=$2
+	[[ ! -e $dir ]] || return 0
+	fetch_index "$suite"
+	rm -rf "$dir.new"
+	fetch_packages "$suite" "$dir.new" virtiofsd libc6 libgcc-s1 libcap-ng0 libseccomp2
+	cat >"$dir.new/run" <<-'END'
+		#!/bin/sh
+		# virtiofsd with the loader and the libraries of its own Debian suite
+		dir=${0%/*}
+		lib=$dir/usr/lib/x86_64-linux-gnu
+		exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$dir/usr/libexec/virtiofsd" "$@"
+	END
+	chmod 755 "$dir.new/run"
+	quiet "$dir.new/run" --version || die 1 "virtiofsd of $suite does not run here"
+	mv "$dir.new" "$dir"
+}
