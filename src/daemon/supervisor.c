@@ -117,6 +117,23 @@ static int start_loop(struct supervisor *s, struct viofs_err *err)
 	return 0;
 }
 
+static int start_worker(struct supervisor *s, struct viofs_err *err)
+{
+	const struct viofs_worker_config config = {
+		.claim = s->claim,
+		.fuse_fd = viofs_mount_fd(s->mount),
+		.detach = s->outcome_fd >= 0,
+		.mountpoint = s->mountpoint,
+		.supervisors_fds = { s->control_fd, s->signal_fd },
+	};
+	pid_t pid = viofs_worker_start(&config, &s->report_fd, err);
+
+	if (pid < 0)
+		return pid;
+	s->worker = pid;
+	return 0;
+}
+
 static int start(struct supervisor *s, struct viofs_err *err)
 {
 	struct viofs_mount_config config;
@@ -140,12 +157,8 @@ static int start(struct supervisor *s, struct viofs_err *err)
 	rc = viofs_mount_start(&config, &s->mount, err);
 	if (rc)
 		return rc;
-	rc = viofs_worker_start(s->claim, viofs_mount_fd(s->mount), s->outcome_fd >= 0, s->mountpoint,
-				&s->report_fd, err);
-	if (rc < 0)
-		return rc;
-	s->worker = rc;
-	return start_loop(s, err);
+	rc = start_worker(s, err);
+	return rc ? rc : start_loop(s, err);
 }
 
 /* The first thing that went wrong is the one to tell. */

@@ -13,6 +13,7 @@
 #include "daemon/worker.h"
 #include "base/log.h"
 #include "base/uapi.h"
+#include "base/util.h"
 #include "daemon/launch.h"
 
 #include <errno.h>
@@ -25,9 +26,7 @@
 #include <unistd.h>
 
 struct worker {
-	struct viofs_claim *claim;
-	bool detach;
-	const char *mountpoint;
+	const struct viofs_worker_config *config;
 	int report_fd;
 };
 
@@ -46,8 +45,8 @@ static void serving(void *arg)
 	const struct worker *w = arg;
 
 	report(w, 0, NULL);
-	if (w->detach)
-		viofs_launch_detach(w->mountpoint);
+	if (w->config->detach)
+		viofs_launch_detach(w->config->mountpoint);
 }
 
 /* Best effort, each: the text names what was not allowed. */
@@ -81,25 +80,28 @@ static void take_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int work(struct worker *w, int fuse_fd)
+static int work(struct worker *w)
 {
+	const struct viofs_worker_config *c = w->config;
 	struct viofs_err err = { "" };
 	int rc;
 
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(c->supervisors_fds); i++)
+		close(c->supervisors_fds[i]);
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
 	take_signals();
 	harden_against_reclaim();
-	rc = viofs_relay_run(w->claim->relay, fuse_fd, serving, w, &err);
+	rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
 	if (rc)
 		report(w, rc, &err);
 	return rc ? 1 : 0;
 }
 
-pid_t viofs_worker_start(struct viofs_claim *claim, int fuse_fd, bool detach, const char *mountpoint,
-			 int *report_fd, struct viofs_err *err)
+pid_t viofs_worker_start(const struct viofs_worker_config *config, int *report_fd,
+			 struct viofs_err *err)
 {
-	struct worker w = { claim, detach, mountpoint, -1 };
+	struct worker w = { config, -1 };
 	int fds[2], rc;
 	pid_t pid;
 
@@ -118,7 +120,7 @@ pid_t viofs_worker_start(struct viofs_claim *claim, int fuse_fd, bool detach, co
 	if (!pid) {
 		close(fds[0]);
 		w.report_fd = fds[1];
-		_exit(work(&w, fuse_fd));
+		_exit(work(&w));
 	}
 	close(fds[1]);
 	*report_fd = fds[0];

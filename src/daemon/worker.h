@@ -13,14 +13,22 @@ struct viofs_worker_report {
 	struct viofs_err err;
 };
 
+/** struct viofs_worker_config - what the worker needs of the supervisor, and what not */
+struct viofs_worker_config {
+	struct viofs_claim *claim;
+	int fuse_fd;
+	bool detach; /* it leaves the terminal once it serves */
+	const char *mountpoint;
+	int supervisors_fds[2]; /* closed in the worker, so that they end with the supervisor */
+};
+
 /**
  * viofs_worker_start() - fork the worker
  * It serves until the mount is gone and ends with status 0, or with 1 where the session failed.
- * @detach: it leaves the terminal once it serves.
  * @report_fd: out, where its report can be read.
  * Return: its pid, or -errno.
  */
-pid_t viofs_worker_start(struct viofs_claim *claim, int fuse_fd, bool detach, const char *mountpoint,
-			 int *report_fd, struct viofs_err *err);
+pid_t viofs_worker_start(const struct viofs_worker_config *config, int *report_fd,
+			 struct viofs_err *err);
 
 #endif

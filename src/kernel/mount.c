@@ -33,7 +33,8 @@ struct viofs_mount {
 static struct viofs_err *libfuse_words;
 
 /* One message may come in several calls. */
-static void libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void
+libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
 {
 	char *text;
 	size_t n;

@@ -39,6 +39,7 @@ int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t l
 	p->last = parked;
 	p->bytes += len;
 	p->count++;
+	p->waiters += may_wait;
 	return 0;
 }
 
@@ -54,6 +55,7 @@ static struct viofs_parked *take_after(struct viofs_parking *p, struct viofs_par
 		p->last = before;
 	p->bytes -= parked->len;
 	p->count--;
+	p->waiters -= parked->may_wait;
 	return parked;
 }
 

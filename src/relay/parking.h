@@ -22,6 +22,7 @@ struct viofs_parking {
 	struct viofs_parked *first, *last;
 	size_t bytes, bytes_max;
 	uint32_t count, count_max;
+	uint32_t waiters; /* of these, those that may wait */
 };
 
 /** viofs_parking_is_full() - stop reading: the next one could not be kept. */

@@ -111,6 +111,10 @@ static int send_interrupt(struct viofs_relay *r, const void *bytes, size_t len,
 	}
 	slot = find_queued(r, message.in.unique);
 	if (!slot) {
+		if (viofs_submit_cancel(r, message.in.unique)) {
+			viofs_answer(r, message.in.unique, -EINTR);
+			return 0;
+		}
 		parked = viofs_parking_take_unique(&r->parked, message.in.unique);
 		if (parked && parked->may_wait)
 			viofs_answer(r, message.in.unique, -EINTR);
@@ -180,6 +184,12 @@ static bool too_many_lockers(const struct viofs_relay *r)
 	return r->lockers >= r->slots.count / 2U;
 }
 
+/* Parked ones go first; but locks that may not go yet hold up nobody. */
+static bool must_park(const struct viofs_relay *r)
+{
+	return r->parked.count > (too_many_lockers(r) ? r->parked.waiters : 0);
+}
+
 static void take_message(struct viofs_relay *r, const struct message *m)
 {
 	const struct fuse_in_header *head = m->iov[0].iov_base;
@@ -214,14 +224,16 @@ static void take_message(struct viofs_relay *r, const struct message *m)
 	take_slot(r, slot, m->len, m->since, &shape, unique);
 }
 
-/* Where the next request may land. Parked ones go first, so with any of them it is plain memory. */
+/* Where the next request may land: in plain memory where parked ones go first. */
 static void prepare_landing(struct viofs_relay *r, struct message *m)
 {
-	if (!r->landing && !r->parked.count)
+	bool park_it = must_park(r);
+
+	if (!r->landing && !park_it)
 		r->landing = viofs_slots_take(&r->slots, false);
 	if (r->landing_buffer == VIOFS_BUFFER_NONE)
 		r->landing_buffer = viofs_slots_take_buffer(&r->slots, 0);
-	m->in_slot = r->landing && r->landing_buffer != VIOFS_BUFFER_NONE && !r->parked.count;
+	m->in_slot = r->landing && r->landing_buffer != VIOFS_BUFFER_NONE && !park_it;
 	if (m->in_slot) {
 		m->iov[0].iov_base = viofs_slot_message(&r->slots, r->landing);
 		m->iov[0].iov_len = VIOFS_SLOT_SMALL;

@@ -83,6 +83,11 @@ int viofs_submit(struct viofs_relay *r, struct viofs_slot *slot);
 int viofs_submit_hiprio(struct viofs_relay *r, const void *message, size_t len,
 			const struct viofs_fuse_shape *shape, uint64_t kernel_unique,
 			uint64_t device_unique);
+/**
+ * viofs_submit_cancel() - take a lock off the waiting list: the device doesn't know of it
+ * Return: true: it is gone, and is to be answered; false: no lock with this unique waits.
+ */
+bool viofs_submit_cancel(struct viofs_relay *r, uint64_t kernel_unique);
 /** viofs_submit_waiting() - try the waiting list again, skipping what still can't go. */
 void viofs_submit_waiting(struct viofs_relay *r);
 

@@ -121,6 +121,29 @@ void viofs_submit_waiting(struct viofs_relay *r)
 	}
 }
 
+bool viofs_submit_cancel(struct viofs_relay *r, uint64_t kernel_unique)
+{
+	struct viofs_slot_list *w = &r->waiting;
+	struct viofs_slot *before = NULL, *slot;
+	uint16_t index = w->first;
+
+	for (uint32_t i = 0; i < w->count; i++, before = slot, index = slot->next) {
+		slot = &r->slots.slots[index];
+		if (slot->kernel_unique != kernel_unique || !slot->shape.may_wait)
+			continue;
+		if (before)
+			before->next = slot->next;
+		else
+			w->first = slot->next;
+		if (w->last == index)
+			w->last = before ? before->index : VIOFS_SLOT_NONE;
+		w->count--;
+		viofs_release(r, slot);
+		return true;
+	}
+	return false;
+}
+
 int viofs_submit_hiprio(struct viofs_relay *r, const void *message, size_t len,
 			const struct viofs_fuse_shape *shape, uint64_t kernel_unique,
 			uint64_t device_unique)

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's command line. */
+#include "daemon/options.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ARGS_MAX 12
+
+static struct viofs_options o;
+static struct viofs_err err;
+
+/* Parse "virtiofs-vfio" and the words up to a NULL. */
+static int parse(const char *first, ...)
+{
+	char *argv[ARGS_MAX + 1] = { (char *)"virtiofs-vfio" };
+	const char *word = first;
+	int argc = 1;
+	va_list ap;
+
+	va_start(ap, first);
+	for (; word && argc < ARGS_MAX; word = va_arg(ap, const char *))
+		argv[argc++] = (char *)word;
+	va_end(ap);
+	viofs_options_fini(&o);
+	err.text[0] = '\0';
+	return viofs_options_parse(argc, argv, &o, &err);
+}
+
+static void refused(const char *option, const char *says)
+{
+	assert_int_equal(parse("-o", option, "myfs", "/mnt", NULL), -EINVAL);
+	if (!strstr(err.text, says))
+		fail_msg("\"%s\" does not say \"%s\"", err.text, says);
+}
+
+static void source_and_mount_point_are_taken_in_any_order_with_options(void **state)
+{
+	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
+	assert_string_equal(o.source, "myfs");
+	assert_string_equal(o.mountpoint, "/mnt");
+	assert_null(o.mount_options);
+	assert_false(o.foreground);
+	assert_int_equal(parse("myfs", "/mnt", "-o", "ro", "-f", NULL), 0);
+	assert_true(o.foreground);
+	assert_string_equal(o.mount_options, "ro");
+	assert_int_equal(parse("-d", "myfs", "/mnt", NULL), 0);
+	assert_true(o.foreground && o.debug);
+}
+
+static void defaults_are_those_of_the_relay(void **state)
+{
+	struct viofs_relay_config c;
+
+	viofs_relay_config_default(&c);
+	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.relay.poll, VIOFS_POLL_ADAPTIVE);
+	assert_int_equal(o.relay.spin_us, c.spin_us);
+	assert_int_equal(o.relay.buffers, c.buffers);
+	assert_int_equal(o.relay.init_timeout_ms, c.init_timeout_ms);
+	assert_false(o.allow_noiommu || o.small_pages);
+}
+
+static void own_options_have_their_effect(void **state)
+{
+	assert_int_equal(parse("-o", "poll=irq,spin=7,init-timeout=3,grace=0,allow-unsafe-noiommu",
+			       "-o", "no-hugepages,max-data=256K", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.relay.poll, VIOFS_POLL_IRQ);
+	assert_int_equal(o.relay.spin_us, 7);
+	assert_int_equal(o.relay.init_timeout_ms, 3000);
+	assert_int_equal(o.grace_s, 0);
+	assert_true(o.allow_noiommu && o.small_pages);
+	assert_int_equal(o.relay.max_data, 256 << 10);
+	assert_null(o.mount_options);
+	assert_int_equal(parse("-o", "poll=busy", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.relay.poll, VIOFS_POLL_BUSY);
+}
+
+static void dma_memory_bounds_the_arena(void **state)
+{
+	static const size_t wanted[] = { 16, 32, 64, 300 };
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 }, sum = 0;
+		char option[32];
+
+		snprintf(option, sizeof(option), "dma-mem=%zuM", wanted[i]);
+		assert_int_equal(parse("-o", option, "myfs", "/mnt", NULL), 0);
+		viofs_relay_arena_sizes(&o.relay, sizes);
+		for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++)
+			sum += (sizes[s] + (2 << 20) - 1) & ~(size_t)((2 << 20) - 1);
+		assert_true(sum <= wanted[i] << 20);
+		assert_true(o.relay.buffers >= 4);
+	}
+}
+
+static void fstabs_own_words_are_dropped(void **state)
+{
+	assert_int_equal(parse("-o", "defaults,_netdev,nofail,noauto,user,x-systemd.automount,"
+			       "x-foo=bar,X-bar,comment=hello,allow_other,default_permissions",
+			       "myfs", "/mnt", NULL), 0);
+	assert_null(o.mount_options);
+}
+
+static void other_options_are_kept_for_the_mount(void **state)
+{
+	assert_int_equal(parse("-o", "ro,noatime,nofail", "-o", "context=a:b", "myfs", "/mnt", NULL), 0);
+	assert_string_equal(o.mount_options, "ro,noatime,context=a:b");
+}
+
+static void what_the_daemon_sets_itself_is_refused(void **state)
+{
+	refused("fsname=x", "fsname=x");
+	refused("subtype=x", "sets this mount option itself");
+	refused("fd=3", "fd=3");
+	refused("max_read=4096", "max_read");
+	refused("auto_unmount", "auto_unmount");
+}
+
+static void values_out_of_range_are_named(void **state)
+{
+	refused("poll=sometimes", "poll=sometimes");
+	refused("spin=-1", "spin=-1");
+	refused("spin=1000001", "0 to 1000000");
+	refused("spin=12us", "spin=12us");
+	refused("spin=", "spin=");
+	refused("init-timeout=0", "1 to 3600");
+	refused("grace=86401", "grace");
+	refused("dma-mem=1M", "dma-mem=1M");
+	refused("dma-mem=64X", "dma-mem=64X");
+	refused("dma-mem=64MB", "dma-mem=64MB");
+	refused("dma-mem=99999999999999999999G", "dma-mem");
+	refused("dma-mem=18446744073709551615G", "dma-mem");
+	refused("max-data=130K", "multiple of 4K");
+	refused("max-data=2M", "max-data=2M");
+}
+
+static void missing_and_surplus_arguments_are_said(void **state)
+{
+	assert_int_equal(parse(NULL), -EINVAL);
+	assert_non_null(strstr(err.text, "SOURCE"));
+	assert_int_equal(parse("myfs", NULL), -EINVAL);
+	assert_non_null(strstr(err.text, "MOUNTPOINT"));
+	assert_int_equal(parse("myfs", "/mnt", "more", NULL), -EINVAL);
+	assert_non_null(strstr(err.text, "more"));
+	assert_int_equal(parse("", "/mnt", NULL), -EINVAL);
+	assert_int_equal(parse("-x", "myfs", "/mnt", NULL), -EINVAL);
+	assert_non_null(strstr(err.text, "-x"));
+	assert_int_equal(parse("--frobnicate", "myfs", "/mnt", NULL), -EINVAL);
+	assert_non_null(strstr(err.text, "--frobnicate"));
+}
+
+static void help_and_version_need_nothing_else(void **state)
+{
+	assert_int_equal(parse("--help", NULL), 0);
+	assert_true(o.help);
+	assert_int_equal(parse("-V", NULL), 0);
+	assert_true(o.version);
+	assert_non_null(strstr(viofs_options_help(), "poll="));
+}
+
+static int end(void **state)
+{
+	viofs_options_fini(&o);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(source_and_mount_point_are_taken_in_any_order_with_options),
+		cmocka_unit_test(defaults_are_those_of_the_relay),
+		cmocka_unit_test(own_options_have_their_effect),
+		cmocka_unit_test(dma_memory_bounds_the_arena),
+		cmocka_unit_test(fstabs_own_words_are_dropped),
+		cmocka_unit_test(other_options_are_kept_for_the_mount),
+		cmocka_unit_test(what_the_daemon_sets_itself_is_refused),
+		cmocka_unit_test(values_out_of_range_are_named),
+		cmocka_unit_test(missing_and_surplus_arguments_are_said),
+		cmocka_unit_test(help_and_version_need_nothing_else),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, end);
+}
