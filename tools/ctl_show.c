@@ -174,7 +174,7 @@ static void print_strings(const char *title, const json_t *list)
 	size_t i;
 	json_t *item;
 
-	printf("%-13s", title);
+	printf("%-14s", title);
 	json_array_foreach(list, i, item) {
 		if (json_is_string(item))
 			printf(" %s", json_string_value(item));
@@ -190,7 +190,7 @@ static void print_capabilities(const json_t *list)
 	json_t *c;
 
 	json_array_foreach(list, i, c) {
-		printf("capability    at 0x%02llx %s", (long long)json_integer_value(json_object_get(c, "at")),
+		printf("capability     at 0x%02llx %s", (long long)json_integer_value(json_object_get(c, "at")),
 		       json_string_value(json_object_get(c, "capability")));
 		if (json_object_get(c, "structure"))
 			printf(" %s: BAR %lld, offset 0x%llx, length 0x%llx",
@@ -208,9 +208,9 @@ static void print_capabilities(const json_t *list)
 static void print_value(const char *title, const json_t *v)
 {
 	if (json_is_string(v))
-		printf("%-13s %s\n", title, json_string_value(v));
+		printf("%-14s %s\n", title, json_string_value(v));
 	else if (json_is_integer(v))
-		printf("%-13s %lld\n", title, (long long)json_integer_value(v));
+		printf("%-14s %lld\n", title, (long long)json_integer_value(v));
 }
 
 static void print_device(const json_t *o)
@@ -233,7 +233,7 @@ static void print_device(const json_t *o)
 		print_value("DMA", json_object_get(json_object_get(daemon, "device"), "dma"));
 		print_strings("features", json_object_get(json_object_get(daemon, "device"),
 							  "features_offered"));
-		puts("daemon        see viofsctl status");
+		puts("daemon         see viofsctl status");
 	}
 	print_capabilities(json_object_get(o, "capabilities"));
 }

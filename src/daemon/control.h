@@ -7,8 +7,6 @@
 
 #include <jansson.h>
 
-#define VIOFS_CONTROL_SUFFIX ".sock"
-
 /* The protocol: the client sends one word and a newline, the daemon one JSON value, and closes. */
 #define VIOFS_CONTROL_STATUS "status"
 

@@ -103,6 +103,9 @@ static int take_word(void *data, const char *arg, int key, struct fuse_args *out
 		return refuse(raw, "There is no option", arg);
 	if (is_word_of(arg, fstab_words, VIOFS_ARRAY_SIZE(fstab_words)))
 		return 0;
+	if (!strcmp(arg, "remount"))
+		return refuse(raw, "To change a mount's options say mount -i -o remount,... MOUNTPOINT; here "
+			      "there is no", arg);
 	if (is_word_of(arg, own_words, VIOFS_ARRAY_SIZE(own_words)))
 		return refuse(raw, "The daemon sets this mount option itself:", arg);
 	if (fuse_opt_add_opt_escaped(&raw->o->mount_options, arg)) {

@@ -86,14 +86,19 @@ static bool is_current(const char *path, int fd)
 	       mine.st_dev == named.st_dev;
 }
 
-/* Return: the locked descriptor; -EAGAIN: somebody has it; -errno. */
+/*
+ * Return: the locked descriptor; -EAGAIN: somebody has it; -ESTALE: the file or its folder was removed
+ * meanwhile, as who ends does; -errno.
+ */
 static int try_lock(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc = 0;
+	int fd, rc = 0;
 
-	if (fd < 0)
+	if (mkdir(VIOFS_RUN_DIR, 0755) < 0 && errno != EEXIST)
 		return -errno;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		rc = errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	else if (!is_current(path, fd))
@@ -112,12 +117,6 @@ int viofs_record_lock(const char *address, int wait_ms, struct viofs_record *rec
 	int fd;
 
 	record_path(path, sizeof(path), address);
-	if (mkdir(VIOFS_RUN_DIR, 0755) < 0 && errno != EEXIST) {
-		int rc = -errno;
-
-		return viofs_err_set(err, rc, VIOFS_RUN_DIR " can't be made: %s.%s", strerror(-rc),
-				     rc == -EACCES ? " Run it as root." : "");
-	}
 	for (;;) {
 		fd = try_lock(path);
 		if (fd >= 0 || (fd == -EAGAIN && viofs_now_ns() - end >= 0) ||
@@ -141,6 +140,9 @@ void viofs_record_remove(const char *address, int fd)
 {
 	char path[PATH_MAX];
 
+	/* The control socket too, of a daemon that was killed. */
+	snprintf(path, sizeof(path), VIOFS_RUN_DIR "/%s" VIOFS_CONTROL_SUFFIX, address);
+	unlink(path);
 	record_path(path, sizeof(path), address);
 	unlink(path);
 	close(fd);

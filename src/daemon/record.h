@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #define VIOFS_RUN_DIR "/run/virtiofs-vfio"
+#define VIOFS_CONTROL_SUFFIX ".sock" /* ADDRESS.sock, beside the record */
 
 /** struct viofs_record - the file /run/virtiofs-vfio/ADDRESS; its lock is held by who has the device */
 struct viofs_record {

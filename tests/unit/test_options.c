@@ -121,6 +121,7 @@ static void what_the_daemon_sets_itself_is_refused(void **state)
 	refused("fd=3", "fd=3");
 	refused("max_read=4096", "max_read");
 	refused("auto_unmount", "auto_unmount");
+	refused("remount", "mount -i -o remount");
 }
 
 static void values_out_of_range_are_named(void **state)
