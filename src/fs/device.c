@@ -355,6 +355,7 @@ void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q)
 
 enum viofs_address_policy viofs_fs_address_policy(const struct viofs_fs *fs)
 {
-	return fs->virtio->negotiated & VIOFS_VIRTIO_F_ACCESS_PLATFORM ? VIOFS_ADDRESS_TRANSLATED
-								       : VIOFS_ADDRESS_PHYSICAL;
+	bool translated = fs->virtio->negotiated & VIOFS_VIRTIO_F_ACCESS_PLATFORM;
+
+	return translated ? VIOFS_ADDRESS_TRANSLATED : VIOFS_ADDRESS_PHYSICAL;
 }

@@ -157,7 +157,7 @@ int viofs_fuse_init_reply(const struct fuse_init_in *kernel, const struct fuse_i
 		.congestion_threshold = a.congestion_threshold,
 		.max_write = a.max_write,
 		.time_gran = a.time_gran,
-		.max_pages = (uint16_t)(a.flags & FUSE_MAX_PAGES ? a.max_pages : 0),
+		.max_pages = (uint16_t)((a.flags & FUSE_MAX_PAGES) ? a.max_pages : 0),
 		.flags2 = (uint32_t)(a.flags >> 32),
 	};
 	*agreed = a;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The opcode table (uapi 7.45; PROTOCOL facts from fs/fuse of Linux 7.2).
+ * The opcode table (uapi 7.45, and what fs/fuse of Linux 7.2 does beyond it).
  *
  * Devices that speak less than 7.27 are refused at INIT, so the shorter structures of minors below 9, 12
  * and 16 don't appear here.

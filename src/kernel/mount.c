@@ -74,7 +74,7 @@ static int find_mount(const char *path, unsigned int *minor_out)
 		/* "36 35 0:47 / /mnt rw,... - fuse.virtiofs-vfio myfs rw,..." */
 		if (sscanf(line, "%*u %*u %u:%u %*s %n", &major_no, &minor_no, &at) != 2 || !at)
 			continue;
-		if (strncmp(line + at, escaped, strlen(escaped)) ||
+		if (strncmp(line + at, escaped, strlen(escaped)) != 0 ||
 		    line[at + (int)strlen(escaped)] != ' ')
 			continue;
 		*minor_out = minor_no;
@@ -235,7 +235,7 @@ int viofs_mount_fd(const struct viofs_mount *m)
 
 bool viofs_mount_is_there(const struct viofs_mount *m)
 {
-	unsigned int minor_no;
+	unsigned int minor_no = 0;
 
 	return !find_mount(m->path, &minor_no) && minor_no == m->device;
 }

@@ -198,7 +198,7 @@ static void read_override(const char *address, char override[OVERRIDE_TEXT])
 	n = viofs_file_read(function_path(path, address, "driver_override"), override,
 			    OVERRIDE_TEXT);
 	if (n <= 0 || strcmp(override, "(null)") == 0)
-		strcpy(override, OVERRIDE_NONE);
+		memcpy(override, OVERRIDE_NONE, sizeof(OVERRIDE_NONE));
 }
 
 static int unbind(const char *address, struct viofs_err *err)

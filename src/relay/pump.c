@@ -13,6 +13,7 @@
 #include "fuse/forget.h"
 #include "kernel/devfuse.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,7 @@ static void send_forgets(struct viofs_relay *r, const struct message *m,
 
 	if (m->len > m->iov[0].iov_len) {
 		/* Lies in two pieces, so plain memory is not in use: bring it together there. */
+		assert(m->in_slot && m->iov[1].iov_base);
 		memcpy(r->plain, m->iov[0].iov_base, m->iov[0].iov_len);
 		memcpy(r->plain + m->iov[0].iov_len, m->iov[1].iov_base, m->len - m->iov[0].iov_len);
 		all = r->plain;

@@ -15,7 +15,7 @@ void viofs_slots_arena_sizes(uint16_t count, uint16_t buffers, uint32_t buffer_s
 	/* A page on top of each: sections are shared, and pieces are aligned to pages. */
 	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) + buffers * sizeof(uint16_t) + 4096;
 	sizes[VIOFS_ARENA_DEVICE_READ] += all * VIOFS_SLOT_REQUEST + 4096;
-	sizes[VIOFS_ARENA_DEVICE_WRITE] += all * (VIOFS_SLOT_REPLY + VIOFS_SLOT_DATA) + 2 * 4096;
+	sizes[VIOFS_ARENA_DEVICE_WRITE] += all * (VIOFS_SLOT_REPLY + VIOFS_SLOT_DATA) + 8192;
 	sizes[VIOFS_ARENA_DEVICE_RW] += (size_t)buffers * buffer_size;
 }
 

@@ -109,7 +109,7 @@ bool viofs_slot_needs_buffer(const struct viofs_slot *slot);
 void viofs_slot_gather(struct viofs_slots *s, struct viofs_slot *slot);
 
 /**
- * viofs_slot_chain() - the request as descriptors, framed as PROTOCOL wants it:
+ * viofs_slot_chain() - the request as descriptors, framed as the strictest devices want it:
  * header | arguments | data || fuse_out_header | structs | data; a request without reply in one piece
  * @pieces: room for @max.
  * Return: 0 and @chain filled (its indirect table is the slot's own where @indirect); -EMSGSIZE: more

@@ -7,10 +7,12 @@
 # and err (the command's output, copied on by cat). This process keeps each open for reading and
 # writing, so that QEMU may come and go; cat sees the end when this process closes its descriptor.
 
-session_work=
+session_work=''
 session_pids=()
-session_qemu=
-session_tty=
+session_qemu=''
+session_tty=''
+session_copiers=()
+session_viewer=''
 SESSION_INIT_SECONDS=60
 SESSION_STARTS=4
 
@@ -34,7 +36,7 @@ session_stop() {
 session_stop_guest() {
 	local pid
 	[[ -z $session_qemu ]] || session_stop "$session_qemu"
-	session_qemu=
+	session_qemu=''
 	for pid in "${session_pids[@]}"; do
 		session_stop "$pid"
 	done
@@ -47,7 +49,7 @@ session_cleanup() {
 	trap - EXIT
 	trap '' INT TERM HUP
 	session_stop_guest
-	for pid in "${session_copiers[@]}"; do
+	for pid in "${session_copiers[@]}" $session_viewer; do
 		kill -KILL "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
@@ -58,7 +60,6 @@ session_cleanup() {
 }
 
 session_open() {
-	session_copiers=()
 	trap session_cleanup EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
@@ -77,9 +78,27 @@ session_copy() {
 	session_copiers+=($!)
 }
 
+# session_spawn PROGRAM ARG...: becomes PROGRAM, which dies with this process and knows nothing of its channels.
+# To be called in the background.
+session_spawn() {
+	exec {session_ctl}>&- {session_out}>&- {session_err}>&-
+	exec setpriv --pdeathsig KILL -- "$@"
+}
+
+# session_view: what --verbose shows
+session_view() {
+	local i logs=("$session_work/console.log")
+	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
+		logs+=("$session_work/fs$i.log")
+	done
+	: | tee "${logs[@]}"
+	tail -qF -s 0.2 "${logs[@]}" >&2 2>/dev/null {session_ctl}>&- {session_out}>&- {session_err}>&- &
+	session_viewer=$!
+}
+
 # session_start: virtiofsd for each share, and QEMU
 session_start() {
-	local i input=/dev/null
+	local i
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
 		rm -f "$session_work/fs$i.sock"
 		virtiofsd_start "$session_work/fs$i.sock" "$(realpath -- "${vm_shares[i]}")" "$session_work/fs$i.log" || {
@@ -90,9 +109,9 @@ session_start() {
 	done
 	: >"$session_work/console.log"
 	if [[ $vm_mode == shell ]]; then
-		setpriv --pdeathsig KILL -- "${qemu_argv[@]}" <&0 2>"$session_work/qemu.log" &
+		session_spawn "${qemu_argv[@]}" <&0 2>"$session_work/qemu.log" &
 	else
-		setpriv --pdeathsig KILL -- "${qemu_argv[@]}" <"$input" >"$session_work/qemu.log" 2>&1 &
+		session_spawn "${qemu_argv[@]}" </dev/null >"$session_work/qemu.log" 2>&1 &
 	fi
 	session_qemu=$!
 }
@@ -191,6 +210,7 @@ session_drain() {
 		sleep 0.05
 	done
 	session_stop_guest
+	[[ -z $session_viewer ]] || sleep 0.3
 	exec {session_out}>&- {session_err}>&-
 	wait "${session_copiers[@]}" || true
 	session_copiers=()
@@ -200,13 +220,12 @@ session_drain() {
 session_run() {
 	payload_build "$session_work"
 	qemu_build "$session_work" "$1" "$2"
-	[[ $vm_mode != shell ]] || session_tty=$(stty -g 2>/dev/null) || session_tty=
+	[[ $vm_mode != shell ]] || session_tty=$(stty -g 2>/dev/null) || session_tty=''
+session_copiers=()
+session_viewer=''
 	session_copy "$session_work/out" 1
 	session_copy "$session_work/err" 2
-	if [[ -n $vm_verbose ]]; then
-		tail -qF "$session_work"/console.log 2>/dev/null >&2 &
-		session_copiers+=($!)
-	fi
+	[[ -z $vm_verbose ]] || session_view
 	session_boot
 	session_result
 	session_drain

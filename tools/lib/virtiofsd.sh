@@ -84,7 +84,7 @@ virtiofsd_start() {
 	c) virtiofsd_c "$socket" "$dir" ;;
 	*) virtiofsd_argv=(--socket-path="$socket" --shared-dir="$dir" "${vm_virtiofsd_opts[@]}") ;;
 	esac
-	setpriv --pdeathsig KILL -- "$program" "${virtiofsd_argv[@]}" </dev/null >"$log" 2>&1 &
+	session_spawn "$program" "${virtiofsd_argv[@]}" </dev/null >"$log" 2>&1 &
 	virtiofsd_pid=$!
 	for ((i = 0; i < 200; i++)); do
 		[[ ! -S $socket ]] || return 0
