@@ -128,7 +128,8 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 			 "s:{s:i, s:i}, s:f, s:o, s:s, s:{s:I, s:I}}",
 			 "source", s->source,
 			 "mountpoint", s->mountpoint,
-			 "session", viofs_session_name(t->session),
+			 "session", s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving" :
+			 viofs_session_name(t->session),
 			 "channel", "dev",
 			 "poll", viofs_poll_name(s->config->poll),
 			 "supervisor", (int)s->supervisor,

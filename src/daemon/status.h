@@ -21,6 +21,7 @@ struct viofs_status_source {
 	int64_t oldest_ns;
 	size_t dma_bytes, page_size;
 	pid_t supervisor, worker;
+	bool leaving; /* a signal asked for the end */
 };
 
 /** viofs_status_json() - as an object; the schema is in viofsctl(8). Return: NULL: out of memory. */

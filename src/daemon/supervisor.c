@@ -201,6 +201,12 @@ static bool take_report(struct supervisor *s)
 
 static void leave(struct supervisor *s)
 {
+	/* After a switch_root the mount is somebody else's root, where we can't see it. */
+	if (s->serving && !viofs_mount_is_there(s->mount)) {
+		viofs_warn("the mount is not at %s any more: a signal can't end it, umount it where it is",
+			   s->mountpoint);
+		return;
+	}
 	s->signals++;
 	notify_systemd("STOPPING=1");
 	if (s->signals == 1 && s->serving &&
@@ -266,6 +272,7 @@ static json_t *make_status(void *arg)
 		.page_size = viofs_arena_page_size(s->claim->arena),
 		.supervisor = getpid(),
 		.worker = s->worker,
+		.leaving = s->signals,
 	};
 
 	return viofs_status_json(&source);
