@@ -201,17 +201,20 @@ static bool take_report(struct supervisor *s)
 
 static void leave(struct supervisor *s)
 {
-	/* After a switch_root the mount is somebody else's root, where we can't see it. */
-	if (s->serving && !viofs_mount_is_there(s->mount)) {
-		viofs_warn("the mount is not at %s any more: a signal can't end it, umount it where it is",
-			   s->mountpoint);
-		return;
-	}
+	bool there = viofs_mount_is_there(s->mount);
+
 	s->signals++;
 	notify_systemd("STOPPING=1");
+	if (s->signals == 1 && s->serving && !there) {
+		/* Detached (umount -l), or the root of who did a switch_root: it ends when its last user goes. */
+		viofs_warn("the mount is not at %s any more, so it can't be unmounted; a second signal "
+			   "aborts it", s->mountpoint);
+		return;
+	}
 	if (s->signals == 1 && s->serving &&
 	    !viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s))
 		return;
+	viofs_mount_abort(s->mount);
 	viofs_ending_now(s->mount);
 	/* It has a while for DESTROY; before it serves there is nothing to wait for. */
 	if (!s->kill_at)

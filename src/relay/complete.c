@@ -81,6 +81,7 @@ static void finish_interrupt(struct viofs_relay *r, struct viofs_slot *slot, uin
 /* Give a checked reply to the kernel. Return: false: deposed meanwhile. */
 static bool deliver(struct viofs_relay *r, struct viofs_slot *slot, struct iovec *iov, int count)
 {
+	uint16_t index = slot->index; /* for a time when the slot's memory may be gone */
 	uint64_t ticket = 0;
 	int rc;
 
@@ -89,7 +90,7 @@ static bool deliver(struct viofs_relay *r, struct viofs_slot *slot, struct iovec
 		ticket = viofs_lease_enter(&r->lease);
 	rc = viofs_devfuse_reply(r->fuse_fd, iov, count);
 	if (ticket && !viofs_lease_leave(&r->lease, ticket)) {
-		viofs_lease_return_slot(&r->lease, slot->index);
+		viofs_lease_return_slot(&r->lease, index);
 		return false;
 	}
 	if (rc == -EINVAL)

@@ -287,10 +287,9 @@ static void lead(void *arg)
 		r->stats->session = VIOFS_SESSION_ENDING;
 		rc = destroy_session(r);
 	}
-	if (rc == VIOFS_DEPOSED) {
-		__atomic_fetch_add(&r->stats->handovers, 1, __ATOMIC_RELAXED);
+	/* Another thread leads: even the statistics are its own now, if they are there still. */
+	if (rc == VIOFS_DEPOSED)
 		return;
-	}
 	if (rc) {
 		viofs_err_set(r->err, rc, "%s", r->stats->reason);
 		fail_session(r);
@@ -301,6 +300,15 @@ static void lead(void *arg)
 	viofs_lease_finish(&r->lease);
 }
 
+/* Run by a standby that takes over. */
+static void take_over(void *arg)
+{
+	struct viofs_relay *r = arg;
+
+	r->stats->handovers++;
+	lead(r);
+}
+
 static int prepare_loop(struct viofs_relay *r)
 {
 	int rc = viofs_sleep_init(&r->sleep);
@@ -308,7 +316,7 @@ static int prepare_loop(struct viofs_relay *r)
 	if (rc)
 		return viofs_err_set(r->err, rc, "io_uring: %s; it is switched off here? (sysctl "
 				     "kernel.io_uring_disabled must be 0)", strerror(-rc));
-	rc = viofs_lease_init(&r->lease, lead, r, (uint16_t)(r->slots.count + VIOFS_SLOTS_HIPRIO));
+	rc = viofs_lease_init(&r->lease, take_over, r, (uint16_t)(r->slots.count + VIOFS_SLOTS_HIPRIO));
 	if (rc)
 		return viofs_err_set(r->err, rc, "threads: %s", strerror(-rc));
 	viofs_sleep_add(&r->sleep, r->fuse_fd, false);
