@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Is the tree as docs and STYLE have it: includes point downward, names are unique, files are small."""
+
+import os
+import re
+import sys
+
+# Each layer with those right below it, as the picture in docs/architecture.md draws them. What is
+# below those is below it too. The kernel side (kernel) and the device side (fs) meet in relay only.
+BELOW = {
+    "base": [],
+    "pci": ["base"],
+    "vfio": ["pci"],
+    "dma": ["base", "vfio"],
+    "virtio": ["vfio"],
+    "fuse": ["base"],
+    "fs": ["virtio", "dma"],
+    "kernel": ["fuse"],
+    "relay": ["kernel", "fs", "fuse"],
+    "client": ["fs", "fuse"],
+    "daemon": ["relay", "client"],
+}
+GENERATED = {"viofs_config.h"}
+LINES_MAX = 650
+FOLDERS = ["src", "include", "tools", "tests"]
+# Names that tools look for, so each folder has one.
+COMMON_NAMES = {"meson.build", "README.md", ".gitignore", "Makefile"}
+SOURCE = (".c", ".h", ".py", ".build", ".sh")
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+PRIVATE = re.compile(r"Private to src/(\w+)")
+
+
+def reachable(layer):
+    """All layers below @layer."""
+    found = set()
+    for below in BELOW[layer]:
+        found |= {below} | reachable(below)
+    return found
+
+
+def files(root):
+    """All files of the tree, by path from its root; what git ignores or a tool cached is none of them."""
+    for folder in FOLDERS:
+        for path, dirs, names in os.walk(os.path.join(root, folder)):
+            dirs[:] = [d for d in dirs if not d.startswith((".", "__pycache__", "build"))]
+            for name in names:
+                if not name.endswith((".pyc", ".swp", "~", ".orig", ".rej")):
+                    yield os.path.relpath(os.path.join(path, name), root)
+
+
+def check_include(path, number, quote, name, headers, private):
+    """One #include of src/: None, or what is wrong with it."""
+    layer = path.split(os.sep)[1]
+    if quote == "<":
+        wrong = name in headers
+        return f'<{name}> is ours: write "{name}"' if wrong else None
+    if name in GENERATED:
+        return None
+    if "/" not in name:
+        return f'"{name}" lacks its layer'
+    if name not in headers:
+        return f'"{name}" is not in src/'
+    other = name.split("/")[0]
+    if other != layer and other not in reachable(layer):
+        return f'"{name}": {other} is not below {layer}'
+    if private.get(name, layer) != layer:
+        return f'"{name}" is private to {private[name]}'
+    return None
+
+
+def check_source(root, path, headers, private):
+    """A file of src/: yields what is wrong."""
+    parts = path.split(os.sep)
+    if len(parts) != 3:
+        if parts[-1] != "meson.build":
+            yield "is not in a layer's folder"
+        return
+    if parts[1] not in BELOW:
+        yield f"{parts[1]} is no layer"
+        return
+    with open(os.path.join(root, path), encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    if len(lines) > LINES_MAX:
+        yield f"has {len(lines)} lines, {LINES_MAX} are the most"
+    for number, line in enumerate(lines, 1):
+        match = INCLUDE.match(line)
+        wrong = match and check_include(path, number, *match.groups(), headers, private)
+        if wrong:
+            yield f"line {number}: {wrong}"
+
+
+def has_spdx(root, path):
+    """In the first lines, where the file is source or a script."""
+    with open(os.path.join(root, path), "rb") as f:
+        head = f.read(400)
+    if not path.endswith(SOURCE) and not head.startswith(b"#!"):
+        return True
+    return b"SPDX-License-Identifier: " in b"\n".join(head.split(b"\n")[:3])
+
+
+def check(root):
+    """Yields (path, what is wrong)."""
+    tree = sorted(files(root))
+    headers, private, seen = set(), {}, {}
+
+    for path in tree:
+        if path.startswith("src" + os.sep) and path.endswith(".h"):
+            name = "/".join(path.split(os.sep)[1:])
+            headers.add(name)
+            with open(os.path.join(root, path), encoding="utf-8") as f:
+                match = PRIVATE.search(f.read(600))
+            if match:
+                private[name] = match.group(1)
+    for path in tree:
+        base = os.path.basename(path)
+        if base not in COMMON_NAMES and base in seen:
+            yield path, f"has the name of {seen[base]}"
+        seen.setdefault(base, path)
+        if not has_spdx(root, path):
+            yield path, "has no SPDX line on top"
+        if path.startswith("src" + os.sep):
+            for wrong in check_source(root, path, headers, private):
+                yield path, wrong
+    if not headers:
+        yield "src", "has no headers: is this the project's root?"
+
+
+def main():
+    """The tree at argv[1]. Return: the exit status."""
+    faults = list(check(sys.argv[1]))
+    for path, wrong in faults:
+        print(f"{path}: {wrong}")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The relay on a bench. */
+/*
+ * A SOCK_SEQPACKET socket keeps messages apart as /dev/fuse does, and readv(2) and writev(2) work
+ * on it alike. The test's thread is the kernel; the relay has a thread, the device has one.
+ * Assertions are made by the test's thread only.
+ */
+#include "relay_bench.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "kernel/devfuse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ANSWER_MS 5000
+#define JOIN_S 20
+#define SOCKET_BYTES (2 << 20)
+
+struct relay_bench bench;
+
+static uint32_t hold_opcode;
+
+/* Linked in place of the real one. */
+int __real_viofs_devfuse_reply(int fd, struct iovec *iov, int count);
+int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count);
+int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count)
+{
+	uint64_t unique = ((const struct fuse_out_header *)iov[0].iov_base)->unique;
+
+	while (unique && bench.block_unique == unique) {
+		bench.blocked = true;
+		usleep(500);
+	}
+	if (unique && bench.refuse_unique == unique) {
+		viofs_devfuse_error(fd, unique, -EIO);
+		return -EINVAL;
+	}
+	return __real_viofs_devfuse_reply(fd, iov, count);
+}
+
+int bench_set_up(void **state)
+{
+	signal(SIGPIPE,
+	       SIG_IGN); /* a socket whose other end is closed; /dev/fuse has no such thing */
+	memset(&bench, 0, sizeof(bench));
+	viofs_relay_config_default(&bench.config);
+	bench.config.slots = 32;
+	bench.config.buffers = 4;
+	bench.config.max_data = 131072;
+	bench.config.init_timeout_ms = 3000;
+	bench.config.end_timeout_ms = 300;
+	bench.features = VIOFS_VIRTIO_F_VERSION_1 | VIOFS_VIRTIO_F_EVENT_IDX |
+			 VIOFS_VIRTIO_F_INDIRECT_DESC | VIOFS_VIRTIO_F_ACCESS_PLATFORM;
+	bench.queue_size = 128;
+	bench.request_queues = 1;
+	bench.kernel_flags = FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_SETXATTR_EXT | FUSE_POSIX_LOCKS |
+			     FUSE_ASYNC_READ | FUSE_ABORT_ERROR | VIOFS_FUSE_OVER_IO_URING;
+	bench.kernel = bench.relay_fd = -1;
+	return 0;
+}
+
+static void open_device(void)
+{
+	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_virtio *virtio;
+
+	model_init(&bench.function, bench.request_queues);
+	bench.function.features = bench.features;
+	for (unsigned int q = 0; q <= bench.request_queues; q++)
+		bench.function.queues[q].max = bench.queue_size;
+	assert_int_equal(viofs_virtio_pci_open(&bench.function.vfio, &virtio, NULL), 0);
+	assert_int_equal(viofs_fs_open(virtio, &bench.fs, NULL), 0);
+	viofs_fs_arena_sizes(bench.fs, sizes);
+	viofs_relay_arena_sizes(&bench.config, sizes);
+	assert_int_equal(viofs_arena_new(sizes, false, &bench.arena, NULL), 0);
+	assert_int_equal(viofs_arena_map(bench.arena, &bench.function.vfio,
+					 viofs_fs_address_policy(bench.fs), NULL),
+			 0);
+	assert_int_equal(viofs_fs_start(bench.fs, bench.arena, NULL), 0);
+	assert_int_equal(viofs_relay_new(&bench.config, bench.fs, bench.arena, &bench.relay, NULL),
+			 0);
+	bench.stats = viofs_relay_stats(bench.relay);
+}
+
+static void open_socket(void)
+{
+	const int bytes = SOCKET_BYTES;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	for (int i = 0; i < 2; i++)
+		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	assert_int_equal(fcntl(pair[1], F_SETFL, O_RDWR | O_NONBLOCK), 0);
+	bench.kernel = pair[0];
+	bench.relay_fd = pair[1];
+}
+
+static void say_ready(void *arg)
+{
+	bench.ready = true;
+}
+
+static void *run_relay(void *arg)
+{
+	bench.rc = viofs_relay_run(bench.relay, bench.relay_fd, say_ready, NULL, &bench.err);
+	return NULL;
+}
+
+void bench_start(void)
+{
+	open_device();
+	open_socket();
+	model_device_start(&bench.device, &bench.function);
+	assert_int_equal(pthread_create(&bench.thread, NULL, run_relay, NULL), 0);
+	bench.running = true;
+}
+
+void bench_serve(void)
+{
+	bench_start();
+	kernel_sends_init(2);
+	kernel_is_answered(2, 0, sizeof(struct fuse_init_out));
+}
+
+int bench_join(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += JOIN_S;
+	if (pthread_timedjoin_np(bench.thread, NULL, &until)) {
+		fprintf(stderr, "the relay does not end\n");
+		abort();
+	}
+	bench.running = false;
+	return bench.rc;
+}
+
+void bench_end(void)
+{
+	shutdown(bench.kernel, SHUT_WR);
+	assert_int_equal(bench_join(), 0);
+	assert_int_equal(bench.stats->session, VIOFS_SESSION_ENDED);
+	kernel_gets_nothing(0);
+}
+
+int bench_tear_down(void **state)
+{
+	char violation[sizeof(bench.device.violation)];
+
+	bench.block_unique = 0;
+	if (bench.kernel >= 0)
+		shutdown(bench.kernel, SHUT_RDWR);
+	if (bench.running)
+		bench_join();
+	if (bench.device.function)
+		model_device_stop(&bench.device);
+	memcpy(violation, bench.device.violation, sizeof(violation));
+	viofs_relay_free(bench.relay);
+	viofs_arena_free(bench.arena);
+	bench.function.faults.gone = false;
+	viofs_fs_close(bench.fs);
+	close(bench.kernel);
+	close(bench.relay_fd);
+	if (violation[0])
+		fail_msg("%s", violation);
+	if (bench.function.violation)
+		fail_msg("%s", bench.function.violation);
+	return 0;
+}
+
+static enum model_verdict hold(struct model_device *d, struct model_request *r)
+{
+	bool wanted = hold_opcode ? r->opcode == hold_opcode : r->opcode != FUSE_INIT;
+
+	return wanted ? MODEL_HOLD : MODEL_ANSWER;
+}
+
+void bench_set_hook(model_hook *hook)
+{
+	pthread_mutex_lock(&bench.device.lock);
+	bench.device.hook = hook;
+	pthread_mutex_unlock(&bench.device.lock);
+}
+
+void bench_hold(uint32_t opcode)
+{
+	pthread_mutex_lock(&bench.device.lock);
+	hold_opcode = opcode;
+	bench.device.hook = hold;
+	pthread_mutex_unlock(&bench.device.lock);
+}
+
+void kernel_sends(uint32_t opcode, uint64_t unique, uint64_t nodeid, const void *args,
+		  size_t args_len, const void *data, size_t data_len)
+{
+	struct fuse_in_header head = {
+		.len = (uint32_t)(sizeof(head) + args_len + data_len),
+		.opcode = opcode,
+		.unique = unique,
+		.nodeid = nodeid,
+	};
+	struct iovec iov[3] = { { &head, sizeof(head) },
+				{ (void *)(uintptr_t)args, args_len },
+				{ (void *)(uintptr_t)data, data_len } };
+
+	assert_int_equal(writev(bench.kernel, iov, 3), head.len);
+}
+
+void kernel_sends_init(uint64_t unique)
+{
+	struct fuse_init_in in = {
+		.major = 7,
+		.minor = 45,
+		.max_readahead = 131072,
+		.flags = (uint32_t)bench.kernel_flags,
+		.flags2 = (uint32_t)(bench.kernel_flags >> 32),
+	};
+
+	kernel_sends(FUSE_INIT, unique, 0, &in, sizeof(in), NULL, 0);
+}
+
+void kernel_sends_read(uint64_t unique, uint64_t nodeid, uint64_t offset, uint32_t size)
+{
+	struct fuse_read_in in = { .fh = 77, .offset = offset, .size = size };
+
+	kernel_sends(FUSE_READ, unique, nodeid, &in, sizeof(in), NULL, 0);
+}
+
+void kernel_sends_write(uint64_t unique, uint64_t nodeid, uint64_t offset, uint32_t size)
+{
+	struct fuse_write_in in = { .fh = 77, .offset = offset, .size = size };
+	uint8_t *data = malloc(size);
+
+	assert_non_null(data);
+	for (uint32_t i = 0; i < size; i++)
+		data[i] = model_device_byte(nodeid, offset + i);
+	kernel_sends(FUSE_WRITE, unique, nodeid, &in, sizeof(in), data, size);
+	free(data);
+}
+
+void kernel_sends_getattr(uint64_t unique, uint64_t nodeid)
+{
+	struct fuse_getattr_in in = { 0 };
+
+	kernel_sends(FUSE_GETATTR, unique, nodeid, &in, sizeof(in), NULL, 0);
+}
+
+void kernel_sends_forget(uint64_t unique, uint64_t nodeid)
+{
+	struct fuse_forget_in in = { .nlookup = 1 };
+
+	kernel_sends(FUSE_FORGET, unique, nodeid, &in, sizeof(in), NULL, 0);
+}
+
+void kernel_sends_lock(uint64_t unique)
+{
+	struct fuse_lk_in in = { .fh = 77 };
+
+	kernel_sends(FUSE_SETLKW, unique, 5, &in, sizeof(in), NULL, 0);
+}
+
+void kernel_sends_interrupt(uint64_t of)
+{
+	struct fuse_interrupt_in in = { .unique = of };
+
+	kernel_sends(FUSE_INTERRUPT, of | 1, 0, &in, sizeof(in), NULL, 0);
+}
+
+const struct answer *kernel_gets(void)
+{
+	static struct answer a;
+	struct iovec iov[2] = { { &a.head, sizeof(a.head) }, { a.payload, sizeof(a.payload) } };
+	struct pollfd p = { .fd = bench.kernel, .events = POLLIN };
+	ssize_t n;
+
+	if (poll(&p, 1, ANSWER_MS) != 1)
+		fail_msg("no answer");
+	n = readv(bench.kernel, iov, 2);
+	assert_true(n >= (ssize_t)sizeof(a.head));
+	/* what fuse_dev_do_write() would refuse */
+	assert_int_equal(a.head.len, n);
+	assert_int_not_equal(a.head.unique, 0);
+	assert_true(a.head.error <= 0 && a.head.error > -512);
+	assert_true(!a.head.error || a.head.len == sizeof(a.head));
+	a.len = (size_t)n - sizeof(a.head);
+	return &a;
+}
+
+const struct answer *kernel_is_answered(uint64_t unique, int error, size_t len)
+{
+	const struct answer *a = kernel_gets();
+
+	assert_int_equal(a->head.unique, unique);
+	assert_int_equal(a->head.error, error);
+	assert_int_equal(a->len, len);
+	return a;
+}
+
+void kernel_is_answered_all(uint64_t first, unsigned int count, int error, size_t len)
+{
+	bool *seen = calloc(count, sizeof(*seen));
+
+	assert_non_null(seen);
+	for (unsigned int i = 0; i < count; i++) {
+		const struct answer *a = kernel_gets();
+		uint64_t at = (a->head.unique - first) / 2;
+
+		assert_int_equal((a->head.unique - first) % 2, 0);
+		assert_true(at < count && !seen[at]);
+		assert_int_equal(a->head.error, error);
+		assert_int_equal(a->len, len);
+		seen[at] = true;
+	}
+	free(seen);
+}
+
+void kernel_gets_nothing(int ms)
+{
+	struct pollfd p = { .fd = bench.kernel, .events = POLLIN };
+	struct fuse_out_header head;
+
+	if (poll(&p, 1, ms) == 0)
+		return;
+	if (recv(bench.kernel, &head, sizeof(head), MSG_DONTWAIT) > 0)
+		fail_msg("an answer that nobody waits for: unique %llu, error %d",
+			 (unsigned long long)head.unique, head.error);
+}

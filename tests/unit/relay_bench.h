@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The relay on a bench: a socket where /dev/fuse is, a model device behind it, and no kernel. */
+#ifndef TESTS_UNIT_RELAY_BENCH_H
+#define TESTS_UNIT_RELAY_BENCH_H
+
+#include "model_device.h"
+#include "relay/relay.h"
+
+/* What the kernel was answered. */
+struct answer {
+	struct fuse_out_header head;
+	uint8_t payload[(132 << 10)];
+	size_t len; /* of the payload */
+};
+
+struct relay_bench {
+	/* To be changed before bench_start(). */
+	struct viofs_relay_config config;
+	uint64_t features;
+	uint16_t queue_size;
+	unsigned int request_queues;
+	uint64_t kernel_flags; /* offered in INIT */
+
+	struct model_function function;
+	struct model_device device;
+	struct viofs_fs *fs;
+	struct viofs_arena *arena;
+	struct viofs_relay *relay;
+	struct viofs_relay_stats *stats;
+	int kernel, relay_fd; /* the two ends of the socket, -1 = none */
+	pthread_t thread;
+	bool running;
+	atomic_bool ready; /* the relay has said so */
+	int rc;		   /* of viofs_relay_run() */
+	struct viofs_err err;
+
+	/* A reply to this unique blocks until it is 0 again, as on a page lock. */
+	_Atomic uint64_t block_unique;
+	atomic_bool blocked;
+	/* The kernel doesn't take the reply to this unique (EINVAL), and has ended the request. */
+	_Atomic uint64_t refuse_unique;
+};
+
+extern struct relay_bench bench;
+
+int bench_set_up(void **state);
+int bench_tear_down(void **state);
+
+/* The device and the relay run; the kernel has said nothing yet. */
+void bench_start(void);
+/* The same, for a session where INIT has been answered. */
+void bench_serve(void);
+/* Waits for viofs_relay_run() to return by itself. Return: what it returned. */
+int bench_join(void);
+/* The kernel unmounts: the relay must end well, and everybody must have been answered. */
+void bench_end(void);
+
+/* The device calls this for each request, and holds those of bench_hold()'s opcode. */
+void bench_hold(uint32_t opcode); /* 0 = all but INIT */
+void bench_set_hook(model_hook *hook);
+
+void kernel_sends(uint32_t opcode, uint64_t unique, uint64_t nodeid, const void *args,
+		  size_t args_len, const void *data, size_t data_len);
+void kernel_sends_init(uint64_t unique);
+void kernel_sends_read(uint64_t unique, uint64_t nodeid, uint64_t offset, uint32_t size);
+void kernel_sends_write(uint64_t unique, uint64_t nodeid, uint64_t offset, uint32_t size);
+/* GETATTR, of a struct of zeros. */
+void kernel_sends_getattr(uint64_t unique, uint64_t nodeid);
+void kernel_sends_forget(uint64_t unique, uint64_t nodeid);
+void kernel_sends_lock(uint64_t unique);
+void kernel_sends_interrupt(uint64_t of);
+
+/* The next answer, within 5 s. */
+const struct answer *kernel_gets(void);
+/* ... which must be this one. */
+const struct answer *kernel_is_answered(uint64_t unique, int error, size_t len);
+/* Answers to uniques first, first + 2, ... (@count), in any order, each with this error and length.
+ */
+void kernel_is_answered_all(uint64_t first, unsigned int count, int error, size_t len);
+/* No answer within @ms. */
+void kernel_gets_nothing(int ms);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The arena: sections and their access, translated addresses, what is left after failures. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "dma/arena.h"
+#include "fake_vfio.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct fake_vfio fake;
+static const size_t sizes[VIOFS_ARENA_SECTIONS] = { 100, 5000, 4096, 3 << 20 };
+
+static struct viofs_arena *new_arena(void)
+{
+	struct viofs_arena *a = NULL;
+	struct viofs_err err;
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), 0);
+	return a;
+}
+
+static void sections_start_on_pages_and_are_zero(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct stat st;
+
+	assert_int_equal(viofs_arena_page_size(a), page);
+	assert_int_equal(viofs_arena_size(a), page + 2 * page + page + (3 << 20));
+	assert_int_equal(fstat(viofs_arena_fd(a), &st), 0);
+	assert_int_equal(st.st_size, viofs_arena_size(a));
+	for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++) {
+		uint8_t *p = viofs_arena_alloc(a, (enum viofs_arena_section)s, 64, page);
+
+		assert_int_equal((uintptr_t)p % page, 0);
+		for (int i = 0; i < 64; i++)
+			assert_int_equal(p[i], 0);
+		assert_int_equal(viofs_arena_contains(a, p, 64), s != VIOFS_ARENA_PRIVATE);
+	}
+	viofs_arena_free(a);
+}
+
+static void pieces_do_not_overlap_and_are_aligned(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	uint8_t *first = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_READ, 3, 1);
+	uint8_t *second = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_READ, 16, 16);
+	uint8_t *third = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_READ, 8, 4096);
+
+	assert_int_equal(second - first, 16);
+	assert_int_equal(third - first, 4096);
+	viofs_arena_free(a);
+}
+
+static void each_section_is_mapped_with_its_access_and_private_never(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	struct viofs_err err;
+	uint8_t *private = viofs_arena_alloc(a, VIOFS_ARENA_PRIVATE, 1, 1);
+
+	fake_vfio_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	assert_int_equal(fake.count, 3);
+	assert_int_equal(fake.mappings[0].access, VIOFS_VFIO_READ);
+	assert_int_equal(fake.mappings[1].access, VIOFS_VFIO_WRITE);
+	assert_int_equal(fake.mappings[2].access, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
+	for (unsigned int i = 0; i < fake.count; i++) {
+		const struct fake_mapping *m = &fake.mappings[i];
+
+		assert_false(private >= m->vaddr && private < m->vaddr + m->len);
+		for (unsigned int j = 0; j < i; j++)
+			assert_true(m->iova >= fake.mappings[j].iova + fake.mappings[j].len ||
+				    m->iova + m->len <= fake.mappings[j].iova);
+	}
+	viofs_arena_free(a);
+	assert_int_equal(fake.unmapped, 3);
+}
+
+static void translated_addresses_follow_the_mapping(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	struct viofs_err err;
+	uint8_t *p = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_RW, 1 << 20, 4096);
+	size_t run;
+
+	fake_vfio_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	assert_int_equal(viofs_arena_iova(a, p + 5, 1 << 19, &run),
+			 fake.mappings[2].iova + (uint64_t)(p + 5 - fake.mappings[2].vaddr));
+	assert_int_equal(run, 1 << 19);
+	viofs_arena_free(a);
+}
+
+static void translated_addresses_stay_inside_the_iommus_ranges(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	struct viofs_err err;
+
+	fake_vfio_init(&fake, true);
+	fake.vfio.range_count = 2;
+	fake.vfio.ranges[0] = (struct viofs_vfio_range){ 0, 0x2fffff };
+	fake.vfio.ranges[1] = (struct viofs_vfio_range){ 0x40000000, 0x4fffffff };
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	for (unsigned int i = 0; i < fake.count; i++)
+		assert_true(viofs_vfio_iova_ok(&fake.vfio, fake.mappings[i].iova,
+					       fake.mappings[i].len));
+	viofs_arena_free(a);
+}
+
+static void no_room_in_the_ranges_is_said_and_undone(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	struct viofs_err err = { "" };
+
+	fake_vfio_init(&fake, true);
+	fake.vfio.range_count = 1;
+	fake.vfio.ranges[0] = (struct viofs_vfio_range){ 0x200000, 0x4fffff };
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), -ENOSPC);
+	assert_non_null(strstr(err.text, "no room"));
+	assert_int_equal(fake.unmapped, fake.count);
+	viofs_arena_free(a);
+}
+
+static void a_refused_mapping_takes_the_others_back(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	struct viofs_err err;
+
+	fake_vfio_init(&fake, true);
+	fake.refuse_after = 2;
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), -ENOMEM);
+	assert_int_equal(fake.unmapped, 2);
+	/* And it can be tried again. */
+	fake_vfio_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	viofs_arena_free(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sections_start_on_pages_and_are_zero),
+		cmocka_unit_test(pieces_do_not_overlap_and_are_aligned),
+		cmocka_unit_test(each_section_is_mapped_with_its_access_and_private_never),
+		cmocka_unit_test(translated_addresses_follow_the_mapping),
+		cmocka_unit_test(translated_addresses_stay_inside_the_iommus_ranges),
+		cmocka_unit_test(no_room_in_the_ranges_is_said_and_undone),
+		cmocka_unit_test(a_refused_mapping_takes_the_others_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

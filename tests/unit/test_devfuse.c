@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The /dev/fuse channel on sockets and on descriptors that refuse: what the callers are told. */
+#include "base/uapi.h"
+#include "kernel/devfuse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int pair[2];
+
+static int set_up(void **state)
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
+}
+
+static int tear_down(void **state)
+{
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
+
+static void a_request_is_read_over_all_its_pieces(void **state)
+{
+	char first[4], second[16];
+	struct iovec iov[2] = { { first, sizeof(first) }, { second, sizeof(second) } };
+
+	assert_int_equal(viofs_devfuse_read(pair[0], iov, 2), -EAGAIN);
+	assert_int_equal(write(pair[1], "0123456789", 10), 10);
+	assert_int_equal(viofs_devfuse_read(pair[0], iov, 2), 10);
+	assert_memory_equal(first, "0123", 4);
+	assert_memory_equal(second, "456789", 6);
+}
+
+static void the_end_of_the_file_is_an_unmount(void **state)
+{
+	char buf[16];
+	struct iovec iov = { buf, sizeof(buf) };
+
+	shutdown(pair[1], SHUT_WR);
+	assert_int_equal(viofs_devfuse_read(pair[0], &iov, 1), -ENODEV);
+}
+
+static void errors_of_reading_are_passed_on(void **state)
+{
+	char buf[16];
+	struct iovec iov = { buf, sizeof(buf) };
+	int fd = open("/", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(viofs_devfuse_read(fd, &iov, 1), -EISDIR);
+	close(fd);
+}
+
+static void a_reply_says_its_length(void **state)
+{
+	struct fuse_out_header head = { .unique = 6 }, got[2];
+	struct iovec iov[2] = { { &head, sizeof(head) }, { (char[]){ "data" }, 4 } };
+
+	assert_int_equal(viofs_devfuse_reply(pair[0], iov, 2), 0);
+	assert_int_equal(read(pair[1], got, sizeof(got)), 20);
+	assert_int_equal(got[0].len, 20);
+	assert_int_equal(got[0].unique, 6);
+	assert_memory_equal(&got[1], "data", 4);
+}
+
+static void an_error_is_a_header_alone(void **state)
+{
+	struct fuse_out_header got[2];
+
+	assert_int_equal(viofs_devfuse_error(pair[0], 8, -ENOSYS), 0);
+	assert_int_equal(read(pair[1], got, sizeof(got)), 16);
+	assert_int_equal(got[0].len, 16);
+	assert_int_equal(got[0].error, -ENOSYS);
+	assert_int_equal(got[0].unique, 8);
+}
+
+/* Every write(2) to a timerfd is EINVAL. */
+static void a_reply_that_is_refused_is_said(void **state)
+{
+	struct fuse_out_header head = { .unique = 6 };
+	struct iovec iov = { &head, sizeof(head) };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+	assert_int_equal(viofs_devfuse_reply(fd, &iov, 1), -EINVAL);
+	assert_int_equal(viofs_devfuse_error(fd, 6, 0), -EINVAL);
+	close(fd);
+	assert_int_equal(viofs_devfuse_reply(fd, &iov, 1), -EBADF);
+	assert_int_equal(viofs_devfuse_error(fd, 6, 0), -EBADF);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_request_is_read_over_all_its_pieces),
+		TEST(the_end_of_the_file_is_an_unmount),
+		TEST(errors_of_reading_are_passed_on),
+		TEST(a_reply_says_its_length),
+		TEST(an_error_is_a_header_alone),
+		TEST(a_reply_that_is_refused_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
