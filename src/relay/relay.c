@@ -134,7 +134,7 @@ const char *viofs_quirk_text(unsigned int bit)
 		"replies of a wrong length",
 		"INIT flags that were never offered",
 		"open flags that need the kernel's own driver",
-		"a lost notification",
+		"answered FUSE_INIT only after a second notification",
 	};
 
 	return bit < VIOFS_QUIRKS ? texts[bit] : NULL;

@@ -14,7 +14,7 @@
 #define VIOFS_QUIRK_FIXED_SIZE (1U << 2)     /* replies of a wrong length, refused */
 #define VIOFS_QUIRK_INIT_FLAGS (1U << 3)     /* INIT flags set that were never offered */
 #define VIOFS_QUIRK_OPEN_FLAGS (1U << 4)     /* open flags that can't be kept */
-#define VIOFS_QUIRK_LOST_KICK (1U << 5)      /* answered only after a second notification */
+#define VIOFS_QUIRK_LOST_KICK (1U << 5)      /* answered INIT only after a second notification */
 #define VIOFS_QUIRKS 6
 
 /** enum viofs_session - where a session stands */

@@ -42,11 +42,10 @@ qemu_accel() {
 
 # qemu_cpu: under TCG, string instructions that announce themselves as fast are slow.
 qemu_cpu() {
-	local cpu=max flag
+	local cpu=max flag known
+	known=" $("$QEMU" -cpu help | tr -s ' \n' ' ') "
 	for flag in fsrm erms; do
-		if "$QEMU" -cpu help | tr -s ' ' '\n' | grep -qx "$flag"; then
-			cpu+=,-$flag
-		fi
+		[[ $known != *" $flag "* ]] || cpu+=,-$flag
 	done
 	printf '%s' "$cpu"
 }
@@ -79,7 +78,7 @@ qemu_share() {
 # shellcheck disable=SC2054 # the commas are QEMU's
 # qemu_build WORK KERNEL_DIR ACCEL: sets the array qemu_argv.
 qemu_build() {
-	local work=$1 kernel=$2 accel=$3 i words='console=ttyS0 panic=-1 intel_iommu=on'
+	local work=$1 kernel=$2 accel=$3 i words='console=ttyS0 panic=-1 no_timer_check intel_iommu=on'
 	[[ -n $vm_verbose ]] || words+=' quiet'
 	qemu_argv=("$QEMU" -machine "q35,accel=$accel,kernel-irqchip=split" -cpu "$(qemu_cpu)" -smp "$vm_smp" -m "$vm_mem"
 		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on" -machine memory-backend=ram

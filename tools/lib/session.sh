@@ -45,13 +45,16 @@ session_stop_guest() {
 
 # session_cleanup: on every way out
 session_cleanup() {
-	local status=$? pid
+	local status=$? pid i
 	trap - EXIT
 	trap '' INT TERM HUP
 	session_stop_guest
 	for pid in "${session_copiers[@]}" $session_viewer; do
 		kill -KILL "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
+	done
+	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
+		virtiofsd_forget "$session_work/fs$i.sock"
 	done
 	[[ -z $session_tty ]] || stty "$session_tty" 2>/dev/null || true
 	[[ -z $session_work ]] || rm -rf -- "$session_work"
@@ -148,9 +151,20 @@ session_show_logs() {
 	done
 }
 
+# session_panic: what the guest's kernel gave as its last words, in brackets
+session_panic() {
+	tr -d '\r' <"$session_work/console.log" | sed -n 's/.*\(Kernel panic.*\|Oops: .*\|BUG: .*\)/ (\1)/p' | sed -n 1p
+}
+
+# session_boot_failed WHY
+session_boot_failed() {
+	session_show_logs
+	die 125 "the guest $1 before its init ran"
+}
+
 # session_boot: until the guest's init runs. Under TCG a guest dies early now and then: try again.
 session_boot() {
-	local try why
+	local try why status
 	for ((try = 1; try <= SESSION_STARTS; try++)); do
 		session_start || exit 125
 		if session_read "$SESSION_INIT_SECONDS"; then
@@ -159,14 +173,18 @@ session_boot() {
 		elif session_alive "$session_qemu"; then
 			why="was silent for $SESSION_INIT_SECONDS s"
 		else
+			status=0
+			wait "$session_qemu" || status=$?
 			why='ended'
+			# QEMU ends with 0 when the guest's kernel panics, and with 1 when it cannot start
+			((status != 1)) || session_boot_failed "could not be started: it ended"
 		fi
 		((try < SESSION_STARTS)) || break
+		why+=$(session_panic)
 		say "the guest $why before its init ran; starting it again ($try of $((SESSION_STARTS - 1)))"
 		session_stop_guest
 	done
-	session_show_logs
-	die 125 "the guest $why before its init ran, $SESSION_STARTS times"
+	session_boot_failed "$why $SESSION_STARTS times"
 }
 
 # session_result: follows the guest to its end; sets session_status.

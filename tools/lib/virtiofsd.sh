@@ -70,6 +70,11 @@ virtiofsd_c_word() {
 	esac
 }
 
+# virtiofsd_forget SOCKET: the C program leaves a file behind.
+virtiofsd_forget() {
+	[[ $vm_virtiofsd != c ]] || rm -f -- "/run/virtiofsd/${1//\//.}.pid"
+}
+
 # virtiofsd_start SOCKET DIR LOG: sets virtiofsd_pid; returns when its socket is there.
 virtiofsd_start() {
 	local socket=$1 dir=$2 log=$3 program i
