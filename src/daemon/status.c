@@ -6,44 +6,26 @@
 
 #include <stdio.h>
 
-static json_t *name_or_bit(const char *name, unsigned int bit)
+/* Names of the bits set, "bit 63" where there is none. */
+static json_t *bit_names(uint64_t bits, const char *(*name_of)(unsigned int bit))
 {
-	char text[16];
+	json_t *list = json_array();
 
-	if (name)
-		return json_string(name);
-	snprintf(text, sizeof(text), "bit %u", bit);
-	return json_string(text);
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		const char *name = name_of(bit);
+		char text[16];
+
+		if (!(bits & 1ULL << bit))
+			continue;
+		snprintf(text, sizeof(text), "bit %u", bit);
+		json_array_append_new(list, json_string(name ? name : text));
+	}
+	return list;
 }
 
 json_t *viofs_status_features(uint64_t features)
 {
-	json_t *list = json_array();
-
-	for (unsigned int bit = 0; bit < 64; bit++)
-		if (features & 1ULL << bit)
-			json_array_append_new(list, name_or_bit(viofs_virtio_feature_name(bit), bit));
-	return list;
-}
-
-static json_t *init_flags(uint64_t flags)
-{
-	json_t *list = json_array();
-
-	for (unsigned int bit = 0; bit < 64; bit++)
-		if (flags & 1ULL << bit)
-			json_array_append_new(list, name_or_bit(viofs_fuse_init_flag_name(bit), bit));
-	return list;
-}
-
-static json_t *quirks(uint32_t met)
-{
-	json_t *list = json_array();
-
-	for (unsigned int bit = 0; bit < VIOFS_QUIRKS; bit++)
-		if (met & 1U << bit)
-			json_array_append_new(list, json_string(viofs_quirk_text(bit)));
-	return list;
+	return bit_names(features, viofs_virtio_feature_name);
 }
 
 static json_t *init(const struct viofs_fuse_agreed *a)
@@ -58,7 +40,7 @@ static json_t *init(const struct viofs_fuse_agreed *a)
 			 "max_background", (json_int_t)a->max_background,
 			 "congestion_threshold", (json_int_t)a->congestion_threshold,
 			 "time_gran", (json_int_t)a->time_gran,
-			 "flags", init_flags(a->flags));
+			 "flags", bit_names(a->flags, viofs_fuse_init_flag_name));
 }
 
 static json_t *queues(const struct viofs_status_source *s)
@@ -141,7 +123,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 			 "parked", parked(t),
 			 "slots", "used", (int)s->slots_used, "free", (int)(s->slots - s->slots_used),
 			 "oldest_request_s", (double)s->oldest_ns / 1e9,
-			 "quirks", quirks(t->quirks),
+			 "quirks", bit_names(t->quirks, viofs_quirk_text),
 			 "last_fault", t->last_fault,
 			 "dma_memory", "bytes", (json_int_t)s->dma_bytes, "page_size",
 			 (json_int_t)s->page_size);
