@@ -68,11 +68,14 @@ int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT
 	return tag_by_vfio(f, tag, err);
 }
 
-/* "a, b, c" of what is there, for the message. */
+/* "a, b, c" of what is there, each once, for the message. */
 static void append(char *list, size_t size, const char *word)
 {
-	size_t len = strlen(list);
+	size_t len = strlen(list), word_len = strlen(word);
 
+	for (const char *at = list; (at = strstr(at, word)); at += word_len)
+		if ((at == list || at[-1] == ' ') && (!at[word_len] || at[word_len] == ','))
+			return;
 	snprintf(list + len, size - len, "%s%s", len ? ", " : "", word);
 }
 
@@ -137,22 +140,22 @@ static int find_address(const struct viofs_pci_address *a, struct viofs_source *
 	return 0;
 }
 
-/* Meant as an address, though it is none: a colon and a dot, hex digits and nothing else. */
-static bool looks_like_address(const char *text)
-{
-	return strchr(text, ':') && strspn(text, "0123456789abcdefABCDEF:.") == strlen(text);
-}
-
 int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err)
 {
 	struct viofs_pci_address a;
+	struct viofs_err why = { "" };
+	int rc;
 
 	if (!strncmp(text, TAG_PREFIX, strlen(TAG_PREFIX)))
 		return find_tag(text + strlen(TAG_PREFIX), out, err);
 	if (!viofs_pci_address_parse(text, &a))
 		return find_address(&a, out, err);
-	if (looks_like_address(text))
+	rc = find_tag(text, out, &why);
+	if (rc == -ENODEV && strchr(text, ':'))
 		return viofs_err_set(err, -EINVAL, "\"%s\" is no PCI address such as 0000:00:04.0 "
-				     "(domain:bus:device.function). If it is a tag, say tag:%s.", text, text);
-	return find_tag(text, out, err);
+				     "(domain:bus:device.function, in hex), nor a tag that is there. See "
+				     "viofsctl list.", text);
+	if (rc)
+		*err = why;
+	return rc;
 }
