@@ -2,9 +2,13 @@
 /*
  * The DMA arena.
  *
- * One memfd, one mapping, four sections side by side. The device is given the sections by their access
- * and never sees the private one. `page` has an entry for every *system* page: its address for the
- * device and how many pages from here on are contiguous, so that viofs_arena_iova() is a table look-up.
+ * Two memfds. One holds the sections that the device touches, side by side, each given to it by its
+ * access. The other is the private section's alone: a vhost-user back end gets the first descriptor, and
+ * could map all of what that leads to. Both are sealed, or such a back end could cut the file short and
+ * have us killed by SIGBUS.
+ *
+ * `page` has an entry for every *system* page that the device touches: its address for the device and how
+ * many pages from here on are contiguous, so that viofs_arena_iova() is a table look-up.
  *
  * With the physical policy the order matters: an address read from pagemap is only good while the page
  * can't move, and it is VFIO's mapping that pins it. Pinning may itself move a page (out of CMA or
@@ -27,7 +31,14 @@
 #define MAP_TRIES 5
 
 struct section {
-	size_t offset, size, used; /* bytes */
+	size_t offset, size, used; /* bytes; the offset is one in the section's memfd */
+};
+
+/* A memfd, all of it mapped. */
+struct area {
+	int fd;
+	uint8_t *base;
+	size_t size;
 };
 
 struct page {
@@ -42,9 +53,9 @@ struct mapping {
 };
 
 struct viofs_arena {
-	int fd;
-	uint8_t *base;
-	size_t size, page_size, system_page;
+	struct area device, private;
+	size_t page_size, system_page;
+	bool scattered; /* the device may see every page at an address of its own */
 	struct section sections[VIOFS_ARENA_SECTIONS];
 	struct page *pages;
 	struct viofs_vfio *vfio; /* while mapped */
@@ -57,7 +68,7 @@ static int small_pages_memfd(size_t size, void **map)
 	void *p;
 	int fd, rc;
 
-	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC);
+	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)size) < 0)
@@ -74,50 +85,89 @@ err_close:
 	return rc;
 }
 
-/* Lay the sections out in pages of @page_size; the sum is the arena's size. */
+static bool is_private(int section)
+{
+	return section == VIOFS_ARENA_PRIVATE;
+}
+
+/* Lay the device's sections out in pages of @page_size. */
 static void lay_out(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS], size_t page_size)
 {
-	size_t offset = 0;
-
+	a->device.size = 0;
 	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++) {
-		a->sections[i].offset = offset;
-		a->sections[i].size = viofs_align_up(sizes[i], page_size);
-		offset += a->sections[i].size;
+		struct area *area = is_private(i) ? &a->private : &a->device;
+
+		a->sections[i].size =
+			viofs_align_up(sizes[i], is_private(i) ? a->system_page : page_size);
+		a->sections[i].offset = is_private(i) ? 0 : area->size;
+		area->size = a->sections[i].offset + a->sections[i].size;
 	}
-	a->size = offset;
 	a->page_size = page_size;
+}
+
+/* Return: 0, or -errno: nothing was reserved. */
+static int reserve(struct area *area, bool hugepages)
+{
+	void *map = NULL;
+	int fd;
+
+	if (!area->size)
+		return 0;
+	fd = hugepages ? viofs_hugepages_memfd(area->size, &map) : small_pages_memfd(area->size, &map);
+	if (fd < 0)
+		return fd;
+	area->fd = fd;
+	area->base = map;
+	/* No one who gets the descriptor takes memory away from under us. */
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ? -errno : 0;
+}
+
+static void give_back(struct area *area)
+{
+	if (area->base)
+		munmap(area->base, area->size);
+	if (area->fd >= 0)
+		close(area->fd);
+}
+
+static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages)
+{
+	int rc = -ENOMEM;
+
+	if (hugepages) {
+		lay_out(a, sizes, VIOFS_HUGEPAGE_SIZE);
+		rc = reserve(&a->device, true);
+	}
+	if (rc) {
+		give_back(&a->device);
+		a->device = (struct area){ .fd = -1 };
+		lay_out(a, sizes, a->system_page);
+		rc = reserve(&a->device, false);
+	}
+	return rc ? rc : reserve(&a->private, false);
 }
 
 int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 		    struct viofs_arena **out, struct viofs_err *err)
 {
 	struct viofs_arena *a;
-	void *map = NULL;
+	int rc;
 
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
-	a->fd = -1;
+	a->device.fd = a->private.fd = -1;
 	a->system_page = (size_t)sysconf(_SC_PAGESIZE);
-	if (hugepages) {
-		lay_out(a, sizes, VIOFS_HUGEPAGE_SIZE);
-		a->fd = viofs_hugepages_memfd(a->size, &map);
-	}
-	if (a->fd < 0) {
-		lay_out(a, sizes, a->system_page);
-		a->fd = small_pages_memfd(a->size, &map);
-	}
-	if (a->fd < 0) {
-		int rc = a->fd;
-
+	rc = reserve_all(a, sizes, hugepages);
+	if (rc) {
 		viofs_err_set(err, rc, "can't reserve %zu MiB of memory for DMA: %s. Free some "
-			      "memory, or ask for less with -o dma-mem=", a->size >> 20, strerror(-rc));
-		free(a);
+			      "memory, or ask for less with -o dma-mem=", viofs_arena_size(a) >> 20,
+			      strerror(-rc));
+		viofs_arena_free(a);
 		return rc;
 	}
-	a->base = map;
-	a->pages = calloc(a->size / a->system_page, sizeof(*a->pages));
-	a->mappings = calloc(a->size / a->system_page, sizeof(*a->mappings));
+	a->pages = calloc(a->device.size / a->system_page, sizeof(*a->pages));
+	a->mappings = calloc(a->device.size / a->system_page, sizeof(*a->mappings));
 	if (!a->pages || !a->mappings) {
 		viofs_arena_free(a);
 		return viofs_err_set(err, -ENOMEM, "out of memory");
@@ -131,10 +181,8 @@ void viofs_arena_free(struct viofs_arena *a)
 	if (!a)
 		return;
 	viofs_arena_unmap(a);
-	if (a->base)
-		munmap(a->base, a->size);
-	if (a->fd >= 0)
-		close(a->fd);
+	give_back(&a->device);
+	give_back(&a->private);
 	free(a->pages);
 	free(a->mappings);
 	free(a);
@@ -177,7 +225,7 @@ static int map_piece(struct viofs_arena *a, size_t first, size_t count, unsigned
 		return viofs_err_set(err, -ENOSPC, "the IOMMU can't map address 0x%llx (+0x%zx), which "
 				     "is where the memory lies: it has too few address bits or the "
 				     "range is reserved", (unsigned long long)iova, len);
-	rc = a->vfio->ops->dma_map(a->vfio, a->base + first * a->system_page, len, iova, access, err);
+	rc = a->vfio->ops->dma_map(a->vfio, a->device.base + first * a->system_page, len, iova, access, err);
 	if (rc)
 		return rc;
 	a->mappings[a->mapping_count++] = (struct mapping){ iova, len };
@@ -208,7 +256,7 @@ static void unmap_down_to(struct viofs_arena *a, size_t count)
 static int read_physical(struct viofs_arena *a, const struct section *s, uint64_t *addresses,
 			 struct viofs_err *err)
 {
-	int rc = viofs_physical_read(a->base + s->offset, s->size / a->system_page, addresses);
+	int rc = viofs_physical_read(a->device.base + s->offset, s->size / a->system_page, addresses);
 
 	if (rc)
 		viofs_err_set(err, rc == -EPERM ? rc : -EIO,
@@ -301,6 +349,7 @@ int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_addr
 	if (policy == VIOFS_ADDRESS_TRANSLATED && !v->translates)
 		policy = VIOFS_ADDRESS_PHYSICAL;
 	a->vfio = v;
+	a->scattered = policy == VIOFS_ADDRESS_PHYSICAL;
 	for (int i = 0; !rc && i < VIOFS_ARENA_SECTIONS; i++) {
 		const struct section *s = &a->sections[i];
 		unsigned int access = section_access((enum viofs_arena_section)i);
@@ -315,6 +364,16 @@ int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_addr
 	if (rc)
 		viofs_arena_unmap(a);
 	return rc;
+}
+
+void viofs_arena_share(struct viofs_arena *a, uint64_t address)
+{
+	size_t count = a->device.size / a->system_page;
+
+	assert(!a->vfio);
+	for (size_t i = 0; i < count; i++)
+		a->pages[i].iova = address + i * a->system_page;
+	find_runs(a, 0, count);
 }
 
 void viofs_arena_unmap(struct viofs_arena *a)
@@ -334,24 +393,24 @@ void *viofs_arena_alloc(struct viofs_arena *a, enum viofs_arena_section section,
 	assert(viofs_is_power_of_2(align) && align <= a->system_page);
 	assert(viofs_range_ok(at, size, s->size));
 	s->used = at + size;
-	return a->base + s->offset + at;
+	return (is_private(section) ? a->private.base : a->device.base) + s->offset + at;
 }
 
 uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len, size_t *run)
 {
-	size_t off = (size_t)((const uint8_t *)p - a->base);
+	size_t off = (size_t)((const uint8_t *)p - a->device.base);
 	const struct page *page = &a->pages[off / a->system_page];
 	size_t in_page = off % a->system_page;
 	size_t contiguous = page->run * a->system_page - in_page;
 
-	assert(off < a->size && page->run);
+	assert(off < a->device.size && page->run);
 	*run = VIOFS_MIN(contiguous, len);
 	return page->iova + in_page;
 }
 
 int viofs_arena_fd(const struct viofs_arena *a)
 {
-	return a->fd;
+	return a->device.fd;
 }
 
 size_t viofs_arena_page_size(const struct viofs_arena *a)
@@ -359,16 +418,24 @@ size_t viofs_arena_page_size(const struct viofs_arena *a)
 	return a->page_size;
 }
 
+size_t viofs_arena_granule(const struct viofs_arena *a)
+{
+	return a->scattered ? a->page_size : SIZE_MAX;
+}
+
 size_t viofs_arena_size(const struct viofs_arena *a)
 {
-	return a->size;
+	return a->device.size + a->private.size;
+}
+
+size_t viofs_arena_device_size(const struct viofs_arena *a)
+{
+	return a->device.size;
 }
 
 bool viofs_arena_contains(const struct viofs_arena *a, const void *p, size_t len)
 {
-	const struct section *private = &a->sections[VIOFS_ARENA_PRIVATE];
-	uintptr_t off = (uintptr_t)p - (uintptr_t)a->base;
+	uintptr_t off = (uintptr_t)p - (uintptr_t)a->device.base;
 
-	return (uintptr_t)p >= (uintptr_t)a->base && off >= private->offset + private->size &&
-	       viofs_range_ok(off, len, a->size);
+	return (uintptr_t)p >= (uintptr_t)a->device.base && viofs_range_ok(off, len, a->device.size);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The DMA arena: one memfd for all the memory that the device may touch, and what must outlive a worker. */
+/* The DMA arena: all the memory that the device may touch, and what must outlive a worker. */
 #ifndef VIOFS_DMA_ARENA_H
 #define VIOFS_DMA_ARENA_H
 
@@ -50,6 +50,12 @@ void viofs_arena_free(struct viofs_arena *a);
 int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_address_policy policy,
 		    struct viofs_err *err);
 
+/**
+ * viofs_arena_share() - number the memory from @address on, for a device that maps viofs_arena_fd() itself
+ * Address @address is offset 0 of the memfd: a vhost-user back end, which is told so. Nothing is mapped.
+ */
+void viofs_arena_share(struct viofs_arena *a, uint64_t address);
+
 /** viofs_arena_unmap() - after the device was reset. */
 void viofs_arena_unmap(struct viofs_arena *a);
 
@@ -67,14 +73,23 @@ void *viofs_arena_alloc(struct viofs_arena *a, enum viofs_arena_section section,
  */
 uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len, size_t *run);
 
-/** viofs_arena_fd() - the memfd. */
+/** viofs_arena_fd() - the memfd of what the device touches: sealed in its size, nothing private in it. */
 int viofs_arena_fd(const struct viofs_arena *a);
 
 /** viofs_arena_page_size() - 2 MiB with hugepages, else the system's page size. */
 size_t viofs_arena_page_size(const struct viofs_arena *a);
 
+/**
+ * viofs_arena_granule() - bytes from a multiple of which on the device sees the memory in one piece
+ * A page with physical addresses; otherwise a section is in one piece, and it is SIZE_MAX.
+ */
+size_t viofs_arena_granule(const struct viofs_arena *a);
+
 /** viofs_arena_size() - bytes in all. */
 size_t viofs_arena_size(const struct viofs_arena *a);
+
+/** viofs_arena_device_size() - bytes that the device touches: the size of viofs_arena_fd(). */
+size_t viofs_arena_device_size(const struct viofs_arena *a);
 
 /** viofs_arena_contains() - is [@p, +@len) inside a section that the device reaches? */
 bool viofs_arena_contains(const struct viofs_arena *a, const void *p, size_t len);

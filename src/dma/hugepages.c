@@ -23,7 +23,7 @@ static int memfd_map(size_t size, void **map)
 	void *p;
 	int fd, rc;
 
-	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)size) < 0) {

@@ -48,7 +48,7 @@ static uint32_t max_data(const struct viofs_relay *r)
 {
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), pieces = VIOFS_SLOT_INDIRECT;
 
-	if (viofs_arena_page_size(r->arena) > page)
+	if (viofs_arena_granule(r->arena) > page)
 		return r->config.max_data;
 	for (unsigned int q = VIOFS_FS_REQUEST; q < r->fs->queue_count; q++)
 		pieces = VIOFS_MIN(pieces, r->fs->queue_size[q]);
