@@ -418,6 +418,7 @@ int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struc
 	if (!t)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	t->virtio.ops = &pci_ops;
+	t->virtio.event_fd = -1;
 	t->vfio = v;
 	t->caps = caps;
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)

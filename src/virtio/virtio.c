@@ -43,8 +43,12 @@ void viofs_virtio_close(struct viofs_virtio *d)
 		d->ops->close(d);
 }
 
-static const char *status_fault(uint8_t status)
+static const char *status_fault(struct viofs_virtio *d, uint8_t status)
 {
+	const char *lost = d->ops->is_lost ? d->ops->is_lost(d) : NULL;
+
+	if (lost)
+		return lost;
 	if (status == STATUS_GONE)
 		return text_gone;
 	if (status & VIOFS_VIRTIO_NEEDS_RESET)
@@ -54,7 +58,7 @@ static const char *status_fault(uint8_t status)
 
 const char *viofs_virtio_is_lost(struct viofs_virtio *d)
 {
-	return status_fault(d->ops->status_get(d));
+	return status_fault(d, d->ops->status_get(d));
 }
 
 int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err *err)
@@ -67,6 +71,8 @@ int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err 
 		status = d->ops->status_get(d);
 		if (!status)
 			return 0;
+		if (status == STATUS_GONE && d->ops->is_lost)
+			return viofs_err_set(err, -ENODEV, "The device %s.", viofs_virtio_is_lost(d));
 		if (status == STATUS_GONE)
 			return viofs_err_set(
 				err, -ENODEV,
@@ -115,7 +121,7 @@ static int accept_features(struct viofs_virtio *d, uint64_t wanted, struct viofs
 	status_add(d, VIOFS_VIRTIO_FEATURES_OK);
 
 	status = d->ops->status_get(d);
-	fault = status_fault(status);
+	fault = status_fault(d, status);
 	if (fault)
 		return viofs_err_set(err, -EPROTO, "The device %s after it was told the features.",
 				     fault);
@@ -147,7 +153,7 @@ int viofs_virtio_driver_ok(struct viofs_virtio *d, struct viofs_err *err)
 
 	status_add(d, VIOFS_VIRTIO_DRIVER_OK);
 	status = d->ops->status_get(d);
-	fault = status_fault(status);
+	fault = status_fault(d, status);
 	if (fault)
 		return viofs_err_set(err, -EPROTO, "The device %s when it is started.", fault);
 	if (!(status & VIOFS_VIRTIO_DRIVER_OK))

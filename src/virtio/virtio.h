@@ -28,6 +28,7 @@
 #define VIOFS_VIRTIO_F_ORDER_PLATFORM (1ULL << 36)
 
 struct viofs_virtio;
+struct viofs_vhost;
 
 /** struct viofs_virtio_queue_address - a split virtqueue as the device sees it (virtio 1.3 2.7) */
 struct viofs_virtio_queue_address {
@@ -35,10 +36,13 @@ struct viofs_virtio_queue_address {
 	uint64_t desc, avail, used;
 };
 
-/** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, later vhost-user */
+/** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, or vhost-user */
 struct viofs_virtio_ops {
-	const char *name; /* "pci" */
-	void (*close)(struct viofs_virtio *d); /* the device is reset first; @d is freed, not its vfio */
+	const char *name; /* "pci", "vhost-user" */
+	/** the device is reset first; @d is freed, not its vfio or vhost */
+	void (*close)(struct viofs_virtio *d);
+	/** NULL, or why the device is gone for good; may be left out: the status tells */
+	const char *(*is_lost)(struct viofs_virtio *d);
 	uint8_t (*status_get)(struct viofs_virtio *d);
 	void (*status_set)(struct viofs_virtio *d, uint8_t status);
 	uint64_t (*features_get)(struct viofs_virtio *d);
@@ -69,6 +73,7 @@ struct viofs_virtio {
 	const struct viofs_virtio_ops *ops;
 	uint64_t offered;    /* features of the device */
 	uint64_t negotiated; /* after viofs_virtio_negotiate() */
+	int event_fd;        /* readable when viofs_virtio_is_lost() may have changed, -1 = none */
 };
 
 /**
@@ -77,6 +82,14 @@ struct viofs_virtio {
  * Return: 0; -ENODEV: not a modern virtio device; -EPROTO: capabilities that make no sense.
  */
 int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struct viofs_err *err);
+
+/**
+ * viofs_virtio_vhost_open() - the device that a vhost-user back end makes
+ * @requests: request queues that the user wants, 0 = as many as the back end says, or one.
+ * Return: 0; -EINVAL: the back end has fewer queues; others where it fails at its configuration.
+ */
+int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct viofs_virtio **out,
+			    struct viofs_err *err);
 
 /** viofs_virtio_close() - reset and free; NULL is fine. */
 void viofs_virtio_close(struct viofs_virtio *d);
@@ -101,7 +114,7 @@ int viofs_virtio_driver_ok(struct viofs_virtio *d, struct viofs_err *err);
 
 /**
  * viofs_virtio_is_lost() - has the device gone or broken?
- * Return: NULL, or why: "is gone (status 0xff)", "needs a reset".
+ * Return: NULL, or why: "is gone (status 0xff)", "needs a reset", "has closed its socket".
  */
 const char *viofs_virtio_is_lost(struct viofs_virtio *d);
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Connecting to a back end's socket, with an error that says what is wrong with it. */
+#include "vhost/connect.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define RETRY_US 10000
+
+static int check_path(const char *path, struct viofs_err *err)
+{
+	struct stat st;
+	int rc;
+
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return viofs_err_set(err, -ENAMETOOLONG,
+				     "%s: the path of a socket has 107 bytes at most. Use a shorter one, "
+				     "or a relative one.",
+				     path);
+	if (stat(path, &st) < 0) {
+		rc = -errno;
+		if (rc == -ENOENT)
+			return viofs_err_set(err, rc,
+					     "%s does not exist: start the back end first (virtiofsd "
+					     "--socket-path=%s ...).",
+					     path, path);
+		return viofs_err_set(err, rc, "%s: %s.", path, strerror(-rc));
+	}
+	if (!S_ISSOCK(st.st_mode))
+		return viofs_err_set(err, -ENOTSOCK, "%s is no socket.", path);
+	return 0;
+}
+
+static int say(const char *path, int rc, struct viofs_err *err)
+{
+	switch (rc) {
+	case -ECONNREFUSED:
+		return viofs_err_set(err, rc,
+				     "%s: nobody listens there. Its back end has ended, or serves another "
+				     "front end already: start it anew.",
+				     path);
+	case -EPROTOTYPE:
+		return viofs_err_set(err, rc,
+				     "%s is no stream socket, so no vhost-user back end's.", path);
+	case -ETIMEDOUT:
+		return viofs_err_set(err, rc, "%s: the back end does not take connections.", path);
+	default:
+		return viofs_err_set(err, rc, "%s: %s.%s", path, strerror(-rc),
+				     rc == -EACCES ? " Run it as who owns the socket, or as root." : "");
+	}
+}
+
+int viofs_vhost_connect(const char *path, int64_t end_ns, struct viofs_err *err)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int sock, rc;
+
+	rc = check_path(path, err);
+	if (rc)
+		return rc;
+	strcpy(a.sun_path, path);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (sock < 0)
+		return say(path, -errno, err);
+	/* EAGAIN: its queue of connections is full, and poll(2) doesn't tell when it no longer is. */
+	while ((rc = connect(sock, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0) == -EAGAIN) {
+		if (viofs_now_ns() - end_ns >= 0) {
+			rc = -ETIMEDOUT;
+			break;
+		}
+		usleep(RETRY_US);
+	}
+	if (!rc)
+		return sock;
+	close(sock);
+	return say(path, rc, err);
+}

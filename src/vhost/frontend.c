@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The front end of a vhost-user back end. */
+/*
+ * Theory of operation
+ *
+ * One request is under way at a time. Each is answered, by a reply of its own, by the acknowledgement
+ * that REPLY_ACK gives, or, where the back end has none, by a GET_FEATURES sent behind it; so a back
+ * end that refuses something or dies is noticed at the message that did it. The first failure is kept
+ * in `lost`, and nothing is sent after it: what the back end would make of it isn't known.
+ *
+ * Addresses. The memory table has one region, the arena's memfd from offset 0 on. Its "guest" and its
+ * "user" address only have to be numbers that both sides use alike, so they are one constant, which
+ * tells the back end nothing of where our memory lies.
+ *
+ * What the back end can do with what it gets: read and write the device's part of the arena at any
+ * time, which a device may anyway. Not the private part, and not cut the memfd short (arena.c). It has
+ * the kick eventfds, and could fill one so that our next write to it waits: see notify() in
+ * virtio/vhost_transport.c.
+ *
+ * While no request is under way nothing comes on the socket. So input on it means that the back end
+ * has closed it, or does what no front end expects: both are the end.
+ */
+#include "vhost/vhost.h"
+
+#include "base/util.h"
+#include "vhost/connect.h"
+#include "vhost/message.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Where the memory starts for the back end; any page but the first would do. */
+#define MEMORY_ADDRESS (1ULL << 32)
+#define PROTOCOL_WANTED \
+	(VIOFS_VHOST_PROTOCOL_MQ | VIOFS_VHOST_PROTOCOL_REPLY_ACK | VIOFS_VHOST_PROTOCOL_CONFIG)
+/* SET_VRING_*'s u64: the descriptor is missing on purpose. */
+#define VRING_NO_FD (1ULL << 8)
+#define CONFIG_HEAD offsetof(union viofs_vhost_payload, config.bytes)
+
+static int lose(struct viofs_vhost *v, enum viofs_vhost_request request, int rc)
+{
+	const char *name = viofs_vhost_request_name(request);
+
+	switch (rc) {
+	case -ECONNRESET:
+		snprintf(v->lost, sizeof(v->lost), "closed its socket at %s", name);
+		break;
+	case -ETIMEDOUT:
+		snprintf(v->lost, sizeof(v->lost), "did not answer %s within %d ms", name,
+			 v->timeout_ms);
+		break;
+	case -EPROTO:
+		snprintf(v->lost, sizeof(v->lost),
+			 "gave an answer to %s that is none of vhost-user's", name);
+		break;
+	case -EREMOTEIO:
+		snprintf(v->lost, sizeof(v->lost), "refused %s", name);
+		break;
+	default:
+		snprintf(v->lost, sizeof(v->lost), "can't be sent %s (%s)", name, strerror(-rc));
+	}
+	return rc;
+}
+
+/* Send @m and take the reply into @m. Return: 0; or -errno, and v->lost is set. */
+static int ask(struct viofs_vhost *v, struct viofs_vhost_message *m)
+{
+	int64_t end = viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+	enum viofs_vhost_request request = m->request;
+	int rc;
+
+	if (v->lost[0])
+		return -ENODEV;
+	rc = viofs_vhost_send(v->sock, m, -1, false, end);
+	if (!rc)
+		rc = viofs_vhost_receive(v->sock, request, m, end);
+	return rc ? lose(v, request, rc) : 0;
+}
+
+static int ask_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t *value)
+{
+	struct viofs_vhost_message m = { .request = request };
+	int rc = ask(v, &m);
+
+	if (rc)
+		return rc;
+	if (m.size != sizeof(m.payload.u64))
+		return lose(v, request, -EPROTO);
+	*value = m.payload.u64;
+	return 0;
+}
+
+/* Send @m, with @fd, and learn that the back end took it. Return: 0; or -errno, and v->lost is set. */
+static int tell(struct viofs_vhost *v, const struct viofs_vhost_message *m, int fd)
+{
+	int64_t end = viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+	bool ack = v->protocol_features & VIOFS_VHOST_PROTOCOL_REPLY_ACK;
+	struct viofs_vhost_message reply = { .request = VIOFS_VHOST_GET_FEATURES };
+	int rc;
+
+	if (v->lost[0])
+		return -ENODEV;
+	rc = viofs_vhost_send(v->sock, m, fd, ack, end);
+	if (!rc && !ack)
+		rc = viofs_vhost_send(v->sock, &reply, -1, false, end);
+	if (!rc)
+		rc = viofs_vhost_receive(v->sock, ack ? m->request : reply.request, &reply, end);
+	if (!rc && reply.size != sizeof(reply.payload.u64))
+		rc = -EPROTO;
+	if (!rc && ack && reply.payload.u64)
+		rc = -EREMOTEIO;
+	return rc ? lose(v, m->request, rc) : 0;
+}
+
+static int tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t value, int fd)
+{
+	const struct viofs_vhost_message m = {
+		.request = request,
+		.size = sizeof(m.payload.u64),
+		.payload.u64 = value,
+	};
+
+	return tell(v, &m, fd);
+}
+
+static int tell_state(struct viofs_vhost *v, enum viofs_vhost_request request, unsigned int index,
+		      unsigned int num)
+{
+	const struct viofs_vhost_message m = {
+		.request = request,
+		.size = sizeof(m.payload.state),
+		.payload.state = { index, num },
+	};
+
+	return tell(v, &m, -1);
+}
+
+/* The order is QEMU's, which every back end was tried with. */
+static int handshake(struct viofs_vhost *v)
+{
+	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };
+	uint64_t offered = 0, taken, queues = 0;
+	int rc;
+
+	rc = ask_u64(v, VIOFS_VHOST_GET_FEATURES, &v->features);
+	if (rc)
+		return rc;
+	if (!(v->features & VIOFS_VHOST_F_PROTOCOL_FEATURES))
+		return -ENOTSUP;
+	v->features &= ~VIOFS_VHOST_F_PROTOCOL_FEATURES;
+	rc = ask_u64(v, VIOFS_VHOST_GET_PROTOCOL_FEATURES, &offered);
+	if (rc)
+		return rc;
+	taken = offered & PROTOCOL_WANTED;
+	rc = tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
+	if (rc)
+		return rc;
+	v->protocol_features = taken;
+	if (taken & VIOFS_VHOST_PROTOCOL_MQ)
+		rc = ask_u64(v, VIOFS_VHOST_GET_QUEUE_NUM, &queues);
+	if (!rc)
+		rc = tell(v, &owner, -1);
+	v->queue_max = (unsigned int)VIOFS_MIN(queues, UINT16_MAX);
+	return rc;
+}
+
+static int say(const struct viofs_vhost *v, int rc, struct viofs_err *err)
+{
+	if (rc == -ENOTSUP)
+		return viofs_err_set(err, rc,
+				     "%s: the back end does not offer VHOST_USER_F_PROTOCOL_FEATURES (features "
+				     "0x%llx): it is too old, or no vhost-user-fs back end.",
+				     v->path, (unsigned long long)v->features);
+	return viofs_err_set(err, rc, "%s: what listens there %s. Is it a vhost-user-fs back end "
+			     "(virtiofsd) that no one else uses? Its own messages may say more.",
+			     v->path, v->lost);
+}
+
+/* One descriptor for the two things that can happen unasked. */
+static int watch(struct viofs_vhost *v)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP };
+
+	v->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	v->event_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (v->err_fd < 0 || v->event_fd < 0 ||
+	    epoll_ctl(v->event_fd, EPOLL_CTL_ADD, v->sock, &e) < 0 ||
+	    epoll_ctl(v->event_fd, EPOLL_CTL_ADD, v->err_fd, &e) < 0)
+		return -errno;
+	return 0;
+}
+
+int viofs_vhost_open(const char *path, int timeout_ms, struct viofs_vhost **out,
+		     struct viofs_err *err)
+{
+	struct viofs_vhost *v = calloc(1, sizeof(*v));
+	int rc;
+
+	if (!v)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	v->err_fd = v->event_fd = -1;
+	v->timeout_ms = timeout_ms;
+	rc = v->sock = viofs_vhost_connect(path, viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC, err);
+	if (rc < 0)
+		goto err_close;
+	snprintf(v->path, sizeof(v->path), "%s", path);
+	rc = watch(v);
+	if (rc) {
+		viofs_err_set(err, rc, "No descriptors to watch %s with: %s.", path, strerror(-rc));
+		goto err_close;
+	}
+	rc = handshake(v);
+	if (rc) {
+		say(v, rc, err);
+		goto err_close;
+	}
+	*out = v;
+	return 0;
+
+err_close:
+	viofs_vhost_close(v);
+	return rc;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void viofs_vhost_close(struct viofs_vhost *v)
+{
+	if (!v)
+		return;
+	close_if_open(v->sock);
+	close_if_open(v->err_fd);
+	close_if_open(v->event_fd);
+	free(v);
+}
+
+int viofs_vhost_config(struct viofs_vhost *v, unsigned int off, void *buf, unsigned int len)
+{
+	struct viofs_vhost_message m = {
+		.request = VIOFS_VHOST_GET_CONFIG,
+		.size = (uint32_t)(CONFIG_HEAD + len),
+		.payload.config = { .offset = off, .size = len },
+	};
+	int rc;
+
+	if (!(v->protocol_features & VIOFS_VHOST_PROTOCOL_CONFIG))
+		return -EOPNOTSUPP;
+	if (!viofs_range_ok(off, len, VIOFS_VHOST_CONFIG_MAX))
+		return -ERANGE;
+	rc = ask(v, &m);
+	if (rc)
+		return rc;
+	/* A payload of 0 bytes is the standard's "it failed"; some keep the size and set it to 0. */
+	if (!m.size || !m.payload.config.size)
+		return -EOPNOTSUPP;
+	if (m.size != CONFIG_HEAD + len || m.payload.config.size != len)
+		return lose(v, m.request, -EPROTO);
+	memcpy(buf, m.payload.config.bytes, len);
+	return 0;
+}
+
+int viofs_vhost_set_features(struct viofs_vhost *v, uint64_t features)
+{
+	return tell_u64(v, VIOFS_VHOST_SET_FEATURES, features | VIOFS_VHOST_F_PROTOCOL_FEATURES, -1);
+}
+
+int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err)
+{
+	const struct viofs_vhost_message m = {
+		.request = VIOFS_VHOST_SET_MEM_TABLE,
+		.size = sizeof(m.payload.memory),
+		.payload.memory = {
+			.count = 1,
+			.regions[0] = {
+				.guest_address = MEMORY_ADDRESS,
+				.user_address = MEMORY_ADDRESS,
+				.size = viofs_arena_device_size(arena),
+			},
+		},
+	};
+	int rc = tell(v, &m, viofs_arena_fd(arena));
+
+	if (rc)
+		return viofs_err_set(err, rc, "The back end %s.", v->lost);
+	viofs_arena_share(arena, MEMORY_ADDRESS);
+	return 0;
+}
+
+static int tell_address(struct viofs_vhost *v, unsigned int index, const struct viofs_vhost_ring *r)
+{
+	const struct viofs_vhost_message m = {
+		.request = VIOFS_VHOST_SET_VRING_ADDR,
+		.size = sizeof(m.payload.addr),
+		.payload.addr = {
+			.index = index,
+			.desc = r->desc,
+			.used = r->used,
+			.avail = r->avail,
+		},
+	};
+
+	return tell(v, &m, -1);
+}
+
+int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index, const struct viofs_vhost_ring *r)
+{
+	int rc;
+
+	rc = tell_state(v, VIOFS_VHOST_SET_VRING_NUM, index, r->size);
+	if (!rc)
+		rc = tell_state(v, VIOFS_VHOST_SET_VRING_BASE, index, 0);
+	if (!rc)
+		rc = tell_address(v, index, r);
+	if (!rc)
+		rc = tell_u64(v, VIOFS_VHOST_SET_VRING_ERR, index, v->err_fd);
+	/* The ring starts with its kick; what it signals must be known by then. */
+	if (!rc)
+		rc = tell_u64(v, VIOFS_VHOST_SET_VRING_CALL,
+			      index | (r->call_fd < 0 ? VRING_NO_FD : 0), r->call_fd);
+	if (!rc)
+		rc = tell_u64(v, VIOFS_VHOST_SET_VRING_KICK, index, r->kick_fd);
+	if (!rc)
+		rc = tell_state(v, VIOFS_VHOST_SET_VRING_ENABLE, index, 1);
+	return rc;
+}
+
+int viofs_vhost_ring_stop(struct viofs_vhost *v, unsigned int index)
+{
+	struct viofs_vhost_message m = {
+		.request = VIOFS_VHOST_GET_VRING_BASE,
+		.size = sizeof(m.payload.state),
+		.payload.state = { .index = index },
+	};
+	int rc = ask(v, &m);
+
+	/* How far it got is of no interest: the ring is not started again. */
+	if (!rc && (m.size != sizeof(m.payload.state) || m.payload.state.index != index))
+		rc = lose(v, VIOFS_VHOST_GET_VRING_BASE, -EPROTO);
+	return rc;
+}
+
+const char *viofs_vhost_lost(struct viofs_vhost *v)
+{
+	uint64_t count;
+	ssize_t n;
+	char c;
+
+	if (v->lost[0])
+		return v->lost;
+	n = recv(v->sock, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0)
+		snprintf(v->lost, sizeof(v->lost), "sent a message that nobody asked for");
+	else if (!n || (errno != EAGAIN && errno != EINTR))
+		snprintf(v->lost, sizeof(v->lost), "has closed its socket");
+	else if (read(v->err_fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+		snprintf(v->lost, sizeof(v->lost), "reports an error of a virtqueue");
+	return v->lost[0] ? v->lost : NULL;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The vhost-user transport: a back end's socket in place of registers. */
+/*
+ * A back end has no device status, so it is kept here: what the driver sets is what it reads, and
+ * setting 0 stops the rings. FEATURES_OK always sticks; a back end that can't have the features says
+ * so when it is told them, and then reads as gone (0xff), as everything that has failed on the socket
+ * does; is_lost() says how.
+ *
+ * The configuration is the back end's where it offers one (CONFIG). Else it is made here, as the front
+ * end's part in vhost-user-fs: the tag is the socket's basename, with one request queue, or as many as
+ * the user says.
+ *
+ * notify() alone is for the data path; it and is_lost() may run in another process than the rest,
+ * which must be done by then but for reset.
+ */
+#include "base/util.h"
+#include "virtio/virtio.h"
+#include "vhost/vhost.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STATUS_GONE 0xffU
+#define QUEUES_MAX 64
+/* What back ends are tried with; the message that sets a size is where they'd refuse one. */
+#define QUEUE_SIZE 1024
+/* struct virtio_fs_config (virtio 1.3 5.11.4). */
+#define CONFIG_TAG_BYTES 36
+#define CONFIG_BYTES 40
+#define CLOSE_RESET_MS 1000
+
+struct vhost_transport {
+	struct viofs_virtio virtio; /* first: the ops get a pointer to it */
+	struct viofs_vhost *vhost;
+	uint8_t status;
+	uint8_t config[CONFIG_BYTES];
+	unsigned int queues;
+	bool started[QUEUES_MAX];
+	int kick_fds[QUEUES_MAX], call_fds[QUEUES_MAX]; /* ours; the caller's or -1 */
+};
+
+static struct vhost_transport *transport_of(struct viofs_virtio *d)
+{
+	return VIOFS_CONTAINER_OF(d, struct vhost_transport, virtio);
+}
+
+static const char *is_lost(struct viofs_virtio *d)
+{
+	return viofs_vhost_lost(transport_of(d)->vhost);
+}
+
+static uint8_t status_get(struct viofs_virtio *d)
+{
+	return is_lost(d) ? STATUS_GONE : transport_of(d)->status;
+}
+
+static void stop_rings(struct vhost_transport *t)
+{
+	for (unsigned int q = 0; q < t->queues; q++) {
+		if (t->started[q])
+			viofs_vhost_ring_stop(t->vhost, q);
+		t->started[q] = false;
+	}
+}
+
+static void status_set(struct viofs_virtio *d, uint8_t status)
+{
+	struct vhost_transport *t = transport_of(d);
+
+	if (!status)
+		stop_rings(t);
+	t->status = status;
+}
+
+static uint64_t features_get(struct viofs_virtio *d)
+{
+	return transport_of(d)->vhost->features;
+}
+
+static void features_set(struct viofs_virtio *d, uint64_t features)
+{
+	/* A failure shows in the status. */
+	viofs_vhost_set_features(transport_of(d)->vhost, features);
+}
+
+static int config_read(struct viofs_virtio *d, unsigned int off, void *buf, unsigned int len)
+{
+	if (!viofs_range_ok(off, len, CONFIG_BYTES))
+		return -ERANGE;
+	memcpy(buf, transport_of(d)->config + off, len);
+	return 0;
+}
+
+static unsigned int queue_count(struct viofs_virtio *d)
+{
+	return transport_of(d)->queues;
+}
+
+static unsigned int queue_max(struct viofs_virtio *d, unsigned int q)
+{
+	return q < transport_of(d)->queues ? QUEUE_SIZE : 0;
+}
+
+static int queue_enable(struct viofs_virtio *d, unsigned int q,
+			const struct viofs_virtio_queue_address *a, struct viofs_err *err)
+{
+	struct vhost_transport *t = transport_of(d);
+	struct viofs_vhost_ring ring = {
+		.size = a->size, .desc = a->desc, .avail = a->avail, .used = a->used,
+	};
+	int rc;
+
+	if (q >= t->queues)
+		return viofs_err_set(err, -EINVAL, "There is no queue %u to enable.", q);
+	if (t->kick_fds[q] < 0)
+		t->kick_fds[q] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->kick_fds[q] < 0)
+		return viofs_err_set(err, -errno,
+				     "No eventfd for queue %u: raise the limit of open files.", q);
+	ring.kick_fd = t->kick_fds[q];
+	ring.call_fd = t->call_fds[q];
+	/* Also where it fails half way: then nothing more is sent to the back end. */
+	t->started[q] = true;
+	rc = viofs_vhost_ring_start(t->vhost, q, &ring);
+	if (rc)
+		return viofs_err_set(err, rc, "The back end %s for virtqueue %u of %u entries. Its own "
+				     "messages may say why.", is_lost(d), q, a->size);
+	return 0;
+}
+
+/* They are given to the back end with the rings: no ring is started before its eventfd is known. */
+static int interrupts_set(struct viofs_virtio *d, const int *eventfds, unsigned int count,
+			  struct viofs_err *err)
+{
+	struct vhost_transport *t = transport_of(d);
+
+	for (unsigned int q = 0; q < QUEUES_MAX; q++)
+		t->call_fds[q] = q < count ? eventfds[q] : -1;
+	return (int)count;
+}
+
+static void notify(struct viofs_virtio *d, unsigned int q)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	/*
+	 * The system call is barrier enough for the avail ring. An eventfd that is full is one that
+	 * the back end has not looked at yet. It could make the descriptor, which both have, blocking,
+	 * and fill it: then this waits until it is emptied, and the process has to be killed.
+	 */
+	n = write(transport_of(d)->kick_fds[q], &one, sizeof(one));
+	(void)n;
+}
+
+static void transport_close(struct viofs_virtio *d)
+{
+	struct vhost_transport *t = transport_of(d);
+
+	if (status_get(d))
+		viofs_virtio_reset(d, CLOSE_RESET_MS, NULL);
+	for (unsigned int q = 0; q < QUEUES_MAX; q++)
+		if (t->kick_fds[q] >= 0)
+			close(t->kick_fds[q]);
+	free(t);
+}
+
+static const struct viofs_virtio_ops vhost_ops = {
+	.name = "vhost-user",
+	.close = transport_close,
+	.is_lost = is_lost,
+	.status_get = status_get,
+	.status_set = status_set,
+	.features_get = features_get,
+	.features_set = features_set,
+	.config_read = config_read,
+	.queue_count = queue_count,
+	.queue_max = queue_max,
+	.queue_enable = queue_enable,
+	.interrupts_set = interrupts_set,
+	.notify = notify,
+};
+
+/* The socket's basename, as much of it as a tag holds; no character of several bytes is cut. */
+static void make_tag(const char *path, uint8_t tag[CONFIG_TAG_BYTES])
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t len = strlen(name);
+
+	if (len > CONFIG_TAG_BYTES)
+		for (len = CONFIG_TAG_BYTES; len && ((uint8_t)name[len] & 0xc0) == 0x80; len--)
+			;
+	memset(tag, 0, CONFIG_TAG_BYTES);
+	memcpy(tag, name, len);
+}
+
+static int learn_config(struct vhost_transport *t, unsigned int requests, struct viofs_err *err)
+{
+	uint32_t num = htole32(VIOFS_MAX(requests, 1U));
+	int rc;
+
+	rc = viofs_vhost_config(t->vhost, 0, t->config, CONFIG_BYTES);
+	if (rc && rc != -EOPNOTSUPP)
+		return viofs_err_set(err, rc, "The back end %s.", t->vhost->lost);
+	if (rc)
+		make_tag(t->vhost->path, t->config);
+	if (rc || requests)
+		memcpy(t->config + CONFIG_TAG_BYTES, &num, sizeof(num));
+	return 0;
+}
+
+static int count_queues(struct vhost_transport *t, unsigned int requests, struct viofs_err *err)
+{
+	unsigned int have = t->vhost->queue_max;
+
+	/* Without MQ it doesn't say; every one has a hiprio and a request queue. */
+	if (!(t->vhost->protocol_features & VIOFS_VHOST_PROTOCOL_MQ))
+		have = 2;
+	if (requests && 1 + requests > have)
+		return viofs_err_set(err, -EINVAL,
+				     "-o queues=%u: the back end has no more than %u request queue%s.",
+				     requests, have ? have - 1 : 0, have == 2 ? "" : "s");
+	t->queues = VIOFS_MIN(have, QUEUES_MAX);
+	return 0;
+}
+
+int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct viofs_virtio **out,
+			    struct viofs_err *err)
+{
+	struct vhost_transport *t = calloc(1, sizeof(*t));
+	int rc;
+
+	if (!t)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	t->virtio.ops = &vhost_ops;
+	t->virtio.event_fd = v->event_fd;
+	t->vhost = v;
+	for (unsigned int q = 0; q < QUEUES_MAX; q++)
+		t->kick_fds[q] = t->call_fds[q] = -1;
+	rc = count_queues(t, requests, err);
+	if (!rc)
+		rc = learn_config(t, requests, err);
+	if (rc) {
+		free(t);
+		return rc;
+	}
+	*out = &t->virtio;
+	return 0;
+}
