@@ -90,7 +90,23 @@ static void count_interrupts(struct viofs_relay *r)
 	}
 }
 
-/* Return: 0 or -errno of the ring. */
+/* Did the device's own descriptor end the sleep, and is the device gone? */
+static int check_event(struct viofs_relay *r)
+{
+	const char *lost;
+
+	for (unsigned int i = 0; i < r->sleep.count; i++) {
+		const struct viofs_sleep_fd *f = &r->sleep.fds[i];
+
+		if (!f->woke || f->fd < 0 || f->fd != r->fs->virtio->event_fd)
+			continue;
+		lost = viofs_device_lost(r);
+		return lost ? viofs_break(r, "the device %s", lost) : 0;
+	}
+	return 0;
+}
+
+/* Return: 0, or -errno: of the ring, or the device is gone. */
 static int go_to_sleep(struct viofs_relay *r)
 {
 	unsigned int in_flight = viofs_in_flight(r);
@@ -107,6 +123,8 @@ static int go_to_sleep(struct viofs_relay *r)
 		r->stats->sleeps++;
 		rc = viofs_sleep_wait(&r->sleep, timeout);
 		count_interrupts(r);
+		if (!rc || rc == -ETIME)
+			rc = check_event(r);
 	}
 	for (unsigned int q = 0; q < r->fs->queue_count; q++)
 		viofs_ring_disarm(&r->fs->queues[q].ring);

@@ -46,6 +46,10 @@ static int wait_alone(struct viofs_relay *r, unsigned int q, int64_t timeout_ns,
 		if (elapsed > timeout_ns)
 			return -ETIMEDOUT;
 		if (elapsed > rekick) {
+			const char *lost = viofs_device_lost(r);
+
+			if (lost)
+				return viofs_break(r, "the device %s", lost);
 			rekick *= 2;
 			*rekicked = true;
 			viofs_fs_kick_always(r->fs, q);
@@ -232,6 +236,8 @@ static int drain(struct viofs_relay *r)
 			return rc == VIOFS_DEPOSED ? rc : 0;
 		r->freed = true;
 		viofs_pump_kept(r); /* FORGETs that are parked still */
+		if (!rc && viofs_device_lost(r))
+			return 0;
 		if (!rc)
 			usleep(NAP_US);
 	}
@@ -321,6 +327,8 @@ static int prepare_loop(struct viofs_relay *r)
 		return viofs_err_set(r->err, rc, "threads: %s", strerror(-rc));
 	viofs_sleep_add(&r->sleep, r->fuse_fd, false);
 	viofs_sleep_add(&r->sleep, r->lease.wake_fd, true);
+	if (r->fs->virtio->event_fd >= 0)
+		viofs_sleep_add(&r->sleep, r->fs->virtio->event_fd, false);
 	for (unsigned int q = 0; q < r->fs->queue_count; q++) {
 		int fd = r->fs->queues[q].interrupt_fd;
 
