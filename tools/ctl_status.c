@@ -68,9 +68,10 @@ static void print_status(const json_t *s)
 	printf("  session    %s, channel %s, poll %s, supervisor %lld, worker %lld\n",
 	       text_of(s, "session"), text_of(s, "channel"), text_of(s, "poll"),
 	       number_of(s, "supervisor"), number_of(s, "worker"));
-	printf("  device     %s, tag %s, vfio %s, DMA %s, %lld interrupt vectors\n",
-	       text_of(device, "address"), text_of(device, "tag"), text_of(device, "vfio"),
-	       text_of(device, "dma"), number_of(device, "vectors"));
+	printf("  device     %s, tag %s, %s%s, DMA %s, %lld interrupt vectors\n",
+	       text_of(device, "address"), text_of(device, "tag"),
+	       json_object_get(device, "vfio") ? "vfio " : text_of(device, "transport"),
+	       text_of(device, "vfio"), text_of(device, "dma"), number_of(device, "vectors"));
 	print_list("features", json_object_get(device, "features"));
 	printf("  FUSE       7.%lld (kernel 7.%lld, device 7.%lld), max_write %lld, max_pages %lld\n",
 	       number_of(init, "minor"), number_of(init, "kernel_minor"), number_of(init, "device_minor"),

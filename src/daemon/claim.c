@@ -12,22 +12,22 @@
 #define WAIT_ENDING_MS 15000
 
 /* Is there a daemon to wait for: one that holds the device but has no mount any more? */
-static int wait_time(const struct viofs_pci_function *f)
+static int wait_time(const struct viofs_source *s, const char *name)
 {
 	struct viofs_record record;
 	struct viofs_mounted at;
 
-	if (viofs_record_read(f->text, &record) || !record.pid)
+	if (viofs_record_read(s->id, &record) || !record.pid)
 		return 0;
-	if (viofs_tag_mounted(record.tag, f->text, &at) == 1 && at.ours)
+	if (viofs_tag_mounted(record.tag, name, &at) == 1 && at.ours)
 		return 0;
 	return WAIT_ENDING_MS;
 }
 
-static int open_device(struct viofs_claim *c, const struct viofs_pci_function *f,
-		       const struct viofs_options *o, struct viofs_err *err)
+static int open_function(struct viofs_claim *c, const struct viofs_pci_function *f,
+			 const struct viofs_options *o, struct viofs_virtio **virtio,
+			 struct viofs_err *err)
 {
-	struct viofs_virtio *virtio;
 	int rc;
 
 	rc = viofs_vfio_open(f, o->allow_noiommu, &c->vfio, err);
@@ -36,13 +36,41 @@ static int open_device(struct viofs_claim *c, const struct viofs_pci_function *f
 	if (!c->vfio->translates)
 		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of this "
 			   "machine", f->text);
-	rc = viofs_virtio_pci_open(c->vfio, &virtio, err);
+	return viofs_virtio_pci_open(c->vfio, virtio, err);
+}
+
+static int open_socket(struct viofs_claim *c, const char *path, const struct viofs_options *o,
+		       struct viofs_virtio **virtio, struct viofs_err *err)
+{
+	int rc = viofs_vhost_open(path, VIOFS_VHOST_TIMEOUT_MS, &c->vhost, err);
+
+	return rc ? rc : viofs_virtio_vhost_open(c->vhost, o->queues, virtio, err);
+}
+
+static int open_device(struct viofs_claim *c, const struct viofs_source *s,
+		       const struct viofs_options *o, struct viofs_err *err)
+{
+	struct viofs_virtio *virtio;
+	int rc;
+
+	if (s->kind == VIOFS_SOURCE_VHOST_USER)
+		rc = open_socket(c, s->path, o, &virtio, err);
+	else
+		rc = open_function(c, &s->function, o, &virtio, err);
 	if (rc)
 		return rc;
 	rc = viofs_fs_open(virtio, &c->fs, err);
 	if (rc)
 		viofs_virtio_close(virtio);
 	return rc;
+}
+
+/* Let the device reach the memory. */
+static int map_memory(struct viofs_claim *c, struct viofs_err *err)
+{
+	if (c->vhost)
+		return viofs_vhost_share(c->vhost, c->arena, err);
+	return viofs_arena_map(c->arena, c->vfio, viofs_fs_address_policy(c->fs), err);
 }
 
 static int start_device(struct viofs_claim *c, const struct viofs_options *o, struct viofs_err *err)
@@ -54,7 +82,7 @@ static int start_device(struct viofs_claim *c, const struct viofs_options *o, st
 	viofs_relay_arena_sizes(&o->relay, sizes);
 	rc = viofs_arena_new(sizes, !o->small_pages, &c->arena, err);
 	if (!rc)
-		rc = viofs_arena_map(c->arena, c->vfio, viofs_fs_address_policy(c->fs), err);
+		rc = map_memory(c, err);
 	if (!rc)
 		rc = viofs_fs_start(c->fs, c->arena, err);
 	if (!rc)
@@ -62,7 +90,18 @@ static int start_device(struct viofs_claim *c, const struct viofs_options *o, st
 	return rc;
 }
 
-int viofs_claim_open(const struct viofs_pci_function *f, const struct viofs_options *o,
+static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
+		     const struct viofs_options *o, struct viofs_err *err)
+{
+	if (s->kind == VIOFS_SOURCE_VHOST_USER)
+		return viofs_hold_take_name(s->id, wait_time(s, o->source), &c->hold, err);
+	if (o->queues)
+		return viofs_err_set(err, -EINVAL, "-o queues= goes with vhost-user: only, a PCI device "
+				     "says itself how many queues it has.");
+	return viofs_hold_take(&s->function, wait_time(s, s->id), &c->hold, err);
+}
+
+int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o,
 		     struct viofs_claim **out, struct viofs_err *err)
 {
 	struct viofs_claim *c = calloc(1, sizeof(*c));
@@ -70,16 +109,16 @@ int viofs_claim_open(const struct viofs_pci_function *f, const struct viofs_opti
 
 	if (!c)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	rc = viofs_hold_take(f, wait_time(f), &c->hold, err);
+	rc = take_hold(c, s, o, err);
 	if (rc) {
 		free(c);
 		return rc;
 	}
-	rc = open_device(c, f, o, err);
+	rc = open_device(c, s, o, err);
 	if (!rc)
 		rc = start_device(c, o, err);
 	if (rc) {
-		viofs_err_prefix(err, rc, "%s", f->text);
+		viofs_err_prefix(err, rc, "%s", o->source);
 		viofs_claim_close(c, NULL);
 		return rc;
 	}
@@ -96,6 +135,7 @@ int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
 	viofs_fs_close(c->fs); /* reset: from here on the device touches no memory */
 	viofs_relay_free(c->relay);
 	viofs_arena_free(c->arena);
+	viofs_vhost_close(c->vhost);
 	viofs_vfio_close(c->vfio);
 	rc = viofs_hold_release(&c->hold, err);
 	free(c);

@@ -5,26 +5,29 @@
 
 #include "daemon/hold.h"
 #include "daemon/options.h"
+#include "daemon/source.h"
 #include "dma/arena.h"
 #include "fs/device.h"
 #include "relay/relay.h"
 #include "vfio/vfio.h"
+#include "vhost/vhost.h"
 
 /** struct viofs_claim - a device claimed; its parts in the order in which they were got */
 struct viofs_claim {
 	struct viofs_hold hold;
-	struct viofs_vfio *vfio;
+	struct viofs_vfio *vfio;   /* PCI, else NULL */
+	struct viofs_vhost *vhost; /* vhost-user, else NULL */
 	struct viofs_fs *fs;
 	struct viofs_arena *arena;
 	struct viofs_relay *relay;
 };
 
 /**
- * viofs_claim_open() - bind, open, negotiate, reserve and map memory, start the queues
+ * viofs_claim_open() - bind or connect, open, negotiate, reserve and map memory, start the queues
  * Waits some seconds for another daemon that has unmounted and is about to end.
  * Return: 0 and *@out; -errno with @err, the device then is as it was.
  */
-int viofs_claim_open(const struct viofs_pci_function *f, const struct viofs_options *o,
+int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o,
 		     struct viofs_claim **out, struct viofs_err *err);
 
 /** viofs_claim_close() - reset the device, unmap, give it back to its former driver. Return: 0 or -errno. */

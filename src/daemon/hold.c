@@ -56,14 +56,27 @@ static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_e
 			     at.pid);
 }
 
-int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
-		    struct viofs_err *err)
+int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold, struct viofs_err *err)
 {
 	struct viofs_hold h = { .lock_fd = -1 };
 	int rc;
 
-	rc = h.lock_fd = viofs_record_lock(f->text, wait_ms, &h.record, err);
+	rc = h.lock_fd = viofs_record_lock(id, wait_ms, &h.record, err);
 	if (rc < 0)
+		return rc;
+	snprintf(h.id, sizeof(h.id), "%s", id);
+	*hold = h;
+	return 0;
+}
+
+int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
+		    struct viofs_err *err)
+{
+	struct viofs_hold h;
+	int rc;
+
+	rc = viofs_hold_take_name(f->text, wait_ms, &h, err);
+	if (rc)
 		return rc;
 	/* Under the lock: it may have changed hands while we waited. */
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
@@ -85,6 +98,7 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	rc = viofs_pci_function_bind(&f->address, VFIO_PCI, err);
 	if (rc)
 		goto err_unlock; /* bind() has put the former driver back */
+	h.bound = true;
 	rc = viofs_pci_group_check(&h.function, err);
 	*hold = h;
 	if (rc)
@@ -107,9 +121,9 @@ int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountp
 }
 
 /* Return: is the driver that the function has to go back to another than the one it has now? */
-static bool must_go_back(const struct viofs_record *r)
+static bool must_go_back(const struct viofs_hold *h)
 {
-	return !r->by_admin && strcmp(r->former, VFIO_PCI) != 0;
+	return h->bound && !h->record.by_admin && strcmp(h->record.former, VFIO_PCI) != 0;
 }
 
 int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
@@ -119,7 +133,7 @@ int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
 
 	if (hold->lock_fd < 0)
 		return 0;
-	if (must_go_back(r))
+	if (must_go_back(hold))
 		rc = viofs_pci_function_release(&hold->function.address, r->former, err);
 	if (r->by_admin) {
 		viofs_hold_note(hold, "", "", 0);
@@ -128,7 +142,7 @@ int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
 		/* The record stays: `viofsctl unbind` can try again. */
 		close(hold->lock_fd);
 	} else {
-		viofs_record_remove(hold->function.text, hold->lock_fd);
+		viofs_record_remove(hold->id, hold->lock_fd);
 	}
 	hold->lock_fd = -1;
 	return rc;
@@ -150,8 +164,8 @@ int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err)
 
 int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 {
-	struct viofs_hold h = { .lock_fd = -1 };
 	struct viofs_record seen;
+	struct viofs_hold h;
 	int rc;
 
 	if (strcmp(f->driver, VFIO_PCI) != 0)
@@ -160,9 +174,10 @@ int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 	if (viofs_record_read(f->text, &seen) || !seen.known)
 		return viofs_err_set(err, -EALREADY, "%s was bound to vfio-pci by somebody else; which "
 				     "driver it had isn't known. Use driverctl or sysfs.", f->text);
-	rc = h.lock_fd = viofs_record_lock(f->text, 0, &h.record, err);
-	if (rc < 0)
+	rc = viofs_hold_take_name(f->text, 0, &h, err);
+	if (rc)
 		return rc;
+	h.bound = true;
 	h.function = *f;
 	h.record.by_admin = false;
 	return viofs_hold_release(&h, err);

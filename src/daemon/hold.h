@@ -8,6 +8,8 @@
 
 /** struct viofs_hold - while it exists nobody else of this project touches the function */
 struct viofs_hold {
+	char id[VIOFS_RECORD_ID]; /* of the record */
+	bool bound;               /* a function is bound to vfio-pci: it has to go back */
 	struct viofs_pci_function function; /* as it was found */
 	struct viofs_record record;
 	int lock_fd;
@@ -23,6 +25,9 @@ struct viofs_hold {
  */
 int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
 		    struct viofs_err *err);
+
+/** viofs_hold_take_name() - lock a record and nothing else: of a back end's socket. As above. */
+int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold, struct viofs_err *err);
 
 /** viofs_hold_note() - write @tag, @mountpoint and @pid into the record, for others to read. */
 int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint, int pid);

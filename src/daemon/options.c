@@ -26,7 +26,7 @@ struct raw {
 	struct viofs_err *err;
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages;
-	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data;
+	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues;
 };
 
 #define FLAG(text, field) { text, offsetof(struct raw, field), 1 }
@@ -49,6 +49,7 @@ static const struct fuse_opt templates[] = {
 	VALUE("max-data", max_data),
 	VALUE("init-timeout", init_timeout),
 	VALUE("grace", grace),
+	VALUE("queues", queues),
 	FUSE_OPT_END,
 };
 
@@ -251,6 +252,9 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_u32("grace", raw->grace, 0, 86400, &o->grace_s, raw->err);
 	if (!rc)
+		rc = take_u32("queues", raw->queues, 1, VIOFS_FS_QUEUES_MAX - VIOFS_FS_REQUEST,
+			      &o->queues, raw->err);
+	if (!rc)
 		rc = take_memory(raw, c);
 	c->init_timeout_ms = init_s * 1000;
 	return rc;
@@ -294,6 +298,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	free(raw.init_timeout);
 	free(raw.grace);
 	free(raw.max_data);
+	free(raw.queues);
 	return rc;
 }
 
@@ -310,10 +315,11 @@ const char *viofs_options_help(void)
 	return "Usage: virtiofs-vfio [-f] [-d] [-o OPT,...] SOURCE MOUNTPOINT\n"
 	       "\n"
 	       "Mounts the directory that a virtio-fs device exports, driving the device from this\n"
-	       "process through VFIO.\n"
+	       "process through VFIO, or through the socket of a vhost-user back end (virtiofsd).\n"
 	       "\n"
 	       "SOURCE is the device's tag, or its PCI address such as 0000:00:04.0. tag:NAME is a tag\n"
-	       "whatever it looks like. `viofsctl list` shows both.\n"
+	       "whatever it looks like. `viofsctl list` shows both. vhost-user:PATH is a back end's socket:\n"
+	       "no VM, no PCI device, no VFIO.\n"
 	       "\n"
 	       "  -f, --foreground   stay in the foreground, messages to standard error\n"
 	       "  -d, --debug        the same, with debugging messages\n"
@@ -329,6 +335,7 @@ const char *viofs_options_help(void)
 	       "  max-data=SIZE      bytes of one READ or WRITE (1M; 128K to 1M)\n"
 	       "  no-hugepages       use 4 KiB pages for that memory\n"
 	       "  init-timeout=S     seconds to wait for the device to answer FUSE_INIT (30)\n"
+	       "  queues=N           vhost-user: request queues to use (what the back end says, or 1)\n"
 	       "  grace=S            seconds that a busy mount is waited for on SIGTERM (10)\n"
 	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then reach all\n"
 	       "                     memory of this machine\n"

@@ -14,6 +14,7 @@ struct viofs_options {
 	bool foreground, debug;
 	bool allow_noiommu; /* allow-unsafe-noiommu */
 	bool small_pages;   /* no-hugepages */
+	uint32_t queues;    /* vhost-user: request queues, 0 = as the back end says */
 	uint32_t grace_s;   /* a busy mount is waited for this long on SIGTERM */
 	struct viofs_relay_config relay;
 	char *source, *mountpoint;

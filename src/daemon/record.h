@@ -11,6 +11,8 @@
 
 #define VIOFS_RUN_DIR "/run/virtiofs-vfio"
 #define VIOFS_CONTROL_SUFFIX ".sock" /* ADDRESS.sock, beside the record */
+/* A record's name: a PCI address, or one made of a socket's path. */
+#define VIOFS_RECORD_ID 48
 
 /** struct viofs_record - the file /run/virtiofs-vfio/ADDRESS; its lock is held by who has the device */
 struct viofs_record {

@@ -68,6 +68,41 @@ int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT
 	return tag_by_vfio(f, tag, err);
 }
 
+/* PCI: the address is a name that files can have. */
+static void name_function(struct viofs_source *s)
+{
+	snprintf(s->id, sizeof(s->id), "%s", s->function.text);
+}
+
+/* FNV-1a: a path may be longer than the name of a control socket, and has slashes. */
+static uint64_t hash(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	while (*text)
+		h = (h ^ (uint8_t)*text++) * 0x100000001b3ULL;
+	return h;
+}
+
+static int find_socket(const char *path, struct viofs_source *out, struct viofs_err *err)
+{
+	struct viofs_source s = { .kind = VIOFS_SOURCE_VHOST_USER };
+
+	if (!*path)
+		return viofs_err_set(err, -EINVAL, VIOFS_SOURCE_VHOST_PREFIX " lacks the path of the back "
+				     "end's socket.");
+	if (!realpath(path, s.path)) {
+		int rc = -errno;
+
+		return viofs_err_set(err, rc, VIOFS_SOURCE_VHOST_PREFIX "%s: %s.%s", path, strerror(-rc),
+				     rc == -ENOENT ? " Start the back end first (virtiofsd "
+				     "--socket-path=... --shared-dir=...)." : "");
+	}
+	snprintf(s.id, sizeof(s.id), "vhost-user-%016llx", (unsigned long long)hash(s.path));
+	*out = s;
+	return 0;
+}
+
 /* "a, b, c" of what is there, each once, for the message. */
 static void append(char *list, size_t size, const char *word)
 {
@@ -92,6 +127,7 @@ static int find_tag(const char *tag, struct viofs_source *out, struct viofs_err 
 		struct viofs_source s = { .function = all[i] };
 		struct viofs_err why;
 
+		name_function(&s);
 		if (viofs_source_tag(&all[i], s.tag, &why)) {
 			viofs_debug("%s: %s", all[i].text, why.text);
 			snprintf(unknown, sizeof(unknown), " The tag of %s could not be learnt.",
@@ -136,6 +172,7 @@ static int find_address(const struct viofs_pci_address *a, struct viofs_source *
 		viofs_debug("%s: %s", s.function.text, why.text);
 		s.tag[0] = '\0';
 	}
+	name_function(&s);
 	*out = s;
 	return 0;
 }
@@ -146,6 +183,8 @@ int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_e
 	struct viofs_err why = { "" };
 	int rc;
 
+	if (!strncmp(text, VIOFS_SOURCE_VHOST_PREFIX, strlen(VIOFS_SOURCE_VHOST_PREFIX)))
+		return find_socket(text + strlen(VIOFS_SOURCE_VHOST_PREFIX), out, err);
 	if (!strncmp(text, TAG_PREFIX, strlen(TAG_PREFIX)))
 		return find_tag(text + strlen(TAG_PREFIX), out, err);
 	if (!viofs_pci_address_parse(text, &a))

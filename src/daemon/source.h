@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From what the user calls a device to the PCI function it is. */
+/* From what the user calls a device to the PCI function, or the back end's socket, that it is. */
 #ifndef VIOFS_DAEMON_SOURCE_H
 #define VIOFS_DAEMON_SOURCE_H
 
+#include "daemon/record.h"
 #include "pci/function.h"
 #include "pci/tag.h"
 
+#include <limits.h>
+
+#define VIOFS_SOURCE_VHOST_PREFIX "vhost-user:"
+
+/** enum viofs_source_kind - how the device is reached */
+enum viofs_source_kind {
+	VIOFS_SOURCE_PCI,        /* through VFIO */
+	VIOFS_SOURCE_VHOST_USER, /* through a back end's socket */
+};
+
 /** struct viofs_source - a device found */
 struct viofs_source {
-	struct viofs_pci_function function;
+	enum viofs_source_kind kind;
+	char id[VIOFS_RECORD_ID]; /* what its record and control socket are called */
+	struct viofs_pci_function function; /* PCI */
+	char path[PATH_MAX];      /* VHOST_USER: of the socket, from the root */
 	char tag[VIOFS_TAG_TEXT]; /* "" where it could not be learnt yet */
 };
 
 /**
  * viofs_source_find() - look for SOURCE
- * @text: a PCI address, a tag, or tag:NAME.
- * Return: 0; -ENODEV: no such device; -EMFILE: several devices have that tag (@err lists them);
+ * @text: a PCI address, a tag, tag:NAME, or vhost-user:PATH.
+ * Return: 0; -ENOENT: no such socket; -ENODEV: no such device; -EMFILE: several devices have that tag (@err lists them);
  * -ENOTTY: the address is not a virtio-fs device; -EINVAL; in @err.
  */
 int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err);

@@ -64,15 +64,24 @@ static json_t *queues(const struct viofs_status_source *s)
 	return list;
 }
 
+static const char *dma(const struct viofs_status_source *s)
+{
+	if (!s->vfio_name)
+		return "memory shared with the back end";
+	if (!s->translates)
+		return "physical, no IOMMU";
+	return viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL ?
+	       "physical (the device bypasses the IOMMU)" : "translated";
+}
+
 static json_t *device(const struct viofs_status_source *s)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:i}",
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s, s:o, s:o, s:i, s:i}",
 			 "address", s->address,
+			 "transport", s->vfio_name ? "pci" : "vhost-user",
 			 "tag", s->fs->tag,
 			 "vfio", s->vfio_name,
-			 "dma", !s->translates ? "physical, no IOMMU" :
-				viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL ?
-				"physical (the device bypasses the IOMMU)" : "translated",
+			 "dma", dma(s),
 			 "features_offered", viofs_status_features(s->fs->virtio->offered),
 			 "features", viofs_status_features(s->fs->virtio->negotiated),
 			 "num_request_queues", (int)s->fs->num_request_queues,

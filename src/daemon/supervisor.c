@@ -60,6 +60,12 @@ struct supervisor {
 	struct viofs_err err;
 };
 
+/* As the user knows it. */
+static const char *device_name(const struct supervisor *s)
+{
+	return s->source.kind == VIOFS_SOURCE_PCI ? s->source.id : s->source.path;
+}
+
 static void notify_systemd(const char *state)
 {
 #if VIOFS_HAVE_SYSTEMD
@@ -137,21 +143,19 @@ static int start_worker(struct supervisor *s, struct viofs_err *err)
 static int start(struct supervisor *s, struct viofs_err *err)
 {
 	struct viofs_mount_config config;
-	const char *address;
 	int rc;
 
 	rc = check_mount(s, &config, err);
 	if (!rc)
 		rc = viofs_source_find(s->o->source, &s->source, err);
 	if (!rc)
-		rc = viofs_claim_open(&s->source.function, s->o, &s->claim, err);
+		rc = viofs_claim_open(&s->source, s->o, &s->claim, err);
 	if (rc)
 		return rc;
-	address = s->source.function.text;
 	rc = viofs_hold_note(&s->claim->hold, s->claim->fs->tag, s->mountpoint, getpid());
 	if (rc)
 		return viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc));
-	rc = s->control_fd = viofs_control_listen(address, err);
+	rc = s->control_fd = viofs_control_listen(s->source.id, err);
 	if (rc < 0)
 		return rc;
 	rc = viofs_mount_start(&config, &s->mount, err);
@@ -181,7 +185,7 @@ static void start_serving(struct supervisor *s)
 		s->outcome_fd = -1;
 		viofs_launch_detach(s->mountpoint);
 	}
-	viofs_info("%s (%s) is mounted at %s", s->claim->fs->tag, s->source.function.text,
+	viofs_info("%s (%s) is mounted at %s", s->claim->fs->tag, device_name(s),
 		   s->mountpoint);
 }
 
@@ -262,10 +266,10 @@ static json_t *make_status(void *arg)
 	const struct viofs_status_source source = {
 		.source = s->o->source,
 		.mountpoint = s->mountpoint,
-		.address = s->source.function.text,
+		.address = device_name(s),
 		.config = &s->o->relay,
-		.vfio_name = s->claim->vfio->ops->name,
-		.translates = s->claim->vfio->translates,
+		.vfio_name = s->claim->vfio ? s->claim->vfio->ops->name : NULL,
+		.translates = s->claim->vfio && s->claim->vfio->translates,
 		.fs = s->claim->fs,
 		.stats = viofs_relay_stats(relay),
 		.slots_used = viofs_relay_slots_used(relay),
@@ -316,11 +320,11 @@ static void finish(struct supervisor *s)
 	viofs_mount_close(s->mount);
 	viofs_sleep_fini(&s->loop);
 	if (s->claim)
-		viofs_control_close(s->control_fd, s->source.function.text);
+		viofs_control_close(s->control_fd, s->source.id);
 	rc = viofs_claim_close(s->claim, &err);
 	if (rc)
 		fail(s, viofs_err_prefix(&err, rc, "%s could not be given back to its driver",
-					 s->source.function.text), &err);
+					 device_name(s)), &err);
 	if (s->report_fd >= 0)
 		close(s->report_fd);
 	if (s->signal_fd >= 0)
