@@ -6,7 +6,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct viofs_fs;
 struct viofs_pci_function;
+struct viofs_source;
 
 /* Each prints to standard output, or says on standard error what went wrong. Return: the exit status. */
 int viofs_ctl_list(bool json);
@@ -20,6 +22,15 @@ int viofs_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 
 /** viofs_ctl_print_json() - indented, and freed. Return: 0, or 1 where memory ran out. */
 int viofs_ctl_print_json(json_t *value);
+
+/** viofs_ctl_print_device() - what `show` has collected. Return: the exit status; @o is freed. */
+int viofs_ctl_print_device(json_t *o, bool json);
+
+/** viofs_ctl_queue_sizes() - as a JSON array. */
+json_t *viofs_ctl_queue_sizes(const struct viofs_fs *fs);
+
+/** viofs_ctl_show_socket() - `show` of a vhost-user back end. @source: as the user named it. */
+int viofs_ctl_show_socket(const struct viofs_source *s, const char *source, bool json);
 
 /** viofs_ctl_describe() - one device as the object of `list --json`. */
 json_t *viofs_ctl_describe(const struct viofs_pci_function *f);

@@ -4,6 +4,7 @@
 #include "daemon/hold.h"
 #include "daemon/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,13 +96,23 @@ int viofs_ctl_list(bool json)
 	return 0;
 }
 
+static int find_function(const char *source, struct viofs_source *s, struct viofs_err *err)
+{
+	int rc = viofs_source_find(source, s, err);
+
+	if (!rc && s->kind != VIOFS_SOURCE_PCI)
+		return viofs_err_set(err, -EINVAL, "%s is no PCI device: it has no driver that it could be "
+				     "bound to.", source);
+	return rc;
+}
+
 int viofs_ctl_bind(const char *source)
 {
 	struct viofs_source s;
 	struct viofs_hold hold;
 	struct viofs_err err;
 
-	if (viofs_source_find(source, &s, &err) || viofs_hold_take(&s.function, 0, &hold, &err))
+	if (find_function(source, &s, &err) || viofs_hold_take(&s.function, 0, &hold, &err))
 		return viofs_ctl_complain("%s", err.text);
 	/* So that the device is found by its tag also while vfio-pci has it. */
 	viofs_hold_note(&hold, s.tag, "", 0);
@@ -118,7 +129,7 @@ int viofs_ctl_unbind(const char *source)
 	struct viofs_pci_function now;
 	struct viofs_err err;
 
-	if (viofs_source_find(source, &s, &err) || viofs_hold_return(&s.function, &err))
+	if (find_function(source, &s, &err) || viofs_hold_return(&s.function, &err))
 		return viofs_ctl_complain("%s", err.text);
 	if (viofs_pci_function_read(&s.function.address, &now, &err))
 		return viofs_ctl_complain("%s", err.text);

@@ -97,7 +97,7 @@ static void add_pci(json_t *o, const struct viofs_pci_function *f)
 	json_object_set_new(o, "capabilities", list);
 }
 
-static json_t *queue_sizes(const struct viofs_fs *fs)
+json_t *viofs_ctl_queue_sizes(const struct viofs_fs *fs)
 {
 	json_t *list = json_array();
 
@@ -112,7 +112,7 @@ static void add_registers(json_t *o, const struct viofs_fs *fs, const struct vio
 	json_object_set_new(o, "translates", json_boolean(v->translates));
 	json_object_set_new(o, "features", viofs_status_features(fs->virtio->offered));
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
-	json_object_set_new(o, "queue_sizes", queue_sizes(fs));
+	json_object_set_new(o, "queue_sizes", viofs_ctl_queue_sizes(fs));
 	json_object_set_new(o, "msix_vectors", json_integer(v->msix_vectors));
 	json_object_set_new(o, "dma", json_string(
 		fs->virtio->offered & VIOFS_VIRTIO_F_ACCESS_PLATFORM ? "translated by the IOMMU" :
@@ -217,7 +217,7 @@ static void print_device(const json_t *o)
 {
 	static const char *const values[][2] = {
 		{ "address", "address" }, { "name", "name" }, { "tag", "tag" }, { "driver", "driver" },
-		{ "IOMMU group", "iommu_group" }, { "mounted at", "mountpoint" }, { "vfio", "vfio" },
+		{ "IOMMU group", "iommu_group" }, { "mounted at", "mountpoint" }, { "transport", "transport" }, { "vfio", "vfio" },
 		{ "DMA", "dma" }, { "request queues", "num_request_queues" },
 		{ "MSI-X vectors", "msix_vectors" }, { "note", "note" },
 	};
@@ -238,6 +238,15 @@ static void print_device(const json_t *o)
 	print_capabilities(json_object_get(o, "capabilities"));
 }
 
+int viofs_ctl_print_device(json_t *o, bool json)
+{
+	if (json)
+		return viofs_ctl_print_json(o);
+	print_device(o);
+	json_decref(o);
+	return 0;
+}
+
 int viofs_ctl_show(const char *source, bool json)
 {
 	struct viofs_source s;
@@ -246,12 +255,10 @@ int viofs_ctl_show(const char *source, bool json)
 
 	if (viofs_source_find(source, &s, &err))
 		return viofs_ctl_complain("%s", err.text);
+	if (s.kind == VIOFS_SOURCE_VHOST_USER)
+		return viofs_ctl_show_socket(&s, source, json);
 	o = viofs_ctl_describe(&s.function);
 	add_pci(o, &s.function);
 	add_device(o, &s.function);
-	if (json)
-		return viofs_ctl_print_json(o);
-	print_device(o);
-	json_decref(o);
-	return 0;
+	return viofs_ctl_print_device(o, json);
 }

@@ -20,8 +20,8 @@ static const char usage[] =
 	"  unbind SOURCE         give it back to the driver it had\n"
 	"  status [MOUNTPOINT]   what running daemons are doing\n"
 	"\n"
-	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0. --json prints the same for\n"
-	"programs (list, show, status).\n";
+	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the socket of a\n"
+	"back end, vhost-user:PATH. --json prints the same for programs (list, show, status).\n";
 
 int viofs_ctl_complain(const char *fmt, ...)
 {

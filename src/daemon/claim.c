@@ -93,8 +93,12 @@ static int start_device(struct viofs_claim *c, const struct viofs_options *o, st
 static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
 		     const struct viofs_options *o, struct viofs_err *err)
 {
-	if (s->kind == VIOFS_SOURCE_VHOST_USER)
-		return viofs_hold_take_name(s->id, wait_time(s, o->source), &c->hold, err);
+	int rc;
+
+	if (s->kind == VIOFS_SOURCE_VHOST_USER) {
+		rc = viofs_hold_take_name(s->id, wait_time(s, o->source), &c->hold, err);
+		return rc ? viofs_err_prefix(err, rc, "%s", o->source) : 0;
+	}
 	if (o->queues)
 		return viofs_err_set(err, -EINVAL, "-o queues= goes with vhost-user: only, a PCI device "
 				     "says itself how many queues it has.");

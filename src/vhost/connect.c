@@ -20,38 +20,35 @@ static int check_path(const char *path, struct viofs_err *err)
 
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return viofs_err_set(err, -ENAMETOOLONG,
-				     "%s: the path of a socket has 107 bytes at most. Use a shorter one, "
-				     "or a relative one.",
-				     path);
+				     "The path of a socket has 107 bytes at most.");
 	if (stat(path, &st) < 0) {
 		rc = -errno;
 		if (rc == -ENOENT)
 			return viofs_err_set(err, rc,
-					     "%s does not exist: start the back end first (virtiofsd "
-					     "--socket-path=%s ...).",
-					     path, path);
-		return viofs_err_set(err, rc, "%s: %s.", path, strerror(-rc));
+					     "The socket does not exist: start the back end first "
+					     "(virtiofsd --socket-path=%s ...).",
+					     path);
+		return viofs_err_set(err, rc, "%s.", strerror(-rc));
 	}
 	if (!S_ISSOCK(st.st_mode))
-		return viofs_err_set(err, -ENOTSOCK, "%s is no socket.", path);
+		return viofs_err_set(err, -ENOTSOCK, "This is no socket.");
 	return 0;
 }
 
-static int say(const char *path, int rc, struct viofs_err *err)
+static int say(int rc, struct viofs_err *err)
 {
 	switch (rc) {
 	case -ECONNREFUSED:
 		return viofs_err_set(err, rc,
-				     "%s: nobody listens there. Its back end has ended, or serves another "
-				     "front end already: start it anew.",
-				     path);
+				     "Nobody listens there. The back end has ended, or serves another "
+				     "front end already: start it anew.");
 	case -EPROTOTYPE:
 		return viofs_err_set(err, rc,
-				     "%s is no stream socket, so no vhost-user back end's.", path);
+				     "This is no stream socket, so no vhost-user back end's.");
 	case -ETIMEDOUT:
-		return viofs_err_set(err, rc, "%s: the back end does not take connections.", path);
+		return viofs_err_set(err, rc, "The back end does not take connections: is it stopped?");
 	default:
-		return viofs_err_set(err, rc, "%s: %s.%s", path, strerror(-rc),
+		return viofs_err_set(err, rc, "%s.%s", strerror(-rc),
 				     rc == -EACCES ? " Run it as who owns the socket, or as root." : "");
 	}
 }
@@ -67,7 +64,7 @@ int viofs_vhost_connect(const char *path, int64_t end_ns, struct viofs_err *err)
 	strcpy(a.sun_path, path);
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
-		return say(path, -errno, err);
+		return say(-errno, err);
 	/* EAGAIN: its queue of connections is full, and poll(2) doesn't tell when it no longer is. */
 	while ((rc = connect(sock, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0) == -EAGAIN) {
 		if (viofs_now_ns() - end_ns >= 0) {
@@ -79,5 +76,5 @@ int viofs_vhost_connect(const char *path, int64_t end_ns, struct viofs_err *err)
 	if (!rc)
 		return sock;
 	close(sock);
-	return say(path, rc, err);
+	return say(rc, err);
 }

@@ -174,12 +174,12 @@ static int say(const struct viofs_vhost *v, int rc, struct viofs_err *err)
 {
 	if (rc == -ENOTSUP)
 		return viofs_err_set(err, rc,
-				     "%s: the back end does not offer VHOST_USER_F_PROTOCOL_FEATURES (features "
+				     "The back end does not offer VHOST_USER_F_PROTOCOL_FEATURES (features "
 				     "0x%llx): it is too old, or no vhost-user-fs back end.",
-				     v->path, (unsigned long long)v->features);
-	return viofs_err_set(err, rc, "%s: what listens there %s. Is it a vhost-user-fs back end "
+				     (unsigned long long)v->features);
+	return viofs_err_set(err, rc, "What listens there %s. Is it a vhost-user-fs back end "
 			     "(virtiofsd) that no one else uses? Its own messages may say more.",
-			     v->path, v->lost);
+			     v->lost);
 }
 
 /* One descriptor for the two things that can happen unasked. */
@@ -212,7 +212,7 @@ int viofs_vhost_open(const char *path, int timeout_ms, struct viofs_vhost **out,
 	snprintf(v->path, sizeof(v->path), "%s", path);
 	rc = watch(v);
 	if (rc) {
-		viofs_err_set(err, rc, "No descriptors to watch %s with: %s.", path, strerror(-rc));
+		viofs_err_set(err, rc, "No descriptors to watch the socket with: %s.", strerror(-rc));
 		goto err_close;
 	}
 	rc = handshake(v);
