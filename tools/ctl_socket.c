@@ -37,8 +37,9 @@ static void add_fs(json_t *o, const struct viofs_fs *fs)
 	json_object_set_new(o, "features", viofs_status_features(fs->virtio->offered));
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
 	json_object_set_new(o, "queue_sizes", viofs_ctl_queue_sizes(fs));
-	json_object_set_new(o, "note", json_string("most back ends (virtiofsd) end when their front end goes, "
-						   "and this was one: start it again"));
+	json_object_set_new(o, "note",
+			    json_string("most back ends (virtiofsd) end when their front end goes, "
+					"and this was one: start it again"));
 }
 
 /* Be its front end for a moment. Return: 0, or -errno with @err. */
@@ -59,7 +60,8 @@ static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 	if (!rc)
 		rc = viofs_fs_open(virtio, &fs, err);
 	if (!rc) {
-		json_object_set_new(o, "protocol_features", protocol_features(v->protocol_features));
+		json_object_set_new(o, "protocol_features",
+				    protocol_features(v->protocol_features));
 		add_fs(o, fs);
 		viofs_fs_close(fs);
 	} else {
@@ -72,7 +74,8 @@ static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 
 int viofs_ctl_show_socket(const struct viofs_source *s, const char *source, bool json)
 {
-	json_t *o = json_pack("{s:s, s:s}", "address", s->path, "transport", "vhost-user"), *status = NULL;
+	json_t *o = json_pack("{s:s, s:s}", "address", s->path, "transport", "vhost-user"),
+	       *status = NULL;
 	struct viofs_err err;
 	char path[PATH_MAX];
 

@@ -39,17 +39,20 @@ static int say(int rc, struct viofs_err *err)
 {
 	switch (rc) {
 	case -ECONNREFUSED:
-		return viofs_err_set(err, rc,
-				     "Nobody listens there. The back end has ended, or serves another "
-				     "front end already: start it anew.");
+		return viofs_err_set(
+			err, rc,
+			"Nobody listens there. The back end has ended, or serves another "
+			"front end already: start it anew.");
 	case -EPROTOTYPE:
 		return viofs_err_set(err, rc,
 				     "This is no stream socket, so no vhost-user back end's.");
 	case -ETIMEDOUT:
-		return viofs_err_set(err, rc, "The back end does not take connections: is it stopped?");
+		return viofs_err_set(err, rc,
+				     "The back end does not take connections: is it stopped?");
 	default:
 		return viofs_err_set(err, rc, "%s.%s", strerror(-rc),
-				     rc == -EACCES ? " Run it as who owns the socket, or as root." : "");
+				     rc == -EACCES ? " Run it as who owns the socket, or as root."
+						   : "");
 	}
 }
 
@@ -65,7 +68,7 @@ int viofs_vhost_connect(const char *path, int64_t end_ns, struct viofs_err *err)
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return say(-errno, err);
-	/* EAGAIN: its queue of connections is full, and poll(2) doesn't tell when it no longer is. */
+	/* EAGAIN: its queue of connections is full; poll(2) doesn't tell when it has room. */
 	while ((rc = connect(sock, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0) == -EAGAIN) {
 		if (viofs_now_ns() - end_ns >= 0) {
 			rc = -ETIMEDOUT;

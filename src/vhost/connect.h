@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/** viofs_vhost_connect() - Return: the socket (non-blocking), or -errno with what to do in @err, without @path. */
+/** viofs_vhost_connect() - Return: the socket (non-blocking), or -errno with @err (@path not in
+ * it). */
 int viofs_vhost_connect(const char *path, int64_t end_ns, struct viofs_err *err);
 
 #endif

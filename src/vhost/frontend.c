@@ -3,18 +3,19 @@
 /*
  * Theory of operation
  *
- * One request is under way at a time. Each is answered, by a reply of its own, by the acknowledgement
- * that REPLY_ACK gives, or, where the back end has none, by a GET_FEATURES sent behind it; so a back
- * end that refuses something or dies is noticed at the message that did it. The first failure is kept
- * in `lost`, and nothing is sent after it: what the back end would make of it isn't known.
+ * One request is under way at a time. Each is answered, by a reply of its own, by the
+ * acknowledgement that REPLY_ACK gives, or, where the back end has none, by a GET_FEATURES sent
+ * behind it; so a back end that refuses something or dies is noticed at the message that did it.
+ * The first failure is kept in `lost`, and nothing is sent after it: what the back end would make
+ * of it isn't known.
  *
- * Addresses. The memory table has one region, the arena's memfd from offset 0 on. Its "guest" and its
- * "user" address only have to be numbers that both sides use alike, so they are one constant, which
- * tells the back end nothing of where our memory lies.
+ * Addresses. The memory table has one region, the arena's memfd from offset 0 on. Its "guest" and
+ * its "user" address only have to be numbers that both sides use alike, so they are one constant,
+ * which tells the back end nothing of where our memory lies.
  *
  * What the back end can do with what it gets: read and write the device's part of the arena at any
- * time, which a device may anyway. Not the private part, and not cut the memfd short (arena.c). It has
- * the kick eventfds, and could fill one so that our next write to it waits: see notify() in
+ * time, which a device may anyway. Not the private part, and not cut the memfd short (arena.c). It
+ * has the kick eventfds, and could fill one so that our next write to it waits: see notify() in
  * virtio/vhost_transport.c.
  *
  * While no request is under way nothing comes on the socket. So input on it means that the back end
@@ -37,7 +38,7 @@
 
 /* Where the memory starts for the back end; any page but the first would do. */
 #define MEMORY_ADDRESS (1ULL << 32)
-#define PROTOCOL_WANTED \
+#define PROTOCOL_WANTED                                                                            \
 	(VIOFS_VHOST_PROTOCOL_MQ | VIOFS_VHOST_PROTOCOL_REPLY_ACK | VIOFS_VHOST_PROTOCOL_CONFIG)
 /* SET_VRING_*'s u64: the descriptor is missing on purpose. */
 #define VRING_NO_FD (1ULL << 8)
@@ -96,7 +97,8 @@ static int ask_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint
 	return 0;
 }
 
-/* Send @m, with @fd, and learn that the back end took it. Return: 0; or -errno, and v->lost is set. */
+/* Send @m, with @fd, and learn that the back end took it. Return: 0; or -errno, and v->lost is set.
+ */
 static int tell(struct viofs_vhost *v, const struct viofs_vhost_message *m, int fd)
 {
 	int64_t end = viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
@@ -173,11 +175,13 @@ static int handshake(struct viofs_vhost *v)
 static int say(const struct viofs_vhost *v, int rc, struct viofs_err *err)
 {
 	if (rc == -ENOTSUP)
-		return viofs_err_set(err, rc,
-				     "The back end does not offer VHOST_USER_F_PROTOCOL_FEATURES (features "
-				     "0x%llx): it is too old, or no vhost-user-fs back end.",
-				     (unsigned long long)v->features);
-	return viofs_err_set(err, rc, "What listens there %s. Is it a vhost-user-fs back end "
+		return viofs_err_set(
+			err, rc,
+			"The back end does not offer VHOST_USER_F_PROTOCOL_FEATURES (features "
+			"0x%llx): it is too old, or no vhost-user-fs back end.",
+			(unsigned long long)v->features);
+	return viofs_err_set(err, rc,
+			     "What listens there %s. Is it a vhost-user-fs back end "
 			     "(virtiofsd) that no one else uses? Its own messages may say more.",
 			     v->lost);
 }
@@ -206,13 +210,15 @@ int viofs_vhost_open(const char *path, int timeout_ms, struct viofs_vhost **out,
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	v->err_fd = v->event_fd = -1;
 	v->timeout_ms = timeout_ms;
-	rc = v->sock = viofs_vhost_connect(path, viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC, err);
+	rc = v->sock =
+		viofs_vhost_connect(path, viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC, err);
 	if (rc < 0)
 		goto err_close;
 	snprintf(v->path, sizeof(v->path), "%s", path);
 	rc = watch(v);
 	if (rc) {
-		viofs_err_set(err, rc, "No descriptors to watch the socket with: %s.", strerror(-rc));
+		viofs_err_set(err, rc, "No descriptors to watch the socket with: %s.",
+			      strerror(-rc));
 		goto err_close;
 	}
 	rc = handshake(v);
@@ -260,7 +266,8 @@ int viofs_vhost_config(struct viofs_vhost *v, unsigned int off, void *buf, unsig
 	rc = ask(v, &m);
 	if (rc)
 		return rc;
-	/* A payload of 0 bytes is the standard's "it failed"; some keep the size and set it to 0. */
+	/* A payload of 0 bytes is the standard's "it failed"; some keep the size and set it to 0.
+	 */
 	if (!m.size || !m.payload.config.size)
 		return -EOPNOTSUPP;
 	if (m.size != CONFIG_HEAD + len || m.payload.config.size != len)
@@ -271,7 +278,8 @@ int viofs_vhost_config(struct viofs_vhost *v, unsigned int off, void *buf, unsig
 
 int viofs_vhost_set_features(struct viofs_vhost *v, uint64_t features)
 {
-	return tell_u64(v, VIOFS_VHOST_SET_FEATURES, features | VIOFS_VHOST_F_PROTOCOL_FEATURES, -1);
+	return tell_u64(v, VIOFS_VHOST_SET_FEATURES, features | VIOFS_VHOST_F_PROTOCOL_FEATURES,
+			-1);
 }
 
 int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err)
@@ -312,7 +320,8 @@ static int tell_address(struct viofs_vhost *v, unsigned int index, const struct 
 	return tell(v, &m, -1);
 }
 
-int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index, const struct viofs_vhost_ring *r)
+int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,
+			   const struct viofs_vhost_ring *r)
 {
 	int rc;
 

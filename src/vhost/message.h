@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vhost-user messages on the wire, and one exchange of them in bounded time. Private to src/vhost. */
+/* vhost-user messages on the wire, and one exchange of them in bounded time. Private to src/vhost.
+ */
 #ifndef VIOFS_VHOST_MESSAGE_H
 #define VIOFS_VHOST_MESSAGE_H
 
@@ -73,7 +74,8 @@ int viofs_vhost_send(int sock, const struct viofs_vhost_message *m, int fd, bool
 /**
  * viofs_vhost_receive() - the reply to @request
  * @m: out. Descriptors that come with it are dropped.
- * Return: 0; -ETIMEDOUT; -ECONNRESET; -EPROTO: it is no reply to @request, or its size can't be right.
+ * Return: 0; -ETIMEDOUT; -ECONNRESET; -EPROTO: it is no reply to @request, or its size can't be
+ * right.
  */
 int viofs_vhost_receive(int sock, enum viofs_vhost_request request, struct viofs_vhost_message *m,
 			int64_t end_ns);

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A message that has to be answered is answered in microseconds; this is for a machine that swaps. */
+/* A message that has to be answered is answered in microseconds; this is for a machine that swaps.
+ */
 #define VIOFS_VHOST_TIMEOUT_MS 5000
 
 /* virtio feature bit 30 is vhost-user's own: there are protocol features. */
@@ -25,7 +26,7 @@
 struct viofs_vhost_ring {
 	uint16_t size;
 	uint64_t desc, avail, used; /* as viofs_arena_iova() says */
-	int kick_fd, call_fd;       /* eventfds; @call_fd -1: the back end must not signal */
+	int kick_fd, call_fd;	    /* eventfds; @call_fd -1: the back end must not signal */
 };
 
 /** struct viofs_vhost - a connection; fields are to be read only */
@@ -33,10 +34,10 @@ struct viofs_vhost {
 	char path[108];
 	int sock, err_fd, event_fd;
 	int timeout_ms;
-	uint64_t features;          /* virtio features offered, without bit 30 */
+	uint64_t features;	    /* virtio features offered, without bit 30 */
 	uint64_t protocol_features; /* taken */
-	unsigned int queue_max;     /* virtqueues the back end can have, 0 = it doesn't say */
-	char lost[160];             /* "", or why nothing more can be said to the back end */
+	unsigned int queue_max;	    /* virtqueues the back end can have, 0 = it doesn't say */
+	char lost[160];		    /* "", or why nothing more can be said to the back end */
 };
 
 /**
@@ -67,9 +68,11 @@ int viofs_vhost_set_features(struct viofs_vhost *v, uint64_t features);
 int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err);
 
 /** viofs_vhost_ring_start() - addresses, eventfds, enable. Return: 0, or -errno and v->lost. */
-int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index, const struct viofs_vhost_ring *ring);
+int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,
+			   const struct viofs_vhost_ring *ring);
 
-/** viofs_vhost_ring_stop() - from here on the back end leaves the ring alone. Return: 0 or -errno. */
+/** viofs_vhost_ring_stop() - from here on the back end leaves the ring alone. Return: 0 or -errno.
+ */
 int viofs_vhost_ring_stop(struct viofs_vhost *v, unsigned int index);
 
 /**

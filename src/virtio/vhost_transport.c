@@ -2,13 +2,13 @@
 /* The vhost-user transport: a back end's socket in place of registers. */
 /*
  * A back end has no device status, so it is kept here: what the driver sets is what it reads, and
- * setting 0 stops the rings. FEATURES_OK always sticks; a back end that can't have the features says
- * so when it is told them, and then reads as gone (0xff), as everything that has failed on the socket
- * does; is_lost() says how.
+ * setting 0 stops the rings. FEATURES_OK always sticks; a back end that can't have the features
+ * says so when it is told them, and then reads as gone (0xff), as everything that has failed on the
+ * socket does; is_lost() says how.
  *
- * The configuration is the back end's where it offers one (CONFIG). Else it is made here, as the front
- * end's part in vhost-user-fs: the tag is the socket's basename, with one request queue, or as many as
- * the user says.
+ * The configuration is the back end's where it offers one (CONFIG). Else it is made here, as the
+ * front end's part in vhost-user-fs: the tag is the socket's basename, with one request queue, or
+ * as many as the user says.
  *
  * notify() alone is for the data path; it and is_lost() may run in another process than the rest,
  * which must be done by then but for reset.
@@ -111,7 +111,10 @@ static int queue_enable(struct viofs_virtio *d, unsigned int q,
 {
 	struct vhost_transport *t = transport_of(d);
 	struct viofs_vhost_ring ring = {
-		.size = a->size, .desc = a->desc, .avail = a->avail, .used = a->used,
+		.size = a->size,
+		.desc = a->desc,
+		.avail = a->avail,
+		.used = a->used,
 	};
 	int rc;
 
@@ -128,8 +131,10 @@ static int queue_enable(struct viofs_virtio *d, unsigned int q,
 	t->started[q] = true;
 	rc = viofs_vhost_ring_start(t->vhost, q, &ring);
 	if (rc)
-		return viofs_err_set(err, rc, "The back end %s for virtqueue %u of %u entries. Its own "
-				     "messages may say why.", is_lost(d), q, a->size);
+		return viofs_err_set(err, rc,
+				     "The back end %s for virtqueue %u of %u entries. Its own "
+				     "messages may say why.",
+				     is_lost(d), q, a->size);
 	return 0;
 }
 
@@ -151,8 +156,9 @@ static void notify(struct viofs_virtio *d, unsigned int q)
 
 	/*
 	 * The system call is barrier enough for the avail ring. An eventfd that is full is one that
-	 * the back end has not looked at yet. It could make the descriptor, which both have, blocking,
-	 * and fill it: then this waits until it is emptied, and the process has to be killed.
+	 * the back end has not looked at yet. It could make the descriptor, which both have,
+	 * blocking, and fill it: then this waits until it is emptied, and the process has to be
+	 * killed.
 	 */
 	n = write(transport_of(d)->kick_fds[q], &one, sizeof(one));
 	(void)n;
@@ -222,9 +228,10 @@ static int count_queues(struct vhost_transport *t, unsigned int requests, struct
 	if (!(t->vhost->protocol_features & VIOFS_VHOST_PROTOCOL_MQ))
 		have = 2;
 	if (requests && 1 + requests > have)
-		return viofs_err_set(err, -EINVAL,
-				     "-o queues=%u: the back end has no more than %u request queue%s.",
-				     requests, have ? have - 1 : 0, have == 2 ? "" : "s");
+		return viofs_err_set(
+			err, -EINVAL,
+			"-o queues=%u: the back end has no more than %u request queue%s.", requests,
+			have ? have - 1 : 0, have == 2 ? "" : "s");
 	t->queues = VIOFS_MIN(have, QUEUES_MAX);
 	return 0;
 }
