@@ -25,7 +25,7 @@
 
 #include "base/util.h"
 #include "vhost/connect.h"
-#include "vhost/message.h"
+#include "vhost/wire.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vhost-user messages on the wire, and one exchange of them in bounded time. Private to src/vhost.
  */
-#ifndef VIOFS_VHOST_MESSAGE_H
-#define VIOFS_VHOST_MESSAGE_H
+#ifndef VIOFS_VHOST_WIRE_H
+#define VIOFS_VHOST_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

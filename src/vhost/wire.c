@@ -5,7 +5,7 @@
  * message costs the time-out and no more. A message is written and read as header and payload; what
  * comes is looked at only when all of it is here.
  */
-#include "vhost/message.h"
+#include "vhost/wire.h"
 
 #include "base/util.h"
 
