@@ -15,6 +15,7 @@
  * ZONE_MOVABLE), so the addresses are read again after mapping, and a run that moved is mapped anew.
  */
 #include "dma/arena.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "dma/hugepages.h"
@@ -23,12 +24,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define MAP_TRIES 5
+/* What others may need while we take ours. */
+#define LEFT_FREE_KIB ((size_t)16 << 10)
 
 struct section {
 	size_t offset, size, used; /* bytes; the offset is one in the section's memfd */
@@ -63,11 +67,28 @@ struct viofs_arena {
 	size_t mapping_count;
 };
 
+/* Touching a page that isn't to be had wakes the OOM killer and gives no error: so ask before. */
+static bool is_available(size_t size)
+{
+	char text[4096];
+	const char *line;
+	size_t kib;
+
+	if (viofs_file_read("/proc/meminfo", text, sizeof(text)) < 0)
+		return true;
+	line = strstr(text, "MemAvailable:");
+	if (!line || sscanf(line, "MemAvailable: %zu kB", &kib) != 1)
+		return true;
+	return size / 1024 + LEFT_FREE_KIB <= kib;
+}
+
 static int small_pages_memfd(size_t size, void **map)
 {
 	void *p;
 	int fd, rc;
 
+	if (!is_available(size))
+		return -ENOMEM;
 	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;

@@ -143,6 +143,17 @@ static void a_refused_mapping_takes_the_others_back(void **state)
 	viofs_arena_free(a);
 }
 
+static void more_than_the_machine_has_is_refused_before_it_is_touched(void **state)
+{
+	size_t sizes[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_RW] = (size_t)1 << 45 };
+	struct viofs_arena *a = NULL;
+	struct viofs_err err;
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), -ENOMEM);
+	assert_null(a);
+	assert_non_null(strstr(err.text, "dma-mem"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +164,7 @@ int main(void)
 		cmocka_unit_test(translated_addresses_stay_inside_the_iommus_ranges),
 		cmocka_unit_test(no_room_in_the_ranges_is_said_and_undone),
 		cmocka_unit_test(a_refused_mapping_takes_the_others_back),
+		cmocka_unit_test(more_than_the_machine_has_is_refused_before_it_is_touched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
