@@ -145,11 +145,11 @@ static void a_refused_mapping_takes_the_others_back(void **state)
 
 static void more_than_the_machine_has_is_refused_before_it_is_touched(void **state)
 {
-	size_t sizes[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_RW] = (size_t)1 << 45 };
+	size_t too_much[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_RW] = (size_t)1 << 45 };
 	struct viofs_arena *a = NULL;
 	struct viofs_err err;
 
-	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), -ENOMEM);
+	assert_int_equal(viofs_arena_new(too_much, false, &a, &err), -ENOMEM);
 	assert_null(a);
 	assert_non_null(strstr(err.text, "dma-mem"));
 }
