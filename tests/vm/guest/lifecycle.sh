@@ -1,0 +1,157 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Starting and ending in all ways: the kernel's driver in between, signals, kill -9, fstab, polling.
+. guestlib.sh
+CYCLES=${CYCLES:-20}
+before=$(system_state)
+address=$(devices | head -n 1)
+
+cycle() {
+	mount -t virtiofs "$TAG" "$MNT" || fail "cycle $1: mount -t virtiofs"
+	echo "kernel $1" >"$MNT/cycle" || fail "cycle $1: writing with the kernel's driver"
+	umount "$MNT" || fail "cycle $1: umount of the kernel's"
+	mount_viofs ''
+	[ "$(cat "$MNT/cycle")" = "kernel $1" ] || fail "cycle $1: our driver reads something else"
+	rm "$MNT/cycle" || fail "cycle $1: rm"
+	[ "$(driver_of "$address")" = vfio-pci ] || fail "cycle $1: not over VFIO"
+	umount_viofs
+	nothing_left "$before" "cycle $1"
+}
+
+signal_ends_it() {
+	step "$1 ends it with exit status 0"
+	virtiofs-vfio -f "$TAG" "$MNT" &
+	supervisor=$!
+	within 30 is_mounted || fail "not mounted after 30 s"
+	kill "-$1" $supervisor
+	wait $supervisor || fail "exit status $? after $1"
+	nothing_left "$before" "$1"
+}
+
+umount_ends_it() {
+	step "umount ends it with exit status 0"
+	virtiofs-vfio -f "$TAG" "$MNT" &
+	supervisor=$!
+	within 30 is_mounted || fail "not mounted after 30 s"
+	umount "$MNT" || fail "umount"
+	wait $supervisor || fail "exit status $? after umount"
+	nothing_left "$before" "umount"
+}
+
+# The new daemon must wait for the old one, which still gives the device back.
+again_at_once() {
+	step "mount right after umount"
+	for i in $(seq 6); do
+		mount_viofs ''
+		umount "$MNT" || fail "umount $i"
+	done
+	nothing_left "$before" "mounts right after umounts"
+}
+
+# kill_worker: under load; whoever uses the mount gets an error, nobody hangs.
+kill_worker() {
+	step "kill -9 of the worker"
+	mount_viofs ''
+	mkdir "$MNT/killed"
+	churn "$MNT/killed" 1000000000 2>/dev/null &
+	load=$!
+	sleep 1
+	pid=$(workers)
+	[ "$(echo "$pid" | wc -w)" = 1 ] || fail "one worker expected, found '$pid'"
+	kill -9 "$pid"
+	within 20 not_mounted || fail "kill -9 of the worker leaves a dead mount"
+	nothing_left "$before" "kill -9 of the worker"
+	within 10 eval "! kill -0 $load 2>/dev/null" || fail "a user of the dead mount hangs"
+	wait $load && fail "a user of the dead mount saw no error"
+	mount_viofs ''
+	rm -r "$MNT/killed" || fail "the device is no longer usable after kill -9"
+	umount_viofs
+}
+
+mount_helper() {
+	step "mount -t fuse.virtiofs-vfio"
+	mount -t fuse.virtiofs-vfio -o noatime "$TAG" "$MNT" || fail "mount -t fuse.virtiofs-vfio"
+	grep " $MNT fuse.virtiofs-vfio .*noatime" /proc/mounts >/dev/null ||
+		fail "mounted as: $(grep " $MNT " /proc/mounts)"
+	ls "$MNT" >/dev/null || fail "the helper's mount doesn't answer"
+	umount_viofs
+	step "fstab"
+	echo "$TAG $MNT fuse.virtiofs-vfio rw,nosuid,_netdev,nofail,x-systemd.automount 0 0" >>/etc/fstab
+	mount "$MNT" || fail "mount by fstab"
+	grep " $MNT fuse.virtiofs-vfio .*nosuid" /proc/mounts >/dev/null ||
+		fail "fstab's mounted as: $(grep " $MNT " /proc/mounts)"
+	echo fstab >"$MNT/fstab" || fail "writing to fstab's mount"
+	rm "$MNT/fstab"
+	umount_viofs
+	nothing_left "$before" "mount by fstab"
+}
+
+read_only() {
+	step "ro, and the address as source"
+	mount_viofs ro "$address"
+	touch "$MNT/x" 2>/dev/null && fail "ro lets write"
+	umount_viofs
+	step "tag:NAME"
+	mount_viofs '' "tag:$TAG"
+	umount_viofs
+}
+
+# Ticks of user and system time of all daemons together.
+ticks() {
+	for pid in $(daemons); do
+		# The name may hold blanks: count from behind the bracket.
+		sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }'
+	done | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+idle_uses_no_cpu() {
+	step "idle with poll=$1"
+	sleep 1
+	first=$(ticks)
+	sleep 10
+	used=$(($(ticks) - first))
+	# One tick may hit a process by chance: 10 ms in 10 s.
+	[ $used -le 1 ] || fail "idle with poll=$1: $used ticks of CPU time in 10 s"
+}
+
+poll_mode() {
+	step "poll=$1"
+	mount_viofs "poll=$1"
+	short_list "$MNT/short"
+	[ "$1" = busy ] || idle_uses_no_cpu "$1"
+	umount_viofs
+	nothing_left "$before" "poll=$1"
+}
+
+status_answers() {
+	step "viofsctl"
+	mount_viofs ''
+	viofsctl list | grep "$TAG" | grep -q vfio-pci || fail "viofsctl list: $(viofsctl list)"
+	viofsctl show "$TAG" | grep -q "$address" || fail "viofsctl show doesn't tell the address"
+	viofsctl status "$MNT" | grep -q . || fail "viofsctl status says nothing"
+	viofsctl status --json | grep -q . || fail "viofsctl status --json says nothing"
+	umount_viofs
+	viofsctl bind "$TAG" || fail "viofsctl bind"
+	[ "$(driver_of "$address")" = vfio-pci ] || fail "viofsctl bind left $(driver_of "$address")"
+	mount_viofs ''
+	umount_viofs
+	viofsctl unbind "$TAG" || fail "viofsctl unbind"
+	nothing_left "$before" "viofsctl bind and unbind"
+}
+
+mount_helper
+read_only
+signal_ends_it TERM
+signal_ends_it INT
+umount_ends_it
+for mode in busy irq adaptive; do
+	poll_mode $mode
+done
+again_at_once
+kill_worker
+step "$CYCLES mounts, the kernel's driver in between"
+for i in $(seq "$CYCLES"); do
+	cycle "$i"
+done
+status_answers
+step "done"
