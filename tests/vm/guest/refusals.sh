@@ -36,7 +36,7 @@ not_virtiofs() {
 bad_sources() {
 	refuse "unknown tag" nosuchtag virtiofs-vfio nosuchtag "$MNT"
 	refuse "no such address" 0000:7f:1f.7 virtiofs-vfio 0000:7f:1f.7 "$MNT"
-	refuse "malformed address" "0000:00:zz" virtiofs-vfio 0000:00:zz.0 "$MNT"
+	refuse "malformed address" "address" virtiofs-vfio 0000:00:zz.0 "$MNT"
 	refuse "not a virtio-fs device" virtio-fs virtiofs-vfio "$(not_virtiofs)" "$MNT"
 	refuse "no mount point given" MOUNTPOINT virtiofs-vfio "$TAG"
 }
