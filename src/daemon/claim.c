@@ -12,14 +12,15 @@
 #define WAIT_ENDING_MS 15000
 
 /* Is there a daemon to wait for: one that holds the device but has no mount any more? */
-static int wait_time(const struct viofs_source *s, const char *name)
+static int wait_time(const struct viofs_source *s, const char *text)
 {
 	struct viofs_record record;
 	struct viofs_mounted at;
 
 	if (viofs_record_read(s->id, &record) || !record.pid)
 		return 0;
-	if (viofs_tag_mounted(record.tag, name, &at) == 1 && at.ours)
+	/* A socket's mount has what the user said as its source. */
+	if (viofs_tag_mounted(s->kind == VIOFS_SOURCE_PCI ? record.tag : text, s->id, &at) == 1 && at.ours)
 		return 0;
 	return WAIT_ENDING_MS;
 }
@@ -102,7 +103,7 @@ static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
 	if (o->queues)
 		return viofs_err_set(err, -EINVAL, "-o queues= goes with vhost-user: only, a PCI device "
 				     "says itself how many queues it has.");
-	return viofs_hold_take(&s->function, wait_time(s, s->id), &c->hold, err);
+	return viofs_hold_take(&s->function, wait_time(s, o->source), &c->hold, err);
 }
 
 int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o,

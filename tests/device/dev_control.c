@@ -4,6 +4,7 @@
  *   hold, release      request queues are left alone, hiprio is not
  *   silent             nothing is served any more
  *   evil NAME[@OP][*]  misbehave from now on
+ *   good               no more misbehaviour
  *   latency US, shuffle on|off, interrupts on|off, storm on|off
  *   close              the vhost-user socket, and end
  *   stats              what was seen, as one line of JSON
@@ -88,6 +89,8 @@ static int obey(struct dev *d, const char *word, const char *rest)
 		d->silent = true;
 	else if (!strcmp(word, "evil"))
 		return dev_evil_add(d, rest);
+	else if (!strcmp(word, "good"))
+		dev_evil_clear(d);
 	else if (!strcmp(word, "latency"))
 		d->latency_ns = atoll(rest) * 1000;
 	else if (!strcmp(word, "shuffle"))

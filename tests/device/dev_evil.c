@@ -305,6 +305,11 @@ int dev_evil_add(struct dev *d, const char *text)
 	return -EINVAL;
 }
 
+void dev_evil_clear(struct dev *d)
+{
+	memset(evil_of(d)->rules, 0, sizeof(d->evil->rules));
+}
+
 int dev_evil_add_message(struct dev *d, const char *text)
 {
 	struct dev_evil *e = evil_of(d);

@@ -16,6 +16,9 @@ struct dev_request;
  */
 int dev_evil_add(struct dev *d, const char *text);
 
+/** dev_evil_clear() - no more of it. */
+void dev_evil_clear(struct dev *d);
+
 /** dev_evil_add_message() - "NAME=close|half|mute|refuse|garbage|wrong|unasked", NAME of vhost-user
  */
 int dev_evil_add_message(struct dev *d, const char *text);

@@ -2,6 +2,7 @@
 /* viofs-device: a virtio-fs device under test control. */
 #include "dev.h"
 #include "dev_evil.h"
+#include "dev_nodes.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -36,6 +37,7 @@ static const char usage[] =
 	"  --latency US         complete requests this much later\n"
 	"  --shuffle            complete requests in any order\n"
 	"  --poll               look at the rings all the time, ask for no kicks\n"
+	"  --no-cache           names and attributes of the tree are to be asked for each time\n"
 	"  --posix-locks        remote locks\n"
 	"  --interrupt-enosys   answer INTERRUPT with ENOSYS\n"
 	"  --init FIELD=VALUE   in the reply to INIT: major, minor, max_readahead, max_write, "
@@ -175,6 +177,7 @@ enum {
 	LATENCY,
 	SHUFFLE,
 	POLL,
+	NO_CACHE,
 	LOCKS,
 	ENOSYS_OPTION,
 	INIT,
@@ -195,6 +198,7 @@ static const struct option options[] = {
 	{ "latency", required_argument, NULL, LATENCY },
 	{ "shuffle", no_argument, NULL, SHUFFLE },
 	{ "poll", no_argument, NULL, POLL },
+	{ "no-cache", no_argument, NULL, NO_CACHE },
 	{ "posix-locks", no_argument, NULL, LOCKS },
 	{ "interrupt-enosys", no_argument, NULL, ENOSYS_OPTION },
 	{ "init", required_argument, NULL, INIT },
@@ -234,6 +238,9 @@ static int take_option(struct dev *d, int c)
 		return 0;
 	case SHUFFLE:
 		d->shuffle = true;
+		return 0;
+	case NO_CACHE:
+		dev_nodes_valid_s = 0;
 		return 0;
 	case POLL:
 		d->poll = true;
@@ -324,6 +331,8 @@ static bool turn(struct dev *d)
 
 	run_queues(d);
 	wait = dev_queue_complete_due(d);
+	if (d->quit)
+		return false;
 	if (d->scribbled)
 		wait = shorter(wait, SCRIBBLE_NS);
 	if (d->storm)

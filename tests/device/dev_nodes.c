@@ -14,10 +14,11 @@
 
 #define NODES_MAX (1U << 20)
 #define FILE_MAX (1ULL << 30)
-#define VALID_S 1
 
 static struct dev_node *nodes[NODES_MAX];
 static uint64_t next_id = FUSE_ROOT_ID, alive;
+
+uint64_t dev_nodes_valid_s = 1;
 
 struct dev_node *dev_node_find(uint64_t nodeid)
 {
@@ -158,6 +159,6 @@ void dev_node_reference(struct dev_node *n, struct fuse_entry_out *out)
 	n->nlookup++;
 	out->nodeid = n->attr.ino;
 	out->generation = 1;
-	out->entry_valid = out->attr_valid = VALID_S;
+	out->entry_valid = out->attr_valid = dev_nodes_valid_s;
 	out->attr = n->attr;
 }

@@ -47,5 +47,7 @@ void dev_entry_remove(struct dev_node *dir, struct dev_entry *e);
 /** dev_node_reference() - fill an entry's reply: one more reference of the kernel's. */
 void dev_node_reference(struct dev_node *n, struct fuse_entry_out *out);
 uint64_t dev_node_count(void);
+/** Seconds that the kernel may believe names and attributes. */
+extern uint64_t dev_nodes_valid_s;
 
 #endif

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define VALID_S 1
-
 static const char *name_after(const struct dev_request *r, size_t fixed)
 {
 	return (const char *)r->arg + fixed;
@@ -55,7 +53,7 @@ static int getattr(struct dev_request *r)
 {
 	struct fuse_attr_out *out = dev_payload(r);
 
-	out->attr_valid = VALID_S;
+	out->attr_valid = dev_nodes_valid_s;
 	out->attr = dev_node_find(r->head->nodeid)->attr;
 	return sizeof(*out);
 }

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a device can do wrong with a request, a reply and INIT; each has its expected end.
+
+  fatal     which buffers the device has isn't known any more: the session ends, with a reason
+  refused   this request gets an error, the session goes on
+  harmless  it works
+"""
+
+import errno
+import sys
+
+from vhostlib import Failure, Session, check, must, named, need_root, python, run, run_cases
+
+# Sent by a stat that no cache can answer, a read, an open.
+STAT = "import os, sys; os.stat(sys.argv[1])"
+READ = "import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); print(len(os.pread(fd, 100, 0)))"
+OPEN = "import os, sys; os.close(os.open(sys.argv[1], os.O_RDONLY))"
+CODES = {"LOOKUP": STAT, "READ": READ, "OPEN": OPEN}
+
+# Misbehaviour, operation, what becomes of it, a part of what is said.
+TABLE = [
+    ("used-idx-jump", "LOOKUP", "fatal", "used.idx"),
+    ("used-id-range", "LOOKUP", "fatal", "virtqueue 1: "),
+    ("used-id-idle", "LOOKUP", "fatal", "virtqueue 1: "),
+    ("used-id-twice", "LOOKUP", "fatal-after", "virtqueue 1: "),
+    ("used-len-long", "LOOKUP", "fatal", "len"),
+    ("used-len-huge", "READ", "fatal", "len"),
+    ("payload-long", "READ", "fatal", "len"),
+    ("unique-wrong", "LOOKUP", "fatal", "unique"),
+    ("unique-zero", "LOOKUP", "fatal", "unique"),
+    ("close", "READ", "fatal", "closed its socket"),
+    ("close-after", "LOOKUP", "fatal-after", "closed its socket"),
+    ("used-len-zero", "LOOKUP", "refused", "no reply header"),
+    ("used-len-short", "READ", "refused", "len"),
+    ("used-len-room", "READ", "refused", "len"),
+    ("len-short", "LOOKUP", "refused", "len"),
+    ("len-zero", "READ", "refused", "len"),
+    ("len-long", "LOOKUP", "refused", "len"),
+    ("len-huge", "READ", "refused", "len"),
+    ("error-positive", "LOOKUP", "refused", "error"),
+    ("error-512", "LOOKUP", "refused", "error"),
+    ("error-min", "READ", "refused", "error"),
+    ("payload-short", "LOOKUP", "refused", "length"),
+    ("payload-none", "OPEN", "refused", "length"),
+    ("error-payload", "LOOKUP", "denied", ""),
+    ("open-flags", "OPEN", "harmless", ""),
+]
+
+INIT_TABLE = [
+    # Field or misbehaviour, does it mount, a part of what is said.
+    (["--init", "major=8"], False, "FUSE 8"),
+    (["--init", "major=6"], False, "FUSE 6"),
+    (["--init", "minor=5"], False, "at least 7."),
+    (["--init", "error=-5"], False, "refused FUSE_INIT"),
+    (["--init", "bytes=4"], False, "4"),
+    (["--init", "bytes=63"], False, "63"),
+    (["--evil", "unique-wrong@INIT"], False, "FUSE_INIT"),
+    (["--evil", "len-huge@INIT"], False, "FUSE_INIT"),
+    (["--evil", "error-positive@INIT"], False, "FUSE_INIT"),
+    (["--evil", "used-len-long@INIT"], False, "FUSE_INIT"),
+    (["--evil", "used-id-range@INIT"], False, "FUSE_INIT"),
+    (["--evil", "used-idx-jump@INIT"], False, "FUSE_INIT"),
+    (["--evil", "close@INIT"], False, "closed its socket"),
+    (["--evil", "used-never@INIT"], False, "did not answer FUSE_INIT"),
+    (["--evil", "silent@INIT"], False, "did not answer FUSE_INIT"),
+    (["--init", "minor=99"], True, ""),
+    (["--init", "bytes=24"], True, ""),
+    (["--init", "flags=0x20000000000"], True, ""),  # FUSE_OVER_IO_URING
+    (["--init", "flags=0x2000000000"], True, ""),  # PASSTHROUGH
+    (["--init", "flags=0xffffffffffffffff"], True, ""),
+    (["--init", "max_write=0"], True, ""),
+    (["--init", "max_write=0xffffffff"], True, ""),
+    (["--init", "max_pages=0"], True, ""),
+    (["--init", "max_pages=0xffff"], True, ""),
+    (["--init", "max_readahead=0xffffffff"], True, ""),
+    (["--init", "max_background=1", "--init", "congestion=0xffff"], True, ""),
+    (["--init", "time_gran=0"], True, ""),
+    (["--evil", "used-len-zero*"], True, ""),
+]
+
+
+def small_file(session):
+    """In the mount: its path."""
+    path = session.path("file")
+    python("import sys; open(sys.argv[1], 'w').write('some text')", path)
+    return path
+
+
+def attempt(code, path):
+    """Return: 0, or the errno that the child met."""
+    status, out = run([sys.executable, "-c",
+                       "import sys\ntry:\n exec(sys.argv[2])\n"
+                       "except OSError as e:\n print('errno', e.errno)\n", path, code], 10)
+    if status is None:
+        raise Failure("the operation hung")
+    check(status == 0, out)
+    return int(out.split()[-1]) if "errno" in out else 0
+
+
+def case(kind, opcode, end, said):
+    """One line of TABLE, on a fresh session."""
+    with Session("device", ["--no-cache"], options="poll=irq").mount() as s:
+        path = small_file(s)
+        # Again and again where the kernel asks twice: it does where the first answer is an error.
+        s.control(f"evil {kind}@{opcode}" + ("" if end.startswith("fatal") else "*"))
+        got = attempt(CODES[opcode], path)
+        if end in ("harmless", "fatal-after"):
+            # The second lie may be met while the first reply is on its way.
+            check(not got or end == "fatal-after", f"errno {got}")
+        else:
+            due = errno.EACCES if end == "denied" else None
+            check(got == due if due else got, f"errno {got}")
+        if end.startswith("fatal"):
+            s.ends(1)
+            check("the session failed" in s.said(), s.said())
+        else:
+            s.control("good")
+            check(not attempt(CODES[opcode], path), "the next request fails too")
+            s.umount()
+        check(said in s.said(), f"'{said}' was not said: {s.said()}")
+
+
+def init_case(args, mounts, said):
+    """One line of INIT_TABLE."""
+    with Session(backend_args=args + ["--no-cache"], options="init-timeout=1") as s:
+        if not mounts:
+            out = s.refuse()
+            check(said in out, f"'{said}' was not said: {out}")
+            return
+        s.mount()
+        path = small_file(s)
+        must(["dd", "if=/dev/urandom", f"of={path}", "bs=1M", "count=3", "status=none"])
+        check(len(must(["cat", path]).encode(errors="replace")) > 0, "nothing was read")
+        must(["cp", path, path + ".copy"])
+        must(["cmp", path, path + ".copy"])
+        s.umount()
+
+
+def writes_after_completion_reach_nobody_by_way_of_a_crash():
+    """A device that goes on writing into a buffer it gave back may spoil what is in it then."""
+    with Session("device", ["--no-cache"]).mount() as s:
+        path = small_file(s)
+        s.control("evil write-after@LOOKUP")
+        for _ in range(20):
+            attempt(STAT, path)
+            attempt(READ, path)
+        if s.daemon.poll() is None:
+            run(["umount", s.mnt])
+        s.daemon.wait(15)
+
+
+def no_byte_that_was_not_written_reaches_a_reader():
+    """READ replies that are shorter than what they say: never a byte of an earlier reply."""
+    code = ("import os, sys\nfd = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)\n"
+            "import mmap\nm = mmap.mmap(-1, 65536)\n"
+            "try:\n n = os.preadv(fd, [m], 0)\nexcept OSError as e:\n n = 0\n"
+            "assert b'secret' not in m[:n], 'leaked'\n")
+    for kind in ("used-len-room", "used-len-short", "used-len-zero", "payload-none"):
+        with Session().mount() as s:
+            python("import sys; open(sys.argv[1], 'w').write('secret' * 10000)", s.path("secret"))
+            python("import sys; open(sys.argv[1], 'w').write('x' * 60000)", s.path("mine"))
+            must(["dd", f"if={s.path('secret')}", "of=/dev/null", "iflag=direct", "bs=64k",
+                  "status=none"])
+            s.control(f"evil {kind}@READ*")
+            python(code, s.path("mine"))
+            s.umount()
+
+
+def main():
+    need_root()
+    cases = [(f"{kind} at {opcode}: {end}", lambda a=(kind, opcode, end, said): case(*a))
+             for kind, opcode, end, said in TABLE]
+    cases += [(f"INIT {' '.join(args)}: {'mounts' if mounts else 'is refused'}",
+               lambda a=(args, mounts, said): init_case(*a)) for args, mounts, said in INIT_TABLE]
+    cases += named([writes_after_completion_reach_nobody_by_way_of_a_crash,
+                    no_byte_that_was_not_written_reaches_a_reader])
+    run_cases(cases)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A back end, the daemon in front of it, and a mount: started, looked at, and gone afterwards.
+
+Nothing here touches the mount from this process: it is always a child that can be killed.
+"""
+
+import glob
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+DAEMON = os.environ["VIOFS_DAEMON"]
+CTL = os.environ["VIOFS_CTL"]
+DEVICE = os.environ["VIOFS_DEVICE"]
+C_VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
+RUST_VIRTIOFSD = os.path.join(os.environ["VIOFS_DOWNLOAD"], "trixie/virtiofsd/run")
+LEAKS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
+
+
+class Failure(Exception):
+    """What was expected did not happen."""
+
+
+def check(condition, text):
+    """Fails with @text."""
+    if not condition:
+        raise Failure(text)
+
+
+def wait_until(condition, seconds, text):
+    """Polls @condition; its first true value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure(f"{text}: not within {seconds} s")
+        time.sleep(0.01)
+
+
+def is_mounted(path):
+    """By the kernel's list, which asks nobody."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+        return any(line.split(" ")[4] == path for line in f)
+
+
+def run(argv, timeout=10, **more):
+    """A child with an end: (exit status, output and errors); status None: it had to be killed."""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more) as p:
+        try:
+            out, _ = p.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            try:
+                out, _ = p.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                raise Failure(f"{argv}: can't even be killed") from None
+            return None, out.decode(errors="replace")
+        return p.returncode, out.decode(errors="replace")
+
+
+def must(argv, timeout=10, **more):
+    """A child that has to work: its output."""
+    status, out = run(argv, timeout, **more)
+    check(status == 0, f"{' '.join(map(str, argv))}: status {status}: {out[-800:]}")
+    return out
+
+
+def python(code, *args, timeout=30):
+    """A few lines of Python that may touch the mount. It has to work."""
+    return must([sys.executable, "-c", code, *args], timeout)
+
+
+class Session:
+    """One back end, one daemon, one mount. Use as a context; what is left over is a failure."""
+
+    def __init__(self, backend="device", backend_args=(), options="", share=None):
+        self.work = tempfile.mkdtemp(prefix="viofs-vhost.")
+        self.socket = os.path.join(self.work, "sock")
+        self.control_path = os.path.join(self.work, "control")
+        self.mnt = os.path.join(self.work, "mnt")
+        self.share = share or os.path.join(self.work, "share")
+        self.backend_kind = backend
+        self.backend_args = list(backend_args)
+        self.options = options
+        self.backend = self.daemon = None
+        for path in (self.mnt, self.share):
+            os.makedirs(path, exist_ok=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            self.clean(kind is None)
+        finally:
+            if self.daemon and self.daemon.poll() is None:
+                self.daemon.kill()
+            if self.backend and self.backend.poll() is None:
+                self.backend.kill()
+            for child in (self.daemon, self.backend):
+                if child:
+                    child.wait(10)
+            while is_mounted(self.mnt):
+                run(["umount", "-l", self.mnt])
+            self.forget_record()
+            shutil.rmtree(self.work, ignore_errors=True)
+        return False
+
+    def forget_record(self):
+        """What a daemon that had to be killed has left: nobody else ever looks at it."""
+        for record in glob.glob("/run/virtiofs-vfio/vhost-user-*"):
+            try:
+                with open(record, encoding="utf-8") as f:
+                    mine = f"mountpoint={self.mnt}\n" in f.read()
+            except OSError:
+                continue
+            if mine:
+                os.unlink(record)
+                os.unlink(record + ".sock")
+
+    def clean(self, good):
+        """After a test: nothing may be left, and no sanitizer may have spoken."""
+        reports = "".join(open(f, encoding="utf-8", errors="replace").read()
+                          for f in glob.glob(os.path.join(self.work, "san.*")))
+        if reports:
+            sys.stderr.write(reports)
+            raise Failure("a sanitizer reports: " + reports.strip().split("\n")[0][:300])
+        if not good:
+            sys.stderr.write(f"--- daemon:\n{self.said()}--- back end:\n{self.backend_said()}")
+            return
+        check("DRIVER FAULT" not in self.backend_said(), self.backend_said())
+        if self.daemon:
+            check(self.daemon.poll() is not None, "the daemon is still there")
+            check(not is_mounted(self.mnt), "the mount is still there")
+
+    def backend_argv(self):
+        if self.backend_kind == "device":
+            return [DEVICE, "--socket", self.socket, "--control", self.control_path]
+        if self.backend_kind == "c":
+            return [C_VIRTIOFSD, f"--socket-path={self.socket}", "-o", f"source={self.share}",
+                    "-o", "sandbox=chroot", "-o", "xattr", "-o", "modcaps=+sys_admin"]
+        return [RUST_VIRTIOFSD, f"--socket-path={self.socket}", f"--shared-dir={self.share}",
+                "--sandbox=chroot", "--xattr", "--modcaps=+sys_admin"]
+
+    def start_backend(self):
+        with open(os.path.join(self.work, "backend.log"), "wb") as log:
+            self.backend = subprocess.Popen(self.backend_argv() + self.backend_args,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(lambda: os.path.exists(self.socket) or self.backend.poll() is not None, 10,
+                   "the back end's socket")
+        check(self.backend.poll() is None, "the back end: " + self.backend_said())
+
+    def daemon_argv(self, foreground=True):
+        argv = [DAEMON] + (["-f"] if foreground else [])
+        if self.options:
+            argv += ["-o", self.options]
+        return argv + ["vhost-user:" + self.socket, self.mnt]
+
+    def environment(self):
+        """Sanitizers write to files: the daemon's standard error is for its messages."""
+        log = f"log_path={self.work}/san"
+        return dict(os.environ, ASAN_OPTIONS=f"{log}:exitcode=99:detect_leaks=1",
+                    UBSAN_OPTIONS=f"{log}:halt_on_error=1:print_stacktrace=1",
+                    LSAN_OPTIONS=f"{log}:suppressions={LEAKS}:print_suppressions=0")
+
+    def start_daemon(self):
+        with open(os.path.join(self.work, "daemon.log"), "wb") as log:
+            self.daemon = subprocess.Popen(self.daemon_argv(), env=self.environment(),
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def mount(self):
+        """Back end and daemon, and it answers."""
+        self.start_backend()
+        self.start_daemon()
+        wait_until(lambda: " is mounted at " in self.said() or self.daemon.poll() is not None, 20,
+                   "the mount")
+        check(self.daemon.poll() is None, "no mount: " + self.said())
+        return self
+
+    def refuse(self, seconds=12):
+        """Back end and daemon, and there is to be no mount: what the daemon says."""
+        self.start_backend()
+        status, out = run(self.daemon_argv(), seconds, env=self.environment())
+        check(status == 1, f"exit status {status} where 1 is due: {out}")
+        check(not is_mounted(self.mnt), "a mount was left")
+        return out
+
+    def umount(self, seconds=10):
+        """umount(8), and the daemon ends well."""
+        must(["umount", self.mnt], seconds)
+        self.ends(0, seconds)
+
+    def ends(self, status, seconds=10):
+        """The daemon ends by itself, with @status."""
+        try:
+            got = self.daemon.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"the daemon has not ended within {seconds} s: {self.said()}") from None
+        check(got == status, f"the daemon ended with {got} where {status} is due: {self.said()}")
+        check(not is_mounted(self.mnt), "the mount is still there")
+
+    def log(self, name):
+        try:
+            with open(os.path.join(self.work, name), encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def said(self):
+        return self.log("daemon.log")
+
+    def backend_said(self):
+        return self.log("backend.log")
+
+    def control(self, line):
+        """An order for the device, and its answer."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(self.control_path)
+            s.sendall(line.encode() + b"\n")
+            answer = s.recv(8192).decode().strip()
+        check(answer != "error", f"the device knows no {line}")
+        return answer
+
+    def stats(self):
+        return json.loads(self.control("stats"))
+
+    def path(self, *names):
+        return os.path.join(self.mnt, *names)
+
+    def kill_backend(self):
+        self.backend.send_signal(signal.SIGKILL)
+        self.backend.wait(10)
+
+
+def skip_all(reason):
+    """There is nothing to run here."""
+    print(f"1..0 # SKIP {reason}")
+    sys.exit(0)
+
+
+def need_root():
+    """What every test here takes."""
+    if os.geteuid():
+        skip_all("not root: mounting needs it")
+    if not os.path.exists("/dev/fuse"):
+        skip_all("no /dev/fuse: modprobe fuse")
+    status, out = run([DAEMON, "--version"])
+    if status:
+        skip_all("the daemon does not run: " + out.strip())
+
+
+def run_cases(cases):
+    """TAP: each a name and a function. The exit status says nothing: the lines do."""
+    print(f"1..{len(cases)}", flush=True)
+    for number, (name, function) in enumerate(cases, 1):
+        start = time.monotonic()
+        result = "ok"
+        try:
+            function()
+        except Exception:  # pylint: disable=broad-except
+            result = "not ok"
+            traceback.print_exc()
+        print(f"{result} {number} - {name} # {time.monotonic() - start:.1f} s", flush=True)
+
+
+def named(functions):
+    """Cases from functions, named by what their names say."""
+    return [(f.__name__.replace("_", " "), f) for f in functions]
