@@ -131,6 +131,14 @@ static int go_to_sleep(struct viofs_relay *r)
 	return rc == -ETIME ? 0 : rc;
 }
 
+/* Watch the used rings for a while: cheap, where a look at /dev/fuse is a system call. */
+static void look(const struct viofs_relay *r)
+{
+	/* With nothing in flight only /dev/fuse can bring something. */
+	for (int i = 0; i < LOOKS && viofs_in_flight(r) && !has_used(r); i++)
+		viofs_cpu_relax();
+}
+
 /*
  * Nothing to do right now. Return: 0, or -errno.
  *
@@ -139,15 +147,12 @@ static int go_to_sleep(struct viofs_relay *r)
  */
 static int idle(struct viofs_relay *r, int64_t since, int64_t now)
 {
-	bool busy = viofs_in_flight(r);
-	int64_t budget = (int64_t)r->config.spin_us * (busy ? IN_FLIGHT_FACTOR : 1) * 1000;
+	int64_t budget = (int64_t)r->config.spin_us * (viofs_in_flight(r) ? IN_FLIGHT_FACTOR : 1) * 1000;
 
 	if (r->config.poll == VIOFS_POLL_IRQ ||
 	    (r->config.poll == VIOFS_POLL_ADAPTIVE && now - since >= budget))
 		return go_to_sleep(r);
-	/* With nothing in flight only /dev/fuse can bring something. */
-	for (int i = 0; busy && i < LOOKS && !has_used(r); i++)
-		viofs_cpu_relax();
+	look(r);
 	return 0;
 }
 
@@ -169,6 +174,9 @@ int viofs_serve(struct viofs_relay *r)
 			return viofs_break(r, "reading /dev/fuse: %s", strerror(-taken));
 		if (completed || taken) {
 			since = 0;
+			/* /dev/fuse was just found empty: the answer comes next. */
+			if (taken && r->config.poll != VIOFS_POLL_IRQ)
+				look(r);
 			continue;
 		}
 		now = viofs_now_ns();
