@@ -32,6 +32,13 @@ int viofs_break(struct viofs_relay *r, const char *fmt, ...)
 	return -EPROTO;
 }
 
+int viofs_lose(struct viofs_relay *r, const char *how)
+{
+	viofs_break(r, "the device %s", how);
+	r->stats->session = VIOFS_SESSION_LOST;
+	return -ENODEV;
+}
+
 void viofs_fault(struct viofs_relay *r, const struct viofs_fuse_shape *shape, const char *what)
 {
 	r->stats->faults++;

@@ -117,6 +117,25 @@ int64_t viofs_relay_oldest_ns(const struct viofs_relay *r)
 	return oldest;
 }
 
+int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r)
+{
+	int64_t now = viofs_now_ns(), oldest = 0;
+
+	for (unsigned int i = 0; i < r->slots.count; i++) {
+		const struct viofs_slot *slot = &r->slots.slots[i];
+		bool waits = slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING;
+
+		if (waits && !slot->shape.may_wait)
+			oldest = VIOFS_MAX(oldest, now - slot->since);
+	}
+	return oldest;
+}
+
+bool viofs_relay_is_lost(const struct viofs_relay *r)
+{
+	return r->stats->session == VIOFS_SESSION_LOST;
+}
+
 unsigned int viofs_relay_slots_used(const struct viofs_relay *r)
 {
 	unsigned int n = 0;
@@ -142,7 +161,8 @@ const char *viofs_quirk_text(unsigned int bit)
 
 const char *viofs_session_name(enum viofs_session session)
 {
-	static const char *const names[] = { "starting", "serving", "ending", "ended", "failed" };
+	static const char *const names[] = { "starting", "serving", "ending", "ended", "failed",
+				       "lost" };
 
 	return (unsigned int)session < VIOFS_ARRAY_SIZE(names) ? names[session] : "unknown";
 }

@@ -28,6 +28,7 @@ struct viofs_relay_config {
 	uint32_t max_data;     /* bytes of one READ or WRITE: 128 KiB..1 MiB, a multiple of the page size */
 	uint32_t init_timeout_ms; /* for the device's answer to INIT */
 	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
+	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
 };
 
 /** viofs_relay_config_default() - what a user gets with no options. */
@@ -56,6 +57,13 @@ struct viofs_relay_stats *viofs_relay_stats(struct viofs_relay *r);
 /** viofs_relay_oldest_ns() - age of the oldest request in flight, 0 = none. Any process. */
 int64_t viofs_relay_oldest_ns(const struct viofs_relay *r);
 
+/**
+ * viofs_relay_unanswered_ns() - age of the oldest request in flight that must be answered some time
+ * Not so SETLKW, which may rightly wait for ever, nor what nobody waits for (FORGET, INTERRUPT). 0 = none.
+ * Any process.
+ */
+int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r);
+
 /** viofs_relay_slots_used() - slots that hold a request now. Any process. */
 unsigned int viofs_relay_slots_used(const struct viofs_relay *r);
 
@@ -64,9 +72,20 @@ unsigned int viofs_relay_slots_used(const struct viofs_relay *r);
  * @fuse_fd: /dev/fuse of the mount, O_NONBLOCK.
  * @ready: called once when INIT is done and the mount answers.
  * Return: 0 after an unmount; -errno where the session failed, with the reason in @err (and in the
- * statistics); the kernel's requests have then been answered with EIO as far as possible.
+ * statistics); the kernel's requests have then been answered with EIO as far as possible. Where the
+ * device was lost (viofs_relay_is_lost()) the mount can be served on by viofs_relay_refuse().
  */
 int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
 		    struct viofs_err *err);
+
+/** viofs_relay_is_lost() - did viofs_relay_run() end because the device is gone? */
+bool viofs_relay_is_lost(const struct viofs_relay *r);
+
+/**
+ * viofs_relay_refuse() - answer every request with EIO until the mount is gone
+ * After viofs_relay_run(), in the same process. Touches neither device nor rings: they may be closed.
+ * Return: 0, or -errno of reading /dev/fuse.
+ */
+int viofs_relay_refuse(struct viofs_relay *r);
 
 #endif

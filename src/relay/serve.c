@@ -21,6 +21,12 @@
 /* A request without an answer for this long: perhaps the notification got lost. */
 #define REKICK_FIRST_NS (1 * VIOFS_NSEC_PER_SEC)
 #define REKICK_MAX_NS (30 * VIOFS_NSEC_PER_SEC)
+/* ... and for this long: said in the log, once. */
+#define STALL_NS (30 * VIOFS_NSEC_PER_SEC)
+/* With nothing but traffic the clock is looked at once in so many turns. */
+#define TURNS 256
+/* How often it is made sure that the device is there, while nothing sleeps. */
+#define LOOK_NS (20 * VIOFS_NSEC_PER_MSEC)
 /* Without interrupts completions are looked for this often while the loop sleeps. */
 #define NO_VECTOR_NS (1 * VIOFS_NSEC_PER_MSEC)
 
@@ -54,27 +60,67 @@ static void watch_begin(struct viofs_relay *r, int64_t now)
 }
 
 /* Nothing came back for a while: kick again, and say it once. */
-static int watch(struct viofs_relay *r, int64_t now)
+static void watch(struct viofs_relay *r, int64_t now)
 {
-	const char *lost;
+	int64_t oldest;
 
 	if (now - r->next_rekick < 0)
-		return 0;
-	lost = viofs_device_lost(r);
-	if (lost)
-		return viofs_break(r, "the device %s", lost);
+		return;
 	for (unsigned int q = 0; q < r->fs->queue_count; q++)
 		if (r->fs->queues[q].ring.in_flight)
 			viofs_fs_kick_always(r->fs, q);
-	if (!r->stall_said && r->rekick_interval >= 16 * VIOFS_NSEC_PER_SEC) {
+	oldest = viofs_relay_unanswered_ns(r);
+	if (!r->stall_said && oldest >= STALL_NS) {
 		r->stall_said = true;
 		viofs_warn("no answer from the device for more than %lld s, %u requests in flight",
-			   (long long)(viofs_relay_oldest_ns(r) / VIOFS_NSEC_PER_SEC),
-			   viofs_in_flight(r));
+			   (long long)(oldest / VIOFS_NSEC_PER_SEC), viofs_in_flight(r));
 	}
 	r->rekick_interval = VIOFS_MIN(r->rekick_interval * 2, (int64_t)REKICK_MAX_NS);
 	r->next_rekick = now + r->rekick_interval;
+}
+
+/* Age of the oldest request that must be answered some time, parked ones too. */
+static int64_t oldest_unanswered(const struct viofs_relay *r, int64_t now)
+{
+	int64_t oldest = viofs_relay_unanswered_ns(r);
+
+	for (const struct viofs_parked *p = r->parked.first; p; p = p->next)
+		if (!p->may_wait)
+			oldest = VIOFS_MAX(oldest, now - p->since);
+	return oldest;
+}
+
+/*
+ * Has anybody waited for longer than the user allows? Whoever came after this look is due a whole
+ * timeout_ms from now, and who was there before at next_due: so looks are as rare as time-outs.
+ */
+static int check_due(struct viofs_relay *r, int64_t now)
+{
+	int64_t limit = r->config.timeout_ms * VIOFS_NSEC_PER_MSEC, oldest;
+
+	if (!limit || now - r->next_due < 0)
+		return 0;
+	oldest = oldest_unanswered(r, now);
+	if (oldest >= limit)
+		return viofs_break(r, "a request has had no answer for %.1f s (timeout=%u), %u are in flight",
+				   (double)oldest / VIOFS_NSEC_PER_SEC, r->config.timeout_ms / 1000,
+				   viofs_in_flight(r));
+	r->next_due = now + limit - oldest;
 	return 0;
+}
+
+/* Return: 0; -ENODEV: the device is gone; -EPROTO: somebody waits too long. */
+static int check_bounds(struct viofs_relay *r, int64_t now)
+{
+	const char *lost;
+
+	if (now - r->next_look >= 0) {
+		r->next_look = now + LOOK_NS;
+		lost = viofs_device_lost(r);
+		if (lost)
+			return viofs_lose(r, lost);
+	}
+	return check_due(r, now);
 }
 
 static void count_interrupts(struct viofs_relay *r)
@@ -101,27 +147,36 @@ static int check_event(struct viofs_relay *r)
 		if (!f->woke || f->fd < 0 || f->fd != r->fs->virtio->event_fd)
 			continue;
 		lost = viofs_device_lost(r);
-		return lost ? viofs_break(r, "the device %s", lost) : 0;
+		return lost ? viofs_lose(r, lost) : 0;
 	}
 	return 0;
+}
+
+/* How long the loop may sleep with nothing happening, in ns. Return: -1: as long as nothing does. */
+static int64_t sleep_time(const struct viofs_relay *r)
+{
+	int64_t now = viofs_now_ns(), until = r->next_rekick;
+
+	if (!viofs_in_flight(r))
+		return -1;
+	if (!r->fs->vectors)
+		return NO_VECTOR_NS;
+	if (r->config.timeout_ms)
+		until = VIOFS_MIN(until, r->next_due);
+	return VIOFS_MAX(until - now, 0);
 }
 
 /* Return: 0, or -errno: of the ring, or the device is gone. */
 static int go_to_sleep(struct viofs_relay *r)
 {
-	unsigned int in_flight = viofs_in_flight(r);
-	int64_t timeout = -1;
 	bool used = false;
 	int rc = 0;
 
 	for (unsigned int q = 0; q < r->fs->queue_count; q++)
 		used |= viofs_ring_arm(&r->fs->queues[q].ring);
 	if (!used) {
-		if (in_flight)
-			timeout = r->fs->vectors ? VIOFS_MAX(r->next_rekick - viofs_now_ns(), 0) :
-						   NO_VECTOR_NS;
 		r->stats->sleeps++;
-		rc = viofs_sleep_wait(&r->sleep, timeout);
+		rc = viofs_sleep_wait(&r->sleep, sleep_time(r));
 		count_interrupts(r);
 		if (!rc || rc == -ETIME)
 			rc = check_event(r);
@@ -156,39 +211,59 @@ static int idle(struct viofs_relay *r, int64_t since, int64_t now)
 	return 0;
 }
 
+/*
+ * Completions, and then requests. Return: how many of both; -ESHUTDOWN: the kernel has unmounted or
+ * aborted; -errno otherwise, as viofs_serve().
+ */
+static int take_turn(struct viofs_relay *r)
+{
+	int completed, taken;
+
+	completed = viofs_complete(r);
+	if (completed < 0)
+		return completed;
+	viofs_pump_kept(r);
+	taken = viofs_pump_requests(r);
+	if (taken == -ENODEV || taken == -ECONNABORTED)
+		return -ESHUTDOWN;
+	if (taken < 0)
+		return viofs_break(r, "reading /dev/fuse: %s", strerror(-taken));
+	/* /dev/fuse was just found empty: the answer comes next. */
+	if (taken && r->config.poll != VIOFS_POLL_IRQ)
+		look(r);
+	return completed + taken;
+}
+
 int viofs_serve(struct viofs_relay *r)
 {
 	int64_t now = viofs_now_ns(), since = now; /* of the last thing that happened */
-	int completed, taken, rc;
+	unsigned int turns = 0;
+	int done, rc;
 
 	watch_begin(r, now);
 	for (;;) {
-		completed = viofs_complete(r);
-		if (completed < 0)
-			return completed;
-		viofs_pump_kept(r);
-		taken = viofs_pump_requests(r);
-		if (taken == -ENODEV || taken == -ECONNABORTED)
-			return 0;
-		if (taken < 0)
-			return viofs_break(r, "reading /dev/fuse: %s", strerror(-taken));
-		if (completed || taken) {
+		done = take_turn(r);
+		if (done < 0)
+			return done == -ESHUTDOWN ? 0 : done;
+		if (done) {
 			since = 0;
-			/* /dev/fuse was just found empty: the answer comes next. */
-			if (taken && r->config.poll != VIOFS_POLL_IRQ)
-				look(r);
-			continue;
+			if (++turns % TURNS)
+				continue;
 		}
 		now = viofs_now_ns();
+		rc = check_bounds(r, now);
+		if (done && !rc)
+			continue;
 		if (!since) {
 			since = now;
 			watch_begin(r, now);
 		}
-		rc = viofs_in_flight(r) ? watch(r, now) : 0;
+		if (!rc && viofs_in_flight(r))
+			watch(r, now);
 		if (!rc)
 			rc = idle(r, since, now);
 		if (rc)
-			return r->stats->session == VIOFS_SESSION_FAILED ? rc :
-			       viofs_break(r, "waiting on io_uring: %s", strerror(-rc));
+			return r->stats->session == VIOFS_SESSION_SERVING ?
+			       viofs_break(r, "waiting on io_uring: %s", strerror(-rc)) : rc;
 	}
 }

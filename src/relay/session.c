@@ -16,6 +16,8 @@
 
 /* A kick before the back end enabled its ring is lost on some: the second comes this soon. */
 #define REKICK_NS (10 * VIOFS_NSEC_PER_MSEC)
+/* How often it is made sure that somebody is there who could answer. */
+#define LOOK_NS (10 * VIOFS_NSEC_PER_MSEC)
 #define NAP_US 100
 
 struct init_message {
@@ -30,7 +32,8 @@ struct init_message {
 static int wait_alone(struct viofs_relay *r, unsigned int q, int64_t timeout_ns, uint32_t *used_len,
 		      bool *rekicked)
 {
-	int64_t start = viofs_now_ns(), rekick = REKICK_NS;
+	int64_t start = viofs_now_ns(), rekick = REKICK_NS, look = LOOK_NS;
+	const char *lost = NULL;
 	uint32_t token;
 	int rc;
 
@@ -45,11 +48,13 @@ static int wait_alone(struct viofs_relay *r, unsigned int q, int64_t timeout_ns,
 			return viofs_break(r, "virtqueue %u: %s", q, r->fs->queues[q].ring.broken);
 		if (elapsed > timeout_ns)
 			return -ETIMEDOUT;
+		if (elapsed > look) {
+			look = elapsed + LOOK_NS;
+			lost = viofs_device_lost(r);
+		}
+		if (lost)
+			return viofs_break(r, "the device %s", lost);
 		if (elapsed > rekick) {
-			const char *lost = viofs_device_lost(r);
-
-			if (lost)
-				return viofs_break(r, "the device %s", lost);
 			rekick *= 2;
 			*rekicked = true;
 			viofs_fs_kick_always(r->fs, q);

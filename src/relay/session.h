@@ -8,6 +8,7 @@
  *   complete.c  viofs_complete()       used entry -> check -> writev(2) to /dev/fuse -> slot free
  *   serve.c     viofs_serve()          the loop around them: spin or sleep
  *   session.c   viofs_relay_run()      INIT before, DESTROY after
+ *   refuse.c    viofs_relay_refuse()   EIO for everybody, where the device was lost
  *
  * All of it runs in the one thread that leads (lease.h).
  */
@@ -54,6 +55,8 @@ struct viofs_relay {
 
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;
+	int64_t next_look;                  /* ns; is the device still there? */
+	int64_t next_due;                   /* ns; no request can be overdue before */
 	int64_t next_rekick;                /* ns; for completions that never come */
 	int64_t rekick_interval;
 	bool stall_said;
@@ -105,6 +108,8 @@ void viofs_release(struct viofs_relay *r, struct viofs_slot *slot);
 void viofs_fault(struct viofs_relay *r, const struct viofs_fuse_shape *shape, const char *what);
 /** viofs_break() - the session can't go on. Return: -EPROTO. */
 int viofs_break(struct viofs_relay *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** viofs_lose() - the device is gone: @how, as viofs_device_lost() says it. Return: -ENODEV. */
+int viofs_lose(struct viofs_relay *r, const char *how);
 
 /* serve.c */
 /** viofs_serve() - until the kernel is gone (0), the session broke (-errno) or we were deposed. */

@@ -24,6 +24,7 @@ enum viofs_session {
 	VIOFS_SESSION_ENDING,   /* unmounted; DESTROY under way */
 	VIOFS_SESSION_ENDED,
 	VIOFS_SESSION_FAILED,   /* reason says why */
+	VIOFS_SESSION_LOST,     /* the device is gone, reason says how; the mount answers EIO */
 };
 
 /** struct viofs_queue_stats - of one virtqueue; kicks and in-flight are with the queue itself */

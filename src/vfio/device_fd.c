@@ -350,8 +350,10 @@ int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err)
 		rc = open_bar(d, i);
 	if (!rc)
 		rc = count_vectors(d);
-	if (!rc)
+	if (!rc) {
+		viofs_vfio_alerts_open(d);
 		return 0;
+	}
 
 err_ask:
 	return viofs_err_set(err, rc, "%s: VFIO does not describe the function: %s.", address,
@@ -372,6 +374,7 @@ void viofs_vfio_device_fini(struct viofs_vfio_device *d)
 			munmap(a->map, a->at.len);
 		}
 	}
+	viofs_vfio_alerts_close(d);
 	/* The device before its group and the DMA mappings: it must be quiet when those go. */
 	if (d->fd >= 0)
 		close(d->fd);
@@ -388,4 +391,10 @@ void viofs_vfio_device_close(struct viofs_vfio *v)
 
 	viofs_vfio_device_fini(d);
 	free(d);
+}
+
+void viofs_vfio_device_close_copy(struct viofs_vfio *v)
+{
+	viofs_vfio_device_of(v)->msix_on = false;
+	viofs_vfio_device_close(v);
 }

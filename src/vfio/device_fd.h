@@ -21,6 +21,12 @@ struct viofs_vfio_bar {
 	} areas[VIOFS_VFIO_AREAS];
 };
 
+/** struct viofs_vfio_alerts - what the kernel says about the function unasked, see alerts.c */
+struct viofs_vfio_alerts {
+	int error_fd, request_fd; /* eventfds, -1 = none */
+	const char *lost;         /* what was said, NULL = nothing yet */
+};
+
 /** struct viofs_vfio_device - the back ends' own struct */
 struct viofs_vfio_device {
 	struct viofs_vfio vfio; /* first: the ops get a pointer to it */
@@ -28,6 +34,7 @@ struct viofs_vfio_device {
 	int fd;                 /* the device, -1 = none */
 	bool can_reset;
 	bool msix_on;
+	struct viofs_vfio_alerts alerts;
 	uint64_t config_region; /* where configuration space begins in the descriptor */
 	uint64_t config_size;   /* bytes */
 	struct viofs_vfio_bar bars[VIOFS_VFIO_BARS];
@@ -42,11 +49,21 @@ struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v);
  */
 int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);
 
+/** viofs_vfio_alerts_open() - listen, as far as kernel and function have something to say */
+void viofs_vfio_alerts_open(struct viofs_vfio_device *d);
+
+/** viofs_vfio_alerts_close() - the descriptors; the kernel goes on signalling nobody. */
+void viofs_vfio_alerts_close(struct viofs_vfio_device *d);
+
+/** viofs_vfio_alerts_lost() - NULL, or the first thing that was said. For ops->lost. */
+const char *viofs_vfio_alerts_lost(struct viofs_vfio *v);
+
 /** viofs_vfio_device_fini() - interrupts off, mappings gone, all descriptors closed. */
 void viofs_vfio_device_fini(struct viofs_vfio_device *d);
 
 /* The ops that need no more than the descriptor. */
 void viofs_vfio_device_close(struct viofs_vfio *v);
+void viofs_vfio_device_close_copy(struct viofs_vfio *v);
 int viofs_vfio_device_config_read(struct viofs_vfio *v, unsigned int off, void *buf,
 				  unsigned int len);
 int viofs_vfio_device_config_write(struct viofs_vfio *v, unsigned int off, const void *buf,

@@ -205,6 +205,7 @@ int viofs_vfio_group_attach(const struct viofs_pci_function *f, const char *node
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	d->vfio.ops = ops;
 	d->container = d->group = d->fd = -1;
+	d->alerts.error_fd = d->alerts.request_fd = d->vfio.event_fd = -1;
 	memcpy(d->vfio.address, f->text, sizeof(d->vfio.address));
 
 	rc = d->container = open_container(iommu, err);
@@ -313,6 +314,8 @@ static int group_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 static const struct viofs_vfio_ops group_ops = {
 	.name = "group",
 	.close = viofs_vfio_device_close,
+	.close_copy = viofs_vfio_device_close_copy,
+	.lost = viofs_vfio_alerts_lost,
 	.config_read = viofs_vfio_device_config_read,
 	.config_write = viofs_vfio_device_config_write,
 	.bar_size = viofs_vfio_device_bar_size,

@@ -36,6 +36,8 @@ static int noiommu_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 static const struct viofs_vfio_ops noiommu_ops = {
 	.name = "noiommu",
 	.close = viofs_vfio_device_close,
+	.close_copy = viofs_vfio_device_close_copy,
+	.lost = viofs_vfio_alerts_lost,
 	.config_read = viofs_vfio_device_config_read,
 	.config_write = viofs_vfio_device_config_write,
 	.bar_size = viofs_vfio_device_bar_size,

@@ -31,6 +31,11 @@ struct viofs_vfio_ops {
 	const char *name; /* "group", "noiommu", ... as `viofsctl show` says it */
 	/** gives everything back, the function is reset by the kernel; @v is freed */
 	void (*close)(struct viofs_vfio *v);
+	/** closes this process's copies of what another process has too: the function is not touched,
+	 *  but as long as a copy is left the kernel can't have it back; @v is freed */
+	void (*close_copy)(struct viofs_vfio *v);
+	/** NULL, or why the function is lost: "..." in "the device ..."; NULL here too: nobody tells */
+	const char *(*lost)(struct viofs_vfio *v);
 	int (*config_read)(struct viofs_vfio *v, unsigned int off, void *buf, unsigned int len);
 	int (*config_write)(struct viofs_vfio *v, unsigned int off, const void *buf,
 			    unsigned int len);
@@ -58,6 +63,7 @@ struct viofs_vfio {
 	const struct viofs_vfio_ops *ops;
 	char address[VIOFS_PCI_ADDRESS_TEXT];
 	bool translates;           /* an IOMMU stands between: dma_map does something */
+	int event_fd;              /* readable when ops->lost() may have changed, -1 = none */
 	unsigned int msix_vectors; /* that the function has, 0 = no MSI-X */
 	unsigned int range_count;  /* 0 = any IOVA */
 	struct viofs_vfio_range ranges[16];

@@ -92,6 +92,13 @@ static void select_queue(const struct pci_transport *t, unsigned int q)
 	common_write(t, COMMON_QUEUE_SELECT, 2, q);
 }
 
+static const char *is_lost(struct viofs_virtio *d)
+{
+	struct viofs_vfio *v = transport_of(d)->vfio;
+
+	return v->ops->lost ? v->ops->lost(v) : NULL;
+}
+
 static uint8_t status_get(struct viofs_virtio *d)
 {
 	return (uint8_t)common_read(transport_of(d), COMMON_DEVICE_STATUS, 1);
@@ -332,6 +339,7 @@ static void transport_close(struct viofs_virtio *d)
 static const struct viofs_virtio_ops pci_ops = {
 	.name = "pci",
 	.close = transport_close,
+	.is_lost = is_lost,
 	.status_get = status_get,
 	.status_set = status_set,
 	.features_get = features_get,
@@ -418,7 +426,7 @@ int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struc
 	if (!t)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	t->virtio.ops = &pci_ops;
-	t->virtio.event_fd = -1;
+	t->virtio.event_fd = v->ops->lost ? v->event_fd : -1;
 	t->vfio = v;
 	t->caps = caps;
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)

@@ -64,6 +64,7 @@ const char *viofs_virtio_is_lost(struct viofs_virtio *d)
 int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err *err)
 {
 	int64_t end = viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC;
+	const char *lost;
 	uint8_t status;
 
 	d->ops->status_set(d, 0);
@@ -71,8 +72,9 @@ int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err 
 		status = d->ops->status_get(d);
 		if (!status)
 			return 0;
-		if (status == STATUS_GONE && d->ops->is_lost)
-			return viofs_err_set(err, -ENODEV, "The device %s.", viofs_virtio_is_lost(d));
+		lost = status == STATUS_GONE && d->ops->is_lost ? d->ops->is_lost(d) : NULL;
+		if (lost)
+			return viofs_err_set(err, -ENODEV, "The device %s.", lost);
 		if (status == STATUS_GONE)
 			return viofs_err_set(
 				err, -ENODEV,

@@ -402,6 +402,20 @@ static void bar_write(struct viofs_vfio *v, unsigned int bar, uint64_t off, unsi
 		violate(m, "a write to where there is nothing to write");
 }
 
+static const char *model_lost(struct viofs_vfio *v)
+{
+	return model_of(v)->lost;
+}
+
+void model_alert(struct model_function *m, const char *how)
+{
+	const uint64_t one = 1;
+
+	m->lost = how;
+	if (m->vfio.event_fd >= 0)
+		assert_int_equal(write(m->vfio.event_fd, &one, sizeof(one)), sizeof(one));
+}
+
 static void model_close(struct viofs_vfio *v)
 {
 	model_of(v)->closed = true;
@@ -479,6 +493,7 @@ static int dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 static const struct viofs_vfio_ops model_ops = {
 	.name = "model",
 	.close = model_close,
+	.lost = model_lost,
 	.config_read = config_read,
 	.config_write = config_write,
 	.bar_size = bar_size,
@@ -546,6 +561,7 @@ void model_init(struct model_function *m, unsigned int requests)
 	m->vfio.ops = &model_ops;
 	strcpy(m->vfio.address, "0000:00:04.0");
 	m->vfio.translates = true;
+	m->vfio.event_fd = -1;
 	m->vfio.msix_vectors = requests + 2;
 	m->bar_size[1] = 0x1000;
 	m->bar_size[MODEL_BAR] = MODEL_BAR_SIZE;

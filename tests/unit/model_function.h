@@ -96,6 +96,7 @@ struct model_function {
 	unsigned int map_count;
 	const char *violation; /* the first thing a driver must not do, NULL = none */
 	bool closed;
+	const char *_Atomic lost; /* what the kernel has said about the function, see model_alert() */
 };
 
 /* A good function: @requests request queues of 128 entries, tag "myfs", VERSION_1 and no more. */
@@ -107,6 +108,9 @@ void model_set_config32(struct model_function *m, unsigned int off, uint32_t val
 
 /* Memory at @iova as the device gets at it; fails the test where it isn't mapped for @access. */
 void *model_memory(struct model_function *m, uint64_t iova, size_t len, unsigned int access);
+
+/* The kernel says that the function is @how ("is being unplugged"). */
+void model_alert(struct model_function *m, const char *how);
 
 /* The device takes the next chain of queue @q. Return: its head, or -1. */
 int model_pop(struct model_function *m, unsigned int q);

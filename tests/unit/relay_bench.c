@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,6 +80,8 @@ static void open_device(void)
 
 	model_init(&bench.function, bench.request_queues);
 	bench.function.features = bench.features;
+	bench.function.vfio.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(bench.function.vfio.event_fd >= 0);
 	for (unsigned int q = 0; q <= bench.request_queues; q++)
 		bench.function.queues[q].max = bench.queue_size;
 	assert_int_equal(viofs_virtio_pci_open(&bench.function.vfio, &virtio, NULL), 0);
@@ -117,6 +120,9 @@ static void say_ready(void *arg)
 static void *run_relay(void *arg)
 {
 	bench.rc = viofs_relay_run(bench.relay, bench.relay_fd, say_ready, NULL, &bench.err);
+	bench.lost = viofs_relay_is_lost(bench.relay);
+	if (bench.lost)
+		bench.refused = viofs_relay_refuse(bench.relay);
 	return NULL;
 }
 
@@ -173,9 +179,11 @@ int bench_tear_down(void **state)
 	viofs_relay_free(bench.relay);
 	viofs_arena_free(bench.arena);
 	bench.function.faults.gone = false;
+	bench.function.lost = NULL;
 	viofs_fs_close(bench.fs);
 	close(bench.kernel);
 	close(bench.relay_fd);
+	close(bench.function.vfio.event_fd);
 	if (violation[0])
 		fail_msg("%s", violation);
 	if (bench.function.violation)

@@ -32,6 +32,8 @@ struct relay_bench {
 	bool running;
 	atomic_bool ready; /* the relay has said so */
 	int rc;		   /* of viofs_relay_run() */
+	atomic_bool lost;  /* it has ended, and viofs_relay_refuse() serves */
+	int refused;	   /* what that returned */
 	struct viofs_err err;
 
 	/* A reply to this unique blocks until it is 0 again, as on a page lock. */
@@ -50,7 +52,7 @@ int bench_tear_down(void **state);
 void bench_start(void);
 /* The same, for a session where INIT has been answered. */
 void bench_serve(void);
-/* Waits for viofs_relay_run() to return by itself. Return: what it returned. */
+/* Waits for the relay to end by itself. Return: what viofs_relay_run() returned. */
 int bench_join(void);
 /* The kernel unmounts: the relay must end well, and everybody must have been answered. */
 void bench_end(void);

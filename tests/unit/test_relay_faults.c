@@ -259,20 +259,6 @@ static void a_written_forget_ends_the_session(void **state)
 	fails_and_answers_all(3, "virtqueue 0");
 }
 
-static void a_device_that_is_gone_ends_the_session(void **state)
-{
-	fill(3);
-	bench.function.faults.gone = true;
-	fails_and_answers_all(3, "is gone");
-}
-
-static void a_device_that_needs_a_reset_ends_the_session(void **state)
-{
-	fill(3);
-	bench.function.status |= VIOFS_VIRTIO_NEEDS_RESET;
-	fails_and_answers_all(3, "needs a reset");
-}
-
 /* On a busy machine the device's thread may come late, which looks like a lost kick. */
 static uint32_t quirks(void)
 {
@@ -607,8 +593,6 @@ int main(void)
 		TEST(a_completion_on_an_idle_hiprio_ends_the_session),
 		TEST(a_used_len_beyond_the_room_ends_the_session),
 		TEST(a_written_forget_ends_the_session),
-		TEST(a_device_that_is_gone_ends_the_session),
-		TEST(a_device_that_needs_a_reset_ends_the_session),
 		TEST(a_device_that_never_says_lengths_is_known_by_its_init),
 		TEST(a_reply_never_written_is_eio_without_lengths_too),
 		TEST(flags_never_offered_are_a_quirk),
