@@ -16,6 +16,14 @@ int viofs_ctl_show(const char *source, bool json);
 int viofs_ctl_bind(const char *source);
 int viofs_ctl_unbind(const char *source);
 int viofs_ctl_status(const char *mountpoint, bool json);
+int viofs_ctl_abort(const char *mountpoint);
+
+/**
+ * viofs_ctl_ask_all() - "status" of the daemon at @mountpoint, or of all (NULL)
+ * @all: gets an object for each, and "socket", the path where it was asked, in it.
+ * Return: 0, or 1 where something went wrong; that has been said.
+ */
+int viofs_ctl_ask_all(const char *mountpoint, json_t *all);
 
 /** viofs_ctl_complain() - "viofsctl: TEXT" to standard error. Return: 1. */
 int viofs_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -68,6 +68,8 @@ static void print_status(const json_t *s)
 	printf("  session    %s, channel %s, poll %s, supervisor %lld, worker %lld\n",
 	       text_of(s, "session"), text_of(s, "channel"), text_of(s, "poll"),
 	       number_of(s, "supervisor"), number_of(s, "worker"));
+	if (text_of(s, "reason")[0])
+		printf("  reason     %s\n", text_of(s, "reason"));
 	printf("  device     %s, tag %s, %s%s, DMA %s, %lld interrupt vectors\n",
 	       text_of(device, "address"), text_of(device, "tag"),
 	       json_object_get(device, "vfio") ? "vfio " : text_of(device, "transport"),
@@ -104,12 +106,17 @@ static bool is_socket_name(const char *name)
 	return len > end && !strcmp(name + len - end, VIOFS_CONTROL_SUFFIX);
 }
 
-/* All daemons' answers, or the one at @mountpoint's. Return: 0 or 1. */
-static int collect(const char *mountpoint, json_t *all)
+int viofs_ctl_ask_all(const char *mountpoint, json_t *all)
 {
-	DIR *dir = opendir(VIOFS_RUN_DIR);
+	char real[PATH_MAX];
 	struct dirent *e;
 	int status = 0;
+	DIR *dir;
+
+	/* A dead mount has no real path: then what was said must do. */
+	if (mountpoint && realpath(mountpoint, real))
+		mountpoint = real;
+	dir = opendir(VIOFS_RUN_DIR);
 
 	if (!dir)
 		return errno == ENOENT ? 0 : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
@@ -126,8 +133,10 @@ static int collect(const char *mountpoint, json_t *all)
 		if (rc && rc != -ECONNREFUSED)
 			status = viofs_ctl_complain("%s: %s.%s", path, strerror(-rc),
 						    rc == -EACCES ? " Run it as root." : "");
-		else if (!rc && (!mountpoint || !strcmp(text_of(s, "mountpoint"), mountpoint)))
+		else if (!rc && (!mountpoint || !strcmp(text_of(s, "mountpoint"), mountpoint))) {
+			json_object_set_new(s, "socket", json_string(path));
 			json_array_append(all, s);
+		}
 		json_decref(s);
 	}
 	closedir(dir);
@@ -136,15 +145,11 @@ static int collect(const char *mountpoint, json_t *all)
 
 int viofs_ctl_status(const char *mountpoint, bool json)
 {
-	char real[PATH_MAX];
 	json_t *all = json_array(), *s;
 	size_t i;
 	int status;
 
-	/* A dead mount has no real path: then what was said must do. */
-	if (mountpoint && realpath(mountpoint, real))
-		mountpoint = real;
-	status = collect(mountpoint, all);
+	status = viofs_ctl_ask_all(mountpoint, all);
 	if (!status && mountpoint && !json_array_size(all))
 		status = viofs_ctl_complain("No virtiofs-vfio serves %s.", mountpoint);
 	if (!status && json) {

@@ -19,6 +19,7 @@ static const char usage[] =
 	"  bind SOURCE           give it to vfio-pci, and remember its driver\n"
 	"  unbind SOURCE         give it back to the driver it had\n"
 	"  status [MOUNTPOINT]   what running daemons are doing\n"
+	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
 	"\n"
 	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the socket of a\n"
 	"back end, vhost-user:PATH. --json prints the same for programs (list, show, status).\n";
@@ -62,6 +63,11 @@ static int run_unbind(const char *argument, bool json)
 	return viofs_ctl_unbind(argument);
 }
 
+static int run_abort(const char *argument, bool json)
+{
+	return viofs_ctl_abort(argument);
+}
+
 static const struct command {
 	const char *name;
 	int min, max; /* arguments */
@@ -73,6 +79,7 @@ static const struct command {
 	{ "bind", 1, 1, false, run_bind },
 	{ "unbind", 1, 1, false, run_unbind },
 	{ "status", 0, 1, true, viofs_ctl_status },
+	{ "abort", 1, 1, false, run_abort },
 };
 
 static int misuse(const char *what, const char *word)
@@ -115,7 +122,7 @@ int main(int argc, char **argv)
 	if (!c)
 		return misuse("There is no command", words[0]);
 	if (count - 1 < c->min)
-		return misuse("SOURCE is missing after", c->name);
+		return misuse("An argument is missing after", c->name);
 	if (count - 1 > c->max)
 		return misuse("Too many arguments for", c->name);
 	if (json && !c->json)

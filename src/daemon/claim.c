@@ -131,6 +131,26 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 	return 0;
 }
 
+void viofs_claim_let_go(struct viofs_claim *c)
+{
+	viofs_fs_close(c->fs); /* reset, as far as anybody is there: bounded in time */
+	viofs_arena_unmap(c->arena);
+	viofs_vhost_close(c->vhost);
+	viofs_vfio_close(c->vfio);
+	c->fs = NULL;
+	c->vhost = NULL;
+	c->vfio = NULL;
+}
+
+void viofs_claim_close_copies(struct viofs_claim *c)
+{
+	if (c->vfio)
+		c->vfio->ops->close_copy(c->vfio);
+	viofs_vhost_close(c->vhost);
+	c->vfio = NULL;
+	c->vhost = NULL;
+}
+
 int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
 {
 	int rc;

@@ -30,6 +30,15 @@ struct viofs_claim {
 int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o,
 		     struct viofs_claim **out, struct viofs_err *err);
 
+/**
+ * viofs_claim_let_go() - the device is lost: reset what is left of it, unmap, close it
+ * The record is held until viofs_claim_close(), and memory and statistics stay; c->fs is gone.
+ */
+void viofs_claim_let_go(struct viofs_claim *c);
+
+/** viofs_claim_close_copies() - the worker's part of that: its copies of the device's descriptors. */
+void viofs_claim_close_copies(struct viofs_claim *c);
+
 /** viofs_claim_close() - reset the device, unmap, give it back to its former driver. Return: 0 or -errno. */
 int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err);
 

@@ -80,7 +80,15 @@ static void send_all(int fd, const char *text, size_t len)
 	}
 }
 
-void viofs_control_serve(int listener, json_t *(*status)(void *), void *arg)
+static json_t *answer(const char *word, const struct viofs_control_command *c, void *arg)
+{
+	for (; c->word; c++)
+		if (!strcmp(word, c->word))
+			return c->answer(arg);
+	return json_pack("{s:s}", "error", "there is no such command");
+}
+
+void viofs_control_serve(int listener, const struct viofs_control_command *commands, void *arg)
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	char word[WORD_MAX], *text;
@@ -93,10 +101,7 @@ void viofs_control_serve(int listener, json_t *(*status)(void *), void *arg)
 	n = recv(fd, word, sizeof(word) - 1, 0);
 	word[n > 0 ? n : 0] = '\0';
 	word[strcspn(word, "\n")] = '\0';
-	if (!strcmp(word, VIOFS_CONTROL_STATUS))
-		reply = status(arg);
-	else
-		reply = json_pack("{s:s}", "error", "there is no such command");
+	reply = answer(word, commands, arg);
 	text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 	if (text)
 		send_all(fd, text, strlen(text));

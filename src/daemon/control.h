@@ -9,12 +9,22 @@
 
 /* The protocol: the client sends one word and a newline, the daemon one JSON value, and closes. */
 #define VIOFS_CONTROL_STATUS "status"
+#define VIOFS_CONTROL_ABORT "abort"
+
+/** struct viofs_control_command - a word and who answers it */
+struct viofs_control_command {
+	const char *word;
+	json_t *(*answer)(void *arg); /* NULL: out of memory */
+};
 
 /** viofs_control_listen() - Return: the listening socket, or -errno with @err. */
 int viofs_control_listen(const char *address, struct viofs_err *err);
 
-/** viofs_control_serve() - take one client and answer it; bounded in time. @status: made on request. */
-void viofs_control_serve(int listener, json_t *(*status)(void *), void *arg);
+/**
+ * viofs_control_serve() - take one client and answer it; bounded in time
+ * @commands: the last one has no word. @arg: for their answer().
+ */
+void viofs_control_serve(int listener, const struct viofs_control_command *commands, void *arg);
 
 /** viofs_control_close() - and remove the socket. */
 void viofs_control_close(int listener, const char *address);

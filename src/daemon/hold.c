@@ -120,10 +120,15 @@ int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountp
 	return viofs_record_write(hold->lock_fd, r);
 }
 
-/* Return: is the driver that the function has to go back to another than the one it has now? */
+/* Is it there, and is the driver that it has to go back to another than the one it has now? */
 static bool must_go_back(const struct viofs_hold *h)
 {
-	return h->bound && !h->record.by_admin && strcmp(h->record.former, VFIO_PCI) != 0;
+	struct viofs_pci_function now;
+
+	if (!h->bound || h->record.by_admin || !strcmp(h->record.former, VFIO_PCI))
+		return false;
+	/* Unplugged. What is at its address later was never bound by us. */
+	return viofs_pci_function_read(&h->function.address, &now, NULL) != -ENODEV;
 }
 
 int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)

@@ -25,8 +25,8 @@ struct raw {
 	struct viofs_options *o;
 	struct viofs_err *err;
 	int rc;
-	int foreground, debug, help, version, allow_noiommu, small_pages;
-	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues;
+	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
+	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
 };
 
 #define FLAG(text, field) { text, offsetof(struct raw, field), 1 }
@@ -43,12 +43,15 @@ static const struct fuse_opt templates[] = {
 	FLAG("--version", version),
 	FLAG("allow-unsafe-noiommu", allow_noiommu),
 	FLAG("no-hugepages", small_pages),
+	FLAG("backend-keeps-state", keeps_state),
 	VALUE("poll", poll),
 	VALUE("spin", spin),
 	VALUE("dma-mem", dma_mem),
 	VALUE("max-data", max_data),
 	VALUE("init-timeout", init_timeout),
 	VALUE("grace", grace),
+	VALUE("timeout", timeout),
+	VALUE("on-loss", on_loss),
 	VALUE("queues", queues),
 	FUSE_OPT_END,
 };
@@ -201,6 +204,21 @@ static int take_poll(const char *text, enum viofs_poll *poll, struct viofs_err *
 	return viofs_err_set(err, -EINVAL, "-o poll=%s: adaptive, busy or irq is needed.", text);
 }
 
+/* Waiting for a back end to come back needs what isn't there yet, so it is refused and not ignored. */
+static int take_on_loss(const struct raw *raw)
+{
+	if (raw->on_loss && !strcmp(raw->on_loss, "wait"))
+		return viofs_err_set(raw->err, -EINVAL, "-o on-loss=wait: waiting for a lost back end to "
+				     "come back isn't there yet. on-loss=eio is: requests fail, the mount "
+				     "stays until it is unmounted.");
+	if (raw->on_loss && strcmp(raw->on_loss, "eio") != 0)
+		return viofs_err_set(raw->err, -EINVAL, "-o on-loss=%s: eio is needed.", raw->on_loss);
+	if (raw->keeps_state)
+		return viofs_err_set(raw->err, -EINVAL, "-o backend-keeps-state is for on-loss=wait, which "
+				     "isn't there yet.");
+	return 0;
+}
+
 /* How many data areas the memory holds beside the slots. */
 static int take_memory(const struct raw *raw, struct viofs_relay_config *c)
 {
@@ -235,7 +253,7 @@ static int take_memory(const struct raw *raw, struct viofs_relay_config *c)
 static int take_values(const struct raw *raw, struct viofs_options *o)
 {
 	struct viofs_relay_config *c = &o->relay;
-	uint32_t init_s = c->init_timeout_ms / 1000;
+	uint32_t init_s = c->init_timeout_ms / 1000, timeout_s = c->timeout_ms / 1000;
 	int rc;
 
 	o->foreground = raw->foreground || raw->debug;
@@ -252,11 +270,16 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_u32("grace", raw->grace, 0, 86400, &o->grace_s, raw->err);
 	if (!rc)
+		rc = take_u32("timeout", raw->timeout, 0, 86400, &timeout_s, raw->err);
+	if (!rc)
+		rc = take_on_loss(raw);
+	if (!rc)
 		rc = take_u32("queues", raw->queues, 1, VIOFS_FS_QUEUES_MAX - VIOFS_FS_REQUEST,
 			      &o->queues, raw->err);
 	if (!rc)
 		rc = take_memory(raw, c);
 	c->init_timeout_ms = init_s * 1000;
+	c->timeout_ms = timeout_s * 1000;
 	return rc;
 }
 
@@ -299,6 +322,8 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	free(raw.grace);
 	free(raw.max_data);
 	free(raw.queues);
+	free(raw.timeout);
+	free(raw.on_loss);
 	return rc;
 }
 
@@ -335,6 +360,9 @@ const char *viofs_options_help(void)
 	       "  max-data=SIZE      bytes of one READ or WRITE (1M; 128K to 1M)\n"
 	       "  no-hugepages       use 4 KiB pages for that memory\n"
 	       "  init-timeout=S     seconds to wait for the device to answer FUSE_INIT (30)\n"
+	       "  timeout=S          fail the session when a request has had no answer for so many seconds\n"
+	       "                     (0: wait for ever); blocking file locks don't count\n"
+	       "  on-loss=eio        a device that is gone: requests fail with EIO until umount (default)\n"
 	       "  queues=N           vhost-user: request queues to use (what the back end says, or 1)\n"
 	       "  grace=S            seconds that a busy mount is waited for on SIGTERM (10)\n"
 	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then reach all\n"

@@ -115,14 +115,16 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 {
 	const struct viofs_relay_stats *t = s->stats;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
 			 "s:{s:i, s:i}, s:f, s:o, s:s, s:{s:I, s:I}}",
 			 "source", s->source,
 			 "mountpoint", s->mountpoint,
 			 "session", s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving" :
 			 viofs_session_name(t->session),
+			 "reason", t->reason,
 			 "channel", "dev",
 			 "poll", viofs_poll_name(s->config->poll),
+			 "timeout_s", (int)(s->config->timeout_ms / 1000),
 			 "supervisor", (int)s->supervisor,
 			 "worker", (int)s->worker,
 			 "device", device(s),

@@ -6,7 +6,11 @@
  *   starting    until the worker reports that INIT is done; then the outcome is told
  *   serving     until the worker ends (the mount is gone, or the session failed) or a signal asks for it
  *   leaving     a signal came: ending.c unmounts; a second one aborts
+ *   lost        the device is gone and closed; the worker answers EIO until the mount is gone
  *   finish      mount gone, device reset and given back, socket and record removed
+ *
+ * No state depends on the device for its end. A worker that doesn't end by itself once the mount is gone
+ * is killed; one that answers nothing, not even by its own time-out, is found out here (watch_worker()).
  *
  * It relays nothing and holds copies of all descriptors. Whatever way the worker ends, finish is the same.
  */
@@ -38,6 +42,13 @@
 
 /* After the mount is gone the worker has a bounded time for DESTROY; then it is killed. */
 #define WORKER_END_NS (30 * VIOFS_NSEC_PER_SEC)
+/* viofsctl abort: it has no more than this, DESTROY or not. */
+#define ABORT_END_NS (1 * VIOFS_NSEC_PER_SEC)
+/* An unmount is given up when the device has not answered a request for so long meanwhile. */
+#define LEAVING_STALL_NS (30 * VIOFS_NSEC_PER_SEC)
+/* The worker looks after timeout= itself; it has this much longer, then it is taken for stuck. */
+#define TIMEOUT_SLACK_NS (3 * VIOFS_NSEC_PER_SEC)
+#define WATCH_NS (1 * VIOFS_NSEC_PER_SEC)
 
 /* What the loop waits for: indices in viofs_sleep.fds. */
 enum { SIGNAL, REPORT, CONTROL };
@@ -56,6 +67,9 @@ struct supervisor {
 	unsigned int signals; /* that asked for the end */
 	int64_t kill_at;      /* ns, 0: not yet */
 	bool serving;
+	bool lost;           /* the device is gone and closed */
+	bool aborted;        /* by viofsctl: that the worker is killed is no failure */
+	json_t *last_status; /* of the time when it was lost */
 	int rc; /* 0, or the first failure, with err */
 	struct viofs_err err;
 };
@@ -172,7 +186,7 @@ static void fail(struct supervisor *s, int rc, const struct viofs_err *err)
 		return;
 	s->rc = rc;
 	s->err = *err;
-	if (s->serving)
+	if (s->serving && !s->lost)
 		viofs_error("the session failed: %s", err->text);
 }
 
@@ -189,6 +203,23 @@ static void start_serving(struct supervisor *s)
 		   s->mountpoint);
 }
 
+static json_t *make_status(void *arg);
+
+/*
+ * The worker has let go of the device and answers EIO from here on. That must end with an unmount, and not
+ * in finish(): taken away, the mount would uncover the directory below, for programs to write to.
+ */
+static void lose_device(struct supervisor *s, int rc, const struct viofs_err *err)
+{
+	s->lost = true;
+	fail(s, rc, err);
+	viofs_error("%s. The device is lost: requests get EIO from now on. Unmount %s to end this.",
+		    err->text, s->mountpoint);
+	notify_systemd("STATUS=The device is lost; unmount to end this.");
+	s->last_status = make_status(s);
+	viofs_claim_let_go(s->claim);
+}
+
 /* Return: false: there is no more to come. */
 static bool take_report(struct supervisor *s)
 {
@@ -196,11 +227,24 @@ static bool take_report(struct supervisor *s)
 
 	if (read(s->report_fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
 		return false;
-	if (r.rc)
+	if (r.lost)
+		lose_device(s, r.rc, &r.err);
+	else if (r.rc)
 		fail(s, r.rc, &r.err);
 	else
 		start_serving(s);
 	return true;
+}
+
+/* The worker has @ns for DESTROY. */
+static void abort_mount(struct supervisor *s, int64_t ns)
+{
+	int64_t kill_at = viofs_now_ns() + ns;
+
+	viofs_mount_abort(s->mount);
+	viofs_ending_now(s->mount);
+	if (!s->kill_at || s->kill_at - kill_at > 0)
+		s->kill_at = kill_at;
 }
 
 static void leave(struct supervisor *s)
@@ -215,14 +259,12 @@ static void leave(struct supervisor *s)
 			   "aborts it", s->mountpoint);
 		return;
 	}
-	if (s->signals == 1 && s->serving &&
+	/* With no device there is nothing to write, and nobody to wait for. */
+	if (s->signals == 1 && s->serving && !s->lost &&
 	    !viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s))
 		return;
-	viofs_mount_abort(s->mount);
-	viofs_ending_now(s->mount);
-	/* It has a while for DESTROY; before it serves there is nothing to wait for. */
-	if (!s->kill_at)
-		s->kill_at = viofs_now_ns() + (s->serving ? WORKER_END_NS : 0);
+	/* Before it serves there is nothing to wait for. */
+	abort_mount(s, s->serving ? WORKER_END_NS : 0);
 }
 
 static void reap(struct supervisor *s)
@@ -237,10 +279,10 @@ static void reap(struct supervisor *s)
 		;
 	if (s->signals && !s->serving)
 		fail(s, viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered."), &err);
-	else if (WIFSIGNALED(status))
+	else if (WIFSIGNALED(status) && !s->aborted)
 		fail(s, viofs_err_set(&err, -EIO, "the worker was killed by signal %d (%s)",
 				      WTERMSIG(status), strsignal(WTERMSIG(status))), &err);
-	else if (WEXITSTATUS(status))
+	else if (WIFEXITED(status) && WEXITSTATUS(status))
 		fail(s, viofs_err_set(&err, -EIO, "the worker ended with status %d",
 				      WEXITSTATUS(status)), &err);
 	else if (!s->serving)
@@ -259,9 +301,8 @@ static void take_signals(struct supervisor *s)
 	}
 }
 
-static json_t *make_status(void *arg)
+static json_t *make_live_status(const struct supervisor *s)
 {
-	const struct supervisor *s = arg;
 	struct viofs_relay *relay = s->claim->relay;
 	const struct viofs_status_source source = {
 		.source = s->o->source,
@@ -285,22 +326,77 @@ static json_t *make_status(void *arg)
 	return viofs_status_json(&source);
 }
 
+/* For viofsctl: what it is doing, or was doing when the device was lost. */
+static json_t *make_status(void *arg)
+{
+	const struct supervisor *s = arg;
+
+	return s->last_status ? json_incref(s->last_status) : make_live_status(s);
+}
+
+/* For viofsctl: the end, whoever uses the mount, and whether or not the device answers. */
+static json_t *make_abort(void *arg)
+{
+	struct supervisor *s = arg;
+
+	viofs_warn("aborted by viofsctl");
+	notify_systemd("STOPPING=1");
+	s->signals++;
+	s->aborted = true;
+	abort_mount(s, ABORT_END_NS);
+	return json_pack("{s:b, s:i}", "aborted", 1, "supervisor", (int)getpid());
+}
+
+static const struct viofs_control_command commands[] = {
+	{ VIOFS_CONTROL_STATUS, make_status },
+	{ VIOFS_CONTROL_ABORT, make_abort },
+	{ NULL, NULL },
+};
+
+/*
+ * Second to the worker's own checks. It may be stuck itself: in a write to an eventfd that a back end has
+ * filled, or at a device that holds up the CPU. Nor has it a bound on its own while a mount is being left.
+ */
+static void watch_worker(struct supervisor *s)
+{
+	int64_t timeout = s->o->relay.timeout_ms * VIOFS_NSEC_PER_MSEC;
+	int64_t age = viofs_relay_unanswered_ns(s->claim->relay);
+	struct viofs_err err;
+
+	if (s->ending.started && age >= LEAVING_STALL_NS) {
+		viofs_warn("the device has answered nothing for %d s: the mount is aborted",
+			   (int)(age / VIOFS_NSEC_PER_SEC));
+		abort_mount(s, WORKER_END_NS);
+	} else if (timeout && age >= timeout + TIMEOUT_SLACK_NS) {
+		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the worker has done nothing about a request for "
+				      "%d s: it is killed", (int)(age / VIOFS_NSEC_PER_SEC)), &err);
+		abort_mount(s, 0);
+	}
+}
+
+/* How long nothing can need us, in ns. Return: -1: as long as nothing happens. */
+static int64_t watch_time(const struct supervisor *s)
+{
+	if (s->kill_at)
+		return VIOFS_MAX(s->kill_at - viofs_now_ns(), WATCH_NS);
+	return s->serving && !s->lost && (s->ending.started || s->o->relay.timeout_ms) ? WATCH_NS : -1;
+}
+
 /* Until the worker has ended. */
 static void watch(struct supervisor *s)
 {
 	while (s->worker) {
-		int64_t now = viofs_now_ns();
-
-		if (s->kill_at && now - s->kill_at >= 0)
+		if (s->serving && !s->lost && !s->kill_at)
+			watch_worker(s);
+		if (s->kill_at && viofs_now_ns() - s->kill_at >= 0)
 			kill(s->worker, SIGKILL);
-		viofs_sleep_wait(&s->loop, s->kill_at ? VIOFS_MAX(s->kill_at - now,
-								  VIOFS_NSEC_PER_SEC) : -1);
+		viofs_sleep_wait(&s->loop, watch_time(s));
 		if (s->loop.fds[SIGNAL].woke)
 			take_signals(s);
 		if (s->loop.fds[REPORT].woke && s->worker && !take_report(s))
 			viofs_sleep_remove(&s->loop, REPORT);
 		if (s->loop.fds[CONTROL].woke)
-			viofs_control_serve(s->control_fd, make_status, s);
+			viofs_control_serve(s->control_fd, commands, s);
 	}
 }
 
@@ -310,12 +406,15 @@ static void finish(struct supervisor *s)
 	struct viofs_err err;
 	int rc;
 
+	if (s->mount)
+		viofs_ending_now(s->mount);
+	/* After the abort: before, it might wait for a page that a request of somebody else's holds. */
 	if (s->worker) {
 		kill(s->worker, SIGKILL);
 		waitpid(s->worker, NULL, 0);
 	}
-	if (s->mount)
-		viofs_ending_now(s->mount);
+	/* Nobody serves any more: whoever still waits, that thread too, gets an error. */
+	viofs_mount_hang_up(s->mount);
 	viofs_ending_join(&s->ending);
 	viofs_mount_close(s->mount);
 	viofs_sleep_fini(&s->loop);
@@ -325,6 +424,7 @@ static void finish(struct supervisor *s)
 	if (rc)
 		fail(s, viofs_err_prefix(&err, rc, "%s could not be given back to its driver",
 					 device_name(s)), &err);
+	json_decref(s->last_status);
 	if (s->report_fd >= 0)
 		close(s->report_fd);
 	if (s->signal_fd >= 0)

@@ -30,9 +30,9 @@ struct worker {
 	int report_fd;
 };
 
-static void report(const struct worker *w, int rc, const struct viofs_err *err)
+static void report(const struct worker *w, int rc, const struct viofs_err *err, bool lost)
 {
-	struct viofs_worker_report r = { .rc = rc };
+	struct viofs_worker_report r = { .rc = rc, .lost = lost };
 
 	if (err)
 		r.err = *err;
@@ -44,7 +44,7 @@ static void serving(void *arg)
 {
 	const struct worker *w = arg;
 
-	report(w, 0, NULL);
+	report(w, 0, NULL, false);
 	if (w->config->detach)
 		viofs_launch_detach(w->config->mountpoint);
 }
@@ -93,9 +93,17 @@ static int work(struct worker *w)
 	take_signals();
 	harden_against_reclaim();
 	rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
-	if (rc)
-		report(w, rc, &err);
-	return rc ? 1 : 0;
+	if (!rc)
+		return 0;
+	if (!viofs_relay_is_lost(c->claim->relay)) {
+		report(w, rc, &err, false);
+		return 1;
+	}
+	/* The device first: whoever unplugs it waits for us. */
+	viofs_claim_close_copies(c->claim);
+	report(w, rc, &err, true);
+	viofs_relay_refuse(c->claim->relay);
+	return 1;
 }
 
 pid_t viofs_worker_start(const struct viofs_worker_config *config, int *report_fd,

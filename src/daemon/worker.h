@@ -7,9 +7,10 @@
 
 #include <sys/types.h>
 
-/** struct viofs_worker_report - what the worker tells the supervisor, once, in one write */
+/** struct viofs_worker_report - what the worker tells the supervisor, each in one write */
 struct viofs_worker_report {
 	int rc; /* 0: INIT is done, the mount answers; -errno: it failed, @err says how */
+	bool lost; /* ... but the worker goes on, and answers EIO until the mount is gone */
 	struct viofs_err err;
 };
 
@@ -24,7 +25,8 @@ struct viofs_worker_config {
 
 /**
  * viofs_worker_start() - fork the worker
- * It serves until the mount is gone and ends with status 0, or with 1 where the session failed.
+ * It serves until the mount is gone and ends with status 0, or with 1 where the session failed. Where the
+ * device is lost it reports so, lets go of its descriptors, and answers EIO until the mount is gone.
  * @report_fd: out, where its report can be read.
  * Return: its pid, or -errno.
  */

@@ -280,11 +280,16 @@ int viofs_mount_abort(struct viofs_mount *m)
 	return rc;
 }
 
+void viofs_mount_hang_up(struct viofs_mount *m)
+{
+	if (!m || m->fd < 0)
+		return;
+	close(m->fd);
+	m->fd = -1;
+}
+
 void viofs_mount_close(struct viofs_mount *m)
 {
-	if (!m)
-		return;
-	if (m->fd >= 0)
-		close(m->fd);
+	viofs_mount_hang_up(m);
 	free(m);
 }

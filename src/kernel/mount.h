@@ -57,6 +57,12 @@ int viofs_mount_detach(struct viofs_mount *m);
 /** viofs_mount_abort() - end the connection: every request in flight or to come fails. */
 int viofs_mount_abort(struct viofs_mount *m);
 
+/**
+ * viofs_mount_hang_up() - close /dev/fuse: with its last copy gone the kernel ends the connection
+ * Also of a mount that isn't where it was made any more. NULL is fine.
+ */
+void viofs_mount_hang_up(struct viofs_mount *m);
+
 /** viofs_mount_close() - close /dev/fuse and free; does not unmount. NULL is fine. */
 void viofs_mount_close(struct viofs_mount *m);
 

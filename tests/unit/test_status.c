@@ -46,7 +46,9 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.virtio = &virtio, .tag = "myfs", .num_request_queues = 1, .queue_count = 2,
 		.vectors = 2, .queues = queues,
 	};
-	static const struct viofs_relay_config config = { .poll = VIOFS_POLL_IRQ };
+	static const struct viofs_relay_config config = {
+		.poll = VIOFS_POLL_IRQ, .timeout_ms = 20000,
+	};
 	const struct viofs_status_source source = {
 		.source = "myfs", .mountpoint = "/mnt", .address = "0000:00:04.0", .config = &config,
 		.vfio_name = "group", .translates = true, .fs = &fs, .stats = stats, .slots_used = 28,
@@ -80,6 +82,8 @@ static void a_session_is_shown_whole(void **state)
 	s = make(&stats);
 	assert_string_equal(text(s, "session"), "serving");
 	assert_string_equal(text(s, "poll"), "irq");
+	assert_string_equal(text(s, "reason"), "");
+	assert_int_equal(number(s, "timeout_s"), 20);
 	assert_string_equal(text(s, "mountpoint"), "/mnt");
 	assert_int_equal(number(s, "worker"), 11);
 	q = json_array_get(json_object_get(s, "queues"), 1);
@@ -115,6 +119,18 @@ static void device_features_are_named(void **state)
 	json_decref(s);
 }
 
+static void a_lost_device_is_shown_with_its_reason(void **state)
+{
+	struct viofs_relay_stats stats = {
+		.session = VIOFS_SESSION_LOST, .reason = "the device has closed its socket",
+	};
+	json_t *s = make(&stats);
+
+	assert_string_equal(text(s, "session"), "lost");
+	assert_string_equal(text(s, "reason"), "the device has closed its socket");
+	json_decref(s);
+}
+
 static void an_unknown_feature_bit_shows_as_its_number(void **state)
 {
 	json_t *list = viofs_status_features(1ULL << 63);
@@ -128,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_is_shown_whole),
 		cmocka_unit_test(device_features_are_named),
+		cmocka_unit_test(a_lost_device_is_shown_with_its_reason),
 		cmocka_unit_test(an_unknown_feature_bit_shows_as_its_number),
 	};
 
