@@ -364,8 +364,8 @@ static void watch_worker(struct supervisor *s)
 	struct viofs_err err;
 
 	if (s->ending.started && age >= LEAVING_STALL_NS) {
-		viofs_warn("the device has answered nothing for %d s: the mount is aborted",
-			   (int)(age / VIOFS_NSEC_PER_SEC));
+		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the device has answered nothing for %d s: the "
+				      "mount is aborted", (int)(age / VIOFS_NSEC_PER_SEC)), &err);
 		abort_mount(s, WORKER_END_NS);
 	} else if (timeout && age >= timeout + TIMEOUT_SLACK_NS) {
 		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the worker has done nothing about a request for "

@@ -234,6 +234,11 @@ err_close:
 	return rc;
 }
 
+void viofs_vhost_set_timeout(struct viofs_vhost *v, int timeout_ms)
+{
+	v->timeout_ms = timeout_ms;
+}
+
 static void close_if_open(int fd)
 {
 	if (fd >= 0)

@@ -49,6 +49,9 @@ struct viofs_vhost {
 int viofs_vhost_open(const char *path, int timeout_ms, struct viofs_vhost **out,
 		     struct viofs_err *err);
 
+/** viofs_vhost_set_timeout() - from now on a message may take @timeout_ms. */
+void viofs_vhost_set_timeout(struct viofs_vhost *v, int timeout_ms);
+
 /** viofs_vhost_close() - NULL is fine. Most back ends end when their front end goes. */
 void viofs_vhost_close(struct viofs_vhost *v);
 

@@ -168,6 +168,8 @@ static void transport_close(struct viofs_virtio *d)
 {
 	struct vhost_transport *t = transport_of(d);
 
+	/* A back end that is stopped is not waited for twice: closing the socket says the same. */
+	viofs_vhost_set_timeout(t->vhost, CLOSE_RESET_MS);
 	if (status_get(d))
 		viofs_virtio_reset(d, CLOSE_RESET_MS, NULL);
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)
