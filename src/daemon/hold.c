@@ -120,15 +120,18 @@ int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountp
 	return viofs_record_write(hold->lock_fd, r);
 }
 
-/* Is it there, and is the driver that it has to go back to another than the one it has now? */
+/* Return: is the driver that the function has to go back to another than the one it has now? */
 static bool must_go_back(const struct viofs_hold *h)
+{
+	return h->bound && !h->record.by_admin && strcmp(h->record.former, VFIO_PCI) != 0;
+}
+
+/* Unplugged meanwhile. What is at its address later was never bound by us. */
+static bool is_gone(const struct viofs_hold *h)
 {
 	struct viofs_pci_function now;
 
-	if (!h->bound || h->record.by_admin || !strcmp(h->record.former, VFIO_PCI))
-		return false;
-	/* Unplugged. What is at its address later was never bound by us. */
-	return viofs_pci_function_read(&h->function.address, &now, NULL) != -ENODEV;
+	return h->bound && viofs_pci_function_read(&h->function.address, &now, NULL) == -ENODEV;
 }
 
 int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
@@ -138,6 +141,11 @@ int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
 
 	if (hold->lock_fd < 0)
 		return 0;
+	if (is_gone(hold)) {
+		viofs_record_remove(hold->id, hold->lock_fd);
+		hold->lock_fd = -1;
+		return 0;
+	}
 	if (must_go_back(hold))
 		rc = viofs_pci_function_release(&hold->function.address, r->former, err);
 	if (r->by_admin) {

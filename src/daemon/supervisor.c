@@ -40,7 +40,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-/* After the mount is gone the worker has a bounded time for DESTROY; then it is killed. */
+/* After the mount is gone the worker has this long, DESTROY and all; it takes 12 s at most. Then it is killed. */
 #define WORKER_END_NS (30 * VIOFS_NSEC_PER_SEC)
 /* viofsctl abort: it has no more than this, DESTROY or not. */
 #define ABORT_END_NS (1 * VIOFS_NSEC_PER_SEC)
@@ -49,6 +49,8 @@
 /* The worker looks after timeout= itself; it has this much longer, then it is taken for stuck. */
 #define TIMEOUT_SLACK_NS (3 * VIOFS_NSEC_PER_SEC)
 #define WATCH_NS (1 * VIOFS_NSEC_PER_SEC)
+/* ... where nothing is known to have a bound now: an end may have begun. */
+#define WATCH_IDLE_NS (30 * VIOFS_NSEC_PER_SEC)
 
 /* What the loop waits for: indices in viofs_sleep.fds. */
 enum { SIGNAL, REPORT, CONTROL };
@@ -66,6 +68,7 @@ struct supervisor {
 	pid_t worker; /* 0: none, or reaped */
 	unsigned int signals; /* that asked for the end */
 	int64_t kill_at;      /* ns, 0: not yet */
+	int64_t ending_since; /* ns, 0: the worker has not been seen ending */
 	bool serving;
 	bool lost;           /* the device is gone and closed */
 	bool aborted;        /* by viofsctl: that the worker is killed is no failure */
@@ -353,6 +356,17 @@ static const struct viofs_control_command commands[] = {
 	{ NULL, NULL },
 };
 
+/* The mount is gone, and the worker with it soon. Unless it is stuck at the device. */
+static void watch_end(struct supervisor *s, int64_t now)
+{
+	if (viofs_relay_stats(s->claim->relay)->session != VIOFS_SESSION_ENDING)
+		return;
+	if (!s->ending_since)
+		s->ending_since = now;
+	else if (now - s->ending_since >= WORKER_END_NS)
+		s->kill_at = now;
+}
+
 /*
  * Second to the worker's own checks. It may be stuck itself: in a write to an eventfd that a back end has
  * filled, or at a device that holds up the CPU. Nor has it a bound on its own while a mount is being left.
@@ -371,6 +385,8 @@ static void watch_worker(struct supervisor *s)
 		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the worker has done nothing about a request for "
 				      "%d s: it is killed", (int)(age / VIOFS_NSEC_PER_SEC)), &err);
 		abort_mount(s, 0);
+	} else {
+		watch_end(s, viofs_now_ns());
 	}
 }
 
@@ -379,7 +395,9 @@ static int64_t watch_time(const struct supervisor *s)
 {
 	if (s->kill_at)
 		return VIOFS_MAX(s->kill_at - viofs_now_ns(), WATCH_NS);
-	return s->serving && !s->lost && (s->ending.started || s->o->relay.timeout_ms) ? WATCH_NS : -1;
+	if (!s->serving || s->lost)
+		return -1;
+	return s->ending.started || s->o->relay.timeout_ms ? WATCH_NS : WATCH_IDLE_NS;
 }
 
 /* Until the worker has ended. */
