@@ -2,6 +2,7 @@
 """What a device can do wrong with a request, a reply and INIT; each has its expected end.
 
   fatal     which buffers the device has isn't known any more: the session ends, with a reason
+  lost      it has gone: errors until an unmount
   refused   this request gets an error, the session goes on
   harmless  it works
 """
@@ -28,8 +29,8 @@ TABLE = [
     ("payload-long", "READ", "fatal", "len"),
     ("unique-wrong", "LOOKUP", "fatal", "unique"),
     ("unique-zero", "LOOKUP", "fatal", "unique"),
-    ("close", "READ", "fatal", "closed its socket"),
-    ("close-after", "LOOKUP", "fatal-after", "closed its socket"),
+    ("close", "READ", "lost", "closed its socket"),
+    ("close-after", "LOOKUP", "lost-after", "closed its socket"),
     ("used-len-zero", "LOOKUP", "refused", "no reply header"),
     ("used-len-short", "READ", "refused", "len"),
     ("used-len-room", "READ", "refused", "len"),
@@ -102,17 +103,19 @@ def case(kind, opcode, end, said):
     with Session("device", ["--no-cache"], options="poll=irq").mount() as s:
         path = small_file(s)
         # Again and again where the kernel asks twice: it does where the first answer is an error.
-        s.control(f"evil {kind}@{opcode}" + ("" if end.startswith("fatal") else "*"))
+        s.control(f"evil {kind}@{opcode}" + ("" if end.startswith(("fatal", "lost")) else "*"))
         got = attempt(CODES[opcode], path)
-        if end in ("harmless", "fatal-after"):
+        if end in ("harmless", "fatal-after", "lost-after"):
             # The second lie may be met while the first reply is on its way.
-            check(not got or end == "fatal-after", f"errno {got}")
+            check(not got or end != "harmless", f"errno {got}")
         else:
             due = errno.EACCES if end == "denied" else None
             check(got == due if due else got, f"errno {got}")
         if end.startswith("fatal"):
             s.ends(1)
             check("the session failed" in s.said(), s.said())
+        elif end.startswith("lost"):
+            s.is_lost(said)
         else:
             s.control("good")
             check(not attempt(CODES[opcode], path), "the next request fails too")

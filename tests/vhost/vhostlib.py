@@ -208,6 +208,18 @@ class Session:
         check(got == status, f"the daemon ended with {got} where {status} is due: {self.said()}")
         check(not is_mounted(self.mnt), "the mount is still there")
 
+    def is_lost(self, said="has closed its socket"):
+        """The back end is gone: errors, but the mount stays until an unmount, which is quick."""
+        wait_until(lambda: "The device is lost" in self.said(), 2, "the loss is said")
+        check(said in self.said(), self.said())
+        start = time.monotonic()
+        status, out = run(["ls", self.mnt], 5)
+        check(status and "Input/output error" in out, f"ls of a lost device: status {status}: {out}")
+        check(is_mounted(self.mnt), "the mount went by itself, and uncovered what is below")
+        must(["umount", self.mnt], 5)
+        check(time.monotonic() - start < 1, f"ls and umount took {time.monotonic() - start:.2f} s")
+        self.ends(1, 2)
+
     def log(self, name):
         try:
             with open(os.path.join(self.work, name), encoding="utf-8", errors="replace") as f:
@@ -236,6 +248,16 @@ class Session:
 
     def path(self, *names):
         return os.path.join(self.mnt, *names)
+
+    def signal_backend(self, number):
+        """To all processes of the back end. Return: when (time.monotonic())."""
+        pid = self.backend.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            pids = [int(word) for word in f.read().split()] + [pid]
+        start = time.monotonic()
+        for pid in pids:
+            os.kill(pid, number)
+        return start
 
     def kill_backend(self):
         self.backend.send_signal(signal.SIGKILL)

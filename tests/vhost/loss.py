@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A virtiofsd that is killed or stopped under load: errors in bounded time, a clean end, nothing left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from vhostlib import (C_VIRTIOFSD, CTL, Session, check, is_mounted, must, named, need_root, run,
+                      run_cases, skip_all, wait_until)
+
+# Writes, syncs and reads until something fails; then the errno and when it was (CLOCK_MONOTONIC).
+USER = """
+import os, sys, time
+path = sys.argv[1]
+try:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        for i in range(64):
+            os.pwrite(fd, b"x" * 65536, i * 65536)
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.pread(fd, 1 << 20, 0)
+        os.close(fd)
+        os.stat(path)
+except OSError as e:
+    print(e.errno, time.monotonic(), flush=True)
+"""
+# Keeps the mount busy.
+HOLDER = "import os, sys, time; os.chdir(sys.argv[1]); print('in', flush=True); time.sleep(600)"
+EIO = 5
+
+
+def child(code, path):
+    return subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
+
+
+def timed(argv, seconds):
+    """A child that has to work within @seconds: how long it took."""
+    start = time.monotonic()
+    must(argv, seconds)
+    return time.monotonic() - start
+
+
+class Load:
+    """Four users of a mount. As a context: none of them outlives it."""
+
+    def __init__(self, session):
+        self.users = [child(USER, session.path(f"f{i}")) for i in range(4)]
+
+    def __enter__(self):
+        time.sleep(1)
+        check(all(u.poll() is None for u in self.users), "a user failed before anything happened")
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for u in self.users:
+            u.kill()
+            u.communicate(timeout=10)
+        return False
+
+    def fails(self, since, seconds):
+        """Every user has an error within @seconds after @since: (errnos, when the last one came)."""
+        errnos, last = set(), 0.0
+        for u in self.users:
+            out, _ = u.communicate(timeout=max(0.1, since + seconds + 10 - time.monotonic()))
+            errno, when = out.split()
+            errnos.add(int(errno))
+            last = max(last, float(when) - since)
+        print(f"# the last error after {last:.3f} s")
+        check(last < seconds, f"the last error came after {last:.2f} s, {seconds} s are allowed")
+        return errnos, last
+
+
+def killed_under_load():
+    """kill -9: EIO at once and from then on, an unmount within a second, status 1; then a new one."""
+    with Session("c") as s:
+        s.mount()
+        with Load(s) as load:
+            start = s.signal_backend(signal.SIGKILL)
+            errnos, _ = load.fails(start, 2)
+        check(errnos == {EIO}, f"errors {errnos}, only EIO is due")
+        _, out = run([CTL, "status", "--json", s.mnt], 5)
+        status = json.loads(out)
+        check(status["session"] == "lost" and "socket" in status["reason"], out)
+        s.is_lost()
+        check(s.said().count("has closed its socket") == 1, "it must be said once: " + s.said())
+        os.unlink(s.socket)
+        s.mount()
+        s.umount(15)
+
+
+def killed_while_idle():
+    """It is noticed with nothing in flight; a signal ends a mount at once, busy or not."""
+    with Session("c", options="poll=irq") as s:
+        s.mount()
+        holder = child(HOLDER, s.mnt)
+        check(holder.stdout.readline() == b"in\n", "the mount can't be entered")
+        time.sleep(0.5)
+        s.signal_backend(signal.SIGKILL)
+        wait_until(lambda: "is lost" in s.said(), 1, "the loss is noticed")
+        s.daemon.terminate()
+        s.ends(1, 1)
+        holder.kill()
+        holder.communicate(timeout=10)
+
+
+def silent_with_a_timeout():
+    """A back end that is stopped: errors after timeout=, and the daemon ends by itself."""
+    with Session("c", options="timeout=2") as s:
+        s.mount()
+        with Load(s) as load:
+            _, last = load.fails(s.signal_backend(signal.SIGSTOP), 4)
+        check(last > 1.8, f"errors after {last:.2f} s, before the time-out")
+        s.ends(1, 8)
+        check("timeout=2" in s.said(), s.said())
+
+
+def silent_and_aborted():
+    """viofsctl abort: errors at once, and it returns when all is as before."""
+    with Session("c") as s:
+        s.mount()
+        with Load(s) as load:
+            s.signal_backend(signal.SIGSTOP)
+            time.sleep(0.5)
+            start = time.monotonic()
+            took = timed([CTL, "abort", s.mnt], 5)
+            load.fails(start, 1)
+        print(f"# abort took {took:.2f} s")
+        s.ends(0, 0)
+
+
+def serving_and_aborted():
+    """viofsctl abort of a mount that works."""
+    with Session("c") as s:
+        s.mount()
+        with Load(s) as load:
+            start = time.monotonic()
+            timed([CTL, "abort", s.mnt], 3)
+            load.fails(start, 1)
+        s.ends(0, 0)
+        status, out = run([CTL, "abort", s.mnt], 10)
+        check(status == 1 and "No virtiofs-vfio serves" in out, f"abort of nothing: {status}, {out}")
+
+
+def silent_and_terminated_twice():
+    """The second signal ends it, whoever waits for what."""
+    with Session("c") as s:
+        s.mount()
+        with Load(s) as load:
+            s.signal_backend(signal.SIGSTOP)
+            time.sleep(0.5)
+            s.daemon.terminate()
+            time.sleep(0.5)
+            check(s.daemon.poll() is None, "one signal is to write dirty pages first")
+            start = time.monotonic()
+            s.daemon.terminate()
+            load.fails(start, 1)
+        s.ends(0, 12)
+
+
+def silent_and_terminated_once():
+    """Nor does one signal wait for ever: 30 s without an answer are enough."""
+    with Session("c") as s:
+        s.mount()
+        with Load(s) as load:
+            start = s.signal_backend(signal.SIGSTOP)
+            time.sleep(0.5)
+            s.daemon.terminate()
+            load.fails(start, 40)
+        s.ends(1, 12)
+        check("answered nothing" in s.said(), s.said())
+
+
+def stopped_before_the_mount():
+    """A back end that answers nothing from the beginning: refused in bounded time, and said."""
+    with Session("c") as s:
+        s.start_backend()
+        s.signal_backend(signal.SIGSTOP)
+        status, out = run(s.daemon_argv(), 10, env=s.environment())
+        check(status == 1 and "did not answer" in out, f"status {status}: {out}")
+        check(not is_mounted(s.mnt), "a mount was left")
+
+
+def main():
+    need_root()
+    if not os.access(C_VIRTIOFSD, os.X_OK):
+        skip_all(f"no {C_VIRTIOFSD}: it is in Debian 12's qemu-system-common")
+    run_cases(named([
+        killed_under_load, killed_while_idle, silent_with_a_timeout, silent_and_aborted,
+        serving_and_aborted, silent_and_terminated_twice, silent_and_terminated_once,
+        stopped_before_the_mount,
+    ]))
+
+
+if __name__ == "__main__":
+    main()
