@@ -175,6 +175,7 @@ int dev_fuse_opcode(const char *name);
 /* dev_locks.c */
 int dev_locks_get(struct dev_request *r);
 int dev_locks_set(struct dev_request *r);
+int dev_locks_flush(struct dev_request *r);
 int dev_locks_set_wait(struct dev_request *r);
 /** dev_locks_interrupt() - end the lock request @unique with EINTR, where it waits. Return: it did.
  */

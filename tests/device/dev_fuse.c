@@ -174,6 +174,8 @@ static dev_op *common(const struct dev *d, uint32_t opcode)
 		return destroy;
 	case FUSE_GETLK:
 		return d->posix_locks ? dev_locks_get : NULL;
+	case FUSE_FLUSH:
+		return d->posix_locks ? dev_locks_flush : NULL;
 	case FUSE_SETLK:
 		return d->posix_locks ? dev_locks_set : NULL;
 	case FUSE_SETLKW:

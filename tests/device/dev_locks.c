@@ -115,6 +115,24 @@ int dev_locks_get(struct dev_request *r)
 	return sizeof(*out);
 }
 
+/* A close: the kernel leaves unlocking to it (fuse_setlk(): FL_CLOSE_POSIX). */
+int dev_locks_flush(struct dev_request *r)
+{
+	const struct fuse_flush_in *in = r->arg;
+	struct lock **at = &held, *l;
+
+	while ((l = *at)) {
+		if (l->nodeid != r->head->nodeid || l->owner != in->lock_owner) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		free(l);
+	}
+	answer_waiting();
+	return 0;
+}
+
 int dev_locks_set(struct dev_request *r)
 {
 	if (in_of(r)->lk.type == F_UNLCK) {

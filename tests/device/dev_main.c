@@ -188,6 +188,9 @@ enum {
 static const struct option options[] = {
 	{ "help", no_argument, NULL, HELP },
 	{ "socket", required_argument, NULL, SOCKET },
+	/* As virtiofsd calls them, for tools/vm. */
+	{ "socket-path", required_argument, NULL, SOCKET },
+	{ "shared-dir", required_argument, NULL, SERVE },
 	{ "control", required_argument, NULL, CONTROL },
 	{ "serve", required_argument, NULL, SERVE },
 	{ "queues", required_argument, NULL, QUEUES },

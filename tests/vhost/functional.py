@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What people do with a file system, on one mount: functional.py device|c|rust."""
+"""What people do with a file system, on one mount: functional.py device|directory|c|rust."""
 
 import glob
 import os
@@ -13,7 +13,10 @@ BACKEND = sys.argv[1]
 TREE_FILES = 20000
 # A descriptor each in virtiofsd, while the kernel knows them.
 ENTRIES = 10000
-SESSION = Session(BACKEND, ["--strict", "--queues", "2"] if BACKEND == "device" else [])
+SESSION = Session("device" if BACKEND == "directory" else BACKEND,
+                  ["--strict", "--queues", "2"] if BACKEND in ("device", "directory") else [])
+if BACKEND == "directory":
+    SESSION.backend_args += ["--serve", SESSION.share]
 # Not in the tree in memory.
 REAL = BACKEND != "device"
 
@@ -120,7 +123,7 @@ assert c.execute('select count(*) from t').fetchone()[0] == 4000
 
 def fio_verifies(*args):
     must(["fio", f"--directory={path()}", "--size=24m", "--verify=crc32c", "--name=v", "--minimal",
-          "--unlink=1", *args], 60)
+          "--unlink=1", *args], 60, cwd=SESSION.work)
 
 
 def fio_buffered_direct_mmap_and_async():
@@ -364,7 +367,7 @@ def it_ends_well():
 
 def main():
     need_root()
-    program = {"device": DEVICE, "c": C_VIRTIOFSD, "rust": RUST_VIRTIOFSD}[BACKEND]
+    program = {"device": DEVICE, "directory": DEVICE, "c": C_VIRTIOFSD, "rust": RUST_VIRTIOFSD}[BACKEND]
     if not os.path.exists(program):
         skip_all(f"no {program}" + (": tools/vm fetches it" if BACKEND == "rust" else
                                     " (qemu-system-common of Debian 12)"))

@@ -35,7 +35,7 @@ def work(session):
     must(["diff", "-r", source, session.path("copy")], 30)
     must(["fio", f"--directory={session.mnt}", "--name=v", "--size=4m", "--rw=randrw", "--bs=4k-64k",
           "--ioengine=libaio", "--iodepth=8", "--direct=1", "--numjobs=2", "--verify=crc32c",
-          "--minimal"], 60)
+          "--minimal"], 60, cwd=session.work)
     must(["rm", "-r", session.path("copy")], 30)
 
 
