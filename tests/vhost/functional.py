@@ -119,7 +119,7 @@ assert c.execute('select count(*) from t').fetchone()[0] == 4000
 
 
 def fio_verifies(*args):
-    must(["fio", f"--directory={path()}", "--size=24m", "--verify=crc32c", "--name=v", "--minimal",
+    must(["fio", f"--directory={path()}", "--size=24m", "--verify=crc32c", "--verify_state_save=0", "--name=v", "--minimal",
           "--unlink=1", *args], 60, cwd=SESSION.work)
 
 
