@@ -57,10 +57,12 @@ int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uin
 	if (!l->returned)
 		return -ENOMEM;
 	l->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (l->wake_fd < 0)
-		return -errno;
+	return l->wake_fd < 0 ? -errno : 0;
+}
+
+void viofs_lease_start(struct viofs_lease *l)
+{
 	start_standby(l);
-	return 0;
 }
 
 uint64_t viofs_lease_enter(struct viofs_lease *l)

@@ -47,9 +47,12 @@ struct viofs_lease {
 
 /**
  * viofs_lease_init() - @lead is what a thread runs when it leads; @slots bounds the returned list
- * Starts the first standby. Return: 0 or -errno (a relay without a standby works, unguarded).
+ * No thread yet. Return: 0 or -errno.
  */
 int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uint16_t slots);
+
+/** viofs_lease_start() - start the first standby (a relay without one works, unguarded). */
+void viofs_lease_start(struct viofs_lease *l);
 
 /** viofs_lease_enter() - the leader is about to write a reply that may block. Return: the ticket. */
 uint64_t viofs_lease_enter(struct viofs_lease *l);

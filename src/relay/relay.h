@@ -68,6 +68,14 @@ int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r);
 unsigned int viofs_relay_slots_used(const struct viofs_relay *r);
 
 /**
+ * viofs_relay_prepare() - open what viofs_relay_run() needs, so that it opens nothing
+ * For a worker that gives up its rights between the two; viofs_relay_run() does it itself otherwise.
+ * Afterwards the relay makes threads, waits, reads and writes; its io_uring can do nothing else.
+ * Return: 0 or -errno with @err.
+ */
+int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err);
+
+/**
  * viofs_relay_run() - the worker's life: INIT, serve, DESTROY
  * @fuse_fd: /dev/fuse of the mount, O_NONBLOCK.
  * @ready: called once when INIT is done and the mount answers.

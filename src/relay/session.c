@@ -320,17 +320,18 @@ static void take_over(void *arg)
 	lead(r);
 }
 
-static int prepare_loop(struct viofs_relay *r)
+int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
-	int rc = viofs_sleep_init(&r->sleep);
+	int rc = viofs_sleep_init_restricted(&r->sleep);
 
 	if (rc)
-		return viofs_err_set(r->err, rc, "io_uring: %s; it is switched off here? (sysctl "
+		return viofs_err_set(err, rc, "io_uring: %s; it is switched off here? (sysctl "
 				     "kernel.io_uring_disabled must be 0)", strerror(-rc));
 	rc = viofs_lease_init(&r->lease, take_over, r, (uint16_t)(r->slots.count + VIOFS_SLOTS_HIPRIO));
 	if (rc)
-		return viofs_err_set(r->err, rc, "threads: %s", strerror(-rc));
-	viofs_sleep_add(&r->sleep, r->fuse_fd, false);
+		return viofs_err_set(err, rc, "eventfd: %s", strerror(-rc));
+	r->fuse_fd = fuse_fd;
+	viofs_sleep_add(&r->sleep, fuse_fd, false);
 	viofs_sleep_add(&r->sleep, r->lease.wake_fd, true);
 	if (r->fs->virtio->event_fd >= 0)
 		viofs_sleep_add(&r->sleep, r->fs->virtio->event_fd, false);
@@ -346,20 +347,21 @@ static int prepare_loop(struct viofs_relay *r)
 int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
 		    struct viofs_err *err)
 {
-	int rc;
+	int rc = 0;
 
-	r->fuse_fd = fuse_fd;
 	r->err = err;
 	r->stats->session = VIOFS_SESSION_STARTING;
-	rc = init_session(r);
+	if (!r->sleep.open)
+		rc = viofs_relay_prepare(r, fuse_fd, err);
 	if (!rc)
-		rc = prepare_loop(r);
+		rc = init_session(r);
 	if (rc) {
 		r->stats->session = VIOFS_SESSION_FAILED;
 		snprintf(r->stats->reason, sizeof(r->stats->reason), "%.*s",
 			 (int)sizeof(r->stats->reason) - 1, err->text);
 		return rc;
 	}
+	viofs_lease_start(&r->lease);
 	r->stats->session = VIOFS_SESSION_SERVING;
 	ready(ready_arg);
 	lead(r);

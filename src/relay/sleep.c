@@ -18,6 +18,39 @@ int viofs_sleep_init(struct viofs_sleep *s)
 	return rc;
 }
 
+static int restrict_ring(struct io_uring *ring)
+{
+	struct io_uring_restriction allowed[] = {
+		/* prepare() */
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD },
+		/* liburing's own for a time-out, where the kernel can't be given one with the wait. */
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_TIMEOUT },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = 0 },
+	};
+	unsigned int fd = (unsigned int)ring->ring_fd;
+	int rc;
+
+	/* liburing 2.3 declares functions for both, but its library has them not. */
+	rc = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, allowed, VIOFS_ARRAY_SIZE(allowed));
+	return rc ? rc : io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+}
+
+int viofs_sleep_init_restricted(struct viofs_sleep *s)
+{
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS, &s->ring, IORING_SETUP_R_DISABLED);
+	if (rc)
+		return rc;
+	rc = restrict_ring(&s->ring);
+	if (rc)
+		io_uring_queue_exit(&s->ring);
+	s->open = !rc;
+	return rc;
+}
+
 void viofs_sleep_fini(struct viofs_sleep *s)
 {
 	if (s->open)

@@ -28,6 +28,13 @@ struct viofs_sleep {
 
 /** viofs_sleep_init() - Return: 0 or -errno (-ENOSYS, -EPERM: io_uring is switched off). */
 int viofs_sleep_init(struct viofs_sleep *s);
+/**
+ * viofs_sleep_init_restricted() - a ring that can do no more than wait for descriptors and read them
+ * An io_uring is a way round a seccomp filter: whoever may submit can open files and connect sockets. This
+ * ring takes the opcodes that sleep.c uses, no flags, and nothing can be registered with it.
+ * Return: 0 or -errno; -EINVAL: the kernel is older than 5.10.
+ */
+int viofs_sleep_init_restricted(struct viofs_sleep *s);
 void viofs_sleep_fini(struct viofs_sleep *s);
 
 /** viofs_sleep_add() - wait for @fd from now on. Return: its index, or -ENOSPC. */
