@@ -71,9 +71,14 @@ void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err)
 
 void viofs_launch_detach(const char *mountpoint)
 {
+	viofs_message_to_syslog(mountpoint);
+	viofs_launch_let_go();
+}
+
+void viofs_launch_let_go(void)
+{
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	viofs_message_to_syslog(mountpoint);
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		dup2(null, fd);
 	if (null > 2)

@@ -19,4 +19,7 @@ void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err);
 /** viofs_launch_detach() - let go of the terminal: messages to the system's log, no standard streams. */
 void viofs_launch_detach(const char *mountpoint);
 
+/** viofs_launch_let_go() - no standard streams, no working directory; messages go where they went. */
+void viofs_launch_let_go(void);
+
 #endif

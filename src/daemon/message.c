@@ -3,10 +3,23 @@
 #include "daemon/message.h"
 #include "base/log.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
+#include <unistd.h>
+
+/* A message on its way through a pipe. */
+struct letter {
+	int32_t level;
+	char text[1020];
+};
+_Static_assert(sizeof(struct letter) <= PIPE_BUF, "a letter is written whole or not at all");
 
 static const char *syslog_mountpoint;
+static int pipe_fd = -1;
 
 static void to_stderr(enum viofs_log_level level, const char *message)
 {
@@ -32,6 +45,15 @@ static void to_syslog(enum viofs_log_level level, const char *message)
 	syslog(priorities[level], "%s: %s", syslog_mountpoint, message);
 }
 
+static void to_pipe(enum viofs_log_level level, const char *message)
+{
+	struct letter l = { .level = level };
+
+	snprintf(l.text, sizeof(l.text), "%s", message);
+	/* Nobody to tell it to: the supervisor is gone, or has more to read than it can. */
+	(void)!write(pipe_fd, &l, sizeof(l));
+}
+
 void viofs_message_to_stderr(bool debug)
 {
 	viofs_log_set_sink(to_stderr, debug ? VIOFS_LOG_DEBUG : VIOFS_LOG_INFO);
@@ -42,4 +64,26 @@ void viofs_message_to_syslog(const char *mountpoint)
 	syslog_mountpoint = mountpoint;
 	openlog("virtiofs-vfio", LOG_PID, LOG_DAEMON);
 	viofs_log_set_sink(to_syslog, VIOFS_LOG_INFO);
+}
+
+void viofs_message_to_pipe(int fd, bool debug)
+{
+	pipe_fd = fd;
+	viofs_log_set_sink(to_pipe, debug ? VIOFS_LOG_DEBUG : VIOFS_LOG_INFO);
+}
+
+bool viofs_message_forward(int fd)
+{
+	struct letter l;
+	ssize_t n;
+
+	while ((n = read(fd, &l, sizeof(l))) == (ssize_t)sizeof(l)) {
+		l.text[sizeof(l.text) - 1] = '\0';
+		for (char *c = l.text; *c; c++)
+			if ((unsigned char)*c < ' ' || *c == 0x7f)
+				*c = '?';
+		if (l.level >= VIOFS_LOG_ERROR && l.level <= VIOFS_LOG_DEBUG)
+			viofs_log((enum viofs_log_level)l.level, "%s", l.text);
+	}
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
 }

@@ -11,4 +11,17 @@ void viofs_message_to_stderr(bool debug);
 /** viofs_message_to_syslog() - with the mount point, as there may be several daemons. @mountpoint: kept. */
 void viofs_message_to_syslog(const char *mountpoint);
 
+/**
+ * viofs_message_to_pipe() - through @fd (non-blocking) to a process that calls viofs_message_forward()
+ * For the worker, which can open no log. It never waits: what the pipe has no room for is lost.
+ */
+void viofs_message_to_pipe(int fd, bool debug);
+
+/**
+ * viofs_message_forward() - log what has come through @fd (non-blocking)
+ * The writer isn't trusted: control characters and unknown levels don't get through.
+ * Return: false: nothing will come any more.
+ */
+bool viofs_message_forward(int fd);
+
 #endif

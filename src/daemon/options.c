@@ -27,6 +27,7 @@ struct raw {
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
 	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
+	char *seccomp;
 };
 
 #define FLAG(text, field) { text, offsetof(struct raw, field), 1 }
@@ -53,6 +54,8 @@ static const struct fuse_opt templates[] = {
 	VALUE("timeout", timeout),
 	VALUE("on-loss", on_loss),
 	VALUE("queues", queues),
+	VALUE("seccomp", seccomp),
+	VALUE("--seccomp", seccomp),
 	FUSE_OPT_END,
 };
 
@@ -219,6 +222,22 @@ static int take_on_loss(const struct raw *raw)
 	return 0;
 }
 
+static int take_seccomp(const char *text, enum viofs_seccomp *seccomp, struct viofs_err *err)
+{
+	if (!text)
+		return 0;
+	for (int i = 0; i <= VIOFS_SECCOMP_NONE; i++) {
+		if (strcmp(text, viofs_seccomp_name((enum viofs_seccomp)i)) != 0)
+			continue;
+		if (i < (int)viofs_sandbox_seccomp_default())
+			return viofs_err_set(err, -EINVAL, "-o seccomp=%s: this program was built without "
+					     "libseccomp, so there is only none.", text);
+		*seccomp = (enum viofs_seccomp)i;
+		return 0;
+	}
+	return viofs_err_set(err, -EINVAL, "-o seccomp=%s: kill, log or none is needed.", text);
+}
+
 /* How many data areas the memory holds beside the slots. */
 static int take_memory(const struct raw *raw, struct viofs_relay_config *c)
 {
@@ -264,6 +283,8 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	o->small_pages = raw->small_pages;
 	rc = take_poll(raw->poll, &c->poll, raw->err);
 	if (!rc)
+		rc = take_seccomp(raw->seccomp, &o->seccomp, raw->err);
+	if (!rc)
 		rc = take_u32("spin", raw->spin, 0, 1000000, &c->spin_us, raw->err);
 	if (!rc)
 		rc = take_u32("init-timeout", raw->init_timeout, 1, 3600, &init_s, raw->err);
@@ -306,6 +327,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 
 	memset(o, 0, sizeof(*o));
 	o->grace_s = 10;
+	o->seccomp = viofs_sandbox_seccomp_default();
 	viofs_relay_config_default(&o->relay);
 	if (fuse_opt_parse(&args, &raw, templates, take_word))
 		rc = raw.rc ? raw.rc : viofs_err_set(err, -EINVAL, "The command line can't be read: an "
@@ -324,6 +346,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	free(raw.queues);
 	free(raw.timeout);
 	free(raw.on_loss);
+	free(raw.seccomp);
 	return rc;
 }
 
@@ -367,6 +390,8 @@ const char *viofs_options_help(void)
 	       "  grace=S            seconds that a busy mount is waited for on SIGTERM (10)\n"
 	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then reach all\n"
 	       "                     memory of this machine\n"
+	       "  seccomp=kill       the worker is killed for a system call that it has no use for (default);\n"
+	       "                     log: such calls are logged by the kernel; none: no filter\n"
 	       "  ro, noatime, ...   mount options, handed to the kernel\n"
 	       "\n"
 	       "Without -f it returns when the mount answers, with the outcome as its exit status.\n"

@@ -4,6 +4,7 @@
 #define VIOFS_DAEMON_OPTIONS_H
 
 #include "base/err.h"
+#include "daemon/sandbox.h"
 #include "relay/relay.h"
 
 #include <stdbool.h>
@@ -16,6 +17,7 @@ struct viofs_options {
 	bool small_pages;   /* no-hugepages */
 	uint32_t queues;    /* vhost-user: request queues, 0 = as the back end says */
 	uint32_t grace_s;   /* a busy mount is waited for this long on SIGTERM */
+	enum viofs_seccomp seccomp;
 	struct viofs_relay_config relay;
 	char *source, *mountpoint;
 	char *mount_options; /* for libfuse and the kernel: "ro,noatime"; NULL: none */

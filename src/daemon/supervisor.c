@@ -21,6 +21,7 @@
 #include "daemon/control.h"
 #include "daemon/ending.h"
 #include "daemon/launch.h"
+#include "daemon/message.h"
 #include "daemon/source.h"
 #include "daemon/status.h"
 #include "daemon/worker.h"
@@ -53,7 +54,7 @@
 #define WATCH_IDLE_NS (30 * VIOFS_NSEC_PER_SEC)
 
 /* What the loop waits for: indices in viofs_sleep.fds. */
-enum { SIGNAL, REPORT, CONTROL };
+enum { SIGNAL, REPORT, MESSAGES, CONTROL };
 
 struct supervisor {
 	const struct viofs_options *o;
@@ -62,7 +63,8 @@ struct supervisor {
 	struct viofs_source source;
 	struct viofs_claim *claim;
 	struct viofs_mount *mount;
-	int control_fd, signal_fd, report_fd;
+	int control_fd, signal_fd;
+	struct viofs_worker_pipes pipes;
 	struct viofs_sleep loop;
 	struct viofs_ending ending;
 	pid_t worker; /* 0: none, or reaped */
@@ -135,7 +137,8 @@ static int start_loop(struct supervisor *s, struct viofs_err *err)
 		return viofs_err_set(err, rc, "io_uring: %s. Is it switched off here? (sysctl "
 				     "kernel.io_uring_disabled must be 0)", strerror(-rc));
 	viofs_sleep_add(&s->loop, s->signal_fd, false);
-	viofs_sleep_add(&s->loop, s->report_fd, false);
+	viofs_sleep_add(&s->loop, s->pipes.report_fd, false);
+	viofs_sleep_add(&s->loop, s->pipes.log_fd, false);
 	viofs_sleep_add(&s->loop, s->control_fd, false);
 	return 0;
 }
@@ -146,10 +149,10 @@ static int start_worker(struct supervisor *s, struct viofs_err *err)
 		.claim = s->claim,
 		.fuse_fd = viofs_mount_fd(s->mount),
 		.detach = s->outcome_fd >= 0,
-		.mountpoint = s->mountpoint,
-		.supervisors_fds = { s->control_fd, s->signal_fd },
+		.sandbox = { .seccomp = s->o->seccomp, .debug = s->o->debug },
+		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd },
 	};
-	pid_t pid = viofs_worker_start(&config, &s->report_fd, err);
+	pid_t pid = viofs_worker_start(&config, &s->pipes, err);
 
 	if (pid < 0)
 		return pid;
@@ -228,8 +231,10 @@ static bool take_report(struct supervisor *s)
 {
 	struct viofs_worker_report r;
 
-	if (read(s->report_fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
+	if (read(s->pipes.report_fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
 		return false;
+	/* The worker's word is no better than its device's. */
+	r.err.text[sizeof(r.err.text) - 1] = '\0';
 	if (r.lost)
 		lose_device(s, r.rc, &r.err);
 	else if (r.rc)
@@ -278,10 +283,15 @@ static void reap(struct supervisor *s)
 	if (!s->worker || waitpid(s->worker, &status, WNOHANG) != s->worker)
 		return;
 	s->worker = 0;
+	viofs_message_forward(s->pipes.log_fd);
 	while (take_report(s))
 		;
 	if (s->signals && !s->serving)
 		fail(s, viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered."), &err);
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		fail(s, viofs_err_set(&err, -EIO, "the worker made a system call that its seccomp filter "
+				      "doesn't know, and was killed; -o seccomp=log has it logged "
+				      "instead"), &err);
 	else if (WIFSIGNALED(status) && !s->aborted)
 		fail(s, viofs_err_set(&err, -EIO, "the worker was killed by signal %d (%s)",
 				      WTERMSIG(status), strsignal(WTERMSIG(status))), &err);
@@ -413,6 +423,8 @@ static void watch(struct supervisor *s)
 			take_signals(s);
 		if (s->loop.fds[REPORT].woke && s->worker && !take_report(s))
 			viofs_sleep_remove(&s->loop, REPORT);
+		if (s->loop.fds[MESSAGES].woke && !viofs_message_forward(s->pipes.log_fd))
+			viofs_sleep_remove(&s->loop, MESSAGES);
 		if (s->loop.fds[CONTROL].woke)
 			viofs_control_serve(s->control_fd, commands, s);
 	}
@@ -443,8 +455,10 @@ static void finish(struct supervisor *s)
 		fail(s, viofs_err_prefix(&err, rc, "%s could not be given back to its driver",
 					 device_name(s)), &err);
 	json_decref(s->last_status);
-	if (s->report_fd >= 0)
-		close(s->report_fd);
+	if (s->pipes.report_fd >= 0)
+		close(s->pipes.report_fd);
+	if (s->pipes.log_fd >= 0)
+		close(s->pipes.log_fd);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 }
@@ -452,7 +466,8 @@ static void finish(struct supervisor *s)
 int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 {
 	struct supervisor s = {
-		.o = o, .outcome_fd = outcome_fd, .control_fd = -1, .signal_fd = -1, .report_fd = -1,
+		.o = o, .outcome_fd = outcome_fd, .control_fd = -1, .signal_fd = -1,
+		.pipes = { -1, -1 },
 	};
 	struct viofs_err err = { "" };
 	int rc;

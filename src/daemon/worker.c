@@ -2,7 +2,9 @@
 /*
  * The worker process.
  *
- * It has what the supervisor opened and opens nothing of its own but threads and an io_uring. Memory
+ * It has what the supervisor opened, and makes an io_uring and threads of its own. Before it reads anything
+ * that a device wrote it enters the sandbox (sandbox.h); from then on it can open nothing, and its messages
+ * go to the supervisor, which has the log. Memory
  * pressure must not stop it: the kernel may need it to write dirty pages before it gets any memory back.
  * So it is locked into memory, is no prey for the OOM killer, and its own allocations don't wait for
  * writeback (PR_SET_IO_FLUSHER), as far as its rights go.
@@ -15,6 +17,7 @@
 #include "base/uapi.h"
 #include "base/util.h"
 #include "daemon/launch.h"
+#include "daemon/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,8 +48,6 @@ static void serving(void *arg)
 	const struct worker *w = arg;
 
 	report(w, 0, NULL, false);
-	if (w->config->detach)
-		viofs_launch_detach(w->config->mountpoint);
 }
 
 /* Best effort, each: the text names what was not allowed. */
@@ -80,6 +81,7 @@ static void take_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Everything that takes rights is done before the sandbox is entered; nothing a device said is read. */
 static int work(struct worker *w)
 {
 	const struct viofs_worker_config *c = w->config;
@@ -87,12 +89,19 @@ static int work(struct worker *w)
 	int rc;
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(c->supervisors_fds); i++)
-		close(c->supervisors_fds[i]);
+		if (c->supervisors_fds[i] >= 0)
+			close(c->supervisors_fds[i]);
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
 	take_signals();
+	if (c->detach)
+		viofs_launch_let_go();
 	harden_against_reclaim();
-	rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
+	rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);
+	if (!rc)
+		rc = viofs_sandbox_enter(&c->sandbox, &err);
+	if (!rc)
+		rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
 	if (!rc)
 		return 0;
 	if (!viofs_relay_is_lost(c->claim->relay)) {
@@ -106,31 +115,52 @@ static int work(struct worker *w)
 	return 1;
 }
 
-pid_t viofs_worker_start(const struct viofs_worker_config *config, int *report_fd,
+/* A pipe for each; the supervisor's ends don't block. */
+static int make_pipes(int report[2], int log[2])
+{
+	int rc;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -errno;
+	if (!pipe2(log, O_CLOEXEC | O_NONBLOCK)) {
+		if (!fcntl(report[0], F_SETFL, O_NONBLOCK))
+			return 0;
+		close(log[0]);
+		close(log[1]);
+	}
+	rc = -errno;
+	close(report[0]);
+	close(report[1]);
+	return rc;
+}
+
+pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *pipes,
 			 struct viofs_err *err)
 {
 	struct worker w = { config, -1 };
-	int fds[2], rc;
+	int reports[2], log[2], rc;
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0) {
-		rc = -errno;
+	rc = make_pipes(reports, log);
+	if (rc)
 		return viofs_err_set(err, rc, "No pipe for the worker: %s.", strerror(-rc));
-	}
 	fflush(NULL);
 	pid = fork();
-	if (pid < 0) {
-		rc = -errno;
-		close(fds[0]);
-		close(fds[1]);
-		return viofs_err_set(err, rc, "The worker can't be started: %s.", strerror(-rc));
-	}
 	if (!pid) {
-		close(fds[0]);
-		w.report_fd = fds[1];
+		close(reports[0]);
+		close(log[0]);
+		w.report_fd = reports[1];
+		viofs_message_to_pipe(log[1], config->sandbox.debug);
 		_exit(work(&w));
 	}
-	close(fds[1]);
-	*report_fd = fds[0];
+	rc = -errno;
+	close(reports[1]);
+	close(log[1]);
+	if (pid < 0) {
+		close(reports[0]);
+		close(log[0]);
+		return viofs_err_set(err, rc, "The worker can't be started: %s.", strerror(-rc));
+	}
+	*pipes = (struct viofs_worker_pipes){ reports[0], log[0] };
 	return pid;
 }

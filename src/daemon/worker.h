@@ -4,6 +4,7 @@
 #define VIOFS_DAEMON_WORKER_H
 
 #include "daemon/claim.h"
+#include "daemon/sandbox.h"
 
 #include <sys/types.h>
 
@@ -18,19 +19,24 @@ struct viofs_worker_report {
 struct viofs_worker_config {
 	struct viofs_claim *claim;
 	int fuse_fd;
-	bool detach; /* it leaves the terminal once it serves */
-	const char *mountpoint;
-	int supervisors_fds[2]; /* closed in the worker, so that they end with the supervisor */
+	bool detach; /* it has no use for the terminal */
+	struct viofs_sandbox_config sandbox;
+	int supervisors_fds[3]; /* closed in the worker, so that they end with the supervisor; or -1 */
+};
+
+/** struct viofs_worker_pipes - what comes from the worker, to be read; both non-blocking */
+struct viofs_worker_pipes {
+	int report_fd; /* a struct viofs_worker_report */
+	int log_fd;    /* for viofs_message_forward() */
 };
 
 /**
  * viofs_worker_start() - fork the worker
  * It serves until the mount is gone and ends with status 0, or with 1 where the session failed. Where the
  * device is lost it reports so, lets go of its descriptors, and answers EIO until the mount is gone.
- * @report_fd: out, where its report can be read.
- * Return: its pid, or -errno.
+ * Return: its pid and @pipes, or -errno.
  */
-pid_t viofs_worker_start(const struct viofs_worker_config *config, int *report_fd,
+pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *pipes,
 			 struct viofs_err *err);
 
 #endif

@@ -54,6 +54,20 @@ static void source_and_mount_point_are_taken_in_any_order_with_options(void **st
 	assert_true(o.foreground && o.debug);
 }
 
+static void seccomp_is_an_option_of_both_kinds(void **state)
+{
+	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.seccomp, viofs_sandbox_seccomp_default());
+	assert_int_equal(parse("--seccomp=none", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.seccomp, VIOFS_SECCOMP_NONE);
+	if (viofs_sandbox_seccomp_default() == VIOFS_SECCOMP_KILL) {
+		assert_int_equal(parse("-o", "ro,seccomp=log", "myfs", "/mnt", NULL), 0);
+		assert_int_equal(o.seccomp, VIOFS_SECCOMP_LOG);
+	}
+	refused("seccomp=trap", "kill, log or none");
+	refused("seccomp=", "kill, log or none");
+}
+
 static void defaults_are_those_of_the_relay(void **state)
 {
 	struct viofs_relay_config c;
@@ -184,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(source_and_mount_point_are_taken_in_any_order_with_options),
+		cmocka_unit_test(seccomp_is_an_option_of_both_kinds),
 		cmocka_unit_test(defaults_are_those_of_the_relay),
 		cmocka_unit_test(own_options_have_their_effect),
 		cmocka_unit_test(dma_memory_bounds_the_arena),

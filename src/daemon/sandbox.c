@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The worker's sandbox. */
+/*
+ * What relaying takes is reading and writing descriptors that are open, waiting, memory and threads.
+ *
+ * Capabilities. Reading and writing /dev/fuse, eventfds and a VFIO device takes none. INIT's answer is
+ * written without CAP_SYS_ADMIN: the kernel then bounds max_background by fuse's max_user_bgreq, which
+ * by default is above ours (64) on machines of 200 MB and more. mlockall(MCL_FUTURE) stays in force, so each
+ * later allocation counts against RLIMIT_MEMLOCK: it is raised for good, or, where it can't be
+ * (CAP_SYS_RESOURCE is missing), CAP_IPC_LOCK is kept.
+ *
+ * User. The worker stays root without capabilities: any other user that exists everywhere (nobody)
+ * is shared with other daemons, which could then kill or trace it. RLIMIT_NPROC doesn't bind root.
+ *
+ * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one, with
+ * or without a filter. It is 1, not 0, because poll(2) may not be given more descriptors than it.
+ *
+ * io_uring. Its requests pass no filter. The worker's ring is made before and is restricted
+ * (relay/sleep.c); io_uring_setup is not allowed.
+ *
+ * Namespaces. A mount namespace of its own would hold a copy of the very mount it serves, which umount
+ * doesn't reach. So it has none.
+ */
+#include "daemon/sandbox.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "viofs_config.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#if VIOFS_HAVE_CAPNG
+#include <cap-ng.h>
+#endif
+#if VIOFS_HAVE_SECCOMP
+#include <seccomp.h>
+#endif
+
+const char *viofs_seccomp_name(enum viofs_seccomp seccomp)
+{
+	static const char *const names[] = { "kill", "log", "none" };
+
+	return names[seccomp];
+}
+
+enum viofs_seccomp viofs_sandbox_seccomp_default(void)
+{
+	return VIOFS_HAVE_SECCOMP ? VIOFS_SECCOMP_KILL : VIOFS_SECCOMP_NONE;
+}
+
+#if VIOFS_HAVE_SECCOMP
+/* Allowed with any arguments; the kernel decides these without running the filter (5.11 and later). */
+static const int calls[] = {
+	/* The data path. */
+	SCMP_SYS(readv),          /* requests: kernel/devfuse.c */
+	SCMP_SYS(writev),         /* replies: kernel/devfuse.c */
+	SCMP_SYS(write),          /* errors: kernel/devfuse.c; kicks: virtio/vhost_transport.c; messages, report */
+	SCMP_SYS(read),           /* eventfds that are looked at: virtio, vhost */
+	SCMP_SYS(io_uring_enter), /* relay/sleep.c */
+	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/device_fd.c */
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(recvfrom),       /* has the back end closed its socket: vhost/frontend.c */
+	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c); glibc chooses which. */
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(restart_syscall),
+	/* The time, where the vDSO can't tell it (guests with an odd clock source). */
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	/* Threads: relay/lease.c. Locks, a stack, its end. */
+	SCMP_SYS(futex),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(madvise),
+	SCMP_SYS(exit),
+	/* malloc: parked requests (relay/parking.c), stacks. mmap and mprotect are below. */
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(sched_getaffinity),
+	/* The end, a good one or an abort(3). */
+	SCMP_SYS(exit_group),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+};
+
+/* Allowed with these arguments only. */
+struct narrow {
+	int call;
+	unsigned int count;
+	struct scmp_arg_cmp args[2];
+};
+
+static int add_narrow(scmp_filter_ctx ctx)
+{
+	const struct narrow narrow[] = {
+		/* Memory, no files, nothing to be executed. */
+		{ SCMP_SYS(mmap), 2, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+				       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS) } },
+		{ SCMP_SYS(mprotect), 1, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) } },
+		/* Threads, no processes. */
+		{ SCMP_SYS(clone), 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) } },
+		/* abort(3): signals to itself only. */
+		{ SCMP_SYS(tgkill), 1, { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()) } },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < VIOFS_ARRAY_SIZE(narrow); i++)
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, narrow[i].call, narrow[i].count,
+					    narrow[i].args);
+	/* Its flags lie in memory, where no filter sees them. glibc then takes clone. */
+	if (!rc)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return rc;
+}
+
+static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
+{
+	scmp_filter_ctx ctx;
+	int rc;
+
+	if (seccomp == VIOFS_SECCOMP_NONE)
+		return 0;
+	ctx = seccomp_init(seccomp == VIOFS_SECCOMP_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_LOG);
+	rc = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
+	for (size_t i = 0; !rc && i < VIOFS_ARRAY_SIZE(calls); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	if (!rc)
+		rc = add_narrow(ctx);
+	if (!rc)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return rc ? viofs_err_set(err, rc, "The worker's seccomp filter can't be loaded: %s. It needs a kernel "
+				  "with CONFIG_SECCOMP_FILTER; -o seccomp=none does without.",
+				  strerror(-rc)) : 0;
+}
+#else
+static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
+{
+	return 0;
+}
+#endif
+
+/* Return: may allocate locked memory without CAP_IPC_LOCK. */
+static bool lift_memlock(void)
+{
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit now;
+
+	if (!setrlimit(RLIMIT_MEMLOCK, &all))
+		return true;
+	return !getrlimit(RLIMIT_MEMLOCK, &now) && now.rlim_cur == RLIM_INFINITY;
+}
+
+#if VIOFS_HAVE_CAPNG
+static int drop_capabilities(bool keep_ipc_lock, struct viofs_err *err)
+{
+	capng_clear(CAPNG_SELECT_ALL);
+	/* Takes CAP_SETPCAP; without it NoNewPrivs keeps what the bounding set still names out of reach. */
+	if (capng_apply(CAPNG_SELECT_BOUNDS))
+		viofs_debug("the worker's capability bounding set can't be emptied here");
+	if (keep_ipc_lock)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_IPC_LOCK);
+	/* Permitted and inheritable: the ambient set goes with them. */
+	if (capng_apply(CAPNG_SELECT_CAPS))
+		return viofs_err_set(err, -EPERM, "The worker's capabilities can't be dropped.");
+	return 0;
+}
+#else
+static int drop_capabilities(bool keep_ipc_lock, struct viofs_err *err)
+{
+	viofs_warn("built without libcap-ng: the worker keeps all capabilities");
+	return 0;
+}
+#endif
+
+static int set_limits(bool debug, struct viofs_err *err)
+{
+	const struct rlimit none = { 0, 0 }, no_new = { 1, 1 };
+
+	if (!VIOFS_SANITIZED && setrlimit(RLIMIT_NOFILE, &no_new) < 0)
+		return viofs_err_set(err, -errno, "RLIMIT_NOFILE: %s", strerror(errno));
+	if (debug || VIOFS_SANITIZED)
+		return 0;
+	/* What is in memory is other people's files. */
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return viofs_err_set(err, -errno, "RLIMIT_CORE, PR_SET_DUMPABLE: %s", strerror(errno));
+	return 0;
+}
+
+int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_err *err)
+{
+	enum viofs_seccomp seccomp = config->seccomp;
+	int rc;
+
+	if (VIOFS_SANITIZED && seccomp != VIOFS_SECCOMP_NONE) {
+		viofs_info("built with sanitizers: the worker has no seccomp filter");
+		seccomp = VIOFS_SECCOMP_NONE;
+	} else if (!VIOFS_HAVE_SECCOMP) {
+		viofs_warn("built without libseccomp: the worker has no seccomp filter");
+	}
+	/* One heap for all threads: how many CPUs there are, which glibc would ask for, doesn't matter. */
+	mallopt(M_ARENA_MAX, 1);
+	rc = drop_capabilities(!lift_memlock(), err);
+	if (rc)
+		return rc;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return viofs_err_set(err, -errno, "PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
+	rc = set_limits(config->debug, err);
+	return rc ? rc : load_filter(seccomp, err);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The worker's messages on their way through the supervisor. */
+#include "daemon/message.h"
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int fds[2];
+static char said[2048];
+static enum viofs_log_level said_level;
+static int count;
+
+static void take(enum viofs_log_level level, const char *message)
+{
+	said_level = level;
+	strncpy(said, message, sizeof(said) - 1);
+	count++;
+}
+
+static int set_up(void **state)
+{
+	count = 0;
+	said[0] = '\0';
+	return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+}
+
+static int tear_down(void **state)
+{
+	if (fds[1] >= 0)
+		close(fds[1]);
+	return close(fds[0]);
+}
+
+static void forward(bool more)
+{
+	viofs_log_set_sink(take, VIOFS_LOG_DEBUG);
+	assert_int_equal(viofs_message_forward(fds[0]), more);
+}
+
+static void a_message_keeps_its_level_and_text(void **state)
+{
+	viofs_message_to_pipe(fds[1], false);
+	viofs_warn("the device %s", "is slow");
+	forward(true);
+	assert_int_equal(count, 1);
+	assert_int_equal(said_level, VIOFS_LOG_WARNING);
+	assert_string_equal(said, "the device is slow");
+}
+
+static void debugging_messages_come_only_when_wanted(void **state)
+{
+	viofs_message_to_pipe(fds[1], false);
+	viofs_debug("no");
+	forward(true);
+	assert_int_equal(count, 0);
+	viofs_message_to_pipe(fds[1], true);
+	viofs_debug("yes");
+	forward(true);
+	assert_string_equal(said, "yes");
+}
+
+static void a_full_pipe_loses_messages_and_blocks_nobody(void **state)
+{
+	viofs_message_to_pipe(fds[1], false);
+	for (int i = 0; i < 1000; i++)
+		viofs_info("message %d", i);
+	forward(true);
+	assert_true(count > 10 && count < 1000);
+}
+
+static void the_end_is_told_from_silence(void **state)
+{
+	forward(true);
+	close(fds[1]);
+	fds[1] = -1;
+	forward(false);
+}
+
+static void what_a_hijacked_worker_writes_stays_one_harmless_line(void **state)
+{
+	struct {
+		int32_t level;
+		char text[1020];
+	} letter = { .level = VIOFS_LOG_INFO };
+
+	memset(letter.text, 'x', sizeof(letter.text)); /* no NUL */
+	memcpy(letter.text, "a\nb\033[2J\x7f", 8);
+	assert_int_equal(write(fds[1], &letter, sizeof(letter)), sizeof(letter));
+	forward(true);
+	assert_int_equal(strlen(said), sizeof(letter.text) - 1);
+	assert_memory_equal(said, "a?b?[2J?", 8);
+	letter.level = 77;
+	assert_int_equal(write(fds[1], &letter, sizeof(letter)), sizeof(letter));
+	letter.level = -1;
+	assert_int_equal(write(fds[1], &letter, sizeof(letter)), sizeof(letter));
+	forward(true);
+	assert_int_equal(count, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_message_keeps_its_level_and_text, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(debugging_messages_come_only_when_wanted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_full_pipe_loses_messages_and_blocks_nobody, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(the_end_is_told_from_silence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_a_hijacked_worker_writes_stays_one_harmless_line,
+						set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
