@@ -24,7 +24,6 @@
 #include "daemon/sandbox.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "viofs_config.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -191,9 +190,9 @@ static int set_limits(bool debug, struct viofs_err *err)
 {
 	const struct rlimit none = { 0, 0 }, no_new = { 1, 1 };
 
-	if (!VIOFS_SANITIZED && setrlimit(RLIMIT_NOFILE, &no_new) < 0)
+	if (!VIOFS_SANDBOX_SANITIZED && setrlimit(RLIMIT_NOFILE, &no_new) < 0)
 		return viofs_err_set(err, -errno, "RLIMIT_NOFILE: %s", strerror(errno));
-	if (debug || VIOFS_SANITIZED)
+	if (debug || VIOFS_SANDBOX_SANITIZED)
 		return 0;
 	/* What is in memory is other people's files. */
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -206,7 +205,7 @@ int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_
 	enum viofs_seccomp seccomp = config->seccomp;
 	int rc;
 
-	if (VIOFS_SANITIZED && seccomp != VIOFS_SECCOMP_NONE) {
+	if (VIOFS_SANDBOX_SANITIZED && seccomp != VIOFS_SECCOMP_NONE) {
 		viofs_info("built with sanitizers: the worker has no seccomp filter");
 		seccomp = VIOFS_SECCOMP_NONE;
 	} else if (!VIOFS_HAVE_SECCOMP) {

@@ -4,8 +4,22 @@
 #define VIOFS_DAEMON_SANDBOX_H
 
 #include "base/err.h"
+#include "viofs_config.h"
 
 #include <stdbool.h>
+
+/* What sanitizers need at run time no filter of ours allows: is this file compiled with them? */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VIOFS_SANDBOX_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define VIOFS_SANDBOX_SANITIZED 1
+#endif
+#endif
+#ifndef VIOFS_SANDBOX_SANITIZED
+#define VIOFS_SANDBOX_SANITIZED VIOFS_SANITIZED /* gcc doesn't tell -fsanitize=undefined: the build does */
+#endif
 
 /** enum viofs_seccomp - what becomes of a process that makes a system call it has no use for */
 enum viofs_seccomp {

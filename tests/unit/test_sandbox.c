@@ -5,7 +5,6 @@
 #include "base/util.h"
 #include "daemon/message.h"
 #include "relay/sleep.h"
-#include "viofs_config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +58,7 @@ static void close_all(void)
 
 static void need_filter(void)
 {
-#if VIOFS_SANITIZED
+#if VIOFS_SANDBOX_SANITIZED
 	print_message("sanitizers: there is no filter\n");
 	skip();
 #elif !VIOFS_HAVE_SECCOMP
@@ -284,7 +283,7 @@ static void nothing_can_be_opened_without_a_filter_either(void **state)
 {
 	int (*const tries[])(void) = { try_openat, try_socket, try_another_ring };
 
-#if VIOFS_SANITIZED
+#if VIOFS_SANDBOX_SANITIZED
 	print_message("sanitizers open files: there is no limit\n");
 	skip();
 #endif
@@ -460,7 +459,7 @@ static void no_rights_are_left(void **state)
 		assert_int_equal(status_field(pid, "CapAmb"), 0);
 	}
 	assert_int_equal(status_field(pid, "NoNewPrivs"), 1);
-	if (VIOFS_HAVE_SECCOMP && !VIOFS_SANITIZED)
+	if (VIOFS_HAVE_SECCOMP && !VIOFS_SANDBOX_SANITIZED)
 		assert_int_equal(status_field(pid, "Seccomp"), 2);
 	close(end[1]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
