@@ -34,18 +34,19 @@ static uint16_t choose_queue(struct viofs_relay *r, const struct viofs_slot *slo
 	return (uint16_t)(VIOFS_FS_REQUEST + r->next_queue++ % queues);
 }
 
-/* Nothing of an earlier reply may be taken for this one's. */
+/*
+ * Nothing of an earlier reply may be taken for this one's, also where a device says that it wrote more than
+ * it did. Buffers are left as they are: 1 MiB costs as much to clear as to copy, and all that lies there
+ * came from this device or went to it.
+ */
 static void clear_reply(struct viofs_relay *r, struct viofs_slot *slot)
 {
-	uint8_t *reply = viofs_slot_reply(&r->slots, slot);
+	const struct viofs_fuse_shape *shape = &slot->shape;
 
-	memset(reply, 0, sizeof(struct fuse_out_header));
-	if (r->stats->quirks & VIOFS_QUIRK_USED_LEN_ZERO) {
-		/* How much such a device wrote can't be told: leave nothing else to be read. */
-		memset(reply, 0, VIOFS_SLOT_REPLY);
-		if (slot->shape.reply_data)
-			memset(viofs_slot_reply_data(&r->slots, slot), 0, slot->shape.reply_data);
-	}
+	memset(viofs_slot_reply(&r->slots, slot), 0, sizeof(struct fuse_out_header) + shape->fixed);
+	/* With the quirk there is no second opinion on how much was written. */
+	if (shape->reply_data <= VIOFS_SLOT_DATA || r->stats->quirks & VIOFS_QUIRK_USED_LEN_ZERO)
+		memset(viofs_slot_reply_data(&r->slots, slot), 0, shape->reply_data);
 }
 
 /* Return: 0, -ENOSPC: no room, -EPIPE, -EMSGSIZE. */
