@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A session in JSON. */
 #include "daemon/status.h"
+#include "base/util.h"
 #include "fuse/init.h"
 #include "relay/stats.h"
 
@@ -26,6 +27,17 @@ static json_t *bit_names(uint64_t bits, const char *(*name_of)(unsigned int bit)
 json_t *viofs_status_features(uint64_t features)
 {
 	return bit_names(features, viofs_virtio_feature_name);
+}
+
+/* Text that the worker wrote: whatever it is, it ends, and it is ASCII. */
+static json_t *workers_text(const char *text, size_t size)
+{
+	char copy[128];
+	size_t len = 0;
+
+	for (; len < VIOFS_MIN(size, sizeof(copy)) && text[len]; len++)
+		copy[len] = text[len] < ' ' || text[len] > '~' ? '?' : text[len];
+	return json_stringn(copy, len);
 }
 
 static json_t *init(const struct viofs_fuse_agreed *a)
@@ -115,13 +127,13 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 {
 	const struct viofs_relay_stats *t = s->stats;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
-			 "s:{s:i, s:i}, s:f, s:o, s:s, s:{s:I, s:I}}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
+			 "s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}}",
 			 "source", s->source,
 			 "mountpoint", s->mountpoint,
 			 "session", s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving" :
 			 viofs_session_name(t->session),
-			 "reason", t->reason,
+			 "reason", workers_text(t->reason, sizeof(t->reason)),
 			 "channel", "dev",
 			 "poll", viofs_poll_name(s->config->poll),
 			 "timeout_s", (int)(s->config->timeout_ms / 1000),
@@ -135,7 +147,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 			 "slots", "used", (int)s->slots_used, "free", (int)(s->slots - s->slots_used),
 			 "oldest_request_s", (double)s->oldest_ns / 1e9,
 			 "quirks", bit_names(t->quirks, viofs_quirk_text),
-			 "last_fault", t->last_fault,
+			 "last_fault", workers_text(t->last_fault, sizeof(t->last_fault)),
 			 "dma_memory", "bytes", (json_int_t)s->dma_bytes, "page_size",
 			 (json_int_t)s->page_size);
 }

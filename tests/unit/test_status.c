@@ -139,9 +139,26 @@ static void an_unknown_feature_bit_shows_as_its_number(void **state)
 	json_decref(list);
 }
 
+/* The counters lie in memory that the worker writes, which may be anybody's by now. */
+static void a_hijacked_worker_spoils_no_more_than_its_own_words(void **state)
+{
+	struct viofs_relay_stats stats = { .session = (enum viofs_session)77 };
+	json_t *s;
+
+	memset(stats.last_fault, 0xff, sizeof(stats.last_fault)); /* no NUL, no UTF-8 */
+	stats.last_fault[0] = '\n';
+	s = make(&stats);
+	assert_non_null(s);
+	assert_int_equal(strlen(text(s, "last_fault")), sizeof(stats.last_fault));
+	assert_memory_equal(text(s, "last_fault"), "???", 3);
+	assert_string_equal(text(s, "session"), "unknown");
+	json_decref(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_hijacked_worker_spoils_no_more_than_its_own_words),
 		cmocka_unit_test(a_session_is_shown_whole),
 		cmocka_unit_test(device_features_are_named),
 		cmocka_unit_test(a_lost_device_is_shown_with_its_reason),
