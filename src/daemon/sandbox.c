@@ -113,7 +113,7 @@ static int add_narrow(scmp_filter_ctx ctx)
 		/* Threads, no processes. */
 		{ SCMP_SYS(clone), 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) } },
 		/* abort(3): signals to itself only. */
-		{ SCMP_SYS(tgkill), 1, { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()) } },
+		{ SCMP_SYS(tgkill), 1, { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0) } },
 	};
 	int rc = 0;
 
