@@ -108,13 +108,15 @@ static void what_a_hijacked_worker_writes_stays_one_harmless_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_message_keeps_its_level_and_text, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(debugging_messages_come_only_when_wanted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_full_pipe_loses_messages_and_blocks_nobody, set_up,
+		cmocka_unit_test_setup_teardown(a_message_keeps_its_level_and_text, set_up,
 						tear_down),
-		cmocka_unit_test_setup_teardown(the_end_is_told_from_silence, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_a_hijacked_worker_writes_stays_one_harmless_line,
+		cmocka_unit_test_setup_teardown(debugging_messages_come_only_when_wanted, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_full_pipe_loses_messages_and_blocks_nobody,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_end_is_told_from_silence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_a_hijacked_worker_writes_stays_one_harmless_line, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

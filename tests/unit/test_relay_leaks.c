@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Slots are used again and again, for everybody: nothing of one request gets into the reply to another. */
+/* Slots are used again and again, for everybody: nothing of one request gets into the reply to
+ * another. */
 #include "relay_bench.h"
 
 #include <setjmp.h>

@@ -67,7 +67,8 @@ static void need_filter(void)
 #endif
 }
 
-/* Run @what in a child that has entered the sandbox. Return: how it ended, as waitpid(2) says it. */
+/* Run @what in a child that has entered the sandbox. Return: how it ended, as waitpid(2) says it.
+ */
 static int confined(enum viofs_seccomp seccomp, int (*what)(void))
 {
 	const struct viofs_sandbox_config config = { .seccomp = seccomp };
@@ -162,7 +163,8 @@ static int try_sendmsg(void)
 
 static int try_memory_to_execute(void)
 {
-	return outcome((long)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	return outcome(
+		(long)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 
 static int try_mprotect_to_execute(void)
@@ -220,7 +222,8 @@ static void other_system_calls_kill(void **state)
 		int status = confined(VIOFS_SECCOMP_KILL, tries[i].what);
 
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
-			fail_msg("%s is not refused: status 0x%x", tries[i].name, (unsigned int)status);
+			fail_msg("%s is not refused: status 0x%x", tries[i].name,
+				 (unsigned int)status);
 	}
 }
 
@@ -248,8 +251,8 @@ static int ring_refuses(void)
 	io_uring_prep_openat(io_uring_get_sqe(ring), AT_FDCWD, "/dev/null", O_RDONLY, 0);
 	if (submit(ring) != -EACCES)
 		return IS_WRONG;
-	io_uring_prep_connect(io_uring_get_sqe(ring), before.socket, (struct sockaddr *)(uintptr_t)&nobody,
-			      sizeof(nobody));
+	io_uring_prep_connect(io_uring_get_sqe(ring), before.socket,
+			      (struct sockaddr *)(uintptr_t)&nobody, sizeof(nobody));
 	if (submit(ring) != -EACCES)
 		return IS_WRONG;
 	io_uring_prep_write(io_uring_get_sqe(ring), before.pipe[1], "x", 1, 0);
@@ -363,7 +366,7 @@ static bool sleeping_works(void)
 	if (viofs_sleep_wait(&before.sleep, VIOFS_NSEC_PER_SEC) || !before.sleep.fds[0].woke ||
 	    before.sleep.fds[0].value != 3)
 		return false;
-	if (writev(before.pipe[1], &(struct iovec){ (void *)(uintptr_t)"x", 1 }, 1) != 1)
+	if (writev(before.pipe[1], &(struct iovec){ (void *)(uintptr_t) "x", 1 }, 1) != 1)
 		return false;
 	return !viofs_sleep_wait(&before.sleep, -1) && before.sleep.fds[1].woke;
 }
