@@ -36,11 +36,13 @@ enum { DID_IT, WAS_REFUSED, IS_WRONG, NO_SANDBOX };
 static struct {
 	struct viofs_sleep sleep;
 	int event_fd, pipe[2], socket;
+	pid_t parent; /* asking for it is not allowed either */
 } before;
 
 static void open_all(void)
 {
 	assert_int_equal(viofs_sleep_init_restricted(&before.sleep), 0);
+	before.parent = getpid();
 	before.event_fd = eventfd(0, EFD_CLOEXEC);
 	before.socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(before.event_fd >= 0 && before.socket >= 0);
@@ -121,7 +123,7 @@ static int try_execve(void)
 
 static int try_ptrace(void)
 {
-	return outcome(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+	return outcome(ptrace(PTRACE_ATTACH, before.parent, NULL, NULL));
 }
 
 static int try_process_vm_readv(void)
@@ -129,7 +131,7 @@ static int try_process_vm_readv(void)
 	char byte;
 	struct iovec here = { &byte, 1 }, there = { &byte, 1 };
 
-	return outcome(process_vm_readv(getppid(), &here, 1, &there, 1, 0));
+	return outcome(process_vm_readv(before.parent, &here, 1, &there, 1, 0));
 }
 
 static int try_fork(void)
@@ -139,12 +141,17 @@ static int try_fork(void)
 
 static int try_kill(void)
 {
-	return outcome(kill(getppid(), 0));
+	return outcome(kill(before.parent, 0));
 }
 
 static int try_tgkill_another(void)
 {
-	return outcome(syscall(SYS_tgkill, getppid(), getppid(), 0));
+	return outcome(syscall(SYS_tgkill, before.parent, before.parent, 0));
+}
+
+static int try_setresuid(void)
+{
+	return outcome(syscall(SYS_setresuid, 1, 1, 1));
 }
 
 static int try_ioctl(void)
@@ -209,6 +216,7 @@ static void other_system_calls_kill(void **state)
 		{ "kill", try_kill },
 		{ "tgkill of another process", try_tgkill_another },
 		{ "ioctl", try_ioctl },
+		{ "setresuid", try_setresuid },
 		{ "sendmsg", try_sendmsg },
 		{ "mmap to execute", try_memory_to_execute },
 		{ "mprotect to execute", try_mprotect_to_execute },
