@@ -84,6 +84,7 @@ static const int calls[] = {
 	SCMP_SYS(exit),
 	/* malloc: parked requests (relay/parking.c), stacks. mmap and mprotect are below. */
 	SCMP_SYS(brk),
+	SCMP_SYS(close),          /* a lost device is let go of: daemon/claim.c */
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(getrandom),
