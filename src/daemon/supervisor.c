@@ -41,7 +41,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-/* After the mount is gone the worker has this long, DESTROY and all; it takes 12 s at most. Then it is killed. */
+/* After the mount is gone the worker has this long (it takes 12 s at most, DESTROY and all); then it is killed. */
 #define WORKER_END_NS (30 * VIOFS_NSEC_PER_SEC)
 /* viofsctl abort: it has no more than this, DESTROY or not. */
 #define ABORT_END_NS (1 * VIOFS_NSEC_PER_SEC)
@@ -71,6 +71,7 @@ struct supervisor {
 	unsigned int signals; /* that asked for the end */
 	int64_t kill_at;      /* ns, 0: not yet */
 	int64_t ending_since; /* ns, 0: the worker has not been seen ending */
+	unsigned int overdue; /* looks in a row that found a request too old */
 	bool serving;
 	bool lost;           /* the device is gone and closed */
 	bool aborted;        /* by viofsctl: that the worker is killed is no failure */
@@ -209,6 +210,17 @@ static void start_serving(struct supervisor *s)
 		   s->mountpoint);
 }
 
+/* The worker has @ns for DESTROY. */
+static void abort_mount(struct supervisor *s, int64_t ns)
+{
+	int64_t kill_at = viofs_now_ns() + ns;
+
+	viofs_mount_abort(s->mount);
+	viofs_ending_now(s->mount);
+	if (!s->kill_at || s->kill_at - kill_at > 0)
+		s->kill_at = kill_at;
+}
+
 static json_t *make_status(void *arg);
 
 /*
@@ -224,6 +236,8 @@ static void lose_device(struct supervisor *s, int rc, const struct viofs_err *er
 	notify_systemd("STATUS=The device is lost; unmount to end this.");
 	s->last_status = make_status(s);
 	viofs_claim_let_go(s->claim);
+	if (s->signals)
+		abort_mount(s, WORKER_END_NS);
 }
 
 /* Return: false: there is no more to come. */
@@ -242,17 +256,6 @@ static bool take_report(struct supervisor *s)
 	else
 		start_serving(s);
 	return true;
-}
-
-/* The worker has @ns for DESTROY. */
-static void abort_mount(struct supervisor *s, int64_t ns)
-{
-	int64_t kill_at = viofs_now_ns() + ns;
-
-	viofs_mount_abort(s->mount);
-	viofs_ending_now(s->mount);
-	if (!s->kill_at || s->kill_at - kill_at > 0)
-		s->kill_at = kill_at;
 }
 
 static void leave(struct supervisor *s)
@@ -385,18 +388,23 @@ static void watch_worker(struct supervisor *s)
 {
 	int64_t timeout = s->o->relay.timeout_ms * VIOFS_NSEC_PER_MSEC;
 	int64_t age = viofs_relay_unanswered_ns(s->claim->relay);
+	bool stalls = s->ending.started && age >= LEAVING_STALL_NS;
+	bool stuck = timeout && age >= timeout + TIMEOUT_SLACK_NS;
 	struct viofs_err err;
 
-	if (s->ending.started && age >= LEAVING_STALL_NS) {
+	watch_end(s, viofs_now_ns());
+	/* Twice in a row: the worker's slots are read without a lock, and one may have been half filled in. */
+	s->overdue = stalls || stuck ? s->overdue + 1 : 0;
+	if (s->overdue < 2)
+		return;
+	if (stalls) {
 		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the device has answered nothing for %d s: the "
 				      "mount is aborted", (int)(age / VIOFS_NSEC_PER_SEC)), &err);
 		abort_mount(s, WORKER_END_NS);
-	} else if (timeout && age >= timeout + TIMEOUT_SLACK_NS) {
+	} else {
 		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the worker has done nothing about a request for "
 				      "%d s: it is killed", (int)(age / VIOFS_NSEC_PER_SEC)), &err);
 		abort_mount(s, 0);
-	} else {
-		watch_end(s, viofs_now_ns());
 	}
 }
 
