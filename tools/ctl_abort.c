@@ -27,8 +27,8 @@ static int ask_for_the_end(const char *socket, const char *mountpoint)
 	if (rc)
 		return viofs_ctl_complain("%s: %s.", socket, strerror(-rc));
 	if (!aborted)
-		return viofs_ctl_complain("The daemon of %s does not know how to abort: an older one?",
-					  mountpoint);
+		return viofs_ctl_complain(
+			"The daemon of %s does not know how to abort: an older one?", mountpoint);
 	return 0;
 }
 
@@ -44,8 +44,9 @@ static int abort_one(const json_t *s, const char *mountpoint)
 	if (p.fd < 0)
 		return status;
 	if (!status && poll(&p, 1, END_MS) == 0)
-		status = viofs_ctl_complain("The mount is aborted, but process %d has not ended within %d s.",
-					    (int)pid, END_MS / 1000);
+		status = viofs_ctl_complain(
+			"The mount is aborted, but process %d has not ended within %d s.", (int)pid,
+			END_MS / 1000);
 	close(p.fd);
 	return status;
 }

@@ -3,8 +3,8 @@
  * A mount whose device was lost.
  *
  * It stays, and answers EIO. Taken away, it would uncover the directory below, and whoever goes on
- * writing would fill that one without knowing. Writing back dirty pages fails at once, so an unmount
- * has nothing to wait for.
+ * writing would fill that one without knowing. Writing back dirty pages fails at once, so an
+ * unmount has nothing to wait for.
  */
 #include "relay/session.h"
 #include "base/util.h"

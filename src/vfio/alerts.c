@@ -13,7 +13,6 @@
  */
 #include "vfio/device_fd.h"
 
-#include <errno.h>
 #include <linux/vfio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,24 +21,6 @@
 
 static const char text_error[] = "has reported an uncorrectable PCI error";
 static const char text_request[] = "is being unplugged, or unbound: the kernel wants it back";
-
-static int signal_by(const struct viofs_vfio_device *d, unsigned int index, int eventfd)
-{
-	struct {
-		struct vfio_irq_set set;
-		int fd;
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD,
-			.index = index,
-			.count = 1,
-		},
-		.fd = eventfd,
-	};
-
-	return ioctl(d->fd, VFIO_DEVICE_SET_IRQS, &arg) < 0 ? -errno : 0;
-}
 
 /* Return: an eventfd that @index signals, in the epoll of @d; or -1. */
 static int listen_to(const struct viofs_vfio_device *d, unsigned int index)
@@ -54,7 +35,8 @@ static int listen_to(const struct viofs_vfio_device *d, unsigned int index)
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return -1;
-	if (epoll_ctl(d->vfio.event_fd, EPOLL_CTL_ADD, fd, &e) == 0 && signal_by(d, index, fd) == 0)
+	if (epoll_ctl(d->vfio.event_fd, EPOLL_CTL_ADD, fd, &e) == 0 &&
+	    viofs_vfio_device_irqs_set(d, index, &fd, 1) == 0)
 		return fd;
 	close(fd);
 	return -1;

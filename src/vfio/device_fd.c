@@ -149,8 +149,8 @@ void viofs_vfio_device_bar_write(struct viofs_vfio *v, unsigned int bar, uint64_
 	}
 }
 
-/* @count 0: off. */
-static int set_msix(const struct viofs_vfio_device *d, const int *eventfds, unsigned int count)
+int viofs_vfio_device_irqs_set(const struct viofs_vfio_device *d, unsigned int index,
+			       const int *eventfds, unsigned int count)
 {
 	struct vfio_irq_set *set;
 	size_t size = sizeof(*set) + count * sizeof(*eventfds);
@@ -162,7 +162,7 @@ static int set_msix(const struct viofs_vfio_device *d, const int *eventfds, unsi
 	set->argsz = (uint32_t)size;
 	set->flags = VFIO_IRQ_SET_ACTION_TRIGGER |
 		     (count ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE);
-	set->index = VFIO_PCI_MSIX_IRQ_INDEX;
+	set->index = index;
 	set->count = count;
 	if (count)
 		memcpy(set->data, eventfds, count * sizeof(*eventfds));
@@ -173,6 +173,11 @@ static int set_msix(const struct viofs_vfio_device *d, const int *eventfds, unsi
 		rc = -ENOSPC; /* the number that there would have been */
 	free(set);
 	return rc;
+}
+
+static int set_msix(const struct viofs_vfio_device *d, const int *eventfds, unsigned int count)
+{
+	return viofs_vfio_device_irqs_set(d, VFIO_PCI_MSIX_IRQ_INDEX, eventfds, count);
 }
 
 int viofs_vfio_device_msix_set(struct viofs_vfio *v, const int *eventfds, unsigned int count,

@@ -49,6 +49,10 @@ struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v);
  */
 int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);
 
+/** viofs_vfio_device_irqs_set() - let interrupts 0..@count-1 of @index signal @eventfds; 0 = off. */
+int viofs_vfio_device_irqs_set(const struct viofs_vfio_device *d, unsigned int index,
+			       const int *eventfds, unsigned int count);
+
 /** viofs_vfio_alerts_open() - listen, as far as kernel and function have something to say */
 void viofs_vfio_alerts_open(struct viofs_vfio_device *d);
 

@@ -33,7 +33,8 @@ static void fill(unsigned int n)
 	started = viofs_now_ns();
 }
 
-/* The device is lost: all @n requests have an error within @ms, later ones too, until the unmount. */
+/* The device is lost: all @n requests have an error within @ms, later ones too, until the unmount.
+ */
 static void is_lost(unsigned int n, const char *how, int64_t ms)
 {
 	kernel_is_answered_all(100, n, -EIO, 0);
