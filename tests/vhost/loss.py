@@ -174,6 +174,38 @@ def silent_and_terminated_once():
         check("answered nothing" in s.said(), s.said())
 
 
+def stop_worker(session):
+    """With requests in flight, so that its supervisor can see them grow old."""
+    session.signal_backend(signal.SIGSTOP)
+    time.sleep(0.3)
+    pid = session.daemon.pid
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        for word in f.read().split():
+            os.kill(int(word), signal.SIGSTOP)
+    return time.monotonic()
+
+
+def a_stuck_worker_with_a_timeout():
+    """A worker that can't look after its own time-out is killed by its supervisor."""
+    with Session("c", options="timeout=1") as s:
+        s.mount()
+        with Load(s) as load:
+            load.fails(stop_worker(s), 9)
+        s.ends(1, 5)
+        check("it is killed" in s.said(), s.said())
+
+
+def a_stuck_worker_is_aborted():
+    """viofsctl abort needs nothing of the worker."""
+    with Session("c") as s:
+        s.mount()
+        with Load(s) as load:
+            start = stop_worker(s)
+            timed([CTL, "abort", s.mnt], 6)
+            load.fails(start, 1)
+        s.ends(0, 0)
+
+
 def stopped_before_the_mount():
     """A back end that answers nothing from the beginning: refused in bounded time, and said."""
     with Session("c") as s:
@@ -191,7 +223,7 @@ def main():
     run_cases(named([
         killed_under_load, killed_while_idle, silent_with_a_timeout, silent_and_aborted,
         serving_and_aborted, silent_and_terminated_twice, silent_and_terminated_once,
-        stopped_before_the_mount,
+        a_stuck_worker_with_a_timeout, a_stuck_worker_is_aborted, stopped_before_the_mount,
     ]))
 
 
