@@ -64,7 +64,7 @@ int viofs_vhost_connect(const char *path, int64_t end_ns, struct viofs_err *err)
 	rc = check_path(path, err);
 	if (rc)
 		return rc;
-	strcpy(a.sun_path, path);
+	memcpy(a.sun_path, path, strlen(path) + 1); /* check_path() has measured it */
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return say(-errno, err);

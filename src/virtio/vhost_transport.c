@@ -204,6 +204,8 @@ static void make_tag(const char *path, uint8_t tag[CONFIG_TAG_BYTES])
 		for (len = CONFIG_TAG_BYTES; len && ((uint8_t)name[len] & 0xc0) == 0x80; len--)
 			;
 	memset(tag, 0, CONFIG_TAG_BYTES);
+	/* A tag that fills its field has no NUL.
+	 * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	memcpy(tag, name, len);
 }
 
