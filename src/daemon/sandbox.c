@@ -12,8 +12,9 @@
  * User. The worker stays root without capabilities: any other user that exists everywhere (nobody)
  * is shared with other daemons, which could then kill or trace it. RLIMIT_NPROC doesn't bind root.
  *
- * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one, with
- * or without a filter. It is 1, not 0, because poll(2) may not be given more descriptors than it.
+ * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one but
+ * that of standard input, which is taken. It holds without a filter too, up to a worker that closes
+ * standard input and has one. It is 1, not 0, because poll(2) may not be given more descriptors than it.
  *
  * io_uring. Its requests pass no filter. The worker's ring is made before and is restricted
  * (relay/sleep.c); io_uring_setup is not allowed.

@@ -143,7 +143,10 @@ loading=$!
 sleep 0.3
 kill -KILL "$backend"
 wait "$loading" 2>/dev/null && fail 'nobody noticed that the back end was killed'
-ends "$worker" 'the worker of a dead back end'
+# What is lost stays mounted, in the worker's hands still, and refuses.
+[[ -d /proc/$worker ]] || fail 'the worker did not outlive its back end'
+! stat "$work/mnt/no" 2>/dev/null || fail 'a lost device has files'
+umount "$work/mnt"
 ends "$supervisor" 'the daemon of a dead back end'
 
 # What a killed worker leaves is as always.
