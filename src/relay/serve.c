@@ -16,6 +16,8 @@
 
 /* Looks at the used rings between two looks at /dev/fuse, which cost a system call each. */
 #define LOOKS 64
+/* FORGETs wait this long for company (submit.c). */
+#define FORGETS_HELD_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* Times spin_us: how long an answer is waited for before sleeping. */
 #define IN_FLIGHT_FACTOR 10
 /* A request without an answer for this long: perhaps the notification got lost. */
@@ -172,6 +174,7 @@ static int go_to_sleep(struct viofs_relay *r)
 	bool used = false;
 	int rc = 0;
 
+	viofs_kick_forgets(r);
 	for (unsigned int q = 0; q < r->fs->queue_count; q++)
 		used |= viofs_ring_arm(&r->fs->queues[q].ring);
 	if (!used) {
@@ -190,7 +193,7 @@ static int go_to_sleep(struct viofs_relay *r)
 static void look(const struct viofs_relay *r)
 {
 	/* With nothing in flight only /dev/fuse can bring something. */
-	for (int i = 0; i < LOOKS && viofs_in_flight(r) && !has_used(r); i++)
+	for (int i = 0; i < LOOKS && viofs_in_flight(r) > r->forgets_held && !has_used(r); i++)
 		viofs_cpu_relax();
 }
 
@@ -207,6 +210,8 @@ static int idle(struct viofs_relay *r, int64_t since, int64_t now)
 	if (r->config.poll == VIOFS_POLL_IRQ ||
 	    (r->config.poll == VIOFS_POLL_ADAPTIVE && now - since >= budget))
 		return go_to_sleep(r);
+	if (r->forgets_held && now - r->forgets_since >= FORGETS_HELD_NS)
+		viofs_kick_forgets(r);
 	look(r);
 	return 0;
 }

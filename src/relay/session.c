@@ -234,6 +234,7 @@ static int drain(struct viofs_relay *r)
 
 	viofs_parking_clear(&r->parked);
 	r->waiting.count = 0;
+	viofs_kick_forgets(r);
 	while (viofs_in_flight(r) && viofs_now_ns() - end < 0) {
 		int rc = viofs_complete(r);
 
@@ -241,6 +242,7 @@ static int drain(struct viofs_relay *r)
 			return rc == VIOFS_DEPOSED ? rc : 0;
 		r->freed = true;
 		viofs_pump_kept(r); /* FORGETs that are parked still */
+		viofs_kick_forgets(r);
 		if (!rc && viofs_device_lost(r))
 			return 0;
 		if (!rc)

@@ -51,6 +51,8 @@ struct viofs_relay {
 	struct viofs_parking parked_hiprio; /* FORGET and INTERRUPT that hiprio had no room for */
 	uint32_t lockers;                   /* SETLKWs in slots */
 	unsigned int next_queue;            /* request queues take turns */
+	uint32_t forgets_held;              /* on the hiprio ring, the device not notified yet */
+	int64_t forgets_since;              /* ns, of the first of them */
 	bool freed;                         /* something came free since waiting was last looked at */
 
 	struct viofs_lease lease;
@@ -91,6 +93,8 @@ int viofs_submit_hiprio(struct viofs_relay *r, const void *message, size_t len,
  * Return: true: it is gone, and is to be answered; false: no lock with this unique waits.
  */
 bool viofs_submit_cancel(struct viofs_relay *r, uint64_t kernel_unique);
+/** viofs_kick_forgets() - notify the device of FORGETs that were held back. */
+void viofs_kick_forgets(struct viofs_relay *r);
 /** viofs_submit_waiting() - try the waiting list again, skipping what still can't go. */
 void viofs_submit_waiting(struct viofs_relay *r);
 

@@ -8,6 +8,8 @@
 
 /* Descriptors of one chain: data of 1 MiB in single pages never gets here (relay.c bounds it). */
 #define PIECES_MAX VIOFS_SLOT_INDIRECT
+/* Half of the slots that hiprio has. */
+#define FORGETS_HELD_MAX (VIOFS_SLOTS_HIPRIO / 2)
 
 static void wait_append(struct viofs_relay *r, struct viofs_slot *slot)
 {
@@ -49,6 +51,32 @@ static void clear_reply(struct viofs_relay *r, struct viofs_slot *slot)
 		memset(viofs_slot_reply_data(&r->slots, slot), 0, shape->reply_data);
 }
 
+void viofs_kick_forgets(struct viofs_relay *r)
+{
+	if (!r->forgets_held)
+		return;
+	r->forgets_held = 0;
+	viofs_fs_kick(r->fs, VIOFS_FS_HIPRIO);
+}
+
+/*
+ * Nobody waits for a FORGET, and each notification makes the device's side run at a bad time: between two
+ * requests. So some are gathered, or as many as come within FORGETS_HELD_NS (serve.c).
+ */
+static void notify(struct viofs_relay *r, const struct viofs_slot *slot)
+{
+	if (slot->queue == VIOFS_FS_HIPRIO && !slot->shape.replies) {
+		if (!r->forgets_held++)
+			r->forgets_since = viofs_now_ns();
+		if (r->forgets_held >= FORGETS_HELD_MAX)
+			viofs_kick_forgets(r);
+		return;
+	}
+	if (slot->queue == VIOFS_FS_HIPRIO)
+		r->forgets_held = 0;
+	viofs_fs_kick(r->fs, slot->queue);
+}
+
 /* Return: 0, -ENOSPC: no room, -EPIPE, -EMSGSIZE. */
 static int put_on_ring(struct viofs_relay *r, struct viofs_slot *slot)
 {
@@ -69,7 +97,7 @@ static int put_on_ring(struct viofs_relay *r, struct viofs_slot *slot)
 	if (rc)
 		return rc;
 	r->stats->queues[slot->queue].requests++;
-	viofs_fs_kick(r->fs, slot->queue);
+	notify(r, slot);
 	return 0;
 }
 
