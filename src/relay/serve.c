@@ -192,8 +192,10 @@ static int go_to_sleep(struct viofs_relay *r)
 /* Watch the used rings for a while: cheap, where a look at /dev/fuse is a system call. */
 static void look(const struct viofs_relay *r)
 {
-	/* With nothing in flight only /dev/fuse can bring something. */
-	for (int i = 0; i < LOOKS && viofs_in_flight(r) > r->forgets_held && !has_used(r); i++)
+	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is. */
+	if (viofs_in_flight(r) <= r->forgets_held)
+		return;
+	for (int i = 0; i < LOOKS && !has_used(r); i++)
 		viofs_cpu_relax();
 }
 

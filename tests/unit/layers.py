@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Is the tree as docs and STYLE have it: includes point downward, names are unique, files are small."""
+"""Is the tree as the docs have it: includes point downward, names are unique, files are small."""
 
 import os
 import re
