@@ -159,6 +159,7 @@ static void take_slot(struct viofs_relay *r, struct viofs_slot *slot, size_t len
 	slot->len = (uint32_t)len;
 	slot->since = since;
 	slot->kernel_unique = unique;
+	slot->nodeid = viofs_slot_header(&r->slots, slot)->nodeid;
 	if (len > VIOFS_SLOT_SMALL && sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL)
 		viofs_slot_gather(&r->slots, slot);
 	if (shape->may_wait)
@@ -265,6 +266,8 @@ int viofs_pump_requests(struct viofs_relay *r)
 		if (n < 0)
 			return (int)n;
 		m.len = (size_t)n;
+		if (m.in_slot)
+			viofs_slots_note(&r->slots, r->landing_buffer, m.iov[0].iov_base, m.len);
 		m.since = viofs_now_ns();
 		take_message(r, &m);
 		taken++;
@@ -301,6 +304,7 @@ static bool unpark(struct viofs_relay *r)
 		r->landing_buffer = VIOFS_BUFFER_NONE;
 		memcpy(viofs_slots_buffer(&r->slots, slot->buffer), parked->message + VIOFS_SLOT_SMALL,
 		       parked->len - VIOFS_SLOT_SMALL);
+		viofs_slots_note(&r->slots, slot->buffer, &head, parked->len);
 	}
 	/* It was classified when it was parked: this can't fail. */
 	viofs_fuse_classify(&r->conn, (const void *)parked->message, parked->len, &shape);

@@ -13,7 +13,8 @@ void viofs_slots_arena_sizes(uint16_t count, uint16_t buffers, uint32_t buffer_s
 	size_t all = (size_t)count + VIOFS_SLOTS_HIPRIO;
 
 	/* A page on top of each: sections are shared, and pieces are aligned to pages. */
-	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) + buffers * sizeof(uint16_t) + 4096;
+	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) +
+				      buffers * (sizeof(uint16_t) + sizeof(struct viofs_buffer)) + 4096;
 	sizes[VIOFS_ARENA_DEVICE_READ] += all * VIOFS_SLOT_REQUEST + 4096;
 	sizes[VIOFS_ARENA_DEVICE_WRITE] += all * (VIOFS_SLOT_REPLY + VIOFS_SLOT_DATA) + 8192;
 	sizes[VIOFS_ARENA_DEVICE_RW] += (size_t)buffers * buffer_size;
@@ -32,6 +33,7 @@ void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, u
 	s->slots = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*s->slots), 64);
 	s->free_buffers = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
 					    buffers * sizeof(*s->free_buffers), 64);
+	s->contents = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, buffers * sizeof(*s->contents), 64);
 	s->requests = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ,
 					(size_t)all * VIOFS_SLOT_REQUEST, 4096);
 	s->data = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_DATA, 4096);
@@ -95,6 +97,87 @@ void viofs_slots_give_buffer(struct viofs_slots *s, uint16_t buffer)
 	s->free_buffers[s->free_buffer_count++] = buffer;
 }
 
+/* What the slot's request reads or writes, where its bytes are those of one file. */
+static uint64_t file_of(uint32_t opcode, uint64_t nodeid)
+{
+	return opcode == FUSE_READ || opcode == FUSE_WRITE ? nodeid : 0;
+}
+
+uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *slot, uint16_t keep)
+{
+	uint64_t nodeid = file_of(slot->shape.opcode, slot->nodeid);
+	uint16_t buffer = viofs_slots_take_buffer(s, keep);
+
+	if (buffer == VIOFS_BUFFER_NONE || !nodeid || s->contents[buffer].nodeid == nodeid)
+		return buffer;
+	for (unsigned int i = 0; i < s->free_buffer_count; i++) {
+		uint16_t other = s->free_buffers[i];
+
+		if (s->contents[other].nodeid != nodeid)
+			continue;
+		s->free_buffers[i] = buffer;
+		return other;
+	}
+	return buffer;
+}
+
+/* Bytes [0, @len) now hold @nodeid's data (0: anything), and nobody else's. */
+static void fill(struct viofs_buffer *b, uint64_t nodeid, uint32_t len)
+{
+	/* Behind them some other file's may go on. */
+	b->nodeid = b->nodeid == nodeid || b->dirty <= len ? nodeid : 0;
+	b->dirty = VIOFS_MAX(b->dirty, len);
+}
+
+void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head, size_t len)
+{
+	if (len > VIOFS_SLOT_SMALL)
+		fill(&s->contents[buffer], file_of(head->opcode, head->nodeid),
+		     (uint32_t)(len - VIOFS_SLOT_SMALL));
+}
+
+static void forget(struct viofs_slots *s, uint64_t nodeid)
+{
+	for (unsigned int i = 0; i < s->buffer_count; i++)
+		if (s->contents[i].nodeid == nodeid)
+			s->contents[i].nodeid = 0;
+}
+
+void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len)
+{
+	const struct fuse_in_header *head = message;
+	const struct fuse_batch_forget_in *batch = (const void *)(head + 1);
+	const struct fuse_forget_one *one = (const void *)(batch + 1);
+
+	if (head->opcode == FUSE_FORGET)
+		forget(s, head->nodeid);
+	if (head->opcode != FUSE_BATCH_FORGET)
+		return;
+	for (const uint8_t *end = (const uint8_t *)message + len; (const uint8_t *)(one + 1) <= end; one++)
+		forget(s, one->nodeid);
+}
+
+void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot)
+{
+	const struct viofs_fuse_shape *shape = &slot->shape;
+	uint64_t nodeid = file_of(shape->opcode, slot->nodeid);
+	uint8_t *data = viofs_slot_reply_data(s, slot);
+	struct viofs_buffer *b;
+	uint32_t start, end;
+
+	memset(viofs_slot_reply(s, slot), 0, sizeof(struct fuse_out_header) + shape->fixed);
+	if (shape->reply_data <= VIOFS_SLOT_DATA) {
+		memset(data, 0, shape->reply_data);
+		return;
+	}
+	b = &s->contents[slot->buffer];
+	start = (uint32_t)(data - viofs_slots_buffer(s, slot->buffer));
+	end = start + shape->reply_data;
+	if ((!nodeid || b->nodeid != nodeid) && b->dirty > start)
+		memset(data, 0, VIOFS_MIN(b->dirty, end) - start);
+	fill(b, nodeid, end);
+}
+
 /* The slot's request area: the indirect table, then the message. */
 static uint8_t *request_area(const struct viofs_slots *s, const struct viofs_slot *slot)
 {
@@ -150,6 +233,7 @@ void viofs_slot_gather(struct viofs_slots *s, struct viofs_slot *slot)
 	assert(slot->len > VIOFS_SLOT_SMALL && slot->len <= s->buffer_size);
 	memmove(buffer + VIOFS_SLOT_SMALL, buffer, slot->len - VIOFS_SLOT_SMALL);
 	memcpy(buffer, viofs_slot_message(s, slot), VIOFS_SLOT_SMALL);
+	fill(&s->contents[slot->buffer], 0, slot->len);
 	slot->spilled = true;
 }
 

@@ -56,8 +56,15 @@ struct viofs_slot {
 	bool spilled;            /* header and arguments were gathered at the buffer's start */
 	uint8_t interrupts;      /* INTERRUPTs the device asked to see again */
 	uint64_t kernel_unique, device_unique;
+	uint64_t nodeid;         /* the file that it is about, where the kernel sent it */
 	int64_t since;           /* ns: when it was read from the kernel */
 	struct viofs_fuse_shape shape;
+};
+
+/** struct viofs_buffer - what may lie in a buffer still; private memory, where no device can say otherwise */
+struct viofs_buffer {
+	uint64_t nodeid; /* data of this file only, READ or WRITTEN; 0: anything */
+	uint32_t dirty;  /* bytes from its start that aren't known to be zero */
 };
 
 /** struct viofs_slots - the pool; lists are the leader's, the rest is laid out once */
@@ -70,6 +77,7 @@ struct viofs_slots {
 	uint16_t free_count, free_hiprio_count;
 	uint16_t *free_buffers;       /* a stack */
 	uint16_t free_buffer_count;
+	struct viofs_buffer *contents; /* per buffer */
 	const struct viofs_arena *arena;
 };
 
@@ -90,6 +98,17 @@ void viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot);
 /** viofs_slots_take_buffer() - Return: index, or VIOFS_BUFFER_NONE when @keep or fewer are free. */
 uint16_t viofs_slots_take_buffer(struct viofs_slots *s, uint16_t keep);
 void viofs_slots_give_buffer(struct viofs_slots *s, uint16_t buffer);
+/** viofs_slot_take_buffer() - one for the slot's reply, rather with the same file's data. Return: as above. */
+uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *slot, uint16_t keep);
+
+/**
+ * viofs_slots_note() - a message of @len bytes was put where @buffer takes what the slot doesn't
+ * @head: its header, of which only opcode and nodeid are looked at.
+ */
+void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head, size_t len);
+
+/** viofs_slots_forget() - a FORGET or BATCH_FORGET is sent: the device may give these nodeids to other files */
+void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len);
 
 /** The message's first VIOFS_SLOT_SMALL bytes, in one piece. */
 uint8_t *viofs_slot_message(const struct viofs_slots *s, const struct viofs_slot *slot);
@@ -101,6 +120,13 @@ uint8_t *viofs_slot_reply(const struct viofs_slots *s, const struct viofs_slot *
 uint8_t *viofs_slot_reply_data(const struct viofs_slots *s, const struct viofs_slot *slot);
 /** Start of buffer @buffer. */
 uint8_t *viofs_slots_buffer(const struct viofs_slots *s, uint16_t buffer);
+
+/**
+ * viofs_slot_clear_reply() - leave nothing of others where the device is about to write the reply
+ * A device may say that it wrote more than it did. So all of the place is cleared; of a buffer only what may
+ * be dirty, and not where it holds nothing but data of the file that is read now.
+ */
+void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot);
 
 /** viofs_slot_needs_buffer() - for its reply (a message that spilled has one already). */
 bool viofs_slot_needs_buffer(const struct viofs_slot *slot);

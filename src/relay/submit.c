@@ -36,21 +36,6 @@ static uint16_t choose_queue(struct viofs_relay *r, const struct viofs_slot *slo
 	return (uint16_t)(VIOFS_FS_REQUEST + r->next_queue++ % queues);
 }
 
-/*
- * Nothing of an earlier reply may be taken for this one's, also where a device says that it wrote more than
- * it did. Buffers are left as they are: 1 MiB costs as much to clear as to copy, and all that lies there
- * came from this device or went to it.
- */
-static void clear_reply(struct viofs_relay *r, struct viofs_slot *slot)
-{
-	const struct viofs_fuse_shape *shape = &slot->shape;
-
-	memset(viofs_slot_reply(&r->slots, slot), 0, sizeof(struct fuse_out_header) + shape->fixed);
-	/* With the quirk there is no second opinion on how much was written. */
-	if (shape->reply_data <= VIOFS_SLOT_DATA || r->stats->quirks & VIOFS_QUIRK_USED_LEN_ZERO)
-		memset(viofs_slot_reply_data(&r->slots, slot), 0, shape->reply_data);
-}
-
 void viofs_kick_forgets(struct viofs_relay *r)
 {
 	if (!r->forgets_held)
@@ -88,7 +73,7 @@ static int put_on_ring(struct viofs_relay *r, struct viofs_slot *slot)
 	if (rc)
 		return rc;
 	if (slot->shape.replies)
-		clear_reply(r, slot);
+		viofs_slot_clear_reply(&r->slots, slot);
 	slot->queue = choose_queue(r, slot);
 	viofs_slot_header(&r->slots, slot)->unique = slot->device_unique;
 	/* QUEUED before it is on the ring: a successor finds the slot there if we die in between. */
@@ -107,8 +92,8 @@ static int try_submit(struct viofs_relay *r, struct viofs_slot *slot)
 
 	if (viofs_slot_needs_buffer(slot)) {
 		/* The last one is for what the kernel sends next. */
-		slot->buffer = viofs_slots_take_buffer(&r->slots,
-						       r->landing_buffer == VIOFS_BUFFER_NONE);
+		slot->buffer = viofs_slot_take_buffer(&r->slots, slot,
+						      r->landing_buffer == VIOFS_BUFFER_NONE);
 		if (slot->buffer == VIOFS_BUFFER_NONE)
 			return -EAGAIN;
 	}
@@ -182,6 +167,7 @@ int viofs_submit_hiprio(struct viofs_relay *r, const void *message, size_t len,
 
 	if (!slot)
 		return -EAGAIN;
+	viofs_slots_forget(&r->slots, message, len);
 	memcpy(viofs_slot_message(&r->slots, slot), message, len);
 	slot->len = (uint32_t)len;
 	slot->shape = *shape;

@@ -180,6 +180,13 @@ static void payload_long(struct dev_request *r, struct fuse_out_header *h)
 	h->len = r->used_len = r->room + 1;
 }
 
+/* All of the room is said to be written, and only the header is. */
+static void payload_unwritten(struct dev_request *r, struct fuse_out_header *h)
+{
+	set_length(r, h, r->room);
+	r->out_len = OUT_HEADER;
+}
+
 static void open_flags(struct dev_request *r, struct fuse_out_header *h)
 {
 	struct fuse_open_out *o = dev_payload(r);
@@ -221,6 +228,7 @@ static const struct kind {
 	{ "payload-short", payload_short, NULL },
 	{ "payload-none", payload_none, NULL },
 	{ "payload-long", payload_long, NULL },
+	{ "payload-unwritten", payload_unwritten, NULL },
 	{ "open-flags", open_flags, NULL },
 };
 

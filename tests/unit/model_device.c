@@ -238,6 +238,7 @@ static int serve(struct model_device *d, struct model_request *r)
 		open->open_flags = FOPEN_KEEP_CACHE | VIOFS_FOPEN_PASSTHROUGH;
 		return sizeof(*open);
 	case FUSE_READ:
+	case FUSE_READDIR:
 		return (int)serve_read(r);
 	case FUSE_WRITE:
 		return serve_write(r);

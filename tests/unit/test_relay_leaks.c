@@ -92,6 +92,31 @@ static void nor_does_one_that_never_says_how_much_it_wrote(void **state)
 	bench_end();
 }
 
+/* Buffers serve READ, READDIR and WRITE alike. */
+static void nor_of_what_was_in_a_buffer(void **state)
+{
+	const uint32_t large = 65536;
+	struct fuse_read_in in = { .size = large };
+
+	bench_serve();
+	bench_set_hook(write_less);
+	for (unsigned int i = 0; i < bench.config.buffers * 2; i++) {
+		kernel_sends_read(100 + 4 * i, 5, 0, large);
+		kernel_is_answered(100 + 4 * i, 0, large);
+		kernel_sends_write(102 + 4 * i, 5, 0, large);
+		kernel_is_answered(102 + 4 * i, 0, sizeof(struct fuse_write_out));
+	}
+	set_lie(true);
+	for (unsigned int i = 0; i < bench.config.buffers * 2; i++) {
+		kernel_sends_read(1000 + 4 * i, 6 + i, 0, large);
+		is_empty(kernel_is_answered(1000 + 4 * i, 0, large));
+		kernel_sends(FUSE_READDIR, 1002 + 4 * i, 5, &in, sizeof(in), NULL, 0);
+		is_empty(kernel_is_answered(1002 + 4 * i, 0, large));
+	}
+	set_lie(false);
+	bench_end();
+}
+
 /* WRITE data and names lie where the device may only read; the next reply is elsewhere. */
 static void a_request_is_not_in_the_reply_to_the_next(void **state)
 {
@@ -114,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_device_that_writes_less_than_it_says_shows_nothing_of_others),
+		TEST(nor_of_what_was_in_a_buffer),
 		TEST(nor_does_one_that_never_says_how_much_it_wrote),
 		TEST(a_request_is_not_in_the_reply_to_the_next),
 	};

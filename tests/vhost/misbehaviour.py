@@ -169,6 +169,79 @@ def no_byte_that_was_not_written_reaches_a_reader():
             s.umount()
 
 
+PIECES = (4096, 65536, 1 << 20)
+
+# A READ of each size, past all caches: what it gave.
+READ_DIRECT = """
+import mmap, os, sys
+path, size = sys.argv[1], int(sys.argv[2])
+m = mmap.mmap(-1, size)
+try:
+    n = os.preadv(os.open(path, os.O_RDONLY | os.O_DIRECT), [m], 0)
+except OSError as e:
+    n = 0
+print(n)
+assert not any(m[:n]) or path.endswith('secret'), m[:100]
+"""
+
+# One READDIRPLUS (at the beginning) or READDIR (further on) of each size: the names that it gave.
+READ_DIR = """
+import ctypes, os, sys
+size, offset = int(sys.argv[2]), int(sys.argv[3])
+buffer, libc = ctypes.create_string_buffer(size), ctypes.CDLL(None)
+fd = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)
+os.lseek(fd, offset, 0)
+n = libc.syscall(217, fd, buffer, size)
+assert b'secret' not in buffer.raw, buffer.raw[:200]
+print(n)
+"""
+
+
+def write_secret(session, before):
+    """A file that reads as a directory too: entries, with @before zeros ahead of each."""
+    python("import struct, sys\n"
+           "entry = bytes(int(sys.argv[2])) + struct.pack('<QQII8s', 9, 9, 8, 8, b'secret00')\n"
+           "open(sys.argv[1], 'wb').write((entry * (4194304 // len(entry) + 1))[:4194304])",
+           session.path("secret"), str(before))
+
+
+def soil(session):
+    """The secret has lain wherever replies of any size go: read, and written."""
+    for size in PIECES:
+        for _ in range(4):
+            python(READ_DIRECT, session.path("secret"), str(size))
+
+
+def what_a_device_never_wrote_is_nobodys_data():
+    """Full-length READ replies of which only the header is written: zeros, never another file's bytes."""
+    with Session(backend_args=["--no-cache"]).mount() as s:
+        write_secret(s, 0)
+        python("import os, sys; os.truncate(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY), 4194304)",
+               s.path("mine"))
+        for size in PIECES:
+            s.control("good")
+            soil(s)
+            s.control("evil payload-unwritten@READ*")
+            check(int(python(READ_DIRECT, s.path("mine"), str(size))) == size, "nothing was read")
+        s.umount()
+
+
+def nor_is_it_in_directories():
+    """The same of READDIRPLUS and READDIR: no entries, never another file's bytes taken for some."""
+    with Session(backend_args=["--no-cache"]).mount() as s:
+        for before, offset, opcode in ((128, 0, "READDIRPLUS"), (0, 1, "READDIR")):
+            write_secret(s, before)
+            for size in PIECES:
+                s.control("good")
+                soil(s)
+                seen = s.stats()["requests"].get(opcode, 0)
+                s.control(f"evil payload-unwritten@{opcode}*")
+                check(int(python(READ_DIR, s.mnt, str(size), str(offset))) <= 0, "there were entries")
+                check(s.stats()["requests"].get(opcode, 0) > seen, f"no {opcode} was sent")
+        s.control("good")
+        s.umount()
+
+
 def main():
     need_root()
     cases = [(f"{kind} at {opcode}: {end}", lambda a=(kind, opcode, end, said): case(*a))
@@ -176,7 +249,8 @@ def main():
     cases += [(f"INIT {' '.join(args)}: {'mounts' if mounts else 'is refused'}",
                lambda a=(args, mounts, said): init_case(*a)) for args, mounts, said in INIT_TABLE]
     cases += named([writes_after_completion_reach_nobody_by_way_of_a_crash,
-                    no_byte_that_was_not_written_reaches_a_reader])
+                    no_byte_that_was_not_written_reaches_a_reader,
+                    what_a_device_never_wrote_is_nobodys_data, nor_is_it_in_directories])
     run_cases(cases)
 
 
