@@ -14,9 +14,11 @@
  * which tells the back end nothing of where our memory lies.
  *
  * What the back end can do with what it gets: read and write the device's part of the arena at any
- * time, which a device may anyway. Not the private part, and not cut the memfd short (arena.c). It
- * has the kick eventfds, and could fill one so that our next write to it waits: see notify() in
- * virtio/vhost_transport.c.
+ * time, which a device may anyway. Not the private part, and not cut the memfd short (arena.c). It can
+ * punch holes into it: pages that are gone read as zeros, and hugepages may be missing then, for which
+ * the kernel kills by SIGBUS. It has the eventfds, and what both have in common of them: whether they
+ * block, and how full they are. So they are never written or read in a way that can wait
+ * (relay/doorbell.h, relay/sleep.h, viofs_vhost_lost()).
  *
  * While no request is under way nothing comes on the socket. So input on it means that the back end
  * has closed it, or does what no front end expects: both are the end.
@@ -28,6 +30,7 @@
 #include "vhost/wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -365,7 +368,7 @@ int viofs_vhost_ring_stop(struct viofs_vhost *v, unsigned int index)
 
 const char *viofs_vhost_lost(struct viofs_vhost *v)
 {
-	uint64_t count;
+	struct pollfd error = { .fd = v->err_fd, .events = POLLIN };
 	ssize_t n;
 	char c;
 
@@ -376,7 +379,8 @@ const char *viofs_vhost_lost(struct viofs_vhost *v)
 		snprintf(v->lost, sizeof(v->lost), "sent a message that nobody asked for");
 	else if (!n || (errno != EAGAIN && errno != EINTR))
 		snprintf(v->lost, sizeof(v->lost), "has closed its socket");
-	else if (read(v->err_fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+	/* Not read: the back end has the eventfd too, and may have made it blocking. */
+	else if (poll(&error, 1, 0) > 0)
 		snprintf(v->lost, sizeof(v->lost), "reports an error of a virtqueue");
 	return v->lost[0] ? v->lost : NULL;
 }
