@@ -16,8 +16,8 @@
  * that of standard input, which is taken. It holds without a filter too, up to a worker that closes
  * standard input and has one. It is 1, not 0, because poll(2) may not be given more descriptors than it.
  *
- * io_uring. Its requests pass no filter. The worker's ring is made before and is restricted
- * (relay/sleep.c); io_uring_setup is not allowed.
+ * io_uring. Its requests pass no filter. The worker's rings are made before and are restricted
+ * (relay/sleep.c, relay/doorbell.c); io_uring_setup is not allowed.
  *
  * Namespaces. A mount namespace of its own would hold a copy of the very mount it serves, which umount
  * doesn't reach. So it has none.
@@ -59,9 +59,9 @@ static const int calls[] = {
 	/* The data path. */
 	SCMP_SYS(readv),          /* requests: kernel/devfuse.c */
 	SCMP_SYS(writev),         /* replies: kernel/devfuse.c */
-	SCMP_SYS(write),          /* errors: kernel/devfuse.c; kicks: virtio/vhost_transport.c; messages, report */
+	SCMP_SYS(write),          /* errors: kernel/devfuse.c; messages, report */
 	SCMP_SYS(read),           /* eventfds that are looked at: virtio, vhost */
-	SCMP_SYS(io_uring_enter), /* relay/sleep.c */
+	SCMP_SYS(io_uring_enter), /* relay/sleep.c; kicks: relay/doorbell.c */
 	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/device_fd.c */
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(recvfrom),       /* has the back end closed its socket: vhost/frontend.c */

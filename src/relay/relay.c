@@ -93,6 +93,7 @@ void viofs_relay_free(struct viofs_relay *r)
 	if (!r || !viofs_lease_fini(&r->lease))
 		return;
 	viofs_sleep_fini(&r->sleep);
+	viofs_doorbells_fini(&r->doorbells);
 	viofs_parking_clear(&r->parked);
 	viofs_parking_clear(&r->parked_hiprio);
 	free(r->plain);

@@ -326,6 +326,8 @@ int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 {
 	int rc = viofs_sleep_init_restricted(&r->sleep);
 
+	if (!rc)
+		rc = viofs_doorbells_init(&r->doorbells, r->fs);
 	if (rc)
 		return viofs_err_set(err, rc, "io_uring: %s; it is switched off here? (sysctl "
 				     "kernel.io_uring_disabled must be 0)", strerror(-rc));

@@ -19,6 +19,7 @@
 #include "relay/parking.h"
 #include "relay/relay.h"
 #include "relay/slots.h"
+#include "relay/doorbell.h"
 #include "relay/sleep.h"
 
 /* The leader was deposed while it wrote a reply: it must leave everything alone and go. */
@@ -57,6 +58,7 @@ struct viofs_relay {
 
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;
+	struct viofs_doorbells doorbells;
 	int64_t next_look;                  /* ns; is the device still there? */
 	int64_t next_due;                   /* ns; no request can be overdue before */
 	int64_t next_rekick;                /* ns; for completions that never come */

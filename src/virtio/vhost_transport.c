@@ -149,6 +149,11 @@ static int interrupts_set(struct viofs_virtio *d, const int *eventfds, unsigned 
 	return (int)count;
 }
 
+static int kick_fd(struct viofs_virtio *d, unsigned int q)
+{
+	return transport_of(d)->kick_fds[q];
+}
+
 static void notify(struct viofs_virtio *d, unsigned int q)
 {
 	const uint64_t one = 1;
@@ -156,11 +161,13 @@ static void notify(struct viofs_virtio *d, unsigned int q)
 
 	/*
 	 * The system call is barrier enough for the avail ring. An eventfd that is full is one that
-	 * the back end has not looked at yet. It could make the descriptor, which both have,
-	 * blocking, and fill it: then this waits until it is emptied, and the process has to be
-	 * killed.
+	 * the back end has not looked at yet. It could make it blocking, too: who minds has a bell.
 	 */
-	n = write(transport_of(d)->kick_fds[q], &one, sizeof(one));
+	if (d->bell) {
+		d->bell(d->bell_arg, q);
+		return;
+	}
+	n = write(kick_fd(d, q), &one, sizeof(one));
 	(void)n;
 }
 
@@ -191,6 +198,7 @@ static const struct viofs_virtio_ops vhost_ops = {
 	.queue_max = queue_max,
 	.queue_enable = queue_enable,
 	.interrupts_set = interrupts_set,
+	.kick_fd = kick_fd,
 	.notify = notify,
 };
 

@@ -64,6 +64,8 @@ struct viofs_virtio_ops {
 	 */
 	int (*interrupts_set)(struct viofs_virtio *d, const int *eventfds, unsigned int count,
 			      struct viofs_err *err);
+	/** the eventfd by which queue @q is notified, which the device has too; left out: there are none */
+	int (*kick_fd)(struct viofs_virtio *d, unsigned int q);
 	/** available buffer notification (virtio 1.3 2.9) */
 	void (*notify)(struct viofs_virtio *d, unsigned int q);
 };
@@ -73,6 +75,9 @@ struct viofs_virtio {
 	const struct viofs_virtio_ops *ops;
 	uint64_t offered;    /* features of the device */
 	uint64_t negotiated; /* after viofs_virtio_negotiate() */
+	/* What notify() calls in place of writing kick_fd(), which a device could make wait; NULL: it writes. */
+	void (*bell)(void *arg, unsigned int q);
+	void *bell_arg;
 	int event_fd;        /* readable when viofs_virtio_is_lost() may have changed, -1 = none */
 };
 
