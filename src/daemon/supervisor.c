@@ -295,6 +295,10 @@ static void reap(struct supervisor *s)
 		fail(s, viofs_err_set(&err, -EIO, "the worker made a system call that its seccomp filter "
 				      "doesn't know, and was killed; -o seccomp=log has it logged "
 				      "instead"), &err);
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
+		fail(s, viofs_err_set(&err, -EIO, "the worker was killed by SIGBUS: memory that it shares with "
+				      "the device is not there any more. Has the back end punched holes "
+				      "into it?"), &err);
 	else if (WIFSIGNALED(status) && !s->aborted)
 		fail(s, viofs_err_set(&err, -EIO, "the worker was killed by signal %d (%s)",
 				      WTERMSIG(status), strsignal(WTERMSIG(status))), &err);
