@@ -48,6 +48,26 @@ static int open_socket(struct viofs_claim *c, const char *path, const struct vio
 	return rc ? rc : viofs_virtio_vhost_open(c->vhost, o->queues, virtio, err);
 }
 
+static int open_fs(struct viofs_claim *c, struct viofs_virtio *virtio, const struct viofs_options *o,
+		   struct viofs_err *err)
+{
+	uint64_t wanted = VIOFS_FS_WANTED;
+
+	if (o->ring == VIOFS_RING_ONLY_SPLIT)
+		wanted &= ~VIOFS_VIRTIO_F_RING_PACKED;
+	if (o->ring == VIOFS_RING_ONLY_PACKED) {
+		uint64_t offered = virtio->ops->features_get(virtio);
+
+		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED))
+			return viofs_err_set(err, -ENOTSUP, "-o ring=packed: the device does not offer "
+					     "VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it on "
+					     "with packed=on, where the back end has it.",
+					     (unsigned long long)offered);
+		wanted |= VIOFS_VIRTIO_F_RING_PACKED;
+	}
+	return viofs_fs_open_with(virtio, wanted, &c->fs, err);
+}
+
 static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		       const struct viofs_options *o, struct viofs_err *err)
 {
@@ -60,7 +80,7 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		rc = open_function(c, &s->function, o, &virtio, err);
 	if (rc)
 		return rc;
-	rc = viofs_fs_open(virtio, &c->fs, err);
+	rc = open_fs(c, virtio, o, err);
 	if (rc)
 		viofs_virtio_close(virtio);
 	return rc;

@@ -27,7 +27,7 @@ struct raw {
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
 	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
-	char *seccomp;
+	char *seccomp, *ring;
 };
 
 #define FLAG(text, field) { text, offsetof(struct raw, field), 1 }
@@ -54,6 +54,7 @@ static const struct fuse_opt templates[] = {
 	VALUE("timeout", timeout),
 	VALUE("on-loss", on_loss),
 	VALUE("queues", queues),
+	VALUE("ring", ring),
 	VALUE("seccomp", seccomp),
 	VALUE("--seccomp", seccomp),
 	FUSE_OPT_END,
@@ -207,6 +208,25 @@ static int take_poll(const char *text, enum viofs_poll *poll, struct viofs_err *
 	return viofs_err_set(err, -EINVAL, "-o poll=%s: adaptive, busy or irq is needed.", text);
 }
 
+static int take_ring(const char *text, enum viofs_ring_choice *ring, struct viofs_err *err)
+{
+	static const char *const names[] = {
+		[VIOFS_RING_AUTO] = "auto",
+		[VIOFS_RING_ONLY_SPLIT] = "split",
+		[VIOFS_RING_ONLY_PACKED] = "packed",
+	};
+
+	if (!text)
+		return 0;
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(names); i++) {
+		if (!strcmp(text, names[i])) {
+			*ring = (enum viofs_ring_choice)i;
+			return 0;
+		}
+	}
+	return viofs_err_set(err, -EINVAL, "-o ring=%s: auto, split or packed is needed.", text);
+}
+
 /* Waiting for a back end to come back needs what isn't there yet, so it is refused and not ignored. */
 static int take_on_loss(const struct raw *raw)
 {
@@ -295,6 +315,8 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_on_loss(raw);
 	if (!rc)
+		rc = take_ring(raw->ring, &o->ring, raw->err);
+	if (!rc)
 		rc = take_u32("queues", raw->queues, 1, VIOFS_FS_QUEUES_MAX - VIOFS_FS_REQUEST,
 			      &o->queues, raw->err);
 	if (!rc)
@@ -347,6 +369,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	free(raw.timeout);
 	free(raw.on_loss);
 	free(raw.seccomp);
+	free(raw.ring);
 	return rc;
 }
 
@@ -387,6 +410,8 @@ const char *viofs_options_help(void)
 	       "                     (0: wait for ever); blocking file locks don't count\n"
 	       "  on-loss=eio        a device that is gone: requests fail with EIO until umount (default)\n"
 	       "  queues=N           vhost-user: request queues to use (what the back end says, or 1)\n"
+	       "  ring=auto          packed virtqueues where the device offers them (default); split, packed:\n"
+	       "                     only these\n"
 	       "  grace=S            seconds that a busy mount is waited for on SIGTERM (10)\n"
 	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then reach all\n"
 	       "                     memory of this machine\n"

@@ -9,12 +9,20 @@
 
 #include <stdbool.h>
 
+/** enum viofs_ring_choice - the form of the virtqueues */
+enum viofs_ring_choice {
+	VIOFS_RING_AUTO, /* packed where the device offers it */
+	VIOFS_RING_ONLY_SPLIT,
+	VIOFS_RING_ONLY_PACKED,
+};
+
 /** struct viofs_options - what the user asked for */
 struct viofs_options {
 	bool help, version;
 	bool foreground, debug;
 	bool allow_noiommu; /* allow-unsafe-noiommu */
 	bool small_pages;   /* no-hugepages */
+	enum viofs_ring_choice ring;
 	uint32_t queues;    /* vhost-user: request queues, 0 = as the back end says */
 	uint32_t grace_s;   /* a busy mount is waited for this long on SIGTERM */
 	enum viofs_seccomp seccomp;

@@ -216,6 +216,7 @@ static unsigned int section_access(enum viofs_arena_section s)
 		return VIOFS_VFIO_READ;
 	case VIOFS_ARENA_DEVICE_WRITE:
 		return VIOFS_VFIO_WRITE;
+	case VIOFS_ARENA_DEVICE_RING:
 	case VIOFS_ARENA_DEVICE_RW:
 		return VIOFS_VFIO_READ | VIOFS_VFIO_WRITE;
 	default:

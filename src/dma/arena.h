@@ -17,6 +17,7 @@ enum viofs_arena_section {
 	VIOFS_ARENA_PRIVATE,      /* never mapped for the device: shadow state, journal, statistics */
 	VIOFS_ARENA_DEVICE_READ,  /* descriptors, avail rings, requests */
 	VIOFS_ARENA_DEVICE_WRITE, /* used rings, small replies */
+	VIOFS_ARENA_DEVICE_RING,  /* packed rings, which both sides write */
 	VIOFS_ARENA_DEVICE_RW,    /* data areas, which serve WRITE and READ alike */
 	VIOFS_ARENA_SECTIONS,
 };

@@ -9,10 +9,11 @@
  * calls. stopped   after viofs_fs_stop() or a failed start: the device is reset, features are
  * forgotten. Only stop (again) and close: a new session opens the device anew.
  *
- * The rings and the drivers' state of them are in the arena, so that they outlive the process. A
- * ring part must be contiguous for the device; on 4 KiB pages with physical addresses no run longer
- * than a page can be counted on. So each part is aligned to its size, up to a page, and a queue is
- * halved until its parts fit: 256 entries always do.
+ * The rings and the drivers' state of them are in the arena, so that they outlive the process, each
+ * part in the section that the device may do there what it has to. A part must be contiguous for the
+ * device; on 4 KiB pages with physical addresses no run longer than a page can be counted on. So each
+ * part is aligned to its size, up to a page, and a queue is halved until its parts fit: 256 entries
+ * always do.
  */
 #include "fs/device.h"
 
@@ -39,7 +40,7 @@
 
 /* Where one ring lies. */
 struct ring_parts {
-	void *desc, *avail, *used;
+	void *desc, *driver, *device;
 	struct viofs_ring_state *state;
 };
 
@@ -86,17 +87,17 @@ static int read_identity(struct viofs_fs *fs, struct viofs_err *err)
 	return 0;
 }
 
-static int check_queue_size(unsigned int q, unsigned int max, uint16_t *size, struct viofs_err *err)
+static int check_queue_size(unsigned int q, unsigned int max, bool packed, uint16_t *size,
+			    struct viofs_err *err)
 {
 	if (!max)
 		return viofs_err_set(err, -EPROTO,
 				     "Queue %u of the device does not exist (size 0).", q);
-	if (max > VIOFS_RING_SIZE_MAX || !viofs_is_power_of_2(max))
+	if (max > VIOFS_RING_SIZE_MAX || (!packed && !viofs_is_power_of_2(max)))
 		return viofs_err_set(
 			err, -EPROTO,
-			"Queue %u of the device has %u entries: not a power of two up to "
-			"%u.",
-			q, max, VIOFS_RING_SIZE_MAX);
+			"Queue %u of the device has %u entries: not %s up to %u.", q, max,
+			packed ? "a number" : "a power of two", VIOFS_RING_SIZE_MAX);
 	/* With indirect tables too: a chain is never longer than the queue (2.7.5.3.1). */
 	if (max < QUEUE_SIZE_MIN)
 		return viofs_err_set(err, -EPROTO,
@@ -123,7 +124,9 @@ static int read_queues(struct viofs_fs *fs, struct viofs_err *err)
 	fs->queue_count = VIOFS_FS_REQUEST + requests;
 
 	for (unsigned int q = 0; q < fs->queue_count; q++) {
-		int rc = check_queue_size(q, d->ops->queue_max(d, q), &fs->queue_size[q], err);
+		int rc = check_queue_size(q, d->ops->queue_max(d, q),
+					  d->negotiated & VIOFS_VIRTIO_F_RING_PACKED,
+					  &fs->queue_size[q], err);
 
 		if (rc)
 			return rc;
@@ -137,7 +140,8 @@ static void give_up(struct viofs_virtio *d)
 	d->ops->status_set(d, (uint8_t)(d->ops->status_get(d) | VIOFS_VIRTIO_FAILED));
 }
 
-int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct viofs_err *err)
+int viofs_fs_open_with(struct viofs_virtio *virtio, uint64_t wanted, struct viofs_fs **out,
+		       struct viofs_err *err)
 {
 	struct viofs_fs *fs = calloc(1, sizeof(*fs));
 	int rc;
@@ -151,8 +155,8 @@ int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct vio
 	rc = viofs_virtio_reset(virtio, RESET_TIMEOUT_MS, err);
 	if (rc)
 		goto err_free;
-	rc = viofs_virtio_negotiate(virtio, VIOFS_VIRTIO_F_INDIRECT_DESC | VIOFS_VIRTIO_F_EVENT_IDX,
-				    err);
+	rc = viofs_virtio_negotiate(
+		virtio, wanted | VIOFS_VIRTIO_F_INDIRECT_DESC | VIOFS_VIRTIO_F_EVENT_IDX, err);
 	if (rc)
 		goto err_free; /* FAILED is set */
 	rc = read_identity(fs, err);
@@ -169,6 +173,24 @@ err_give_up:
 err_free:
 	free(fs);
 	return rc;
+}
+
+int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct viofs_err *err)
+{
+	return viofs_fs_open_with(virtio, VIOFS_FS_WANTED, out, err);
+}
+
+static unsigned int ring_flags(const struct viofs_fs *fs)
+{
+	uint64_t features = fs->virtio->negotiated;
+
+	return (features & VIOFS_VIRTIO_F_EVENT_IDX ? VIOFS_RING_EVENT_IDX : 0) |
+	       (features & VIOFS_VIRTIO_F_RING_PACKED ? VIOFS_RING_PACKED : 0);
+}
+
+static enum viofs_arena_section desc_section(const struct viofs_ring_layout *l)
+{
+	return l->desc_written ? VIOFS_ARENA_DEVICE_RING : VIOFS_ARENA_DEVICE_READ;
 }
 
 /* The power of two from @bytes on, at most a page: such a part crosses no page that it fits in. */
@@ -193,27 +215,24 @@ void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SE
 		room(fs->queue_count * sizeof(struct viofs_fs_queue), PRIVATE_ALIGN);
 	for (unsigned int q = 0; q < fs->queue_count; q++) {
 		uint16_t size = fs->queue_size[q];
-		size_t desc = viofs_ring_desc_bytes(size);
-		size_t avail = viofs_ring_avail_bytes(size);
-		size_t used = viofs_ring_used_bytes(size);
+		struct viofs_ring_layout l = viofs_ring_layout(size, ring_flags(fs));
 
 		sizes[VIOFS_ARENA_PRIVATE] +=
 			room(size * sizeof(struct viofs_ring_state), PRIVATE_ALIGN);
-		sizes[VIOFS_ARENA_DEVICE_READ] += room(desc, part_align(desc));
-		sizes[VIOFS_ARENA_DEVICE_READ] += room(avail, part_align(avail));
-		sizes[VIOFS_ARENA_DEVICE_WRITE] += room(used, part_align(used));
+		sizes[desc_section(&l)] += room(l.desc, part_align(l.desc));
+		sizes[VIOFS_ARENA_DEVICE_READ] += room(l.driver, part_align(l.driver));
+		sizes[VIOFS_ARENA_DEVICE_WRITE] += room(l.device, part_align(l.device));
 	}
 }
 
-static void alloc_parts(struct viofs_arena *arena, uint16_t size, struct ring_parts *p)
+static void alloc_parts(struct viofs_arena *arena, const struct viofs_ring_layout *l, uint16_t size,
+			struct ring_parts *p)
 {
-	size_t desc = viofs_ring_desc_bytes(size);
-	size_t avail = viofs_ring_avail_bytes(size);
-	size_t used = viofs_ring_used_bytes(size);
-
-	p->desc = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, desc, part_align(desc));
-	p->avail = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, avail, part_align(avail));
-	p->used = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, used, part_align(used));
+	p->desc = viofs_arena_alloc(arena, desc_section(l), l->desc, part_align(l->desc));
+	p->driver = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, l->driver,
+				      part_align(l->driver));
+	p->device = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, l->device,
+				      part_align(l->device));
 	p->state = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
 				     size * sizeof(struct viofs_ring_state), PRIVATE_ALIGN);
 }
@@ -226,36 +245,37 @@ static bool find_iova(const struct viofs_arena *arena, const void *p, size_t len
 	return run >= len;
 }
 
-/* Addresses of a ring of @size at @p. Return: false where the device sees a part in pieces. */
-static bool place(const struct viofs_arena *arena, const struct ring_parts *p, uint16_t size,
-		  struct viofs_virtio_queue_address *a)
+/* Addresses of a ring with parts @p. Return: false where the device sees a part in pieces. */
+static bool place(const struct viofs_arena *arena, const struct ring_parts *p,
+		  const struct viofs_ring_layout *l, struct viofs_virtio_queue_address *a)
 {
-	a->size = size;
-	return find_iova(arena, p->desc, viofs_ring_desc_bytes(size), &a->desc) &&
-	       find_iova(arena, p->avail, viofs_ring_avail_bytes(size), &a->avail) &&
-	       find_iova(arena, p->used, viofs_ring_used_bytes(size), &a->used);
+	return find_iova(arena, p->desc, l->desc, &a->desc) &&
+	       find_iova(arena, p->driver, l->driver, &a->driver) &&
+	       find_iova(arena, p->device, l->device, &a->device);
 }
 
 static int init_queue(struct viofs_fs *fs, unsigned int q, struct viofs_arena *arena,
 		      struct viofs_virtio_queue_address *a, struct viofs_err *err)
 {
-	bool event_idx = fs->virtio->negotiated & VIOFS_VIRTIO_F_EVENT_IDX;
 	struct viofs_fs_queue *queue = &fs->queues[q];
 	uint16_t size = fs->queue_size[q];
+	unsigned int flags = ring_flags(fs);
+	struct viofs_ring_layout l = viofs_ring_layout(size, flags);
 	struct ring_parts parts;
 
-	alloc_parts(arena, size, &parts);
-	while (!place(arena, &parts, size, a)) {
+	alloc_parts(arena, &l, size, &parts);
+	while (!place(arena, &parts, &l, a)) {
 		size /= 2;
+		l = viofs_ring_layout(size, flags);
 		if (size < QUEUE_SIZE_MIN)
 			return viofs_err_set(err, -ENOMEM,
 					     "No contiguous memory for queue %u. Reserve hugepages "
 					     "(vm.nr_hugepages).",
 					     q);
 	}
-	fs->queue_size[q] = size;
+	fs->queue_size[q] = a->size = size;
 	queue->index = (uint16_t)q;
-	viofs_ring_init(&queue->ring, size, event_idx, parts.desc, parts.avail, parts.used,
+	viofs_ring_init(&queue->ring, size, flags, parts.desc, parts.driver, parts.device,
 			parts.state);
 	return 0;
 }

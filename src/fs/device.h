@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "dma/arena.h"
 #include "pci/tag.h"
-#include "virtio/split_ring.h"
+#include "virtio/ring.h"
 #include "virtio/virtio.h"
 
 #include <stdbool.h>
@@ -18,6 +18,9 @@
 #define VIOFS_FS_QUEUES_MAX 9U
 /* Larger queues are reduced to this before use: more than the relay ever has in flight. */
 #define VIOFS_FS_QUEUE_SIZE_MAX 1024U
+
+/* Features that viofs_fs_open() takes where they are offered, beside those that are always taken. */
+#define VIOFS_FS_WANTED VIOFS_VIRTIO_F_RING_PACKED
 
 /** struct viofs_fs_queue - one virtqueue of the device */
 struct viofs_fs_queue {
@@ -48,6 +51,13 @@ struct viofs_fs {
  * tag or queue sizes that make no sense, config that never settles; each said in @err.
  */
 int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct viofs_err *err);
+
+/**
+ * viofs_fs_open_with() - the same, with a choice of features
+ * @wanted: RING_PACKED or not; taken where offered. Others are none of a caller's business.
+ */
+int viofs_fs_open_with(struct viofs_virtio *virtio, uint64_t wanted, struct viofs_fs **out,
+		       struct viofs_err *err);
 
 /** viofs_fs_arena_sizes() - add what the queues need of each section to @sizes. */
 void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS]);

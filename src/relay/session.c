@@ -138,13 +138,12 @@ static int check_init_reply(struct viofs_relay *r, struct viofs_slot *slot, uint
 
 static void say_no_answer(struct viofs_relay *r)
 {
-	const struct viofs_ring *ring = &r->fs->queues[VIOFS_FS_REQUEST].ring;
 	const char *lost = viofs_device_lost(r);
 
-	viofs_err_set(r->err, -ETIMEDOUT, "the device did not answer FUSE_INIT within %u ms (avail %u, "
-		      "used %u, status 0x%x%s%s). Is its back end (virtiofsd) alive on the host? "
-		      "-o init-timeout= waits longer", r->config.init_timeout_ms, ring->avail_idx,
-		      ring->used[1], r->fs->virtio->ops->status_get(r->fs->virtio),
+	viofs_err_set(r->err, -ETIMEDOUT, "the device did not answer FUSE_INIT within %u ms (status "
+		      "0x%x%s%s). Is its back end (virtiofsd) alive on the host? "
+		      "-o init-timeout= waits longer", r->config.init_timeout_ms,
+		      r->fs->virtio->ops->status_get(r->fs->virtio),
 		      lost ? ", it " : "", lost ? lost : "");
 }
 

@@ -5,7 +5,7 @@
 
 #include "dma/arena.h"
 #include "fuse/opcodes.h"
-#include "virtio/split_ring.h"
+#include "virtio/ring.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -320,8 +320,8 @@ static int tell_address(struct viofs_vhost *v, unsigned int index, const struct 
 		.payload.addr = {
 			.index = index,
 			.desc = r->desc,
-			.used = r->used,
-			.avail = r->avail,
+			.used = r->device,
+			.avail = r->driver,
 		},
 	};
 
@@ -335,7 +335,7 @@ int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,
 
 	rc = tell_state(v, VIOFS_VHOST_SET_VRING_NUM, index, r->size);
 	if (!rc)
-		rc = tell_state(v, VIOFS_VHOST_SET_VRING_BASE, index, 0);
+		rc = tell_state(v, VIOFS_VHOST_SET_VRING_BASE, index, r->base);
 	if (!rc)
 		rc = tell_address(v, index, r);
 	if (!rc)

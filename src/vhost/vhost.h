@@ -22,10 +22,11 @@
 #define VIOFS_VHOST_PROTOCOL_REPLY_ACK (1ULL << 3)
 #define VIOFS_VHOST_PROTOCOL_CONFIG (1ULL << 9)
 
-/** struct viofs_vhost_ring - a split virtqueue to start */
+/** struct viofs_vhost_ring - a virtqueue to start */
 struct viofs_vhost_ring {
 	uint16_t size;
-	uint64_t desc, avail, used; /* as viofs_arena_iova() says */
+	uint32_t base;		       /* where it starts, as SET_VRING_BASE has it */
+	uint64_t desc, driver, device; /* as viofs_arena_iova() says */
 	int kick_fd, call_fd;	    /* eventfds; @call_fd -1: the back end must not signal */
 };
 

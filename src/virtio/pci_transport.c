@@ -232,7 +232,6 @@ static int queue_enable(struct viofs_virtio *d, unsigned int q,
 	uint64_t at = 0;
 	int rc;
 
-	assert(viofs_is_power_of_2(a->size));
 	if (q >= QUEUES_MAX || q >= queue_count(d))
 		return viofs_err_set(err, -EINVAL, "There is no queue %u to enable.", q);
 	select_queue(t, q);
@@ -245,8 +244,8 @@ static int queue_enable(struct viofs_virtio *d, unsigned int q,
 
 	/* Not read back: cloud-hypervisor and crosvm answer 0 for these three. */
 	common_write_u64(t, COMMON_QUEUE_DESC, a->desc);
-	common_write_u64(t, COMMON_QUEUE_DRIVER, a->avail);
-	common_write_u64(t, COMMON_QUEUE_DEVICE, a->used);
+	common_write_u64(t, COMMON_QUEUE_DRIVER, a->driver);
+	common_write_u64(t, COMMON_QUEUE_DEVICE, a->device);
 	common_write(t, COMMON_QUEUE_ENABLE, 2, 1);
 	t->notify_at[q] = at;
 	return 0;

@@ -33,6 +33,8 @@
 #define CONFIG_TAG_BYTES 36
 #define CONFIG_BYTES 40
 #define CLOSE_RESET_MS 1000
+/* Where a packed ring starts: place 0 on both sides, both wrap counters set (bits 15 and 31). */
+#define PACKED_BASE 0x80008000U
 
 struct vhost_transport {
 	struct viofs_virtio virtio; /* first: the ops get a pointer to it */
@@ -113,8 +115,9 @@ static int queue_enable(struct viofs_virtio *d, unsigned int q,
 	struct viofs_vhost_ring ring = {
 		.size = a->size,
 		.desc = a->desc,
-		.avail = a->avail,
-		.used = a->used,
+		.driver = a->driver,
+		.device = a->device,
+		.base = d->negotiated & VIOFS_VIRTIO_F_RING_PACKED ? PACKED_BASE : 0,
 	};
 	int rc;
 

@@ -30,10 +30,12 @@
 struct viofs_virtio;
 struct viofs_vhost;
 
-/** struct viofs_virtio_queue_address - a split virtqueue as the device sees it (virtio 1.3 2.7) */
+/** struct viofs_virtio_queue_address - a virtqueue as the device sees it (virtio 1.3 4.1.4.3) */
 struct viofs_virtio_queue_address {
-	uint16_t size; /* entries, a power of two, at most what queue_max() said */
-	uint64_t desc, avail, used;
+	uint16_t size; /* entries, at most what queue_max() said */
+	uint64_t desc;
+	uint64_t driver; /* split: avail ring; packed: driver event suppression */
+	uint64_t device; /* split: used ring; packed: device event suppression */
 };
 
 /** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, or vhost-user */

@@ -62,9 +62,10 @@ static void stats(struct dev *d, char *text, size_t size)
 	}
 	n += (size_t)snprintf(text + n, size - n,
 			      "}, \"forgotten\": %llu, \"destroyed\": %llu, \"locks_waiting\": %u, "
-			      "\"init_flags\": %llu, \"queues\": [",
+			      "\"init_flags\": %llu, \"features\": %llu, \"queues\": [",
 			      (unsigned long long)d->forgotten, (unsigned long long)d->destroyed,
-			      dev_locks_waiting(), (unsigned long long)d->init_seen_flags);
+			      dev_locks_waiting(), (unsigned long long)d->init_seen_flags,
+			      (unsigned long long)d->features);
 	for (unsigned int i = 0; i <= d->request_queues && n < size; i++) {
 		struct dev_queue *q = &d->queues[i];
 

@@ -51,6 +51,12 @@ static bool used_id_twice(struct dev_request *r)
 	return false;
 }
 
+static bool ring_scribble(struct dev_request *r)
+{
+	r->queue->ring.ops->scribble(&r->queue->ring);
+	return true;
+}
+
 static bool used_never(struct dev_request *r)
 {
 	return true;
@@ -205,6 +211,7 @@ static const struct kind {
 	{ "used-id-range", NULL, used_id_range },
 	{ "used-id-idle", NULL, used_id_idle },
 	{ "used-id-twice", NULL, used_id_twice },
+	{ "ring-scribble", NULL, ring_scribble },
 	{ "used-never", NULL, used_never },
 	{ "silent", NULL, go_silent },
 	{ "close", NULL, quit },

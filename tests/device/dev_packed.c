@@ -42,8 +42,6 @@ static bool start(struct dev_ring *r)
 	r->avail_wrap = r->vring.base >> 15 & 1;
 	r->next_used = r->vring.base >> 16 & 0x7fff;
 	r->used_wrap = r->vring.base >> 31;
-	if (!r->vring.base)
-		r->avail_wrap = r->used_wrap = true;
 	r->signalled = r->next_used;
 	r->signalled_wrap = r->used_wrap;
 	return r->desc && r->driver && r->device && r->next_avail < n && r->next_used < n;
@@ -68,6 +66,17 @@ static void advance(uint16_t *at, bool *wrap, uint16_t by, uint16_t size)
 	}
 }
 
+/* 2.8.6: all of a chain is marked, each descriptor for its own round. */
+static uint16_t chain_flags(const struct dev_ring *r, unsigned int at)
+{
+	bool wrap = at >= r->vring.size ? !r->avail_wrap : r->avail_wrap;
+	uint16_t flags = le16toh(desc_of(r)[at % r->vring.size].flags);
+
+	if ((flags >> AVAIL_BIT & 1) != wrap || (flags >> USED_BIT & 1) == wrap)
+		dev_driver_fault("descriptor %u of a chain is marked 0x%x", at % r->vring.size, flags);
+	return flags;
+}
+
 static void walk_indirect(struct dev_ring *r, struct dev_chain *c, const struct packed_desc *head)
 {
 	uint32_t len = le32toh(head->len);
@@ -75,7 +84,7 @@ static void walk_indirect(struct dev_ring *r, struct dev_chain *c, const struct 
 
 	if (!r->vring.indirect)
 		dev_driver_fault("an indirect descriptor, which was not negotiated");
-	if (!table || !len || len % DEV_DESC_BYTES)
+	if (!table || !len || len % DEV_DESC_BYTES || len / DEV_DESC_BYTES > r->vring.size)
 		dev_driver_fault("an indirect table of %u bytes", len);
 	for (uint32_t i = 0; i < len / DEV_DESC_BYTES; i++)
 		dev_chain_add(r, c, le64toh(table[i].addr), le32toh(table[i].len),
@@ -84,15 +93,16 @@ static void walk_indirect(struct dev_ring *r, struct dev_chain *c, const struct 
 
 static int pop(struct dev_ring *r, struct dev_chain *c)
 {
-	uint16_t at = r->next_avail, flags;
+	unsigned int at = r->next_avail;
+	uint16_t flags;
 
 	if (!is_available(r))
 		return 0;
 	*c = (struct dev_chain){ 0 };
 	do {
-		const struct packed_desc *d = &desc_of(r)[at];
+		const struct packed_desc *d = &desc_of(r)[at % r->vring.size];
 
-		flags = le16toh(d->flags);
+		flags = chain_flags(r, at);
 		if (flags & DEV_DESC_INDIRECT) {
 			if (c->slots || flags & DEV_DESC_NEXT)
 				dev_driver_fault("an indirect descriptor in a chain");
@@ -104,7 +114,7 @@ static int pop(struct dev_ring *r, struct dev_chain *c)
 		/* The id of a chain is in its last descriptor (2.8.6). */
 		c->id = le16toh(d->id);
 		c->slots++;
-		at = (uint16_t)((at + 1) % r->vring.size);
+		at++;
 	} while (flags & DEV_DESC_NEXT);
 	if (c->id >= DEV_RING_MAX || r->busy[c->id])
 		dev_driver_fault("buffer id %u was made available twice", c->id);
@@ -180,6 +190,21 @@ static bool jump(struct dev_ring *r, unsigned int by)
 	return false;
 }
 
+/* Every descriptor used, by an id that there is none of; the ring is nothing but lies from here on. */
+static void scribble(struct dev_ring *r)
+{
+	uint16_t flags = r->used_wrap ? 1U << AVAIL_BIT | 1U << USED_BIT : 0;
+
+	for (unsigned int i = 0; i < r->vring.size; i++) {
+		struct packed_desc *d = &desc_of(r)[i];
+
+		d->addr = UINT64_MAX;
+		d->len = UINT32_MAX;
+		d->id = UINT16_MAX;
+		__atomic_store_n(&d->flags, htole16(flags | DEV_DESC_WRITE), __ATOMIC_RELEASE);
+	}
+}
+
 const struct dev_ring_ops dev_packed_ops = {
 	.start = start,
 	.pop = pop,
@@ -189,4 +214,5 @@ const struct dev_ring_ops dev_packed_ops = {
 	.waiting = waiting,
 	.base = base,
 	.jump = jump,
+	.scribble = scribble,
 };

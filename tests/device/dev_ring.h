@@ -48,6 +48,8 @@ struct dev_ring_ops {
 	uint32_t (*base)(struct dev_ring *r);
 	/** misbehaviour: move the used index by @by without entries; false: it has none */
 	bool (*jump)(struct dev_ring *r, unsigned int by);
+	/** misbehaviour: overwrite all of the ring that the device may write */
+	void (*scribble)(struct dev_ring *r);
 };
 
 /** struct dev_ring - its state */

@@ -179,6 +179,12 @@ static bool jump(struct dev_ring *r, unsigned int by)
 	return true;
 }
 
+/* All of the used ring. */
+static void scribble(struct dev_ring *r)
+{
+	memset(r->device, 0xff, 6 + 8 * (size_t)r->vring.size);
+}
+
 const struct dev_ring_ops dev_split_ops = {
 	.start = start,
 	.pop = pop,
@@ -188,6 +194,7 @@ const struct dev_ring_ops dev_split_ops = {
 	.waiting = waiting,
 	.base = base,
 	.jump = jump,
+	.scribble = scribble,
 };
 
 void dev_chain_add(const struct dev_ring *r, struct dev_chain *c, uint64_t address, uint32_t len,

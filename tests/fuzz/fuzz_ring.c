@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A virtqueue whose device writes anything, at any time, anywhere in its ring. Input: options, then
- * a list of what driver and device do. The driver's own notes say what must come of it.
+ * A virtqueue, split or packed, whose device writes anything, at any time, anywhere it may. Input:
+ * options, then a list of what driver and device do. The driver's own notes say what must come of it.
  */
 #include "fuzz.h"
 
 #include "base/util.h"
-#include "virtio/split_ring.h"
+#include "virtio/ring.h"
 
 #include <errno.h>
 
 #define SIZE_MAX_HERE 64U
 #define PIECES_MAX 8U
 
-enum action { ADD, KICK, GET, ARM, DISARM, USE, USED_IDX, USED_WORD, COMPLETE, ACTIONS };
+enum action { ADD, KICK, GET, ARM, DISARM, USE, MOVE, SCRIBBLE, COMPLETE, ACTIONS };
 
 static struct {
 	struct viofs_ring ring;
-	struct viofs_ring_desc *desc;
-	uint16_t *avail, *used;
+	struct viofs_ring_layout layout;
+	void *desc;
+	uint16_t *driver, *device;
 	struct viofs_ring_state *state;
 	uint16_t size;
+	bool packed;
 	/* Notes: what is in flight, by token. */
 	bool live[256];
 	uint32_t writable[256];
 	unsigned int in_flight;
 	uint8_t next;
-	uint16_t seen; /* the good device's place in the avail ring */
+	/* The good device's places, and a packed ring's counters. */
+	uint16_t seen, used_at;
+	bool seen_wrap, used_wrap;
 } f;
 
 static void add(struct fuzz_input *in)
@@ -83,26 +87,70 @@ static void get(void)
 	f.in_flight--;
 }
 
-static void put_used(uint16_t at, uint32_t id, uint32_t len)
+static void advance(uint16_t *at, bool *wrap, unsigned int by)
 {
-	uint32_t elem[2] = { id, len };
-
-	memcpy(&f.used[2 + 4 * (at % f.size)], elem, sizeof(elem));
+	*wrap ^= (*at + by) / f.size & 1;
+	*at = (uint16_t)((*at + by) % f.size);
 }
 
-/* As a good device: the oldest chain not yet completed. */
+/* A used entry where the next one goes; a packed ring's @skip descriptors are behind it then. */
+static void put_used(uint32_t id, uint32_t len, unsigned int skip)
+{
+	struct viofs_ring_packed_desc *d = f.desc;
+	uint32_t elem[2] = { id, len };
+
+	if (!f.packed) {
+		memcpy(&f.device[2 + 4 * (f.device[1] % f.size)], elem, sizeof(elem));
+		f.device[1]++;
+		return;
+	}
+	d += f.used_at;
+	d->id = (uint16_t)id;
+	d->len = len;
+	d->flags = (uint16_t)((f.used_wrap ? VIOFS_RING_PACKED_AVAIL | VIOFS_RING_PACKED_USED : 0) |
+			      (len ? 2 : 0));
+	advance(&f.used_at, &f.used_wrap, skip);
+}
+
+/* As a good device, as far as that goes in a ring full of lies: the oldest chain. */
 static void complete(struct fuzz_input *in)
 {
-	if (f.seen == f.avail[1])
+	const struct viofs_ring_packed_desc *d = f.desc;
+	unsigned int skip = 1;
+
+	if (!f.packed) {
+		if (f.seen == f.driver[1])
+			return;
+		put_used(f.driver[2 + f.seen++ % f.size], fuzz_u16(in), 1);
 		return;
-	put_used(f.used[1], f.avail[2 + f.seen % f.size], fuzz_u16(in));
-	f.seen++;
-	f.used[1]++;
+	}
+	if (!(d[f.seen].flags & VIOFS_RING_PACKED_AVAIL) == f.seen_wrap ||
+	    !(d[f.seen].flags & VIOFS_RING_PACKED_USED) != f.seen_wrap)
+		return;
+	while (d[f.seen].flags & 1 && skip < f.size) {
+		advance(&f.seen, &f.seen_wrap, 1);
+		skip++;
+	}
+	put_used(d[f.seen].id, fuzz_u16(in), skip);
+	advance(&f.seen, &f.seen_wrap, 1);
+}
+
+/* Any word of what the device may write: its own part, a packed ring's descriptors too. */
+static void scribble(struct fuzz_input *in)
+{
+	size_t at = fuzz_u16(in), own = f.layout.device / 2;
+	uint16_t value = fuzz_u16(in);
+
+	at %= own + (f.packed ? f.layout.desc / 2 : 0);
+	if (at < own)
+		f.device[at] = value;
+	else
+		((uint16_t *)f.desc)[at - own] = value;
 }
 
 static void act(struct fuzz_input *in)
 {
-	uint16_t at;
+	uint32_t id;
 
 	switch ((enum action)(fuzz_u8(in) % ACTIONS)) {
 	case ADD:
@@ -121,16 +169,17 @@ static void act(struct fuzz_input *in)
 		viofs_ring_disarm(&f.ring);
 		break;
 	case USE:
-		at = fuzz_u16(in);
-		put_used(at, fuzz_u16(in), fuzz_u32(in));
-		f.used[1]++;
+		id = fuzz_u16(in);
+		put_used(id, fuzz_u32(in), 1 + id / f.size % f.size);
 		break;
-	case USED_IDX:
-		f.used[1] = fuzz_u16(in);
+	case MOVE:
+		if (f.packed)
+			advance(&f.used_at, &f.used_wrap, fuzz_u16(in));
+		else
+			f.device[1] = fuzz_u16(in);
 		break;
-	case USED_WORD:
-		at = fuzz_u16(in) % (viofs_ring_used_bytes(f.size) / 2);
-		f.used[at] = fuzz_u16(in);
+	case SCRIBBLE:
+		scribble(in);
 		break;
 	case COMPLETE:
 	default:
@@ -148,21 +197,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&f, 0, sizeof(f));
 	f.size = (uint16_t)(1U << (options & 7) % 7);
+	f.packed = options & 16;
+	/* A packed ring may have any size. */
+	if (f.packed && options & 32 && f.size > 2)
+		f.size--;
+	f.seen_wrap = f.used_wrap = true;
+	f.layout = viofs_ring_layout(f.size, f.packed ? VIOFS_RING_PACKED : 0);
 	/* The heap's red zones are around each: one byte beyond is found. */
-	f.desc = aligned_alloc(16, viofs_ring_desc_bytes(f.size));
-	f.avail = calloc(1, viofs_ring_avail_bytes(f.size));
-	f.used = calloc(1, viofs_ring_used_bytes(f.size));
+	f.desc = aligned_alloc(16, f.layout.desc);
+	f.driver = calloc(1, f.layout.driver);
+	f.device = calloc(1, f.layout.device);
 	f.state = calloc(f.size, sizeof(*f.state));
-	if (!f.desc || !f.avail || !f.used || !f.state)
+	if (!f.desc || !f.driver || !f.device || !f.state)
 		abort();
-	memset(f.desc, 0, viofs_ring_desc_bytes(f.size));
-	viofs_ring_init(&f.ring, f.size, options & 8, f.desc, f.avail, f.used, f.state);
+	memset(f.desc, 0, f.layout.desc);
+	viofs_ring_init(&f.ring, f.size,
+			(f.packed ? VIOFS_RING_PACKED : 0) | (options & 8 ? VIOFS_RING_EVENT_IDX : 0),
+			f.desc, f.driver, f.device, f.state);
 	/* A broken ring stays interesting only for so long. */
 	while (in.left)
 		act(&in);
 	free(f.desc);
-	free(f.avail);
-	free(f.used);
+	free(f.driver);
+	free(f.device);
 	free(f.state);
 	return 0;
 }

@@ -48,8 +48,8 @@ static void talk(struct viofs_vhost *v, unsigned int requests)
 	const struct viofs_vhost_ring ring = {
 		.size = 64,
 		.desc = 0x1000,
-		.avail = 0x2000,
-		.used = 0x3000,
+		.driver = 0x2000,
+		.device = 0x3000,
 		.kick_fd = v->err_fd,
 		.call_fd = -1,
 	};

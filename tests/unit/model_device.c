@@ -10,7 +10,7 @@
 
 #include "base/barrier.h"
 #include "base/util.h"
-#include "virtio/split_ring.h"
+#include "virtio/ring.h"
 #include "virtio/virtio.h"
 
 #include <errno.h>

@@ -14,7 +14,12 @@
 #include <unistd.h>
 
 static struct fake_vfio fake;
-static const size_t sizes[VIOFS_ARENA_SECTIONS] = { 4096, 8192, 8192, 1 << 20 };
+static const size_t sizes[VIOFS_ARENA_SECTIONS] = {
+	[VIOFS_ARENA_PRIVATE] = 4096,
+	[VIOFS_ARENA_DEVICE_READ] = 8192,
+	[VIOFS_ARENA_DEVICE_WRITE] = 8192,
+	[VIOFS_ARENA_DEVICE_RW] = 1 << 20,
+};
 
 static void an_entry_gives_its_frame(void **state)
 {

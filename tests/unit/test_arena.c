@@ -14,7 +14,13 @@
 #include <unistd.h>
 
 static struct fake_vfio fake;
-static const size_t sizes[VIOFS_ARENA_SECTIONS] = { 100, 5000, 4096, 3 << 20 };
+static const size_t sizes[VIOFS_ARENA_SECTIONS] = {
+	[VIOFS_ARENA_PRIVATE] = 100,
+	[VIOFS_ARENA_DEVICE_READ] = 5000,
+	[VIOFS_ARENA_DEVICE_WRITE] = 4096,
+	[VIOFS_ARENA_DEVICE_RING] = 1600,
+	[VIOFS_ARENA_DEVICE_RW] = 3 << 20,
+};
 
 static struct viofs_arena *new_arena(void)
 {
@@ -32,7 +38,7 @@ static void sections_start_on_pages_and_are_zero(void **state)
 	struct stat st;
 
 	assert_int_equal(viofs_arena_page_size(a), page);
-	assert_int_equal(viofs_arena_size(a), page + 2 * page + page + (3 << 20));
+	assert_int_equal(viofs_arena_size(a), page + 2 * page + 2 * page + (3 << 20));
 	assert_int_equal(fstat(viofs_arena_fd(a), &st), 0);
 	assert_int_equal(st.st_size, viofs_arena_device_size(a));
 	assert_int_equal(st.st_size, viofs_arena_size(a) - page);
@@ -67,10 +73,11 @@ static void each_section_is_mapped_with_its_access_and_private_never(void **stat
 
 	fake_vfio_init(&fake, true);
 	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
-	assert_int_equal(fake.count, 3);
+	assert_int_equal(fake.count, 4);
 	assert_int_equal(fake.mappings[0].access, VIOFS_VFIO_READ);
 	assert_int_equal(fake.mappings[1].access, VIOFS_VFIO_WRITE);
 	assert_int_equal(fake.mappings[2].access, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
+	assert_int_equal(fake.mappings[3].access, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
 	for (unsigned int i = 0; i < fake.count; i++) {
 		const struct fake_mapping *m = &fake.mappings[i];
 
@@ -80,7 +87,7 @@ static void each_section_is_mapped_with_its_access_and_private_never(void **stat
 				    m->iova + m->len <= fake.mappings[j].iova);
 	}
 	viofs_arena_free(a);
-	assert_int_equal(fake.unmapped, 3);
+	assert_int_equal(fake.unmapped, 4);
 }
 
 static void translated_addresses_follow_the_mapping(void **state)
@@ -93,7 +100,7 @@ static void translated_addresses_follow_the_mapping(void **state)
 	fake_vfio_init(&fake, true);
 	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
 	assert_int_equal(viofs_arena_iova(a, p + 5, 1 << 19, &run),
-			 fake.mappings[2].iova + (uint64_t)(p + 5 - fake.mappings[2].vaddr));
+			 fake.mappings[3].iova + (uint64_t)(p + 5 - fake.mappings[3].vaddr));
 	assert_int_equal(run, 1 << 19);
 	viofs_arena_free(a);
 }

@@ -253,6 +253,7 @@ static void start_sets_every_register(void **state)
 		const struct model_queue *q = &model.queues[i];
 		const struct viofs_fs_queue *mine = &fs->queues[i];
 		uint16_t size = fs->queue_size[i];
+		struct viofs_ring_layout l = viofs_ring_layout(size, 0);
 		int fd = mine->interrupt_fd;
 
 		assert_true(q->enabled);
@@ -269,21 +270,62 @@ static void start_sets_every_register(void **state)
 		assert_int_equal(q->desc % 16, 0);
 		assert_int_equal(q->driver % 2, 0);
 		assert_int_equal(q->device % 4, 0);
-		assert_ptr_equal(
-			model_memory(&model, q->desc, viofs_ring_desc_bytes(size), VIOFS_VFIO_READ),
-			mine->ring.desc);
-		assert_ptr_equal(model_memory(&model, q->driver, viofs_ring_avail_bytes(size),
-					      VIOFS_VFIO_READ),
-				 mine->ring.avail);
-		assert_ptr_equal(model_memory(&model, q->device, viofs_ring_used_bytes(size),
-					      VIOFS_VFIO_WRITE),
-				 mine->ring.used);
+		assert_ptr_equal(model_memory(&model, q->desc, l.desc, VIOFS_VFIO_READ),
+				 mine->ring.desc);
+		assert_ptr_equal(model_memory(&model, q->driver, l.driver, VIOFS_VFIO_READ),
+				 mine->ring.driver);
+		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_VFIO_WRITE),
+				 mine->ring.device);
 		/* what the driver relies on is out of the device's reach */
 		assert_false(viofs_arena_contains(arena, mine, sizeof(*mine)));
 		assert_false(viofs_arena_contains(arena, mine->ring.state, 1));
 	}
 	finish();
 	assert_int_equal(model.status, 0);
+}
+
+/* The device may write where descriptors are, and the driver's notes stay out of its reach. */
+static void packed_rings_lie_where_both_may_write(void **state)
+{
+	struct viofs_ring_layout l = viofs_ring_layout(100, VIOFS_RING_PACKED);
+
+	prepare(1);
+	model.features |= VIOFS_VIRTIO_F_RING_PACKED;
+	model.queues[1].max = 100; /* any number */
+	open_good();
+	start_good();
+	assert_true(model.driver_features & VIOFS_VIRTIO_F_RING_PACKED);
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct model_queue *q = &model.queues[i];
+		const struct viofs_ring *ring = &fs->queues[i].ring;
+
+		assert_true(ring->packed);
+		assert_int_equal(ring->size, i ? 100 : 128);
+		assert_int_equal(q->size, ring->size);
+		assert_int_equal(q->desc % 16, 0);
+		assert_int_equal(q->driver % 4, 0);
+		assert_int_equal(q->device % 4, 0);
+		assert_ptr_equal(model_memory(&model, q->desc, l.desc,
+					      VIOFS_VFIO_READ | VIOFS_VFIO_WRITE),
+				 ring->desc);
+		assert_ptr_equal(model_memory(&model, q->driver, l.driver, VIOFS_VFIO_READ),
+				 ring->driver);
+		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_VFIO_WRITE),
+				 ring->device);
+		assert_false(viofs_arena_contains(arena, ring->state, 1));
+	}
+	finish();
+}
+
+static void packed_rings_can_be_refused(void **state)
+{
+	prepare(1);
+	model.features |= VIOFS_VIRTIO_F_RING_PACKED;
+	assert_int_equal(viofs_fs_open_with(virtio, 0, &fs, &err), 0);
+	start_good();
+	assert_false(model.driver_features & VIOFS_VIRTIO_F_RING_PACKED);
+	assert_false(fs->queues[1].ring.packed);
+	finish();
 }
 
 static void a_request_goes_round(void **state)
@@ -441,10 +483,10 @@ static void rings_fit_the_contiguous_memory_there_is(void **state)
 		assert_in_range(r->size, 256, 1024);
 		assert_int_equal(r->size, fs->queue_size[q]);
 		assert_int_equal(r->size, model.queues[q].size);
-		viofs_arena_iova(arena, r->desc, viofs_ring_desc_bytes(r->size), &run);
-		assert_true(run >= viofs_ring_desc_bytes(r->size));
-		viofs_arena_iova(arena, r->used, viofs_ring_used_bytes(r->size), &run);
-		assert_true(run >= viofs_ring_used_bytes(r->size));
+		viofs_arena_iova(arena, r->desc, viofs_ring_layout(r->size, 0).desc, &run);
+		assert_true(run >= viofs_ring_layout(r->size, 0).desc);
+		viofs_arena_iova(arena, r->device, viofs_ring_layout(r->size, 0).device, &run);
+		assert_true(run >= viofs_ring_layout(r->size, 0).device);
 	}
 	finish();
 }
@@ -471,6 +513,8 @@ int main(void)
 		cmocka_unit_test(a_device_that_refuses_is_refused),
 		cmocka_unit_test(a_stuck_reset_is_refused),
 		cmocka_unit_test(start_sets_every_register),
+		cmocka_unit_test(packed_rings_lie_where_both_may_write),
+		cmocka_unit_test(packed_rings_can_be_refused),
 		cmocka_unit_test(a_request_goes_round),
 		cmocka_unit_test(few_vectors_share_an_eventfd),
 		cmocka_unit_test(without_vectors_it_starts_and_is_polled),

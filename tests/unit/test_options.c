@@ -54,6 +54,20 @@ static void source_and_mount_point_are_taken_in_any_order_with_options(void **st
 	assert_true(o.foreground && o.debug);
 }
 
+static void the_form_of_the_rings_can_be_chosen(void **state)
+{
+	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.ring, VIOFS_RING_AUTO);
+	assert_int_equal(parse("-o", "ring=split", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.ring, VIOFS_RING_ONLY_SPLIT);
+	assert_int_equal(parse("-o", "ring=packed", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.ring, VIOFS_RING_ONLY_PACKED);
+	assert_int_equal(parse("-o", "ring=auto", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.ring, VIOFS_RING_AUTO);
+	refused("ring=", "auto, split or packed");
+	refused("ring=pack", "auto, split or packed");
+}
+
 static void seccomp_is_an_option_of_both_kinds(void **state)
 {
 	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
@@ -198,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(source_and_mount_point_are_taken_in_any_order_with_options),
+		cmocka_unit_test(the_form_of_the_rings_can_be_chosen),
 		cmocka_unit_test(seccomp_is_an_option_of_both_kinds),
 		cmocka_unit_test(defaults_are_those_of_the_relay),
 		cmocka_unit_test(own_options_have_their_effect),

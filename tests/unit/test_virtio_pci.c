@@ -286,8 +286,8 @@ static void config_beyond_the_structure_is_not_read(void **state)
 static const struct viofs_virtio_queue_address address = {
 	.size = 64,
 	.desc = 0x1122334455660000,
-	.avail = 0x2122334455661000,
-	.used = 0x3122334455662000,
+	.driver = 0x2122334455661000,
+	.device = 0x3122334455662000,
 };
 
 static void a_queue_is_set_up_and_notified(void **state)
@@ -302,8 +302,8 @@ static void a_queue_is_set_up_and_notified(void **state)
 	assert_int_equal(q->size, 64);
 	assert_true(q->enabled);
 	assert_true(q->desc == address.desc);
-	assert_true(q->driver == address.avail);
-	assert_true(q->device == address.used);
+	assert_true(q->driver == address.driver);
+	assert_true(q->device == address.device);
 	assert_int_equal(viofs_virtio_driver_ok(virtio, &err), 0);
 	virtio->ops->notify(virtio, 2);
 	virtio->ops->notify(virtio, 2);

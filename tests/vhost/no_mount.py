@@ -100,6 +100,12 @@ def no_version_1():
         check("VIRTIO_F_VERSION_1" in out, out)
 
 
+def packed_rings_that_are_not_there():
+    with Session(options="ring=packed") as s:
+        out = s.refuse()
+        check("VIRTIO_F_RING_PACKED" in out, out)
+
+
 def no_protocol_features():
     with Session(backend_args=["--no", "protocol-features"]) as s:
         out = s.refuse()
@@ -190,7 +196,8 @@ def main():
     run_cases(named([
         no_socket, no_path, a_file_that_is_no_socket, a_socket_nobody_listens_at, a_datagram_socket,
         another_protocol, its_own_words_back, a_listener_that_says_nothing, a_listener_that_closes,
-        no_version_1, no_protocol_features, more_queues_than_there_are, a_tag_that_is_none,
+        packed_rings_that_are_not_there, no_version_1, no_protocol_features, more_queues_than_there_are,
+        a_tag_that_is_none,
         a_socket_that_a_daemon_has, show_asks_the_daemon_or_the_back_end, bind_is_for_pci_devices,
     ]) + message_cases())
 

@@ -18,9 +18,18 @@ DEVICES = {
     "no MQ": ["--no", "mq"],
     "a configuration": ["--tag", "t" * 36, "--queues", "3"],
     "8 queues in any order": ["--queues", "8", "--shuffle", "--tag", "eight"],
+    "packed rings": ["--packed"],
+    "packed rings, polled": ["--packed", "--poll"],
+    "packed rings, late, in any order": ["--packed", "--shuffle", "--latency", "500"],
+    "packed rings, no EVENT_IDX": ["--packed", "--no", "event-idx"],
+    "packed rings, no INDIRECT": ["--packed", "--no", "indirect", "--shuffle"],
+    "packed rings, neither": ["--packed", "--no", "event-idx", "--no", "indirect"],
+    "8 queues of packed rings in any order": ["--packed", "--queues", "8", "--shuffle", "--tag", "p"],
     "requests of 4 KiB": ["--init", "max_write=4096", "--init", "max_pages=1"],
     "one request at a time": ["--init", "max_background=1"],
 }
+
+PACKED = 1 << 34  # VIRTIO_F_RING_PACKED
 
 OURS = ["", "poll=busy", "poll=irq", "no-hugepages", "max-data=128K,no-hugepages"]
 
@@ -45,6 +54,8 @@ def case(args, options):
         options = ",".join(filter(None, [options, "queues=2"]))
     with Session(backend_args=["--strict"] + args, options=options).mount() as s:
         work(s)
+        packed = bool(s.stats()["features"] & PACKED)
+        check(packed == ("--packed" in args and "ring=split" not in options), f"packed rings: {packed}")
         if "--queues" in args:
             # The driver takes them in turns.
             used = [q["popped"] for q in s.stats()["queues"][1:]]
@@ -79,6 +90,10 @@ def main():
     need_root()
     cases = [(f"device: {name}", lambda a=args: case(a, "")) for name, args in DEVICES.items()]
     cases += [(f"daemon: -o {options or 'nothing'}", lambda o=options: case([], o)) for options in OURS]
+    cases += [(f"daemon: -o {options}, packed rings", lambda o=options: case(["--packed"], o))
+              for options in ("ring=split", "ring=packed,poll=irq", "poll=busy", "no-hugepages")]
+    cases += [("daemon: -o no-hugepages, no INDIRECT, packed rings",
+               lambda: case(["--no", "indirect", "--packed"], "no-hugepages"))]
     cases += [("daemon: -o no-hugepages, no INDIRECT",
                lambda: case(["--no", "indirect"], "no-hugepages")),
               ("device: null", null_device), ("device: a directory", directory)]

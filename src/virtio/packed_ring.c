@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The packed form of a virtqueue, the driver's side (virtio 1.3 2.8). */
+/*
+ * Theory of operation
+ *
+ * One ring of descriptors, which both sides write, in turns: the driver makes descriptors available
+ * at avail_idx, the device overwrites them with used ones at used_idx. Each side goes round in order,
+ * and each has a wrap counter, true at first, that is inverted whenever its index starts again from 0.
+ * A descriptor is available where its AVAIL mark is the driver's counter and USED is not, and used
+ * where both are the device's counter (2.8.1). So no index is shared, and nobody clears anything.
+ *
+ * A chain takes consecutive descriptors and one id, from a list of free ids that is linked through
+ * state.next. The device writes one used descriptor for a chain and skips as many as the chain had
+ * (2.8.6), in the order in which it completes. So used_idx advances by state[id].count, and
+ * free_count alone says whether there is room at avail_idx. Ids are never short: each chain in
+ * flight holds at least one descriptor.
+ *
+ * Nothing of a descriptor is read but what the device wrote there as a used one: flags, id, len.
+ * The device can write in the ring at any time; all that it can do by that is to send itself
+ * elsewhere than it was sent, and an IOMMU bounds where.
+ *
+ * Event suppression (2.8.10, 2.8.14): two structures of four bytes, one written by each side:
+ * flags (enable, disable, or at a descriptor, with EVENT_IDX) and that descriptor's place with its
+ * wrap counter. They are loaded and stored in one piece, so that neither side sees half.
+ */
+#include "base/barrier.h"
+#include "virtio/ring_forms.h"
+
+#include <assert.h>
+
+#define EVENT_ENABLE 0U
+#define EVENT_DISABLE 1U
+#define EVENT_DESC 2U
+#define EVENT_FLAGS_SHIFT 16
+#define EVENT_FLAGS_MASK 3U
+#define EVENT_WRAP 0x8000U
+#define EVENT_BYTES 4
+
+struct viofs_ring_layout viofs_packed_layout(uint16_t size)
+{
+	return (struct viofs_ring_layout){
+		.desc = (size_t)size * sizeof(struct viofs_ring_packed_desc),
+		.driver = EVENT_BYTES,
+		.device = EVENT_BYTES,
+		.desc_written = true,
+	};
+}
+
+void viofs_packed_init(struct viofs_ring *r)
+{
+	r->avail_wrap = r->used_wrap = true;
+}
+
+/* Marks of a descriptor that is made available under the counter @wrap. */
+static unsigned int marks(bool wrap)
+{
+	return wrap ? VIOFS_RING_PACKED_AVAIL : VIOFS_RING_PACKED_USED;
+}
+
+static void advance(const struct viofs_ring *r, uint16_t *at, bool *wrap, unsigned int by)
+{
+	unsigned int next = *at + by;
+
+	if (next >= r->size) {
+		next -= r->size;
+		*wrap = !*wrap;
+	}
+	*at = (uint16_t)next;
+}
+
+/*
+ * Write the chain from avail_idx on, all but the head's flags, and move avail_idx behind it.
+ * Return: the head's flags.
+ */
+static unsigned int fill_direct(struct viofs_ring *r, const struct viofs_ring_chain *chain, uint16_t id)
+{
+	unsigned int total = (unsigned int)chain->readable + chain->writable, head_flags = 0;
+	struct viofs_ring_packed_desc *ring = r->desc;
+
+	for (unsigned int i = 0; i < total; i++) {
+		struct viofs_ring_packed_desc *desc = &ring[r->avail_idx];
+		const struct viofs_ring_piece *piece = &chain->pieces[i];
+		unsigned int flags = viofs_ring_desc_flags(chain, i) | marks(r->avail_wrap);
+
+		assert(piece->len > 0);
+		desc->addr = htole64(piece->iova);
+		desc->len = htole32(piece->len);
+		/* Only the last one's counts (2.8.6). */
+		desc->id = htole16(id);
+		if (i)
+			VIOFS_WRITE_ONCE(desc->flags, htole16((uint16_t)flags));
+		else
+			head_flags = flags;
+		advance(r, &r->avail_idx, &r->avail_wrap, 1);
+	}
+	return head_flags;
+}
+
+static unsigned int fill_indirect(struct viofs_ring *r, const struct viofs_ring_chain *chain,
+				  uint16_t id)
+{
+	unsigned int total = (unsigned int)chain->readable + chain->writable;
+	struct viofs_ring_packed_desc *table = (void *)chain->indirect, *ring = r->desc;
+	struct viofs_ring_packed_desc *desc = &ring[r->avail_idx];
+	unsigned int flags = VIOFS_DESC_F_INDIRECT | marks(r->avail_wrap);
+
+	for (unsigned int i = 0; i < total; i++) {
+		assert(chain->pieces[i].len > 0);
+		/* No links in a table: its length says how many there are (2.8.7). */
+		table[i] = (struct viofs_ring_packed_desc){
+			.addr = htole64(chain->pieces[i].iova),
+			.len = htole32(chain->pieces[i].len),
+			.flags = htole16(i >= chain->readable ? VIOFS_DESC_F_WRITE : 0),
+		};
+	}
+	desc->addr = htole64(chain->indirect_iova);
+	desc->len = htole32((uint32_t)(total * sizeof(*table)));
+	desc->id = htole16(id);
+	advance(r, &r->avail_idx, &r->avail_wrap, 1);
+	return flags;
+}
+
+void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
+{
+	struct viofs_ring_packed_desc *ring = r->desc, *head = &ring[r->avail_idx];
+	uint16_t id = r->free_head;
+	unsigned int flags;
+
+	flags = chain->indirect ? fill_indirect(r, chain, id) : fill_direct(r, chain, id);
+	r->free_head = r->state[id].next;
+	r->added += r->state[id].count;
+	/*
+	 * All of the chain, the table and the buffers' contents before the head's flags (2.8.21.1).
+	 * Pairs with the device's read barrier between its load of those flags and of the rest.
+	 */
+	viofs_wmb();
+	VIOFS_WRITE_ONCE(head->flags, htole16((uint16_t)flags));
+}
+
+bool viofs_packed_should_kick(struct viofs_ring *r)
+{
+	uint32_t added = r->added, event;
+	uint16_t place;
+
+	if (!added)
+		return false;
+	r->added = 0;
+	/*
+	 * The head's flags, stored in viofs_packed_add(), before the load of the device's event
+	 * structure. Pairs with the device's full barrier between its store there and its last look
+	 * at the ring before it sleeps (2.8.21.3.1): one of the two sees the other's store.
+	 */
+	viofs_mb();
+	event = le32toh(VIOFS_READ_ONCE(*(const uint32_t *)r->device));
+	if ((event >> EVENT_FLAGS_SHIFT & EVENT_FLAGS_MASK) != EVENT_DESC || !r->event_idx)
+		return (event >> EVENT_FLAGS_SHIFT & EVENT_FLAGS_MASK) != EVENT_DISABLE;
+	if (added >= r->size)
+		return true; /* whichever it asked for, it was passed */
+
+	/* All on one line of numbers: places of the round before this one's lie below 0. */
+	place = event & (EVENT_WRAP - 1);
+	if (!(event & EVENT_WRAP) == r->avail_wrap)
+		place = (uint16_t)(place - r->size);
+	return (uint16_t)(r->avail_idx - place - 1) < added;
+}
+
+int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
+{
+	const struct viofs_ring_packed_desc *ring = r->desc, *desc = &ring[r->used_idx];
+	unsigned int flags;
+
+	if (!viofs_ring_has_used(r))
+		return 0;
+	/*
+	 * The flags before the rest, and before the reply in the buffer. Pairs with the device's
+	 * write barrier between its stores to those and to the flags (2.8.1).
+	 */
+	viofs_rmb();
+	flags = le16toh(VIOFS_READ_ONCE(desc->flags));
+	*id = le16toh(VIOFS_READ_ONCE(desc->id));
+	*len = le32toh(VIOFS_READ_ONCE(desc->len));
+	/* 2.8.4: without WRITE nothing was written, whatever the length. */
+	if (!(flags & VIOFS_DESC_F_WRITE))
+		*len = 0;
+	return 1;
+}
+
+void viofs_packed_take(struct viofs_ring *r, uint16_t id)
+{
+	struct viofs_ring_state *s = &r->state[id];
+
+	advance(r, &r->used_idx, &r->used_wrap, s->count);
+	s->next = r->free_head;
+	r->free_head = id;
+	s->count = 0;
+}
+
+static void set_event(struct viofs_ring *r, unsigned int flags, unsigned int place)
+{
+	VIOFS_WRITE_ONCE(*(uint32_t *)r->driver, htole32(flags << EVENT_FLAGS_SHIFT | place));
+}
+
+void viofs_packed_arm(struct viofs_ring *r)
+{
+	if (r->event_idx)
+		set_event(r, EVENT_DESC, r->used_idx | (r->used_wrap ? EVENT_WRAP : 0));
+	else
+		set_event(r, EVENT_ENABLE, 0);
+}
+
+void viofs_packed_disarm(struct viofs_ring *r)
+{
+	set_event(r, EVENT_DISABLE, 0);
+}

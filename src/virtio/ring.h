@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A virtqueue, the driver's side: split or packed (virtio 1.3 2.7, 2.8), to callers the same. */
+#ifndef VIOFS_VIRTIO_RING_H
+#define VIOFS_VIRTIO_RING_H
+
+#include <endian.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VIOFS_RING_SIZE_MAX 32768U
+
+/* What was negotiated, for viofs_ring_init(). */
+#define VIOFS_RING_EVENT_IDX 1U /* VIRTIO_F_EVENT_IDX */
+#define VIOFS_RING_PACKED 2U    /* VIRTIO_F_RING_PACKED */
+
+/* A packed descriptor's own marks (virtio 1.3 2.8.1). */
+#define VIOFS_RING_PACKED_AVAIL (1U << 7)
+#define VIOFS_RING_PACKED_USED (1U << 15)
+
+/** struct viofs_ring_desc - a descriptor as the device reads it, little endian (virtio 1.3 2.7.5) */
+struct viofs_ring_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+
+/** struct viofs_ring_packed_desc - the same in a packed ring, and in its indirect tables (2.8.13) */
+struct viofs_ring_packed_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t id;
+	uint16_t flags;
+};
+
+/** struct viofs_ring_piece - memory contiguous for the device, never empty */
+struct viofs_ring_piece {
+	uint64_t iova;
+	uint32_t len;
+};
+
+/** struct viofs_ring_chain - one buffer to make available: readable pieces, then writable ones */
+struct viofs_ring_chain {
+	const struct viofs_ring_piece *pieces;
+	uint16_t readable, writable;       /* how many of each; at least one in all */
+	struct viofs_ring_desc *indirect;  /* table of readable + writable entries, or NULL: direct */
+	uint64_t indirect_iova;
+	uint32_t token;                    /* the caller's: comes back with the completion */
+};
+
+/** struct viofs_ring_state - what the driver remembers of one head or id; private memory */
+struct viofs_ring_state {
+	uint32_t token;
+	uint32_t writable;  /* bytes the device may write: bound of used.len */
+	uint16_t count;     /* descriptors of the ring it takes, 0 = not in flight */
+	uint16_t next;      /* free list; split: or the chain's next descriptor */
+};
+
+/**
+ * struct viofs_ring - one virtqueue; everything but the three parts lies in private memory
+ * Nothing the driver wrote for the device is ever read back. Fields are for split_ring.c,
+ * packed_ring.c and `status`; the struct holds pointers into the arena and lives as long as it.
+ */
+struct viofs_ring {
+	void *desc;         /* descriptors; the device reads, and writes where the ring is packed */
+	void *driver;       /* device reads: avail ring, or driver event suppression */
+	const void *device; /* device writes: used ring, or device event suppression */
+	struct viofs_ring_state *state; /* size entries */
+	uint16_t size;
+	bool event_idx, packed;
+	bool avail_wrap, used_wrap;    /* packed: wrap counters of the two indices (2.8.1) */
+	uint16_t free_head, free_count; /* of state; free_count counts descriptors */
+	uint16_t avail_idx;            /* next to publish: an index, packed: a place in the ring */
+	uint16_t used_idx;             /* next to look at, likewise */
+	uint16_t kicked_idx;           /* split: avail_idx at the last notification decision */
+	uint16_t in_flight;            /* chains the device has */
+	uint32_t added;                /* packed: descriptors since the last notification decision */
+	const char *broken;            /* NULL, or what the device did */
+};
+
+/** struct viofs_ring_layout - bytes of a ring's three parts */
+struct viofs_ring_layout {
+	size_t desc;   /* alignment 16 */
+	size_t driver; /* alignment 4 */
+	size_t device; /* alignment 4 */
+	bool desc_written; /* the device writes descriptors too */
+};
+
+/** viofs_ring_layout() - for a ring of @size entries; @flags as for viofs_ring_init(). */
+struct viofs_ring_layout viofs_ring_layout(uint16_t size, unsigned int flags);
+
+/**
+ * viofs_ring_init() - start with an empty ring
+ * @size: a power of two, for a packed ring any number up to VIOFS_RING_SIZE_MAX.
+ * @flags: VIOFS_RING_EVENT_IDX, VIOFS_RING_PACKED. Interrupts start suppressed.
+ * @desc, @driver, @device: zeroed memory of the sizes above; @state: @size entries.
+ */
+void viofs_ring_init(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
+		     void *driver, void *device, struct viofs_ring_state *state);
+
+/**
+ * viofs_ring_add() - make a chain available (not yet notified)
+ * Return: 0; -ENOSPC: too few free descriptors; -EPIPE: the ring is broken; -EMSGSIZE: the chain is
+ * longer than the queue (virtio 1.3 2.7.5.3.1, 2.8.5), it can never fit.
+ */
+int viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain);
+
+/** viofs_ring_should_kick() - after one or more add: must the device be notified (2.7.10, 2.8.12)? */
+bool viofs_ring_should_kick(struct viofs_ring *r);
+
+/** viofs_ring_has_used() - is there a completion to get? */
+static inline bool viofs_ring_has_used(const struct viofs_ring *r)
+{
+	const volatile struct viofs_ring_packed_desc *desc;
+	unsigned int flags;
+
+	if (!r->packed)
+		return le16toh(((const volatile uint16_t *)r->device)[1]) != r->used_idx;
+	desc = (const struct viofs_ring_packed_desc *)r->desc + r->used_idx;
+	flags = le16toh(desc->flags);
+	/* 2.8.1: used where both marks are the counter */
+	return !(flags & VIOFS_RING_PACKED_AVAIL) == !r->used_wrap &&
+	       !(flags & VIOFS_RING_PACKED_USED) == !r->used_wrap;
+}
+
+/**
+ * viofs_ring_get() - take one completion
+ * @token, @len: out; @len is what the device says it wrote, checked to be at most the writable bytes.
+ * Return: 1; 0: none; -EPROTO: the device broke the ring's rules, r->broken says how, and every
+ * later call fails the same way.
+ */
+int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len);
+
+/**
+ * viofs_ring_arm() - ask for an interrupt at the next completion
+ * Return: true where completions came in meanwhile: look at the ring before sleeping.
+ */
+bool viofs_ring_arm(struct viofs_ring *r);
+
+/** viofs_ring_disarm() - no interrupts wanted (a hint to the device). */
+void viofs_ring_disarm(struct viofs_ring *r);
+
+#endif
