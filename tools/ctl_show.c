@@ -109,6 +109,12 @@ json_t *viofs_ctl_queue_sizes(const struct viofs_fs *fs)
 static void add_registers(json_t *o, const struct viofs_fs *fs, const struct viofs_vfio *v)
 {
 	json_object_set_new(o, "vfio", json_string(v->ops->name));
+	if (v->passed_over[0])
+		json_object_set_new(o, "vfio_passed_over", json_string(v->passed_over));
+	if (!v->translates)
+		json_object_set_new(o, "note", json_string(
+			"no IOMMU: mounts take -o allow-unsafe-noiommu, and give the device all memory of this "
+			"machine"));
 	json_object_set_new(o, "translates", json_boolean(v->translates));
 	json_object_set_new(o, "features", viofs_status_features(fs->virtio->offered));
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
@@ -131,7 +137,8 @@ static int probe(json_t *o, const struct viofs_pci_function *f, struct viofs_err
 	rc = viofs_hold_take(f, 0, &hold, err);
 	if (rc)
 		return rc;
-	rc = viofs_vfio_open(f, false, &v, err);
+	/* With no IOMMU too: no queue is set up, no address is given to the device. */
+	rc = viofs_vfio_open(f, true, &v, err);
 	if (!rc)
 		rc = viofs_virtio_pci_open(v, &virtio, err);
 	if (!rc)
@@ -218,6 +225,7 @@ static void print_device(const json_t *o)
 	static const char *const values[][2] = {
 		{ "address", "address" }, { "name", "name" }, { "tag", "tag" }, { "driver", "driver" },
 		{ "IOMMU group", "iommu_group" }, { "mounted at", "mountpoint" }, { "transport", "transport" }, { "vfio", "vfio" },
+		{ "  passed over", "vfio_passed_over" },
 		{ "DMA", "dma" }, { "request queues", "num_request_queues" },
 		{ "MSI-X vectors", "msix_vectors" }, { "note", "note" },
 	};
@@ -230,6 +238,9 @@ static void print_device(const json_t *o)
 	if (json_object_get(o, "queue_sizes"))
 		print_strings("queue sizes", json_object_get(o, "queue_sizes"));
 	if (daemon) {
+		print_value("vfio", json_object_get(json_object_get(daemon, "device"), "vfio"));
+		print_value("  passed over", json_object_get(json_object_get(daemon, "device"),
+							      "vfio_passed_over"));
 		print_value("DMA", json_object_get(json_object_get(daemon, "device"), "dma"));
 		print_strings("features", json_object_get(json_object_get(daemon, "device"),
 							  "features_offered"));

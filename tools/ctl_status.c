@@ -74,6 +74,8 @@ static void print_status(const json_t *s)
 	       text_of(device, "address"), text_of(device, "tag"),
 	       json_object_get(device, "vfio") ? "vfio " : text_of(device, "transport"),
 	       text_of(device, "vfio"), text_of(device, "dma"), number_of(device, "vectors"));
+	if (text_of(device, "vfio_passed_over")[0])
+		printf("  not by     %s\n", text_of(device, "vfio_passed_over"));
 	print_list("features", json_object_get(device, "features"));
 	printf("  FUSE       7.%lld (kernel 7.%lld, device 7.%lld), max_write %lld, max_pages %lld\n",
 	       number_of(init, "minor"), number_of(init, "kernel_minor"), number_of(init, "device_minor"),

@@ -162,6 +162,12 @@ void viofs_claim_let_go(struct viofs_claim *c)
 	c->vfio = NULL;
 }
 
+void viofs_claim_drop_dma(struct viofs_claim *c)
+{
+	if (c->vfio)
+		c->vfio->ops->drop_dma(c->vfio);
+}
+
 void viofs_claim_close_copies(struct viofs_claim *c)
 {
 	if (c->vfio)

@@ -36,6 +36,9 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
  */
 void viofs_claim_let_go(struct viofs_claim *c);
 
+/** viofs_claim_drop_dma() - for the worker, which maps nothing: its copies of what that takes. */
+void viofs_claim_drop_dma(struct viofs_claim *c);
+
 /** viofs_claim_close_copies() - the worker's part of that: its copies of the device's descriptors. */
 void viofs_claim_close_copies(struct viofs_claim *c);
 

@@ -78,9 +78,9 @@ static json_t *queues(const struct viofs_status_source *s)
 
 static const char *dma(const struct viofs_status_source *s)
 {
-	if (!s->vfio_name)
+	if (!s->vfio)
 		return "memory shared with the back end";
-	if (!s->translates)
+	if (!s->vfio->translates)
 		return "physical, no IOMMU";
 	return viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL ?
 	       "physical (the device bypasses the IOMMU)" : "translated";
@@ -88,11 +88,12 @@ static const char *dma(const struct viofs_status_source *s)
 
 static json_t *device(const struct viofs_status_source *s)
 {
-	return json_pack("{s:s, s:s, s:s, s:s*, s:s, s:o, s:o, s:i, s:i}",
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:o, s:o, s:i, s:i}",
 			 "address", s->address,
-			 "transport", s->vfio_name ? "pci" : "vhost-user",
+			 "transport", s->vfio ? "pci" : "vhost-user",
 			 "tag", s->fs->tag,
-			 "vfio", s->vfio_name,
+			 "vfio", s->vfio ? s->vfio->ops->name : NULL,
+			 "vfio_passed_over", s->vfio && s->vfio->passed_over[0] ? s->vfio->passed_over : NULL,
 			 "dma", dma(s),
 			 "features_offered", viofs_status_features(s->fs->virtio->offered),
 			 "features", viofs_status_features(s->fs->virtio->negotiated),

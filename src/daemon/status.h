@@ -13,8 +13,7 @@ struct viofs_status_source {
 	const char *source, *mountpoint;
 	const char *address;
 	const struct viofs_relay_config *config;
-	const char *vfio_name; /* "group", "noiommu"; NULL: vhost-user */
-	bool translates;       /* there is an IOMMU */
+	const struct viofs_vfio *vfio; /* NULL: vhost-user */
 	const struct viofs_fs *fs;
 	const struct viofs_relay_stats *stats;
 	unsigned int slots_used, slots;

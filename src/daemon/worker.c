@@ -91,6 +91,7 @@ static int work(struct worker *w)
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(c->supervisors_fds); i++)
 		if (c->supervisors_fds[i] >= 0)
 			close(c->supervisors_fds[i]);
+	viofs_claim_drop_dma(c->claim);
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
 	take_signals();

@@ -60,4 +60,12 @@ int viofs_pci_function_release(const struct viofs_pci_address *a, const char *fo
  */
 int viofs_pci_group_check(const struct viofs_pci_function *f, struct viofs_err *err);
 
+#define VIOFS_PCI_VFIO_NAME 64
+
+/**
+ * viofs_pci_function_vfio_name() - the function's node in /dev/vfio/devices: "vfio3", "noiommu-vfio3"
+ * Return: 0; -ENOENT: it has none: not bound for VFIO, or a kernel without such nodes.
+ */
+int viofs_pci_function_vfio_name(const struct viofs_pci_function *f, char name[VIOFS_PCI_VFIO_NAME]);
+
 #endif

@@ -327,6 +327,23 @@ static int count_vectors(struct viofs_vfio_device *d)
 	return 0;
 }
 
+struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function *f,
+						const struct viofs_vfio_ops *ops,
+						struct viofs_err *err)
+{
+	struct viofs_vfio_device *d = calloc(1, sizeof(*d));
+
+	if (!d) {
+		viofs_err_set(err, -ENOMEM, "Out of memory.");
+		return NULL;
+	}
+	d->vfio.ops = ops;
+	d->iommu = d->group = d->fd = -1;
+	d->alerts.error_fd = d->alerts.request_fd = d->vfio.event_fd = -1;
+	memcpy(d->vfio.address, f->text, sizeof(d->vfio.address));
+	return d;
+}
+
 int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -383,11 +400,8 @@ void viofs_vfio_device_fini(struct viofs_vfio_device *d)
 	/* The device before its group and the DMA mappings: it must be quiet when those go. */
 	if (d->fd >= 0)
 		close(d->fd);
-	if (d->group >= 0)
-		close(d->group);
-	if (d->container >= 0)
-		close(d->container);
-	d->fd = d->group = d->container = -1;
+	d->fd = -1;
+	viofs_vfio_device_drop_dma(&d->vfio);
 }
 
 void viofs_vfio_device_close(struct viofs_vfio *v)
@@ -402,4 +416,16 @@ void viofs_vfio_device_close_copy(struct viofs_vfio *v)
 {
 	viofs_vfio_device_of(v)->msix_on = false;
 	viofs_vfio_device_close(v);
+}
+
+/* The device's descriptor keeps the kernel's side of both alive, and with it what is mapped. */
+void viofs_vfio_device_drop_dma(struct viofs_vfio *v)
+{
+	struct viofs_vfio_device *d = viofs_vfio_device_of(v);
+
+	if (d->group >= 0)
+		close(d->group);
+	if (d->iommu >= 0)
+		close(d->iommu);
+	d->group = d->iommu = -1;
 }

@@ -30,7 +30,9 @@ struct viofs_vfio_alerts {
 /** struct viofs_vfio_device - the back ends' own struct */
 struct viofs_vfio_device {
 	struct viofs_vfio vfio; /* first: the ops get a pointer to it */
-	int container, group;   /* -1 = none */
+	int iommu; /* what maps memory: the container, or /dev/iommu; -1 = none */
+	int group; /* -1 = none */
+	uint32_t ioas; /* address space in /dev/iommu */
 	int fd;                 /* the device, -1 = none */
 	bool can_reset;
 	bool msix_on;
@@ -42,6 +44,11 @@ struct viofs_vfio_device {
 
 /** viofs_vfio_device_of() - the back end's struct of what the ops are given. */
 struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v);
+
+/** viofs_vfio_device_new() - with nothing open yet. Return: for viofs_vfio_device_close(); NULL: no memory. */
+struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function *f,
+						const struct viofs_vfio_ops *ops,
+						struct viofs_err *err);
 
 /**
  * viofs_vfio_device_start() - look at @d->fd, map the BARs, enable memory and bus mastering
@@ -68,6 +75,7 @@ void viofs_vfio_device_fini(struct viofs_vfio_device *d);
 /* The ops that need no more than the descriptor. */
 void viofs_vfio_device_close(struct viofs_vfio *v);
 void viofs_vfio_device_close_copy(struct viofs_vfio *v);
+void viofs_vfio_device_drop_dma(struct viofs_vfio *v);
 int viofs_vfio_device_config_read(struct viofs_vfio *v, unsigned int off, void *buf,
 				  unsigned int len);
 int viofs_vfio_device_config_write(struct viofs_vfio *v, unsigned int off, const void *buf,

@@ -10,8 +10,7 @@
  * it was reset.
  */
 #include "vfio/group.h"
-
-#include "base/util.h"
+#include "vfio/mapping.h"
 
 #include <errno.h>
 #include <linux/vfio.h>
@@ -37,6 +36,7 @@ static const struct viofs_vfio_ops noiommu_ops = {
 	.name = "noiommu",
 	.close = viofs_vfio_device_close,
 	.close_copy = viofs_vfio_device_close_copy,
+	.drop_dma = viofs_vfio_device_drop_dma,
 	.lost = viofs_vfio_alerts_lost,
 	.config_read = viofs_vfio_device_config_read,
 	.config_write = viofs_vfio_device_config_write,
@@ -49,8 +49,8 @@ static const struct viofs_vfio_ops noiommu_ops = {
 	.dma_unmap = noiommu_dma_unmap,
 };
 
-int viofs_vfio_noiommu_open(const struct viofs_pci_function *f, const char *node,
-			    struct viofs_vfio **out, struct viofs_err *err)
+static int noiommu_open(const struct viofs_pci_function *f, const char *node,
+			struct viofs_vfio **out, struct viofs_err *err)
 {
 	struct viofs_vfio_device *d = NULL;
 	int rc;
@@ -60,3 +60,16 @@ int viofs_vfio_noiommu_open(const struct viofs_pci_function *f, const char *node
 		*out = &d->vfio;
 	return rc;
 }
+
+static int noiommu_find(const struct viofs_pci_function *f, char node[VIOFS_VFIO_NODE],
+			struct viofs_err *why)
+{
+	return viofs_vfio_group_find(f, "noiommu-", node, why);
+}
+
+const struct viofs_vfio_backend viofs_vfio_noiommu = {
+	.ops = &noiommu_ops,
+	.unsafe = true,
+	.find = noiommu_find,
+	.open = noiommu_open,
+};

@@ -1,78 +1,135 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Open a function by the best back end present, and what all back ends share. */
-#include "vfio/vfio.h"
+#include "vfio/backend.h"
 
+#include "base/log.h"
 #include "base/util.h"
-#include "vfio/group.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define NODE_TEXT 64
+/* The best first. */
+static const struct viofs_vfio_backend *const backends[] = {
+	&viofs_vfio_cdev,
+	&viofs_vfio_group,
+	&viofs_vfio_noiommu_cdev,
+	&viofs_vfio_noiommu,
+};
 
-static bool exists(const char *path)
+static const char *dev_root = "/dev";
+
+void viofs_vfio_set_dev_root(const char *root)
 {
-	return access(path, F_OK) == 0;
+	dev_root = root ? root : "/dev";
 }
 
-static int no_node_err(const char *node, struct viofs_err *err)
+void viofs_vfio_node(char node[VIOFS_VFIO_NODE], const char *fmt, ...)
 {
-	if (!exists("/dev/vfio"))
+	va_list ap;
+	int len, n;
+
+	len = snprintf(node, VIOFS_VFIO_NODE, "%s/", dev_root);
+	va_start(ap, fmt);
+	n = len < VIOFS_VFIO_NODE ? vsnprintf(node + len, (size_t)(VIOFS_VFIO_NODE - len), fmt, ap) : 0;
+	va_end(ap);
+	if (len + n >= VIOFS_VFIO_NODE)
+		node[0] = '\0';
+}
+
+static void append(char *list, size_t size, const char *name, const char *why)
+{
+	size_t len = strlen(list);
+
+	snprintf(list + len, size - len, "%s%s: %s", len ? "; " : "", name, why);
+}
+
+static int no_node_err(const struct viofs_pci_function *f, const char *passed_over,
+		       struct viofs_err *err)
+{
+	char directory[VIOFS_VFIO_NODE];
+
+	viofs_vfio_node(directory, "vfio");
+	if (f->iommu_group < 0)
+		return viofs_err_set(err, -ENODEV,
+				     "%s is in no IOMMU group: there is no IOMMU, or it is off. Switch it "
+				     "on (intel_iommu=on on the kernel's command line; for a guest, give it "
+				     "a virtual IOMMU). Without one there is only VFIO's noiommu mode "
+				     "(enable_unsafe_noiommu_mode=1) and -o allow-unsafe-noiommu.",
+				     f->text);
+	if (access(directory, F_OK))
 		return viofs_err_set(err, -ENOENT,
-				     "/dev/vfio is not there; load VFIO: modprobe vfio-pci and "
-				     "modprobe vfio_iommu_type1. In a container, its /dev/vfio must be "
-				     "handed in.");
+				     "%s is not there; load VFIO: modprobe vfio-pci and modprobe "
+				     "vfio_iommu_type1. In a container, its /dev/vfio must be handed in.",
+				     directory);
 	return viofs_err_set(err, -ENOENT,
-			     "%s is not there: the kernel has no VFIO groups (CONFIG_VFIO_GROUP), "
-			     "or the node was not handed into this container.",
-			     node);
+			     "VFIO has no node for %s (%s). The kernel lacks CONFIG_VFIO_GROUP and "
+			     "CONFIG_VFIO_DEVICE_CDEV, or the node was not handed into this container.",
+			     f->text, passed_over);
 }
 
-static int no_group_err(const struct viofs_pci_function *f, struct viofs_err *err)
+/* Anew: binding to vfio-pci changed the driver, and in noiommu mode the group too. */
+static int read_again(const struct viofs_pci_function *f, struct viofs_pci_function *now,
+		      struct viofs_err *err)
 {
-	return viofs_err_set(err, -ENODEV,
-			     "%s is in no IOMMU group: there is no IOMMU, or it is off. Switch it "
-			     "on (intel_iommu=on on the kernel's command line; for a guest, give it "
-			     "a virtual IOMMU). Without one there is only VFIO's noiommu mode "
-			     "(enable_unsafe_noiommu_mode=1) and -o allow-unsafe-noiommu.",
-			     f->text);
+	int rc = viofs_pci_function_read(&f->address, now, err);
+
+	if (rc)
+		return rc;
+	/* vfio-pci, and the drivers made from it for a vendor. */
+	if (strstr(now->driver, "vfio"))
+		return 0;
+	return viofs_err_set(err, -EINVAL,
+			     "%s is not bound to vfio-pci but to %s: bind it first (viofsctl bind %s).",
+			     now->text, now->driver[0] ? now->driver : "no driver", now->text);
 }
 
 int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu,
 		    struct viofs_vfio **out, struct viofs_err *err)
 {
-	char node[NODE_TEXT], noiommu[NODE_TEXT];
+	char passed_over[sizeof((*out)->passed_over)] = "", node[VIOFS_VFIO_NODE];
+	char refused[VIOFS_VFIO_NODE] = "";
+	struct viofs_err first = { "" };
 	struct viofs_pci_function now;
-	int rc;
+	int rc, first_rc = 0;
 
-	/* Anew: binding to vfio-pci changed the driver, and in noiommu mode the group too. */
-	rc = viofs_pci_function_read(&f->address, &now, err);
+	rc = read_again(f, &now, err);
 	if (rc)
 		return rc;
-	/* vfio-pci, and the drivers made from it for a vendor. */
-	if (!strstr(now.driver, "vfio"))
-		return viofs_err_set(err, -EINVAL,
-				     "%s is not bound to vfio-pci but to %s: bind it first "
-				     "(viofsctl bind %s).",
-				     now.text, now.driver[0] ? now.driver : "no driver", now.text);
-	if (now.iommu_group < 0)
-		return no_group_err(&now, err);
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(backends) && first_rc != -EBUSY; i++) {
+		const struct viofs_vfio_backend *b = backends[i];
+		struct viofs_err why = { "" };
 
-	snprintf(node, sizeof(node), "/dev/vfio/%d", now.iommu_group);
-	if (exists(node))
-		return viofs_vfio_group_open(&now, node, out, err);
-	snprintf(noiommu, sizeof(noiommu), "/dev/vfio/noiommu-%d", now.iommu_group);
-	if (!exists(noiommu))
-		return no_node_err(node, err);
-	if (!allow_noiommu)
+		rc = b->find(&now, node, &why);
+		if (!rc && b->unsafe && !allow_noiommu) {
+			if (!refused[0])
+				memcpy(refused, node, sizeof(refused));
+			continue;
+		}
+		if (!rc) {
+			rc = b->open(&now, node, out, &why);
+			if (!rc) {
+				memcpy((*out)->passed_over, passed_over, sizeof(passed_over));
+				return 0;
+			}
+			viofs_debug("%s: %s: %s", now.text, b->ops->name, why.text);
+			if (!first_rc) {
+				first_rc = rc;
+				first = why;
+			}
+		}
+		append(passed_over, sizeof(passed_over), b->ops->name, why.text);
+	}
+	if (first_rc)
+		return viofs_err_set(err, first_rc, "%s", first.text);
+	if (refused[0])
 		return viofs_err_set(err, -EPERM,
-				     "%s can be had only with no IOMMU (%s), where the device "
-				     "reaches all memory of this machine. If you trust it, say -o "
+				     "%s can be had only with no IOMMU (%s), where the device reaches all "
+				     "memory of this machine. If you trust it, say -o "
 				     "allow-unsafe-noiommu.",
-				     now.text, noiommu);
-	return viofs_vfio_noiommu_open(&now, noiommu, out, err);
+				     now.text, refused);
+	return no_node_err(&now, passed_over, err);
 }
 
 void viofs_vfio_close(struct viofs_vfio *v)

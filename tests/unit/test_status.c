@@ -46,12 +46,16 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.virtio = &virtio, .tag = "myfs", .num_request_queues = 1, .queue_count = 2,
 		.vectors = 2, .queues = queues,
 	};
+	static const struct viofs_vfio_ops vfio_ops = { .name = "group" };
+	static const struct viofs_vfio vfio = {
+		.ops = &vfio_ops, .translates = true, .passed_over = "cdev: /dev/iommu is not there",
+	};
 	static const struct viofs_relay_config config = {
 		.poll = VIOFS_POLL_IRQ, .timeout_ms = 20000,
 	};
 	const struct viofs_status_source source = {
 		.source = "myfs", .mountpoint = "/mnt", .address = "0000:00:04.0", .config = &config,
-		.vfio_name = "group", .translates = true, .fs = &fs, .stats = stats, .slots_used = 28,
+		.vfio = &vfio, .fs = &fs, .stats = stats, .slots_used = 28,
 		.slots = 128, .oldest_ns = 1500000000, .dma_bytes = 32 << 20, .page_size = 2 << 20,
 		.supervisor = 10, .worker = 11,
 	};
@@ -116,6 +120,8 @@ static void device_features_are_named(void **state)
 	assert_false(has(json_object_get(device, "features"), "VIRTIO_F_EVENT_IDX"));
 	assert_true(has(json_object_get(device, "features"), "VIRTIO_F_VERSION_1"));
 	assert_non_null(strstr(text(device, "dma"), "bypasses"));
+	assert_string_equal(text(device, "vfio"), "group");
+	assert_string_equal(text(device, "vfio_passed_over"), "cdev: /dev/iommu is not there");
 	json_decref(s);
 }
 
