@@ -28,6 +28,7 @@ static void load_module(const char *name)
 			;
 }
 
+/* iommufd comes along with vfio, where the kernel has it. */
 static void load_vfio(void)
 {
 	struct stat st;
@@ -99,7 +100,11 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	if (rc)
 		goto err_unlock; /* bind() has put the former driver back */
 	h.bound = true;
-	rc = viofs_pci_group_check(&h.function, err);
+	/* With no IOMMU it is binding that makes the group, if there is to be one: what is missing then
+	 * viofs_vfio_open() says. */
+	rc = viofs_pci_function_read(&f->address, &h.function, err);
+	if (!rc && h.function.iommu_group >= 0)
+		rc = viofs_pci_group_check(&h.function, err);
 	*hold = h;
 	if (rc)
 		viofs_hold_release(hold, NULL);

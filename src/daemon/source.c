@@ -44,7 +44,8 @@ static int tag_by_vfio(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TE
 	rc = viofs_hold_take(f, 0, &hold, err);
 	if (rc)
 		return rc;
-	rc = viofs_vfio_open(f, false, &v, err);
+	/* With no IOMMU too: no queue is set up, no address is given to the device. */
+	rc = viofs_vfio_open(f, true, &v, err);
 	if (!rc)
 		rc = read_tag(v, tag, err);
 	viofs_vfio_close(v);

@@ -265,7 +265,8 @@ static int probe(const char *address, const char *driver, struct viofs_err *err)
 	return viofs_err_set(err, -EIO,
 			     "The driver %s did not take %s: see dmesg. vfio-pci refuses a "
 			     "function with no IOMMU: switch it on (intel_iommu=on, or a virtual "
-			     "IOMMU for the guest).",
+			     "IOMMU for the guest). Without one there is only vfio's parameter "
+			     "enable_unsafe_noiommu_mode=1.",
 			     driver, address);
 }
 
