@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofsctl list, bind, unbind: which devices there are, and whose. */
 #include "ctl.h"
-#include "daemon/hold.h"
-#include "daemon/source.h"
+#include "hold/hold.h"
+#include "hold/source.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,10 +9,10 @@
 #include "ctl.h"
 #include "base/util.h"
 #include "daemon/control.h"
-#include "daemon/hold.h"
-#include "daemon/source.h"
 #include "daemon/status.h"
 #include "fs/device.h"
+#include "hold/hold.h"
+#include "hold/source.h"
 #include "vfio/vfio.h"
 #include "virtio/virtio.h"
 

@@ -3,7 +3,7 @@
 #include "ctl.h"
 #include "base/util.h"
 #include "daemon/control.h"
-#include "daemon/record.h"
+#include "hold/record.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,18 +3,9 @@
 #ifndef VIOFS_BASE_ERR_H
 #define VIOFS_BASE_ERR_H
 
-#include <stdarg.h>
+#include <viofs/error.h>
 
-/**
- * struct viofs_err - what went wrong, in words
- * @text: one or more sentences, no trailing newline: what was wrong and what to do.
- *
- * Functions that fail because of the environment return -errno and fill one of these. Callers that
- * don't want the text pass NULL.
- */
-struct viofs_err {
-	char text[512];
-};
+#include <stdarg.h>
 
 /**
  * viofs_err_set() - set the text and hand back the error number

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Claiming a device, and giving it back. */
 #include "daemon/claim.h"
-#include "base/log.h"
-#include "virtio/virtio.h"
+#include "hold/attach.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,73 +24,28 @@ static int wait_time(const struct viofs_source *s, const char *text)
 	return WAIT_ENDING_MS;
 }
 
-static int open_function(struct viofs_claim *c, const struct viofs_pci_function *f,
-			 const struct viofs_options *o, struct viofs_virtio **virtio,
-			 struct viofs_err *err)
-{
-	int rc;
-
-	rc = viofs_vfio_open(f, o->allow_noiommu, &c->vfio, err);
-	if (rc)
-		return rc;
-	if (!c->vfio->translates)
-		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of this "
-			   "machine", f->text);
-	return viofs_virtio_pci_open(c->vfio, virtio, err);
-}
-
-static int open_socket(struct viofs_claim *c, const char *path, const struct viofs_options *o,
-		       struct viofs_virtio **virtio, struct viofs_err *err)
-{
-	int rc = viofs_vhost_open(path, VIOFS_VHOST_TIMEOUT_MS, &c->vhost, err);
-
-	return rc ? rc : viofs_virtio_vhost_open(c->vhost, o->queues, virtio, err);
-}
-
-static int open_fs(struct viofs_claim *c, struct viofs_virtio *virtio, const struct viofs_options *o,
-		   struct viofs_err *err)
-{
-	uint64_t wanted = VIOFS_FS_WANTED;
-
-	if (o->ring == VIOFS_RING_ONLY_SPLIT)
-		wanted &= ~VIOFS_VIRTIO_F_RING_PACKED;
-	if (o->ring == VIOFS_RING_ONLY_PACKED) {
-		uint64_t offered = virtio->ops->features_get(virtio);
-
-		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED))
-			return viofs_err_set(err, -ENOTSUP, "-o ring=packed: the device does not offer "
-					     "VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it on "
-					     "with packed=on, where the back end has it.",
-					     (unsigned long long)offered);
-		wanted |= VIOFS_VIRTIO_F_RING_PACKED;
-	}
-	return viofs_fs_open_with(virtio, wanted, &c->fs, err);
-}
-
 static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		       const struct viofs_options *o, struct viofs_err *err)
 {
-	struct viofs_virtio *virtio;
-	int rc;
+	const struct viofs_attach_options options = {
+		.allow_noiommu = o->allow_noiommu,
+		.queues = o->queues,
+		.ring = o->ring,
+	};
+	struct viofs_attach a = { 0 };
+	int rc = viofs_attach_open(s, &options, &a, err);
 
-	if (s->kind == VIOFS_SOURCE_VHOST_USER)
-		rc = open_socket(c, s->path, o, &virtio, err);
-	else
-		rc = open_function(c, &s->function, o, &virtio, err);
-	if (rc)
-		return rc;
-	rc = open_fs(c, virtio, o, err);
-	if (rc)
-		viofs_virtio_close(virtio);
+	c->vfio = a.vfio;
+	c->vhost = a.vhost;
+	c->fs = a.fs;
 	return rc;
 }
 
-/* Let the device reach the memory. */
 static int map_memory(struct viofs_claim *c, struct viofs_err *err)
 {
-	if (c->vhost)
-		return viofs_vhost_share(c->vhost, c->arena, err);
-	return viofs_arena_map(c->arena, c->vfio, viofs_fs_address_policy(c->fs), err);
+	const struct viofs_attach a = { c->vfio, c->vhost, c->fs };
+
+	return viofs_attach_map(&a, c->arena, err);
 }
 
 static int start_device(struct viofs_claim *c, const struct viofs_options *o, struct viofs_err *err)

@@ -3,11 +3,11 @@
 #ifndef VIOFS_DAEMON_CLAIM_H
 #define VIOFS_DAEMON_CLAIM_H
 
-#include "daemon/hold.h"
 #include "daemon/options.h"
-#include "daemon/source.h"
 #include "dma/arena.h"
 #include "fs/device.h"
+#include "hold/hold.h"
+#include "hold/source.h"
 #include "relay/relay.h"
 #include "vfio/vfio.h"
 #include "vhost/vhost.h"

@@ -5,16 +5,10 @@
 
 #include "base/err.h"
 #include "daemon/sandbox.h"
+#include "hold/attach.h"
 #include "relay/relay.h"
 
 #include <stdbool.h>
-
-/** enum viofs_ring_choice - the form of the virtqueues */
-enum viofs_ring_choice {
-	VIOFS_RING_AUTO, /* packed where the device offers it */
-	VIOFS_RING_ONLY_SPLIT,
-	VIOFS_RING_ONLY_PACKED,
-};
 
 /** struct viofs_options - what the user asked for */
 struct viofs_options {

@@ -54,7 +54,4 @@ int viofs_fuse_init_reply(const struct fuse_init_in *kernel, const struct fuse_i
 			  struct fuse_init_out *out, struct viofs_fuse_agreed *agreed,
 			  struct viofs_err *err);
 
-/** viofs_fuse_init_flag_name() - bit 0..63 of flags | flags2 << 32 as the uapi names it without FUSE_, or NULL. */
-const char *viofs_fuse_init_flag_name(unsigned int bit);
-
 #endif

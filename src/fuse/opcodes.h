@@ -5,6 +5,8 @@
 
 #include "base/uapi.h"
 
+#include <viofs/fuse_names.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,8 +51,5 @@ struct viofs_fuse_shape {
  */
 int viofs_fuse_classify(const struct viofs_fuse_conn *conn, const struct fuse_in_header *head,
 			size_t len, struct viofs_fuse_shape *out);
-
-/** viofs_fuse_opcode_name() - "LOOKUP", or NULL for an opcode that isn't known. */
-const char *viofs_fuse_opcode_name(uint32_t opcode);
 
 #endif

@@ -17,10 +17,11 @@ BELOW = {
     "virtio": ["vfio", "vhost"],
     "fuse": ["base"],
     "fs": ["virtio", "dma"],
+    "hold": ["fs"],
     "kernel": ["fuse"],
     "relay": ["kernel", "fs", "fuse"],
-    "client": ["fs", "fuse"],
-    "daemon": ["relay", "client"],
+    "client": ["hold", "fs", "fuse"],
+    "daemon": ["relay", "hold"],
 }
 GENERATED = {"viofs_config.h"}
 LINES_MAX = 650

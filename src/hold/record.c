@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Records of taken devices.
  *
@@ -7,7 +7,7 @@
  * that has the descriptor. A file may be removed between our open and our lock: then we hold the lock of
  * a file that nobody will find, and try again.
  */
-#include "daemon/record.h"
+#include "hold/record.h"
 #include "base/file.h"
 #include "base/util.h"
 

@@ -1,9 +1,9 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Finding the device. */
-#include "daemon/source.h"
+#include "hold/source.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "daemon/hold.h"
+#include "hold/hold.h"
 #include "vfio/vfio.h"
 #include "virtio/virtio.h"
 

@@ -1,7 +1,7 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What /run/virtiofs-vfio says about a device that was taken: by whom, and what must be put back. */
-#ifndef VIOFS_DAEMON_RECORD_H
-#define VIOFS_DAEMON_RECORD_H
+#ifndef VIOFS_HOLD_RECORD_H
+#define VIOFS_HOLD_RECORD_H
 
 #include "base/err.h"
 #include "pci/tag.h"

@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Holding a function for VFIO. */
-#include "daemon/hold.h"
+#include "hold/hold.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "pci/tag.h"

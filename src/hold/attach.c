@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening a device, whatever its transport. */
+#include "hold/attach.h"
+#include "base/log.h"
+#include "virtio/virtio.h"
+
+#include <errno.h>
+
+static int open_function(struct viofs_attach *a, const struct viofs_pci_function *f, bool allow_noiommu,
+			 struct viofs_virtio **virtio, struct viofs_err *err)
+{
+	int rc;
+
+	rc = viofs_vfio_open(f, allow_noiommu, &a->vfio, err);
+	if (rc)
+		return rc;
+	if (!a->vfio->translates)
+		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of this "
+			   "machine", f->text);
+	return viofs_virtio_pci_open(a->vfio, virtio, err);
+}
+
+static int open_socket(struct viofs_attach *a, const char *path, unsigned int queues,
+		       struct viofs_virtio **virtio, struct viofs_err *err)
+{
+	int rc = viofs_vhost_open(path, VIOFS_VHOST_TIMEOUT_MS, &a->vhost, err);
+
+	return rc ? rc : viofs_virtio_vhost_open(a->vhost, queues, virtio, err);
+}
+
+static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio, enum viofs_ring_choice ring,
+		   struct viofs_err *err)
+{
+	uint64_t wanted = VIOFS_FS_WANTED;
+
+	if (ring == VIOFS_RING_ONLY_SPLIT)
+		wanted &= ~VIOFS_VIRTIO_F_RING_PACKED;
+	if (ring == VIOFS_RING_ONLY_PACKED) {
+		uint64_t offered = virtio->ops->features_get(virtio);
+
+		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED))
+			return viofs_err_set(err, -ENOTSUP, "ring=packed: the device does not offer "
+					     "VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it on "
+					     "with packed=on, where the back end has it.",
+					     (unsigned long long)offered);
+		wanted |= VIOFS_VIRTIO_F_RING_PACKED;
+	}
+	return viofs_fs_open_with(virtio, wanted, &a->fs, err);
+}
+
+int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
+		      struct viofs_attach *out, struct viofs_err *err)
+{
+	struct viofs_virtio *virtio;
+	int rc;
+
+	if (s->kind == VIOFS_SOURCE_VHOST_USER)
+		rc = open_socket(out, s->path, options->queues, &virtio, err);
+	else
+		rc = open_function(out, &s->function, options->allow_noiommu, &virtio, err);
+	if (rc)
+		return rc;
+	rc = open_fs(out, virtio, options->ring, err);
+	if (rc)
+		viofs_virtio_close(virtio);
+	return rc;
+}
+
+int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena, struct viofs_err *err)
+{
+	if (a->vhost)
+		return viofs_vhost_share(a->vhost, arena, err);
+	return viofs_arena_map(arena, a->vfio, viofs_fs_address_policy(a->fs), err);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a device found and held to one that is negotiated and reaches our memory. */
+#ifndef VIOFS_HOLD_ATTACH_H
+#define VIOFS_HOLD_ATTACH_H
+
+#include "dma/arena.h"
+#include "fs/device.h"
+#include "hold/source.h"
+#include "vfio/vfio.h"
+#include "vhost/vhost.h"
+
+#include <stdbool.h>
+
+/** enum viofs_ring_choice - the form of the virtqueues */
+enum viofs_ring_choice {
+	VIOFS_RING_AUTO, /* packed where the device offers it */
+	VIOFS_RING_ONLY_SPLIT,
+	VIOFS_RING_ONLY_PACKED,
+};
+
+/** struct viofs_attach_options - how a device is to be opened; zeros are the defaults */
+struct viofs_attach_options {
+	bool allow_noiommu;          /* PCI: VFIO where no IOMMU stands before the device will do */
+	unsigned int queues;         /* vhost-user: request queues, 0 = as many as the back end says */
+	enum viofs_ring_choice ring;
+};
+
+/** struct viofs_attach - the parts of an opened device, in the order in which they are got */
+struct viofs_attach {
+	struct viofs_vfio *vfio;   /* PCI, else NULL */
+	struct viofs_vhost *vhost; /* vhost-user, else NULL */
+	struct viofs_fs *fs;
+};
+
+/**
+ * viofs_attach_open() - open VFIO or connect, reset, negotiate
+ * Return: 0; -errno with @err. @out's parts are to be closed in both cases.
+ */
+int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
+		      struct viofs_attach *out, struct viofs_err *err);
+
+/** viofs_attach_map() - let the device reach @arena. Return: 0 or -errno with @err. */
+int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena, struct viofs_err *err);
+
+#endif
