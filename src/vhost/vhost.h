@@ -21,6 +21,7 @@
 #define VIOFS_VHOST_PROTOCOL_MQ (1ULL << 0)
 #define VIOFS_VHOST_PROTOCOL_REPLY_ACK (1ULL << 3)
 #define VIOFS_VHOST_PROTOCOL_CONFIG (1ULL << 9)
+#define VIOFS_VHOST_PROTOCOL_MEM_SLOTS (1ULL << 15)
 
 /** struct viofs_vhost_ring - a virtqueue to start */
 struct viofs_vhost_ring {
@@ -38,6 +39,7 @@ struct viofs_vhost {
 	uint64_t features;	    /* virtio features offered, without bit 30 */
 	uint64_t protocol_features; /* taken */
 	unsigned int queue_max;	    /* virtqueues the back end can have, 0 = it doesn't say */
+	uint64_t next_address;	    /* of the next region of memory */
 	char lost[160];		    /* "", or why nothing more can be said to the back end */
 };
 
@@ -70,6 +72,18 @@ int viofs_vhost_set_features(struct viofs_vhost *v, uint64_t features);
  * After viofs_vhost_set_features(). Return: 0, or -errno with @err.
  */
 int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err);
+
+/**
+ * viofs_vhost_add_region() - give the back end more memory: @size bytes of @fd's file, from @offset on
+ * @address: out, what the memory is called in descriptors. After viofs_vhost_share().
+ * Return: 0; -EBADF: @fd is no file; -ENOTSUP: the back end can't (no CONFIGURE_MEM_SLOTS); others; @err.
+ */
+int viofs_vhost_add_region(struct viofs_vhost *v, uint64_t size, int fd, uint64_t offset,
+			   uint64_t *address, struct viofs_err *err);
+
+/** viofs_vhost_remove_region() - and take it back. Return: 0 or -errno with @err. */
+int viofs_vhost_remove_region(struct viofs_vhost *v, uint64_t size, uint64_t address,
+			      struct viofs_err *err);
 
 /** viofs_vhost_ring_start() - addresses, eventfds, enable. Return: 0, or -errno and v->lost. */
 int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,

@@ -42,6 +42,8 @@ static const char *const names[] = {
 	[VIOFS_VHOST_GET_QUEUE_NUM] = "GET_QUEUE_NUM",
 	[VIOFS_VHOST_SET_VRING_ENABLE] = "SET_VRING_ENABLE",
 	[VIOFS_VHOST_GET_CONFIG] = "GET_CONFIG",
+	[VIOFS_VHOST_ADD_MEM_REG] = "ADD_MEM_REG",
+	[VIOFS_VHOST_REM_MEM_REG] = "REM_MEM_REG",
 };
 
 const char *viofs_vhost_request_name(enum viofs_vhost_request request)

@@ -26,6 +26,8 @@ enum viofs_vhost_request {
 	VIOFS_VHOST_GET_QUEUE_NUM = 17,
 	VIOFS_VHOST_SET_VRING_ENABLE = 18,
 	VIOFS_VHOST_GET_CONFIG = 24,
+	VIOFS_VHOST_ADD_MEM_REG = 37,
+	VIOFS_VHOST_REM_MEM_REG = 38,
 };
 
 #define VIOFS_VHOST_CONFIG_MAX 256U /* VHOST_USER_MAX_CONFIG_SIZE */
@@ -46,6 +48,10 @@ union viofs_vhost_payload {
 			uint64_t guest_address, size, user_address, mmap_offset;
 		} regions[1];
 	} memory;
+	struct {
+		uint64_t padding;
+		uint64_t guest_address, size, user_address, mmap_offset;
+	} region;
 	struct {
 		uint32_t offset, size, flags;
 		uint8_t bytes[VIOFS_VHOST_CONFIG_MAX];

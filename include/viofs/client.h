@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A session with a device: FUSE_INIT, cached names, and what calls on paths and files need. */
+#ifndef VIOFS_CLIENT_H
+#define VIOFS_CLIENT_H
+
+#include <viofs/fsdev.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * struct viofs_session - opaque
+ * Blocking calls (viofs_path_*, viofs_file_*, viofs_dir_*) may be made by any number of threads at once.
+ * Each uses one of the session's queues, of which there are as many as the device has request queues.
+ */
+struct viofs_session;
+
+/** struct viofs_session_options - fill it in with viofs_session_options_init() */
+struct viofs_session_options {
+	size_t size;          /* of this struct */
+	uint32_t uid, gid;    /* whom the device does everything for; those of the process */
+	uint32_t pid;         /* the process */
+	uint32_t cache_names; /* names remembered, as long as the device says they hold; 4096; 0 = 4096 */
+	uint32_t init_timeout_ms; /* for the answer to FUSE_INIT; 30000 */
+	uint64_t init_flags;  /* FUSE_INIT flags (flags | flags2 << 32) to offer; 0 = all the library knows */
+};
+
+/** viofs_session_options_init() - the defaults. */
+void viofs_session_options_init(struct viofs_session_options *options);
+
+/**
+ * viofs_session_open() - FUSE_INIT, and the share can be worked on
+ * @options: NULL = the defaults. A device has one session; after viofs_session_close() the device has to be
+ * closed and opened for the next.
+ * Context: any thread.
+ * Return: 0 and *@out; -EBUSY: the device has or had a session; -ETIMEDOUT, -EPROTO: the device's answer;
+ * -ENOMEM; -ENODEV; others of the device's, with @err.
+ */
+int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options *options,
+		       struct viofs_session **out, struct viofs_err *err);
+
+/**
+ * viofs_session_close() - FORGET what is known, FUSE_DESTROY, and the end; NULL is fine
+ * Files, directories and asynchronous users are to be closed before.
+ * Waits for a bounded time for the answer to DESTROY, which not every device gives.
+ */
+void viofs_session_close(struct viofs_session *session);
+
+/** viofs_session_dev() - the device that the session is with. */
+struct viofs_dev *viofs_session_dev(struct viofs_session *session);
+
+/** struct viofs_session_info - what FUSE_INIT agreed, and how the cache stands */
+struct viofs_session_info {
+	size_t size;           /* of this struct: set by the caller */
+	uint32_t minor;        /* of FUSE 7.minor that is spoken */
+	uint32_t device_minor; /* as the device said it */
+	uint64_t offered;      /* INIT flags that the library offered: flags | flags2 << 32 */
+	uint64_t answered;     /* flags of the device's answer */
+	uint64_t flags;        /* flags agreed on */
+	uint32_t max_write;    /* bytes of one WRITE or READ */
+	uint32_t max_pages, max_readahead, max_background, congestion_threshold;
+	uint32_t time_gran;    /* ns */
+	uint64_t lookups;      /* LOOKUP and the like: references that the device counts now */
+	uint32_t nodes, names; /* remembered now */
+};
+
+/** viofs_session_info_get() - Context: any thread. Return: 0; -EINVAL: the size is not set. */
+int viofs_session_info_get(struct viofs_session *session, struct viofs_session_info *info);
+
+/**
+ * viofs_session_drop() - forget all names and attributes that are remembered
+ * What open files need stays. The next call asks the device again. Context: any thread.
+ */
+void viofs_session_drop(struct viofs_session *session);
+
+/** struct viofs_async - one user's asynchronous calls: opaque */
+struct viofs_async;
+
+/** struct viofs_event - how an asynchronous call ended */
+struct viofs_event {
+	void *user;        /* as given to the call */
+	int64_t result;    /* what the blocking twin would have returned: 0 or more, or a negative errno */
+	const char *fault; /* NULL, or what the device did wrong; lives as long as the device */
+};
+
+/**
+ * viofs_async_open() - a user of asynchronous calls, which are those with _async in their names
+ * Its calls go by a queue of its own (viofs_queue_open()), and belong to one thread at a time. An _async call
+ * returns 0 when it is under way, and an event tells its end; or -ENOMEM or -ENODEV, and there will be no
+ * event. Pointers that it is given (buffers, out-parameters; not paths, names and iovecs) must stay good until
+ * the event is taken.
+ * @max: calls under way at once, from which on more of them wait for their turn; 0 = 128.
+ * Return: 0 and *@out; -ENOMEM, -EMFILE, -ENODEV with @err.
+ */
+int viofs_async_open(struct viofs_session *session, unsigned int max, struct viofs_async **out,
+		     struct viofs_err *err);
+
+/** viofs_async_close() - waits for what is under way; events are dropped. NULL is fine. */
+void viofs_async_close(struct viofs_async *async);
+
+/**
+ * viofs_async_poll() - go on with what is under way, and take up to @max events
+ * Context: the user's thread; no system call but notifications.
+ * Return: how many.
+ */
+int viofs_async_poll(struct viofs_async *async, struct viofs_event *events, unsigned int max);
+
+/**
+ * viofs_async_wait() - as viofs_async_poll(), and wait for the first @min events
+ * @timeout_ns: give up after so long; negative = never.
+ * Return: how many; fewer than @min after the time, or where no more are under way.
+ */
+int viofs_async_wait(struct viofs_async *async, struct viofs_event *events, unsigned int min,
+		     unsigned int max, int64_t timeout_ns);
+
+/** viofs_async_fd() - for event loops, as viofs_queue_fd(). */
+int viofs_async_fd(struct viofs_async *async);
+
+/** viofs_async_arm() - before sleeping on it. Return: 0; 1: don't sleep, poll. */
+int viofs_async_arm(struct viofs_async *async);
+
+/** viofs_async_pending() - calls whose events were not taken yet. */
+unsigned int viofs_async_pending(const struct viofs_async *async);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A device that broke the rules, or has gone. */
+#include "client/client_dev.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void wake_all(struct viofs_dev *dev)
+{
+	const uint64_t one = 1;
+
+	for (unsigned int i = VIOFS_FS_REQUEST; i < dev->at.fs->queue_count; i++) {
+		for (struct viofs_queue *q = dev->vqs[i].users; q; q = q->vq_next) {
+			ssize_t n = write(q->wake_fd, &one, sizeof(one));
+
+			(void)n; /* full: it is readable */
+		}
+	}
+}
+
+static void fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
+{
+	if (viofs_dev_state(dev) != VIOFS_DEV_WORKS)
+		return;
+	vsnprintf(dev->reason, sizeof(dev->reason), fmt, ap);
+	__atomic_store_n(&dev->state, VIOFS_DEV_FAILING, __ATOMIC_RELEASE);
+	viofs_fs_stop(dev->at.fs, NULL); /* from here on it touches no memory */
+	__atomic_store_n(&dev->state, VIOFS_DEV_FAILED, __ATOMIC_RELEASE);
+	wake_all(dev);
+}
+
+void viofs_dev_fail(struct viofs_dev *dev, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	pthread_mutex_lock(&dev->lock);
+	fail_locked(dev, fmt, ap);
+	pthread_mutex_unlock(&dev->lock);
+	va_end(ap);
+}
+
+void viofs_dev_look(struct viofs_dev *dev)
+{
+	const char *lost = NULL;
+
+	/* Whoever has the lock looks, or is failing it already. */
+	if (pthread_mutex_trylock(&dev->lock))
+		return;
+	if (viofs_dev_state(dev) == VIOFS_DEV_WORKS)
+		lost = viofs_virtio_is_lost(dev->at.fs->virtio);
+	pthread_mutex_unlock(&dev->lock);
+	if (lost)
+		viofs_dev_fail(dev, "%s", lost);
+}
+
+const char *viofs_dev_failed(struct viofs_dev *dev)
+{
+	return viofs_dev_state(dev) == VIOFS_DEV_WORKS ? NULL : dev->reason;
+}

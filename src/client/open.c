@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Taking a device for a program, and giving it back. */
+#include "client/client_dev.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DEPTH_DEFAULT 128U
+#define DEPTH_MIN 8U
+#define DEPTH_MAX 1024U
+#define HIPRIO_DEPTH 32U
+#define DATA_DEFAULT (1U << 20)
+#define DATA_MIN 4096U
+#define DATA_MAX (16U << 20)
+#define DMA_DEFAULT ((size_t)32 << 20)
+#define DMA_MAX ((size_t)1 << 40)
+#define SPIN_DEFAULT 50U
+/* Of one request, beside its data: header, arguments, out header, structs, and what crosses a page. */
+#define PIECES_BESIDE_DATA 8U
+#define VFIO_PCI "vfio-pci"
+
+void viofs_dev_options_init(struct viofs_dev_options *options)
+{
+	*options = (struct viofs_dev_options){
+		.size = sizeof(*options),
+		.depth = DEPTH_DEFAULT,
+		.max_data = DATA_DEFAULT,
+		.dma_size = DMA_DEFAULT,
+		.spin_us = SPIN_DEFAULT,
+	};
+}
+
+static int take_options(const struct viofs_dev_options *given, struct viofs_dev_options *o,
+			struct viofs_err *err)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct viofs_dev_options all;
+
+	viofs_dev_options_init(&all);
+	if (given && given->size < sizeof(given->size))
+		return viofs_err_set(err, -EINVAL, "viofs_dev_options.size is not set: call "
+				     "viofs_dev_options_init().");
+	if (given)
+		memcpy(&all, given, VIOFS_MIN(given->size, sizeof(all)));
+	all.size = sizeof(all);
+	if (!all.depth)
+		all.depth = DEPTH_DEFAULT;
+	if (!all.max_data)
+		all.max_data = DATA_DEFAULT;
+	if (!all.dma_size)
+		all.dma_size = DMA_DEFAULT;
+	if (!all.spin_us)
+		all.spin_us = SPIN_DEFAULT;
+	if (all.depth < DEPTH_MIN || all.depth > DEPTH_MAX || all.max_data < DATA_MIN ||
+	    all.max_data > DATA_MAX || all.dma_size > DMA_MAX)
+		return viofs_err_set(err, -EINVAL, "viofs_dev_options: depth is %u..%u, max_data %u..%u "
+				     "bytes, dma_size less than a TiB.", DEPTH_MIN, DEPTH_MAX, DATA_MIN,
+				     DATA_MAX);
+	if (all.flags & ~(uint32_t)(VIOFS_DEV_BIND | VIOFS_DEV_SMALL_PAGES | VIOFS_DEV_UNSAFE_NOIOMMU))
+		return viofs_err_set(err, -EINVAL, "viofs_dev_options.flags has bits that this libviofs "
+				     "doesn't know.");
+	all.dma_size = viofs_align_up(all.dma_size, page);
+	*o = all;
+	return 0;
+}
+
+static int take_hold(struct viofs_dev *dev, const char *text, struct viofs_err *err)
+{
+	const struct viofs_dev_options *o = &dev->options;
+	struct viofs_source *s = &dev->source;
+	int rc;
+
+	if (s->kind == VIOFS_SOURCE_VHOST_USER) {
+		rc = viofs_hold_take_name(s->id, (int)o->wait_ms, &dev->hold, err);
+		return rc ? viofs_err_prefix(err, rc, "%s", text) : 0;
+	}
+	if (o->queues)
+		return viofs_err_set(err, -EINVAL, "viofs_dev_options.queues goes with vhost-user: only, a "
+				     "PCI device says itself how many queues it has.");
+	if (!(o->flags & VIOFS_DEV_BIND) && strcmp(s->function.driver, VFIO_PCI) != 0)
+		return viofs_err_set(err, -EBUSY, "%s (%s) is bound to %s, not to vfio-pci. Bind it with "
+				     "`viofsctl bind %s`, or open it with VIOFS_DEV_BIND.", text,
+				     s->function.text,
+				     s->function.driver[0] ? s->function.driver : "no driver",
+				     s->function.text);
+	return viofs_hold_take(&s->function, (int)o->wait_ms, &dev->hold, err);
+}
+
+/* In single pages a transfer takes a descriptor for each (virtio 1.3 2.7.5.3.1 bounds the chain). */
+static uint32_t bound_data(const struct viofs_dev *dev)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), pieces = VIOFS_PIECES_MAX, piece;
+
+	if (viofs_arena_granule(dev->arena) == SIZE_MAX)
+		return dev->options.max_data;
+	for (unsigned int q = VIOFS_FS_REQUEST; q < dev->at.fs->queue_count; q++)
+		pieces = VIOFS_MIN(pieces, (uint32_t)dev->at.fs->queue_size[q]);
+	if (pieces <= PIECES_BESIDE_DATA)
+		return page;
+	piece = (uint32_t)VIOFS_MIN(viofs_arena_granule(dev->arena), (size_t)DATA_MAX);
+	return (uint32_t)VIOFS_MIN((uint64_t)dev->options.max_data,
+				   (uint64_t)(pieces - PIECES_BESIDE_DATA) * piece);
+}
+
+static unsigned int depth_of(const struct viofs_dev *dev, unsigned int vq)
+{
+	unsigned int depth = vq == VIOFS_FS_HIPRIO ? HIPRIO_DEPTH : dev->options.depth;
+
+	return VIOFS_MIN(depth, (unsigned int)dev->at.fs->queue_size[vq]);
+}
+
+static int start(struct viofs_dev *dev, struct viofs_err *err)
+{
+	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_fs *fs = dev->at.fs;
+	int rc;
+
+	viofs_fs_arena_sizes(fs, sizes);
+	for (unsigned int i = 0; i < fs->queue_count; i++)
+		viofs_vq_sizes(depth_of(dev, i), sizes);
+	sizes[VIOFS_ARENA_DEVICE_RW] += dev->options.dma_size;
+	rc = viofs_arena_new(sizes, !(dev->options.flags & VIOFS_DEV_SMALL_PAGES), &dev->arena, err);
+	if (!rc)
+		rc = viofs_attach_map(&dev->at, dev->arena, err);
+	if (!rc)
+		rc = viofs_fs_start(fs, dev->arena, err);
+	if (rc)
+		return rc;
+	dev->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
+	dev->max_data = bound_data(dev);
+	for (unsigned int i = 0; !rc && i < fs->queue_count; i++)
+		rc = viofs_vq_init(&dev->vqs[i], dev, i, depth_of(dev, i));
+	if (!rc)
+		rc = viofs_pool_init(&dev->pool, dev->arena, dev->options.dma_size);
+	return rc ? viofs_err_set(err, rc, "Out of memory.") : 0;
+}
+
+static int attach(struct viofs_dev *dev, struct viofs_err *err)
+{
+	const struct viofs_attach_options options = {
+		.allow_noiommu = dev->options.flags & VIOFS_DEV_UNSAFE_NOIOMMU,
+		.queues = dev->options.queues,
+	};
+
+	return viofs_attach_open(&dev->source, &options, &dev->at, err);
+}
+
+int viofs_dev_open(const char *source, const struct viofs_dev_options *options, struct viofs_dev **out,
+		   struct viofs_err *err)
+{
+	struct viofs_dev *dev = calloc(1, sizeof(*dev));
+	int rc;
+
+	if (!dev)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	dev->hold.lock_fd = -1;
+	pthread_mutex_init(&dev->lock, NULL);
+	dev->membarrier = !syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+	rc = take_options(options, &dev->options, err);
+	if (!rc)
+		rc = viofs_source_find(source, &dev->source, err);
+	if (!rc)
+		rc = take_hold(dev, source, err);
+	if (rc)
+		goto err_close;
+	rc = attach(dev, err);
+	if (!rc)
+		rc = start(dev, err);
+	if (rc) {
+		viofs_err_prefix(err, rc, "%s", source);
+		goto err_close;
+	}
+	viofs_hold_note(&dev->hold, dev->at.fs->tag, "", getpid());
+	*out = dev;
+	return 0;
+
+err_close:
+	viofs_dev_close(dev, NULL);
+	return rc;
+}
+
+int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
+{
+	int rc;
+
+	if (!dev)
+		return 0;
+	viofs_fs_close(dev->at.fs); /* reset: from here on the device touches no memory */
+	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
+		viofs_vq_fini(&dev->vqs[i]);
+	viofs_pool_fini(&dev->pool);
+	while (dev->region_count && !viofs_dma_unregister(dev, dev->regions[0].memory, NULL))
+		;
+	viofs_arena_free(dev->arena);
+	viofs_vhost_close(dev->at.vhost);
+	viofs_vfio_close(dev->at.vfio);
+	rc = viofs_hold_release(&dev->hold, err);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+	return rc;
+}
+
+int viofs_dev_info_get(struct viofs_dev *dev, struct viofs_dev_info *info)
+{
+	const struct viofs_fs *fs = dev->at.fs;
+	const struct viofs_dev_info all = {
+		.size = VIOFS_MIN(info->size, sizeof(*info)),
+		.transport = fs->virtio->ops->name,
+		.id = dev->source.kind == VIOFS_SOURCE_PCI ? dev->source.function.text : dev->source.path,
+		.tag = fs->tag,
+		.offered = fs->virtio->offered,
+		.negotiated = fs->virtio->negotiated,
+		.request_queues = fs->queue_count - VIOFS_FS_REQUEST,
+		.request_queues_offered = fs->num_request_queues,
+		.queue_size = fs->queue_size[VIOFS_FS_REQUEST],
+		.depth = dev->vqs[VIOFS_FS_REQUEST].depth,
+		.max_data = dev->max_data,
+		.page_size = (uint32_t)viofs_arena_page_size(dev->arena),
+		.interrupts = fs->vectors,
+		.dma_size = dev->pool.count * dev->pool.page,
+		.dma_free = __atomic_load_n(&dev->pool.free, __ATOMIC_RELAXED) * dev->pool.page,
+	};
+
+	if (info->size < sizeof(info->size))
+		return -EINVAL;
+	memcpy(info, &all, all.size);
+	return 0;
+}
+
+int viofs_dev_stats_get(struct viofs_dev *dev, struct viofs_dev_stats *stats)
+{
+	struct viofs_dev_stats all = { .size = VIOFS_MIN(stats->size, sizeof(*stats)) };
+
+	if (stats->size < sizeof(stats->size))
+		return -EINVAL;
+	for (unsigned int i = 0; i < dev->at.fs->queue_count; i++) {
+		const struct viofs_vq *vq = &dev->vqs[i];
+
+		all.requests += __atomic_load_n(&vq->requests, __ATOMIC_RELAXED);
+		all.replies += __atomic_load_n(&vq->replies, __ATOMIC_RELAXED);
+		all.faults += __atomic_load_n(&vq->faults, __ATOMIC_RELAXED);
+		all.kicks += __atomic_load_n(&dev->at.fs->queues[i].kicks, __ATOMIC_RELAXED);
+	}
+	all.sleeps = __atomic_load_n(&dev->sleeps, __ATOMIC_RELAXED);
+	memcpy(stats, &all, all.size);
+	return 0;
+}

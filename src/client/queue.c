@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Handles: submitting and polling. */
+#include "client/client_dev.h"
+#include "base/util.h"
+#include "client/waiting.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Polls that find nothing before the device's health is looked at. */
+#define IDLE_LOOK 4096U
+
+/* Edge-triggered: nobody reads the eventfds, which several handles may wait for. */
+static int watch(struct viofs_queue *q, int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+
+	return fd < 0 || !epoll_ctl(q->epoll_fd, EPOLL_CTL_ADD, fd, &e) || errno == EEXIST ? 0 : -errno;
+}
+
+static int open_descriptors(struct viofs_queue *q)
+{
+	const struct viofs_fs *fs = q->dev->at.fs;
+	int rc;
+
+	q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	q->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (q->wake_fd < 0 || q->epoll_fd < 0)
+		return -errno;
+	rc = watch(q, q->wake_fd);
+	if (!rc)
+		rc = watch(q, fs->queues[q->vq->index].interrupt_fd);
+	if (!rc)
+		rc = watch(q, fs->queues[VIOFS_FS_HIPRIO].interrupt_fd);
+	if (!rc)
+		rc = watch(q, fs->virtio->event_fd);
+	return rc;
+}
+
+static void link_user(struct viofs_queue *q)
+{
+	struct viofs_vq *vq = q->vq;
+	bool locked;
+
+	if (vq->user_count)
+		viofs_vq_share(vq);
+	locked = viofs_vq_enter(vq);
+	q->vq_next = vq->users;
+	vq->users = q;
+	vq->user_count++;
+	viofs_vq_leave(vq, locked);
+}
+
+int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct viofs_err *err)
+{
+	struct viofs_queue *q = calloc(1, sizeof(*q));
+	struct viofs_vq *best;
+	int rc;
+
+	if (!q)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	q->dev = dev;
+	q->wake_fd = q->epoll_fd = -1;
+	pthread_mutex_lock(&dev->lock);
+	/* The one with the fewest users, which gives everybody one of his own as long as there are any. */
+	best = &dev->vqs[VIOFS_FS_REQUEST];
+	for (unsigned int i = VIOFS_FS_REQUEST + 1; i < dev->at.fs->queue_count; i++)
+		if (dev->vqs[i].user_count < best->user_count)
+			best = &dev->vqs[i];
+	q->vq = best;
+	rc = viofs_dev_state(dev) == VIOFS_DEV_WORKS ? open_descriptors(q) : -ENODEV;
+	if (!rc)
+		link_user(q);
+	pthread_mutex_unlock(&dev->lock);
+	if (!rc) {
+		*out = q;
+		return 0;
+	}
+	if (rc == -ENODEV)
+		viofs_err_set(err, rc, "The device %s.", dev->reason);
+	else
+		viofs_err_set(err, rc, "No descriptors for a queue's user: %s. Raise the limit of open "
+			      "files.", strerror(-rc));
+	if (q->wake_fd >= 0)
+		close(q->wake_fd);
+	if (q->epoll_fd >= 0)
+		close(q->epoll_fd);
+	free(q);
+	return rc;
+}
+
+static void disarm(struct viofs_queue *q)
+{
+	struct viofs_vq *hiprio = &q->dev->vqs[VIOFS_FS_HIPRIO];
+	bool locked;
+
+	if (!q->armed)
+		return;
+	locked = viofs_vq_enter(q->vq);
+	q->armed = false;
+	if (!--q->vq->armed)
+		viofs_ring_disarm(viofs_vq_ring(q->vq));
+	viofs_vq_leave(q->vq, locked);
+	locked = viofs_vq_enter(hiprio);
+	if (!--hiprio->armed)
+		viofs_ring_disarm(viofs_vq_ring(hiprio));
+	viofs_vq_leave(hiprio, locked);
+}
+
+void viofs_queue_close(struct viofs_queue *q)
+{
+	struct viofs_vq *vqs[2];
+	struct viofs_queue **at;
+
+	if (!q)
+		return;
+	disarm(q);
+	vqs[0] = q->vq;
+	vqs[1] = &q->dev->vqs[VIOFS_FS_HIPRIO];
+	pthread_mutex_lock(&q->dev->lock);
+	for (int i = 0; i < 2; i++) {
+		bool locked = viofs_vq_enter(vqs[i]);
+
+		viofs_vq_forget(vqs[i], q);
+		if (!i) {
+			for (at = &q->vq->users; *at != q; at = &(*at)->vq_next)
+				;
+			*at = q->vq_next;
+			q->vq->user_count--;
+		}
+		viofs_vq_leave(vqs[i], locked);
+	}
+	pthread_mutex_unlock(&q->dev->lock);
+	close(q->epoll_fd);
+	close(q->wake_fd);
+	free(q);
+}
+
+static bool is_urgent(const struct viofs_request *r)
+{
+	return r->flags & VIOFS_REQUEST_HIPRIO || r->opcode == FUSE_FORGET ||
+	       r->opcode == FUSE_BATCH_FORGET || r->opcode == FUSE_INTERRUPT;
+}
+
+static int64_t coarse_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (int64_t)ts.tv_sec * VIOFS_NSEC_PER_SEC + ts.tv_nsec;
+}
+
+/* The requests of one virtqueue from @requests[0] on. @done: out, how many. Return: 0 or why it stopped. */
+static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_request *requests,
+		      unsigned int count, int64_t now, unsigned int *done)
+{
+	bool urgent = vq->index == VIOFS_FS_HIPRIO, locked = viofs_vq_enter(vq);
+	const char *why = NULL;
+	unsigned int n = 0;
+	int rc = 0;
+
+	while (n < count && is_urgent(&requests[n]) == urgent) {
+		struct viofs_request *r = &requests[n];
+
+		rc = viofs_vq_add(vq, q, r, now);
+		/* Nobody polls for FORGETs. */
+		if (rc == -ENOSPC && urgent && viofs_vq_drain(vq, NULL, NULL, 0, &why) >= 0 && vq->free_count)
+			rc = viofs_vq_add(vq, q, r, now);
+		if (rc)
+			break;
+		n++;
+		if (!(r->flags & VIOFS_REQUEST_SILENT)) {
+			q->in_flight++;
+			q->urgent += urgent;
+		}
+	}
+	if (n)
+		viofs_vq_kick(vq);
+	viofs_vq_leave(vq, locked);
+	if (why)
+		viofs_dev_fail(q->dev, "broke the rules of virtqueue %u: %s", vq->index, why);
+	*done = n;
+	return rc;
+}
+
+int viofs_queue_submit(struct viofs_queue *q, struct viofs_request *requests, unsigned int count)
+{
+	int64_t now = q->dev->options.timeout_ms ? coarse_now() : 0;
+	unsigned int sent = 0;
+	int rc = 0;
+
+	if (viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
+		return -ENODEV;
+	while (!rc && sent < count) {
+		struct viofs_vq *vq = is_urgent(&requests[sent]) ? &q->dev->vqs[VIOFS_FS_HIPRIO] : q->vq;
+		unsigned int n;
+
+		rc = submit_run(q, vq, requests + sent, count - sent, now, &n);
+		sent += n;
+	}
+	return sent || rc == -ENOSPC ? (int)sent : rc;
+}
+
+/* Somebody sleeps: what comes from now on has to wake him, too. */
+static void keep_armed(struct viofs_vq *vq, const struct viofs_queue *q)
+{
+	const uint64_t one = 1;
+
+	if (!vq->armed || !viofs_ring_arm(viofs_vq_ring(vq)))
+		return;
+	for (struct viofs_queue *other = vq->users; other; other = other->vq_next) {
+		if (other != q && other->armed) {
+			ssize_t n = write(other->wake_fd, &one, sizeof(one));
+
+			(void)n;
+		}
+	}
+}
+
+static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_completion *out,
+		   unsigned int max)
+{
+	bool failed = viofs_dev_state(q->dev) == VIOFS_DEV_FAILED, locked = viofs_vq_enter(vq);
+	const char *why = NULL;
+	unsigned int n = 0;
+	int rc = 0;
+
+	if (locked)
+		n = viofs_vq_take_done(vq, q, out, max);
+	if (failed)
+		n += viofs_vq_end(vq, q, out + n, max - n);
+	else if (n < max)
+		rc = viofs_vq_drain(vq, q, out + n, max - n, &why);
+	if (locked && rc > 0)
+		keep_armed(vq, q);
+	viofs_vq_leave(vq, locked);
+	if (rc < 0)
+		viofs_dev_fail(q->dev, "broke the rules of virtqueue %u: %s", vq->index, why);
+	return (int)n + VIOFS_MAX(rc, 0);
+}
+
+/* Nothing came for some time. */
+static void look(struct viofs_queue *q)
+{
+	int64_t timeout = q->dev->options.timeout_ms * VIOFS_NSEC_PER_MSEC;
+	int64_t now = coarse_now(), oldest;
+	bool locked;
+
+	if (now - q->vq->oldest_look < VIOFS_LOOK_NS)
+		return;
+	q->vq->oldest_look = now;
+	viofs_dev_look(q->dev);
+	if (!timeout || viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
+		return;
+	locked = viofs_vq_enter(q->vq);
+	oldest = viofs_vq_oldest(q->vq);
+	viofs_vq_leave(q->vq, locked);
+	if (oldest != INT64_MAX && now - oldest > timeout)
+		viofs_dev_fail(q->dev, "has not answered a request for %u ms",
+			       q->dev->options.timeout_ms);
+}
+
+int viofs_queue_poll(struct viofs_queue *q, struct viofs_completion *completions, unsigned int max)
+{
+	int n = 0;
+
+	if (q->armed)
+		disarm(q);
+	if (q->urgent) {
+		n = poll_vq(q, &q->dev->vqs[VIOFS_FS_HIPRIO], completions, max);
+		q->urgent -= (unsigned int)n;
+	}
+	n += poll_vq(q, q->vq, completions + n, max - (unsigned int)n);
+	q->in_flight -= (unsigned int)n;
+	if (n) {
+		q->idle = 0;
+		if (!q->dev->answered)
+			__atomic_store_n(&q->dev->answered, 1, __ATOMIC_RELAXED);
+		return n;
+	}
+	if (++q->idle % IDLE_LOOK == 0)
+		look(q);
+	return viofs_dev_state(q->dev) == VIOFS_DEV_FAILED && !q->in_flight ? -ENODEV : 0;
+}
+
+void viofs_queue_look(struct viofs_queue *q)
+{
+	look(q);
+}
+
+int viofs_queue_fd(struct viofs_queue *q)
+{
+	return q->epoll_fd;
+}
+
+static bool arm_vq(struct viofs_vq *vq, const struct viofs_queue *q, bool first)
+{
+	bool locked = viofs_vq_enter(vq), more;
+
+	if (first)
+		vq->armed++;
+	more = viofs_ring_arm(viofs_vq_ring(vq)) || (locked && (q->done_count || q->urgent_count));
+	viofs_vq_leave(vq, locked);
+	return more;
+}
+
+int viofs_queue_arm(struct viofs_queue *q)
+{
+	struct epoll_event events[4];
+	bool first = !q->armed, more;
+
+	if (viofs_dev_state(q->dev) == VIOFS_DEV_FAILED)
+		return 1;
+	/* Old news; what comes from here on makes it readable again. */
+	while (epoll_wait(q->epoll_fd, events, 4, 0) > 0)
+		;
+	q->armed = true;
+	more = arm_vq(&q->dev->vqs[VIOFS_FS_HIPRIO], q, first);
+	more |= arm_vq(q->vq, q, first);
+	return more || viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;
+}
+
+unsigned int viofs_queue_in_flight(const struct viofs_queue *q)
+{
+	return q->in_flight;
+}
+
+int viofs_queue_interrupt(struct viofs_queue *q, uint64_t unique)
+{
+	const struct fuse_interrupt_in in = { .unique = unique };
+	struct viofs_request r = {
+		.opcode = FUSE_INTERRUPT,
+		.flags = VIOFS_REQUEST_SILENT,
+		.args = &in,
+		.args_size = sizeof(in),
+		.unique = unique | 1,
+	};
+	int rc = viofs_queue_submit(q, &r, 1);
+
+	return rc == 1 ? 0 : rc ? rc : -EAGAIN;
+}

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A virtqueue's slots: from a request to a descriptor chain, from a used entry to a completion. */
+#include "client/client_dev.h"
+#include "base/util.h"
+#include "fuse/reply.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Bits 0: an INTERRUPT for the request; 1..16: slot; then its generation. */
+#define UNIQUE_INTERRUPT 1ULL
+
+/* A chain that grows. */
+struct builder {
+	const struct viofs_dev *dev;
+	struct viofs_ring_piece pieces[VIOFS_PIECES_MAX];
+	unsigned int count;
+};
+
+void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
+{
+	sizes[VIOFS_ARENA_DEVICE_READ] += (size_t)depth * (VIOFS_SLOT_IN + VIOFS_SLOT_LONG) + 8192;
+	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)depth * VIOFS_SLOT_OUT + 4096;
+}
+
+static void give(struct viofs_vq *vq, unsigned int index)
+{
+	vq->slots[index].owner = NULL;
+	vq->slots[index].queued = false;
+	vq->slots[index].next = vq->free;
+	vq->free = (uint16_t)index;
+	vq->free_count++;
+}
+
+int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index, unsigned int depth)
+{
+	pthread_mutex_init(&vq->lock, NULL);
+	vq->dev = dev;
+	vq->index = index;
+	vq->shared = index == VIOFS_FS_HIPRIO || !dev->membarrier;
+	vq->depth = (uint16_t)depth;
+	vq->free = VIOFS_SLOT_END;
+	vq->in = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_IN, 4096);
+	vq->big = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_LONG,
+				    4096);
+	vq->out = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)depth * VIOFS_SLOT_OUT,
+				    4096);
+	vq->slots = calloc(depth, sizeof(*vq->slots));
+	if (!vq->slots)
+		return -ENOMEM;
+	for (unsigned int i = depth; i-- > 0;)
+		give(vq, i);
+	return 0;
+}
+
+void viofs_vq_fini(struct viofs_vq *vq)
+{
+	if (!vq->dev)
+		return;
+	free(vq->slots);
+	pthread_mutex_destroy(&vq->lock);
+}
+
+void viofs_vq_share(struct viofs_vq *vq)
+{
+	if (vq->shared)
+		return;
+	__atomic_store_n(&vq->shared, 1, __ATOMIC_SEQ_CST);
+	/* From here on the owner sees `shared`, or has its `busy` seen here. */
+	syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	while (__atomic_load_n(&vq->busy, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+static bool add(struct builder *b, const void *p, size_t len, int *rc)
+{
+	const uint8_t *at = p;
+
+	while (len) {
+		struct viofs_ring_piece *piece = &b->pieces[b->count];
+		size_t run;
+
+		if (b->count == VIOFS_PIECES_MAX) {
+			*rc = -EMSGSIZE;
+			return false;
+		}
+		if (!viofs_dma_piece(b->dev, at, len, &piece->iova, &run)) {
+			*rc = -EFAULT;
+			return false;
+		}
+		piece->len = (uint32_t)run;
+		b->count++;
+		at += run;
+		len -= run;
+	}
+	return true;
+}
+
+static bool add_iov(struct builder *b, const struct iovec *iov, unsigned int count, int *rc)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (!add(b, iov[i].iov_base, iov[i].iov_len, rc))
+			return false;
+	return true;
+}
+
+/* Return: the sum, or -EINVAL: more than a request carries. */
+static int64_t bytes_of(const struct viofs_dev *dev, const struct iovec *iov, unsigned int count)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (iov[i].iov_len > dev->max_data)
+			return -EINVAL;
+		sum += iov[i].iov_len;
+		if (sum > dev->max_data)
+			return -EINVAL;
+	}
+	return (int64_t)sum;
+}
+
+static bool answers(uint32_t opcode)
+{
+	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_NOTIFY_REPLY;
+}
+
+/* Check sizes and make the shape. Return: bytes of data, or -EINVAL. */
+static int64_t take_shape(const struct viofs_dev *dev, const struct viofs_request *r,
+			  struct viofs_vq_slot *slot)
+{
+	int64_t data = bytes_of(dev, r->data, r->data_count);
+	int64_t room = bytes_of(dev, r->reply_data, r->reply_data_count);
+	bool replies = answers(r->opcode);
+
+	if (data < 0 || room < 0 || r->args_size > VIOFS_REQUEST_ARGS_MAX ||
+	    r->reply_size > VIOFS_REQUEST_REPLY_MAX || (!replies && (r->reply_size || room)))
+		return -EINVAL;
+	slot->shape = (struct viofs_fuse_shape){
+		.opcode = r->opcode,
+		.fixed = r->flags & VIOFS_REQUEST_SHORT ? 0 : r->reply_size,
+		.reply_data = (uint32_t)room + (r->flags & VIOFS_REQUEST_SHORT ? r->reply_size : 0),
+		.replies = replies,
+	};
+	return data;
+}
+
+/* Nothing of an earlier reply may be taken for this one's. */
+static void clear_reply(uint8_t *out, const struct viofs_request *r)
+{
+	memset(out, 0, sizeof(struct fuse_out_header) + r->reply_size);
+}
+
+/* The message, in the slot's short or long part. Return: where it is. */
+static uint8_t *write_message(struct viofs_vq *vq, unsigned int index, const struct viofs_request *r,
+			      uint32_t len)
+{
+	bool is_long = r->args_size > VIOFS_SLOT_ARGS;
+	uint8_t *message = is_long ? vq->big + (size_t)index * VIOFS_SLOT_LONG + VIOFS_SLOT_LONG_TABLE :
+				     vq->in + (size_t)index * VIOFS_SLOT_IN + VIOFS_SLOT_TABLE;
+	const struct fuse_in_header head = {
+		.len = len,
+		.opcode = r->opcode,
+		.unique = r->unique,
+		.nodeid = r->nodeid,
+		.uid = r->uid,
+		.gid = r->gid,
+		.pid = r->pid,
+	};
+
+	memcpy(message, &head, sizeof(head));
+	if (r->args_size)
+		memcpy(message + sizeof(head), r->args, r->args_size);
+	return message;
+}
+
+/* The framing that the strictest devices want, which is the kernel driver's. */
+static int build(struct builder *b, struct viofs_vq *vq, unsigned int index, const uint8_t *message,
+		 const struct viofs_request *r, bool replies, struct viofs_ring_chain *chain)
+{
+	const uint8_t *out = vq->out + (size_t)index * VIOFS_SLOT_OUT;
+	const size_t head = sizeof(struct fuse_in_header);
+	bool ok;
+	int rc = 0;
+
+	if (replies)
+		ok = add(b, message, head, &rc) && add(b, message + head, r->args_size, &rc);
+	else /* one piece */
+		ok = add(b, message, head + r->args_size, &rc);
+	ok = ok && add_iov(b, r->data, r->data_count, &rc);
+	chain->readable = (uint16_t)b->count;
+	if (replies)
+		ok = ok && add(b, out, sizeof(struct fuse_out_header), &rc) &&
+		     add(b, out + sizeof(struct fuse_out_header), r->reply_size, &rc) &&
+		     add_iov(b, r->reply_data, r->reply_data_count, &rc);
+	chain->writable = (uint16_t)(b->count - chain->readable);
+	chain->pieces = b->pieces;
+	chain->token = index;
+	return ok ? 0 : rc;
+}
+
+static void choose_table(struct viofs_vq *vq, unsigned int index, struct viofs_ring_chain *chain)
+{
+	unsigned int total = (unsigned int)chain->readable + chain->writable;
+	uint8_t *table = total <= VIOFS_SLOT_TABLE / 16 ? vq->in + (size_t)index * VIOFS_SLOT_IN :
+							  vq->big + (size_t)index * VIOFS_SLOT_LONG;
+	size_t run;
+
+	chain->indirect = NULL;
+	if (!vq->dev->indirect)
+		return;
+	chain->indirect = (void *)table;
+	chain->indirect_iova = viofs_arena_iova(vq->dev->arena, table, 1, &run);
+}
+
+int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_request *r, int64_t now)
+{
+	struct viofs_ring_chain chain;
+	struct viofs_vq_slot *slot;
+	struct builder b;
+	unsigned int index = vq->free;
+	uint8_t *message;
+	int64_t data;
+	int rc;
+
+	if (index == VIOFS_SLOT_END)
+		return -ENOSPC;
+	slot = &vq->slots[index];
+	data = take_shape(vq->dev, r, slot);
+	if (data < 0)
+		return (int)data;
+	slot->generation++;
+	if (r->opcode != FUSE_INTERRUPT)
+		r->unique = ((uint64_t)slot->generation << 16 | vq->index << 12 | index) << 1;
+	message = write_message(vq, index, r, (uint32_t)(sizeof(struct fuse_in_header) + r->args_size +
+							 (uint64_t)data));
+	clear_reply(vq->out + (size_t)index * VIOFS_SLOT_OUT, r);
+	b.dev = vq->dev;
+	b.count = 0;
+	rc = build(&b, vq, index, message, r, slot->shape.replies, &chain);
+	if (rc)
+		return rc;
+	choose_table(vq, index, &chain);
+	rc = viofs_ring_add(viofs_vq_ring(vq), &chain);
+	if (rc)
+		return rc == -EPIPE ? -ENODEV : rc;
+	vq->free = slot->next;
+	vq->free_count--;
+	vq->requests++;
+	slot->owner = q;
+	slot->flags = (uint16_t)r->flags;
+	slot->reply_size = (uint16_t)r->reply_size;
+	slot->reply = r->reply;
+	slot->since = now;
+	slot->queued = true;
+	slot->done.user = r->user;
+	slot->done.unique = r->unique;
+	return 0;
+}
+
+void viofs_vq_kick(struct viofs_vq *vq)
+{
+	viofs_fs_kick(vq->dev->at.fs, vq->index);
+}
+
+/* The checked copy of the reply's struct, to where the caller wants it. */
+static void copy_reply(const struct viofs_vq *vq, unsigned int index, struct viofs_vq_slot *slot,
+		       uint32_t payload)
+{
+	const uint8_t *from = vq->out + (size_t)index * VIOFS_SLOT_OUT + sizeof(struct fuse_out_header);
+	uint32_t fixed = VIOFS_MIN(payload, (uint32_t)slot->reply_size);
+	uint8_t copy[VIOFS_REQUEST_REPLY_MAX];
+
+	if (!slot->reply_size || !slot->reply)
+		return;
+	memcpy(copy, from, fixed);
+	viofs_fuse_reply_strip(&slot->shape, copy, fixed);
+	memcpy(slot->reply, copy, fixed);
+	memset((uint8_t *)slot->reply + fixed, 0, slot->reply_size - fixed);
+}
+
+/* INIT is the first request, and shows what the device says of lengths. */
+static bool is_len_quirk(struct viofs_vq *vq, const struct viofs_vq_slot *slot, uint32_t used_len,
+			 const struct fuse_out_header *head)
+{
+	if (slot->shape.opcode == FUSE_INIT && !used_len && head->len >= sizeof(*head))
+		__atomic_store_n(&vq->dev->used_len_zero, 1, __ATOMIC_RELAXED);
+	return __atomic_load_n(&vq->dev->used_len_zero, __ATOMIC_RELAXED);
+}
+
+/* Judge the reply. Return: 0; -EPROTO: the session can't go on, @why. */
+static int complete(struct viofs_vq *vq, unsigned int index, uint32_t used_len, const char **why)
+{
+	struct viofs_vq_slot *slot = &vq->slots[index];
+	struct viofs_completion *c = &slot->done;
+	struct viofs_fuse_reply reply = { 0 };
+	struct fuse_out_header head;
+	int rc = 0;
+
+	slot->queued = false;
+	vq->replies++;
+	c->error = 0;
+	c->size = 0;
+	c->fault = NULL;
+	/* Most say nothing to INTERRUPT, which is legal. */
+	if (!slot->shape.replies || (slot->shape.opcode == FUSE_INTERRUPT && !used_len))
+		return 0;
+	memcpy(&head, vq->out + (size_t)index * VIOFS_SLOT_OUT, sizeof(head));
+	rc = viofs_fuse_reply_check(&slot->shape, c->unique, &head, used_len,
+				    is_len_quirk(vq, slot, used_len, &head), &reply);
+	c->error = reply.error;
+	c->size = reply.payload;
+	c->fault = reply.fault;
+	if (reply.fault)
+		vq->faults++;
+	else if (!reply.error)
+		copy_reply(vq, index, slot, reply.payload);
+	if (rc)
+		*why = reply.fault;
+	return rc;
+}
+
+static void wake(struct viofs_queue *q)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	if (!q->armed)
+		return;
+	n = write(q->wake_fd, &one, sizeof(one));
+	(void)n; /* full: it is readable */
+}
+
+/* To the list of whoever sent it. */
+static void hand_over(struct viofs_vq *vq, unsigned int index)
+{
+	struct viofs_queue *owner = vq->slots[index].owner;
+	bool urgent = vq->index == VIOFS_FS_HIPRIO;
+	uint16_t *last = urgent ? &owner->urgent_last : &owner->done_last;
+	uint16_t *first = urgent ? &owner->urgent_done : &owner->done;
+	unsigned int *count = urgent ? &owner->urgent_count : &owner->done_count;
+
+	vq->slots[index].next = VIOFS_SLOT_END;
+	if ((*count)++)
+		vq->slots[*last].next = (uint16_t)index;
+	else
+		*first = (uint16_t)index;
+	*last = (uint16_t)index;
+	wake(owner);
+}
+
+int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
+		   unsigned int max, const char **why)
+{
+	struct viofs_ring *ring = viofs_vq_ring(vq);
+	unsigned int n = 0;
+	uint32_t token, len;
+	int rc;
+
+	while ((n < max || !q) && viofs_ring_has_used(ring)) {
+		struct viofs_vq_slot *slot;
+
+		rc = viofs_ring_get(ring, &token, &len);
+		if (rc <= 0) {
+			if (rc)
+				*why = ring->broken;
+			return rc ? rc : (int)n;
+		}
+		slot = &vq->slots[token];
+		rc = complete(vq, token, len, why);
+		if (rc) {
+			slot->queued = true; /* ends with the device */
+			return rc;
+		}
+		if (!slot->owner || slot->flags & VIOFS_REQUEST_SILENT) {
+			give(vq, token);
+		} else if (slot->owner == q) {
+			out[n++] = slot->done;
+			give(vq, token);
+		} else {
+			hand_over(vq, token);
+		}
+	}
+	return (int)n;
+}
+
+unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
+				unsigned int max)
+{
+	bool urgent = vq->index == VIOFS_FS_HIPRIO;
+	uint16_t *first = urgent ? &q->urgent_done : &q->done;
+	unsigned int *count = urgent ? &q->urgent_count : &q->done_count;
+	unsigned int n = 0;
+
+	while (n < max && *count) {
+		unsigned int index = *first;
+
+		out[n++] = vq->slots[index].done;
+		*first = vq->slots[index].next;
+		(*count)--;
+		give(vq, index);
+	}
+	return n;
+}
+
+unsigned int viofs_vq_end(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
+			  unsigned int max)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < vq->depth && n < max; i++) {
+		struct viofs_vq_slot *slot = &vq->slots[i];
+
+		if (slot->owner != q || !slot->queued || slot->flags & VIOFS_REQUEST_SILENT)
+			continue;
+		slot->queued = false;
+		slot->done.error = -EIO;
+		slot->done.size = 0;
+		slot->done.fault = vq->dev->reason;
+		out[n++] = slot->done;
+		give(vq, i);
+	}
+	return n;
+}
+
+void viofs_vq_forget(struct viofs_vq *vq, struct viofs_queue *q)
+{
+	struct viofs_completion c;
+
+	while (viofs_vq_take_done(vq, q, &c, 1))
+		;
+	for (unsigned int i = 0; i < vq->depth; i++) {
+		if (vq->slots[i].owner != q || !vq->slots[i].queued)
+			continue;
+		/* Stays the device's; nobody hears of its end. */
+		vq->slots[i].owner = NULL;
+		vq->slots[i].reply = NULL;
+	}
+}
+
+int64_t viofs_vq_oldest(const struct viofs_vq *vq)
+{
+	int64_t oldest = INT64_MAX;
+
+	for (unsigned int i = 0; i < vq->depth; i++) {
+		const struct viofs_vq_slot *slot = &vq->slots[i];
+
+		/* SETLKW may rightly wait for ever, and nobody waits for those without a reply. */
+		if (slot->queued && slot->shape.replies && slot->shape.opcode != FUSE_SETLKW &&
+		    slot->since < oldest)
+			oldest = slot->since;
+	}
+	return oldest;
+}

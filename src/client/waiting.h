@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Waiting for a device that may never answer. Private to src/client */
+#ifndef VIOFS_CLIENT_WAITING_H
+#define VIOFS_CLIENT_WAITING_H
+
+#include <viofs/request.h>
+
+/* How often the device's health is looked at while nothing comes. */
+#define VIOFS_LOOK_NS 20000000LL
+
+/** struct viofs_wait - one wait, from its beginning on */
+struct viofs_wait {
+	int64_t start, spin_end, end; /* ns; INT64_MAX: never */
+	int64_t rekick, rekick_interval;
+	unsigned int turns;
+};
+
+/** viofs_wait_start() - @timeout_ns negative: no end. */
+void viofs_wait_start(struct viofs_wait *w, struct viofs_queue *q, int64_t timeout_ns);
+
+/**
+ * viofs_wait_turn() - nothing came: spin, or sleep until something may have
+ * Kicks again and looks at the device where it takes long. Return: false: the time is up.
+ */
+bool viofs_wait_turn(struct viofs_wait *w, struct viofs_queue *q);
+
+/** viofs_queue_look() - is the device there, and in time? */
+void viofs_queue_look(struct viofs_queue *q);
+
+#endif
