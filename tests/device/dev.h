@@ -13,8 +13,8 @@
  *   dev_framing.c   the strictest back ends' idea of a request's layout
  *   dev_fuse.c      INIT, dispatch                          dev_locks.c   POSIX locks that block
  *   dev_tree.c, dev_dir.c, dev_null.c  what is served
- *   dev_evil.c      misbehaviour                            dev_control.c telling it what to do
- * next
+ *   dev_evil.c      misbehaviour, request by request        dev_hostile.c with what both sides share
+ *   dev_control.c   telling it what to do next
  *
  * One thread does all of it: what happens, happens in one order.
  */
@@ -45,7 +45,7 @@ struct dev_queue {
 	unsigned int index;
 	struct dev_ring ring;
 	struct dev_vring vring; /* as the front end said */
-	int kick_fd, call_fd;
+	int kick_fd, call_fd, err_fd;
 	bool started, enabled;
 	uint64_t popped;
 };
@@ -116,6 +116,7 @@ struct dev {
 	/* state */
 	bool held, silent, quit;
 	bool no_interrupts, storm;
+	bool kicks_full; /* they are left as they are, and the rings looked at all the time */
 	struct dev_request *pending;   /* finished, not completed yet */
 	struct dev_request *scribbled; /* completed, and written to ever after */
 	uint64_t counts[DEV_OPCODES], forgotten, destroyed;
@@ -186,6 +187,10 @@ unsigned int dev_locks_waiting(void);
 extern const struct dev_fs dev_null_fs, dev_tree_fs, dev_dir_fs;
 int dev_tree_init(struct dev *d);
 int dev_dir_init(struct dev *d, const char *path);
+
+/* dev_hostile.c */
+/** dev_hostile_do() - the order @word. Return: 0: done; -EINVAL: there is no such order; others: it failed. */
+int dev_hostile_do(struct dev *d, const char *word);
 
 /* dev_control.c */
 int dev_control_listen(struct dev *d);

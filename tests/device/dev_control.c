@@ -6,10 +6,15 @@
  *   evil NAME[@OP][*]  misbehave from now on
  *   good               no more misbehaviour
  *   latency US, shuffle on|off, interrupts on|off, storm on|off
+ *   kicks-full         the kick eventfds are made blocking and filled
+ *   error, error-block an error of a virtqueue; that eventfd made blocking
+ *   calls-nonblock     the call eventfds made what they are not
+ *   cut, grow, seal    the memory's size, and whether it can be mapped; all are to fail
+ *   punch              the memory is given back to the system, page by page
  *   close              the vhost-user socket, and end
  *   stats              what was seen, as one line of JSON
  *
- * Each line is answered by one: "ok", "error", or the statistics.
+ * Each line is answered by one: "ok", "error", "failed", or the statistics.
  */
 #include "dev_evil.h"
 #include "dev.h"
@@ -103,8 +108,15 @@ static int obey(struct dev *d, const char *word, const char *rest)
 	else if (!strcmp(word, "close"))
 		d->quit = true;
 	else
-		return -EINVAL;
+		return dev_hostile_do(d, word);
 	return 0;
+}
+
+static const char *answers(int rc)
+{
+	if (rc == -EINVAL)
+		return "error";
+	return rc ? "failed" : "ok";
 }
 
 void dev_control_take(struct dev *d)
@@ -124,8 +136,8 @@ void dev_control_take(struct dev *d)
 		*rest++ = '\0';
 	if (!strcmp(line, "stats"))
 		stats(d, reply, sizeof(reply) - 1);
-	else if (obey(d, line, rest ? rest : ""))
-		strcpy(reply, "error");
+	else
+		strcpy(reply, answers(obey(d, line, rest ? rest : "")));
 	strcat(reply, "\n");
 	send(d->control_fd, reply, strlen(reply), MSG_NOSIGNAL);
 }

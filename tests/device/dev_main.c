@@ -340,7 +340,7 @@ static bool turn(struct dev *d)
 		wait = shorter(wait, SCRIBBLE_NS);
 	if (d->storm)
 		wait = shorter(wait, STORM_NS);
-	if (d->poll)
+	if (d->poll || d->kicks_full)
 		wait = 0;
 	ts = (struct timespec){ wait / 1000000000, wait % 1000000000 };
 	fill(d, fds);
@@ -350,7 +350,8 @@ static bool turn(struct dev *d)
 	if (d->storm)
 		storm(d);
 	for (unsigned int i = 0; i < DEV_QUEUES_MAX; i++)
-		if (fds[KICKS + i].revents && read(fds[KICKS + i].fd, &count, sizeof(count)) < 0)
+		if (!d->kicks_full && fds[KICKS + i].revents &&
+		    read(fds[KICKS + i].fd, &count, sizeof(count)) < 0)
 			dev_say("kick: %s", strerror(errno));
 	if (fds[CONTROL_CLIENT].revents)
 		dev_control_take(d);
@@ -372,7 +373,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned int i = 0; i < DEV_QUEUES_MAX; i++)
 		d.queues[i] =
-			(struct dev_queue){ .dev = &d, .index = i, .kick_fd = -1, .call_fd = -1 };
+			(struct dev_queue){ .dev = &d, .index = i, .kick_fd = -1, .call_fd = -1, .err_fd = -1 };
 	rc = parse(&d, argc, argv);
 	if (rc)
 		return rc > 0 ? 0 : EXIT_USAGE;

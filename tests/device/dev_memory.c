@@ -11,7 +11,7 @@ int dev_memory_add(struct dev_memory *m, uint64_t guest, uint64_t user, uint64_t
 		   uint64_t offset, int fd)
 {
 	struct dev_region *r = &m->regions[m->count];
-	int rc = 0;
+	int rc;
 
 	if (m->count == DEV_REGIONS_MAX || fd < 0)
 		return -EINVAL;
@@ -19,11 +19,12 @@ int dev_memory_add(struct dev_memory *m, uint64_t guest, uint64_t user, uint64_t
 	/* From 0 on, as libvhost-user does: an offset need not be a multiple of a hugepage. */
 	r->map_size = size + offset;
 	r->map = mmap(NULL, r->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (r->map == MAP_FAILED)
+	if (r->map == MAP_FAILED) {
 		rc = -errno;
-	close(fd);
-	if (rc)
+		close(fd);
 		return rc;
+	}
+	r->fd = fd;
 	r->at = (uint8_t *)r->map + offset;
 	m->count++;
 	return 0;
@@ -31,8 +32,10 @@ int dev_memory_add(struct dev_memory *m, uint64_t guest, uint64_t user, uint64_t
 
 void dev_memory_clear(struct dev_memory *m)
 {
-	for (unsigned int i = 0; i < m->count; i++)
+	for (unsigned int i = 0; i < m->count; i++) {
 		munmap(m->regions[i].map, m->regions[i].map_size);
+		close(m->regions[i].fd);
+	}
 	memset(m, 0, sizeof(*m));
 }
 

@@ -14,6 +14,7 @@ struct dev_region {
 	uint8_t *at; /* of its first byte */
 	void *map;
 	size_t map_size;
+	int fd; /* what it is a mapping of */
 };
 
 struct dev_memory {
@@ -21,7 +22,7 @@ struct dev_memory {
 	unsigned int count;
 };
 
-/** dev_memory_add() - map a region; @fd is closed. Return: 0 or -errno. */
+/** dev_memory_add() - map a region; @fd is the table's from here on. Return: 0 or -errno. */
 int dev_memory_add(struct dev_memory *m, uint64_t guest, uint64_t user, uint64_t size,
 		   uint64_t offset, int fd);
 /** dev_memory_clear() - unmap all. */

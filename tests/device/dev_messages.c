@@ -290,7 +290,10 @@ static int set(struct dev *d, struct message *m)
 		q->call_fd = take_fd(m, true);
 		return 0;
 	case SET_VRING_ERR:
-		close(take_fd(m, false));
+		q = queue_of(d, m, m->payload.u64 & 0xff);
+		if (q->err_fd >= 0)
+			close(q->err_fd);
+		q->err_fd = take_fd(m, false);
 		return 0;
 	case SET_VRING_ENABLE:
 		queue_of(d, m, m->payload.u32[0])->enabled = m->payload.u32[1];

@@ -9,6 +9,8 @@
 #include "dma/arena.h"
 #include "fake_vfio.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -150,6 +152,23 @@ static void a_refused_mapping_takes_the_others_back(void **state)
 	viofs_arena_free(a);
 }
 
+/* A device that maps the memory by its descriptor gets this one. */
+static void the_size_is_sealed(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	int fd = viofs_arena_fd(a);
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fd, st.st_size * 2), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	assert_int_equal(errno, EPERM);
+	viofs_arena_free(a);
+}
+
 static void more_than_the_machine_has_is_refused_before_it_is_touched(void **state)
 {
 	size_t too_much[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_RW] = (size_t)1 << 45 };
@@ -171,6 +190,7 @@ int main(void)
 		cmocka_unit_test(translated_addresses_stay_inside_the_iommus_ranges),
 		cmocka_unit_test(no_room_in_the_ranges_is_said_and_undone),
 		cmocka_unit_test(a_refused_mapping_takes_the_others_back),
+		cmocka_unit_test(the_size_is_sealed),
 		cmocka_unit_test(more_than_the_machine_has_is_refused_before_it_is_touched),
 	};
 

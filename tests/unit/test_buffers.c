@@ -118,7 +118,8 @@ static void a_forgotten_nodeid_may_be_another_file(void **state)
 		struct fuse_in_header head;
 		struct fuse_batch_forget_in batch;
 		struct fuse_forget_one one[2];
-	} m = { .head = { .opcode = FUSE_FORGET, .nodeid = 5 }, .one = { { .nodeid = 7 }, { .nodeid = 6 } } };
+	} m = { .head = { .opcode = FUSE_FORGET, .nodeid = 5 },
+		.one = { { .nodeid = 7 }, { .nodeid = 6 } } };
 
 	write_reply(load_read(5, BUFFER_SIZE));
 	viofs_slots_forget(&slots, &m, sizeof(m.head) + sizeof(struct fuse_forget_in));
