@@ -10,7 +10,7 @@
 import errno
 import sys
 
-from vhostlib import Failure, Session, check, must, named, need_root, python, run, run_cases
+from vhostlib import Failure, Session, check, must, named, need_root, python, run, run_cases, wait_until
 
 # Sent by a stat that no cache can answer, a read, an open.
 STAT = "import os, sys; os.stat(sys.argv[1])"
@@ -175,6 +175,68 @@ def no_byte_that_was_not_written_reaches_a_reader():
             s.umount()
 
 
+# A request of each kind that a back end may go away at: before it is answered, or right after.
+KINDS = ("LOOKUP", "GETATTR", "SETATTR", "MKDIR", "CREATE", "OPEN", "WRITE", "READ", "FSYNC", "FLUSH",
+         "RELEASE", "SYMLINK", "READLINK", "LINK", "RENAME2", "UNLINK", "RMDIR", "OPENDIR", "READDIRPLUS",
+         "RELEASEDIR", "STATFS", "SETXATTR", "GETXATTR", "LISTXATTR", "REMOVEXATTR")
+ALL_KINDS = """
+import ctypes, os, sys
+top = sys.argv[1]
+libc = ctypes.CDLL(None)
+def whole():
+    os.mkdir(top + '/dir')
+    fd = os.open(top + '/file', os.O_CREAT | os.O_RDWR)
+    os.write(fd, b'x' * 5000)
+    os.fsync(fd)
+    os.close(fd)
+    fd = os.open(top + '/file', os.O_RDONLY | os.O_DIRECT)
+    os.readv(fd, [bytearray(4096)])
+    os.close(fd)
+    os.chmod(top + '/file', 0o600)
+    os.stat(top + '/file')
+    os.symlink('file', top + '/link')
+    os.readlink(top + '/link')
+    os.link(top + '/file', top + '/second')
+    libc.renameat2(-100, (top + '/second').encode(), -100, (top + '/third').encode(), 1)
+    os.listdir(top)
+    os.statvfs(top)
+    os.setxattr(top + '/file', 'user.a', b'b')
+    os.getxattr(top + '/file', 'user.a')
+    os.listxattr(top + '/file')
+    os.removexattr(top + '/file', 'user.a')
+    os.unlink(top + '/file')
+    os.rmdir(top + '/dir')
+try:
+    whole()
+except OSError as e:
+    print(e)
+"""
+
+
+def goes_away_between_any_two_requests():
+    """At each kind of request, unanswered or answered: the device is lost, and nothing else."""
+    for opcode in KINDS:
+        for how in ("close", "close-after"):
+            with Session(backend_args=["--no-cache"], options="poll=irq").mount() as s:
+                s.control(f"evil {how}@{opcode}")
+                # An answer to who met it is an error, or what it was in time.
+                python(ALL_KINDS, s.mnt, timeout=10)
+                check(s.backend.wait(5) == 0, f"{how} at {opcode}: the back end did not go")
+                s.is_lost()
+
+
+def goes_away_after_init():
+    """Answered, and gone before anything else: lost, or not mounted at all."""
+    with Session(backend_args=["--evil", "close-after@INIT"]) as s:
+        s.start_backend()
+        s.start_daemon()
+        wait_until(lambda: "The device is lost" in s.said() or s.daemon.poll() is not None, 10, "an end")
+        if s.daemon.poll() is None:
+            s.is_lost()
+        check(s.daemon.returncode == 1, f"exit status {s.daemon.returncode}")
+        check("closed its socket" in s.said(), s.said())
+
+
 PIECES = (4096, 65536, 1 << 20)
 
 # A READ of each size, past all caches: what it gave.
@@ -256,7 +318,8 @@ def main():
               for row in PACKED]
     cases += [(f"INIT {' '.join(args)}: {'mounts' if mounts else 'is refused'}",
                lambda a=(args, mounts, said): init_case(*a)) for args, mounts, said in INIT_TABLE]
-    cases += named([writes_after_completion_reach_nobody_by_way_of_a_crash,
+    cases += named([goes_away_between_any_two_requests, goes_away_after_init,
+                    writes_after_completion_reach_nobody_by_way_of_a_crash,
                     no_byte_that_was_not_written_reaches_a_reader,
                     what_a_device_never_wrote_is_nobodys_data, nor_is_it_in_directories])
     run_cases(cases)
