@@ -30,6 +30,9 @@ def execute(sock, lines, events, step):
         elif "error" in message:
             sys.exit(f"qmp: {step}: {message['error']['desc']}")
         elif "return" in message:
+            # What the human monitor would print.
+            if isinstance(message["return"], str):
+                print(message["return"].strip())
             return
 
 
