@@ -8,6 +8,7 @@
  *   complete.c  viofs_complete()       used entry -> check -> writev(2) to /dev/fuse -> slot free
  *   serve.c     viofs_serve()          the loop around them: spin or sleep
  *   session.c   viofs_relay_run()      INIT before, DESTROY after
+ *   doorbell.c                         notifies by eventfds, for kick
  *   refuse.c    viofs_relay_refuse()   EIO for everybody, where the device was lost
  *
  * All of it runs in the one thread that leads (lease.h).
@@ -15,11 +16,11 @@
 #ifndef VIOFS_RELAY_SESSION_H
 #define VIOFS_RELAY_SESSION_H
 
+#include "relay/doorbell.h"
 #include "relay/lease.h"
 #include "relay/parking.h"
 #include "relay/relay.h"
 #include "relay/slots.h"
-#include "relay/doorbell.h"
 #include "relay/sleep.h"
 
 /* The leader was deposed while it wrote a reply: it must leave everything alone and go. */
