@@ -9,6 +9,7 @@
  *   dev_main.c      options; the loop over all descriptors
  *   dev_messages.c  vhost-user, the back end's side        dev_memory.c  the memory table
  *   dev_split.c, dev_packed.c  rings, behind dev_ring.h
+ *   dev_inflight.c  what is in flight, for the next back end   dev_keep.c  its state, likewise
  *   dev_queue.c     from a ring to a request and back: latency, order, holding
  *   dev_framing.c   the strictest back ends' idea of a request's layout
  *   dev_fuse.c      INIT, dispatch                          dev_locks.c   POSIX locks that block
@@ -21,6 +22,7 @@
 #ifndef DEV_H
 #define DEV_H
 
+#include "dev_inflight.h"
 #include "dev_memory.h"
 #include "dev_ring.h"
 
@@ -47,6 +49,7 @@ struct dev_queue {
 	struct dev_vring vring; /* as the front end said */
 	int kick_fd, call_fd, err_fd;
 	bool started, enabled;
+	struct dev_inflight_queue tracked;
 	uint64_t popped;
 };
 
@@ -90,7 +93,7 @@ struct dev_fs {
 /** struct dev - all there is */
 struct dev {
 	/* options */
-	const char *socket_path, *control_path, *tag;
+	const char *socket_path, *control_path, *tag, *keep_path;
 	unsigned int request_queues;
 	uint64_t hide_features, hide_protocol; /* not offered */
 	bool packed, strict, shuffle, poll, posix_locks, interrupt_enosys;
@@ -105,6 +108,7 @@ struct dev {
 	int listen_fd, sock, control_listen_fd, control_fd;
 	uint64_t features, protocol_features;
 	struct dev_memory memory;
+	struct dev_inflight inflight;
 	struct dev_queue queues[DEV_QUEUES_MAX];
 
 	/* FUSE */
@@ -114,10 +118,12 @@ struct dev {
 	bool inited;
 
 	/* state */
-	bool held, silent, quit;
+	bool held, taking, silent, quit;
 	bool no_interrupts, storm;
 	bool kicks_full; /* they are left as they are, and the rings looked at all the time */
 	struct dev_request *pending;   /* finished, not completed yet */
+	struct dev_request *taken;     /* from the ring, and left alone */
+	unsigned int taken_count;
 	struct dev_request *scribbled; /* completed, and written to ever after */
 	uint64_t counts[DEV_OPCODES], forgotten, destroyed;
 	struct dev_evil *evil;
@@ -158,6 +164,8 @@ int64_t dev_queue_complete_due(struct dev *d);
 void dev_queue_complete(struct dev_request *r);
 /** dev_queue_scribble() - write into what was given back already. */
 void dev_queue_scribble(struct dev *d);
+/** dev_reply_head() - the reply's header; out_len. @result as an operation returns it. */
+void dev_reply_head(struct dev_request *r, int result);
 /** dev_answer() - finish a request: @result as an operation returns it. */
 void dev_answer(struct dev_request *r, int result);
 

@@ -2,6 +2,7 @@
 /* The control socket: a test tells the device what to do next, in lines of text. */
 /*
  *   hold, release      request queues are left alone, hiprio is not
+ *   take               requests are taken from their rings, and nothing is done with them
  *   silent             nothing is served any more
  *   evil NAME[@OP][*]  misbehave from now on
  *   good               no more misbehaviour
@@ -67,10 +68,10 @@ static void stats(struct dev *d, char *text, size_t size)
 	}
 	n += (size_t)snprintf(text + n, size - n,
 			      "}, \"forgotten\": %llu, \"destroyed\": %llu, \"locks_waiting\": %u, "
-			      "\"init_flags\": %llu, \"features\": %llu, \"queues\": [",
+			      "\"init_flags\": %llu, \"features\": %llu, \"taken\": %u, \"queues\": [",
 			      (unsigned long long)d->forgotten, (unsigned long long)d->destroyed,
 			      dev_locks_waiting(), (unsigned long long)d->init_seen_flags,
-			      (unsigned long long)d->features);
+			      (unsigned long long)d->features, d->taken_count);
 	for (unsigned int i = 0; i <= d->request_queues && n < size; i++) {
 		struct dev_queue *q = &d->queues[i];
 
@@ -91,6 +92,8 @@ static int obey(struct dev *d, const char *word, const char *rest)
 {
 	if (!strcmp(word, "hold") || !strcmp(word, "release"))
 		d->held = word[0] == 'h';
+	else if (!strcmp(word, "take"))
+		d->taking = true;
 	else if (!strcmp(word, "silent"))
 		d->silent = true;
 	else if (!strcmp(word, "evil"))

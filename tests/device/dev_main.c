@@ -2,6 +2,7 @@
 /* viofs-device: a virtio-fs device under test control. */
 #include "dev.h"
 #include "dev_evil.h"
+#include "dev_keep.h"
 #include "dev_nodes.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ static const char usage[] =
 	"  --tag TAG            offer a configuration with this tag\n"
 	"  --no FEATURE         do not offer version-1, protocol-features, event-idx, indirect, "
 	"mq,\n"
-	"                       reply-ack, config\n"
+	"                       reply-ack, config, inflight\n"
+	"  --keep FILE          keep the tree's state there: who starts with it goes on (dev_keep.c)\n"
 	"  --packed             offer packed rings\n"
 	"  --strict             end where a request is not framed as the strictest back ends want "
 	"it\n"
@@ -56,7 +58,7 @@ static const struct {
 	{ "version-1", 1ULL << 32, 0 }, { "protocol-features", 1ULL << 30, 0 },
 	{ "event-idx", 1ULL << 29, 0 }, { "indirect", 1ULL << 28, 0 },
 	{ "mq", 0, 1ULL << 0 },		{ "reply-ack", 0, 1ULL << 3 },
-	{ "config", 0, 1ULL << 9 },
+	{ "config", 0, 1ULL << 9 },	{ "inflight", 0, 1ULL << 12 },
 };
 
 /* Fields of the reply to INIT, in the order of dev.init_set's bits. */
@@ -168,6 +170,7 @@ enum {
 	HELP = 1,
 	SOCKET,
 	CONTROL,
+	KEEP,
 	SERVE,
 	QUEUES,
 	TAG,
@@ -192,6 +195,7 @@ static const struct option options[] = {
 	{ "socket-path", required_argument, NULL, SOCKET },
 	{ "shared-dir", required_argument, NULL, SERVE },
 	{ "control", required_argument, NULL, CONTROL },
+	{ "keep", required_argument, NULL, KEEP },
 	{ "serve", required_argument, NULL, SERVE },
 	{ "queues", required_argument, NULL, QUEUES },
 	{ "tag", required_argument, NULL, TAG },
@@ -219,6 +223,9 @@ static int take_option(struct dev *d, int c)
 		return 0;
 	case CONTROL:
 		d->control_path = optarg;
+		return 0;
+	case KEEP:
+		d->keep_path = optarg;
 		return 0;
 	case SERVE:
 		return serve(d, optarg);
@@ -279,7 +286,13 @@ static int parse(struct dev *d, int argc, char **argv)
 		dev_say("--socket is missing, or there is a word too many. See --help.");
 		return -EINVAL;
 	}
-	return d->fs ? 0 : dev_tree_init(d);
+	if (!d->fs)
+		dev_tree_init(d);
+	if (d->keep_path && (d->fs != &dev_tree_fs || d->posix_locks)) {
+		dev_say("--keep goes with --serve tree, and without --posix-locks");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 /* What the loop waits for: three sockets, then the queues' kicks. */
@@ -377,7 +390,9 @@ int main(int argc, char **argv)
 	rc = parse(&d, argc, argv);
 	if (rc)
 		return rc > 0 ? 0 : EXIT_USAGE;
-	rc = dev_control_listen(&d);
+	rc = d.keep_path ? dev_keep_open(&d, d.keep_path) : 0;
+	if (!rc)
+		rc = dev_control_listen(&d);
 	if (!rc)
 		rc = dev_messages_listen(&d);
 	if (rc) {

@@ -5,6 +5,7 @@
  * the driver. A number is never used again, so a stale one is found out too.
  */
 #include "dev_nodes.h"
+#include "dev_keep.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ void dev_node_touch(struct dev_node *n, bool modified)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	dev_keep_now(&now);
 	n->attr.ctime = (uint64_t)now.tv_sec;
 	n->attr.ctimensec = (uint32_t)now.tv_nsec;
 	if (modified) {

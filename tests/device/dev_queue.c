@@ -2,6 +2,7 @@
 /* From a ring to requests, and their replies back: in order or not, at once or later. */
 #include "dev.h"
 #include "dev_evil.h"
+#include "dev_keep.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ void dev_queue_start(struct dev_queue *q)
 				 q->index, q->vring.size, (unsigned long long)q->vring.desc,
 				 (unsigned long long)q->vring.driver,
 				 (unsigned long long)q->vring.device);
+	dev_inflight_start(q);
 	q->started = true;
 }
 
@@ -36,6 +38,7 @@ uint32_t dev_queue_stop(struct dev_queue *q)
 	q->started = false;
 	close(q->kick_fd);
 	q->kick_fd = -1;
+	dev_inflight_stop(q);
 	return q->ring.ops->base(&q->ring);
 }
 
@@ -119,7 +122,7 @@ void dev_queue_complete(struct dev_request *r)
 		if (!dev_evil_complete(d, r)) {
 			q->ring.busy[r->chain.id] = 0;
 			q->ring.in_flight--;
-			q->ring.ops->push(&q->ring, r->chain.id, r->chain.slots, r->used_len);
+			dev_inflight_push(q, r);
 		}
 		dev_queue_signal(q);
 		if (dev_evil_keeps(d, r)) {
@@ -179,24 +182,50 @@ int64_t dev_queue_complete_due(struct dev *d)
 	return next;
 }
 
-void dev_answer(struct dev_request *r, int result)
+void dev_reply_head(struct dev_request *r, int result)
 {
 	struct fuse_out_header *h = (struct fuse_out_header *)(void *)r->out;
 
+	if (result == DEV_NO_REPLY || !r->room)
+		return;
+	h->unique = r->head->unique;
+	h->error = result < 0 ? result : 0;
+	h->len = (uint32_t)(sizeof(*h) + (result > 0 ? (uint32_t)result : 0));
+	if (h->len > r->room)
+		dev_driver_fault("%s: a reply of %u bytes has room for %u",
+				 dev_fuse_name(r->head->opcode), h->len, r->room);
+	r->out_len = h->len;
+}
+
+void dev_answer(struct dev_request *r, int result)
+{
 	if (result == DEV_LATER)
 		return;
-	if (result != DEV_NO_REPLY && r->room) {
-		h->unique = r->head->unique;
-		h->error = result < 0 ? result : 0;
-		h->len = (uint32_t)(sizeof(*h) + (result > 0 ? (uint32_t)result : 0));
-		if (h->len > r->room)
-			dev_driver_fault("%s: a reply of %u bytes has room for %u",
-					 dev_fuse_name(r->head->opcode), h->len, r->room);
-		r->out_len = h->len;
-	}
+	dev_reply_head(r, result);
+	dev_keep_note(r);
 	r->used_len = r->out_len;
 	dev_evil_reply(r->queue->dev, r);
 	finish(r);
+}
+
+/* Take it from the ring and nothing else: who comes next has to. */
+static void take_only(struct dev *d, struct dev_request *r)
+{
+	r->next = d->taken;
+	d->taken = r;
+	d->taken_count++;
+}
+
+static void run(struct dev *d, struct dev_request *r, bool again)
+{
+	if (d->taking && r->queue->index != HIPRIO) {
+		take_only(d, r);
+	} else if (again && dev_keep_recall(r)) {
+		finish(r);
+	} else {
+		dev_keep_begin();
+		dev_answer(r, dev_fuse_handle(r));
+	}
 }
 
 unsigned int dev_queue_run(struct dev_queue *q)
@@ -206,11 +235,12 @@ unsigned int dev_queue_run(struct dev_queue *q)
 
 	while (q->started && q->enabled && !d->silent && !(d->held && q->index != HIPRIO)) {
 		struct dev_request *r = calloc(1, sizeof(*r));
+		bool again;
 
 		if (!r)
 			abort();
 		r->queue = q;
-		if (!q->ring.ops->pop(&q->ring, &r->chain)) {
+		if (!dev_inflight_pop(q, r, &again)) {
 			free(r);
 			break;
 		}
@@ -218,7 +248,7 @@ unsigned int dev_queue_run(struct dev_queue *q)
 		gather(r);
 		check(r);
 		n++;
-		dev_answer(r, dev_fuse_handle(r));
+		run(d, r, again);
 	}
 	return n;
 }

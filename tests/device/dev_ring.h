@@ -36,6 +36,10 @@ struct dev_ring_ops {
 	bool (*start)(struct dev_ring *r);
 	/** Return: 1; 0: there is none. A driver that breaks the rules doesn't survive it. */
 	int (*pop)(struct dev_ring *r, struct dev_chain *c);
+	/** split: the chain of @head, which was popped by a back end before this one. Return: 1. */
+	int (*take)(struct dev_ring *r, struct dev_chain *c, uint16_t head);
+	/** split: used.idx, as it is in memory */
+	uint16_t (*used_idx)(struct dev_ring *r);
 	/** used entry, @slots descriptors given back */
 	void (*push)(struct dev_ring *r, uint16_t id, uint16_t slots, uint32_t len);
 	/** since the last call: does the driver want to hear of what was pushed? */

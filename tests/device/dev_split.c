@@ -112,13 +112,8 @@ static void walk(struct dev_ring *r, struct dev_chain *c, const struct split_des
 	}
 }
 
-static int pop(struct dev_ring *r, struct dev_chain *c)
+static int take(struct dev_ring *r, struct dev_chain *c, uint16_t head)
 {
-	uint16_t head;
-
-	if (!waiting(r))
-		return 0;
-	head = le16toh(avail_of(r)->ring[r->next_avail % r->vring.size]);
 	if (head >= r->vring.size)
 		dev_driver_fault("avail entry names descriptor %u of %u", head, r->vring.size);
 	if (r->busy[head])
@@ -127,8 +122,21 @@ static int pop(struct dev_ring *r, struct dev_chain *c)
 	walk(r, c, r->desc, r->vring.size, head, false);
 	r->busy[head] = 1;
 	r->in_flight++;
+	return 1;
+}
+
+static int pop(struct dev_ring *r, struct dev_chain *c)
+{
+	if (!waiting(r))
+		return 0;
+	take(r, c, le16toh(avail_of(r)->ring[r->next_avail % r->vring.size]));
 	r->next_avail++;
 	return 1;
+}
+
+static uint16_t used_idx(struct dev_ring *r)
+{
+	return le16toh(__atomic_load_n(&used_of(r)->idx, __ATOMIC_RELAXED));
 }
 
 static void push(struct dev_ring *r, uint16_t id, uint16_t slots, uint32_t len)
@@ -188,6 +196,8 @@ static void scribble(struct dev_ring *r)
 const struct dev_ring_ops dev_split_ops = {
 	.start = start,
 	.pop = pop,
+	.take = take,
+	.used_idx = used_idx,
 	.push = push,
 	.wants_signal = wants_signal,
 	.set_kicks = set_kicks,
