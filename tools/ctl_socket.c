@@ -54,7 +54,7 @@ static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 	rc = viofs_hold_take_name(s->id, 0, &hold, err);
 	if (rc)
 		return rc;
-	rc = viofs_vhost_open(s->path, VIOFS_VHOST_TIMEOUT_MS, &v, err);
+	rc = viofs_vhost_open(s->path, VIOFS_VHOST_TIMEOUT_MS, false, &v, err);
 	if (!rc)
 		rc = viofs_virtio_vhost_open(v, 0, &virtio, err);
 	if (!rc)

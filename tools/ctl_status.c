@@ -58,6 +58,18 @@ static void print_queues(const json_t *list)
 		       number_of(q, "interrupts"), number_of(q, "in_flight"));
 }
 
+/* Of on-loss=wait. */
+static void print_back_end(const json_t *b)
+{
+	if (!b)
+		return;
+	printf("  back end   %s, %lld reconnects", text_of(b, "state"), number_of(b, "reconnects"));
+	if (!strcmp(text_of(b, "state"), "away"))
+		printf("; since %.1f s: %s", json_number_value(json_object_get(b, "away_s")),
+		       text_of(b, "last_try"));
+	putchar('\n');
+}
+
 static void print_status(const json_t *s)
 {
 	const json_t *device = json_object_get(s, "device"), *init = json_object_get(s, "init");
@@ -76,6 +88,7 @@ static void print_status(const json_t *s)
 	       text_of(device, "vfio"), text_of(device, "dma"), number_of(device, "vectors"));
 	if (text_of(device, "vfio_passed_over")[0])
 		printf("  not by     %s\n", text_of(device, "vfio_passed_over"));
+	print_back_end(json_object_get(s, "back_end"));
 	print_list("features", json_object_get(device, "features"));
 	printf("  FUSE       7.%lld (kernel 7.%lld, device 7.%lld), max_write %lld, max_pages %lld\n",
 	       number_of(init, "minor"), number_of(init, "kernel_minor"), number_of(init, "device_minor"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Claiming a device, and giving it back. */
 #include "daemon/claim.h"
+#include "base/log.h"
 #include "hold/attach.h"
 
 #include <errno.h>
@@ -24,6 +25,28 @@ static int wait_time(const struct viofs_source *s, const char *text)
 	return WAIT_ENDING_MS;
 }
 
+/* What on-loss=wait takes is said once, where it isn't there. */
+static void say_no_wait(const struct viofs_options *o, const char *why)
+{
+	viofs_warn("%s: -o on-loss=wait can't be kept, on-loss=eio is used: %s", o->source, why);
+}
+
+/* Before the device is opened: is what the user says enough for it? */
+static bool can_wait(const struct viofs_source *s, const struct viofs_options *o)
+{
+	if (!o->wait_on_loss)
+		return false;
+	if (s->kind != VIOFS_SOURCE_VHOST_USER)
+		say_no_wait(o, "it is for vhost-user: sources; QEMU does not tell its guest that a back "
+			    "end has died");
+	else if (!o->keeps_state)
+		say_no_wait(o, "a back end that is started anew has forgotten inodes and open files, "
+			    "unless you assert with -o backend-keeps-state that this one keeps them");
+	else
+		return true;
+	return false;
+}
+
 static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		       const struct viofs_options *o, struct viofs_err *err)
 {
@@ -31,9 +54,14 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		.allow_noiommu = o->allow_noiommu,
 		.queues = o->queues,
 		.ring = o->ring,
+		.track = can_wait(s, o),
 	};
 	struct viofs_attach a = { 0 };
 	int rc = viofs_attach_open(s, &options, &a, err);
+
+	if (!rc && options.track && !a.vhost->link)
+		say_no_wait(o, "the back end does not offer VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, so "
+			    "another one could not know which requests it has left unanswered");
 
 	c->vfio = a.vfio;
 	c->vhost = a.vhost;

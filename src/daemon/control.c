@@ -14,7 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TIMEOUT_S 2
+/* Who asks waits longer than a daemon may be busy: see TRY_END_MAX_NS in outage.c. */
+#define ASK_TIMEOUT_S 5
+#define SERVE_TIMEOUT_S 2
 #define WORD_MAX 32
 #define REPLY_MAX (1 << 20)
 
@@ -28,9 +30,9 @@ static int fill_address(struct sockaddr_un *a, const char *path)
 	return 0;
 }
 
-static void set_timeout(int fd)
+static void set_timeout(int fd, int seconds)
 {
-	const struct timeval t = { .tv_sec = TIMEOUT_S };
+	const struct timeval t = { .tv_sec = seconds };
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
@@ -97,7 +99,7 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 
 	if (fd < 0)
 		return;
-	set_timeout(fd);
+	set_timeout(fd, SERVE_TIMEOUT_S);
 	n = recv(fd, word, sizeof(word) - 1, 0);
 	word[n > 0 ? n : 0] = '\0';
 	word[strcspn(word, "\n")] = '\0';
@@ -154,7 +156,7 @@ int viofs_control_ask(const char *path, const char *word, json_t **reply)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	set_timeout(fd);
+	set_timeout(fd, ASK_TIMEOUT_S);
 	snprintf(line, sizeof(line), "%s\n", word);
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		rc = -errno;

@@ -227,18 +227,19 @@ static int take_ring(const char *text, enum viofs_ring_choice *ring, struct viof
 	return viofs_err_set(err, -EINVAL, "-o ring=%s: auto, split or packed is needed.", text);
 }
 
-/* Waiting for a back end to come back needs what isn't there yet, so it is refused and not ignored. */
-static int take_on_loss(const struct raw *raw)
+static int take_on_loss(const struct raw *raw, struct viofs_options *o)
 {
-	if (raw->on_loss && !strcmp(raw->on_loss, "wait"))
-		return viofs_err_set(raw->err, -EINVAL, "-o on-loss=wait: waiting for a lost back end to "
-				     "come back isn't there yet. on-loss=eio is: requests fail, the mount "
-				     "stays until it is unmounted.");
-	if (raw->on_loss && strcmp(raw->on_loss, "eio") != 0)
-		return viofs_err_set(raw->err, -EINVAL, "-o on-loss=%s: eio is needed.", raw->on_loss);
-	if (raw->keeps_state)
-		return viofs_err_set(raw->err, -EINVAL, "-o backend-keeps-state is for on-loss=wait, which "
-				     "isn't there yet.");
+	if (raw->on_loss && strcmp(raw->on_loss, "eio") != 0 && strcmp(raw->on_loss, "wait") != 0)
+		return viofs_err_set(raw->err, -EINVAL, "-o on-loss=%s: eio or wait is needed.",
+				     raw->on_loss);
+	o->wait_on_loss = raw->on_loss && !strcmp(raw->on_loss, "wait");
+	o->keeps_state = raw->keeps_state;
+	if (o->keeps_state && !o->wait_on_loss)
+		return viofs_err_set(raw->err, -EINVAL, "-o backend-keeps-state goes with on-loss=wait: "
+				     "nothing else depends on it.");
+	if (o->wait_on_loss && o->ring == VIOFS_RING_ONLY_PACKED)
+		return viofs_err_set(raw->err, -EINVAL, "-o on-loss=wait goes with split rings: back ends "
+				     "track what is in flight for those. Leave ring=packed out.");
 	return 0;
 }
 
@@ -313,9 +314,9 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_u32("timeout", raw->timeout, 0, 86400, &timeout_s, raw->err);
 	if (!rc)
-		rc = take_on_loss(raw);
-	if (!rc)
 		rc = take_ring(raw->ring, &o->ring, raw->err);
+	if (!rc)
+		rc = take_on_loss(raw, o);
 	if (!rc)
 		rc = take_u32("queues", raw->queues, 1, VIOFS_FS_QUEUES_MAX - VIOFS_FS_REQUEST,
 			      &o->queues, raw->err);
@@ -409,6 +410,10 @@ const char *viofs_options_help(void)
 	       "  timeout=S          fail the session when a request has had no answer for so many seconds\n"
 	       "                     (0: wait for ever); blocking file locks don't count\n"
 	       "  on-loss=eio        a device that is gone: requests fail with EIO until umount (default)\n"
+	       "  on-loss=wait       vhost-user: requests wait until the back end is there again; needs one\n"
+	       "                     that offers INFLIGHT_SHMFD, and backend-keeps-state; else it is eio\n"
+	       "  backend-keeps-state  you assert that the back end, started anew, still knows inodes and\n"
+	       "                     open files\n"
 	       "  queues=N           vhost-user: request queues to use (what the back end says, or 1)\n"
 	       "  ring=auto          packed virtqueues where the device offers them (default); split, packed:\n"
 	       "                     only these\n"

@@ -18,6 +18,8 @@ struct viofs_options {
 	bool small_pages;   /* no-hugepages */
 	enum viofs_ring_choice ring;
 	uint32_t queues;    /* vhost-user: request queues, 0 = as the back end says */
+	bool wait_on_loss;  /* on-loss=wait; what it takes is seen when the device is known */
+	bool keeps_state;   /* backend-keeps-state */
 	uint32_t grace_s;   /* a busy mount is waited for this long on SIGTERM */
 	enum viofs_seccomp seccomp;
 	struct viofs_relay_config relay;

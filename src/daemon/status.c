@@ -129,7 +129,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 	const struct viofs_relay_stats *t = s->stats;
 
 	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
-			 "s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}}",
+			 "s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
 			 "source", s->source,
 			 "mountpoint", s->mountpoint,
 			 "session", s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving" :
@@ -150,5 +150,6 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 			 "quirks", bit_names(t->quirks, viofs_quirk_text),
 			 "last_fault", workers_text(t->last_fault, sizeof(t->last_fault)),
 			 "dma_memory", "bytes", (json_int_t)s->dma_bytes, "page_size",
-			 (json_int_t)s->page_size);
+			 (json_int_t)s->page_size,
+			 "on_loss", s->outage ? "wait" : "eio", "back_end", s->outage);
 }

@@ -20,6 +20,7 @@ struct viofs_status_source {
 	int64_t oldest_ns;
 	size_t dma_bytes, page_size;
 	pid_t supervisor, worker;
+	json_t *outage; /* viofs_outage_json(); taken over */
 	bool leaving; /* a signal asked for the end */
 };
 

@@ -5,6 +5,7 @@
  *   start       find the device, claim it, mount, start the worker
  *   starting    until the worker reports that INIT is done; then the outcome is told
  *   serving     until the worker ends (the mount is gone, or the session failed) or a signal asks for it
+ *               a back end that can be waited for is looked after meanwhile: outage.c
  *   leaving     a signal came: ending.c unmounts; a second one aborts
  *   lost        the device is gone and closed; the worker answers EIO until the mount is gone
  *   finish      mount gone, device reset and given back, socket and record removed
@@ -22,6 +23,7 @@
 #include "daemon/ending.h"
 #include "daemon/launch.h"
 #include "daemon/message.h"
+#include "daemon/outage.h"
 #include "daemon/status.h"
 #include "daemon/worker.h"
 #include "hold/source.h"
@@ -54,7 +56,7 @@
 #define WATCH_IDLE_NS (30 * VIOFS_NSEC_PER_SEC)
 
 /* What the loop waits for: indices in viofs_sleep.fds. */
-enum { SIGNAL, REPORT, MESSAGES, CONTROL };
+enum { SIGNAL, REPORT, MESSAGES, CONTROL, BACK_END };
 
 struct supervisor {
 	const struct viofs_options *o;
@@ -67,6 +69,7 @@ struct supervisor {
 	struct viofs_worker_pipes pipes;
 	struct viofs_sleep loop;
 	struct viofs_ending ending;
+	struct viofs_outage outage;
 	pid_t worker; /* 0: none, or reaped */
 	unsigned int signals; /* that asked for the end */
 	int64_t kill_at;      /* ns, 0: not yet */
@@ -141,6 +144,7 @@ static int start_loop(struct supervisor *s, struct viofs_err *err)
 	viofs_sleep_add(&s->loop, s->pipes.report_fd, false);
 	viofs_sleep_add(&s->loop, s->pipes.log_fd, false);
 	viofs_sleep_add(&s->loop, s->control_fd, false);
+	viofs_sleep_add(&s->loop, viofs_outage_fd(&s->outage), false);
 	return 0;
 }
 
@@ -182,6 +186,7 @@ static int start(struct supervisor *s, struct viofs_err *err)
 	rc = viofs_mount_start(&config, &s->mount, err);
 	if (rc)
 		return rc;
+	viofs_outage_init(&s->outage, s->claim);
 	rc = start_worker(s, err);
 	return rc ? rc : start_loop(s, err);
 }
@@ -235,6 +240,9 @@ static void lose_device(struct supervisor *s, int rc, const struct viofs_err *er
 		    err->text, s->mountpoint);
 	notify_systemd("STATUS=The device is lost; unmount to end this.");
 	s->last_status = make_status(s);
+	/* The loop's poll of it ends with what it polls. */
+	s->loop.fds[BACK_END].fd = -1;
+	viofs_outage_end(&s->outage);
 	viofs_claim_let_go(s->claim);
 	if (s->signals)
 		abort_mount(s, WORKER_END_NS);
@@ -264,6 +272,7 @@ static void leave(struct supervisor *s)
 
 	s->signals++;
 	notify_systemd("STOPPING=1");
+	viofs_outage_leave(&s->outage, s->o->grace_s);
 	if (s->signals == 1 && s->serving && !there) {
 		/* Detached (umount -l), or the root of who did a switch_root: it ends when its last user goes. */
 		viofs_warn("the mount is not at %s any more, so it can't be unmounted; a second signal "
@@ -339,6 +348,7 @@ static json_t *make_live_status(const struct supervisor *s)
 		.page_size = viofs_arena_page_size(s->claim->arena),
 		.supervisor = getpid(),
 		.worker = s->worker,
+		.outage = viofs_outage_json(&s->outage),
 		.leaving = s->signals,
 	};
 
@@ -414,6 +424,10 @@ static void watch_worker(struct supervisor *s)
 /* How long nothing can need us, in ns. Return: -1: as long as nothing happens. */
 static int64_t watch_time(const struct supervisor *s)
 {
+	int64_t outage = viofs_outage_time(&s->outage);
+
+	if (outage >= 0)
+		return VIOFS_MIN(outage, WATCH_NS);
 	if (s->kill_at)
 		return VIOFS_MAX(s->kill_at - viofs_now_ns(), WATCH_NS);
 	if (!s->serving || s->lost)
@@ -438,6 +452,8 @@ static void watch(struct supervisor *s)
 			viofs_sleep_remove(&s->loop, MESSAGES);
 		if (s->loop.fds[CONTROL].woke)
 			viofs_control_serve(s->control_fd, commands, s);
+		if (s->worker && !s->aborted)
+			viofs_outage_look(&s->outage, s->serving);
 	}
 }
 
@@ -459,6 +475,7 @@ static void finish(struct supervisor *s)
 	viofs_ending_join(&s->ending);
 	viofs_mount_close(s->mount);
 	viofs_sleep_fini(&s->loop);
+	viofs_outage_end(&s->outage);
 	if (s->claim)
 		viofs_control_close(s->control_fd, s->source.id);
 	rc = viofs_claim_close(s->claim, &err);

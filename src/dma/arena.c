@@ -435,6 +435,13 @@ int viofs_arena_fd(const struct viofs_arena *a)
 	return a->device.fd;
 }
 
+const void *viofs_arena_at(const struct viofs_arena *a, uint64_t offset, size_t len)
+{
+	if (!viofs_range_ok(offset, len, a->device.size))
+		return NULL;
+	return (const uint8_t *)a->device.base + offset;
+}
+
 size_t viofs_arena_page_size(const struct viofs_arena *a)
 {
 	return a->page_size;

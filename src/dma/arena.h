@@ -77,6 +77,9 @@ uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len
 /** viofs_arena_fd() - the memfd of what the device touches: sealed in its size, nothing private in it. */
 int viofs_arena_fd(const struct viofs_arena *a);
 
+/** viofs_arena_at() - our view of @len bytes at @offset of viofs_arena_fd(). Return: NULL: outside. */
+const void *viofs_arena_at(const struct viofs_arena *a, uint64_t offset, size_t len);
+
 /** viofs_arena_page_size() - 2 MiB with hugepages, else the system's page size. */
 size_t viofs_arena_page_size(const struct viofs_arena *a);
 

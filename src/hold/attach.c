@@ -20,12 +20,13 @@ static int open_function(struct viofs_attach *a, const struct viofs_pci_function
 	return viofs_virtio_pci_open(a->vfio, virtio, err);
 }
 
-static int open_socket(struct viofs_attach *a, const char *path, unsigned int queues,
-		       struct viofs_virtio **virtio, struct viofs_err *err)
+static int open_socket(struct viofs_attach *a, const char *path,
+		       const struct viofs_attach_options *options, struct viofs_virtio **virtio,
+		       struct viofs_err *err)
 {
-	int rc = viofs_vhost_open(path, VIOFS_VHOST_TIMEOUT_MS, &a->vhost, err);
+	int rc = viofs_vhost_open(path, VIOFS_VHOST_TIMEOUT_MS, options->track, &a->vhost, err);
 
-	return rc ? rc : viofs_virtio_vhost_open(a->vhost, queues, virtio, err);
+	return rc ? rc : viofs_virtio_vhost_open(a->vhost, options->queues, virtio, err);
 }
 
 static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio, enum viofs_ring_choice ring,
@@ -33,7 +34,7 @@ static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio, enum vio
 {
 	uint64_t wanted = VIOFS_FS_WANTED;
 
-	if (ring == VIOFS_RING_ONLY_SPLIT)
+	if (ring == VIOFS_RING_ONLY_SPLIT || (a->vhost && a->vhost->link))
 		wanted &= ~VIOFS_VIRTIO_F_RING_PACKED;
 	if (ring == VIOFS_RING_ONLY_PACKED) {
 		uint64_t offered = virtio->ops->features_get(virtio);
@@ -55,7 +56,7 @@ int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_op
 	int rc;
 
 	if (s->kind == VIOFS_SOURCE_VHOST_USER)
-		rc = open_socket(out, s->path, options->queues, &virtio, err);
+		rc = open_socket(out, s->path, options, &virtio, err);
 	else
 		rc = open_function(out, &s->function, options->allow_noiommu, &virtio, err);
 	if (rc)

@@ -23,6 +23,9 @@ struct viofs_attach_options {
 	bool allow_noiommu;          /* PCI: VFIO where no IOMMU stands before the device will do */
 	unsigned int queues;         /* vhost-user: request queues, 0 = as many as the back end says */
 	enum viofs_ring_choice ring;
+	/* vhost-user: have the back end track what it has in flight, if it can, which it does for split
+	 * rings: another one may take its place then (viofs_vhost.link). */
+	bool track;
 };
 
 /** struct viofs_attach - the parts of an opened device, in the order in which they are got */

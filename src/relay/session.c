@@ -223,6 +223,12 @@ static int init_session(struct viofs_relay *r)
 	return 0;
 }
 
+/* At the end nobody who may come back is waited for. */
+static bool is_nobody_there(struct viofs_relay *r)
+{
+	return viofs_device_lost(r) || viofs_virtio_is_away(r->fs->virtio);
+}
+
 /*
  * What was in flight at the end comes back or not; the kernel has ended all of it already.
  * Return: 0, or VIOFS_DEPOSED.
@@ -242,7 +248,7 @@ static int drain(struct viofs_relay *r)
 		r->freed = true;
 		viofs_pump_kept(r); /* FORGETs that are parked still */
 		viofs_kick_forgets(r);
-		if (!rc && viofs_device_lost(r))
+		if (!rc && is_nobody_there(r))
 			return 0;
 		if (!rc)
 			usleep(NAP_US);
@@ -265,6 +271,10 @@ static int destroy_session(struct viofs_relay *r)
 	if (viofs_in_flight(r)) {
 		viofs_warn("%u requests are still with the device at the end: no DESTROY, the reset ends "
 			   "them", viofs_in_flight(r));
+		return 0;
+	}
+	if (is_nobody_there(r)) {
+		viofs_info("the device is not there at the end: no DESTROY");
 		return 0;
 	}
 	rc = send_alone(r, &head, sizeof(head), &shape, r->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC,

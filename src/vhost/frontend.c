@@ -21,15 +21,23 @@
  * block, and how full they are. So they are never written or read in a way that can wait
  * (relay/doorbell.h, relay/sleep.h, viofs_vhost_lost()).
  *
+ * Another back end in its place. Where INFLIGHT_SHMFD was negotiated, the back end notes in memory
+ * of its own, whose descriptor we keep and never look into, which requests it has taken and not
+ * answered. After it has died another one is told everything anew (viofs_vhost_reconnect() and
+ * after), gets that memory and the rings as they are, and takes up what was in flight. Who may try
+ * that is one process; the other goes by the link (link.h).
+ *
  * While no request is under way nothing comes on the socket. So input on it means that the back end
  * has closed it, or does what no front end expects: both are the end.
  */
 #include "vhost/vhost.h"
 
+#include "base/barrier.h"
 #include "base/util.h"
 #include "vhost/connect.h"
 #include "vhost/wire.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -73,13 +81,23 @@ static int lose(struct viofs_vhost *v, enum viofs_vhost_request request, int rc)
 	default:
 		snprintf(v->lost, sizeof(v->lost), "can't be sent %s (%s)", name, strerror(-rc));
 	}
+	v->closed = rc == -ECONNRESET || rc == -ETIMEDOUT;
 	return rc;
 }
 
-/* Send @m and take the reply into @m. Return: 0; or -errno, and v->lost is set. */
-static int ask(struct viofs_vhost *v, struct viofs_vhost_message *m)
+/* When the message that is sent now is given up. */
+static int64_t end_of(const struct viofs_vhost *v)
 {
-	int64_t end = viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+	return v->end_ns ? v->end_ns : viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+}
+
+/*
+ * Send @m and take the reply into @m, and the descriptor that comes with it into @fd, where that is
+ * not NULL. Return: 0; or -errno, and v->lost is set.
+ */
+static int ask_with_fd(struct viofs_vhost *v, struct viofs_vhost_message *m, int *fd)
+{
+	int64_t end = end_of(v);
 	enum viofs_vhost_request request = m->request;
 	int rc;
 
@@ -87,8 +105,13 @@ static int ask(struct viofs_vhost *v, struct viofs_vhost_message *m)
 		return -ENODEV;
 	rc = viofs_vhost_send(v->sock, m, -1, false, end);
 	if (!rc)
-		rc = viofs_vhost_receive(v->sock, request, m, end);
+		rc = viofs_vhost_receive(v->sock, request, m, fd, end);
 	return rc ? lose(v, request, rc) : 0;
+}
+
+static int ask(struct viofs_vhost *v, struct viofs_vhost_message *m)
+{
+	return ask_with_fd(v, m, NULL);
 }
 
 static int ask_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t *value)
@@ -108,7 +131,7 @@ static int ask_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint
  */
 static int tell(struct viofs_vhost *v, const struct viofs_vhost_message *m, int fd)
 {
-	int64_t end = viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+	int64_t end = end_of(v);
 	bool ack = v->protocol_features & VIOFS_VHOST_PROTOCOL_REPLY_ACK;
 	struct viofs_vhost_message reply = { .request = VIOFS_VHOST_GET_FEATURES };
 	int rc;
@@ -119,7 +142,8 @@ static int tell(struct viofs_vhost *v, const struct viofs_vhost_message *m, int 
 	if (!rc && !ack)
 		rc = viofs_vhost_send(v->sock, &reply, -1, false, end);
 	if (!rc)
-		rc = viofs_vhost_receive(v->sock, ack ? m->request : reply.request, &reply, end);
+		rc = viofs_vhost_receive(v->sock, ack ? m->request : reply.request, &reply,
+					 NULL, end);
 	if (!rc && reply.size != sizeof(reply.payload.u64))
 		rc = -EPROTO;
 	if (!rc && ack && reply.payload.u64)
@@ -151,7 +175,7 @@ static int tell_state(struct viofs_vhost *v, enum viofs_vhost_request request, u
 }
 
 /* The order is QEMU's, which every back end was tried with. */
-static int handshake(struct viofs_vhost *v)
+static int handshake(struct viofs_vhost *v, uint64_t wanted)
 {
 	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };
 	uint64_t offered = 0, taken, queues = 0;
@@ -166,7 +190,7 @@ static int handshake(struct viofs_vhost *v)
 	rc = ask_u64(v, VIOFS_VHOST_GET_PROTOCOL_FEATURES, &offered);
 	if (rc)
 		return rc;
-	taken = offered & PROTOCOL_WANTED;
+	taken = offered & wanted;
 	rc = tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
 	if (rc)
 		return rc;
@@ -207,15 +231,16 @@ static int watch(struct viofs_vhost *v)
 	return 0;
 }
 
-int viofs_vhost_open(const char *path, int timeout_ms, struct viofs_vhost **out,
+int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_vhost **out,
 		     struct viofs_err *err)
 {
 	struct viofs_vhost *v = calloc(1, sizeof(*v));
+	uint64_t wanted = PROTOCOL_WANTED | (track ? VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD : 0);
 	int rc;
 
 	if (!v)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	v->err_fd = v->event_fd = -1;
+	v->err_fd = v->event_fd = v->inflight.fd = -1;
 	v->timeout_ms = timeout_ms;
 	rc = v->sock =
 		viofs_vhost_connect(path, viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC, err);
@@ -228,9 +253,15 @@ int viofs_vhost_open(const char *path, int timeout_ms, struct viofs_vhost **out,
 			      strerror(-rc));
 		goto err_close;
 	}
-	rc = handshake(v);
+	rc = handshake(v, wanted);
 	if (rc) {
 		say(v, rc, err);
+		goto err_close;
+	}
+	if (v->protocol_features & VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD)
+		v->link = viofs_vhost_link_new();
+	if (v->protocol_features & VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD && !v->link) {
+		rc = viofs_err_set(err, -ENOMEM, "No memory or descriptor to watch the back end with.");
 		goto err_close;
 	}
 	*out = v;
@@ -259,6 +290,8 @@ void viofs_vhost_close(struct viofs_vhost *v)
 	close_if_open(v->sock);
 	close_if_open(v->err_fd);
 	close_if_open(v->event_fd);
+	close_if_open(v->inflight.fd);
+	viofs_vhost_link_free(v->link);
 	free(v);
 }
 
@@ -290,11 +323,11 @@ int viofs_vhost_config(struct viofs_vhost *v, unsigned int off, void *buf, unsig
 
 int viofs_vhost_set_features(struct viofs_vhost *v, uint64_t features)
 {
-	return tell_u64(v, VIOFS_VHOST_SET_FEATURES, features | VIOFS_VHOST_F_PROTOCOL_FEATURES,
-			-1);
+	v->acked = features | VIOFS_VHOST_F_PROTOCOL_FEATURES;
+	return tell_u64(v, VIOFS_VHOST_SET_FEATURES, v->acked, -1);
 }
 
-int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err)
+static int tell_memory(struct viofs_vhost *v, const struct viofs_arena *arena)
 {
 	const struct viofs_vhost_message m = {
 		.request = VIOFS_VHOST_SET_MEM_TABLE,
@@ -308,10 +341,17 @@ int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct v
 			},
 		},
 	};
-	int rc = tell(v, &m, viofs_arena_fd(arena));
+
+	return tell(v, &m, viofs_arena_fd(arena));
+}
+
+int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err)
+{
+	int rc = tell_memory(v, arena);
 
 	if (rc)
 		return viofs_err_set(err, rc, "The back end %s.", v->lost);
+	v->arena = arena;
 	viofs_arena_share(arena, MEMORY_ADDRESS);
 	v->next_address = MEMORY_ADDRESS + viofs_arena_device_size(arena);
 	return 0;
@@ -361,6 +401,51 @@ int viofs_vhost_remove_region(struct viofs_vhost *v, uint64_t size, uint64_t add
 	int rc = tell_region(v, VIOFS_VHOST_REM_MEM_REG, size, address, -1, 0);
 
 	return rc ? viofs_err_set(err, rc, "The back end %s.", v->lost) : 0;
+}
+
+uint16_t viofs_vhost_used_idx(const struct viofs_vhost *v, uint64_t used)
+{
+	/* virtio 1.3 2.7.8: behind the flags. */
+	const uint16_t *at = viofs_arena_at(v->arena, used - MEMORY_ADDRESS + sizeof(*at), sizeof(*at));
+
+	return at ? le16toh(VIOFS_READ_ONCE(*at)) : 0;
+}
+
+static int tell_inflight(struct viofs_vhost *v)
+{
+	const struct viofs_vhost_region *r = &v->inflight;
+	const struct viofs_vhost_message m = {
+		.request = VIOFS_VHOST_SET_INFLIGHT_FD,
+		.size = sizeof(m.payload.inflight),
+		.payload.inflight = {
+			.mmap_size = r->size,
+			.mmap_offset = r->offset,
+			.num_queues = r->queues,
+			.queue_size = r->entries,
+		},
+	};
+
+	return tell(v, &m, r->fd);
+}
+
+int viofs_vhost_track(struct viofs_vhost *v, unsigned int queues, uint16_t entries)
+{
+	struct viofs_vhost_message m = {
+		.request = VIOFS_VHOST_GET_INFLIGHT_FD,
+		.size = sizeof(m.payload.inflight),
+		.payload.inflight = { .num_queues = (uint16_t)queues, .queue_size = entries },
+	};
+	int rc = ask_with_fd(v, &m, &v->inflight.fd);
+
+	if (rc)
+		return rc;
+	if (m.size != sizeof(m.payload.inflight) || v->inflight.fd < 0)
+		return lose(v, VIOFS_VHOST_GET_INFLIGHT_FD, -EPROTO);
+	v->inflight.size = m.payload.inflight.mmap_size;
+	v->inflight.offset = m.payload.inflight.mmap_offset;
+	v->inflight.queues = (uint16_t)queues;
+	v->inflight.entries = entries;
+	return tell_inflight(v);
 }
 
 static int tell_address(struct viofs_vhost *v, unsigned int index, const struct viofs_vhost_ring *r)
@@ -417,21 +502,148 @@ int viofs_vhost_ring_stop(struct viofs_vhost *v, unsigned int index)
 	return rc;
 }
 
-const char *viofs_vhost_lost(struct viofs_vhost *v)
+void viofs_vhost_disconnect(struct viofs_vhost *v)
+{
+	if (v->sock < 0)
+		return;
+	/* A process that was forked has a copy of it, and so has the epoll as long as that is open. */
+	epoll_ctl(v->event_fd, EPOLL_CTL_DEL, v->sock, NULL);
+	close(v->sock);
+	v->sock = -1;
+}
+
+/* What one try came to: nobody there, or somebody who won't do. */
+static int say_again(const struct viofs_vhost *v, int rc, struct viofs_err *err)
+{
+	return viofs_err_set(err, v->closed ? -EAGAIN : rc, "%s%s", v->closed ? "" : "came back and ",
+			     v->lost);
+}
+
+static int connect_again(struct viofs_vhost *v, struct viofs_err *err)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP };
+	struct viofs_err why;
+	int rc;
+
+	viofs_vhost_disconnect(v);
+	rc = viofs_vhost_connect(v->path, v->end_ns, &why);
+	if (rc < 0)
+		return viofs_err_set(err, -EAGAIN, "%s", why.text);
+	v->sock = rc;
+	v->lost[0] = '\0';
+	v->closed = false;
+	if (epoll_ctl(v->event_fd, EPOLL_CTL_ADD, v->sock, &e) < 0)
+		return viofs_err_set(err, -errno, "can't be watched (%s)", strerror(errno));
+	return 0;
+}
+
+/* Protocol features that are missing, by name. */
+static int check_protocol(const struct viofs_vhost *v, uint64_t offered, struct viofs_err *err)
+{
+	static const struct {
+		uint64_t bit;
+		const char *name;
+	} known[] = {
+		{ VIOFS_VHOST_PROTOCOL_MQ, "MQ" },
+		{ VIOFS_VHOST_PROTOCOL_REPLY_ACK, "REPLY_ACK" },
+		{ VIOFS_VHOST_PROTOCOL_CONFIG, "CONFIG" },
+		{ VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD, "INFLIGHT_SHMFD" },
+		{ VIOFS_VHOST_PROTOCOL_MEM_SLOTS, "CONFIGURE_MEM_SLOTS" },
+	};
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(known); i++)
+		if (known[i].bit & v->protocol_features & ~offered)
+			return viofs_err_set(err, -ENOTSUP,
+					     "came back without VHOST_USER_PROTOCOL_F_%s, which the "
+					     "session uses",
+					     known[i].name);
+	return 0;
+}
+
+int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_err *err)
+{
+	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };
+	uint64_t offered = 0, protocol = 0, taken = v->protocol_features, queues = 0;
+	int rc;
+
+	v->end_ns = end_ns;
+	rc = connect_again(v, err);
+	if (rc)
+		return rc;
+	rc = ask_u64(v, VIOFS_VHOST_GET_FEATURES, &offered);
+	if (!rc && offered & VIOFS_VHOST_F_PROTOCOL_FEATURES)
+		rc = ask_u64(v, VIOFS_VHOST_GET_PROTOCOL_FEATURES, &protocol);
+	if (rc)
+		return say_again(v, rc, err);
+	rc = check_protocol(v, protocol, err);
+	if (rc)
+		return rc;
+	/* Who has just come has agreed to none of them. */
+	v->protocol_features = 0;
+	rc = tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
+	v->protocol_features = taken;
+	if (!rc && v->protocol_features & VIOFS_VHOST_PROTOCOL_MQ)
+		rc = ask_u64(v, VIOFS_VHOST_GET_QUEUE_NUM, &queues);
+	if (!rc)
+		rc = tell(v, &owner, -1);
+	if (rc)
+		return say_again(v, rc, err);
+	if (queues < v->queue_max)
+		return viofs_err_set(err, -ENOTSUP, "came back with %llu virtqueues, it had %u",
+				     (unsigned long long)queues, v->queue_max);
+	v->features = offered & ~VIOFS_VHOST_F_PROTOCOL_FEATURES;
+	return 0;
+}
+
+int viofs_vhost_restore(struct viofs_vhost *v, struct viofs_err *err)
+{
+	int rc;
+
+	rc = tell_u64(v, VIOFS_VHOST_SET_FEATURES, v->acked, -1);
+	if (!rc)
+		rc = tell_inflight(v);
+	if (!rc)
+		rc = tell_memory(v, v->arena);
+	return rc ? say_again(v, rc, err) : 0;
+}
+
+const char *viofs_vhost_look(struct viofs_vhost *v)
 {
 	struct pollfd error = { .fd = v->err_fd, .events = POLLIN };
 	ssize_t n;
 	char c;
 
+	if (v->lost[0] && !v->closed)
+		return v->lost;
+	/* Also of one that has closed its socket: with a broken ring nobody can go on. Not read:
+	 * the back end has the eventfd too, and may have made it blocking. */
+	if (poll(&error, 1, 0) > 0) {
+		snprintf(v->lost, sizeof(v->lost), "reports an error of a virtqueue");
+		v->closed = false;
+		return v->lost;
+	}
 	if (v->lost[0])
 		return v->lost;
 	n = recv(v->sock, &c, 1, MSG_PEEK | MSG_DONTWAIT);
-	if (n > 0)
+	if (n > 0) {
 		snprintf(v->lost, sizeof(v->lost), "sent a message that nobody asked for");
-	else if (!n || (errno != EAGAIN && errno != EINTR))
+	} else if (!n || (errno != EAGAIN && errno != EINTR)) {
 		snprintf(v->lost, sizeof(v->lost), "has closed its socket");
-	/* Not read: the back end has the eventfd too, and may have made it blocking. */
-	else if (poll(&error, 1, 0) > 0)
-		snprintf(v->lost, sizeof(v->lost), "reports an error of a virtqueue");
+		v->closed = true;
+	}
 	return v->lost[0] ? v->lost : NULL;
+}
+
+const char *viofs_vhost_lost(struct viofs_vhost *v)
+{
+	if (!v->link)
+		return viofs_vhost_look(v);
+	switch (viofs_vhost_link_get(v->link)) {
+	case VIOFS_VHOST_LINK_DIRECT:
+		return viofs_vhost_look(v);
+	case VIOFS_VHOST_LINK_LOST:
+		return viofs_vhost_link_reason(v->link);
+	default:
+		return NULL;
+	}
 }

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "dma/arena.h"
+#include "vhost/link.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,12 +22,14 @@
 #define VIOFS_VHOST_PROTOCOL_MQ (1ULL << 0)
 #define VIOFS_VHOST_PROTOCOL_REPLY_ACK (1ULL << 3)
 #define VIOFS_VHOST_PROTOCOL_CONFIG (1ULL << 9)
+/* Taken only where viofs_vhost_open() is told to. */
+#define VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD (1ULL << 12)
 #define VIOFS_VHOST_PROTOCOL_MEM_SLOTS (1ULL << 15)
 
 /** struct viofs_vhost_ring - a virtqueue to start */
 struct viofs_vhost_ring {
 	uint16_t size;
-	uint32_t base;		       /* where it starts, as SET_VRING_BASE has it */
+	uint32_t base;		       /* where the back end goes on, as SET_VRING_BASE has it */
 	uint64_t desc, driver, device; /* as viofs_arena_iova() says */
 	int kick_fd, call_fd;	    /* eventfds; @call_fd -1: the back end must not signal */
 };
@@ -37,19 +40,31 @@ struct viofs_vhost {
 	int sock, err_fd, event_fd;
 	int timeout_ms;
 	uint64_t features;	    /* virtio features offered, without bit 30 */
+	uint64_t acked;		    /* ... and taken, with bit 30 */
 	uint64_t protocol_features; /* taken */
 	unsigned int queue_max;	    /* virtqueues the back end can have, 0 = it doesn't say */
 	uint64_t next_address;	    /* of the next region of memory */
 	char lost[160];		    /* "", or why nothing more can be said to the back end */
+	bool closed; /* lost, because nobody is there: somebody may come back */
+	int64_t end_ns;			/* all messages until then, 0: each has its timeout_ms */
+	struct viofs_vhost_link *link;	/* with INFLIGHT_SHMFD, else NULL */
+	struct viofs_vhost_region {
+		int fd; /* of the back end; it tracks there what it has in flight. -1: none yet */
+		uint64_t size, offset;
+		uint16_t queues, entries;
+	} inflight;
+	const struct viofs_arena *arena; /* that was shared */
 };
 
 /**
  * viofs_vhost_open() - connect to the socket at @path and agree on the protocol
+ * @track: take INFLIGHT_SHMFD where it is offered, so that another back end can go on where this one
+ * ended. Then (*@out)->link is there, and viofs_vhost_reconnect() may be used.
  * Return: 0; -ENOENT: no such socket; -ENOTSOCK: it is none; -ECONNREFUSED: nobody listens;
  * -EPROTO: what answers is no vhost-user back end; -ECONNRESET: it closes; -ETIMEDOUT: it doesn't
  * answer; -ENOTSUP: it lacks protocol features; each with what to do in @err.
  */
-int viofs_vhost_open(const char *path, int timeout_ms, struct viofs_vhost **out,
+int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_vhost **out,
 		     struct viofs_err *err);
 
 /** viofs_vhost_set_timeout() - from now on a message may take @timeout_ms. */
@@ -85,6 +100,13 @@ int viofs_vhost_add_region(struct viofs_vhost *v, uint64_t size, int fd, uint64_
 int viofs_vhost_remove_region(struct viofs_vhost *v, uint64_t size, uint64_t address,
 			      struct viofs_err *err);
 
+/**
+ * viofs_vhost_track() - have the back end note what it has in flight, for @queues of @entries
+ * After viofs_vhost_set_features(), before the first ring starts; only with v->link.
+ * Return: 0, or -errno and v->lost.
+ */
+int viofs_vhost_track(struct viofs_vhost *v, unsigned int queues, uint16_t entries);
+
 /** viofs_vhost_ring_start() - addresses, eventfds, enable. Return: 0, or -errno and v->lost. */
 int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,
 			   const struct viofs_vhost_ring *ring);
@@ -94,9 +116,37 @@ int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,
 int viofs_vhost_ring_stop(struct viofs_vhost *v, unsigned int index);
 
 /**
- * viofs_vhost_lost() - has the back end gone, or broken the protocol?
- * v->event_fd is readable when the answer may have changed. Return: NULL, or why.
+ * viofs_vhost_lost() - has the back end gone for good, or broken the protocol?
+ * As v->link says, unless that is DIRECT; then as viofs_vhost_look(). Return: NULL, or why.
  */
 const char *viofs_vhost_lost(struct viofs_vhost *v);
+
+/**
+ * viofs_vhost_look() - has it, by the socket?
+ * v->event_fd is readable when the answer may have changed. Return: NULL, or why; v->closed is set
+ * where the reason is that nobody is there.
+ */
+const char *viofs_vhost_look(struct viofs_vhost *v);
+
+/**
+ * viofs_vhost_reconnect() - after viofs_vhost_look() with v->closed: connect anew, agree as before
+ * v->features are those that are offered now. Nothing is known of the memory yet.
+ * @end_ns: for this and the messages that follow, until it is set again.
+ * Return: 0; -EAGAIN: nobody is there yet, or has gone again; -EPROTO, -ENOTSUP: what is there can't
+ * go on with the session, @err says why ("came back without ...").
+ */
+int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_err *err);
+
+/**
+ * viofs_vhost_restore() - features, what was in flight, memory; the rings come next
+ * Return: as viofs_vhost_reconnect().
+ */
+int viofs_vhost_restore(struct viofs_vhost *v, struct viofs_err *err);
+
+/** viofs_vhost_disconnect() - after a failed try: nothing of it stays. */
+void viofs_vhost_disconnect(struct viofs_vhost *v);
+
+/** viofs_vhost_used_idx() - what the back end wrote as the split ring's used.idx: its own word. */
+uint16_t viofs_vhost_used_idx(const struct viofs_vhost *v, uint64_t used);
 
 #endif

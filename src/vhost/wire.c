@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define FLAG_VERSION 1U
 #define FLAG_VERSION_MASK 3U
@@ -44,6 +45,8 @@ static const char *const names[] = {
 	[VIOFS_VHOST_GET_CONFIG] = "GET_CONFIG",
 	[VIOFS_VHOST_ADD_MEM_REG] = "ADD_MEM_REG",
 	[VIOFS_VHOST_REM_MEM_REG] = "REM_MEM_REG",
+	[VIOFS_VHOST_GET_INFLIGHT_FD] = "GET_INFLIGHT_FD",
+	[VIOFS_VHOST_SET_INFLIGHT_FD] = "SET_INFLIGHT_FD",
 };
 
 const char *viofs_vhost_request_name(enum viofs_vhost_request request)
@@ -130,13 +133,47 @@ int viofs_vhost_send(int sock, const struct viofs_vhost_message *m, int fd, bool
 	return 0;
 }
 
-static int receive_all(int sock, void *buf, size_t len, int64_t end_ns)
+/* Take what came along, where it is a descriptor and there was none before. */
+static void take_fd(struct msghdr *msg, int *fd)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	int got;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len != CMSG_LEN(sizeof(got)))
+		return;
+	memcpy(&got, CMSG_DATA(c), sizeof(got));
+	if (*fd < 0)
+		*fd = got;
+	else
+		close(got);
+}
+
+/* recv(2), with room for one descriptor where @fd is wanted. The kernel closes what has no room. */
+static ssize_t receive_some(int sock, void *buf, size_t len, int *fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec iov = { buf, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd) {
+		msg.msg_control = control;
+		/* CMSG_SPACE() has room for two on 64 bits. */
+		msg.msg_controllen = CMSG_LEN(sizeof(int));
+	}
+	n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n > 0 && fd)
+		take_fd(&msg, fd);
+	return n;
+}
+
+static int receive_all(int sock, void *buf, size_t len, int *fd, int64_t end_ns)
 {
 	uint8_t *p = buf;
 
 	while (len) {
-		/* Without room for ancillary data the kernel closes descriptors that come along. */
-		ssize_t n = recv(sock, p, len, MSG_DONTWAIT);
+		ssize_t n = receive_some(sock, p, len, fd);
 		int rc;
 
 		if (n > 0) {
@@ -158,21 +195,26 @@ static int receive_all(int sock, void *buf, size_t len, int64_t end_ns)
 }
 
 int viofs_vhost_receive(int sock, enum viofs_vhost_request request, struct viofs_vhost_message *m,
-			int64_t end_ns)
+			int *fd, int64_t end_ns)
 {
 	struct viofs_vhost_message reply = { .request = request };
 	struct header h;
-	int rc;
+	int got = -1, rc;
 
-	rc = receive_all(sock, &h, sizeof(h), end_ns);
+	rc = receive_all(sock, &h, sizeof(h), fd ? &got : NULL, end_ns);
+	if (!rc && (h.request != request || (h.flags & FLAG_VERSION_MASK) != FLAG_VERSION ||
+		    !(h.flags & FLAG_REPLY) || h.size > sizeof(reply.payload)))
+		rc = -EPROTO;
+	if (!rc) {
+		reply.size = h.size;
+		rc = receive_all(sock, &reply.payload, h.size, NULL, end_ns);
+	}
+	if (rc && got >= 0)
+		close(got);
 	if (rc)
 		return rc;
-	if (h.request != request || (h.flags & FLAG_VERSION_MASK) != FLAG_VERSION ||
-	    !(h.flags & FLAG_REPLY) || h.size > sizeof(reply.payload))
-		return -EPROTO;
-	reply.size = h.size;
-	rc = receive_all(sock, &reply.payload, h.size, end_ns);
-	if (!rc)
-		*m = reply;
-	return rc;
+	*m = reply;
+	if (fd)
+		*fd = got;
+	return 0;
 }

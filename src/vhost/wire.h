@@ -26,6 +26,8 @@ enum viofs_vhost_request {
 	VIOFS_VHOST_GET_QUEUE_NUM = 17,
 	VIOFS_VHOST_SET_VRING_ENABLE = 18,
 	VIOFS_VHOST_GET_CONFIG = 24,
+	VIOFS_VHOST_GET_INFLIGHT_FD = 31,
+	VIOFS_VHOST_SET_INFLIGHT_FD = 32,
 	VIOFS_VHOST_ADD_MEM_REG = 37,
 	VIOFS_VHOST_REM_MEM_REG = 38,
 };
@@ -56,6 +58,10 @@ union viofs_vhost_payload {
 		uint32_t offset, size, flags;
 		uint8_t bytes[VIOFS_VHOST_CONFIG_MAX];
 	} config;
+	struct {
+		uint64_t mmap_size, mmap_offset;
+		uint16_t num_queues, queue_size;
+	} inflight; /* with the padding of a C struct, as all implementations send it */
 };
 
 /** struct viofs_vhost_message - one message, without its 12-byte header's version */
@@ -79,11 +85,13 @@ int viofs_vhost_send(int sock, const struct viofs_vhost_message *m, int fd, bool
 
 /**
  * viofs_vhost_receive() - the reply to @request
- * @m: out. Descriptors that come with it are dropped.
+ * @m: out.
+ * @fd: out, the descriptor that comes with it, or -1; NULL: none is expected. What comes unexpected
+ * is dropped.
  * Return: 0; -ETIMEDOUT; -ECONNRESET; -EPROTO: it is no reply to @request, or its size can't be
  * right.
  */
 int viofs_vhost_receive(int sock, enum viofs_vhost_request request, struct viofs_vhost_message *m,
-			int64_t end_ns);
+			int *fd, int64_t end_ns);
 
 #endif

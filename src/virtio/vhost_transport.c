@@ -10,6 +10,11 @@
  * front end's part in vhost-user-fs: the tag is the socket's basename, with one request queue, or
  * as many as the user says.
  *
+ * Where the back end notes what it has in flight (viofs_vhost_track()), another one can take its
+ * place: viofs_virtio_vhost_resume() tells it all that the first one was told. Who relays sees
+ * nothing of it, but that no answers come for a while. Rings are split then: where a packed ring is
+ * to go on is known to nobody but the back end that is gone.
+ *
  * notify() alone is for the data path; it and is_lost() may run in another process than the rest,
  * which must be done by then but for reset.
  */
@@ -43,6 +48,7 @@ struct vhost_transport {
 	uint8_t config[CONFIG_BYTES];
 	unsigned int queues;
 	bool started[QUEUES_MAX];
+	struct viofs_vhost_ring rings[QUEUES_MAX]; /* as they were started */
 	int kick_fds[QUEUES_MAX], call_fds[QUEUES_MAX]; /* ours; the caller's or -1 */
 };
 
@@ -54,6 +60,13 @@ static struct vhost_transport *transport_of(struct viofs_virtio *d)
 static const char *is_lost(struct viofs_virtio *d)
 {
 	return viofs_vhost_lost(transport_of(d)->vhost);
+}
+
+static bool is_away(struct viofs_virtio *d)
+{
+	const struct viofs_vhost_link *link = transport_of(d)->vhost->link;
+
+	return link && viofs_vhost_link_get(link) == VIOFS_VHOST_LINK_AWAY;
 }
 
 static uint8_t status_get(struct viofs_virtio *d)
@@ -81,7 +94,9 @@ static void status_set(struct viofs_virtio *d, uint8_t status)
 
 static uint64_t features_get(struct viofs_virtio *d)
 {
-	return transport_of(d)->vhost->features;
+	const struct viofs_vhost *v = transport_of(d)->vhost;
+
+	return v->features & ~(v->link ? VIOFS_VIRTIO_F_RING_PACKED : 0);
 }
 
 static void features_set(struct viofs_virtio *d, uint64_t features)
@@ -108,6 +123,14 @@ static unsigned int queue_max(struct viofs_virtio *d, unsigned int q)
 	return q < transport_of(d)->queues ? QUEUE_SIZE : 0;
 }
 
+/* With the first ring: what they need is known then. All are of one size (queue_max()). */
+static int track(struct vhost_transport *t, uint16_t entries)
+{
+	if (!t->vhost->link || t->vhost->inflight.fd >= 0)
+		return 0;
+	return viofs_vhost_track(t->vhost, t->queues, entries);
+}
+
 static int queue_enable(struct viofs_virtio *d, unsigned int q,
 			const struct viofs_virtio_queue_address *a, struct viofs_err *err)
 {
@@ -132,7 +155,10 @@ static int queue_enable(struct viofs_virtio *d, unsigned int q,
 	ring.call_fd = t->call_fds[q];
 	/* Also where it fails half way: then nothing more is sent to the back end. */
 	t->started[q] = true;
-	rc = viofs_vhost_ring_start(t->vhost, q, &ring);
+	t->rings[q] = ring;
+	rc = track(t, a->size);
+	if (!rc)
+		rc = viofs_vhost_ring_start(t->vhost, q, &ring);
 	if (rc)
 		return viofs_err_set(err, rc,
 				     "The back end %s for virtqueue %u of %u entries. Its own "
@@ -192,6 +218,7 @@ static const struct viofs_virtio_ops vhost_ops = {
 	.name = "vhost-user",
 	.close = transport_close,
 	.is_lost = is_lost,
+	.is_away = is_away,
 	.status_get = status_get,
 	.status_set = status_set,
 	.features_get = features_get,
@@ -260,7 +287,7 @@ int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct
 	if (!t)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	t->virtio.ops = &vhost_ops;
-	t->virtio.event_fd = v->event_fd;
+	t->virtio.event_fd = v->link ? v->link->fd : v->event_fd;
 	t->vhost = v;
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)
 		t->kick_fds[q] = t->call_fds[q] = -1;
@@ -273,4 +300,72 @@ int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct
 	}
 	*out = &t->virtio;
 	return 0;
+}
+
+/* Is what came back the same device? */
+static int check_device(struct vhost_transport *t, struct viofs_err *err)
+{
+	uint64_t missing = t->virtio.negotiated & ~t->vhost->features;
+	uint8_t config[CONFIG_BYTES];
+	int rc;
+
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		const char *name = viofs_virtio_feature_name(bit);
+
+		if (missing & 1ULL << bit)
+			return viofs_err_set(err, -ENOTSUP,
+					     "came back without %s (bit %u), which the session uses",
+					     name ? name : "a feature", bit);
+	}
+	rc = viofs_vhost_config(t->vhost, 0, config, sizeof(config));
+	if (rc == -EOPNOTSUPP)
+		return 0;
+	if (rc)
+		return viofs_err_set(err, t->vhost->closed ? -EAGAIN : rc, "%s", t->vhost->lost);
+	if (memcmp(config, t->config, CONFIG_TAG_BYTES) != 0)
+		return viofs_err_set(err, -ENOTSUP, "came back with another tag: it is another device");
+	return 0;
+}
+
+static int restart_rings(struct vhost_transport *t, struct viofs_err *err)
+{
+	int rc = 0;
+
+	for (unsigned int q = 0; !rc && q < t->queues; q++) {
+		struct viofs_vhost_ring *r = &t->rings[q];
+
+		if (!t->started[q])
+			continue;
+		/*
+		 * As QEMU does it: what was answered for certain. A back end that tracks adds what
+		 * it finds to be in flight.
+		 */
+		r->base = viofs_vhost_used_idx(t->vhost, r->device);
+		rc = viofs_vhost_ring_start(t->vhost, q, r);
+	}
+	if (rc)
+		return viofs_err_set(err, t->vhost->closed ? -EAGAIN : rc, "came back and %s",
+				     t->vhost->lost);
+	for (unsigned int q = 0; q < t->queues; q++)
+		if (t->started[q])
+			notify(&t->virtio, q);
+	return 0;
+}
+
+int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, struct viofs_err *err)
+{
+	struct vhost_transport *t = transport_of(d);
+	int rc;
+
+	rc = viofs_vhost_reconnect(t->vhost, end_ns, err);
+	if (!rc)
+		rc = check_device(t, err);
+	if (!rc)
+		rc = viofs_vhost_restore(t->vhost, err);
+	if (!rc)
+		rc = restart_rings(t, err);
+	t->vhost->end_ns = 0;
+	if (rc)
+		viofs_vhost_disconnect(t->vhost);
+	return rc;
 }

@@ -61,6 +61,11 @@ const char *viofs_virtio_is_lost(struct viofs_virtio *d)
 	return status_fault(d, d->ops->status_get(d));
 }
 
+bool viofs_virtio_is_away(struct viofs_virtio *d)
+{
+	return d->ops->is_away && d->ops->is_away(d);
+}
+
 int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err *err)
 {
 	int64_t end = viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC;

@@ -45,6 +45,8 @@ struct viofs_virtio_ops {
 	void (*close)(struct viofs_virtio *d);
 	/** NULL, or why the device is gone for good; may be left out: the status tells */
 	const char *(*is_lost)(struct viofs_virtio *d);
+	/** gone, but it may come back; may be left out: never */
+	bool (*is_away)(struct viofs_virtio *d);
 	uint8_t (*status_get)(struct viofs_virtio *d);
 	void (*status_set)(struct viofs_virtio *d, uint8_t status);
 	uint64_t (*features_get)(struct viofs_virtio *d);
@@ -98,6 +100,14 @@ int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struc
 int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct viofs_virtio **out,
 			    struct viofs_err *err);
 
+/**
+ * viofs_virtio_vhost_resume() - after viofs_vhost_look() with v->closed: go on with another back end
+ * Features, memory, what was in flight, and the rings are what they were; each ring is kicked.
+ * @end_ns: monotonic time to give up at.
+ * Return: as viofs_vhost_reconnect(); on failure the socket is closed.
+ */
+int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, struct viofs_err *err);
+
 /** viofs_virtio_close() - reset and free; NULL is fine. */
 void viofs_virtio_close(struct viofs_virtio *d);
 
@@ -124,6 +134,9 @@ int viofs_virtio_driver_ok(struct viofs_virtio *d, struct viofs_err *err);
  * Return: NULL, or why: "is gone (status 0xff)", "needs a reset", "has closed its socket".
  */
 const char *viofs_virtio_is_lost(struct viofs_virtio *d);
+
+/** viofs_virtio_is_away() - nobody is there to answer now, but viofs_virtio_is_lost() is NULL. */
+bool viofs_virtio_is_away(struct viofs_virtio *d);
 
 /** viofs_virtio_feature_name() - name of bit @bit as the standard writes it, or NULL. */
 const char *viofs_virtio_feature_name(unsigned int bit);

@@ -66,6 +66,8 @@ static void talk(struct viofs_vhost *v, unsigned int requests)
 		fuzz_check(err.text[0]);
 	}
 	viofs_vhost_set_features(v, v->features);
+	if (v->link)
+		viofs_vhost_track(v, 2, 64);
 	if (!viofs_vhost_ring_start(v, 0, &ring))
 		viofs_vhost_ring_stop(v, 0);
 	/* All has been said and the socket is closed by now, so it must be noticed. */
@@ -101,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)!send(pair[1], in.at, in.left, MSG_DONTWAIT);
 	shutdown(pair[1], SHUT_WR);
 	next_sock = pair[0];
-	if (viofs_vhost_open("/nowhere", 1000, &v, &err)) {
+	if (viofs_vhost_open("/nowhere", 1000, how & 8, &v, &err)) {
 		fuzz_check(err.text[0]);
 	} else {
 		talk(v, (how >> 1) % 4);

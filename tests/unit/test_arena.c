@@ -44,6 +44,9 @@ static void sections_start_on_pages_and_are_zero(void **state)
 	assert_int_equal(fstat(viofs_arena_fd(a), &st), 0);
 	assert_int_equal(st.st_size, viofs_arena_device_size(a));
 	assert_int_equal(st.st_size, viofs_arena_size(a) - page);
+	assert_non_null(viofs_arena_at(a, viofs_arena_device_size(a) - 2, 2));
+	assert_null(viofs_arena_at(a, viofs_arena_device_size(a) - 1, 2));
+	assert_null(viofs_arena_at(a, UINT64_MAX, 2));
 	for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++) {
 		uint8_t *p = viofs_arena_alloc(a, (enum viofs_arena_section)s, 64, page);
 

@@ -110,6 +110,12 @@ static void own_options_have_their_effect(void **state)
 	assert_int_equal(parse("-o", "timeout=20,on-loss=eio", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.timeout_ms, 20000);
 	assert_null(o.mount_options);
+	assert_false(o.wait_on_loss || o.keeps_state);
+	assert_int_equal(parse("-o", "on-loss=wait", "myfs", "/mnt", NULL), 0);
+	assert_true(o.wait_on_loss && !o.keeps_state);
+	assert_int_equal(parse("-o", "on-loss=wait,backend-keeps-state", "myfs", "/mnt", NULL), 0);
+	assert_true(o.wait_on_loss && o.keeps_state);
+	assert_null(o.mount_options);
 	assert_int_equal(parse("-o", "poll=busy", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.poll, VIOFS_POLL_BUSY);
 }
@@ -167,7 +173,6 @@ static void values_out_of_range_are_named(void **state)
 	refused("grace=86401", "grace");
 	refused("timeout=86401", "0 to 86400");
 	refused("on-loss=panic", "on-loss=panic");
-	refused("on-loss=wait", "isn't there yet");
 	refused("backend-keeps-state", "on-loss=wait");
 	refused("dma-mem=1M", "dma-mem=1M");
 	refused("dma-mem=64X", "dma-mem=64X");

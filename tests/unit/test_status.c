@@ -106,6 +106,8 @@ static void a_session_is_shown_whole(void **state)
 	assert_true(has(json_object_get(json_object_get(s, "init"), "flags"), "ALLOW_IDMAP"));
 	assert_true(json_real_value(json_object_get(s, "oldest_request_s")) > 1.49);
 	assert_int_equal(json_array_size(json_object_get(s, "quirks")), 1);
+	assert_string_equal(text(s, "on_loss"), "eio");
+	assert_null(json_object_get(s, "back_end"));
 	assert_string_equal(text(s, "last_fault"), "GETATTR: wrong");
 	json_decref(s);
 }
