@@ -329,6 +329,7 @@ static int check_device(struct vhost_transport *t, struct viofs_err *err)
 
 static int restart_rings(struct vhost_transport *t, struct viofs_err *err)
 {
+	const uint64_t one = 1;
 	int rc = 0;
 
 	for (unsigned int q = 0; !rc && q < t->queues; q++) {
@@ -346,9 +347,14 @@ static int restart_rings(struct vhost_transport *t, struct viofs_err *err)
 	if (rc)
 		return viofs_err_set(err, t->vhost->closed ? -EAGAIN : rc, "came back and %s",
 				     t->vhost->lost);
-	for (unsigned int q = 0; q < t->queues; q++)
-		if (t->started[q])
-			notify(&t->virtio, q);
+	for (unsigned int q = 0; q < t->queues; q++) {
+		if (!t->started[q])
+			continue;
+		notify(&t->virtio, q);
+		/* To both sides: the one that died may have used a buffer and not signalled it. */
+		if (t->rings[q].call_fd >= 0)
+			(void)!write(t->rings[q].call_fd, &one, sizeof(one));
+	}
 	return 0;
 }
 
