@@ -210,7 +210,7 @@ def another_comes_back(args, first, said):
         s.kill_backend()
         is_away(s)
         s.backend_args += args
-        s.start_backend()
+        s.start_backend(stays=False)
         check(answer(child) == EIO, "EIO is due")
         s.is_lost(said)
 

@@ -157,13 +157,14 @@ class Session:
         return [RUST_VIRTIOFSD, f"--socket-path={self.socket}", f"--shared-dir={self.share}",
                 "--sandbox=chroot", "--xattr", "--modcaps=+sys_admin"]
 
-    def start_backend(self):
+    def start_backend(self, stays=True):
+        """One that doesn't stay is soon refused by a front end that waits for it."""
         with open(os.path.join(self.work, "backend.log"), "wb") as log:
             self.backend = subprocess.Popen(self.backend_argv() + self.backend_args,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(lambda: is_listening(self.socket) or self.backend.poll() is not None, 10,
                    "the back end's socket")
-        check(self.backend.poll() is None, "the back end: " + self.backend_said())
+        check(not stays or self.backend.poll() is None, "the back end: " + self.backend_said())
 
     def daemon_argv(self, foreground=True):
         argv = [DAEMON] + (["-f"] if foreground else [])
