@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int viofs_file_read(const char *path, char *buf, size_t size)
+int viofs_text_read(const char *path, char *buf, size_t size)
 {
 	size_t len = 0;
 	ssize_t n = 0;
@@ -34,13 +34,13 @@ int viofs_file_read(const char *path, char *buf, size_t size)
 	return (int)len;
 }
 
-int viofs_file_read_u64(const char *path, uint64_t *value)
+int viofs_text_read_u64(const char *path, uint64_t *value)
 {
 	char buf[64], *end;
 	uint64_t v;
 	int rc;
 
-	rc = viofs_file_read(path, buf, sizeof(buf));
+	rc = viofs_text_read(path, buf, sizeof(buf));
 	if (rc < 0)
 		return rc;
 	errno = 0;
@@ -51,7 +51,7 @@ int viofs_file_read_u64(const char *path, uint64_t *value)
 	return 0;
 }
 
-int viofs_file_write(const char *path, const char *text)
+int viofs_text_write(const char *path, const char *text)
 {
 	size_t len = strlen(text);
 	ssize_t n;

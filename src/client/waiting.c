@@ -48,48 +48,46 @@ static void rekick(struct viofs_queue *q)
 	}
 }
 
-static void sleep_ns(struct viofs_queue *q, int64_t ns)
-{
-	struct timespec ts;
-	struct pollfd p[2] = { { .fd = q->epoll_fd, .events = POLLIN },
-			       { .fd = q->dev->at.fs->virtio->event_fd, .events = POLLIN } };
-
-	if (viofs_queue_arm(q))
-		return;
-	if (!q->dev->at.fs->vectors)
-		ns = VIOFS_MIN(ns, NAP_NS);
-	ts = (struct timespec){ ns / VIOFS_NSEC_PER_SEC, ns % VIOFS_NSEC_PER_SEC };
-	__atomic_add_fetch(&q->dev->sleeps, 1, __ATOMIC_RELAXED);
-	if (ppoll(p, 2, &ts, NULL) > 0 && p[1].revents)
-		viofs_dev_look(q->dev);
-}
-
-bool viofs_wait_turn(struct viofs_wait *w, struct viofs_queue *q)
+int64_t viofs_wait_prepare(struct viofs_wait *w, struct viofs_queue *q)
 {
 	int64_t now, wake;
 
-	if (++w->turns % SPINS_PER_LOOK) {
-		viofs_cpu_relax();
-		return true;
-	}
+	if (++w->turns % SPINS_PER_LOOK)
+		return 0;
 	now = viofs_now_ns();
 	if (now - w->end >= 0)
-		return false;
+		return -1;
 	if (now - w->rekick >= 0) {
 		rekick(q);
 		w->rekick_interval = VIOFS_MIN(w->rekick_interval * 2, REKICK_MAX_NS);
 		w->rekick = now + w->rekick_interval;
 	}
 	if (now - w->spin_end < 0)
-		return true;
+		return 0;
 	viofs_queue_look(q);
 	wake = VIOFS_MIN(w->end, w->rekick);
 	wake = VIOFS_MIN(wake, now + SLEEP_MAX_NS);
 	if (q->dev->options.timeout_ms)
 		wake = VIOFS_MIN(wake, now + VIOFS_LOOK_NS);
-	sleep_ns(q, wake - now);
+	if (!q->dev->at.fs->vectors)
+		wake = VIOFS_MIN(wake, now + NAP_NS);
 	w->turns = SPINS_PER_LOOK - 1; /* one more look, then asleep again */
-	return true;
+	return viofs_queue_arm(q) ? 0 : wake - now;
+}
+
+void viofs_wait_sleep(struct viofs_queue *q, int64_t ns)
+{
+	struct pollfd p[2] = { { .fd = q->epoll_fd, .events = POLLIN },
+			       { .fd = q->dev->at.fs->virtio->event_fd, .events = POLLIN } };
+	struct timespec ts = { ns / VIOFS_NSEC_PER_SEC, ns % VIOFS_NSEC_PER_SEC };
+
+	if (ns <= 0) {
+		viofs_cpu_relax();
+		return;
+	}
+	__atomic_add_fetch(&q->dev->sleeps, 1, __ATOMIC_RELAXED);
+	if (ppoll(p, 2, &ts, NULL) > 0 && p[1].revents)
+		viofs_dev_look(q->dev);
 }
 
 int viofs_queue_wait(struct viofs_queue *q, struct viofs_completion *completions, unsigned int min,
@@ -101,6 +99,7 @@ int viofs_queue_wait(struct viofs_queue *q, struct viofs_completion *completions
 
 	for (;;) {
 		int n = viofs_queue_poll(q, completions + got, max - got);
+		int64_t ns;
 
 		if (n < 0)
 			return got ? (int)got : n;
@@ -110,7 +109,11 @@ int viofs_queue_wait(struct viofs_queue *q, struct viofs_completion *completions
 		if (!started)
 			viofs_wait_start(&w, q, timeout_ns);
 		started = true;
-		if (!n && !viofs_wait_turn(&w, q))
+		if (n)
+			continue;
+		ns = viofs_wait_prepare(&w, q);
+		if (ns < 0)
 			return (int)got;
+		viofs_wait_sleep(q, ns);
 	}
 }

@@ -19,10 +19,14 @@ struct viofs_wait {
 void viofs_wait_start(struct viofs_wait *w, struct viofs_queue *q, int64_t timeout_ns);
 
 /**
- * viofs_wait_turn() - nothing came: spin, or sleep until something may have
- * Kicks again and looks at the device where it takes long. Return: false: the time is up.
+ * viofs_wait_prepare() - nothing came: what to do
+ * Kicks again and looks at the device where it takes long; arms the queue before a sleep.
+ * Return: ns to sleep; 0: look again; -1: the time is up.
  */
-bool viofs_wait_turn(struct viofs_wait *w, struct viofs_queue *q);
+int64_t viofs_wait_prepare(struct viofs_wait *w, struct viofs_queue *q);
+
+/** viofs_wait_sleep() - as that said; uses nothing of the queue but its descriptors. */
+void viofs_wait_sleep(struct viofs_queue *q, int64_t ns);
 
 /** viofs_queue_look() - is the device there, and in time? */
 void viofs_queue_look(struct viofs_queue *q);

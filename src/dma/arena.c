@@ -74,7 +74,7 @@ static bool is_available(size_t size)
 	const char *line;
 	size_t kib;
 
-	if (viofs_file_read("/proc/meminfo", text, sizeof(text)) < 0)
+	if (viofs_text_read("/proc/meminfo", text, sizeof(text)) < 0)
 		return true;
 	line = strstr(text, "MemAvailable:");
 	if (!line || sscanf(line, "MemAvailable: %zu kB", &kib) != 1)

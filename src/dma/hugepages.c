@@ -46,7 +46,7 @@ static int overcommit_set(uint64_t value)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	return viofs_file_write(POOL "nr_overcommit_hugepages", text);
+	return viofs_text_write(POOL "nr_overcommit_hugepages", text);
 }
 
 /*
@@ -57,8 +57,8 @@ static int overcommit_raise(size_t size, uint64_t *before)
 {
 	uint64_t surplus, limit, wanted;
 
-	if (viofs_file_read_u64(POOL "nr_overcommit_hugepages", &limit) < 0 ||
-	    viofs_file_read_u64(POOL "surplus_hugepages", &surplus) < 0)
+	if (viofs_text_read_u64(POOL "nr_overcommit_hugepages", &limit) < 0 ||
+	    viofs_text_read_u64(POOL "surplus_hugepages", &surplus) < 0)
 		return -ENOMEM;
 	*before = limit;
 	wanted = surplus + size / VIOFS_HUGEPAGE_SIZE;
@@ -77,7 +77,7 @@ int viofs_hugepages_memfd(size_t size, void **map)
 	fd = memfd_map(size, map);
 	if (fd < 0 && lock >= 0 && !overcommit_raise(size, &before)) {
 		fd = memfd_map(size, map);
-		if (!viofs_file_read_u64(POOL "nr_overcommit_hugepages", &now) && now != before)
+		if (!viofs_text_read_u64(POOL "nr_overcommit_hugepages", &now) && now != before)
 			overcommit_set(before);
 	}
 	if (lock >= 0)

@@ -55,7 +55,7 @@ int viofs_record_read(const char *address, struct viofs_record *record)
 
 	memset(record, 0, sizeof(*record));
 	record_path(path, sizeof(path), address);
-	rc = viofs_file_read(path, text, sizeof(text));
+	rc = viofs_text_read(path, text, sizeof(text));
 	if (rc < 0)
 		return rc;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))

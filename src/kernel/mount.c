@@ -273,7 +273,7 @@ int viofs_mount_abort(struct viofs_mount *m)
 	int rc;
 
 	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", m->device);
-	rc = viofs_file_write(path, "1");
+	rc = viofs_text_write(path, "1");
 	/* Without fusectl: a forced unmount aborts the connection too, whether it succeeds or not. */
 	if (rc && viofs_mount_is_there(m))
 		rc = umount2(m->path, MNT_FORCE | UMOUNT_NOFOLLOW) < 0 && errno != EBUSY ? -errno : 0;

@@ -34,7 +34,7 @@ static int read_id(const char *address, const char *attribute, uint16_t *out)
 	uint64_t value;
 	int rc;
 
-	rc = viofs_file_read_u64(function_path(path, address, attribute), &value);
+	rc = viofs_text_read_u64(function_path(path, address, attribute), &value);
 	if (rc)
 		return rc;
 	if (value > UINT16_MAX)
@@ -195,7 +195,7 @@ static void read_override(const char *address, char override[OVERRIDE_TEXT])
 	char path[PATH_MAX];
 	int n;
 
-	n = viofs_file_read(function_path(path, address, "driver_override"), override,
+	n = viofs_text_read(function_path(path, address, "driver_override"), override,
 			    OVERRIDE_TEXT);
 	if (n <= 0 || strcmp(override, "(null)") == 0)
 		memcpy(override, OVERRIDE_NONE, sizeof(OVERRIDE_NONE));

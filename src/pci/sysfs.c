@@ -13,7 +13,7 @@
 
 static const char *sysfs_root = "/sys";
 static const char *proc_root = "/proc";
-static viofs_pci_writer *sysfs_writer = viofs_file_write;
+static viofs_pci_writer *sysfs_writer = viofs_text_write;
 
 void viofs_pci_set_sysfs_root(const char *root)
 {
@@ -27,7 +27,7 @@ void viofs_pci_set_proc_root(const char *root)
 
 void viofs_pci_set_sysfs_writer(viofs_pci_writer *writer)
 {
-	sysfs_writer = writer ? writer : viofs_file_write;
+	sysfs_writer = writer ? writer : viofs_text_write;
 }
 
 __attribute__((format(printf, 4, 0))) static const char *

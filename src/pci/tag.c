@@ -125,7 +125,7 @@ static int read_from_driver(const struct viofs_pci_function *f, char tag[VIOFS_T
 		if (e->d_name[0] == '.' || !is_device_of(e->d_name, f->text))
 			continue;
 		viofs_pci_sysfs_path(path, sizeof(path), "fs/virtiofs/%s/tag", e->d_name);
-		rc = viofs_file_read(path, (char *)raw, sizeof(raw));
+		rc = viofs_text_read(path, (char *)raw, sizeof(raw));
 	}
 	closedir(dir);
 	if (rc < 0)

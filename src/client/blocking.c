@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Blocking calls: threads that share a lane, one of which leads. */
+#include "client/engine.h"
+#include "base/barrier.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A follower looks so often, then sleeps until it is woken. */
+#define FOLLOWER_SPINS 2000
+
+/* A thread that waits for its op, and may be made leader. */
+struct viofs_follower {
+	struct viofs_op *op;
+	pthread_cond_t cond;
+	struct viofs_follower *next;
+};
+
+static struct viofs_async *lane_of(struct viofs_session *s)
+{
+	static unsigned int threads;
+	static _Thread_local unsigned int mine;
+
+	if (!mine)
+		mine = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
+	return &s->lanes[mine % s->lane_count];
+}
+
+struct viofs_op *viofs_op_begin(struct viofs_session *s)
+{
+	struct viofs_async *a = lane_of(s);
+	struct viofs_op *op;
+
+	pthread_mutex_lock(&a->lock);
+	op = viofs_op_new(a, NULL);
+	if (op)
+		op->blocking = true;
+	else
+		pthread_mutex_unlock(&a->lock);
+	return op;
+}
+
+static bool is_finished(const struct viofs_op *op)
+{
+	return __atomic_load_n(&op->finished, __ATOMIC_ACQUIRE);
+}
+
+/* The lock is held, but for the time asleep. */
+static void lead(struct viofs_async *a, struct viofs_op *op)
+{
+	struct viofs_wait w;
+
+	a->leader = true;
+	viofs_wait_start(&w, a->q, -1);
+	while (!is_finished(op)) {
+		int64_t ns;
+
+		if (viofs_async_turn(a) > 0 || is_finished(op))
+			continue;
+		ns = viofs_wait_prepare(&w, a->q);
+		if (ns)
+			viofs_async_forget(a, true);
+		ns = viofs_async_nap(a, ns);
+		pthread_mutex_unlock(&a->lock);
+		viofs_wait_sleep(a->q, ns);
+		pthread_mutex_lock(&a->lock);
+	}
+	a->leader = false;
+	if (a->followers)
+		pthread_cond_signal(&a->followers->cond);
+}
+
+static void follow(struct viofs_async *a, struct viofs_op *op)
+{
+	struct viofs_follower me = { .op = op }, **at;
+
+	for (int i = 0; i < FOLLOWER_SPINS && !is_finished(op) &&
+	     __atomic_load_n(&a->leader, __ATOMIC_RELAXED); i++) {
+		pthread_mutex_unlock(&a->lock);
+		viofs_cpu_relax();
+		pthread_mutex_lock(&a->lock);
+	}
+	pthread_cond_init(&me.cond, NULL);
+	me.next = a->followers;
+	a->followers = &me;
+	op->waiter = &me.cond;
+	while (!is_finished(op) && a->leader)
+		pthread_cond_wait(&me.cond, &a->lock);
+	op->waiter = NULL;
+	for (at = &a->followers; *at != &me; at = &(*at)->next)
+		;
+	*at = me.next;
+	pthread_cond_destroy(&me.cond);
+}
+
+static void say(struct viofs_err *err, const struct viofs_op *op, const char *what, const char *which)
+{
+	int rc = (int)op->result;
+
+	if (op->fault)
+		viofs_err_set(err, rc, "%s %s: %s: the device %s.", what, which, strerror(-rc), op->fault);
+	else
+		viofs_err_set(err, rc, "%s %s: %s.", what, which, strerror(-rc));
+}
+
+int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *what, const char *which)
+{
+	struct viofs_async *a;
+	int64_t result;
+
+	if (!op)
+		return viofs_err_set(err, -ENOMEM, "%s %s: out of memory.", what, which);
+	a = op->a;
+	while (!is_finished(op)) {
+		if (a->leader)
+			follow(a, op);
+		else
+			lead(a, op);
+	}
+	result = op->result;
+	if (result < 0)
+		say(err, op, what, which);
+	op->next = a->free;
+	a->free = op;
+	a->pending--;
+	pthread_mutex_unlock(&a->lock);
+	return result;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sessions: FUSE_INIT before, FORGET and FUSE_DESTROY after. */
+#include "client/engine.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NAMES_DEFAULT 4096U
+#define INIT_TIMEOUT_MS 30000U
+#define DESTROY_TIMEOUT_NS VIOFS_NSEC_PER_SEC
+#define READAHEAD (1U << 20)
+
+/* What the library can keep. The device's part of it is settled by fuse/init.c, as for the relay. */
+#define FLAGS                                                                                          \
+	(FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DONT_MASK | \
+	 FUSE_FLOCK_LOCKS | FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO | FUSE_NO_OPEN_SUPPORT |              \
+	 FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_NO_OPENDIR_SUPPORT | FUSE_HANDLE_KILLPRIV_V2 |   \
+	 FUSE_SETXATTR_EXT | FUSE_INIT_EXT)
+
+void viofs_session_options_init(struct viofs_session_options *options)
+{
+	*options = (struct viofs_session_options){
+		.size = sizeof(*options),
+		.uid = getuid(),
+		.gid = getgid(),
+		.pid = (uint32_t)getpid(),
+		.cache_names = NAMES_DEFAULT,
+		.init_timeout_ms = INIT_TIMEOUT_MS,
+	};
+}
+
+static int take_options(const struct viofs_session_options *given, struct viofs_session_options *o,
+			struct viofs_err *err)
+{
+	viofs_session_options_init(o);
+	if (given && given->size < sizeof(given->size))
+		return viofs_err_set(err, -EINVAL, "viofs_session_options.size is not set: call "
+				     "viofs_session_options_init().");
+	if (given)
+		memcpy(o, given, VIOFS_MIN(given->size, sizeof(*o)));
+	if (!o->cache_names)
+		o->cache_names = NAMES_DEFAULT;
+	if (!o->init_timeout_ms)
+		o->init_timeout_ms = INIT_TIMEOUT_MS;
+	if (!o->init_flags)
+		o->init_flags = FLAGS;
+	return 0;
+}
+
+/* Send a request that nothing else is beside of, and wait. Return: 0 and @c; -ETIMEDOUT; -errno. */
+static int exchange(struct viofs_session *s, struct viofs_request *r, int64_t timeout_ns,
+		    struct viofs_completion *c)
+{
+	struct viofs_queue *q = s->lanes[0].q;
+	int rc = viofs_queue_submit(q, r, 1);
+
+	if (rc != 1)
+		return rc < 0 ? rc : -EBUSY;
+	rc = viofs_queue_wait(q, c, 1, 1, timeout_ns);
+	return rc == 1 ? 0 : rc ? rc : -ETIMEDOUT;
+}
+
+static int init_failed(struct viofs_session *s, int rc, const struct viofs_completion *c, uint32_t ms,
+		       struct viofs_err *err)
+{
+	const char *failed = viofs_dev_failed(s->dev);
+
+	if (failed)
+		return viofs_err_set(err, rc ? rc : -EIO, "FUSE_INIT: the device %s.", failed);
+	if (rc == -ETIMEDOUT)
+		return viofs_err_set(err, rc, "The device did not answer FUSE_INIT within %u ms. Is its back "
+				     "end (virtiofsd) alive on the host?", ms);
+	if (rc)
+		return viofs_err_set(err, rc, "FUSE_INIT can't be sent: %s.", strerror(-rc));
+	if (c->fault)
+		return viofs_err_set(err, -EPROTO, "The device's answer to FUSE_INIT makes no sense: %s.",
+				     c->fault);
+	return viofs_err_set(err, c->error, "The device refused FUSE_INIT: %s.", strerror(-c->error));
+}
+
+static int negotiate(struct viofs_session *s, const struct viofs_session_options *o, struct viofs_err *err)
+{
+	const struct viofs_fuse_limits limits = {
+		.max_data = s->dev->max_data,
+		.page_size = (uint32_t)sysconf(_SC_PAGESIZE),
+		.max_background = s->dev->vqs[VIOFS_FS_REQUEST].depth,
+	};
+	const struct fuse_init_in wanted = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = VIOFS_FUSE_MINOR_MAX,
+		.max_readahead = READAHEAD,
+		.flags = (uint32_t)o->init_flags,
+		.flags2 = (uint32_t)(o->init_flags >> 32),
+	};
+	struct fuse_init_out answer, agreed;
+	struct viofs_completion c = { 0 };
+	struct fuse_init_in sent;
+	struct viofs_request r;
+	size_t len;
+	int rc;
+
+	rc = viofs_fuse_init_request(&wanted, sizeof(wanted), &sent, &len, err);
+	if (rc)
+		return rc;
+	s->offered = sent.flags | (uint64_t)sent.flags2 << 32;
+	r = (struct viofs_request){
+		.opcode = FUSE_INIT,
+		.flags = VIOFS_REQUEST_SHORT, /* 8 and 24 bytes are old, legal answers */
+		.args = &sent,
+		.args_size = (uint32_t)len,
+		.reply = &answer,
+		.reply_size = sizeof(answer),
+	};
+	rc = exchange(s, &r, o->init_timeout_ms * VIOFS_NSEC_PER_MSEC, &c);
+	if (rc || c.error)
+		return init_failed(s, rc, &c, o->init_timeout_ms, err);
+	return viofs_fuse_init_reply(&wanted, &sent, &limits, &answer, c.size, &agreed, &s->agreed, err);
+}
+
+static void fini(struct viofs_session *s)
+{
+	for (unsigned int i = 0; i < VIOFS_LANES_MAX; i++)
+		viofs_async_fini(&s->lanes[i]);
+	viofs_cache_fini(&s->cache);
+	free(s);
+}
+
+int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options *options,
+		       struct viofs_session **out, struct viofs_err *err)
+{
+	struct viofs_session_options o;
+	struct viofs_session *s;
+	int rc;
+
+	rc = take_options(options, &o, err);
+	if (rc)
+		return rc;
+	if (__atomic_exchange_n(&dev->had_session, 1, __ATOMIC_ACQ_REL))
+		return viofs_err_set(err, -EBUSY, "The device has a session, or had one: close it and open "
+				     "it anew.");
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	s->dev = dev;
+	s->uid = o.uid;
+	s->gid = o.gid;
+	s->pid = o.pid;
+	rc = viofs_cache_init(&s->cache, o.cache_names);
+	if (rc)
+		viofs_err_set(err, rc, "Out of memory.");
+	while (!rc && s->lane_count < dev->at.fs->queue_count - VIOFS_FS_REQUEST) {
+		rc = viofs_async_init(&s->lanes[s->lane_count], s, 0, err);
+		s->lane_count++;
+	}
+	if (!rc)
+		rc = negotiate(s, &o, err);
+	if (rc) {
+		fini(s);
+		return rc;
+	}
+	s->no_readdirplus = !(s->agreed.flags & FUSE_DO_READDIRPLUS);
+	*out = s;
+	return 0;
+}
+
+void viofs_session_close(struct viofs_session *s)
+{
+	struct viofs_request r = { .opcode = FUSE_DESTROY };
+	struct viofs_completion c;
+
+	if (!s)
+		return;
+	viofs_cache_drop(&s->cache);
+	if (!viofs_dev_failed(s->dev)) {
+		viofs_async_forget(&s->lanes[0], true);
+		exchange(s, &r, DESTROY_TIMEOUT_NS, &c);
+	}
+	fini(s);
+}
+
+struct viofs_dev *viofs_session_dev(struct viofs_session *s)
+{
+	return s->dev;
+}
+
+int viofs_session_info_get(struct viofs_session *s, struct viofs_session_info *info)
+{
+	const struct viofs_fuse_agreed *a = &s->agreed;
+	struct viofs_session_info all = {
+		.size = VIOFS_MIN(info->size, sizeof(*info)),
+		.minor = a->conn.minor,
+		.device_minor = a->device_minor,
+		.offered = s->offered,
+		.answered = a->device_flags,
+		.flags = a->flags,
+		.max_write = a->max_write,
+		.max_pages = a->max_pages,
+		.max_readahead = a->max_readahead,
+		.max_background = a->max_background,
+		.congestion_threshold = a->congestion_threshold,
+		.time_gran = a->time_gran,
+	};
+
+	if (info->size < sizeof(info->size))
+		return -EINVAL;
+	pthread_mutex_lock(&s->cache.lock);
+	all.lookups = s->cache.lookups;
+	all.nodes = s->cache.node_count;
+	all.names = s->cache.name_count;
+	pthread_mutex_unlock(&s->cache.lock);
+	memcpy(info, &all, all.size);
+	return 0;
+}
+
+void viofs_session_drop(struct viofs_session *s)
+{
+	viofs_cache_drop(&s->cache);
+	pthread_mutex_lock(&s->lanes[0].lock);
+	viofs_async_forget(&s->lanes[0], true);
+	pthread_mutex_unlock(&s->lanes[0].lock);
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Open directories. A portion of entries is copied to private memory once, checked there, and given out from there.
+ * With READDIRPLUS every entry counts as a LOOKUP, so the whole portion is gone through when it comes.
+ */
+#include "client/engine.h"
+#include "base/util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PORTION (128U << 10)
+
+struct viofs_dir {
+	struct viofs_session *s;
+	struct viofs_node *node;
+	uint64_t fh, where; /* of the next portion */
+	bool opened, plus, end;
+	uint8_t *data;      /* the portion, `plus` or not */
+	uint32_t room, size, at;
+	bool bad;           /* what comes at `size` makes no sense */
+	char name[NAME_MAX + 1];
+};
+
+static void free_dir(struct viofs_dir *dir)
+{
+	viofs_node_put(&dir->s->cache, dir->node);
+	free(dir->data);
+	free(dir);
+}
+
+static void opened(struct viofs_op *op)
+{
+	const struct fuse_open_out *out = (const void *)op->reply;
+	struct viofs_dir *dir = op->dir;
+
+	if (op->error == -ENOSYS && op->a->s->agreed.flags & FUSE_NO_OPENDIR_SUPPORT) {
+		__atomic_store_n(&op->a->s->no_opendir, 1, __ATOMIC_RELAXED);
+	} else if (op->error) {
+		free_dir(dir);
+		viofs_op_finish(op, op->error);
+		return;
+	} else {
+		dir->fh = out->fh;
+		dir->opened = true;
+	}
+	*(struct viofs_dir **)op->out = dir;
+	viofs_op_finish(op, 0);
+}
+
+static void ask_open(struct viofs_op *op)
+{
+	const struct fuse_open_in in = { .flags = O_DIRECTORY };
+	struct viofs_request r = viofs_request_to(FUSE_OPENDIR, op->dir->node, &in, sizeof(in));
+
+	if (__atomic_load_n(&op->a->s->no_opendir, __ATOMIC_RELAXED)) {
+		op->error = -ENOSYS;
+		opened(op);
+		return;
+	}
+	r.reply_size = sizeof(struct fuse_open_out);
+	viofs_op_call_sees(op, &r, ask_open, opened);
+}
+
+static void found(struct viofs_op *op)
+{
+	struct viofs_session *s = op->a->s;
+	struct fuse_attr attr;
+	struct viofs_dir *dir;
+
+	viofs_node_attr(&s->cache, op->walk->node, &attr);
+	if ((attr.mode & S_IFMT) != S_IFDIR) {
+		viofs_op_finish(op, -ENOTDIR);
+		return;
+	}
+	dir = calloc(1, sizeof(*dir));
+	if (!dir) {
+		viofs_op_finish(op, -ENOMEM);
+		return;
+	}
+	dir->s = s;
+	dir->room = VIOFS_MIN(PORTION, s->agreed.max_write);
+	dir->node = op->walk->node;
+	viofs_node_get(&s->cache, dir->node);
+	dir->data = malloc(dir->room);
+	op->dir = dir;
+	if (dir->data) {
+		ask_open(op);
+		return;
+	}
+	free_dir(dir);
+	viofs_op_finish(op, -ENOMEM);
+}
+
+static void start_open(struct viofs_op *op, const char *path, unsigned int flags, struct viofs_dir **out)
+{
+	op->out = out;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, found);
+}
+
+int viofs_dir_open(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_dir **out,
+		   struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "opendir", path, start_open(op, path, flags, out));
+}
+
+int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int flags, struct viofs_dir **out,
+			 void *user)
+{
+	VIOFS_ASYNC(a, user, start_open(op, path, flags, out));
+}
+
+static void closed(struct viofs_op *op)
+{
+	free_dir(op->dir);
+	viofs_op_finish(op, 0);
+}
+
+static void ask_close(struct viofs_op *op)
+{
+	const struct fuse_release_in in = { .fh = op->dir->fh, .flags = O_DIRECTORY };
+	struct viofs_request r = viofs_request_to(FUSE_RELEASEDIR, op->dir->node, &in, sizeof(in));
+
+	viofs_op_call_sees(op, &r, ask_close, closed);
+}
+
+static void start_close(struct viofs_op *op, struct viofs_dir *dir)
+{
+	op->dir = dir;
+	if (dir->opened && !viofs_dev_failed(dir->s->dev))
+		ask_close(op);
+	else
+		closed(op);
+}
+
+int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)
+{
+	if (!dir)
+		return 0;
+	VIOFS_BLOCKING(dir->s, err, "close", "directory", start_close(op, dir));
+}
+
+int viofs_dir_close_async(struct viofs_async *a, struct viofs_dir *dir, void *user)
+{
+	VIOFS_ASYNC(a, user, start_close(op, dir));
+}
+
+/* Is there a whole, sane entry at dir->at? Return: its bytes; 0: no. */
+static uint32_t check_entry(const struct viofs_dir *dir, struct fuse_dirent *d, struct fuse_entry_out *e)
+{
+	uint32_t head = dir->plus ? (uint32_t)FUSE_NAME_OFFSET_DIRENTPLUS : (uint32_t)FUSE_NAME_OFFSET;
+	const uint8_t *p = dir->data + dir->at;
+	uint32_t left = dir->size - dir->at, size;
+
+	if (left < head)
+		return 0;
+	if (dir->plus)
+		memcpy(e, p, sizeof(*e));
+	memcpy(d, p + (dir->plus ? sizeof(*e) : 0), FUSE_NAME_OFFSET);
+	if (!d->namelen || d->namelen > NAME_MAX || d->namelen > left - head)
+		return 0;
+	size = (uint32_t)FUSE_DIRENT_ALIGN(head + d->namelen);
+	if (size > left || memchr(p + head, '/', d->namelen) || memchr(p + head, '\0', d->namelen))
+		return 0;
+	return size;
+}
+
+static void copy_name(struct viofs_dir *dir, const struct fuse_dirent *d)
+{
+	const uint8_t *p = dir->data + dir->at +
+			   (dir->plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET);
+
+	memcpy(dir->name, p, d->namelen);
+	dir->name[d->namelen] = '\0';
+}
+
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+/* Count what the device counted, and remember names. */
+static void learn(struct viofs_dir *dir, const struct fuse_entry_out *e)
+{
+	struct viofs_cache *c = &dir->s->cache;
+	struct viofs_node *node;
+
+	if (!e->nodeid || is_dots(dir->name) || viofs_entry_take(dir->s, e, &node))
+		return;
+	viofs_name_set(c, dir->node, dir->name, node, e->entry_valid, e->entry_valid_nsec);
+	viofs_node_put(c, node);
+}
+
+/* Go through the portion once. dir->size becomes what is good of it. */
+static void scan(struct viofs_dir *dir)
+{
+	struct fuse_entry_out e;
+	struct fuse_dirent d;
+	uint32_t size;
+
+	dir->at = 0;
+	dir->bad = false;
+	while (dir->at < dir->size) {
+		size = check_entry(dir, &d, &e);
+		if (!size) {
+			dir->bad = true;
+			dir->size = dir->at;
+			break;
+		}
+		copy_name(dir, &d);
+		if (dir->plus)
+			learn(dir, &e);
+		dir->where = d.off;
+		dir->at += size;
+	}
+	dir->at = 0;
+}
+
+static void ask_fill(struct viofs_op *op);
+
+static void filled(struct viofs_op *op)
+{
+	struct viofs_dir *dir = op->dir;
+
+	if (op->error == -ENOSYS && dir->plus) {
+		__atomic_store_n(&dir->s->no_readdirplus, 1, __ATOMIC_RELAXED);
+		ask_fill(op);
+		return;
+	}
+	if (op->error) {
+		viofs_op_finish(op, op->error);
+		return;
+	}
+	memcpy(dir->data, op->dma, op->size);
+	dir->size = op->size;
+	dir->end = !op->size;
+	scan(dir);
+	if (dir->bad && !dir->size) {
+		op->fault = "answered with a directory entry that can't be";
+		viofs_op_finish(op, -EIO);
+		return;
+	}
+	viofs_op_finish(op, dir->size);
+}
+
+static void ask_fill(struct viofs_op *op)
+{
+	struct viofs_dir *dir = op->dir;
+	const struct fuse_read_in in = { .fh = dir->fh, .offset = dir->where, .size = dir->room };
+	struct viofs_request r;
+	struct iovec iov;
+
+	if (!viofs_op_dma(op, dir->room, ask_fill))
+		return;
+	dir->plus = !__atomic_load_n(&dir->s->no_readdirplus, __ATOMIC_RELAXED);
+	iov = (struct iovec){ op->dma, dir->room };
+	r = viofs_request_to(dir->plus ? FUSE_READDIRPLUS : FUSE_READDIR, dir->node, &in, sizeof(in));
+	r.reply_data = &iov;
+	r.reply_data_count = 1;
+	viofs_op_call_sees(op, &r, ask_fill, filled);
+}
+
+static void start_fill(struct viofs_op *op, struct viofs_dir *dir)
+{
+	op->dir = dir;
+	dir->size = dir->at = 0;
+	if (dir->bad) {
+		op->fault = "answered with a directory entry that can't be";
+		viofs_op_finish(op, -EIO);
+		return;
+	}
+	ask_fill(op);
+}
+
+static int fill(struct viofs_dir *dir, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(dir->s, err, "readdir", "directory", start_fill(op, dir));
+}
+
+int viofs_dir_fill_async(struct viofs_async *a, struct viofs_dir *dir, void *user)
+{
+	VIOFS_ASYNC(a, user, start_fill(op, dir));
+}
+
+int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry)
+{
+	struct fuse_entry_out e = { 0 };
+	struct fuse_dirent d;
+	uint32_t size;
+
+	if (dir->at >= dir->size)
+		return 0;
+	size = check_entry(dir, &d, &e);
+	if (!size)
+		return -EIO;
+	copy_name(dir, &d);
+	dir->at += size;
+	memset(entry, 0, sizeof(*entry));
+	entry->name = dir->name;
+	entry->ino = d.ino;
+	entry->next = d.off;
+	entry->type = d.type;
+	entry->has_stat = dir->plus && e.nodeid && !is_dots(dir->name) && e.attr.mode & S_IFMT;
+	if (entry->has_stat)
+		viofs_attr_to_stat(&e.attr, &entry->st);
+	return 1;
+}
+
+int viofs_dir_read(struct viofs_dir *dir, struct viofs_dirent *entry, struct viofs_err *err)
+{
+	int rc = viofs_dir_next(dir, entry);
+
+	if (rc || dir->end)
+		return rc;
+	rc = fill(dir, err);
+	return rc > 0 ? viofs_dir_next(dir, entry) : rc;
+}
+
+void viofs_dir_seek(struct viofs_dir *dir, uint64_t where)
+{
+	dir->where = where;
+	dir->size = dir->at = 0;
+	dir->end = dir->bad = false;
+}
+
+static void ask_sync(struct viofs_op *op)
+{
+	const struct fuse_fsync_in in = {
+		.fh = op->dir->fh,
+		.fsync_flags = op->how ? FUSE_FSYNC_FDATASYNC : 0,
+	};
+	struct viofs_request r = viofs_request_to(FUSE_FSYNCDIR, op->dir->node, &in, sizeof(in));
+
+	viofs_op_call(op, &r, ask_sync, viofs_op_finish_zero);
+}
+
+static void start_sync(struct viofs_op *op, struct viofs_dir *dir, int data_only)
+{
+	op->dir = dir;
+	op->how = data_only;
+	ask_sync(op);
+}
+
+int viofs_dir_sync(struct viofs_dir *dir, int data_only, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(dir->s, err, "fsync", "directory", start_sync(op, dir, data_only));
+}
+
+int viofs_dir_sync_async(struct viofs_async *a, struct viofs_dir *dir, int data_only, void *user)
+{
+	VIOFS_ASYNC(a, user, start_sync(op, dir, data_only));
+}

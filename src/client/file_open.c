@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening, creating and closing files. */
+#include "client/engine.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OFLAGS_TAKEN                                                                                   \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOFOLLOW |    \
+	 O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE)
+/* Ours alone. */
+#define OFLAGS_NOT_SENT (O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
+static void free_file(struct viofs_file *file)
+{
+	viofs_node_put(&file->s->cache, file->node);
+	pthread_mutex_destroy(&file->lock);
+	free(file);
+}
+
+/* The op fails after its file was made. */
+static void give_up(struct viofs_op *op, int rc)
+{
+	free_file(op->file);
+	op->file = NULL;
+	viofs_op_finish(op, rc);
+}
+
+static void hand_out(struct viofs_op *op)
+{
+	*(struct viofs_file **)op->out = op->file;
+	viofs_op_finish(op, 0);
+}
+
+static void truncated(struct viofs_op *op)
+{
+	struct viofs_request r;
+	struct fuse_release_in in;
+
+	viofs_node_stale(&op->a->s->cache, op->file->node);
+	if (!op->error) {
+		hand_out(op);
+		return;
+	}
+	/* Open, but not as it was asked for. Nobody waits for the RELEASE. */
+	if (op->file->opened) {
+		in = (struct fuse_release_in){ .fh = op->file->fh };
+		r = viofs_request_to(FUSE_RELEASE, op->file->node, &in, sizeof(in));
+		r.flags = VIOFS_REQUEST_SILENT;
+		viofs_queue_submit(op->a->q, &r, 1);
+	}
+	give_up(op, op->error);
+}
+
+/* Where OPEN itself doesn't truncate. */
+static void truncate_it(struct viofs_op *op)
+{
+	const struct fuse_setattr_in in = {
+		.valid = FATTR_SIZE | (op->file->opened ? FATTR_FH : 0),
+		.fh = op->file->fh,
+	};
+	struct viofs_request r = viofs_request_to(FUSE_SETATTR, op->file->node, &in, sizeof(in));
+
+	r.reply_size = sizeof(struct fuse_attr_out);
+	viofs_op_call_sees(op, &r, truncate_it, truncated);
+}
+
+static bool must_truncate(const struct viofs_op *op)
+{
+	return op->how & O_TRUNC && !(op->a->s->agreed.flags & FUSE_ATOMIC_O_TRUNC);
+}
+
+static void opened(struct viofs_op *op)
+{
+	const struct fuse_open_out *out = (const void *)op->reply;
+	struct viofs_file *file = op->file;
+
+	if (op->error == -ENOSYS && op->a->s->agreed.flags & FUSE_NO_OPEN_SUPPORT) {
+		__atomic_store_n(&op->a->s->no_open, 1, __ATOMIC_RELAXED);
+	} else if (op->error) {
+		give_up(op, op->error);
+		return;
+	} else {
+		file->fh = out->fh;
+		file->opened = true;
+	}
+	if (op->how & O_TRUNC)
+		viofs_node_stale(&op->a->s->cache, file->node);
+	if (must_truncate(op) || (op->how & O_TRUNC && !file->opened))
+		truncate_it(op);
+	else
+		hand_out(op);
+}
+
+static uint32_t sent_flags(const struct viofs_op *op)
+{
+	uint32_t flags = (uint32_t)(op->how & ~OFLAGS_NOT_SENT);
+
+	return must_truncate(op) ? flags & ~(uint32_t)O_TRUNC : flags;
+}
+
+static uint32_t kill_flag(const struct viofs_op *op)
+{
+	const struct viofs_session *s = op->a->s;
+
+	return op->how & O_TRUNC && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2 ? FUSE_OPEN_KILL_SUIDGID :
+											  0;
+}
+
+static void ask_open(struct viofs_op *op)
+{
+	const struct fuse_open_in in = { .flags = sent_flags(op), .open_flags = kill_flag(op) };
+	struct viofs_request r = viofs_request_to(FUSE_OPEN, op->file->node, &in, sizeof(in));
+
+	if (__atomic_load_n(&op->a->s->no_open, __ATOMIC_RELAXED)) {
+		op->error = 0;
+		if (op->how & O_TRUNC)
+			truncate_it(op);
+		else
+			hand_out(op);
+		return;
+	}
+	r.reply_size = sizeof(struct fuse_open_out);
+	viofs_op_call_sees(op, &r, ask_open, opened);
+}
+
+static void created(struct viofs_op *op)
+{
+	const struct fuse_entry_out *e = (const void *)op->reply;
+	struct viofs_session *s = op->a->s;
+	struct fuse_open_out out;
+	int rc = op->error;
+
+	if (!rc)
+		rc = viofs_entry_take(s, e, &op->file->node);
+	viofs_node_stale(&s->cache, op->walk->node);
+	if (!op->error && rc == -EIO)
+		op->fault = "answered CREATE with an inode that can't be";
+	if (rc) {
+		give_up(op, rc);
+		return;
+	}
+	memcpy(&out, e + 1, sizeof(out));
+	op->file->fh = out.fh;
+	op->file->opened = true;
+	viofs_name_set(&s->cache, op->walk->node, op->walk->name, op->file->node, e->entry_valid,
+		       e->entry_valid_nsec);
+	hand_out(op);
+}
+
+static void ask_create(struct viofs_op *op)
+{
+	const struct fuse_create_in in = {
+		/* O_EXCL goes along: somebody else may have made it meanwhile. */
+		.flags = sent_flags(op) | O_CREAT | (uint32_t)(op->how & O_EXCL),
+		.mode = S_IFREG | op->mask,
+		.open_flags = kill_flag(op),
+	};
+	size_t len = strlen(op->walk->name) + 1;
+	uint8_t args[sizeof(in) + NAME_MAX + 1];
+	struct viofs_request r;
+
+	memcpy(args, &in, sizeof(in));
+	memcpy(args + sizeof(in), op->walk->name, len);
+	r = viofs_request_to(FUSE_CREATE, op->walk->node, args, sizeof(in) + len);
+	r.reply_size = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out);
+	viofs_op_call_sees(op, &r, ask_create, created);
+}
+
+/* What open(2) says of things that aren't files. Return: 0 or why not. */
+static int check_type(const struct viofs_op *op)
+{
+	struct fuse_attr attr;
+
+	if (op->how & O_CREAT && op->how & O_EXCL)
+		return -EEXIST;
+	viofs_node_attr(&op->a->s->cache, op->walk->node, &attr);
+	switch (attr.mode & S_IFMT) {
+	case S_IFREG:
+		return 0;
+	case S_IFDIR:
+		return -EISDIR;
+	case S_IFLNK:
+		return -ELOOP;
+	default:
+		return -ENXIO; /* pipes and devices are the machine's whose files they are */
+	}
+}
+
+static void found(struct viofs_op *op)
+{
+	struct viofs_walk *w = op->walk;
+	struct viofs_file *file;
+	int rc = w->absent ? 0 : check_type(op);
+
+	if (!rc && w->absent && w->must_be_folder)
+		rc = -EISDIR;
+	if (rc) {
+		viofs_op_finish(op, rc);
+		return;
+	}
+	file = calloc(1, sizeof(*file));
+	if (!file) {
+		viofs_op_finish(op, -ENOMEM);
+		return;
+	}
+	file->s = op->a->s;
+	file->oflags = op->how;
+	file->owner = __atomic_add_fetch(&file->s->owners, 1, __ATOMIC_RELAXED);
+	pthread_mutex_init(&file->lock, NULL);
+	op->file = file;
+	if (w->absent) {
+		ask_create(op);
+		return;
+	}
+	file->node = w->node;
+	viofs_node_get(&file->s->cache, file->node);
+	ask_open(op);
+}
+
+static void start_open(struct viofs_op *op, const char *path, unsigned int flags, int oflags, mode_t mode,
+		       struct viofs_file **out)
+{
+	if (oflags & ~OFLAGS_TAKEN || (oflags & O_ACCMODE) == O_ACCMODE) {
+		viofs_op_finish(op, -EINVAL);
+		return;
+	}
+	op->how = oflags;
+	op->mask = mode & 07777;
+	op->out = out;
+	if (oflags & O_NOFOLLOW || (oflags & O_CREAT && oflags & O_EXCL))
+		flags |= VIOFS_PATH_NO_FOLLOW;
+	viofs_walk(op, op->walk, path, flags, oflags & O_CREAT ? VIOFS_TO_MAYBE : VIOFS_TO_NODE, found);
+}
+
+int viofs_file_open(struct viofs_session *s, const char *path, unsigned int flags, int oflags, mode_t mode,
+		    struct viofs_file **out, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "open", path, start_open(op, path, flags, oflags, mode, out));
+}
+
+int viofs_file_open_async(struct viofs_async *a, const char *path, unsigned int flags, int oflags, mode_t mode,
+			  struct viofs_file **out, void *user)
+{
+	VIOFS_ASYNC(a, user, start_open(op, path, flags, oflags, mode, out));
+}
+
+static void released(struct viofs_op *op)
+{
+	int rc = (int)op->number;
+
+	free_file(op->file);
+	op->file = NULL;
+	viofs_op_finish(op, rc);
+}
+
+static void ask_release(struct viofs_op *op)
+{
+	const struct fuse_release_in in = {
+		.fh = op->file->fh,
+		.flags = (uint32_t)(op->file->oflags & ~OFLAGS_NOT_SENT),
+		.lock_owner = op->file->owner,
+	};
+	struct viofs_request r = viofs_request_to(FUSE_RELEASE, op->file->node, &in, sizeof(in));
+
+	viofs_op_call_sees(op, &r, ask_release, released);
+}
+
+static void flushed(struct viofs_op *op)
+{
+	if (op->error == -ENOSYS)
+		__atomic_store_n(&op->a->s->no_flush, 1, __ATOMIC_RELAXED);
+	else
+		op->number = (uint64_t)op->error;
+	ask_release(op);
+}
+
+static void ask_flush(struct viofs_op *op)
+{
+	const struct fuse_flush_in in = { .fh = op->file->fh, .lock_owner = op->file->owner };
+	struct viofs_request r = viofs_request_to(FUSE_FLUSH, op->file->node, &in, sizeof(in));
+
+	if (__atomic_load_n(&op->a->s->no_flush, __ATOMIC_RELAXED))
+		ask_release(op);
+	else
+		viofs_op_call_sees(op, &r, ask_flush, flushed);
+}
+
+static void start_close(struct viofs_op *op, struct viofs_file *file)
+{
+	op->file = file;
+	if (!file->opened || viofs_dev_failed(file->s->dev)) {
+		op->number = viofs_dev_failed(file->s->dev) ? (uint64_t)-ENODEV : 0;
+		released(op);
+	} else {
+		ask_flush(op);
+	}
+}
+
+int viofs_file_close(struct viofs_file *file, struct viofs_err *err)
+{
+	if (!file)
+		return 0;
+	VIOFS_BLOCKING(file->s, err, "close", "file", start_close(op, file));
+}
+
+int viofs_file_close_async(struct viofs_async *a, struct viofs_file *file, void *user)
+{
+	VIOFS_ASYNC(a, user, start_close(op, file));
+}

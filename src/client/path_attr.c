@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Attributes: stat, statx, statfs, access; chmod, chown, utimens, truncate. */
+#include "client/engine.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* Bytes of struct statx that FUSE_STATX has too, at the same offsets (up to stx_dev_minor). */
+#define STATX_BYTES 144U
+#define STATX_OUT_AT 32U /* of them in the reply */
+
+void viofs_attr_to_stat(const struct fuse_attr *a, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->st_ino = a->ino;
+	st->st_mode = a->mode;
+	st->st_nlink = a->nlink;
+	st->st_uid = a->uid;
+	st->st_gid = a->gid;
+	st->st_rdev = makedev(a->rdev >> 8 & 0xfff, (a->rdev & 0xff) | (a->rdev >> 12 & 0xfff00));
+	st->st_size = (off_t)a->size;
+	st->st_blksize = a->blksize ? (blksize_t)a->blksize : 4096;
+	st->st_blocks = (blkcnt_t)a->blocks;
+	st->st_atim = (struct timespec){ (time_t)a->atime, a->atimensec };
+	st->st_mtim = (struct timespec){ (time_t)a->mtime, a->mtimensec };
+	st->st_ctim = (struct timespec){ (time_t)a->ctime, a->ctimensec };
+}
+
+static void attr_to_statx(const struct fuse_attr *a, struct statx *stx)
+{
+	memset(stx, 0, sizeof(*stx));
+	stx->stx_mask = STATX_BASIC_STATS;
+	stx->stx_blksize = a->blksize ? a->blksize : 4096;
+	stx->stx_nlink = a->nlink;
+	stx->stx_uid = a->uid;
+	stx->stx_gid = a->gid;
+	stx->stx_mode = (uint16_t)a->mode;
+	stx->stx_ino = a->ino;
+	stx->stx_size = a->size;
+	stx->stx_blocks = a->blocks;
+	stx->stx_atime.tv_sec = (int64_t)a->atime;
+	stx->stx_atime.tv_nsec = a->atimensec;
+	stx->stx_mtime.tv_sec = (int64_t)a->mtime;
+	stx->stx_mtime.tv_nsec = a->mtimensec;
+	stx->stx_ctime.tv_sec = (int64_t)a->ctime;
+	stx->stx_ctime.tv_nsec = a->ctimensec;
+	stx->stx_rdev_major = a->rdev >> 8 & 0xfff;
+	stx->stx_rdev_minor = (a->rdev & 0xff) | (a->rdev >> 12 & 0xfff00);
+}
+
+/* The walk has ended, or a file is used: from here on op->node counts. */
+static void hold_node(struct viofs_op *op)
+{
+	if (op->node)
+		return;
+	op->node = op->file ? op->file->node : op->walk->node;
+	viofs_node_get(&op->a->s->cache, op->node);
+}
+
+/* Take fuse_attr_out from the reply. Return: false: the op has ended. */
+static bool take_attr(struct viofs_op *op)
+{
+	const struct fuse_attr_out *out = (const void *)op->reply;
+	struct fuse_attr known;
+
+	viofs_node_attr(&op->a->s->cache, op->node, &known);
+	if ((out->attr.mode & S_IFMT) != (known.mode & S_IFMT) || out->attr.size > INT64_MAX) {
+		op->fault = "answered with attributes that can't be";
+		viofs_op_finish(op, -EIO);
+		return false;
+	}
+	viofs_node_set_attr(&op->a->s->cache, op->node, &out->attr, out->attr_valid, out->attr_valid_nsec);
+	return true;
+}
+
+static void got_attr(struct viofs_op *op)
+{
+	const struct fuse_attr_out *out = (const void *)op->reply;
+
+	if (!take_attr(op))
+		return;
+	if (op->how)
+		attr_to_statx(&out->attr, op->out);
+	else
+		viofs_attr_to_stat(&out->attr, op->out);
+	viofs_op_finish(op, 0);
+}
+
+/* op->how: a struct statx is wanted. */
+static void get_attr(struct viofs_op *op)
+{
+	struct fuse_getattr_in in = { 0 };
+	struct viofs_request r;
+
+	if (op->file && op->file->opened) {
+		in.getattr_flags = FUSE_GETATTR_FH;
+		in.fh = op->file->fh;
+	}
+	r = viofs_request_to(FUSE_GETATTR, op->node, &in, sizeof(in));
+	r.reply_size = sizeof(struct fuse_attr_out);
+	viofs_op_call(op, &r, get_attr, got_attr);
+}
+
+void viofs_op_getattr(struct viofs_op *op)
+{
+	struct fuse_attr attr;
+
+	hold_node(op);
+	if (!op->file && viofs_node_attr(&op->a->s->cache, op->node, &attr)) {
+		if (op->how)
+			attr_to_statx(&attr, op->out);
+		else
+			viofs_attr_to_stat(&attr, op->out);
+		viofs_op_finish(op, 0);
+		return;
+	}
+	get_attr(op);
+}
+
+static void start_stat(struct viofs_op *op, const char *path, unsigned int flags, struct stat *st)
+{
+	op->out = st;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, viofs_op_getattr);
+}
+
+int viofs_path_stat(struct viofs_session *s, const char *path, unsigned int flags, struct stat *st,
+		    struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "stat", path, start_stat(op, path, flags, st));
+}
+
+int viofs_path_stat_async(struct viofs_async *a, const char *path, unsigned int flags, struct stat *st,
+			  void *user)
+{
+	VIOFS_ASYNC(a, user, start_stat(op, path, flags, st));
+}
+
+static void got_statx(struct viofs_op *op)
+{
+	struct statx *stx = op->out;
+
+	if (op->error == -ENOSYS) {
+		__atomic_store_n(&op->a->s->no_statx, 1, __ATOMIC_RELAXED);
+		viofs_op_getattr(op);
+		return;
+	}
+	if (!op->error) {
+		memset(stx, 0, sizeof(*stx));
+		memcpy(stx, (const uint8_t *)op->reply + STATX_OUT_AT, STATX_BYTES);
+	}
+	viofs_op_finish(op, op->error);
+}
+
+static void get_statx(struct viofs_op *op)
+{
+	struct {
+		uint32_t getattr_flags, reserved;
+		uint64_t fh;
+		uint32_t flags, mask;
+	} in = { .mask = op->mask };
+	struct viofs_request r;
+
+	hold_node(op);
+	if (op->a->s->agreed.conn.minor < 39 || __atomic_load_n(&op->a->s->no_statx, __ATOMIC_RELAXED)) {
+		viofs_op_getattr(op);
+		return;
+	}
+	r = viofs_request_to(VIOFS_FUSE_STATX, op->node, &in, sizeof(in));
+	r.reply_size = VIOFS_FUSE_STATX_OUT;
+	viofs_op_call_sees(op, &r, get_statx, got_statx);
+}
+
+static void start_statx(struct viofs_op *op, const char *path, unsigned int flags, unsigned int mask,
+			struct statx *stx)
+{
+	op->out = stx;
+	op->mask = mask;
+	op->how = 1;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, get_statx);
+}
+
+int viofs_path_statx(struct viofs_session *s, const char *path, unsigned int flags, unsigned int mask,
+		     struct statx *stx, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "statx", path, start_statx(op, path, flags, mask, stx));
+}
+
+int viofs_path_statx_async(struct viofs_async *a, const char *path, unsigned int flags, unsigned int mask,
+			   struct statx *stx, void *user)
+{
+	VIOFS_ASYNC(a, user, start_statx(op, path, flags, mask, stx));
+}
+
+static void got_statfs(struct viofs_op *op)
+{
+	const struct fuse_kstatfs *k = &((const struct fuse_statfs_out *)(const void *)op->reply)->st;
+	struct statvfs *st = op->out;
+
+	memset(st, 0, sizeof(*st));
+	st->f_bsize = k->bsize;
+	st->f_frsize = k->frsize;
+	st->f_blocks = k->blocks;
+	st->f_bfree = k->bfree;
+	st->f_bavail = k->bavail;
+	st->f_files = k->files;
+	st->f_ffree = st->f_favail = k->ffree;
+	st->f_namemax = k->namelen;
+	viofs_op_finish(op, 0);
+}
+
+static void get_statfs(struct viofs_op *op)
+{
+	struct viofs_request r = viofs_request_to(FUSE_STATFS, op->walk->node, NULL, 0);
+
+	r.reply_size = sizeof(struct fuse_statfs_out);
+	viofs_op_call(op, &r, get_statfs, got_statfs);
+}
+
+static void start_statfs(struct viofs_op *op, const char *path, unsigned int flags, struct statvfs *st)
+{
+	op->out = st;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, get_statfs);
+}
+
+int viofs_path_statfs(struct viofs_session *s, const char *path, unsigned int flags, struct statvfs *st,
+		      struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "statfs", path, start_statfs(op, path, flags, st));
+}
+
+int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned int flags, struct statvfs *st,
+			    void *user)
+{
+	VIOFS_ASYNC(a, user, start_statfs(op, path, flags, st));
+}
+
+static void ask_access(struct viofs_op *op)
+{
+	const struct fuse_access_in in = { .mask = op->mask };
+	struct viofs_request r = viofs_request_to(FUSE_ACCESS, op->walk->node, &in, sizeof(in));
+
+	viofs_op_call(op, &r, ask_access, viofs_op_finish_zero);
+}
+
+static void start_access(struct viofs_op *op, const char *path, unsigned int flags, int mode)
+{
+	op->mask = (unsigned int)mode;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_access);
+}
+
+int viofs_path_access(struct viofs_session *s, const char *path, unsigned int flags, int mode,
+		      struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "access", path, start_access(op, path, flags, mode));
+}
+
+int viofs_path_access_async(struct viofs_async *a, const char *path, unsigned int flags, int mode, void *user)
+{
+	VIOFS_ASYNC(a, user, start_access(op, path, flags, mode));
+}
+
+static void attr_was_set(struct viofs_op *op)
+{
+	if (take_attr(op))
+		viofs_op_finish(op, 0);
+}
+
+void viofs_op_setattr(struct viofs_op *op)
+{
+	struct viofs_request r;
+
+	hold_node(op);
+	if (op->file && op->file->opened) {
+		op->in.setattr.valid |= FATTR_FH;
+		op->in.setattr.fh = op->file->fh;
+	}
+	if (op->in.setattr.valid & FATTR_SIZE && op->a->s->uid && op->a->s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
+		op->in.setattr.valid |= FATTR_KILL_SUIDGID;
+	r = viofs_request_to(FUSE_SETATTR, op->node, &op->in.setattr, sizeof(op->in.setattr));
+	r.reply_size = sizeof(struct fuse_attr_out);
+	viofs_op_call(op, &r, viofs_op_setattr, attr_was_set);
+}
+
+static void start_setattr(struct viofs_op *op, const char *path, unsigned int flags,
+			  const struct fuse_setattr_in *in)
+{
+	op->in.setattr = *in;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, viofs_op_setattr);
+}
+
+static struct fuse_setattr_in set_mode(mode_t mode)
+{
+	return (struct fuse_setattr_in){ .valid = FATTR_MODE, .mode = mode & 07777 };
+}
+
+static struct fuse_setattr_in set_owner(uid_t uid, gid_t gid)
+{
+	return (struct fuse_setattr_in){
+		.valid = (uid == (uid_t)-1 ? 0 : FATTR_UID) | (gid == (gid_t)-1 ? 0 : FATTR_GID),
+		.uid = uid,
+		.gid = gid,
+	};
+}
+
+int viofs_set_times(struct fuse_setattr_in *in, const struct timespec *times)
+{
+	static const struct timespec now[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
+
+	memset(in, 0, sizeof(*in));
+	if (!times)
+		times = now;
+	for (int i = 0; i < 2; i++)
+		if (times[i].tv_nsec != UTIME_NOW && times[i].tv_nsec != UTIME_OMIT &&
+		    (times[i].tv_nsec < 0 || times[i].tv_nsec > 999999999))
+			return -EINVAL;
+	if (times[0].tv_nsec != UTIME_OMIT)
+		in->valid |= FATTR_ATIME | (times[0].tv_nsec == UTIME_NOW ? FATTR_ATIME_NOW : 0);
+	if (times[1].tv_nsec != UTIME_OMIT)
+		in->valid |= FATTR_MTIME | (times[1].tv_nsec == UTIME_NOW ? FATTR_MTIME_NOW : 0);
+	in->atime = (uint64_t)times[0].tv_sec;
+	in->mtime = (uint64_t)times[1].tv_sec;
+	in->atimensec = times[0].tv_nsec == UTIME_NOW ? 0 : (uint32_t)times[0].tv_nsec;
+	in->mtimensec = times[1].tv_nsec == UTIME_NOW ? 0 : (uint32_t)times[1].tv_nsec;
+	return 0;
+}
+
+int viofs_path_chmod(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
+		     struct viofs_err *err)
+{
+	const struct fuse_setattr_in in = set_mode(mode);
+
+	VIOFS_BLOCKING(s, err, "chmod", path, start_setattr(op, path, flags, &in));
+}
+
+int viofs_path_chmod_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode,
+			   void *user)
+{
+	const struct fuse_setattr_in in = set_mode(mode);
+
+	VIOFS_ASYNC(a, user, start_setattr(op, path, flags, &in));
+}
+
+int viofs_path_chown(struct viofs_session *s, const char *path, unsigned int flags, uid_t uid, gid_t gid,
+		     struct viofs_err *err)
+{
+	const struct fuse_setattr_in in = set_owner(uid, gid);
+
+	VIOFS_BLOCKING(s, err, "chown", path, start_setattr(op, path, flags, &in));
+}
+
+int viofs_path_chown_async(struct viofs_async *a, const char *path, unsigned int flags, uid_t uid, gid_t gid,
+			   void *user)
+{
+	const struct fuse_setattr_in in = set_owner(uid, gid);
+
+	VIOFS_ASYNC(a, user, start_setattr(op, path, flags, &in));
+}
+
+static void start_utimens(struct viofs_op *op, const char *path, unsigned int flags,
+			  const struct timespec *times)
+{
+	struct fuse_setattr_in in;
+	int rc = viofs_set_times(&in, times);
+
+	if (rc)
+		viofs_op_finish(op, rc);
+	else
+		start_setattr(op, path, flags, &in);
+}
+
+int viofs_path_utimens(struct viofs_session *s, const char *path, unsigned int flags,
+		       const struct timespec *times, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "utimens", path, start_utimens(op, path, flags, times));
+}
+
+int viofs_path_utimens_async(struct viofs_async *a, const char *path, unsigned int flags,
+			     const struct timespec *times, void *user)
+{
+	VIOFS_ASYNC(a, user, start_utimens(op, path, flags, times));
+}
+
+int viofs_path_truncate(struct viofs_session *s, const char *path, unsigned int flags, uint64_t size,
+			struct viofs_err *err)
+{
+	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
+
+	VIOFS_BLOCKING(s, err, "truncate", path, start_setattr(op, path, flags, &in));
+}
+
+int viofs_path_truncate_async(struct viofs_async *a, const char *path, unsigned int flags, uint64_t size,
+			      void *user)
+{
+	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
+
+	VIOFS_ASYNC(a, user, start_setattr(op, path, flags, &in));
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Making, removing and moving names. */
+#include "client/engine.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* Struct and names, as they lie in a request. */
+struct message {
+	uint8_t bytes[VIOFS_REQUEST_ARGS_MAX];
+	size_t size;
+};
+
+static void append(struct message *m, const void *p, size_t size)
+{
+	memcpy(m->bytes + m->size, p, size);
+	m->size += size;
+}
+
+static void append_name(struct message *m, const char *name)
+{
+	append(m, name, strlen(name) + 1);
+}
+
+static void folder_changed(struct viofs_op *op, struct viofs_node *folder)
+{
+	viofs_node_stale(&op->a->s->cache, folder);
+}
+
+/* A new name's entry is in the reply. */
+static void made(struct viofs_op *op)
+{
+	const struct fuse_entry_out *e = (const void *)op->reply;
+	struct viofs_node *node = NULL;
+	int rc = viofs_entry_take(op->a->s, e, &node);
+
+	folder_changed(op, op->walk->node);
+	if (rc) {
+		op->fault = "answered with an inode that can't be";
+		viofs_op_finish(op, -EIO);
+		return;
+	}
+	viofs_name_set(&op->a->s->cache, op->walk->node, op->walk->name, node, e->entry_valid,
+		       e->entry_valid_nsec);
+	viofs_node_put(&op->a->s->cache, node);
+	viofs_op_finish(op, 0);
+}
+
+static void make(struct viofs_op *op, uint32_t opcode, const struct message *m, viofs_step *retry)
+{
+	struct viofs_request r = viofs_request_to(opcode, op->walk->node, m->bytes, m->size);
+
+	r.reply_size = sizeof(struct fuse_entry_out);
+	viofs_op_call(op, &r, retry, made);
+}
+
+/* "/", "." and ".." can't be made. Return: true: the op has ended. */
+static bool exists(struct viofs_op *op)
+{
+	if (op->walk->odd)
+		viofs_op_finish(op, -EEXIST);
+	return op->walk->odd;
+}
+
+static void ask_mkdir(struct viofs_op *op)
+{
+	const struct fuse_mkdir_in in = { .mode = op->mask };
+	struct message m = { .size = 0 };
+
+	if (exists(op))
+		return;
+	append(&m, &in, sizeof(in));
+	append_name(&m, op->walk->name);
+	make(op, FUSE_MKDIR, &m, ask_mkdir);
+}
+
+static void start_mkdir(struct viofs_op *op, const char *path, unsigned int flags, mode_t mode)
+{
+	op->mask = mode & 07777;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_mkdir);
+}
+
+int viofs_path_mkdir(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
+		     struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "mkdir", path, start_mkdir(op, path, flags, mode));
+}
+
+int viofs_path_mkdir_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode, void *user)
+{
+	VIOFS_ASYNC(a, user, start_mkdir(op, path, flags, mode));
+}
+
+static void ask_mknod(struct viofs_op *op)
+{
+	struct message m = { .size = 0 };
+
+	if (exists(op))
+		return;
+	append(&m, &op->in.mknod, sizeof(op->in.mknod));
+	append_name(&m, op->walk->name);
+	make(op, FUSE_MKNOD, &m, ask_mknod);
+}
+
+static void start_mknod(struct viofs_op *op, const char *path, unsigned int flags, mode_t mode, dev_t dev)
+{
+	op->in.mknod = (struct fuse_mknod_in){
+		.mode = mode & S_IFMT ? mode : mode | S_IFREG,
+		.rdev = (minor(dev) & 0xff) | major(dev) << 8 | (minor(dev) & ~0xffU) << 12,
+	};
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_mknod);
+}
+
+int viofs_path_mknod(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode, dev_t dev,
+		     struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "mknod", path, start_mknod(op, path, flags, mode, dev));
+}
+
+int viofs_path_mknod_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode, dev_t dev,
+			   void *user)
+{
+	VIOFS_ASYNC(a, user, start_mknod(op, path, flags, mode, dev));
+}
+
+static void ask_symlink(struct viofs_op *op)
+{
+	struct message m = { .size = 0 };
+
+	if (exists(op))
+		return;
+	append_name(&m, op->walk->name);
+	append_name(&m, op->text);
+	make(op, FUSE_SYMLINK, &m, ask_symlink);
+}
+
+/* Keep @text until the op's end. Return: false: the op has ended. */
+static bool keep(struct viofs_op *op, const char *text)
+{
+	if (strlen(text) >= PATH_MAX)
+		viofs_op_finish(op, -ENAMETOOLONG);
+	else if (!(op->text = strdup(text)))
+		viofs_op_finish(op, -ENOMEM);
+	return op->text;
+}
+
+static void start_symlink(struct viofs_op *op, const char *target, const char *path, unsigned int flags)
+{
+	if (!*target)
+		viofs_op_finish(op, -ENOENT);
+	else if (keep(op, target))
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_symlink);
+}
+
+int viofs_path_symlink(struct viofs_session *s, const char *target, const char *path, unsigned int flags,
+		       struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "symlink", path, start_symlink(op, target, path, flags));
+}
+
+int viofs_path_symlink_async(struct viofs_async *a, const char *target, const char *path, unsigned int flags,
+			     void *user)
+{
+	VIOFS_ASYNC(a, user, start_symlink(op, target, path, flags));
+}
+
+static void removed(struct viofs_op *op)
+{
+	struct viofs_cache *c = &op->a->s->cache;
+	struct viofs_node *node = viofs_name_find(c, op->walk->node, op->walk->name);
+
+	/* Its link count, where it has other names. */
+	if (node)
+		viofs_node_stale(c, node);
+	viofs_node_put(c, node);
+	viofs_name_drop(c, op->walk->node, op->walk->name);
+	folder_changed(op, op->walk->node);
+	viofs_op_finish(op, 0);
+}
+
+/* op->mask is the opcode. */
+static void ask_remove(struct viofs_op *op)
+{
+	struct viofs_walk *w = op->walk;
+	struct viofs_request r;
+
+	if (w->odd) {
+		viofs_op_finish(op, op->mask == FUSE_UNLINK ? -EISDIR : w->depth > 1 ? -EINVAL : -EBUSY);
+		return;
+	}
+	if (w->must_be_folder && op->mask == FUSE_UNLINK) {
+		viofs_op_finish(op, -ENOTDIR);
+		return;
+	}
+	r = viofs_request_to(op->mask, w->node, w->name, strlen(w->name) + 1);
+	viofs_op_call(op, &r, ask_remove, removed);
+}
+
+static void start_remove(struct viofs_op *op, uint32_t opcode, const char *path, unsigned int flags)
+{
+	op->mask = opcode;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_remove);
+}
+
+int viofs_path_unlink(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "unlink", path, start_remove(op, FUSE_UNLINK, path, flags));
+}
+
+int viofs_path_unlink_async(struct viofs_async *a, const char *path, unsigned int flags, void *user)
+{
+	VIOFS_ASYNC(a, user, start_remove(op, FUSE_UNLINK, path, flags));
+}
+
+int viofs_path_rmdir(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "rmdir", path, start_remove(op, FUSE_RMDIR, path, flags));
+}
+
+int viofs_path_rmdir_async(struct viofs_async *a, const char *path, unsigned int flags, void *user)
+{
+	VIOFS_ASYNC(a, user, start_remove(op, FUSE_RMDIR, path, flags));
+}
+
+static void renamed(struct viofs_op *op)
+{
+	struct viofs_cache *c = &op->a->s->cache;
+
+	for (int i = 0; i < 2; i++) {
+		viofs_name_drop(c, op->walks[i].node, op->walks[i].name);
+		folder_changed(op, op->walks[i].node);
+	}
+	viofs_op_finish(op, 0);
+}
+
+static void ask_rename(struct viofs_op *op)
+{
+	const struct fuse_rename2_in in2 = { .newdir = op->walks[1].node->nodeid, .flags = op->mask };
+	const struct fuse_rename_in in = { .newdir = in2.newdir };
+	struct message m = { .size = 0 };
+	struct viofs_request r;
+
+	if (op->walks[0].odd || op->walks[1].odd) {
+		viofs_op_finish(op, -EBUSY);
+		return;
+	}
+	if (op->mask)
+		append(&m, &in2, sizeof(in2));
+	else
+		append(&m, &in, sizeof(in));
+	append_name(&m, op->walks[0].name);
+	append_name(&m, op->walks[1].name);
+	r = viofs_request_to(op->mask ? FUSE_RENAME2 : FUSE_RENAME, op->walks[0].node, m.bytes, m.size);
+	viofs_op_call(op, &r, ask_rename, renamed);
+}
+
+/* The first path has been walked; op->text is the second, op->number has the flags. */
+static void rename_to(struct viofs_op *op)
+{
+	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT, ask_rename);
+}
+
+static void start_rename(struct viofs_op *op, const char *from, const char *to, unsigned int flags,
+			 unsigned int how)
+{
+	op->mask = how;
+	op->number = flags;
+	if (keep(op, to))
+		viofs_walk(op, op->walk, from, flags, VIOFS_TO_PARENT, rename_to);
+}
+
+int viofs_path_rename(struct viofs_session *s, const char *from, const char *to, unsigned int flags,
+		      unsigned int how, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "rename", from, start_rename(op, from, to, flags, how));
+}
+
+int viofs_path_rename_async(struct viofs_async *a, const char *from, const char *to, unsigned int flags,
+			    unsigned int how, void *user)
+{
+	VIOFS_ASYNC(a, user, start_rename(op, from, to, flags, how));
+}
+
+static void linked(struct viofs_op *op)
+{
+	viofs_node_stale(&op->a->s->cache, op->walks[0].node);
+	made(op);
+}
+
+static void ask_link(struct viofs_op *op)
+{
+	const struct fuse_link_in in = { .oldnodeid = op->walks[0].node->nodeid };
+	struct message m = { .size = 0 };
+	struct viofs_request r;
+
+	if (exists(op))
+		return;
+	append(&m, &in, sizeof(in));
+	append_name(&m, op->walk->name);
+	r = viofs_request_to(FUSE_LINK, op->walk->node, m.bytes, m.size);
+	r.reply_size = sizeof(struct fuse_entry_out);
+	viofs_op_call(op, &r, ask_link, linked);
+}
+
+static void link_to(struct viofs_op *op)
+{
+	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT, ask_link);
+}
+
+static void start_link(struct viofs_op *op, const char *from, const char *to, unsigned int flags)
+{
+	op->number = flags;
+	if (keep(op, to))
+		viofs_walk(op, op->walk, from, flags, VIOFS_TO_NODE, link_to);
+}
+
+int viofs_path_link(struct viofs_session *s, const char *from, const char *to, unsigned int flags,
+		    struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "link", to, start_link(op, from, to, flags));
+}
+
+int viofs_path_link_async(struct viofs_async *a, const char *from, const char *to, unsigned int flags,
+			  void *user)
+{
+	VIOFS_ASYNC(a, user, start_link(op, from, to, flags));
+}
+
+static void got_target(struct viofs_op *op)
+{
+	char *target = op->out;
+
+	if (op->size >= op->out_size) {
+		viofs_op_finish(op, -ERANGE);
+		return;
+	}
+	memcpy(target, op->dma, op->size);
+	target[op->size] = '\0';
+	viofs_op_finish(op, op->size);
+}
+
+static void ask_readlink(struct viofs_op *op)
+{
+	struct viofs_request r = viofs_request_to(FUSE_READLINK, op->walk->node, NULL, 0);
+	struct fuse_attr attr;
+	struct iovec iov;
+
+	viofs_node_attr(&op->a->s->cache, op->walk->node, &attr);
+	if ((attr.mode & S_IFMT) != S_IFLNK) {
+		viofs_op_finish(op, -EINVAL);
+		return;
+	}
+	if (!viofs_op_dma(op, PATH_MAX, ask_readlink))
+		return;
+	iov = (struct iovec){ op->dma, PATH_MAX - 1 };
+	r.reply_data = &iov;
+	r.reply_data_count = 1;
+	viofs_op_call(op, &r, ask_readlink, got_target);
+}
+
+static void start_readlink(struct viofs_op *op, const char *path, unsigned int flags, char *target, size_t size)
+{
+	op->out = target;
+	op->out_size = size;
+	viofs_walk(op, op->walk, path, flags | VIOFS_PATH_NO_FOLLOW, VIOFS_TO_NODE, ask_readlink);
+}
+
+ssize_t viofs_path_readlink(struct viofs_session *s, const char *path, unsigned int flags, char *target,
+			    size_t size, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "readlink", path, start_readlink(op, path, flags, target, size));
+}
+
+int viofs_path_readlink_async(struct viofs_async *a, const char *path, unsigned int flags, char *target,
+			      size_t size, void *user)
+{
+	VIOFS_ASYNC(a, user, start_readlink(op, path, flags, target, size));
+}

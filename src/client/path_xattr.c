@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Extended attributes. */
+#include "client/engine.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_MAX 65536U
+
+static bool keep_name(struct viofs_op *op, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!len || len > NAME_MAX)
+		viofs_op_finish(op, -ERANGE);
+	else if (!(op->text = strdup(name)))
+		viofs_op_finish(op, -ENOMEM);
+	return op->text;
+}
+
+static void got_size(struct viofs_op *op)
+{
+	const struct fuse_getxattr_out *out = (const void *)op->reply;
+
+	viofs_op_finish(op, out->size > VALUE_MAX ? -E2BIG : (int64_t)out->size);
+}
+
+static void got_value(struct viofs_op *op)
+{
+	memcpy(op->out, op->dma, op->size);
+	viofs_op_finish(op, op->size);
+}
+
+/* GETXATTR, or LISTXATTR without a name. */
+static void ask_get(struct viofs_op *op)
+{
+	uint8_t args[sizeof(struct fuse_getxattr_in) + NAME_MAX + 1];
+	uint32_t room = (uint32_t)VIOFS_MIN(op->out_size, (size_t)VALUE_MAX);
+	const struct fuse_getxattr_in in = { .size = room };
+	size_t len = op->text ? strlen(op->text) + 1 : 0;
+	struct viofs_request r;
+	struct iovec iov;
+
+	memcpy(args, &in, sizeof(in));
+	if (len)
+		memcpy(args + sizeof(in), op->text, len);
+	r = viofs_request_to(len ? FUSE_GETXATTR : FUSE_LISTXATTR, op->walk->node, args, sizeof(in) + len);
+	if (!room) {
+		r.reply_size = sizeof(struct fuse_getxattr_out);
+		viofs_op_call(op, &r, ask_get, got_size);
+		return;
+	}
+	if (!viofs_op_dma(op, room, ask_get))
+		return;
+	iov = (struct iovec){ op->dma, room };
+	r.reply_data = &iov;
+	r.reply_data_count = 1;
+	viofs_op_call(op, &r, ask_get, got_value);
+}
+
+static void start_get(struct viofs_op *op, const char *path, unsigned int flags, const char *name, void *value,
+		      size_t size)
+{
+	op->out = value;
+	op->out_size = size;
+	if (!name || keep_name(op, name))
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_get);
+}
+
+ssize_t viofs_path_getxattr(struct viofs_session *s, const char *path, unsigned int flags, const char *name,
+			    void *value, size_t size, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "getxattr", path, start_get(op, path, flags, name, value, size));
+}
+
+int viofs_path_getxattr_async(struct viofs_async *a, const char *path, unsigned int flags, const char *name,
+			      void *value, size_t size, void *user)
+{
+	VIOFS_ASYNC(a, user, start_get(op, path, flags, name, value, size));
+}
+
+ssize_t viofs_path_listxattr(struct viofs_session *s, const char *path, unsigned int flags, char *names,
+			     size_t size, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "listxattr", path, start_get(op, path, flags, NULL, names, size));
+}
+
+int viofs_path_listxattr_async(struct viofs_async *a, const char *path, unsigned int flags, char *names,
+			       size_t size, void *user)
+{
+	VIOFS_ASYNC(a, user, start_get(op, path, flags, NULL, names, size));
+}
+
+static void was_set(struct viofs_op *op)
+{
+	viofs_node_stale(&op->a->s->cache, op->walk->node); /* ctime, and more with ACLs */
+	viofs_op_finish(op, 0);
+}
+
+/* op->out is the caller's value, op->out_size its bytes. */
+static void ask_set(struct viofs_op *op)
+{
+	const struct fuse_setxattr_in in = { .size = (uint32_t)op->out_size, .flags = (uint32_t)op->how };
+	size_t head = op->a->s->agreed.conn.setxattr_ext ? sizeof(in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
+	size_t name = strlen(op->text) + 1, total = head + name + op->out_size;
+	struct viofs_request r;
+	struct iovec iov;
+	uint8_t *message;
+
+	/* Struct, name and value are one piece, which is too long for a request's own arguments. */
+	if (!viofs_op_dma(op, total, ask_set))
+		return;
+	message = op->dma;
+	memcpy(message, &in, head);
+	memcpy(message + head, op->text, name);
+	if (op->out_size)
+		memcpy(message + head + name, op->out, op->out_size);
+	iov = (struct iovec){ message, total };
+	r = viofs_request_to(FUSE_SETXATTR, op->walk->node, NULL, 0);
+	r.data = &iov;
+	r.data_count = 1;
+	viofs_op_call(op, &r, ask_set, was_set);
+}
+
+static void start_set(struct viofs_op *op, const char *path, unsigned int flags, const char *name,
+		      const void *value, size_t size, int how)
+{
+	if (size > VALUE_MAX) {
+		viofs_op_finish(op, -E2BIG);
+		return;
+	}
+	op->out = (void *)(uintptr_t)value; /* read only */
+	op->out_size = size;
+	op->how = how;
+	if (keep_name(op, name))
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_set);
+}
+
+int viofs_path_setxattr(struct viofs_session *s, const char *path, unsigned int flags, const char *name,
+			const void *value, size_t size, int how, struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "setxattr", path, start_set(op, path, flags, name, value, size, how));
+}
+
+int viofs_path_setxattr_async(struct viofs_async *a, const char *path, unsigned int flags, const char *name,
+			      const void *value, size_t size, int how, void *user)
+{
+	VIOFS_ASYNC(a, user, start_set(op, path, flags, name, value, size, how));
+}
+
+static void ask_removexattr(struct viofs_op *op)
+{
+	struct viofs_request r =
+		viofs_request_to(FUSE_REMOVEXATTR, op->walk->node, op->text, strlen(op->text) + 1);
+
+	viofs_op_call(op, &r, ask_removexattr, was_set);
+}
+
+static void start_removexattr(struct viofs_op *op, const char *path, unsigned int flags, const char *name)
+{
+	if (keep_name(op, name))
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_removexattr);
+}
+
+int viofs_path_removexattr(struct viofs_session *s, const char *path, unsigned int flags, const char *name,
+			   struct viofs_err *err)
+{
+	VIOFS_BLOCKING(s, err, "removexattr", path, start_removexattr(op, path, flags, name));
+}
+
+int viofs_path_removexattr_async(struct viofs_async *a, const char *path, unsigned int flags, const char *name,
+				 void *user)
+{
+	VIOFS_ASYNC(a, user, start_removexattr(op, path, flags, name));
+}
