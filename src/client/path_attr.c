@@ -238,12 +238,18 @@ int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned in
 	VIOFS_ASYNC(a, user, start_statfs(op, path, flags, st));
 }
 
+/* A device that knows no ACCESS has nothing against it, as the kernel sees it too. */
+static void may_access(struct viofs_op *op)
+{
+	viofs_op_finish(op, op->error == -ENOSYS ? 0 : op->error);
+}
+
 static void ask_access(struct viofs_op *op)
 {
 	const struct fuse_access_in in = { .mask = op->mask };
 	struct viofs_request r = viofs_request_to(FUSE_ACCESS, op->walk->node, &in, sizeof(in));
 
-	viofs_op_call(op, &r, ask_access, viofs_op_finish_zero);
+	viofs_op_call_sees(op, &r, ask_access, may_access);
 }
 
 static void start_access(struct viofs_op *op, const char *path, unsigned int flags, int mode)

@@ -41,8 +41,9 @@ static void made(struct viofs_op *op)
 
 	folder_changed(op, op->walk->node);
 	if (rc) {
-		op->fault = "answered with an inode that can't be";
-		viofs_op_finish(op, -EIO);
+		if (rc != -ENOMEM)
+			op->fault = "answered with an inode that can't be";
+		viofs_op_finish(op, rc == -ENOMEM ? rc : -EIO);
 		return;
 	}
 	viofs_name_set(&op->a->s->cache, op->walk->node, op->walk->name, node, e->entry_valid,
@@ -62,9 +63,10 @@ static void make(struct viofs_op *op, uint32_t opcode, const struct message *m, 
 /* "/", "." and ".." can't be made. Return: true: the op has ended. */
 static bool exists(struct viofs_op *op)
 {
-	if (op->walk->odd)
-		viofs_op_finish(op, -EEXIST);
-	return op->walk->odd;
+	if (!op->walk->odd)
+		return false;
+	viofs_op_finish(op, -EEXIST);
+	return true;
 }
 
 static void ask_mkdir(struct viofs_op *op)

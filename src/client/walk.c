@@ -129,6 +129,8 @@ static void link_read(struct viofs_op *op)
 	memcpy(target, op->dma, VIOFS_MIN(op->size, sizeof(target)));
 	viofs_dma_free(op->a->s->dev, op->dma);
 	op->dma = NULL;
+	viofs_node_put(&op->a->s->cache, op->node);
+	op->node = NULL;
 	rc = follow(op, target, op->size);
 	if (rc)
 		viofs_op_finish(op, rc);
@@ -136,7 +138,7 @@ static void link_read(struct viofs_op *op)
 		walk_on(op);
 }
 
-/* The link itself was pushed, so that it stays while it is read. */
+/* op->node is the link, while it is read. */
 static void read_link(struct viofs_op *op)
 {
 	struct viofs_request r = viofs_request_to(FUSE_READLINK, op->node, NULL, 0);
@@ -158,7 +160,6 @@ static int enter(struct viofs_op *op, struct viofs_node *node)
 	int rc;
 
 	if (link && (!w->last || w->must_be_folder || !(w->flags & VIOFS_PATH_NO_FOLLOW))) {
-		viofs_node_put(&op->a->s->cache, op->node);
 		op->node = node;
 		if (w->flags & VIOFS_PATH_NO_SYMLINKS || w->links++ == LINKS_MAX)
 			viofs_op_finish(op, -ELOOP);
