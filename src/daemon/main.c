@@ -12,7 +12,7 @@
 
 #define EXIT_USAGE 2
 
-static int run(const struct viofs_options *o)
+static int run(struct viofs_options *o)
 {
 	struct viofs_err err = { "" };
 	int outcome_fd = -1;
@@ -20,6 +20,10 @@ static int run(const struct viofs_options *o)
 	if (geteuid() != 0) {
 		viofs_error("This takes root: a device is taken from its driver, and physical addresses "
 			    "are read. Try sudo.");
+		return 1;
+	}
+	if (viofs_channel_choose(&o->relay, &err)) {
+		viofs_error("%s", err.text);
 		return 1;
 	}
 	if (!o->foreground) {

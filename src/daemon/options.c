@@ -26,7 +26,7 @@ struct raw {
 	struct viofs_err *err;
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
-	char *poll, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
+	char *poll, *channel, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
 	char *seccomp, *ring;
 };
 
@@ -46,6 +46,7 @@ static const struct fuse_opt templates[] = {
 	FLAG("no-hugepages", small_pages),
 	FLAG("backend-keeps-state", keeps_state),
 	VALUE("poll", poll),
+	VALUE("channel", channel),
 	VALUE("spin", spin),
 	VALUE("dma-mem", dma_mem),
 	VALUE("max-data", max_data),
@@ -208,6 +209,17 @@ static int take_poll(const char *text, enum viofs_poll *poll, struct viofs_err *
 	return viofs_err_set(err, -EINVAL, "-o poll=%s: adaptive, busy or irq is needed.", text);
 }
 
+static int take_channel(const char *text, enum viofs_channel *channel, struct viofs_err *err)
+{
+	for (int i = 0; text && i <= VIOFS_CHANNEL_DEV; i++) {
+		if (!strcmp(text, viofs_channel_name((enum viofs_channel)i))) {
+			*channel = (enum viofs_channel)i;
+			return 0;
+		}
+	}
+	return text ? viofs_err_set(err, -EINVAL, "-o channel=%s: auto, uring or dev is needed.", text) : 0;
+}
+
 static int take_ring(const char *text, enum viofs_ring_choice *ring, struct viofs_err *err)
 {
 	static const char *const names[] = {
@@ -304,6 +316,8 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	o->small_pages = raw->small_pages;
 	rc = take_poll(raw->poll, &c->poll, raw->err);
 	if (!rc)
+		rc = take_channel(raw->channel, &c->channel, raw->err);
+	if (!rc)
 		rc = take_seccomp(raw->seccomp, &o->seccomp, raw->err);
 	if (!rc)
 		rc = take_u32("spin", raw->spin, 0, 1000000, &c->spin_us, raw->err);
@@ -361,6 +375,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 		rc = check_complete(o, err);
 	fuse_opt_free_args(&args);
 	free(raw.poll);
+	free(raw.channel);
 	free(raw.spin);
 	free(raw.dma_mem);
 	free(raw.init_timeout);
@@ -402,6 +417,9 @@ const char *viofs_options_help(void)
 	       "  poll=adaptive      spin while there is work and a little after, then sleep (default)\n"
 	       "  poll=busy          never sleep: lowest latency, a CPU of its own\n"
 	       "  poll=irq           never spin: least CPU\n"
+	       "  channel=auto       how requests come from the kernel: the faster way that it has (default)\n"
+	       "  channel=uring      FUSE over io_uring (Linux 6.14; enable_uring=Y of the fuse module)\n"
+	       "  channel=dev        /dev/fuse\n"
 	       "  spin=US            adaptive: microseconds to spin with nothing to do (300; 0 with one CPU)\n"
 	       "  dma-mem=SIZE       memory for the device to read and write (default: about 32M)\n"
 	       "  max-data=SIZE      bytes of one READ or WRITE (1M; 128K to 1M)\n"

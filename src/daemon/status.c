@@ -135,7 +135,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 			 "session", s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving" :
 			 viofs_session_name(t->session),
 			 "reason", workers_text(t->reason, sizeof(t->reason)),
-			 "channel", "dev",
+			 "channel", viofs_channel_name(t->channel),
 			 "poll", viofs_poll_name(s->config->poll),
 			 "timeout_s", (int)(s->config->timeout_ms / 1000),
 			 "supervisor", (int)s->supervisor,

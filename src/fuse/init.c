@@ -98,6 +98,12 @@ static uint64_t agree_flags(const struct fuse_init_in *kernel, const struct fuse
 
 	if (!limits->default_permissions)
 		flags &= ~VIOFS_FUSE_ALLOW_IDMAP;
+	/*
+	 * Ours, and from then on a promise. Entries are few, and one that waits for somebody else's lock is
+	 * no use to the unlock: so not with locks of the device's.
+	 */
+	if (limits->io_uring && !(flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)))
+		flags |= flags_in(kernel) & VIOFS_FUSE_OVER_IO_URING;
 	/* Ours: a read of /dev/fuse after an abort says so. */
 	return flags | (flags_in(kernel) & FUSE_ABORT_ERROR);
 }

@@ -12,6 +12,7 @@ struct viofs_fuse_limits {
 	uint32_t page_size;
 	uint16_t max_background; /* requests in flight that leave slots for the rest */
 	bool default_permissions; /* as mounted: without it ALLOW_IDMAP must not reach the kernel */
+	bool io_uring;           /* entries of FUSE over io_uring are ready to be registered */
 };
 
 /** struct viofs_fuse_agreed - INIT as it ended, for `status` and for shapes */

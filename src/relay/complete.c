@@ -55,11 +55,24 @@ void viofs_answer(struct viofs_relay *r, uint64_t unique, int error)
 	r->stats->replies++;
 }
 
+void viofs_answer_slot(struct viofs_relay *r, struct viofs_slot *slot, int error)
+{
+	if (slot->entry == VIOFS_SLOT_NO_ENTRY) {
+		viofs_answer(r, slot->kernel_unique, error);
+		return;
+	}
+	viofs_entry_reply(r, slot, error, NULL, 0, 0);
+	r->stats->replies++;
+}
+
 void viofs_release(struct viofs_relay *r, struct viofs_slot *slot)
 {
 	if (slot->shape.may_wait && slot->index < r->slots.count)
 		r->lockers--;
-	viofs_slots_give(&r->slots, slot);
+	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
+		viofs_slots_give(&r->slots, slot);
+	else
+		slot->state = VIOFS_SLOT_LANDING;
 	r->freed = true;
 }
 
@@ -139,7 +152,10 @@ static int reply_to_kernel(struct viofs_relay *r, struct viofs_slot *slot, uint3
 	r->stats->errors += reply.error && !reply.fault;
 	if (shape->opcode == FUSE_READ)
 		r->stats->bytes_read += data;
-	return deliver(r, slot, iov, data ? 2 : 1) ? 0 : VIOFS_DEPOSED;
+	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
+		return deliver(r, slot, iov, data ? 2 : 1) ? 0 : VIOFS_DEPOSED;
+	viofs_entry_reply(r, slot, reply.error, out.fixed, fixed, data);
+	return 0;
 }
 
 static int complete_one(struct viofs_relay *r, uint32_t token, uint32_t used_len)
@@ -151,6 +167,8 @@ static int complete_one(struct viofs_relay *r, uint32_t token, uint32_t used_len
 		finish_interrupt(r, slot, used_len);
 	else if (slot->shape.replies)
 		rc = reply_to_kernel(r, slot, used_len);
+	else if (slot->entry != VIOFS_SLOT_NO_ENTRY)
+		viofs_entry_reply(r, slot, 0, NULL, 0, 0);
 	if (!rc)
 		viofs_release(r, slot);
 	return rc;

@@ -151,6 +151,14 @@ static void take_hiprio(struct viofs_relay *r, const struct message *m,
 		park(r, &r->parked_hiprio, m, false);
 }
 
+void viofs_pump_hiprio(struct viofs_relay *r, uint8_t *message, size_t len,
+		       const struct viofs_fuse_shape *shape)
+{
+	const struct message m = { { { message, len }, { NULL, 0 } }, len, false, viofs_now_ns() };
+
+	take_hiprio(r, &m, shape);
+}
+
 /* The landing slot now holds a request of the kernel: send it. */
 static void take_slot(struct viofs_relay *r, struct viofs_slot *slot, size_t len, int64_t since,
 		      const struct viofs_fuse_shape *shape, uint64_t unique)
@@ -249,6 +257,13 @@ static void prepare_landing(struct viofs_relay *r, struct message *m)
 	}
 }
 
+/* What a message has beyond the slot is in the buffer. */
+static void note_spill(struct viofs_relay *r, uint16_t buffer, const struct fuse_in_header *head, size_t len)
+{
+	if (len > VIOFS_SLOT_SMALL)
+		viofs_slots_note(&r->slots, buffer, head, len - VIOFS_SLOT_SMALL);
+}
+
 int viofs_pump_requests(struct viofs_relay *r)
 {
 	int taken = 0;
@@ -267,7 +282,7 @@ int viofs_pump_requests(struct viofs_relay *r)
 			return (int)n;
 		m.len = (size_t)n;
 		if (m.in_slot)
-			viofs_slots_note(&r->slots, r->landing_buffer, m.iov[0].iov_base, m.len);
+			note_spill(r, r->landing_buffer, m.iov[0].iov_base, m.len);
 		m.since = viofs_now_ns();
 		take_message(r, &m);
 		taken++;
@@ -304,7 +319,7 @@ static bool unpark(struct viofs_relay *r)
 		r->landing_buffer = VIOFS_BUFFER_NONE;
 		memcpy(viofs_slots_buffer(&r->slots, slot->buffer), parked->message + VIOFS_SLOT_SMALL,
 		       parked->len - VIOFS_SLOT_SMALL);
-		viofs_slots_note(&r->slots, slot->buffer, &head, parked->len);
+		note_spill(r, slot->buffer, &head, parked->len);
 	}
 	/* It was classified when it was parked: this can't fail. */
 	viofs_fuse_classify(&r->conn, (const void *)parked->message, parked->len, &shape);

@@ -11,7 +11,6 @@
 #include "kernel/devfuse.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 /* No answer to INTERRUPT is legal: what it is about is answered already. */
@@ -21,21 +20,48 @@ static bool wants_answer(uint32_t opcode)
 	       opcode != FUSE_NOTIFY_REPLY;
 }
 
+/* Those that arrived before, too. Return: 0 or -errno. */
+static int refuse_entries(struct viofs_relay *r)
+{
+	struct viofs_entries *e = &r->entries;
+
+	for (unsigned int i = 0; i < e->count; i++) {
+		struct viofs_entry *entry = &e->entry[i];
+		struct viofs_slot *slot;
+
+		if (entry->state != VIOFS_ENTRY_ARRIVED)
+			continue;
+		slot = &r->slots.slots[entry->slot];
+		viofs_entry_reply(r, slot, wants_answer(entry->header.in.opcode) ? -EIO : 0, NULL, 0, 0);
+	}
+	e->arrived_count = 0;
+	return viofs_sleep_flush(&r->sleep);
+}
+
 int viofs_relay_refuse(struct viofs_relay *r)
 {
-	struct pollfd p = { .fd = r->fuse_fd, .events = POLLIN };
 	struct iovec iov = { r->plain, r->plain_size };
 
+	/* The device's descriptors may be closed, and are nothing to wait for. */
+	for (unsigned int i = 0; i < r->sleep.count; i++)
+		if (i != VIOFS_SLEEP_FUSE)
+			r->sleep.fds[i].fd = -1;
 	for (;;) {
 		ssize_t n = viofs_devfuse_read(r->fuse_fd, &iov, 1);
 		struct fuse_in_header head;
 
 		if (n == -ENODEV || n == -ECONNABORTED)
 			return 0;
-		if (n == -EAGAIN)
-			poll(&p, 1, -1);
-		else if (n < 0)
+		if (n >= 0 || n == -EAGAIN) {
+			int rc = refuse_entries(r);
+
+			if (!rc && n == -EAGAIN && !r->entries.arrived_count)
+				rc = viofs_sleep_wait(&r->sleep, -1);
+			if (rc)
+				return rc;
+		} else {
 			return (int)n;
+		}
 		if (n < (ssize_t)sizeof(head))
 			continue;
 		memcpy(&head, r->plain, sizeof(head));

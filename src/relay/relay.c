@@ -36,6 +36,7 @@ void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
 			     size_t sizes[VIOFS_ARENA_SECTIONS])
 {
 	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_relay_stats) + 64;
+	viofs_entries_arena_sizes(config->queues * config->depth, sizes);
 	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers, config->max_data,
 				sizes);
 }
@@ -83,6 +84,8 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	r->stats = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, sizeof(*r->stats), 64);
 	viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
 			 config->max_data, arena);
+	viofs_entries_init(&r->entries, config->queues, config->depth, arena);
+	r->stats->channel = VIOFS_CHANNEL_DEV;
 	*out = r;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "dma/arena.h"
 #include "fs/device.h"
+#include "relay/channel.h"
 #include "relay/stats.h"
 
 #include <stdbool.h>
@@ -22,6 +23,8 @@ enum viofs_poll {
 /** struct viofs_relay_config - sizes and policy */
 struct viofs_relay_config {
 	enum viofs_poll poll;
+	enum viofs_channel channel;
+	uint32_t queues, depth; /* of the io_uring channel, by viofs_channel_choose(); 0: not used */
 	uint32_t spin_us;      /* adaptive: how long to spin with nothing happening */
 	uint32_t slots;        /* requests in flight, 16..1024 */
 	uint32_t buffers;      /* data areas of max_data bytes, 4..1024 */

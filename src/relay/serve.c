@@ -27,6 +27,8 @@
 #define STALL_NS (30 * VIOFS_NSEC_PER_SEC)
 /* With nothing but traffic the clock is looked at once in so many turns. */
 #define TURNS 256
+/* How often /dev/fuse is looked at where requests come over io_uring: for FORGETs and the end. */
+#define READ_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* How often it is made sure that the device is there, while nothing sleeps. */
 #define LOOK_NS (20 * VIOFS_NSEC_PER_MSEC)
 /* Without interrupts completions are looked for this often while the loop sleeps. */
@@ -193,9 +195,9 @@ static int go_to_sleep(struct viofs_relay *r)
 static void look(const struct viofs_relay *r)
 {
 	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is. */
-	if (viofs_in_flight(r) <= r->forgets_held)
+	if (viofs_in_flight(r) <= r->forgets_held && r->stats->channel != VIOFS_CHANNEL_URING)
 		return;
-	for (int i = 0; i < LOOKS && !has_used(r); i++)
+	for (int i = 0; i < LOOKS && !has_used(r) && !viofs_sleep_has_news(&r->sleep); i++)
 		viofs_cpu_relax();
 }
 
@@ -219,18 +221,51 @@ static int idle(struct viofs_relay *r, int64_t since, int64_t now)
 }
 
 /*
+ * Give answered entries back, take those that are filled. With poll=irq what is to be submitted goes with
+ * the wait, which comes when there is nothing else. Return: how many; -errno, as viofs_serve().
+ */
+static int turn_entries(struct viofs_relay *r)
+{
+	int rc = 0;
+
+	if (r->config.poll != VIOFS_POLL_IRQ || viofs_sleep_has_news(&r->sleep))
+		rc = viofs_sleep_flush(&r->sleep);
+	if (rc)
+		return viofs_break(r, "submitting to io_uring: %s", strerror(-rc));
+	if (viofs_entries_are_lost(r))
+		return viofs_break(r, "the kernel refused a command of FUSE over io_uring: %s",
+				   strerror(-r->entries.failed));
+	return viofs_pump_entries(r);
+}
+
+/* Is it time to read /dev/fuse? Each look is a system call, and only FORGETs come there beside entries. */
+static bool must_read(struct viofs_relay *r)
+{
+	bool due = r->sleep.fds[VIOFS_SLEEP_FUSE].woke || r->entries.closed || r->read_now;
+
+	if (r->stats->channel != VIOFS_CHANNEL_URING)
+		return true;
+	r->sleep.fds[VIOFS_SLEEP_FUSE].woke = r->entries.closed = r->read_now = false;
+	return due;
+}
+
+/*
  * Completions, and then requests. Return: how many of both; -ESHUTDOWN: the kernel has unmounted or
  * aborted; -errno otherwise, as viofs_serve().
  */
 static int take_turn(struct viofs_relay *r)
 {
-	int completed, taken;
+	int completed, arrived, taken;
 
 	completed = viofs_complete(r);
 	if (completed < 0)
 		return completed;
 	viofs_pump_kept(r);
-	taken = viofs_pump_requests(r);
+	arrived = r->entries.active ? turn_entries(r) : 0;
+	if (arrived < 0)
+		return arrived;
+	completed += arrived;
+	taken = must_read(r) ? viofs_pump_requests(r) : 0;
 	if (taken == -ENODEV || taken == -ECONNABORTED)
 		return -ESHUTDOWN;
 	if (taken < 0)
@@ -258,6 +293,10 @@ int viofs_serve(struct viofs_relay *r)
 				continue;
 		}
 		now = viofs_now_ns();
+		if (now - r->next_read >= 0) {
+			r->next_read = now + READ_NS;
+			r->read_now = true;
+		}
 		rc = check_bounds(r, now);
 		if (done && !rc)
 			continue;

@@ -155,6 +155,7 @@ static int negotiate(struct viofs_relay *r, const struct init_message *kernel, s
 		.page_size = (uint32_t)sysconf(_SC_PAGESIZE),
 		.max_background = (uint16_t)(r->config.slots / 2),
 		.default_permissions = true,
+		.io_uring = r->entries.count,
 	};
 	struct viofs_fuse_shape shape = {
 		.opcode = FUSE_INIT, .name = "INIT", .replies = true,
@@ -190,6 +191,27 @@ static int negotiate(struct viofs_relay *r, const struct init_message *kernel, s
 	return rc;
 }
 
+/* INIT is answered, and new requests wait: for the entries, or for us to say that there are none. */
+static void start_channel(struct viofs_relay *r)
+{
+	const struct viofs_fuse_agreed *agreed = &r->stats->agreed;
+	int rc;
+
+	if (agreed->flags & VIOFS_FUSE_OVER_IO_URING) {
+		rc = viofs_entries_start(r);
+		if (rc)
+			viofs_warn("FUSE over io_uring can't be set up (%s): /dev/fuse is used",
+				   strerror(-rc));
+	} else if (r->entries.count && r->conn.remote_locks) {
+		viofs_info("the device handles file locks, which may wait for long: /dev/fuse is used, not "
+			   "io_uring");
+	} else if (r->entries.count) {
+		viofs_warn("the kernel does not offer FUSE over io_uring: /dev/fuse is used");
+	}
+	viofs_debug("requests come over %s", r->stats->channel == VIOFS_CHANNEL_URING ? "io_uring" :
+		    "/dev/fuse");
+}
+
 static int init_session(struct viofs_relay *r)
 {
 	struct viofs_fuse_agreed *agreed = &r->stats->agreed;
@@ -220,6 +242,7 @@ static int init_session(struct viofs_relay *r)
 	viofs_debug("FUSE_INIT: kernel 7.%u, device 7.%u, flags 0x%llx, max_write %u, max_pages %u",
 		    agreed->kernel_minor, agreed->device_minor, (unsigned long long)agreed->flags,
 		    agreed->max_write, agreed->max_pages);
+	start_channel(r);
 	return 0;
 }
 
@@ -293,8 +316,10 @@ static void fail_session(struct viofs_relay *r)
 		struct viofs_slot *slot = &r->slots.slots[i];
 
 		if (slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING)
-			viofs_answer(r, slot->kernel_unique, -EIO);
+			viofs_answer_slot(r, slot, -EIO);
 	}
+	/* Entries go back with the next wait, if there is one: viofs_relay_refuse(). */
+	viofs_sleep_flush(&r->sleep);
 	for (const struct viofs_parked *p = r->parked.first; p; p = p->next)
 		viofs_answer(r, ((const struct fuse_in_header *)(const void *)p->message)->unique, -EIO);
 }
@@ -333,8 +358,13 @@ static void take_over(void *arg)
 
 int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
-	int rc = viofs_sleep_init_restricted(&r->sleep);
+	int rc = viofs_sleep_init_restricted(&r->sleep, r->entries.count);
 
+	if (rc && r->entries.count) {
+		viofs_warn("no io_uring for FUSE's channel (%s): /dev/fuse is used", strerror(-rc));
+		r->entries.count = 0;
+		rc = viofs_sleep_init_restricted(&r->sleep, 0);
+	}
 	if (!rc)
 		rc = viofs_doorbells_init(&r->doorbells, r->fs);
 	if (rc)
@@ -374,7 +404,9 @@ int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), v
 			 (int)sizeof(r->stats->reason) - 1, err->text);
 		return rc;
 	}
-	viofs_lease_start(&r->lease);
+	/* Replies in entries that could block are the kernel's threads' (entries.c). */
+	if (r->stats->channel != VIOFS_CHANNEL_URING)
+		viofs_lease_start(&r->lease);
 	r->stats->session = VIOFS_SESSION_SERVING;
 	ready(ready_arg);
 	lead(r);

@@ -3,9 +3,11 @@
  * Inside the relay. The way of a request:
  *
  *   pump.c      viofs_pump_requests()  readv(2) of /dev/fuse into a slot; classified; sent, or kept
+ *   intake.c    viofs_pump_entries()   or from an entry of the io_uring channel (entries.h)
  *   submit.c    viofs_submit()         the slot as a descriptor chain on its virtqueue; kick
  *               ... the device ...
  *   complete.c  viofs_complete()       used entry -> check -> writev(2) to /dev/fuse -> slot free
+ *   entries.c   viofs_entry_reply()    ... or a command that gives the entry back
  *   serve.c     viofs_serve()          the loop around them: spin or sleep
  *   session.c   viofs_relay_run()      INIT before, DESTROY after
  *   doorbell.c                         notifies by eventfds, for kick
@@ -17,6 +19,7 @@
 #define VIOFS_RELAY_SESSION_H
 
 #include "relay/doorbell.h"
+#include "relay/entries.h"
 #include "relay/lease.h"
 #include "relay/parking.h"
 #include "relay/relay.h"
@@ -57,6 +60,10 @@ struct viofs_relay {
 	int64_t forgets_since;              /* ns, of the first of them */
 	bool freed;                         /* something came free since waiting was last looked at */
 
+	struct viofs_entries entries;       /* of the io_uring channel; none where it isn't used */
+	int64_t next_read;                  /* ns; /dev/fuse is to be read, where few requests come from it */
+	bool read_now;                      /* that time has come */
+
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;
 	struct viofs_doorbells doorbells;
@@ -75,8 +82,31 @@ struct viofs_relay {
  * Return: how many; -ENODEV, -ECONNABORTED: unmounted or aborted; -ENOMEM.
  */
 int viofs_pump_requests(struct viofs_relay *r);
+/** viofs_pump_hiprio() - send a FORGET or INTERRUPT of @len bytes, or keep it. */
+void viofs_pump_hiprio(struct viofs_relay *r, uint8_t *message, size_t len,
+		       const struct viofs_fuse_shape *shape);
 /** viofs_pump_kept() - send what had to wait, as far as slots, buffers and rings allow. */
 void viofs_pump_kept(struct viofs_relay *r);
+
+/* intake.c */
+/** viofs_pump_entries() - take the requests that have arrived in entries. Return: how many. */
+int viofs_pump_entries(struct viofs_relay *r);
+
+/* entries.c */
+/**
+ * viofs_entries_start() - hand all entries to the kernel, which was told so in INIT
+ * Return: 0; -errno: the kernel goes on over /dev/fuse.
+ */
+int viofs_entries_start(struct viofs_relay *r);
+/** viofs_entries_are_lost() - did the kernel refuse a command? Then some of its queues may stand still. */
+bool viofs_entries_are_lost(struct viofs_relay *r);
+/**
+ * viofs_entry_reply() - give the request of an entry's slot back, answered, and ask for the next one
+ * @fixed: checked; @data_len bytes follow from where viofs_slot_reply_data() is. The command goes with
+ * the next flush or wait.
+ */
+void viofs_entry_reply(struct viofs_relay *r, struct viofs_slot *slot, int error, const void *fixed,
+		       uint32_t fixed_len, uint32_t data_len);
 
 /* submit.c */
 /**
@@ -109,6 +139,8 @@ void viofs_submit_waiting(struct viofs_relay *r);
 int viofs_complete(struct viofs_relay *r);
 /** viofs_answer() - answer the kernel without the device. */
 void viofs_answer(struct viofs_relay *r, uint64_t unique, int error);
+/** viofs_answer_slot() - the same for the request of a slot, by whichever way it came. */
+void viofs_answer_slot(struct viofs_relay *r, struct viofs_slot *slot, int error);
 /** viofs_release() - a slot is done with: accounting, free. */
 void viofs_release(struct viofs_relay *r, struct viofs_slot *slot);
 /** viofs_fault() - remember what the device did wrong; says it once in a while. */

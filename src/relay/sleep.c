@@ -18,33 +18,43 @@ int viofs_sleep_init(struct viofs_sleep *s)
 	return rc;
 }
 
-static int restrict_ring(struct io_uring *ring)
+static int restrict_ring(struct io_uring *ring, bool commands)
 {
 	struct io_uring_restriction allowed[] = {
+		/* A command that may block is left to a thread of the kernel's. */
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = commands ? IOSQE_ASYNC : 0 },
 		/* prepare() */
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD },
 		/* liburing's own for a time-out, where the kernel can't be given one with the wait. */
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_TIMEOUT },
-		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = 0 },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_URING_CMD },
 	};
 	unsigned int fd = (unsigned int)ring->ring_fd;
+	unsigned int count = VIOFS_ARRAY_SIZE(allowed) - !commands;
 	int rc;
 
 	/* liburing 2.3 declares functions for both, but its library has them not. */
-	rc = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, allowed, VIOFS_ARRAY_SIZE(allowed));
+	rc = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, allowed, count);
 	return rc ? rc : io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
-int viofs_sleep_init_restricted(struct viofs_sleep *s)
+int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands)
 {
+	unsigned int flags = IORING_SETUP_R_DISABLED;
 	int rc;
 
+	/*
+	 * The kernel does its part of a command in this thread. It shall not interrupt it for that: the
+	 * thread looks for a flag in the ring's memory, and comes when it has something to submit too.
+	 */
+	if (commands)
+		flags |= IORING_SETUP_SQE128 | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 	memset(s, 0, sizeof(*s));
-	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS, &s->ring, IORING_SETUP_R_DISABLED);
+	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS + commands, &s->ring, flags);
 	if (rc)
 		return rc;
-	rc = restrict_ring(&s->ring);
+	rc = restrict_ring(&s->ring, commands);
 	if (rc)
 		io_uring_queue_exit(&s->ring);
 	s->open = !rc;
@@ -94,9 +104,15 @@ static int reap(struct viofs_sleep *s)
 	int fired = 0;
 
 	io_uring_for_each_cqe(&s->ring, head, cqe) {
-		struct viofs_sleep_fd *f = io_uring_cqe_get_data(cqe);
+		struct viofs_sleep_fd *f;
 
 		n++;
+		if (cqe->user_data & 1) {
+			s->other(s->other_arg, cqe->user_data, cqe->res);
+			fired++;
+			continue;
+		}
+		f = io_uring_cqe_get_data(cqe);
 		if (!f)
 			continue;
 		f->outstanding = false;
@@ -106,6 +122,27 @@ static int reap(struct viofs_sleep *s)
 	}
 	io_uring_cq_advance(&s->ring, n);
 	return fired;
+}
+
+struct io_uring_sqe *viofs_sleep_command(struct viofs_sleep *s)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+
+	assert(sqe); /* as many as were announced, and one for each descriptor */
+	return sqe;
+}
+
+int viofs_sleep_flush(struct viofs_sleep *s)
+{
+	int rc = 0;
+
+	/* A system call of any kind makes the kernel do its part; submitting is one. */
+	if (io_uring_sq_ready(&s->ring))
+		rc = io_uring_submit(&s->ring);
+	else if (IO_URING_READ_ONCE(*s->ring.sq.kflags) & IORING_SQ_TASKRUN)
+		rc = io_uring_get_events(&s->ring);
+	reap(s);
+	return rc < 0 && rc != -EINTR ? rc : 0;
 }
 
 int viofs_sleep_wait(struct viofs_sleep *s, int64_t timeout_ns)

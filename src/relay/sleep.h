@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Waiting for the kernel, the device and other threads at once, on an io_uring. */
+/*
+ * Waiting for the kernel, the device and other threads at once, on an io_uring.
+ *
+ * The same ring takes a channel's commands, so that one system call submits them and waits for anything.
+ * Such a command's user_data is odd; its completion is handed to `other`.
+ */
 #ifndef VIOFS_RELAY_SLEEP_H
 #define VIOFS_RELAY_SLEEP_H
 
@@ -8,6 +13,8 @@
 #include <stdint.h>
 
 #define VIOFS_SLEEP_FDS 16U
+/* What viofs_relay_prepare() adds first: /dev/fuse. */
+#define VIOFS_SLEEP_FUSE 0U
 
 /** struct viofs_sleep_fd - one descriptor that can wake us */
 struct viofs_sleep_fd {
@@ -18,23 +25,29 @@ struct viofs_sleep_fd {
 	uint64_t value;   /* an eventfd's count lands here */
 };
 
+/** typedef viofs_sleep_other - a command completed; @data: its user_data. Called while reaping. */
+typedef void viofs_sleep_other(void *arg, uint64_t data, int res);
+
 /** struct viofs_sleep - the io_uring and what it waits for */
 struct viofs_sleep {
 	struct io_uring ring;
 	bool open;
 	struct viofs_sleep_fd fds[VIOFS_SLEEP_FDS];
 	unsigned int count;
+	viofs_sleep_other *other;
+	void *other_arg;
 };
 
 /** viofs_sleep_init() - Return: 0 or -errno (-ENOSYS, -EPERM: io_uring is switched off). */
 int viofs_sleep_init(struct viofs_sleep *s);
 /**
  * viofs_sleep_init_restricted() - a ring that can do no more than wait for descriptors and read them
+ * @commands: that a channel has in it at one time; 0: none, and its opcode is not allowed.
  * An io_uring is a way round a seccomp filter: whoever may submit can open files and connect sockets. This
- * ring takes the opcodes that sleep.c uses, no flags, and nothing can be registered with it.
- * Return: 0 or -errno; -EINVAL: the kernel is older than 5.10.
+ * ring takes the opcodes that sleep.c uses and channels' commands, and nothing can be registered with it.
+ * Return: 0 or -errno; -EINVAL: the kernel is older than 5.10 (with @commands: than 5.19).
  */
-int viofs_sleep_init_restricted(struct viofs_sleep *s);
+int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands);
 void viofs_sleep_fini(struct viofs_sleep *s);
 
 /** viofs_sleep_add() - wait for @fd from now on. Return: its index, or -ENOSPC. */
@@ -42,6 +55,22 @@ int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter);
 
 /** viofs_sleep_remove() - no longer wait for what viofs_sleep_add() gave @index for, and has just fired. */
 void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index);
+
+/** viofs_sleep_command() - an SQE of 128 bytes for a command; viofs_sleep_flush() or _wait() submits it. */
+struct io_uring_sqe *viofs_sleep_command(struct viofs_sleep *s);
+
+/** viofs_sleep_has_news() - would viofs_sleep_flush() find something? No system call. */
+static inline bool viofs_sleep_has_news(const struct viofs_sleep *s)
+{
+	return io_uring_cq_ready(&s->ring) ||
+	       IO_URING_READ_ONCE(*s->ring.sq.kflags) & IORING_SQ_TASKRUN;
+}
+
+/**
+ * viofs_sleep_flush() - submit, let the kernel do what it has put off, take completions; no waiting
+ * No system call where there is nothing to be submitted or to be done. Return: 0 or -errno.
+ */
+int viofs_sleep_flush(struct viofs_sleep *s);
 
 /**
  * viofs_sleep_wait() - until a descriptor fires or @timeout_ns is over (< 0: no time-out)

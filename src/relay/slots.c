@@ -44,6 +44,7 @@ void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, u
 	for (unsigned int i = all; i-- > 0;) {
 		s->slots[i].index = (uint16_t)i;
 		s->slots[i].buffer = VIOFS_BUFFER_NONE;
+		s->slots[i].entry = VIOFS_SLOT_NO_ENTRY;
 		viofs_slots_give(s, &s->slots[i]);
 	}
 	for (unsigned int i = buffers; i-- > 0;)
@@ -60,14 +61,19 @@ struct viofs_slot *viofs_slots_take(struct viofs_slots *s, bool hiprio)
 	slot = &s->slots[*head];
 	*head = slot->next;
 	*(hiprio ? &s->free_hiprio_count : &s->free_count) -= 1;
-	slot->state = VIOFS_SLOT_LANDING;
 	slot->next = VIOFS_SLOT_NONE;
-	slot->spilled = false;
+	viofs_slot_renew(slot);
+	return slot;
+}
+
+void viofs_slot_renew(struct viofs_slot *slot)
+{
+	slot->state = VIOFS_SLOT_LANDING;
+	slot->apart = slot->spilled = false;
 	slot->interrupts = 0;
 	slot->generation++;
 	/* Bit 0 stays clear: INTERRUPT marks itself with it. */
 	slot->device_unique = ((uint64_t)slot->generation << 16 | slot->index) << 1;
-	return slot;
 }
 
 void viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot)
@@ -131,9 +137,8 @@ static void fill(struct viofs_buffer *b, uint64_t nodeid, uint32_t len)
 
 void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head, size_t len)
 {
-	if (len > VIOFS_SLOT_SMALL)
-		fill(&s->contents[buffer], file_of(head->opcode, head->nodeid),
-		     (uint32_t)(len - VIOFS_SLOT_SMALL));
+	if (len)
+		fill(&s->contents[buffer], file_of(head->opcode, head->nodeid), (uint32_t)len);
 }
 
 static void forget(struct viofs_slots *s, uint64_t nodeid)
@@ -157,6 +162,11 @@ void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len)
 		forget(s, one->nodeid);
 }
 
+static bool is_in_data(const struct viofs_slots *s, const struct viofs_slot *slot, const uint8_t *data)
+{
+	return data == s->data + (size_t)slot->index * VIOFS_SLOT_DATA;
+}
+
 void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot)
 {
 	const struct viofs_fuse_shape *shape = &slot->shape;
@@ -166,7 +176,7 @@ void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot
 	uint32_t start, end;
 
 	memset(viofs_slot_reply(s, slot), 0, sizeof(struct fuse_out_header) + shape->fixed);
-	if (shape->reply_data <= VIOFS_SLOT_DATA) {
+	if (is_in_data(s, slot, data)) {
 		memset(data, 0, shape->reply_data);
 		return;
 	}
@@ -213,6 +223,9 @@ uint8_t *viofs_slot_reply_data(const struct viofs_slots *s, const struct viofs_s
 {
 	uint8_t *buffer;
 
+	/* Where the kernel takes it, behind the structs. What the device reads is not there then. */
+	if (slot->entry != VIOFS_SLOT_NO_ENTRY && !slot->spilled)
+		return viofs_slots_buffer(s, slot->buffer) + slot->shape.fixed;
 	if (slot->shape.reply_data <= VIOFS_SLOT_DATA)
 		return s->data + (size_t)slot->index * VIOFS_SLOT_DATA;
 	buffer = viofs_slots_buffer(s, slot->buffer);
@@ -289,7 +302,10 @@ int viofs_slot_chain(const struct viofs_slots *s, const struct viofs_slot *slot,
 	} else {
 		add_message(&b, s, slot, 0, head);
 		add_message(&b, s, slot, head, shape->args);
-		add_message(&b, s, slot, head + shape->args, shape->data);
+		if (slot->apart)
+			add(&b, viofs_slots_buffer(s, slot->buffer), shape->data);
+		else
+			add_message(&b, s, slot, head + shape->args, shape->data);
 		chain->readable = (uint16_t)b.count;
 		add(&b, viofs_slot_reply(s, slot), sizeof(struct fuse_out_header));
 		add(&b, viofs_slot_reply(s, slot) + sizeof(struct fuse_out_header), shape->fixed);

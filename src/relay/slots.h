@@ -13,6 +13,7 @@
 
 #define VIOFS_SLOT_NONE UINT16_MAX
 #define VIOFS_BUFFER_NONE UINT16_MAX
+#define VIOFS_SLOT_NO_ENTRY UINT16_MAX
 
 /*
  * The request area of a slot is two pages. The message starts so that fuse_in_header and
@@ -22,6 +23,8 @@
  *   page 0: [indirect table, 248 descriptors | header 40 + arguments 40]
  *   page 1: [names, or the first 4 KiB of data]
  *   buffer: [the rest of the data]
+ *
+ * A slot of an entry (entries.h) has all of WRITE's data in its buffer, and the reply's too.
  *
  * Messages for hiprio are a page at most and take page 1 of their slots.
  */
@@ -51,8 +54,10 @@ struct viofs_slot {
 	uint16_t index, next;    /* free list or waiting list */
 	uint16_t buffer;         /* VIOFS_BUFFER_NONE or its data area */
 	uint16_t queue;          /* virtqueue it is on */
+	uint16_t entry;          /* VIOFS_SLOT_NO_ENTRY or the entry of the io_uring channel that owns it */
 	uint32_t generation;     /* counts uses: part of the unique */
 	uint32_t len;            /* bytes of the message */
+	bool apart;              /* data lies at the buffer's start, all of it */
 	bool spilled;            /* header and arguments were gathered at the buffer's start */
 	uint8_t interrupts;      /* INTERRUPTs the device asked to see again */
 	uint64_t kernel_unique, device_unique;
@@ -92,6 +97,9 @@ void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, u
 /** viofs_slots_take() - a free slot (in state LANDING), or NULL. @hiprio: of the reserved ones. */
 struct viofs_slot *viofs_slots_take(struct viofs_slots *s, bool hiprio);
 
+/** viofs_slot_renew() - a new request comes into the slot: another generation, another unique. */
+void viofs_slot_renew(struct viofs_slot *slot);
+
 /** viofs_slots_give() - free again, with its buffer. */
 void viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot);
 
@@ -102,7 +110,7 @@ void viofs_slots_give_buffer(struct viofs_slots *s, uint16_t buffer);
 uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *slot, uint16_t keep);
 
 /**
- * viofs_slots_note() - a message of @len bytes was put where @buffer takes what the slot doesn't
+ * viofs_slots_note() - @len bytes of a message were put at the beginning of @buffer
  * @head: its header, of which only opcode and nodeid are looked at.
  */
 void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head, size_t len);

@@ -5,6 +5,7 @@
 
 #include "fs/device.h"
 #include "fuse/init.h"
+#include "relay/channel.h"
 
 #include <stdint.h>
 
@@ -37,6 +38,7 @@ struct viofs_queue_stats {
 struct viofs_relay_stats {
 	enum viofs_session session;
 	char reason[256];
+	enum viofs_channel channel; /* that requests come over: URING or DEV */
 	struct viofs_fuse_agreed agreed;
 	struct viofs_queue_stats queues[VIOFS_FS_QUEUES_MAX];
 	uint64_t replies;        /* given to the kernel */

@@ -102,7 +102,7 @@ static int try_submit(struct viofs_relay *r, struct viofs_slot *slot)
 		return -EAGAIN;
 	if (rc == -EMSGSIZE) {
 		viofs_fault(r, &slot->shape, "virtqueue too small for the request");
-		viofs_answer(r, slot->kernel_unique, -EIO);
+		viofs_answer_slot(r, slot, -EIO);
 		viofs_release(r, slot);
 	}
 	return rc;

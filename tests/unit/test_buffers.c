@@ -105,7 +105,7 @@ static void what_the_kernel_put_there_is_cleared_too(void **state)
 		uint16_t buffer = viofs_slots_take_buffer(&slots, 0);
 
 		memset(viofs_slots_buffer(&slots, buffer), 'x', 10000);
-		viofs_slots_note(&slots, buffer, &head, VIOFS_SLOT_SMALL + 10000);
+		viofs_slots_note(&slots, buffer, &head, 10000);
 		viofs_slots_give_buffer(&slots, buffer);
 		finds(i ? 5 : 6, 8192, 0, 'x');
 		finds(6, 10000, 0, 0);

@@ -318,6 +318,25 @@ static void allow_idmap_needs_default_permissions(void **state)
 	assert_true(out_flags() == (FOR_DEVICE & ~(1ULL << 40)));
 }
 
+/* From then on requests wait for entries: so only where they are ready, and locks can't fill them. */
+static void io_uring_is_promised_by_us_alone(void **state)
+{
+	device_says(VIOFS_FUSE_OVER_IO_URING | FUSE_INIT_EXT);
+	agree();
+	assert_false(out_flags() & VIOFS_FUSE_OVER_IO_URING);
+	limits.io_uring = true;
+	device_says(FUSE_INIT_EXT);
+	agree();
+	assert_true(out_flags() & VIOFS_FUSE_OVER_IO_URING);
+	device_says(FUSE_INIT_EXT | FUSE_POSIX_LOCKS);
+	agree();
+	assert_false(out_flags() & VIOFS_FUSE_OVER_IO_URING);
+	device_says(FUSE_INIT_EXT);
+	kernel.flags2 &= ~(uint32_t)(VIOFS_FUSE_OVER_IO_URING >> 32);
+	agree();
+	assert_false(out_flags() & VIOFS_FUSE_OVER_IO_URING);
+}
+
 static void what_shapes_depend_on_is_remembered(void **state)
 {
 	agree();
@@ -486,6 +505,8 @@ int main(void)
 		cmocka_unit_test_setup(abort_error_is_ours_to_promise, set_up),
 		cmocka_unit_test_setup(the_devices_flags2_counts_only_with_init_ext, set_up),
 		cmocka_unit_test_setup(allow_idmap_needs_default_permissions, set_up),
+		cmocka_unit_test_setup(io_uring_is_promised_by_us_alone, set_up),
+		cmocka_unit_test_setup(io_uring_is_promised_by_us_alone, set_up),
 		cmocka_unit_test_setup(what_shapes_depend_on_is_remembered, set_up),
 		cmocka_unit_test_setup(max_write_is_bounded_by_what_a_slot_carries, set_up),
 		cmocka_unit_test_setup(max_pages_is_bounded_and_bounds_max_write, set_up),

@@ -41,7 +41,7 @@ static struct {
 
 static void open_all(void)
 {
-	assert_int_equal(viofs_sleep_init_restricted(&before.sleep), 0);
+	assert_int_equal(viofs_sleep_init_restricted(&before.sleep, 0), 0);
 	before.parent = getpid();
 	before.event_fd = eventfd(0, EFD_CLOEXEC);
 	before.socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

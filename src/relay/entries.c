@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The io_uring channel's entries: registered, filled, answered, taken back. */
+#include "relay/session.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+void viofs_entries_arena_sizes(uint32_t count, size_t sizes[VIOFS_ARENA_SECTIONS])
+{
+	sizes[VIOFS_ARENA_PRIVATE] += count * (sizeof(struct viofs_entry) + sizeof(uint16_t)) + 2 * 64;
+}
+
+void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth,
+			struct viofs_arena *arena)
+{
+	uint32_t count = queues * depth;
+
+	memset(e, 0, sizeof(*e));
+	if (!count)
+		return;
+	e->count = (uint16_t)count;
+	e->entry = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, count * sizeof(*e->entry), 64);
+	e->arrived = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, count * sizeof(*e->arrived), 64);
+	/* Queues in turn: each has its first entry before any has its second. */
+	for (uint32_t i = 0; i < count; i++) {
+		e->entry[i].slot = VIOFS_SLOT_NONE;
+		e->entry[i].queue = (uint16_t)(i % queues);
+	}
+}
+
+/* user_data of a command: odd, as sleep.h has it. */
+static uint64_t to_data(unsigned int index)
+{
+	return (uint64_t)index << 1 | 1;
+}
+
+/* A command of an entry has completed: with a request, or for good. */
+static void take_completion(void *arg, uint64_t data, int res)
+{
+	struct viofs_entries *e = arg;
+	struct viofs_entry *entry;
+
+	if (data >> 1 >= e->count)
+		return; /* the REGISTER that was to fail */
+	entry = &e->entry[data >> 1];
+	if (!res) {
+		entry->state = VIOFS_ENTRY_ARRIVED;
+		e->arrived[e->arrived_count++] = (uint16_t)(data >> 1);
+		return;
+	}
+	entry->state = VIOFS_ENTRY_UNUSED;
+	if (res == -ENOTCONN || res == -ECONNABORTED || res == -ECANCELED)
+		e->closed = true;
+	else
+		e->failed = res;
+}
+
+/* Return: 0, or -errno: neither it nor any other can be used. */
+static int register_entry(struct viofs_relay *r, unsigned int index)
+{
+	struct viofs_entry *entry = &r->entries.entry[index];
+	struct viofs_slot *slot = viofs_slots_take(&r->slots, false);
+	struct io_uring_sqe *sqe;
+	struct iovec iov[2];
+	int rc;
+
+	if (!slot)
+		return -ENOBUFS;
+	slot->buffer = viofs_slots_take_buffer(&r->slots, 0);
+	if (slot->buffer == VIOFS_BUFFER_NONE)
+		return -ENOBUFS;
+	slot->entry = (uint16_t)index;
+	entry->slot = slot->index;
+	entry->state = VIOFS_ENTRY_KERNEL;
+	iov[0] = (struct iovec){ &entry->header, sizeof(entry->header) };
+	iov[1] = (struct iovec){ viofs_slots_buffer(&r->slots, slot->buffer), r->slots.buffer_size };
+	sqe = viofs_sleep_command(&r->sleep);
+	viofs_fuse_uring_register(sqe, r->fuse_fd, entry->queue, iov);
+	sqe->user_data = to_data(index);
+	rc = viofs_sleep_flush(&r->sleep);
+	return rc ? rc : r->entries.failed;
+}
+
+int viofs_entries_start(struct viofs_relay *r)
+{
+	struct viofs_entries *e = &r->entries;
+	struct io_uring_sqe *sqe;
+	int rc = 0;
+
+	r->sleep.other = take_completion;
+	r->sleep.other_arg = e;
+	e->active = true;
+	for (unsigned int i = 0; i < e->count && !rc; i++)
+		rc = register_entry(r, i);
+	if (!rc) {
+		r->stats->channel = VIOFS_CHANNEL_URING;
+		return 0;
+	}
+	/* What was registered stays so, and is listened to; but the kernel uses it no more. */
+	sqe = viofs_sleep_command(&r->sleep);
+	viofs_fuse_uring_give_up(sqe, r->fuse_fd);
+	sqe->user_data = to_data(e->count);
+	viofs_sleep_flush(&r->sleep);
+	e->failed = 0;
+	return rc;
+}
+
+bool viofs_entries_are_lost(struct viofs_relay *r)
+{
+	return r->entries.failed && r->stats->channel == VIOFS_CHANNEL_URING;
+}
+
+/*
+ * The end of an asynchronous direct READ takes the lock of each page that was read into, and its holder
+ * may wait for another request (Linux commit bb737bbe), one that this thread is to fetch. A thread of the
+ * kernel's may wait for it as long as it takes. Other requests end without such locks.
+ */
+static bool may_block(const struct viofs_entry *entry, const struct viofs_slot *slot)
+{
+	struct fuse_read_in in;
+
+	if (!slot->shape.may_block)
+		return false;
+	memcpy(&in, entry->header.op_in, sizeof(in));
+	return in.flags & O_DIRECT;
+}
+
+void viofs_entry_reply(struct viofs_relay *r, struct viofs_slot *slot, int error, const void *fixed,
+		       uint32_t fixed_len, uint32_t data_len)
+{
+	struct viofs_entry *entry = &r->entries.entry[slot->entry];
+	uint8_t *payload = viofs_slots_buffer(&r->slots, slot->buffer);
+	struct io_uring_sqe *sqe;
+
+	/* Mostly it is there already. */
+	if (data_len && viofs_slot_reply_data(&r->slots, slot) != payload + fixed_len)
+		memmove(payload + fixed_len, viofs_slot_reply_data(&r->slots, slot), data_len);
+	memcpy(payload, fixed, fixed_len);
+	viofs_slots_note(&r->slots, slot->buffer, &entry->header.in, fixed_len);
+	sqe = viofs_sleep_command(&r->sleep);
+	viofs_fuse_uring_commit(sqe, r->fuse_fd, entry->queue, &entry->header, error,
+				fixed_len + data_len);
+	sqe->user_data = to_data(slot->entry);
+	if (!error && may_block(entry, slot))
+		sqe->flags = IOSQE_ASYNC;
+	entry->state = VIOFS_ENTRY_KERNEL;
+}

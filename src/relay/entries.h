@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Entries of the io_uring channel, as the relay has them.
+ *
+ * An entry owns a slot and a buffer for good: the buffer is its payload area. So WRITE data is where the
+ * device reads it, and READ data where the kernel takes it, and no list is looked at.
+ *
+ *             header (private)     slot's request area       buffer = payload area
+ *   request   in, first argument -> header, all arguments  <- names      WRITE data stays
+ *   reply     out                <- checked in private     <- from there structs; data is there
+ *
+ * The device reads the request area and the buffer, and writes the slot's reply area and the buffer.
+ * Names are copied out of the buffer, so that it can't change them; structs of replies are copied into it
+ * once they are checked.
+ */
+#ifndef VIOFS_RELAY_ENTRIES_H
+#define VIOFS_RELAY_ENTRIES_H
+
+#include "dma/arena.h"
+#include "kernel/fuse_uring.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** enum viofs_entry_state - whose an entry is */
+enum viofs_entry_state {
+	VIOFS_ENTRY_UNUSED,  /* never registered, or taken back: unmounted, aborted */
+	VIOFS_ENTRY_KERNEL,  /* waits for a request */
+	VIOFS_ENTRY_ARRIVED, /* holds one that was not looked at */
+	VIOFS_ENTRY_RELAY,   /* its slot has the request */
+};
+
+/** struct viofs_entry - one entry; private memory, outlives the worker */
+struct viofs_entry {
+	struct viofs_fuse_uring_header header;
+	enum viofs_entry_state state;
+	uint16_t slot, queue; /* queue of the kernel's: a CPU */
+};
+
+/** struct viofs_entries - all of them */
+struct viofs_entries {
+	struct viofs_entry *entry; /* count */
+	uint16_t count;
+	bool active;               /* registered: requests come here */
+	bool closed;               /* the kernel took one back: time to look at /dev/fuse */
+	int failed;                /* -errno of a command that the kernel refused, or 0 */
+	uint16_t *arrived;         /* a stack of entries in that state */
+	uint16_t arrived_count;
+};
+
+/** viofs_entries_arena_sizes() - add what @count entries need, beside slots and buffers. */
+void viofs_entries_arena_sizes(uint32_t count, size_t sizes[VIOFS_ARENA_SECTIONS]);
+
+/** viofs_entries_init() - @depth for each of @queues queues; they have no slots yet. */
+void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth,
+			struct viofs_arena *arena);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From an entry of the io_uring channel to a slot.
+ *
+ * Header and first argument are copied to the slot's request area, where a device reads them in one
+ * piece. WRITE data stays in the buffer. Anything else that follows, names above all, is copied too,
+ * since the device may write the buffer: to the request area, or, where that is too small, to the
+ * beginning of the buffer itself, in one piece with the rest.
+ */
+#include "relay/session.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Could a slot carry this, with its reply? The kernel never asks for more than INIT agreed. */
+static bool fits(const struct viofs_relay *r, const struct viofs_fuse_shape *shape, size_t len)
+{
+	size_t room = r->slots.buffer_size;
+
+	if (len > VIOFS_SLOT_SMALL && shape->reply_data > VIOFS_SLOT_DATA)
+		room /= 2;
+	return (shape->data || len <= room) && shape->fixed + (size_t)shape->reply_data <= room;
+}
+
+/* All that follows the first argument, to where it may stay. @at: bytes of header and first argument. */
+static void gather(struct viofs_relay *r, struct viofs_slot *slot, size_t at, size_t len)
+{
+	uint8_t *message = viofs_slot_message(&r->slots, slot);
+	uint8_t *buffer = viofs_slots_buffer(&r->slots, slot->buffer);
+
+	slot->apart = slot->shape.data && !slot->shape.reply_data;
+	if (slot->apart)
+		return;
+	if (at + len <= VIOFS_SLOT_SMALL) {
+		memcpy(message + at, buffer, len);
+		return;
+	}
+	memmove(buffer + at, buffer, len);
+	memcpy(buffer, message, at);
+	viofs_slots_note(&r->slots, slot->buffer, viofs_slot_header(&r->slots, slot), at + len);
+	slot->spilled = true;
+}
+
+/* Return: 0 and the slot's shape; -ENOSYS, -EPROTO: not to be forwarded. */
+static int fill(struct viofs_relay *r, struct viofs_slot *slot, const struct viofs_entry *entry)
+{
+	uint8_t *message = viofs_slot_message(&r->slots, slot);
+	struct viofs_fuse_uring_request in;
+	size_t at;
+	int rc;
+
+	rc = viofs_fuse_uring_parse(&entry->header, r->slots.buffer_size, &in);
+	if (rc)
+		return rc;
+	at = sizeof(entry->header.in) + in.op_size;
+	memcpy(message, &entry->header.in, sizeof(entry->header.in));
+	memcpy(message + sizeof(entry->header.in), entry->header.op_in, in.op_size);
+	rc = viofs_fuse_classify(&r->conn, (const void *)message, at + in.payload_size, &slot->shape);
+	if (rc)
+		return rc;
+	slot->len = (uint32_t)(at + in.payload_size);
+	/* Data begins where the payload does. */
+	if (!fits(r, &slot->shape, slot->len) ||
+	    (slot->shape.data && slot->shape.data != in.payload_size))
+		return -EPROTO;
+	gather(r, slot, at, in.payload_size);
+	return 0;
+}
+
+static void take_entry(struct viofs_relay *r, struct viofs_entry *entry, int64_t now)
+{
+	struct viofs_slot *slot = &r->slots.slots[entry->slot];
+	int rc;
+
+	entry->state = VIOFS_ENTRY_RELAY;
+	viofs_slot_renew(slot);
+	slot->since = now;
+	slot->kernel_unique = entry->header.in.unique;
+	slot->nodeid = entry->header.in.nodeid;
+	viofs_slots_note(&r->slots, slot->buffer, &entry->header.in,
+			 VIOFS_MIN(entry->header.payload_size, r->slots.buffer_size));
+	slot->shape = (struct viofs_fuse_shape){ .name = "?" };
+	rc = fill(r, slot, entry);
+	if (rc) {
+		r->stats->refused++;
+		viofs_answer_slot(r, slot, rc == -ENOSYS ? rc : -EIO);
+		return;
+	}
+	/* A FORGET that the kernel makes by itself: nobody waits, and it goes where FORGETs go. */
+	if (slot->shape.hiprio) {
+		viofs_pump_hiprio(r, viofs_slot_message(&r->slots, slot), slot->len, &slot->shape);
+		viofs_entry_reply(r, slot, 0, NULL, 0, 0);
+		return;
+	}
+	if (slot->shape.opcode == FUSE_WRITE)
+		r->stats->bytes_written += slot->shape.data;
+	viofs_submit(r, slot);
+}
+
+int viofs_pump_entries(struct viofs_relay *r)
+{
+	struct viofs_entries *e = &r->entries;
+	int taken = e->arrived_count;
+	int64_t now = taken ? viofs_now_ns() : 0;
+
+	for (int i = 0; i < taken; i++)
+		take_entry(r, &e->entry[e->arrived[i]], now);
+	e->arrived_count = 0;
+	return taken;
+}

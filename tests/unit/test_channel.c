@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The io_uring channel's arithmetic: memory for any number of CPUs, sizes in entries. */
+#include "base/util.h"
+#include "kernel/fuse_uring.h"
+#include "relay/channel.h"
+#include "relay/relay.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MIB (1U << 20)
+
+static struct viofs_channel_plan plan;
+
+static int make(uint32_t queues, uint32_t buffers)
+{
+	return viofs_channel_plan(queues, (uint64_t)buffers * MIB, MIB, 128, &plan);
+}
+
+static void few_cpus_have_full_requests(void **state)
+{
+	for (uint32_t queues = 1; queues <= 4; queues++) {
+		assert_int_equal(make(queues, 24), 0);
+		assert_int_equal(plan.max_data, MIB);
+		assert_int_equal(plan.buffers, 24);
+		assert_true(plan.depth >= 4);
+	}
+	assert_int_equal(make(2, 24), 0);
+	assert_int_equal(plan.depth, 8);
+}
+
+static void many_cpus_have_smaller_requests(void **state)
+{
+	assert_int_equal(make(8, 24), 0);
+	assert_int_equal(plan.max_data, MIB / 2);
+	assert_int_equal(make(16, 24), 0);
+	assert_int_equal(plan.max_data, MIB / 4);
+}
+
+static void memory_is_never_exceeded(void **state)
+{
+	static const uint32_t data[] = { MIB, 512 << 10, 384 << 10, 132 << 10, 128 << 10 };
+
+	for (uint32_t queues = 1; queues <= 512; queues++)
+		for (uint32_t buffers = 4; buffers <= 1024; buffers *= 2)
+			for (size_t i = 0; i < VIOFS_ARRAY_SIZE(data); i++) {
+				uint64_t memory = (uint64_t)buffers * data[i], entries;
+
+				if (viofs_channel_plan(queues, memory, data[i], 128, &plan))
+					continue;
+				entries = (uint64_t)queues * plan.depth;
+				assert_true(plan.depth >= 1 && plan.depth <= 8);
+				assert_true((uint64_t)plan.buffers * plan.max_data <= memory);
+				assert_true(entries + VIOFS_CHANNEL_SPARE_BUFFERS <= plan.buffers);
+				assert_true(entries + VIOFS_CHANNEL_SPARE_SLOTS <= 128);
+				assert_true(plan.max_data >= 128 << 10 && plan.max_data <= data[i]);
+				assert_int_equal(plan.max_data % 4096, 0);
+			}
+}
+
+/* What is reserved in all, in pages of 2 MiB, by what a user gets who says nothing. */
+static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
+{
+	static const uint32_t cpus[] = { 2, 64 };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cpus); i++) {
+		size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 }, sum = 0;
+		struct viofs_relay_config c;
+
+		viofs_relay_config_default(&c);
+		assert_int_equal(viofs_channel_plan(cpus[i], (uint64_t)c.buffers * c.max_data, c.max_data,
+						    c.slots, &plan), 0);
+		c.queues = cpus[i];
+		c.depth = plan.depth;
+		c.buffers = plan.buffers;
+		c.max_data = plan.max_data;
+		viofs_relay_arena_sizes(&c, sizes);
+		for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++)
+			sum += viofs_align_up(sizes[s], 2 * MIB);
+		assert_true(sum <= 40 * (size_t)MIB);
+	}
+}
+
+static void too_many_cpus_for_the_memory_are_refused(void **state)
+{
+	assert_int_equal(make(97, 24), -ENOSPC); /* slots */
+	assert_int_equal(make(4, 1), 0);
+	assert_int_equal(plan.max_data, 128 << 10);
+	assert_int_equal(plan.depth, 1);
+	assert_int_equal(make(5, 1), -ENOSPC);
+}
+
+static void cpus_are_counted_by_the_last(void **state)
+{
+	assert_int_equal(viofs_fuse_uring_count_cpus("0\n"), 1);
+	assert_int_equal(viofs_fuse_uring_count_cpus("0-3\n"), 4);
+	assert_int_equal(viofs_fuse_uring_count_cpus("0-1,4,6-7"), 8);
+	assert_int_equal(viofs_fuse_uring_count_cpus(""), -EINVAL);
+	assert_int_equal(viofs_fuse_uring_count_cpus("0-"), 1);
+	assert_int_equal(viofs_fuse_uring_count_cpus("a"), -EINVAL);
+	assert_int_equal(viofs_fuse_uring_count_cpus("1x"), -EINVAL);
+	assert_int_equal(viofs_fuse_uring_count_cpus("99999999999999999999"), -EINVAL);
+	assert_int_equal(viofs_fuse_uring_count_cpus("0-70000"), -EINVAL);
+}
+
+static void sizes_in_an_entry_must_add_up(void **state)
+{
+	struct viofs_fuse_uring_header header = { .in.len = 40 + 40 + 4096, .payload_size = 4096 };
+	struct viofs_fuse_uring_request in;
+
+	assert_int_equal(viofs_fuse_uring_parse(&header, 8192, &in), 0);
+	assert_int_equal(in.op_size, 40);
+	assert_int_equal(in.payload_size, 4096);
+	assert_int_equal(viofs_fuse_uring_parse(&header, 4095, &in), -EPROTO);
+	header.payload_size = 4096 + 41;
+	assert_int_equal(viofs_fuse_uring_parse(&header, 8192, &in), -EPROTO);
+	header.payload_size = 4096 - 89;
+	assert_int_equal(viofs_fuse_uring_parse(&header, 8192, &in), -EPROTO); /* op_in has 128 */
+	header.in.len = 39;
+	header.payload_size = 0;
+	assert_int_equal(viofs_fuse_uring_parse(&header, 8192, &in), -EPROTO);
+}
+
+static void a_commit_names_the_request_and_its_size(void **state)
+{
+	struct viofs_fuse_uring_header header = { .in = { .len = 56, .unique = 77 }, .commit_id = 78 };
+	struct io_uring_sqe sqe[2];
+
+	memset(sqe, 0xff, sizeof(sqe));
+	viofs_fuse_uring_commit(sqe, 5, 3, &header, -2, 0);
+	assert_int_equal(header.out.unique, 77);
+	assert_int_equal(header.out.error, -2);
+	assert_int_equal(header.out.len, 16);
+	assert_int_equal(header.payload_size, 0);
+	assert_int_equal(sqe[0].fd, 5);
+	assert_int_equal(sqe[0].cmd_op, 2);
+	assert_int_equal(((uint64_t *)(void *)sqe[0].cmd)[1], 78);
+	assert_int_equal(((uint16_t *)(void *)sqe[0].cmd)[8], 3);
+	viofs_fuse_uring_commit(sqe, 5, 3, &header, 0, 104);
+	assert_int_equal(header.out.len, 120);
+	assert_int_equal(header.payload_size, 104);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(few_cpus_have_full_requests),
+		cmocka_unit_test(many_cpus_have_smaller_requests),
+		cmocka_unit_test(memory_is_never_exceeded),
+		cmocka_unit_test(sixty_four_cpus_stay_in_the_memory_of_two),
+		cmocka_unit_test(too_many_cpus_for_the_memory_are_refused),
+		cmocka_unit_test(cpus_are_counted_by_the_last),
+		cmocka_unit_test(sizes_in_an_entry_must_add_up),
+		cmocka_unit_test(a_commit_names_the_request_and_its_size),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
