@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 32
-
 /* One request as it was read: the kernel's bytes in up to two pieces. */
 struct message {
 	struct iovec iov[2];
@@ -264,11 +262,11 @@ static void note_spill(struct viofs_relay *r, uint16_t buffer, const struct fuse
 		viofs_slots_note(&r->slots, buffer, head, len - VIOFS_SLOT_SMALL);
 }
 
-int viofs_pump_requests(struct viofs_relay *r)
+int viofs_pump_requests(struct viofs_relay *r, int most)
 {
 	int taken = 0;
 
-	while (taken < BATCH) {
+	while (taken < most) {
 		struct message m;
 		ssize_t n;
 

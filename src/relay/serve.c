@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
+/* Requests taken before completions get their turn. */
+#define BATCH 32
 /* Looks at the used rings between two looks at /dev/fuse, which cost a system call each. */
 #define LOOKS 64
 /* FORGETs wait this long for company (submit.c). */
@@ -177,6 +179,7 @@ static int go_to_sleep(struct viofs_relay *r)
 	int rc = 0;
 
 	viofs_kick_forgets(r);
+	r->poll_first = false;
 	for (unsigned int q = 0; q < r->fs->queue_count; q++)
 		used |= viofs_ring_arm(&r->fs->queues[q].ring);
 	if (!used) {
@@ -221,32 +224,55 @@ static int idle(struct viofs_relay *r, int64_t since, int64_t now)
 }
 
 /*
- * Give answered entries back, take those that are filled. With poll=irq what is to be submitted goes with
- * the wait, which comes when there is nothing else. Return: how many; -errno, as viofs_serve().
+ * Give answered entries back, take what the ring has. With poll=irq what is to be submitted goes with the
+ * wait, which comes when there is nothing else. Return: 0; -errno, as viofs_serve().
  */
-static int turn_entries(struct viofs_relay *r)
+static int turn_ring(struct viofs_relay *r)
 {
+	bool submit = r->entries.active && r->config.poll != VIOFS_POLL_IRQ;
 	int rc = 0;
 
-	if (r->config.poll != VIOFS_POLL_IRQ || viofs_sleep_has_news(&r->sleep))
+	if (submit || viofs_sleep_has_news(&r->sleep))
 		rc = viofs_sleep_flush(&r->sleep);
 	if (rc)
 		return viofs_break(r, "submitting to io_uring: %s", strerror(-rc));
 	if (viofs_entries_are_lost(r))
 		return viofs_break(r, "the kernel refused a command of FUSE over io_uring: %s",
 				   strerror(-r->entries.failed));
-	return viofs_pump_entries(r);
+	return 0;
 }
 
-/* Is it time to read /dev/fuse? Each look is a system call, and only FORGETs come there beside entries. */
+/*
+ * Is there any use in reading /dev/fuse, which is a system call? Not while the ring waits for it: a poll
+ * that has not fired says that it is empty. Beside entries only FORGETs come there, and the end.
+ */
 static bool must_read(struct viofs_relay *r)
 {
-	bool due = r->sleep.fds[VIOFS_SLEEP_FUSE].woke || r->entries.closed || r->read_now;
+	bool due = r->read_now || r->entries.closed || r->stats->channel != VIOFS_CHANNEL_URING;
 
-	if (r->stats->channel != VIOFS_CHANNEL_URING)
-		return true;
+	if (r->sleep.fds[VIOFS_SLEEP_FUSE].outstanding || r->poll_first)
+		return false;
+	due |= r->sleep.fds[VIOFS_SLEEP_FUSE].woke;
 	r->sleep.fds[VIOFS_SLEEP_FUSE].woke = r->entries.closed = r->read_now = false;
 	return due;
+}
+
+/*
+ * With poll=irq and one request at a time the next look would find nothing: the poll, which is to be armed
+ * again anyway, tells whether there is more.
+ */
+static int read_requests(struct viofs_relay *r)
+{
+	bool alone = !viofs_in_flight(r), one;
+	int taken;
+
+	if (!must_read(r))
+		return 0;
+	one = r->config.poll == VIOFS_POLL_IRQ && alone && !r->several;
+	taken = viofs_pump_requests(r, one ? 1 : BATCH);
+	r->poll_first = one && taken == 1;
+	r->several = !alone || taken > 1;
+	return taken;
 }
 
 /*
@@ -255,17 +281,17 @@ static bool must_read(struct viofs_relay *r)
  */
 static int take_turn(struct viofs_relay *r)
 {
-	int completed, arrived, taken;
+	int completed, taken, rc;
 
 	completed = viofs_complete(r);
 	if (completed < 0)
 		return completed;
 	viofs_pump_kept(r);
-	arrived = r->entries.active ? turn_entries(r) : 0;
-	if (arrived < 0)
-		return arrived;
-	completed += arrived;
-	taken = must_read(r) ? viofs_pump_requests(r) : 0;
+	rc = turn_ring(r);
+	if (rc)
+		return rc;
+	completed += viofs_pump_entries(r);
+	taken = read_requests(r);
 	if (taken == -ENODEV || taken == -ECONNABORTED)
 		return -ESHUTDOWN;
 	if (taken < 0)

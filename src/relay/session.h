@@ -63,6 +63,8 @@ struct viofs_relay {
 	struct viofs_entries entries;       /* of the io_uring channel; none where it isn't used */
 	int64_t next_read;                  /* ns; /dev/fuse is to be read, where few requests come from it */
 	bool read_now;                      /* that time has come */
+	bool several;                       /* requests came together when it was last read */
+	bool poll_first;                    /* /dev/fuse is not to be read before it was polled */
 
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;
@@ -78,10 +80,10 @@ struct viofs_relay {
 
 /* pump.c */
 /**
- * viofs_pump_requests() - take what the kernel has, up to a batch
+ * viofs_pump_requests() - take what the kernel has in /dev/fuse, up to @most
  * Return: how many; -ENODEV, -ECONNABORTED: unmounted or aborted; -ENOMEM.
  */
-int viofs_pump_requests(struct viofs_relay *r);
+int viofs_pump_requests(struct viofs_relay *r, int most);
 /** viofs_pump_hiprio() - send a FORGET or INTERRUPT of @len bytes, or keep it. */
 void viofs_pump_hiprio(struct viofs_relay *r, uint8_t *message, size_t len,
 		       const struct viofs_fuse_shape *shape);
