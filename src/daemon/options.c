@@ -26,7 +26,7 @@ struct raw {
 	struct viofs_err *err;
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
-	char *poll, *channel, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
+	char *poll, *channel, *cpus, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
 	char *seccomp, *ring;
 };
 
@@ -47,6 +47,7 @@ static const struct fuse_opt templates[] = {
 	FLAG("backend-keeps-state", keeps_state),
 	VALUE("poll", poll),
 	VALUE("channel", channel),
+	VALUE("cpus", cpus),
 	VALUE("spin", spin),
 	VALUE("dma-mem", dma_mem),
 	VALUE("max-data", max_data),
@@ -220,6 +221,49 @@ static int take_channel(const char *text, enum viofs_channel *channel, struct vi
 	return text ? viofs_err_set(err, -EINVAL, "-o channel=%s: auto, uring or dev is needed.", text) : 0;
 }
 
+/* One number of a list, and where it ends. Return: false: there is none, or no such CPU. */
+static bool read_cpu(const char **at, unsigned long *cpu)
+{
+	char *end;
+
+	if (**at < '0' || **at > '9')
+		return false;
+	errno = 0;
+	*cpu = strtoul(*at, &end, 10);
+	*at = end;
+	return !errno && *cpu < CPU_SETSIZE;
+}
+
+/* "0:2-3": commas are between options already; libfuse takes them with a backslash before. */
+static int take_cpus(const char *text, cpu_set_t *cpus, struct viofs_err *err)
+{
+	const char *at = text;
+	cpu_set_t set;
+
+	if (!text)
+		return 0;
+	CPU_ZERO(&set);
+	do {
+		unsigned long first, last;
+
+		if (!read_cpu(&at, &first))
+			goto err_refuse;
+		last = first;
+		if (*at == '-' && (at++, !read_cpu(&at, &last) || last < first))
+			goto err_refuse;
+		for (; first <= last; first++)
+			CPU_SET(first, &set);
+	} while ((*at == ':' || *at == ',') && at++);
+	if (*at)
+		goto err_refuse;
+	*cpus = set;
+	return 0;
+
+err_refuse:
+	return viofs_err_set(err, -EINVAL, "-o cpus=%s: numbers and ranges of CPUs are needed, with colons between "
+			     "them, such as 1 or 0:2-3.", text);
+}
+
 static int take_ring(const char *text, enum viofs_ring_choice *ring, struct viofs_err *err)
 {
 	static const char *const names[] = {
@@ -318,6 +362,8 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_channel(raw->channel, &c->channel, raw->err);
 	if (!rc)
+		rc = take_cpus(raw->cpus, &o->cpus, raw->err);
+	if (!rc)
 		rc = take_seccomp(raw->seccomp, &o->seccomp, raw->err);
 	if (!rc)
 		rc = take_u32("spin", raw->spin, 0, 1000000, &c->spin_us, raw->err);
@@ -376,6 +422,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	fuse_opt_free_args(&args);
 	free(raw.poll);
 	free(raw.channel);
+	free(raw.cpus);
 	free(raw.spin);
 	free(raw.dma_mem);
 	free(raw.init_timeout);
@@ -417,6 +464,7 @@ const char *viofs_options_help(void)
 	       "  poll=adaptive      spin while there is work and a little after, then sleep (default)\n"
 	       "  poll=busy          never sleep: lowest latency, a CPU of its own\n"
 	       "  poll=irq           never spin: least CPU\n"
+	       "  cpus=LIST          run on these CPUs only, such as 1 or 0:2-3 (those that it may use)\n"
 	       "  channel=auto       how requests come from the kernel: the faster way that it has (default)\n"
 	       "  channel=uring      FUSE over io_uring (Linux 6.14; enable_uring=Y of the fuse module)\n"
 	       "  channel=dev        /dev/fuse\n"

@@ -8,6 +8,7 @@
 #include "hold/attach.h"
 #include "relay/relay.h"
 
+#include <sched.h>
 #include <stdbool.h>
 
 /** struct viofs_options - what the user asked for */
@@ -22,6 +23,7 @@ struct viofs_options {
 	bool keeps_state;   /* backend-keeps-state */
 	uint32_t grace_s;   /* a busy mount is waited for this long on SIGTERM */
 	enum viofs_seccomp seccomp;
+	cpu_set_t cpus;     /* that the worker is to run on; empty: those of the process */
 	struct viofs_relay_config relay;
 	char *source, *mountpoint;
 	char *mount_options; /* for libfuse and the kernel: "ro,noatime"; NULL: none */

@@ -154,6 +154,7 @@ static int start_worker(struct supervisor *s, struct viofs_err *err)
 		.claim = s->claim,
 		.fuse_fd = viofs_mount_fd(s->mount),
 		.detach = s->outcome_fd >= 0,
+		.cpus = &s->o->cpus,
 		.sandbox = { .seccomp = s->o->seccomp, .debug = s->o->debug },
 		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd },
 	};

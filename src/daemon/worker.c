@@ -81,6 +81,15 @@ static void take_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Threads that are started later inherit it, those of the kernel's for an io_uring too. */
+static int pin(const cpu_set_t *cpus, struct viofs_err *err)
+{
+	if (!CPU_COUNT(cpus) || !sched_setaffinity(0, sizeof(*cpus), cpus))
+		return 0;
+	return viofs_err_set(err, -errno, "-o cpus=: %s. None of these CPUs is there for this process; "
+			     "taskset -p shows those that are.", strerror(errno));
+}
+
 /* Everything that takes rights is done before the sandbox is entered; nothing a device said is read. */
 static int work(struct worker *w)
 {
@@ -98,7 +107,9 @@ static int work(struct worker *w)
 	if (c->detach)
 		viofs_launch_let_go();
 	harden_against_reclaim();
-	rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);
+	rc = pin(c->cpus, &err);
+	if (!rc)
+		rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);
 	if (!rc)
 		rc = viofs_sandbox_enter(&c->sandbox, &err);
 	if (!rc)

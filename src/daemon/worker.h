@@ -6,6 +6,7 @@
 #include "daemon/claim.h"
 #include "daemon/sandbox.h"
 
+#include <sched.h>
 #include <sys/types.h>
 
 /** struct viofs_worker_report - what the worker tells the supervisor, each in one write */
@@ -21,6 +22,7 @@ struct viofs_worker_config {
 	int fuse_fd;
 	bool detach; /* it has no use for the terminal */
 	struct viofs_sandbox_config sandbox;
+	const cpu_set_t *cpus; /* to run on; empty: wherever this process may */
 	int supervisors_fds[3]; /* closed in the worker, so that they end with the supervisor; or -1 */
 };
 

@@ -116,6 +116,15 @@ static void own_options_have_their_effect(void **state)
 	assert_int_equal(parse("-o", "on-loss=wait,backend-keeps-state", "myfs", "/mnt", NULL), 0);
 	assert_true(o.wait_on_loss && o.keeps_state);
 	assert_null(o.mount_options);
+	assert_int_equal(CPU_COUNT(&o.cpus), 0);
+	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_AUTO);
+	assert_int_equal(parse("-o", "channel=dev,cpus=1:3-5:7", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_DEV);
+	assert_int_equal(CPU_COUNT(&o.cpus), 5);
+	assert_true(CPU_ISSET(1, &o.cpus) && CPU_ISSET(4, &o.cpus) && CPU_ISSET(7, &o.cpus));
+	assert_int_equal(parse("-o", "channel=uring,cpus=0\\,2", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_URING);
+	assert_int_equal(CPU_COUNT(&o.cpus), 2);
 	assert_int_equal(parse("-o", "poll=busy", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.poll, VIOFS_POLL_BUSY);
 }
@@ -165,6 +174,14 @@ static void what_the_daemon_sets_itself_is_refused(void **state)
 static void values_out_of_range_are_named(void **state)
 {
 	refused("poll=sometimes", "poll=sometimes");
+	refused("channel=fast", "auto, uring or dev");
+	refused("cpus=", "cpus=");
+	refused("cpus=a", "cpus=a");
+	refused("cpus=1:", "cpus=1:");
+	refused("cpus=3-1", "cpus=3-1");
+	refused("cpus=1-", "cpus=1-");
+	refused("cpus=1x", "cpus=1x");
+	refused("cpus=5000", "cpus=5000");
 	refused("spin=-1", "spin=-1");
 	refused("spin=1000001", "0 to 1000000");
 	refused("spin=12us", "spin=12us");

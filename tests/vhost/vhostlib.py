@@ -177,6 +177,7 @@ class Session:
         log = f"log_path={self.work}/san"
         return dict(os.environ, ASAN_OPTIONS=f"{log}:exitcode=99:detect_leaks=1:handle_sigbus=0",
                     UBSAN_OPTIONS=f"{log}:halt_on_error=1:print_stacktrace=1",
+                    TSAN_OPTIONS=f"{log}:exitcode=99",
                     LSAN_OPTIONS=f"{log}:suppressions={LEAKS}:print_suppressions=0")
 
     def start_daemon(self):
