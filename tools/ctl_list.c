@@ -74,6 +74,7 @@ int viofs_ctl_list(bool json)
 	struct viofs_err err;
 	int count;
 
+	viofs_record_sweep();
 	count = viofs_pci_function_scan(&all, &err);
 	if (count < 0)
 		return viofs_ctl_complain("%s", err.text);

@@ -131,8 +131,8 @@ int viofs_ctl_ask_all(const char *mountpoint, json_t *all)
 	/* A dead mount has no real path: then what was said must do. */
 	if (mountpoint && realpath(mountpoint, real))
 		mountpoint = real;
+	viofs_record_sweep();
 	dir = opendir(VIOFS_RUN_DIR);
-
 	if (!dir)
 		return errno == ENOENT ? 0 : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
 	while ((e = readdir(dir))) {

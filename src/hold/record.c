@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/util.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #include <unistd.h>
 
 #define RETRY_US 20000
+/* Who holds it may only be looking whether it is left over: viofs_record_sweep(). */
+#define LOOKING_MS 100
 #define TEXT_MAX (PATH_MAX + 512)
 
 static void record_path(char *buf, size_t size, const char *address)
@@ -112,7 +115,7 @@ static int try_lock(const char *path)
 int viofs_record_lock(const char *address, int wait_ms, struct viofs_record *record,
 		      struct viofs_err *err)
 {
-	int64_t end = viofs_now_ns() + wait_ms * VIOFS_NSEC_PER_MSEC;
+	int64_t end = viofs_now_ns() + VIOFS_MAX(wait_ms, LOOKING_MS) * VIOFS_NSEC_PER_MSEC;
 	char path[PATH_MAX];
 	int fd;
 
@@ -148,4 +151,34 @@ void viofs_record_remove(const char *address, int fd)
 	close(fd);
 	/* The last one leaves nothing behind; not empty is as good. */
 	rmdir(VIOFS_RUN_DIR);
+}
+
+/* A record that nobody holds: the lock goes with the last process that has it. */
+static void sweep_one(const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	record_path(path, sizeof(path), name);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	if (!flock(fd, LOCK_EX | LOCK_NB) && is_current(path, fd))
+		viofs_record_remove(name, fd);
+	else
+		close(fd);
+}
+
+void viofs_record_sweep(void)
+{
+	DIR *dir = opendir(VIOFS_RUN_DIR);
+	struct dirent *e;
+
+	if (!dir)
+		return;
+	while ((e = readdir(dir)))
+		if (!strncmp(e->d_name, VIOFS_RECORD_SOCKET, strlen(VIOFS_RECORD_SOCKET)) &&
+		    !strchr(e->d_name, '.'))
+			sweep_one(e->d_name);
+	closedir(dir);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #define VIOFS_RUN_DIR "/run/virtiofs-vfio"
+#define VIOFS_RECORD_SOCKET "vhost-user-" /* what names of sockets' records begin with */
 #define VIOFS_CONTROL_SUFFIX ".sock" /* ADDRESS.sock, beside the record */
 /* A record's name: a PCI address, or one made of a socket's path. */
 #define VIOFS_RECORD_ID 48
@@ -39,6 +40,14 @@ int viofs_record_read(const char *address, struct viofs_record *record);
 
 /** viofs_record_write() - under the lock @fd. Return: 0 or -errno. */
 int viofs_record_write(int fd, const struct viofs_record *record);
+
+/**
+ * viofs_record_sweep() - remove records of sockets that nobody holds any more
+ * A daemon and its worker that were both killed, or a worker that has outlived its supervisor and has ended,
+ * leave one. With a PCI device it says where that has to go back to; of a socket there is nothing to know.
+ * As far as the caller's rights go.
+ */
+void viofs_record_sweep(void);
 
 /** viofs_record_remove() - the device is as it was: remove and unlock. */
 void viofs_record_remove(const char *address, int fd);

@@ -99,7 +99,7 @@ static int find_socket(const char *path, struct viofs_source *out, struct viofs_
 				     rc == -ENOENT ? " Start the back end first (virtiofsd "
 				     "--socket-path=... --shared-dir=...)." : "");
 	}
-	snprintf(s.id, sizeof(s.id), "vhost-user-%016llx", (unsigned long long)hash(s.path));
+	snprintf(s.id, sizeof(s.id), VIOFS_RECORD_SOCKET "%016llx", (unsigned long long)hash(s.path));
 	*out = s;
 	return 0;
 }

@@ -31,6 +31,7 @@ except OSError as e:
 # Keeps the mount busy.
 HOLDER = "import os, sys, time; os.chdir(sys.argv[1]); print('in', flush=True); time.sleep(600)"
 EIO = 5
+RUN = "/run/virtiofs-vfio"
 
 
 def child(code, path):
@@ -216,12 +217,67 @@ def stopped_before_the_mount():
         check(not is_mounted(s.mnt), "a mount was left")
 
 
+def records():
+    """What is in /run."""
+    return sorted(os.listdir(RUN)) if os.path.isdir(RUN) else []
+
+
+def leftover(s):
+    """The record of @s, while its daemon is there."""
+    name, = [n for n in records() if not n.endswith(".sock") and
+             f"mountpoint={s.mnt}\n" in open(os.path.join(RUN, n), encoding="utf-8").read()]
+    return name
+
+
+def supervisor_killed(look):
+    """The worker serves on, and its record stays; when it has ended, whoever looks removes that."""
+    with Session("c") as s:
+        s.mount()
+        name = leftover(s)
+        s.daemon.kill()
+        s.daemon.wait(5)
+        must(["ls", s.mnt], 5)
+        run([CTL, "status"], 5)
+        check(name in records(), "the record went while a worker holds it")
+        must(["umount", s.mnt], 10)
+        s.backend.wait(10)
+        check(name in records(), "nobody has looked yet")
+        look(s)
+        check(name not in records() and name + ".sock" not in records(), f"left: {records()}")
+
+
+def the_next_daemon(s):
+    """Another start, of anything: it need not come to a mount."""
+    with Session("c") as other:
+        other.mount()
+        other.umount()
+
+
+def killed_with_its_worker():
+    with Session("c") as s:
+        s.mount()
+        name = leftover(s)
+        _, out = run([CTL, "status", "--json", s.mnt], 5)
+        s.daemon.kill()
+        os.kill(json.loads(out)["worker"], signal.SIGKILL)
+        s.daemon.wait(5)
+        wait_until(lambda: run(["ls", s.mnt], 5)[0], 5, "the mount is dead")
+        must(["umount", s.mnt], 5)
+        must([CTL, "list"], 5)
+        check(name not in records(), f"left: {records()}")
+
+
 def main():
     need_root()
     if not os.access(C_VIRTIOFSD, os.X_OK):
         skip_all(f"no {C_VIRTIOFSD}: it is in Debian 12's qemu-system-common")
-    run_cases(named([
-        killed_under_load, killed_while_idle, silent_with_a_timeout, silent_and_aborted,
+    run_cases([("supervisor killed: viofsctl status cleans up",
+                lambda: supervisor_killed(lambda s: run([CTL, "status"], 5))),
+               ("supervisor killed: viofsctl list cleans up",
+                lambda: supervisor_killed(lambda s: run([CTL, "list"], 5))),
+               ("supervisor killed: the next daemon cleans up",
+                lambda: supervisor_killed(the_next_daemon))] + named([
+        killed_with_its_worker, killed_under_load, killed_while_idle, silent_with_a_timeout, silent_and_aborted,
         serving_and_aborted, silent_and_terminated_twice, silent_and_terminated_once,
         a_stuck_worker_with_a_timeout, a_stuck_worker_is_aborted, stopped_before_the_mount,
     ]))
