@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (C_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, named, need_root, python, run,
+from vhostlib import (C_VIRTIOFSD, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, named, need_root, python, run,
                       run_cases, wait_until)
 
 HIPRIO, REQUESTS = 0, 1
@@ -175,7 +175,7 @@ def main():
     need_root()
     cases = []
     for kind, program, args in (("device", "/", ["--queues", "2"]), ("c", C_VIRTIOFSD, []),
-                                ("rust", RUST_VIRTIOFSD, [])):
+                                ("rust", RUST_VIRTIOFSD, []), ("forky", FORKY_VIRTIOFSD, [])):
         name = f"killed under load: {kind}"
         if os.path.exists(program):
             cases.append((name, lambda a=(kind, args): killed_under_load(*a)))

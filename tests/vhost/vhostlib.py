@@ -21,6 +21,8 @@ CTL = os.environ["VIOFS_CTL"]
 DEVICE = os.environ["VIOFS_DEVICE"]
 C_VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 RUST_VIRTIOFSD = os.path.join(os.environ["VIOFS_DOWNLOAD"], "trixie/virtiofsd/run")
+# The next Debian's: 1.14.
+FORKY_VIRTIOFSD = os.path.join(os.environ["VIOFS_DOWNLOAD"], "forky/virtiofsd/run")
 LEAKS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
 
 
@@ -154,7 +156,7 @@ class Session:
         if self.backend_kind == "c":
             return [C_VIRTIOFSD, f"--socket-path={self.socket}", "-o", f"source={self.share}",
                     "-o", "sandbox=chroot", "-o", "xattr", "-o", "modcaps=+sys_admin"]
-        return [RUST_VIRTIOFSD, f"--socket-path={self.socket}", f"--shared-dir={self.share}",
+        return [FORKY_VIRTIOFSD if self.backend_kind == "forky" else RUST_VIRTIOFSD, f"--socket-path={self.socket}", f"--shared-dir={self.share}",
                 "--sandbox=chroot", "--xattr", "--modcaps=+sys_admin"]
 
     def start_backend(self, stays=True):
