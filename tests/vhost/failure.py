@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (C_VIRTIOFSD, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, named, need_root, python, run,
-                      run_cases, wait_until)
+from vhostlib import (C_VIRTIOFSD, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, named,
+                      need_root, python, run, run_cases, wait_until)
 
 HIPRIO, REQUESTS = 0, 1
 # Slots of the daemon, and as many callers more as the issue asks for.

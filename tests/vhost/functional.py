@@ -60,7 +60,7 @@ def listing(top):
     return must(["sh", "-c", r"cd $0 && find . ! -type d -printf '%p %m %s %T@ %l\n' | sort", top], 60)
 
 
-def a_tree_of_20000_files_both_ways():
+def a_large_tree_both_ways():
     top, back = make_tree(), os.path.join(SESSION.work, "back")
     os.mkdir(back)
     must(["mkdir", path("tree")])
@@ -373,7 +373,7 @@ def main():
     with SESSION:
         SESSION.mount()
         run_cases(named([
-            a_tree_of_20000_files_both_ways, tar_and_rsync_round_trips, git_clone_commit_fsck,
+            a_large_tree_both_ways, tar_and_rsync_round_trips, git_clone_commit_fsck,
             sqlite_with_wal, fio_buffered_direct_mmap_and_async, a_directory_with_very_many_entries,
             names_of_255_bytes_and_of_no_encoding, links_special_files_and_modes,
             unlinked_files_live_while_open, truncate_and_sparse_and_fallocate,
