@@ -74,6 +74,7 @@ static void print_status(const json_t *s)
 {
 	const json_t *device = json_object_get(s, "device"), *init = json_object_get(s, "init");
 	const json_t *counts = json_object_get(s, "counts"), *parked = json_object_get(s, "parked");
+	const json_t *notifications = json_object_get(s, "notifications");
 	const json_t *slots = json_object_get(s, "slots"), *dma = json_object_get(s, "dma_memory");
 
 	printf("%s on %s\n", text_of(s, "source"), text_of(s, "mountpoint"));
@@ -103,6 +104,11 @@ static void print_status(const json_t *s)
 	       number_of(counts, "bytes_written"));
 	printf("  hiprio     %lld forgets, %lld interrupts\n", number_of(counts, "forgets"),
 	       number_of(counts, "interrupts_sent"));
+	if (number_of(notifications, "passed") || number_of(notifications, "refused"))
+		printf("  notified   %lld passed on, %lld refused%s%s\n", number_of(notifications, "passed"),
+		       number_of(notifications, "refused"),
+		       text_of(notifications, "last_fault")[0] ? ", last: " : "",
+		       text_of(notifications, "last_fault"));
 	printf("  slots      %lld used, %lld free; parked %lld now, %lld at most, %lld in all\n",
 	       number_of(slots, "used"), number_of(slots, "free"), number_of(parked, "now"),
 	       number_of(parked, "most"), number_of(parked, "total"));

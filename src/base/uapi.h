@@ -27,6 +27,11 @@
 #define VIOFS_FUSE_REQUEST_TIMEOUT (1ULL << 42)
 #define VIOFS_FUSE_HAS_IO_URING_BUFPOOL (1ULL << 43)
 
+/* Notifications after uapi 7.37. */
+#define VIOFS_FUSE_NOTIFY_RESEND 7
+#define VIOFS_FUSE_NOTIFY_INC_EPOCH 8
+#define VIOFS_FUSE_NOTIFY_PRUNE 9
+
 /* open_flags after uapi 7.37. */
 #define VIOFS_FOPEN_PASSTHROUGH (1U << 7)
 #define VIOFS_FOPEN_IO_URING_ZERO_COPY (1U << 8)

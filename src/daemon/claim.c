@@ -55,6 +55,8 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		.queues = o->queues,
 		.ring = o->ring,
 		.track = can_wait(s, o),
+		/* The relay takes them. */
+		.notification = !o->no_notify,
 	};
 	struct viofs_attach a = { 0 };
 	int rc = viofs_attach_open(s, &options, &a, err);

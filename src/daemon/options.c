@@ -27,7 +27,7 @@ struct raw {
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
 	char *poll, *channel, *cpus, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
-	char *seccomp, *ring;
+	char *seccomp, *ring, *notify;
 };
 
 #define FLAG(text, field) { text, offsetof(struct raw, field), 1 }
@@ -57,6 +57,7 @@ static const struct fuse_opt templates[] = {
 	VALUE("on-loss", on_loss),
 	VALUE("queues", queues),
 	VALUE("ring", ring),
+	VALUE("notify", notify),
 	VALUE("seccomp", seccomp),
 	VALUE("--seccomp", seccomp),
 	FUSE_OPT_END,
@@ -283,6 +284,17 @@ static int take_ring(const char *text, enum viofs_ring_choice *ring, struct viof
 	return viofs_err_set(err, -EINVAL, "-o ring=%s: auto, split or packed is needed.", text);
 }
 
+static int take_notify(const char *text, struct viofs_options *o, struct viofs_err *err)
+{
+	if (!text)
+		return 0;
+	o->no_notify = !strcmp(text, "off");
+	o->relay.notify_store = !strcmp(text, "store");
+	if (o->no_notify || o->relay.notify_store || !strcmp(text, "on"))
+		return 0;
+	return viofs_err_set(err, -EINVAL, "-o notify=%s: on, off or store is needed.", text);
+}
+
 static int take_on_loss(const struct raw *raw, struct viofs_options *o)
 {
 	if (raw->on_loss && strcmp(raw->on_loss, "eio") != 0 && strcmp(raw->on_loss, "wait") != 0)
@@ -376,6 +388,8 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_ring(raw->ring, &o->ring, raw->err);
 	if (!rc)
+		rc = take_notify(raw->notify, o, raw->err);
+	if (!rc)
 		rc = take_on_loss(raw, o);
 	if (!rc)
 		rc = take_u32("queues", raw->queues, 1, VIOFS_FS_QUEUES_MAX - VIOFS_FS_REQUEST,
@@ -433,6 +447,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	free(raw.on_loss);
 	free(raw.seccomp);
 	free(raw.ring);
+	free(raw.notify);
 	return rc;
 }
 
@@ -483,6 +498,8 @@ const char *viofs_options_help(void)
 	       "  queues=N           vhost-user: request queues to use (what the back end says, or 1)\n"
 	       "  ring=auto          packed virtqueues where the device offers them (default); split, packed:\n"
 	       "                     only these\n"
+	       "  notify=on          let the device say what has changed on its side, where it can (default);\n"
+	       "                     off: not; store: and let it put data into the page cache\n"
 	       "  grace=S            seconds that a busy mount is waited for on SIGTERM (10)\n"
 	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then reach all\n"
 	       "                     memory of this machine\n"

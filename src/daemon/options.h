@@ -18,6 +18,7 @@ struct viofs_options {
 	bool allow_noiommu; /* allow-unsafe-noiommu */
 	bool small_pages;   /* no-hugepages */
 	enum viofs_ring_choice ring;
+	bool no_notify;     /* notify=off; relay.notify_store: notify=store */
 	uint32_t queues;    /* vhost-user: request queues, 0 = as the back end says */
 	bool wait_on_loss;  /* on-loss=wait; what it takes is seen when the device is known */
 	bool keeps_state;   /* backend-keeps-state */

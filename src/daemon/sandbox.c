@@ -59,13 +59,13 @@ static const int calls[] = {
 	/* The data path. */
 	SCMP_SYS(readv),          /* requests: kernel/devfuse.c */
 	SCMP_SYS(writev),         /* replies: kernel/devfuse.c */
-	SCMP_SYS(write),          /* errors: kernel/devfuse.c; messages, report */
+	SCMP_SYS(write),          /* errors, notifications: kernel/devfuse.c; messages, report */
 	SCMP_SYS(read),           /* eventfds that are looked at: virtio, vhost */
 	SCMP_SYS(io_uring_enter), /* relay/sleep.c; kicks: relay/doorbell.c */
 	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/device_fd.c */
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(recvfrom),       /* has the back end closed its socket: vhost/frontend.c */
-	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c); glibc chooses which. */
+	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c), notifications; glibc chooses which. */
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(nanosleep),
@@ -75,7 +75,7 @@ static const int calls[] = {
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(time),
-	/* Threads: relay/lease.c. Locks, a stack, its end. */
+	/* Threads: relay/lease.c, notify.c. Locks, a stack, its end. */
 	SCMP_SYS(futex),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),

@@ -65,7 +65,7 @@ static json_t *queues(const struct viofs_status_source *s)
 
 		json_array_append_new(
 			list, json_pack("{s:i, s:s, s:i, s:I, s:I, s:I, s:i}",
-					"index", (int)q,
+					"index", (int)queue->index,
 					"name", q == VIOFS_FS_HIPRIO ? "hiprio" : "request",
 					"size", (int)queue->ring.size,
 					"requests", (json_int_t)stats->requests,
@@ -118,6 +118,13 @@ static json_t *counts(const struct viofs_status_source *s)
 			 "handovers", (json_int_t)t->handovers);
 }
 
+static json_t *notifications(const struct viofs_relay_stats *t)
+{
+	return json_pack("{s:I, s:I, s:o}", "passed", (json_int_t)t->notifications, "refused",
+			 (json_int_t)t->notifications_refused, "last_fault",
+			 workers_text(t->notification_fault, sizeof(t->notification_fault)));
+}
+
 static json_t *parked(const struct viofs_relay_stats *t)
 {
 	return json_pack("{s:i, s:i, s:I}", "now", (int)t->parked, "most", (int)t->parked_max,
@@ -128,7 +135,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 {
 	const struct viofs_relay_stats *t = s->stats;
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
 			 "s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
 			 "source", s->source,
 			 "mountpoint", s->mountpoint,
@@ -145,6 +152,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 			 "queues", queues(s),
 			 "counts", counts(s),
 			 "parked", parked(t),
+			 "notifications", notifications(t),
 			 "slots", "used", (int)s->slots_used, "free", (int)(s->slots - s->slots_used),
 			 "oldest_request_s", (double)s->oldest_ns / 1e9,
 			 "quirks", bit_names(t->quirks, viofs_quirk_text),

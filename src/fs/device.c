@@ -17,6 +17,8 @@
  */
 #include "fs/device.h"
 
+#include "fs/notification.h"
+
 #include "base/util.h"
 
 #include <assert.h>
@@ -29,12 +31,14 @@
 /* struct virtio_fs_config (5.11.4). */
 #define CONFIG_TAG 0
 #define CONFIG_NUM_REQUEST_QUEUES 36
+#define CONFIG_NOTIFY_BUF_SIZE 40
 
 #define RESET_TIMEOUT_MS 5000
 /* Descriptors of the longest request: header, arguments and data, to and from the device. */
 #define QUEUE_SIZE_MIN 6U
 /* No two queues share a cache line. */
 #define PRIVATE_ALIGN 64
+#define VIRTQUEUE_NOTIFICATION 1
 /* The smallest page an arena has. */
 #define PART_ALIGN_MAX 4096
 
@@ -87,8 +91,45 @@ static int read_identity(struct viofs_fs *fs, struct viofs_err *err)
 	return 0;
 }
 
-static int check_queue_size(unsigned int q, unsigned int max, bool packed, uint16_t *size,
-			    struct viofs_err *err)
+static bool has_notification(const struct viofs_fs *fs)
+{
+	return fs->virtio->negotiated & VIOFS_FS_F_NOTIFICATION;
+}
+
+/* Where the request queues begin, as the device counts (5.11.2). */
+static unsigned int first_request(const struct viofs_fs *fs)
+{
+	return has_notification(fs) ? 2 : 1;
+}
+
+static int read_notify_size(struct viofs_fs *fs, struct viofs_err *err)
+{
+	uint32_t size;
+	int rc;
+
+	if (!has_notification(fs))
+		return 0;
+	rc = read_config(fs->virtio, CONFIG_NOTIFY_BUF_SIZE, &size, sizeof(size),
+			 "size of notifications", err);
+	if (rc)
+		return rc;
+	fs->notify_buf_size = le32toh(size);
+	if (!viofs_fs_notification_size_ok(fs->notify_buf_size))
+		return viofs_err_set(err, -EPROTO,
+				     "The device wants %u bytes for a notification, which makes no "
+				     "sense. -o notify=off does without.",
+				     fs->notify_buf_size);
+	return 0;
+}
+
+/* @q as the device counts. */
+static unsigned int virtqueue_of(const struct viofs_fs *fs, unsigned int q)
+{
+	return q < VIOFS_FS_REQUEST ? q : q - VIOFS_FS_REQUEST + first_request(fs);
+}
+
+static int check_queue_size(unsigned int q, unsigned int max, bool packed, unsigned int min,
+			    uint16_t *size, struct viofs_err *err)
 {
 	if (!max)
 		return viofs_err_set(err, -EPROTO,
@@ -99,39 +140,51 @@ static int check_queue_size(unsigned int q, unsigned int max, bool packed, uint1
 			"Queue %u of the device has %u entries: not %s up to %u.", q, max,
 			packed ? "a number" : "a power of two", VIOFS_RING_SIZE_MAX);
 	/* With indirect tables too: a chain is never longer than the queue (2.7.5.3.1). */
-	if (max < QUEUE_SIZE_MIN)
+	if (max < min)
 		return viofs_err_set(err, -EPROTO,
 				     "Queue %u of the device has %u entries, a request takes up to "
 				     "%u. Give the device larger queues (queue-size).",
-				     q, max, QUEUE_SIZE_MIN);
+				     q, max, min);
 	*size = (uint16_t)VIOFS_MIN(max, VIOFS_FS_QUEUE_SIZE_MAX);
 	return 0;
 }
 
-static int read_queues(struct viofs_fs *fs, struct viofs_err *err)
+static int read_queue(struct viofs_fs *fs, unsigned int q, unsigned int virtqueue, unsigned int min,
+		      struct viofs_err *err)
 {
 	struct viofs_virtio *d = fs->virtio;
-	unsigned int have = d->ops->queue_count(d);
-	unsigned int requests;
 
-	if (have < VIOFS_FS_REQUEST + 1)
+	return check_queue_size(virtqueue, d->ops->queue_max(d, virtqueue),
+				d->negotiated & VIOFS_VIRTIO_F_RING_PACKED, min, &fs->queue_size[q],
+				err);
+}
+
+static int read_queues(struct viofs_fs *fs, struct viofs_err *err)
+{
+	unsigned int have = fs->virtio->ops->queue_count(fs->virtio);
+	unsigned int first = first_request(fs), requests;
+	int rc = 0;
+
+	if (have < first + 1)
 		return viofs_err_set(err, -EPROTO,
-				     "The device has %u queues: a hiprio and a request queue are "
+				     "The device has %u queues: a hiprio%s and a request queue are "
 				     "needed.",
-				     have);
-	requests = VIOFS_MIN(fs->num_request_queues, have - VIOFS_FS_REQUEST);
+				     have, first > 1 ? ", a notification" : "");
+	requests = VIOFS_MIN(fs->num_request_queues, have - first);
 	requests = VIOFS_MIN(requests, VIOFS_FS_QUEUES_MAX - VIOFS_FS_REQUEST);
 	fs->queue_count = VIOFS_FS_REQUEST + requests;
 
-	for (unsigned int q = 0; q < fs->queue_count; q++) {
-		int rc = check_queue_size(q, d->ops->queue_max(d, q),
-					  d->negotiated & VIOFS_VIRTIO_F_RING_PACKED,
-					  &fs->queue_size[q], err);
+	for (unsigned int q = 0; !rc && q < fs->queue_count; q++)
+		rc = read_queue(fs, q, virtqueue_of(fs, q), QUEUE_SIZE_MIN, err);
+	if (!rc && has_notification(fs))
+		rc = read_queue(fs, fs->queue_count, VIRTQUEUE_NOTIFICATION, 1, err);
+	return rc;
+}
 
-		if (rc)
-			return rc;
-	}
-	return 0;
+/* Those that are used: the notification queue is the last of fs->queue_size[]. */
+static unsigned int virtqueue_count(const struct viofs_fs *fs)
+{
+	return fs->queue_count + has_notification(fs);
 }
 
 /* virtio 1.3 3.1.1: a driver that gives up says so. */
@@ -149,7 +202,7 @@ int viofs_fs_open_with(struct viofs_virtio *virtio, uint64_t wanted, struct viof
 	if (!fs)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	fs->virtio = virtio;
-	for (unsigned int q = 0; q < VIOFS_FS_QUEUES_MAX; q++)
+	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
 		fs->eventfds[q] = -1;
 
 	rc = viofs_virtio_reset(virtio, RESET_TIMEOUT_MS, err);
@@ -160,6 +213,9 @@ int viofs_fs_open_with(struct viofs_virtio *virtio, uint64_t wanted, struct viof
 	if (rc)
 		goto err_free; /* FAILED is set */
 	rc = read_identity(fs, err);
+	if (rc)
+		goto err_give_up;
+	rc = read_notify_size(fs, err);
 	if (rc)
 		goto err_give_up;
 	rc = read_queues(fs, err);
@@ -213,7 +269,9 @@ void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SE
 {
 	sizes[VIOFS_ARENA_PRIVATE] +=
 		room(fs->queue_count * sizeof(struct viofs_fs_queue), PRIVATE_ALIGN);
-	for (unsigned int q = 0; q < fs->queue_count; q++) {
+	if (has_notification(fs))
+		viofs_fs_notification_sizes(fs, sizes);
+	for (unsigned int q = 0; q < virtqueue_count(fs); q++) {
 		uint16_t size = fs->queue_size[q];
 		struct viofs_ring_layout l = viofs_ring_layout(size, ring_flags(fs));
 
@@ -254,10 +312,11 @@ static bool place(const struct viofs_arena *arena, const struct ring_parts *p,
 	       find_iova(arena, p->device, l->device, &a->device);
 }
 
-static int init_queue(struct viofs_fs *fs, unsigned int q, struct viofs_arena *arena,
-		      struct viofs_virtio_queue_address *a, struct viofs_err *err)
+/* @q: its place in fs->queue_size[]. */
+static int init_queue(struct viofs_fs *fs, struct viofs_fs_queue *queue, unsigned int q,
+		      struct viofs_arena *arena, struct viofs_virtio_queue_address *a,
+		      struct viofs_err *err)
 {
-	struct viofs_fs_queue *queue = &fs->queues[q];
 	uint16_t size = fs->queue_size[q];
 	unsigned int flags = ring_flags(fs);
 	struct viofs_ring_layout l = viofs_ring_layout(size, flags);
@@ -274,7 +333,6 @@ static int init_queue(struct viofs_fs *fs, unsigned int q, struct viofs_arena *a
 					     q);
 	}
 	fs->queue_size[q] = a->size = size;
-	queue->index = (uint16_t)q;
 	viofs_ring_init(&queue->ring, size, flags, parts.desc, parts.driver, parts.device,
 			parts.state);
 	return 0;
@@ -282,56 +340,75 @@ static int init_queue(struct viofs_fs *fs, unsigned int q, struct viofs_arena *a
 
 static int open_eventfds(struct viofs_fs *fs, struct viofs_err *err)
 {
-	for (unsigned int q = 0; q < fs->queue_count; q++) {
+	for (unsigned int v = 0; v < virtqueue_count(fs); v++) {
 		int fd = eventfd(0, EFD_CLOEXEC);
 
 		if (fd < 0)
 			return viofs_err_set(
 				err, -errno,
-				"No eventfd for queue %u: raise the limit of open files.", q);
-		fs->eventfds[q] = fd;
+				"No eventfd for queue %u: raise the limit of open files.", v);
+		fs->eventfds[v] = fd;
 	}
 	return 0;
+}
+
+static int eventfd_of(const struct viofs_fs *fs, unsigned int virtqueue)
+{
+	/* Without vectors nobody signals it; it still can be waited on. */
+	return fs->eventfds[fs->vectors ? VIOFS_MIN(virtqueue, fs->vectors - 1) : virtqueue];
 }
 
 static int start_interrupts(struct viofs_fs *fs, struct viofs_err *err)
 {
-	int rc = fs->virtio->ops->interrupts_set(fs->virtio, fs->eventfds, fs->queue_count, err);
+	int rc = fs->virtio->ops->interrupts_set(fs->virtio, fs->eventfds, virtqueue_count(fs),
+						 err);
 
 	if (rc < 0)
 		return rc;
 	fs->vectors = (unsigned int)rc;
-	for (unsigned int q = 0; q < fs->queue_count; q++) {
-		/* Without vectors nobody signals it; it still can be waited on. */
-		unsigned int of = fs->vectors ? VIOFS_MIN(q, fs->vectors - 1) : q;
-
-		fs->queues[q].interrupt_fd = fs->eventfds[of];
-	}
+	for (unsigned int q = 0; q < fs->queue_count; q++)
+		fs->queues[q].interrupt_fd = eventfd_of(fs, fs->queues[q].index);
+	if (fs->notification)
+		fs->notification->queue.interrupt_fd = eventfd_of(fs, VIRTQUEUE_NOTIFICATION);
 	return 0;
+}
+
+/* Rings for all, and where they are, in the device's order. */
+static int init_queues(struct viofs_fs *fs, struct viofs_arena *arena,
+		       struct viofs_virtio_queue_address *a, struct viofs_err *err)
+{
+	int rc = 0;
+
+	fs->queues = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
+				       fs->queue_count * sizeof(*fs->queues), PRIVATE_ALIGN);
+	for (unsigned int q = 0; !rc && q < fs->queue_count; q++) {
+		fs->queues[q].index = (uint16_t)virtqueue_of(fs, q);
+		rc = init_queue(fs, &fs->queues[q], q, arena, &a[fs->queues[q].index], err);
+	}
+	if (rc || !has_notification(fs))
+		return rc;
+	fs->notification = viofs_fs_notification_new(fs, arena);
+	fs->notification->queue.index = VIRTQUEUE_NOTIFICATION;
+	return init_queue(fs, &fs->notification->queue, fs->queue_count, arena,
+			  &a[VIRTQUEUE_NOTIFICATION], err);
 }
 
 static int start_queues(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err)
 {
-	struct viofs_virtio_queue_address a[VIOFS_FS_QUEUES_MAX];
+	struct viofs_virtio_queue_address a[VIOFS_FS_VIRTQUEUES_MAX];
 	int rc;
 
-	fs->queues = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
-				       fs->queue_count * sizeof(*fs->queues), PRIVATE_ALIGN);
-	for (unsigned int q = 0; q < fs->queue_count; q++) {
-		rc = init_queue(fs, q, arena, &a[q], err);
-		if (rc)
-			return rc;
-	}
+	rc = init_queues(fs, arena, a, err);
 	/* Vectors before the queues are enabled (4.1.5.1.3). */
-	rc = start_interrupts(fs, err);
-	if (rc)
-		return rc;
-	for (unsigned int q = 0; q < fs->queue_count; q++) {
-		rc = fs->virtio->ops->queue_enable(fs->virtio, q, &a[q], err);
-		if (rc)
-			return rc;
-	}
-	return viofs_virtio_driver_ok(fs->virtio, err);
+	if (!rc)
+		rc = start_interrupts(fs, err);
+	for (unsigned int v = 0; !rc && v < virtqueue_count(fs); v++)
+		rc = fs->virtio->ops->queue_enable(fs->virtio, v, &a[v], err);
+	if (!rc)
+		rc = viofs_virtio_driver_ok(fs->virtio, err);
+	if (!rc && fs->notification)
+		rc = viofs_fs_notification_post(fs, arena, err);
+	return rc;
 }
 
 int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err)
@@ -361,7 +438,7 @@ void viofs_fs_close(struct viofs_fs *fs)
 	if (!fs)
 		return;
 	viofs_virtio_close(fs->virtio); /* resets, takes the vectors off the eventfds */
-	for (unsigned int q = 0; q < VIOFS_FS_QUEUES_MAX; q++)
+	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
 		if (fs->eventfds[q] >= 0)
 			close(fs->eventfds[q]);
 	free(fs);
@@ -370,7 +447,7 @@ void viofs_fs_close(struct viofs_fs *fs)
 void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q)
 {
 	fs->queues[q].kicks++;
-	fs->virtio->ops->notify(fs->virtio, q);
+	fs->virtio->ops->notify(fs->virtio, fs->queues[q].index);
 }
 
 enum viofs_address_policy viofs_fs_address_policy(const struct viofs_fs *fs)

@@ -12,10 +12,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* virtqueues 0 = hiprio, 1.. = request queues (5.11.2; no notification queue is negotiated). */
+/*
+ * Queues as they are counted here: 0 = hiprio, 1.. = request queues. A notification queue is beside
+ * them, also where it is virtqueue 1 to the device, and shifts the request queues (5.11.2).
+ */
 #define VIOFS_FS_HIPRIO 0
 #define VIOFS_FS_REQUEST 1
 #define VIOFS_FS_QUEUES_MAX 9U
+#define VIOFS_FS_VIRTQUEUES_MAX (VIOFS_FS_QUEUES_MAX + 1)
+/* The device's own feature bit (5.11.3): there is a notification queue. */
+#define VIOFS_FS_F_NOTIFICATION (1ULL << 0)
+/* Largest buffer that a device may want for a notification. */
+#define VIOFS_FS_NOTIFY_BYTES_MAX (1U << 20)
 /* Larger queues are reduced to this before use: more than the relay ever has in flight. */
 #define VIOFS_FS_QUEUE_SIZE_MAX 1024U
 
@@ -25,7 +33,7 @@
 /** struct viofs_fs_queue - one virtqueue of the device */
 struct viofs_fs_queue {
 	struct viofs_ring ring;
-	uint16_t index;
+	uint16_t index;        /* the virtqueue's, as the device counts */
 	int interrupt_fd;      /* eventfd that its vector signals, shared where vectors are few */
 	uint64_t kicks;        /* notifications sent */
 };
@@ -38,9 +46,12 @@ struct viofs_fs {
 	unsigned int queue_count;    /* used: hiprio + request queues */
 	unsigned int vectors;        /* MSI-X vectors in use, 0 = none: only polling sees completions */
 	/** entries; viofs_fs_start() reduces one whose ring the memory has no contiguous run for */
-	uint16_t queue_size[VIOFS_FS_QUEUES_MAX];
-	int eventfds[VIOFS_FS_QUEUES_MAX]; /* one per queue from viofs_fs_start() on, else -1 */
+	uint16_t queue_size[VIOFS_FS_VIRTQUEUES_MAX];
+	/** one per virtqueue, as the device counts, from viofs_fs_start() on, else -1 */
+	int eventfds[VIOFS_FS_VIRTQUEUES_MAX];
 	struct viofs_fs_queue *queues; /* queue_count, in the arena's private section */
+	struct viofs_fs_notification *notification; /* its queue and buffers, NULL: not negotiated */
+	uint32_t notify_buf_size; /* as the device says, 0: not negotiated */
 };
 
 /**
@@ -54,7 +65,8 @@ int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct vio
 
 /**
  * viofs_fs_open_with() - the same, with a choice of features
- * @wanted: RING_PACKED or not; taken where offered. Others are none of a caller's business.
+ * @wanted: RING_PACKED, NOTIFICATION or not; taken where offered. Others are none of a caller's
+ * business. With NOTIFICATION somebody has to call viofs_fs_notification_take() (fs/notification.h).
  */
 int viofs_fs_open_with(struct viofs_virtio *virtio, uint64_t wanted, struct viofs_fs **out,
 		       struct viofs_err *err);
@@ -79,7 +91,7 @@ static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
 {
 	if (viofs_ring_should_kick(&fs->queues[q].ring)) {
 		fs->queues[q].kicks++;
-		fs->virtio->ops->notify(fs->virtio, q);
+		fs->virtio->ops->notify(fs->virtio, fs->queues[q].index);
 	}
 }
 

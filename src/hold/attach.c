@@ -29,10 +29,14 @@ static int open_socket(struct viofs_attach *a, const char *path,
 	return rc ? rc : viofs_virtio_vhost_open(a->vhost, options->queues, virtio, err);
 }
 
-static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio, enum viofs_ring_choice ring,
-		   struct viofs_err *err)
+static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio,
+		   const struct viofs_attach_options *options, struct viofs_err *err)
 {
 	uint64_t wanted = VIOFS_FS_WANTED;
+	enum viofs_ring_choice ring = options->ring;
+
+	if (options->notification)
+		wanted |= VIOFS_FS_F_NOTIFICATION;
 
 	if (ring == VIOFS_RING_ONLY_SPLIT || (a->vhost && a->vhost->link))
 		wanted &= ~VIOFS_VIRTIO_F_RING_PACKED;
@@ -61,7 +65,7 @@ int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_op
 		rc = open_function(out, &s->function, options->allow_noiommu, &virtio, err);
 	if (rc)
 		return rc;
-	rc = open_fs(out, virtio, options->ring, err);
+	rc = open_fs(out, virtio, options, err);
 	if (rc)
 		viofs_virtio_close(virtio);
 	return rc;

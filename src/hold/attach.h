@@ -26,6 +26,7 @@ struct viofs_attach_options {
 	/* vhost-user: have the back end track what it has in flight, if it can, which it does for split
 	 * rings: another one may take its place then (viofs_vhost.link). */
 	bool track;
+	bool notification; /* take VIRTIO_FS_F_NOTIFICATION where it is offered */
 };
 
 /** struct viofs_attach - the parts of an opened device, in the order in which they are got */

@@ -30,6 +30,16 @@ int viofs_devfuse_error(int fd, uint64_t unique, int error)
 	return n < 0 ? -errno : 0;
 }
 
+int viofs_devfuse_notify(int fd, const void *message, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = write(fd, message, len);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
 int viofs_devfuse_reply(int fd, struct iovec *iov, int count)
 {
 	struct fuse_out_header *out = iov[0].iov_base;

@@ -95,6 +95,7 @@ void viofs_relay_free(struct viofs_relay *r)
 	/* A thread that is stuck in a reply still looks at all of this when it comes back. */
 	if (!r || !viofs_lease_fini(&r->lease))
 		return;
+	viofs_notify_stop(r);
 	viofs_sleep_fini(&r->sleep);
 	viofs_doorbells_fini(&r->doorbells);
 	viofs_parking_clear(&r->parked);

@@ -31,6 +31,7 @@ struct viofs_relay_config {
 	uint32_t max_data;     /* bytes of one READ or WRITE: 128 KiB..1 MiB, a multiple of the page size */
 	uint32_t init_timeout_ms; /* for the device's answer to INIT */
 	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
+	bool notify_store;        /* STORE notifications may write into the page cache */
 	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
 };
 

@@ -115,11 +115,13 @@ static int check_due(struct viofs_relay *r, int64_t now)
 	return 0;
 }
 
-/* Return: 0; -ENODEV: the device is gone; -EPROTO: somebody waits too long. */
+/* Return: 0; -ENODEV: the device is gone; -EPROTO: a queue broke, or somebody waits too long. */
 static int check_bounds(struct viofs_relay *r, int64_t now)
 {
-	const char *lost;
+	const char *broken = viofs_notify_broken(r), *lost;
 
+	if (broken)
+		return viofs_break(r, "notification queue: %s", broken);
 	if (now - r->next_look >= 0) {
 		r->next_look = now + LOOK_NS;
 		lost = viofs_device_lost(r);

@@ -384,7 +384,7 @@ int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 		if (fd >= 0 && (!q || fd != r->fs->queues[q - 1].interrupt_fd))
 			viofs_sleep_add(&r->sleep, fd, true);
 	}
-	return 0;
+	return viofs_notify_prepare(r, err);
 }
 
 int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
@@ -409,7 +409,9 @@ int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), v
 		viofs_lease_start(&r->lease);
 	r->stats->session = VIOFS_SESSION_SERVING;
 	ready(ready_arg);
+	viofs_notify_start(r);
 	lead(r);
 	viofs_lease_wait(&r->lease);
+	viofs_notify_stop(r);
 	return r->result;
 }

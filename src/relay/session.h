@@ -11,9 +11,10 @@
  *   serve.c     viofs_serve()          the loop around them: spin or sleep
  *   session.c   viofs_relay_run()      INIT before, DESTROY after
  *   doorbell.c                         notifies by eventfds, for kick
+ *   notify.c    viofs_notify_start()   what the device says unasked, in a thread of its own
  *   refuse.c    viofs_relay_refuse()   EIO for everybody, where the device was lost
  *
- * All of it runs in the one thread that leads (lease.h).
+ * All of it but notify.c runs in the one thread that leads (lease.h).
  */
 #ifndef VIOFS_RELAY_SESSION_H
 #define VIOFS_RELAY_SESSION_H
@@ -66,6 +67,7 @@ struct viofs_relay {
 	bool several;                       /* requests came together when it was last read */
 	bool poll_first;                    /* /dev/fuse is not to be read before it was polled */
 
+	struct viofs_notify *notify;        /* NULL: no notification queue */
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;
 	struct viofs_doorbells doorbells;
@@ -151,6 +153,16 @@ void viofs_fault(struct viofs_relay *r, const struct viofs_fuse_shape *shape, co
 int viofs_break(struct viofs_relay *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** viofs_lose() - the device is gone: @how, as viofs_device_lost() says it. Return: -ENODEV. */
 int viofs_lose(struct viofs_relay *r, const char *how);
+
+/* notify.c */
+/** viofs_notify_prepare() - what viofs_notify_start() needs, where there is a notification queue. */
+int viofs_notify_prepare(struct viofs_relay *r, struct viofs_err *err);
+/** viofs_notify_start() - from now on notifications go to the kernel. */
+void viofs_notify_start(struct viofs_relay *r);
+/** viofs_notify_broken() - NULL, or how the device broke the notification queue. Any thread. */
+const char *viofs_notify_broken(const struct viofs_relay *r);
+/** viofs_notify_stop() - no more of them; before the device is closed. Nothing started is fine. */
+void viofs_notify_stop(struct viofs_relay *r);
 
 /* serve.c */
 /** viofs_serve() - until the kernel is gone (0), the session broke (-errno) or we were deposed. */

@@ -50,6 +50,9 @@ struct viofs_relay_stats {
 	uint64_t interrupted;    /* INTERRUPT messages sent */
 	uint64_t parked_total;   /* requests that had to wait in plain memory */
 	uint32_t parked, parked_max; /* now, and the most at one time */
+	/* Written by the thread of notify.c. */
+	uint64_t notifications, notifications_refused; /* given to the kernel; wrong ones */
+	char notification_fault[96];                   /* what was wrong with the last of those */
 	uint64_t sleeps;         /* times the worker went to sleep */
 	uint64_t handovers;      /* times a reply blocked and another thread took over */
 	uint32_t quirks;         /* VIOFS_QUIRK_* */

@@ -8,7 +8,7 @@
  *
  * The configuration is the back end's where it offers one (CONFIG). Else it is made here, as the
  * front end's part in vhost-user-fs: the tag is the socket's basename, with one request queue, or
- * as many as the user says.
+ * as many as the user says. Then there is no notification queue: its size would be the back end's word.
  *
  * Where the back end notes what it has in flight (viofs_vhost_track()), another one can take its
  * place: viofs_virtio_vhost_resume() tells it all that the first one was told. Who relays sees
@@ -37,6 +37,8 @@
 /* struct virtio_fs_config (virtio 1.3 5.11.4). */
 #define CONFIG_TAG_BYTES 36
 #define CONFIG_BYTES 40
+#define CONFIG_NOTIFY_BYTES 4
+#define FS_F_NOTIFICATION (1ULL << 0)
 #define CLOSE_RESET_MS 1000
 /* Where a packed ring starts: place 0 on both sides, both wrap counters set (bits 15 and 31). */
 #define PACKED_BASE 0x80008000U
@@ -45,7 +47,8 @@ struct vhost_transport {
 	struct viofs_virtio virtio; /* first: the ops get a pointer to it */
 	struct viofs_vhost *vhost;
 	uint8_t status;
-	uint8_t config[CONFIG_BYTES];
+	uint8_t config[CONFIG_BYTES + CONFIG_NOTIFY_BYTES];
+	unsigned int config_len;
 	unsigned int queues;
 	bool started[QUEUES_MAX];
 	struct viofs_vhost_ring rings[QUEUES_MAX]; /* as they were started */
@@ -94,9 +97,12 @@ static void status_set(struct viofs_virtio *d, uint8_t status)
 
 static uint64_t features_get(struct viofs_virtio *d)
 {
-	const struct viofs_vhost *v = transport_of(d)->vhost;
+	const struct vhost_transport *t = transport_of(d);
+	uint64_t features = t->vhost->features;
 
-	return v->features & ~(v->link ? VIOFS_VIRTIO_F_RING_PACKED : 0);
+	if (t->vhost->link)
+		features &= ~VIOFS_VIRTIO_F_RING_PACKED;
+	return t->config_len > CONFIG_BYTES ? features : features & ~FS_F_NOTIFICATION;
 }
 
 static void features_set(struct viofs_virtio *d, uint64_t features)
@@ -107,7 +113,7 @@ static void features_set(struct viofs_virtio *d, uint64_t features)
 
 static int config_read(struct viofs_virtio *d, unsigned int off, void *buf, unsigned int len)
 {
-	if (!viofs_range_ok(off, len, CONFIG_BYTES))
+	if (!viofs_range_ok(off, len, transport_of(d)->config_len))
 		return -ERANGE;
 	memcpy(buf, transport_of(d)->config + off, len);
 	return 0;
@@ -259,6 +265,15 @@ static int learn_config(struct vhost_transport *t, unsigned int requests, struct
 		make_tag(t->vhost->path, t->config);
 	if (rc || requests)
 		memcpy(t->config + CONFIG_TAG_BYTES, &num, sizeof(num));
+	t->config_len = CONFIG_BYTES;
+	if (rc || !(t->vhost->features & FS_F_NOTIFICATION))
+		return 0;
+	rc = viofs_vhost_config(t->vhost, CONFIG_BYTES, t->config + CONFIG_BYTES,
+				CONFIG_NOTIFY_BYTES);
+	if (rc && rc != -EOPNOTSUPP)
+		return viofs_err_set(err, rc, "The back end %s.", t->vhost->lost);
+	if (!rc)
+		t->config_len += CONFIG_NOTIFY_BYTES;
 	return 0;
 }
 

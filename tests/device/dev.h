@@ -14,6 +14,7 @@
  *   dev_framing.c   the strictest back ends' idea of a request's layout
  *   dev_fuse.c      INIT, dispatch                          dev_locks.c   POSIX locks that block
  *   dev_tree.c, dev_dir.c, dev_null.c  what is served
+ *   dev_notify.c    the notification queue
  *   dev_evil.c      misbehaviour, request by request        dev_hostile.c with what both sides share
  *   dev_control.c   telling it what to do next
  *
@@ -32,7 +33,10 @@
 
 #define EXIT_DRIVER 3
 
-#define DEV_QUEUES_MAX 9U /* hiprio and 8 request queues */
+#define DEV_QUEUES_MAX 10U /* hiprio, notifications and 8 request queues */
+#define DEV_REQUEST_QUEUES_MAX 8U
+#define DEV_NOTIFICATION 1 /* the queue, where it was negotiated */
+#define DEV_NOTIFY_BYTES 4096U /* notify_buf_size, if not told otherwise */
 #define DEV_OPCODES 64U
 
 /* What an operation may say beside a payload's length (>= 0) and -errno. */
@@ -95,8 +99,9 @@ struct dev {
 	/* options */
 	const char *socket_path, *control_path, *tag, *keep_path;
 	unsigned int request_queues;
+	uint32_t notify_size; /* notify_buf_size */
 	uint64_t hide_features, hide_protocol; /* not offered */
-	bool packed, strict, shuffle, poll, posix_locks, interrupt_enosys;
+	bool packed, notify, strict, shuffle, poll, posix_locks, interrupt_enosys;
 	int64_t latency_ns;
 	struct fuse_init_out init; /* what the reply to INIT says, where set */
 	uint32_t init_set;	   /* bit per field that was set by hand */
@@ -125,7 +130,7 @@ struct dev {
 	struct dev_request *taken;     /* from the ring, and left alone */
 	unsigned int taken_count;
 	struct dev_request *scribbled; /* completed, and written to ever after */
-	uint64_t counts[DEV_OPCODES], forgotten, destroyed;
+	uint64_t counts[DEV_OPCODES], forgotten, destroyed, notified;
 	struct dev_evil *evil;
 	uint32_t random;
 };
@@ -138,6 +143,17 @@ void dev_driver_fault(const char *fmt, ...) __attribute__((format(printf, 1, 2),
 int64_t dev_now_ns(void);
 /** dev_random() - reproducible numbers. */
 uint32_t dev_random(struct dev *d);
+
+/** dev_queue_count() - virtqueues, used or not. */
+static inline unsigned int dev_queue_count(const struct dev *d)
+{
+	return 1 + d->notify + d->request_queues;
+}
+/** dev_is_notification() - is that queue none of requests? Feature bit 0: NOTIFICATION. */
+static inline bool dev_is_notification(const struct dev_queue *q)
+{
+	return q->index == DEV_NOTIFICATION && q->dev->features & 1;
+}
 
 /* dev_messages.c */
 /** dev_messages_listen() - Return: 0, or -errno. */
@@ -152,6 +168,8 @@ unsigned int dev_messages_number(const char *name);
 void dev_queue_start(struct dev_queue *q);
 /** dev_queue_stop() - Return: the index that GET_VRING_BASE tells. */
 uint32_t dev_queue_stop(struct dev_queue *q);
+/** dev_queue_pop() - the next chain. Return: false: there is none. */
+bool dev_queue_pop(struct dev_queue *q, struct dev_chain *c);
 /** dev_queue_run() - take what is there. Return: how many requests. */
 unsigned int dev_queue_run(struct dev_queue *q);
 /** dev_queue_arm() - ask for a kick. Return: true: there is something already. */
@@ -168,6 +186,12 @@ void dev_queue_scribble(struct dev *d);
 void dev_reply_head(struct dev_request *r, int result);
 /** dev_answer() - finish a request: @result as an operation returns it. */
 void dev_answer(struct dev_request *r, int result);
+
+/* dev_notify.c */
+/** dev_notify_run() - say what waits to be said. Return: true: there is more to be done at once. */
+bool dev_notify_run(struct dev *d);
+/** dev_notify_obey() - an order of a test's. Return: 0 or -errno; @rest is cut into words. */
+int dev_notify_obey(struct dev *d, const char *word, char *rest);
 
 /* dev_framing.c */
 /** dev_framing_check() - is the chain laid out as the strictest back ends want it? */

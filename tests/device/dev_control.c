@@ -7,6 +7,8 @@
  *   evil NAME[@OP][*]  misbehave from now on
  *   good               no more misbehaviour
  *   latency US, shuffle on|off, interrupts on|off, storm on|off
+ *   change, remove, rename, quietly, store, epoch, notify, flood, notify-id
+ *                      notifications: dev_notify.c
  *   kicks-full         the kick eventfds are made blocking and filled
  *   error, error-block an error of a virtqueue; that eventfd made blocking
  *   calls-nonblock     the call eventfds made what they are not
@@ -68,11 +70,13 @@ static void stats(struct dev *d, char *text, size_t size)
 	}
 	n += (size_t)snprintf(text + n, size - n,
 			      "}, \"forgotten\": %llu, \"destroyed\": %llu, \"locks_waiting\": %u, "
-			      "\"init_flags\": %llu, \"features\": %llu, \"taken\": %u, \"queues\": [",
+			      "\"init_flags\": %llu, \"features\": %llu, \"taken\": %u, \"notified\": %llu, "
+			      "\"queues\": [",
 			      (unsigned long long)d->forgotten, (unsigned long long)d->destroyed,
 			      dev_locks_waiting(), (unsigned long long)d->init_seen_flags,
-			      (unsigned long long)d->features, d->taken_count);
-	for (unsigned int i = 0; i <= d->request_queues && n < size; i++) {
+			      (unsigned long long)d->features, d->taken_count,
+			      (unsigned long long)d->notified);
+	for (unsigned int i = 0; i < dev_queue_count(d) && n < size; i++) {
 		struct dev_queue *q = &d->queues[i];
 
 		n += (size_t)snprintf(text + n, size - n, "%s{\"popped\": %llu, \"waiting\": %u}",
@@ -87,8 +91,16 @@ static bool is_on(const char *word)
 	return !strcmp(word, "on");
 }
 
-/* Return: 0, or -EINVAL. */
-static int obey(struct dev *d, const char *word, const char *rest)
+/* Each has orders of its own. */
+static int obey_others(struct dev *d, const char *word, char *rest)
+{
+	int rc = dev_hostile_do(d, word);
+
+	return rc == -EINVAL ? dev_notify_obey(d, word, rest) : rc;
+}
+
+/* Return: 0; -EINVAL: there is no such order; others: it failed. */
+static int obey(struct dev *d, const char *word, char *rest)
 {
 	if (!strcmp(word, "hold") || !strcmp(word, "release"))
 		d->held = word[0] == 'h';
@@ -111,7 +123,7 @@ static int obey(struct dev *d, const char *word, const char *rest)
 	else if (!strcmp(word, "close"))
 		d->quit = true;
 	else
-		return dev_hostile_do(d, word);
+		return obey_others(d, word, rest);
 	return 0;
 }
 
@@ -124,7 +136,7 @@ static const char *answers(int rc)
 
 void dev_control_take(struct dev *d)
 {
-	char line[256], reply[4096] = "ok", *rest;
+	char line[8192], reply[4096] = "ok", *rest;
 	ssize_t n = recv(d->control_fd, line, sizeof(line) - 1, 0);
 
 	if (n <= 0) {
@@ -140,7 +152,7 @@ void dev_control_take(struct dev *d)
 	if (!strcmp(line, "stats"))
 		stats(d, reply, sizeof(reply) - 1);
 	else
-		strcpy(reply, answers(obey(d, line, rest ? rest : "")));
+		strcpy(reply, answers(obey(d, line, rest ? rest : line + strlen(line))));
 	strcat(reply, "\n");
 	send(d->control_fd, reply, strlen(reply), MSG_NOSIGNAL);
 }

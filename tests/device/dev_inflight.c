@@ -142,7 +142,7 @@ int dev_inflight_pop(struct dev_queue *q, struct dev_request *r, bool *again)
 	*again = t->resubmit_next < t->resubmit_count;
 	if (*again)
 		return q->ring.ops->take(&q->ring, &r->chain, t->resubmit[t->resubmit_next++]);
-	if (!q->ring.ops->pop(&q->ring, &r->chain))
+	if (!dev_queue_pop(q, &r->chain))
 		return 0;
 	if (t->region) {
 		desc = &t->region->desc[r->chain.id];

@@ -34,6 +34,9 @@ static const char usage[] =
 	"                       reply-ack, config, inflight\n"
 	"  --keep FILE          keep the tree's state there: who starts with it goes on (dev_keep.c)\n"
 	"  --packed             offer packed rings\n"
+	"  --notify             offer a notification queue; with --tag\n"
+	"  --notify-size N      the size of the buffers that it wants\n"
+	"  --cache S            names and attributes of the tree may be believed for so long\n"
 	"  --strict             end where a request is not framed as the strictest back ends want "
 	"it\n"
 	"  --latency US         complete requests this much later\n"
@@ -176,6 +179,9 @@ enum {
 	TAG,
 	NO,
 	PACKED,
+	NOTIFY,
+	NOTIFY_SIZE,
+	CACHE,
 	STRICT,
 	LATENCY,
 	SHUFFLE,
@@ -201,6 +207,9 @@ static const struct option options[] = {
 	{ "tag", required_argument, NULL, TAG },
 	{ "no", required_argument, NULL, NO },
 	{ "packed", no_argument, NULL, PACKED },
+	{ "notify", no_argument, NULL, NOTIFY },
+	{ "notify-size", required_argument, NULL, NOTIFY_SIZE },
+	{ "cache", required_argument, NULL, CACHE },
 	{ "strict", no_argument, NULL, STRICT },
 	{ "latency", required_argument, NULL, LATENCY },
 	{ "shuffle", no_argument, NULL, SHUFFLE },
@@ -231,7 +240,7 @@ static int take_option(struct dev *d, int c)
 		return serve(d, optarg);
 	case QUEUES:
 		d->request_queues = (unsigned int)atoi(optarg);
-		return d->request_queues && d->request_queues < DEV_QUEUES_MAX ? 0 : -EINVAL;
+		return d->request_queues && d->request_queues <= DEV_REQUEST_QUEUES_MAX ? 0 : -EINVAL;
 	case TAG:
 		d->tag = optarg;
 		return 0;
@@ -239,6 +248,15 @@ static int take_option(struct dev *d, int c)
 		return hide(d, optarg);
 	case PACKED:
 		d->packed = true;
+		return 0;
+	case NOTIFY:
+		d->notify = true;
+		return 0;
+	case NOTIFY_SIZE:
+		d->notify_size = (uint32_t)strtoul(optarg, NULL, 0);
+		return 0;
+	case CACHE:
+		dev_nodes_valid_s = (uint64_t)atoll(optarg);
 		return 0;
 	case STRICT:
 		d->strict = true;
@@ -316,9 +334,10 @@ static void run_queues(struct dev *d)
 
 	while (more && !d->quit) {
 		more = false;
-		for (unsigned int i = 0; i <= d->request_queues; i++)
+		for (unsigned int i = 0; i < dev_queue_count(d); i++)
 			dev_queue_run(&d->queues[i]);
-		for (unsigned int i = 0; i <= d->request_queues; i++)
+		more |= dev_notify_run(d);
+		for (unsigned int i = 0; i < dev_queue_count(d); i++)
 			more |= dev_queue_arm(&d->queues[i]);
 	}
 }
@@ -327,7 +346,7 @@ static void storm(struct dev *d)
 {
 	const uint64_t one = 1;
 
-	for (unsigned int i = 0; i <= d->request_queues; i++)
+	for (unsigned int i = 0; i < dev_queue_count(d); i++)
 		if (d->queues[i].call_fd >= 0 && write(d->queues[i].call_fd, &one, sizeof(one)) < 0)
 			dev_say("storm: %s", strerror(errno));
 }
@@ -376,6 +395,7 @@ static bool turn(struct dev *d)
 int main(int argc, char **argv)
 {
 	static struct dev d = { .request_queues = 1,
+				.notify_size = DEV_NOTIFY_BYTES,
 				.listen_fd = -1,
 				.sock = -1,
 				.control_listen_fd = -1,

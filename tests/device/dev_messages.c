@@ -17,6 +17,7 @@
 #define FDS_MAX 8
 #define NO_FD (1U << 8)
 
+#define F_NOTIFICATION (1ULL << 0)
 #define F_EVENT_IDX (1ULL << 29)
 #define F_INDIRECT (1ULL << 28)
 #define F_PROTOCOL (1ULL << 30)
@@ -197,6 +198,8 @@ static uint64_t offered(const struct dev *d)
 
 	if (d->packed)
 		f |= F_PACKED;
+	if (d->notify)
+		f |= F_NOTIFICATION;
 	return f & ~d->hide_features;
 }
 
@@ -209,7 +212,7 @@ static uint64_t offered_protocol(const struct dev *d)
 
 static struct dev_queue *queue_of(struct dev *d, const struct message *m, uint32_t index)
 {
-	if (index > d->request_queues)
+	if (index >= dev_queue_count(d))
 		dev_driver_fault("%s names queue %u", names[m->request], index);
 	return &d->queues[index];
 }
@@ -245,12 +248,14 @@ static int set_memory(struct dev *d, struct message *m)
 
 static void get_config(struct dev *d, struct message *m)
 {
-	uint8_t config[40] = { 0 };
+	uint8_t config[44] = { 0 };
+	size_t size = d->notify ? 44 : 40;
 	uint32_t at = m->payload.config.offset, len = m->payload.config.size;
 
 	memcpy(config, d->tag, strnlen(d->tag, 36));
 	config[36] = (uint8_t)d->request_queues;
-	if (at > sizeof(config) || len > sizeof(config) - at)
+	memcpy(config + 40, &d->notify_size, sizeof(d->notify_size));
+	if (at > size || len > size - at)
 		dev_driver_fault("GET_CONFIG of %u bytes at %u", len, at);
 	memcpy(m->payload.config.bytes, config + at, len);
 	m->size = 12 + len;
@@ -349,7 +354,7 @@ static bool get(struct dev *d, struct message *m)
 		reply_u64(d, m, offered_protocol(d));
 		return true;
 	case GET_QUEUE_NUM:
-		reply_u64(d, m, 1 + d->request_queues);
+		reply_u64(d, m, dev_queue_count(d));
 		return true;
 	case GET_CONFIG:
 		get_config(d, m);

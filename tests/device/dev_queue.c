@@ -228,11 +228,21 @@ static void run(struct dev *d, struct dev_request *r, bool again)
 	}
 }
 
+bool dev_queue_pop(struct dev_queue *q, struct dev_chain *c)
+{
+	if (!q->ring.ops->pop(&q->ring, c))
+		return false;
+	q->popped++;
+	return true;
+}
+
 unsigned int dev_queue_run(struct dev_queue *q)
 {
 	struct dev *d = q->dev;
 	unsigned int n = 0;
 
+	if (dev_is_notification(q))
+		return 0;
 	while (q->started && q->enabled && !d->silent && !(d->held && q->index != HIPRIO)) {
 		struct dev_request *r = calloc(1, sizeof(*r));
 		bool again;
@@ -244,7 +254,6 @@ unsigned int dev_queue_run(struct dev_queue *q)
 			free(r);
 			break;
 		}
-		q->popped++;
 		gather(r);
 		check(r);
 		n++;
@@ -255,7 +264,7 @@ unsigned int dev_queue_run(struct dev_queue *q)
 
 bool dev_queue_arm(struct dev_queue *q)
 {
-	if (!q->started || !q->enabled || q->dev->silent || (q->dev->held && q->index != HIPRIO))
+	if (dev_is_notification(q) || !q->started || !q->enabled || q->dev->silent || (q->dev->held && q->index != HIPRIO))
 		return false;
 	return q->ring.ops->set_kicks(&q->ring, !q->dev->poll);
 }

@@ -68,6 +68,19 @@ static void the_form_of_the_rings_can_be_chosen(void **state)
 	refused("ring=pack", "auto, split or packed");
 }
 
+static void notifications_can_be_switched_off(void **state)
+{
+	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
+	assert_false(o.no_notify || o.relay.notify_store);
+	assert_int_equal(parse("-o", "notify=off", "myfs", "/mnt", NULL), 0);
+	assert_true(o.no_notify && !o.relay.notify_store);
+	assert_int_equal(parse("-o", "notify=store", "myfs", "/mnt", NULL), 0);
+	assert_true(!o.no_notify && o.relay.notify_store);
+	assert_int_equal(parse("-o", "notify=on", "myfs", "/mnt", NULL), 0);
+	assert_false(o.no_notify || o.relay.notify_store);
+	refused("notify=yes", "on, off or store");
+}
+
 static void seccomp_is_an_option_of_both_kinds(void **state)
 {
 	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
@@ -235,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(source_and_mount_point_are_taken_in_any_order_with_options),
 		cmocka_unit_test(the_form_of_the_rings_can_be_chosen),
+		cmocka_unit_test(notifications_can_be_switched_off),
 		cmocka_unit_test(seccomp_is_an_option_of_both_kinds),
 		cmocka_unit_test(defaults_are_those_of_the_relay),
 		cmocka_unit_test(own_options_have_their_effect),

@@ -40,7 +40,7 @@ static json_t *make(struct viofs_relay_stats *stats)
 	};
 	static struct viofs_fs_queue queues[2] = {
 		{ .ring.size = 64, .kicks = 3 },
-		{ .ring.size = 128, .ring.in_flight = 5, .kicks = 7 },
+		{ .ring.size = 128, .ring.in_flight = 5, .kicks = 7, .index = 2 },
 	};
 	static struct viofs_fs fs = {
 		.virtio = &virtio, .tag = "myfs", .num_request_queues = 1, .queue_count = 2,
@@ -76,6 +76,9 @@ static void a_session_is_shown_whole(void **state)
 	const json_t *q;
 	json_t *s;
 
+	stats.notifications = 12;
+	stats.notifications_refused = 13;
+	strcpy(stats.notification_fault, "POLL: wrong");
 	stats.queues[1] = (struct viofs_queue_stats){ .requests = 30, .interrupts = 31 };
 	stats.agreed.conn.minor = 38;
 	stats.agreed.kernel_minor = 46;
@@ -92,10 +95,14 @@ static void a_session_is_shown_whole(void **state)
 	assert_int_equal(number(s, "worker"), 11);
 	q = json_array_get(json_object_get(s, "queues"), 1);
 	assert_string_equal(text(q, "name"), "request");
+	assert_int_equal(number(q, "index"), 2); /* a notification queue is before it */
 	assert_int_equal(number(q, "requests"), 30);
 	assert_int_equal(number(q, "interrupts"), 31);
 	assert_int_equal(number(q, "kicks"), 7);
 	assert_int_equal(number(q, "in_flight"), 5);
+	assert_int_equal(number(json_object_get(s, "notifications"), "passed"), 12);
+	assert_int_equal(number(json_object_get(s, "notifications"), "refused"), 13);
+	assert_string_equal(text(json_object_get(s, "notifications"), "last_fault"), "POLL: wrong");
 	assert_int_equal(number(json_object_get(s, "counts"), "bytes_read"), 1LL << 40);
 	assert_int_equal(number(json_object_get(s, "counts"), "handovers"), 13);
 	assert_int_equal(number(json_object_get(s, "parked"), "most"), 5);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The notification queue: buffers for what the device says unasked (virtio 1.3 5.11.6). */
+/*
+ * All buffers are with the device, but for the one that is just being looked at. That one is copied,
+ * once, and given back at once. So a device can have as many notifications under way as there are
+ * buffers, however slow the kernel takes them, and a flood waits on the device's side.
+ */
+#include "fs/notification.h"
+
+#include "base/util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define BUFFERS_MIN 2U
+#define BYTES_ALL (1U << 20)
+/* struct fuse_out_header: nothing smaller is a notification. */
+#define SIZE_MIN 16U
+#define ALIGN 64U
+/* On 4 KiB pages a buffer of the largest size lies in so many pieces. */
+#define PIECES_MAX (VIOFS_FS_NOTIFY_BYTES_MAX / 4096 + 1)
+
+bool viofs_fs_notification_size_ok(uint32_t size)
+{
+	return size >= SIZE_MIN && size <= VIOFS_FS_NOTIFY_BYTES_MAX;
+}
+
+static uint32_t stride(const struct viofs_fs *fs)
+{
+	return (uint32_t)viofs_align_up(fs->notify_buf_size, ALIGN);
+}
+
+static uint16_t count(const struct viofs_fs *fs)
+{
+	uint32_t fit = VIOFS_MIN(BYTES_ALL / stride(fs), VIOFS_FS_NOTIFY_BUFFERS_MAX);
+
+	return (uint16_t)VIOFS_MAX(fit, BUFFERS_MIN);
+}
+
+void viofs_fs_notification_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS])
+{
+	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_fs_notification) + ALIGN;
+	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)count(fs) * stride(fs) + ALIGN;
+}
+
+struct viofs_fs_notification *viofs_fs_notification_new(const struct viofs_fs *fs,
+							struct viofs_arena *arena)
+{
+	struct viofs_fs_notification *n;
+
+	n = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, sizeof(*n), ALIGN);
+	n->size = fs->notify_buf_size;
+	n->memory = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE,
+				      (size_t)count(fs) * stride(fs), ALIGN);
+	return n;
+}
+
+static uint8_t *buffer(const struct viofs_fs *fs, uint32_t i)
+{
+	return fs->notification->memory + (size_t)i * stride(fs);
+}
+
+static int post(struct viofs_fs *fs, const struct viofs_arena *arena, uint32_t i)
+{
+	struct viofs_fs_notification *n = fs->notification;
+	struct viofs_ring_piece pieces[PIECES_MAX];
+	struct viofs_ring_chain chain = { .pieces = pieces, .token = i };
+	const uint8_t *at = buffer(fs, i);
+	uint32_t left = n->size;
+
+	while (left) {
+		size_t run;
+		uint64_t iova = viofs_arena_iova(arena, at, left, &run);
+
+		assert(chain.writable < PIECES_MAX);
+		pieces[chain.writable++] = (struct viofs_ring_piece){ iova, (uint32_t)run };
+		at += run;
+		left -= (uint32_t)run;
+	}
+	return viofs_ring_add(&n->queue.ring, &chain);
+}
+
+static void kick(struct viofs_fs *fs)
+{
+	struct viofs_fs_queue *queue = &fs->notification->queue;
+
+	if (!viofs_ring_should_kick(&queue->ring))
+		return;
+	queue->kicks++;
+	fs->virtio->ops->notify(fs->virtio, queue->index);
+}
+
+int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *arena,
+			       struct viofs_err *err)
+{
+	struct viofs_fs_notification *n = fs->notification;
+	int rc = 0;
+
+	while (!rc && n->buffers < count(fs)) {
+		rc = post(fs, arena, n->buffers);
+		n->buffers += !rc;
+	}
+	if (!n->buffers)
+		return viofs_err_set(err, -EPROTO,
+				     "The device's notification queue has %u entries, too few for one "
+				     "notification of %u bytes. -o notify=off does without.",
+				     n->queue.ring.size, n->size);
+	kick(fs);
+	return 0;
+}
+
+int viofs_fs_notification_take(struct viofs_fs *fs, const struct viofs_arena *arena, void *copy,
+			       uint32_t *len)
+{
+	struct viofs_fs_notification *n = fs->notification;
+	uint32_t token, written;
+	int rc;
+
+	rc = viofs_ring_get(&n->queue.ring, &token, &written);
+	if (rc <= 0)
+		return rc;
+	memcpy(copy, buffer(fs, token), written);
+	*len = written;
+	rc = post(fs, arena, token);
+	assert(!rc); /* the room that it had */
+	(void)rc;
+	kick(fs);
+	return 1;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The notification queue of a virtio-fs device (virtio 1.3 5.11.6): what the device says unasked. */
+#ifndef VIOFS_FS_NOTIFICATION_H
+#define VIOFS_FS_NOTIFICATION_H
+
+#include "fs/device.h"
+
+/* Buffers that wait for the device to write a notification; all together at most 1 MiB, but for two. */
+#define VIOFS_FS_NOTIFY_BUFFERS_MAX 16U
+
+/** struct viofs_fs_notification - the queue and its buffers; in the arena's private section */
+struct viofs_fs_notification {
+	struct viofs_fs_queue queue;
+	uint32_t size;    /* bytes of a buffer */
+	uint16_t buffers; /* posted */
+	uint8_t *memory;  /* the buffers, in the section that the device writes */
+};
+
+/** viofs_fs_notification_size_ok() - is notify_buf_size one that we can serve? */
+bool viofs_fs_notification_size_ok(uint32_t size);
+
+/* For device.c: room in the arena; memory; buffers made available once the device runs. */
+void viofs_fs_notification_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS]);
+struct viofs_fs_notification *viofs_fs_notification_new(const struct viofs_fs *fs,
+							struct viofs_arena *arena);
+int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *arena,
+			       struct viofs_err *err);
+
+/**
+ * viofs_fs_notification_take() - the next notification, in private memory; its buffer is posted anew
+ * @copy: fs->notify_buf_size bytes. @len: how many of them the device says it wrote.
+ * Nothing of it has been checked but its length.
+ * Context: one thread at a time, which may be another than those of the other queues.
+ * Return: 1; 0: there is none; -EPROTO: the ring is broken, fs->notification->queue.ring.broken says
+ * how.
+ */
+int viofs_fs_notification_take(struct viofs_fs *fs, const struct viofs_arena *arena, void *copy,
+			       uint32_t *len);
+
+#endif

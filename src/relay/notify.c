@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Notifications: from the device's notification queue to /dev/fuse. */
+/*
+ * Theory of operation
+ *
+ * One thread owns the notification queue, and does nothing else: wait, copy, check, write. It is not
+ * the thread that leads, since the kernel takes locks for a notification. INVAL_ENTRY waits for the
+ * directory's, which somebody holds who waits for the device's answer to a LOOKUP; INVAL_INODE waits
+ * for pages that a READ is under way for. Who leads has to go on meanwhile, or neither ever ends.
+ *
+ * A notification that breaks the rules is counted, said now and then, and dropped. A device that goes
+ * on and on is no longer listened to. A ring that breaks is told to who leads, and ends the session
+ * as any ring's breaking does.
+ *
+ * At the end the thread is asked to stop and is waited for a second. One that is stuck in a write
+ * stays behind: it finds out by `stop` that all but struct viofs_notify, which is left to it, is gone.
+ */
+#include "relay/session.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "fs/notification.h"
+#include "fuse/notify_check.h"
+#include "kernel/devfuse.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STACK_BYTES (128 << 10)
+#define REFUSED_MAX 1000U
+#define STOP_MS 1000
+/* How long to sleep at most: an interrupt may get lost; another's eventfd can't be waited for. */
+#define WAIT_MS 1000
+#define WAIT_SHARED_MS 20
+
+struct viofs_notify {
+	struct viofs_relay *relay;
+	pthread_t thread;
+	bool started;
+	atomic_bool stop, done;
+	_Atomic(const char *) broken;
+	int stop_fd, fuse_fd;
+	void *copy;
+};
+
+int viofs_notify_prepare(struct viofs_relay *r, struct viofs_err *err)
+{
+	struct viofs_notify *n;
+
+	if (!r->fs->notification)
+		return 0;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return viofs_err_set(err, -ENOMEM, "out of memory");
+	r->notify = n;
+	n->relay = r;
+	n->fuse_fd = r->fuse_fd;
+	n->copy = malloc(r->fs->notify_buf_size);
+	n->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (!n->copy || n->stop_fd < 0)
+		return viofs_err_set(err, n->copy ? -errno : -ENOMEM,
+				     "no memory or descriptor for notifications");
+	return 0;
+}
+
+/* Does a request queue use the same eventfd? Then its count is not ours to take. */
+static bool is_shared(const struct viofs_fs *fs)
+{
+	for (unsigned int q = 0; q < fs->queue_count; q++)
+		if (fs->queues[q].interrupt_fd == fs->notification->queue.interrupt_fd)
+			return true;
+	return false;
+}
+
+static void wait_for_device(const struct viofs_notify *n)
+{
+	struct viofs_fs *fs = n->relay->fs;
+	struct viofs_fs_queue *queue = &fs->notification->queue;
+	bool alone = fs->vectors && !is_shared(fs);
+	struct pollfd fds[] = {
+		{ .fd = n->stop_fd, .events = POLLIN },
+		{ .fd = alone ? queue->interrupt_fd : -1, .events = POLLIN },
+	};
+	uint64_t times;
+
+	if (viofs_ring_arm(&queue->ring))
+		return;
+	poll(fds, VIOFS_ARRAY_SIZE(fds), alone ? WAIT_MS : WAIT_SHARED_MS);
+	if (fds[1].revents & POLLIN && read(queue->interrupt_fd, &times, sizeof(times)) < 0)
+		viofs_debug("eventfd: %s", strerror(errno));
+	viofs_ring_disarm(&queue->ring);
+}
+
+static void refuse(struct viofs_relay *r, const char *name, const char *why)
+{
+	struct viofs_relay_stats *s = r->stats;
+
+	s->notifications_refused++;
+	snprintf(s->notification_fault, sizeof(s->notification_fault), "%s: %s", name, why);
+	if (viofs_is_power_of_2(s->notifications_refused))
+		viofs_warn("the device's notification was refused: %s: %s (%llu so far)", name, why,
+			   (unsigned long long)s->notifications_refused);
+}
+
+/* Return: false: no more of them. */
+static bool pass_on(struct viofs_notify *n, uint32_t len)
+{
+	struct viofs_relay *r = n->relay;
+	const char *name, *fault;
+	int rc;
+
+	fault = viofs_fuse_notify_check(n->copy, len, r->config.notify_store, &name);
+	if (!fault) {
+		rc = viofs_devfuse_notify(n->fuse_fd, n->copy, len);
+		if (n->stop)
+			return false;
+		/* ENOENT and the like: it isn't cached. EINVAL: the kernel is older than that code. */
+		if (rc == -ENODEV || rc == -ENOTCONN || rc == -ECONNABORTED || rc == -EPERM)
+			return false;
+		if (rc == -EINVAL || rc == -ENOSYS)
+			fault = "the kernel doesn't accept it";
+	}
+	if (!fault) {
+		r->stats->notifications++;
+		return true;
+	}
+	refuse(r, name, fault);
+	if (r->stats->notifications_refused < REFUSED_MAX)
+		return true;
+	viofs_warn("no more notifications are taken from the device after %u that were wrong", REFUSED_MAX);
+	return false;
+}
+
+/* Tell the thread that leads; see serve.c. */
+static void report_broken(struct viofs_notify *n)
+{
+	const uint64_t one = 1;
+
+	n->broken = n->relay->fs->notification->queue.ring.broken;
+	if (write(n->relay->lease.wake_fd, &one, sizeof(one)) < 0)
+		viofs_debug("eventfd: %s", strerror(errno));
+}
+
+static void *listen_to_device(void *arg)
+{
+	struct viofs_notify *n = arg;
+	struct viofs_relay *r = n->relay;
+	bool more = true;
+	uint32_t len;
+	int rc;
+
+	while (more && !n->stop) {
+		rc = viofs_fs_notification_take(r->fs, r->arena, n->copy, &len);
+		if (rc < 0) {
+			report_broken(n);
+			break;
+		}
+		if (rc)
+			more = pass_on(n, len);
+		else
+			wait_for_device(n);
+	}
+	n->done = true;
+	return NULL;
+}
+
+void viofs_notify_start(struct viofs_relay *r)
+{
+	struct viofs_notify *n = r->notify;
+	pthread_attr_t attr;
+	int rc;
+
+	if (!n)
+		return;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	rc = pthread_create(&n->thread, &attr, listen_to_device, n);
+	pthread_attr_destroy(&attr);
+	n->started = !rc;
+	if (rc)
+		viofs_warn("no thread for notifications (%s): changes on the device's side are seen "
+			   "when cached entries have expired", strerror(rc));
+}
+
+const char *viofs_notify_broken(const struct viofs_relay *r)
+{
+	return r->notify ? r->notify->broken : NULL;
+}
+
+void viofs_notify_stop(struct viofs_relay *r)
+{
+	struct viofs_notify *n = r->notify;
+	const uint64_t one = 1;
+
+	if (!n)
+		return;
+	r->notify = NULL;
+	n->stop = true;
+	if (n->started && write(n->stop_fd, &one, sizeof(one)) < 0)
+		viofs_debug("eventfd: %s", strerror(errno));
+	for (int ms = 0; n->started && !n->done && ms < STOP_MS; ms++)
+		usleep(1000);
+	if (n->started && !n->done) {
+		pthread_detach(n->thread);
+		return;
+	}
+	if (n->started)
+		pthread_join(n->thread, NULL);
+	close(n->stop_fd);
+	free(n->copy);
+	free(n);
+}
