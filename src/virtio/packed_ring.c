@@ -179,8 +179,11 @@ int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	flags = le16toh(VIOFS_READ_ONCE(desc->flags));
 	*id = le16toh(VIOFS_READ_ONCE(desc->id));
 	*len = le32toh(VIOFS_READ_ONCE(desc->len));
-	/* 2.8.4: without WRITE nothing was written, whatever the length. */
-	if (!(flags & VIOFS_DESC_F_WRITE))
+	/*
+	 * Without WRITE the length is reserved (2.8.4), and may be anything. But QEMU's devices never
+	 * set WRITE there, and mean it: so it counts where it is possible.
+	 */
+	if (!(flags & VIOFS_DESC_F_WRITE) && *id < r->size && *len > r->state[*id].writable)
 		*len = 0;
 	return 1;
 }
