@@ -107,3 +107,31 @@ fetch_virtiofsd() {
 	quiet "$dir.new/run" --version || die 1 "virtiofsd of $suite does not run here"
 	mv "$dir.new" "$dir"
 }
+
+# fetch_qemu SUITE DIR: QEMU for x86 of SUITE in DIR, with all that it needs. DIR/run starts it.
+fetch_qemu() {
+	local suite=$1 dir=$2 packages
+	[[ ! -e $dir ]] || return 0
+	fetch_index "$suite"
+	mapfile -t packages < <(fetch_apt "$suite" apt-get --simulate --no-install-recommends install qemu-system-x86 |
+		awk '$1 == "Inst" { print $2 }')
+	[[ ${#packages[@]} -gt 0 ]] || die 1 "apt does not say what qemu-system-x86 of $suite needs"
+	rm -rf "$dir.new"
+	fetch_packages "$suite" "$dir.new" "${packages[@]}"
+	rm -rf "$dir.new"/{etc,var,usr/include,usr/share/{doc,man,locale,info,perl,perl5}}
+	cat >"$dir.new/run" <<-'END'
+		#!/bin/sh
+		# QEMU with the loader, the libraries and the firmware of its own Debian suite
+		dir=${0%/*}
+		lib=$dir/usr/lib/x86_64-linux-gnu
+		export QEMU_MODULE_DIR="$lib/qemu"
+		loader=$lib/ld-linux-x86-64.so.2
+		[ -e "$loader" ] || loader=$dir/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+		exec "$loader" --library-path "$lib:$dir/lib/x86_64-linux-gnu:$lib/pulseaudio" \
+			"$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios" \
+			-L "$dir/usr/lib/ipxe/qemu" "$@"
+	END
+	chmod 755 "$dir.new/run"
+	quiet "$dir.new/run" --version || die 1 "QEMU of $suite does not run here"
+	mv "$dir.new" "$dir"
+}

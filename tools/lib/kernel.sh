@@ -10,7 +10,12 @@ kernel_source() {
 	local name=$1 suite dir
 	case $name in
 	new) suite=trixie-backports ;;
+	6.12) suite=trixie ;;
 	6.1) suite=bookworm ;;
+	test)
+		printf '%s' "$TESTKERNEL/vmlinuz"
+		return
+		;;
 	*)
 		realpath -- "$name"
 		return
@@ -24,7 +29,7 @@ kernel_source() {
 # kernel_dir NAME: where the prepared files of a kernel are.
 kernel_dir() {
 	case $1 in
-	new | 6.1) printf '%s' "$VIOFS_GUEST/kernel/$1" ;;
+	new | 6.12 | 6.1 | test) printf '%s' "$VIOFS_GUEST/kernel/$1" ;;
 	*) printf '%s' "$VIOFS_GUEST/kernel/path-$(realpath -- "$1" | sha256sum | cut -c1-16)" ;;
 	esac
 }

@@ -7,6 +7,7 @@ vm_mode=''
 vm_shares=() vm_driver='' vm_mount_opts=''
 vm_virtiofsd=rust vm_virtiofsd_opts=() vm_queues=1
 vm_kernel=new vm_cmdline='' vm_smp=2 vm_mem=1G
+vm_qemu=host vm_iommu=intel
 vm_qemu_opts=() vm_qmp='' vm_verbose='' vm_timeout=''
 vm_put=() vm_files=() vm_command=()
 
@@ -14,6 +15,7 @@ options_help() {
 	cat <<'END'
 tools/vm run [OPTION...] -- CMD [ARG...]     run CMD as root in a guest
 tools/vm shell [OPTION...]                   a shell in a guest (Ctrl-A X ends it by force)
+tools/vm prepare [OPTION...]                 only fetch and make what such a guest needs
 
 Starts a virtiofsd for each shared directory and a QEMU guest with the directories as virtio-fs
 devices, tagged myfs, myfs2, ... and mounted at /mnt, /mnt2, ...
@@ -21,7 +23,9 @@ devices, tagged myfs, myfs2, ... and mounted at /mnt, /mnt2, ...
   --share DIR            share a directory (may be repeated; without it there is no device)
   --driver DRIVER        viofs: virtiofs-vfio over VFIO (default); kernel: mount -t virtiofs; none: no mounts
   --mount-opts OPTS      mount options, after -o
-  --kernel KERNEL        new: Debian's newest (trixie-backports, default); 6.1: Debian 12's;
+  --kernel KERNEL        new: Debian's newest (trixie-backports, default); 6.12: Debian 13's; 6.1: Debian
+                         12's; test: built here, once, from Debian's newest source, with what those lack
+                         (VFIO by device and iommufd, VFIO without an IOMMU), without virtiofs;
                          or a path: a kernel image with virtio_pci, virtio_blk, virtio_console, squashfs
                          (lz4) and overlay built in, or a tree with an image and lib/modules/VERSION
   --virtiofsd PROGRAM    rust: virtiofsd of Debian 13 (default); forky: of Debian's testing suite; c: the
@@ -29,6 +33,9 @@ devices, tagged myfs, myfs2, ... and mounted at /mnt, /mnt2, ...
   --virtiofsd-opts OPTS  more options for it, split at spaces (may be repeated), in the Rust program's
                          words; for 'c' they are translated where it has them
   --queues N             request queues of each device (default 1; virtiofsd has no more)
+  --iommu IOMMU          intel (default), amd, virtio or none
+  --qemu VERSION         7.2 (of Debian 12), 10 (of 13), 11 (of testing): fetched where this machine has
+                         another; host: what is installed here (default)
   --smp N, --mem SIZE    guest's CPUs (2) and memory (1G)
   --timeout SECONDS      of CMD, mounts included (600; 0: none; default for shell: none)
   --put FILE             bring a program into the guest's PATH, with its libraries (may be repeated)
@@ -59,12 +66,12 @@ options_number() {
 
 options_command() {
 	case ${1:-} in
-	run | shell) vm_mode=$1 ;;
+	run | shell | prepare) vm_mode=$1 ;;
 	-h | --help | help)
 		options_help
 		exit 0
 		;;
-	'') options_fail 'run or shell?' ;;
+	'') options_fail 'run, shell or prepare?' ;;
 	*) options_fail "unknown command '$1'" ;;
 	esac
 }
@@ -77,6 +84,8 @@ options_set() {
 	--driver) vm_driver=$2 ;;
 	--mount-opts) vm_mount_opts=$2 ;;
 	--kernel) vm_kernel=$2 ;;
+	--iommu) vm_iommu=$2 ;;
+	--qemu) vm_qemu=$2 ;;
 	--virtiofsd) vm_virtiofsd=$2 ;;
 	--virtiofsd-opts)
 		read -ra words <<<"$2"
@@ -139,9 +148,11 @@ options_check_files() {
 		[[ -e $item || ${item##*:} == /* ]] || options_fail "--file $item: the place in the guest is not an absolute path"
 	done
 	case $vm_kernel in
-	new | 6.1) ;;
-	*) [[ -e $vm_kernel ]] || options_fail "--kernel $vm_kernel: not new, 6.1 or a file" ;;
+	new | 6.12 | 6.1 | test) ;;
+	*) [[ -e $vm_kernel ]] || options_fail "--kernel $vm_kernel: not new, 6.12, 6.1, test or a file" ;;
 	esac
+	[[ $vm_iommu =~ ^(intel|amd|virtio|none)$ ]] || options_fail "--iommu $vm_iommu: not intel, amd, virtio or none"
+	[[ $vm_qemu =~ ^(host|7\.2|10|11)$ ]] || options_fail "--qemu $vm_qemu: not host, 7.2, 10 or 11"
 	case $vm_virtiofsd in
 	rust | forky | c) ;;
 	*) [[ -f $vm_virtiofsd && -x $vm_virtiofsd ]] || options_fail "--virtiofsd $vm_virtiofsd: not rust, forky, c or a program" ;;
@@ -160,13 +171,13 @@ options_check() {
 	options_number --smp "$vm_smp" 1
 	[[ -n $vm_timeout ]] || case $vm_mode in
 	run) vm_timeout=600 ;;
-	shell) vm_timeout=0 ;;
+	*) vm_timeout=0 ;;
 	esac
 	options_number --timeout "$vm_timeout" 0
 	[[ $vm_mem =~ ^[1-9][0-9]*[MG]?$ ]] || options_fail "--mem $vm_mem: not a size such as 512M or 2G"
 	case $vm_mode in
 	run) ((${#vm_command[@]})) || options_fail 'run: no command after --' ;;
-	shell) ((!${#vm_command[@]})) || options_fail 'shell takes no command' ;;
+	*) ((!${#vm_command[@]})) || options_fail "$vm_mode takes no command" ;;
 	esac
 	options_check_files
 }

@@ -1,9 +1,60 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
-# QEMU's command line, and whether KVM works here.
+# QEMU's command line, which QEMU it is, and whether KVM works here.
 
 QEMU=qemu-system-x86_64
+
+# qemu_suite VERSION: the Debian suite that has it.
+qemu_suite() {
+	case $1 in
+	7.2) printf bookworm ;;
+	10) printf trixie ;;
+	11) printf forky ;;
+	esac
+}
+
+# qemu_is_here VERSION: whether the machine's own is that one.
+qemu_is_here() {
+	[[ $1 == host || $("$QEMU" --version) == *"version $1."* ]]
+}
+
+# qemu_prepare VERSION: fetches it, where it is not on the machine.
+qemu_prepare() {
+	local suite
+	qemu_is_here "$1" && return
+	suite=$(qemu_suite "$1")
+	fetch_qemu "$suite" "$VIOFS_DOWNLOAD/$suite/qemu"
+	[[ $("$VIOFS_DOWNLOAD/$suite/qemu/run" --version) == *"version $1."* ]] ||
+		die 1 "QEMU of Debian's $suite is no $1 any more: $("$VIOFS_DOWNLOAD/$suite/qemu/run" --version | head -n 1)"
+}
+
+# qemu_choose VERSION: from here on QEMU is that one.
+qemu_choose() {
+	qemu_is_here "$1" || QEMU=$VIOFS_DOWNLOAD/$(qemu_suite "$1")/qemu/run
+}
+
+# qemu_iommu KIND: its device, which comes before all others; in qemu_words what the kernel is to be told, in
+# qemu_disk_more what one of the disks is to be.
+# With intel and amd interrupts are remapped too; without that VFIO has to be told to do without.
+qemu_iommu() {
+	case $1 in
+	intel)
+		qemu_argv+=(-device intel-iommu,intremap=on)
+		qemu_words+=' intel_iommu=on'
+		;;
+	amd)
+		# Linux remaps interrupts only with a south bridge where QEMU's IVRS table says that it is. It knows one by
+		# its class, so a disk of this guest poses as one.
+		qemu_argv+=(-device amd-iommu,intremap=on)
+		qemu_disk_more=,addr=14.0,class=0x0c05
+		;;
+	virtio)
+		qemu_argv+=(-device virtio-iommu-pci)
+		qemu_words+=' vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1'
+		;;
+	esac
+}
 
 # qemu_kvm_trial KERNEL_DIR: whether a short guest under KVM reaches its init.
 qemu_kvm_trial() {
@@ -55,10 +106,10 @@ qemu_escape() {
 	printf '%s' "${1//,/,,}"
 }
 
-# qemu_disk NAME FILE: a read-only disk with the serial number NAME
+# qemu_disk NAME FILE [MORE]: a read-only disk with the serial number NAME; MORE: properties of its device
 qemu_disk() {
 	qemu_argv+=(-drive "if=none,id=$1,format=raw,readonly=on,file=$(qemu_escape "$2")"
-		-device "virtio-blk-pci,drive=$1,serial=$1")
+		-device "virtio-blk-pci,drive=$1,serial=$1${3:-}")
 }
 
 # qemu_port NAME FIFO
@@ -78,13 +129,14 @@ qemu_share() {
 # shellcheck disable=SC2054 # the commas are QEMU's
 # qemu_build WORK KERNEL_DIR ACCEL: sets the array qemu_argv.
 qemu_build() {
-	local work=$1 kernel=$2 accel=$3 i words='console=ttyS0 panic=-1 no_timer_check intel_iommu=on'
-	[[ -n $vm_verbose ]] || words+=' quiet'
+	local work=$1 kernel=$2 accel=$3 i qemu_disk_more='' qemu_words='console=ttyS0 panic=-1 no_timer_check'
+	[[ -n $vm_verbose ]] || qemu_words+=' quiet'
 	qemu_argv=("$QEMU" -machine "q35,accel=$accel,kernel-irqchip=split" -cpu "$(qemu_cpu)" -smp "$vm_smp" -m "$vm_mem"
 		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on" -machine memory-backend=ram
 		-nodefaults -no-user-config -display none -no-reboot
-		-kernel "$kernel/vmlinuz" -initrd "$kernel/initrd" -append "$words$vm_cmdline"
-		-device intel-iommu,intremap=on
+		-kernel "$kernel/vmlinuz" -initrd "$kernel/initrd")
+	qemu_iommu "$vm_iommu"
+	qemu_argv+=(-append "$qemu_words$vm_cmdline"
 		-serial "file:$work/console.log"
 		-device virtio-serial-pci)
 	for i in ctl out err; do
@@ -92,7 +144,7 @@ qemu_build() {
 	done
 	qemu_disk userland "$USERLAND_IMAGE"
 	qemu_disk modules "$kernel/modules.sqfs"
-	qemu_disk run "$work/run.sqfs"
+	qemu_disk run "$work/run.sqfs" "$qemu_disk_more"
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
 		qemu_share "$i" "$work/fs$i.sock"
 	done
