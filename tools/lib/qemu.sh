@@ -75,7 +75,7 @@ qemu_kvm_trial() {
 
 # qemu_accel KERNEL_DIR: prints kvm or tcg. A trial's outcome is kept for as long as the machine is up.
 qemu_accel() {
-	local cache=$VIOFS_GUEST/accel key
+	local cache=$VIOFS_GUEST/accel-$vm_qemu key
 	if [[ ! -r /dev/kvm || ! -w /dev/kvm ]]; then
 		printf tcg
 		return
