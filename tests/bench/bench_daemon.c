@@ -8,6 +8,8 @@
  * Hugepages are in no RSS, so the memfds are asked. CPU: the scheduler's own nanoseconds of every
  * thread, before and after a time in which nothing is asked of the program.
  */
+#include "bench_proc.h"
+
 #include "base/util.h"
 
 #include <ctype.h>
@@ -127,41 +129,13 @@ static void add_memfds(struct usage *u, long pid)
 	closedir(dir);
 }
 
-/* CPU time of all threads of a process */
-static long long process_cpu_ns(long pid)
-{
-	long long sum = 0, ns;
-	struct dirent *d;
-	char path[96];
-	DIR *dir;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%ld/task", pid);
-	dir = opendir(path);
-	if (!dir)
-		return 0;
-	while ((d = readdir(dir))) {
-		if (!is_number(d->d_name))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/task/%.20s/schedstat", pid, d->d_name);
-		f = fopen(path, "re");
-		if (!f)
-			continue;
-		if (fscanf(f, "%lld", &ns) == 1)
-			sum += ns;
-		fclose(f);
-	}
-	closedir(dir);
-	return sum;
-}
-
 static long long total_cpu_ns(const struct usage *u)
 {
 	long long sum = 0;
 	int i;
 
 	for (i = 0; i < u->npids; i++)
-		sum += process_cpu_ns(u->pids[i]);
+		sum += viofs_bench_cpu_ns((pid_t)u->pids[i]);
 	return sum;
 }
 

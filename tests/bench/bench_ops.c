@@ -11,6 +11,7 @@
  * ticks: right on average, coarse where a row does little. Elapsed time - idle time would be finer,
  * but Linux 7.3 was seen to count 3.5 s of idle time on one CPU within 3 s.
  */
+#include "bench_proc.h"
 #include "bench_work.h"
 
 #include "base/util.h"
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,14 +33,20 @@
 #define MAX_JOBS 256
 #define ALL_SAMPLES (1L << 21)
 #define SETTLE_US 50000
+#define LOOK_MS 50
 
 struct options {
 	const char *dir;
 	double seconds;
 	long size;
 	long entries;
+	long block;
+	long hold;
+	long count; /* operations of each job, 0: as many as the time allows */
 	bool drop_caches;
 	bool prepare;
+	struct viofs_bench_side sides[VIOFS_BENCH_SIDES];
+	int nsides;
 };
 
 /* what a job reports, in memory shared with the parent */
@@ -46,6 +54,7 @@ struct result {
 	long ops;
 	int64_t elapsed_ns;   /* without what came before the operations */
 	int64_t aside_cpu_ns; /* CPU time of what came before the operations */
+	int64_t cpu_ns;	      /* of the operations, as far as it was this process's */
 	int err;
 };
 
@@ -111,11 +120,12 @@ static int run_before(struct viofs_bench_job *job, const struct viofs_bench_work
 	return rc;
 }
 
-static int run_for(struct viofs_bench_job *job, const struct row *row, int64_t ns,
+/* until @ns are over, or @count operations done where that is not 0 */
+static int run_for(struct viofs_bench_job *job, const struct row *row, int64_t ns, long count,
 		   struct result *res, uint32_t *samples)
 {
 	const struct viofs_bench_work *work = row->work;
-	int64_t start = viofs_now_ns(), aside_ns = 0, before, now;
+	int64_t start = viofs_now_ns(), aside_ns = 0, cpu = own_cpu_ns(), before, now;
 	int rc;
 
 	memset(res, 0, sizeof(*res));
@@ -131,14 +141,21 @@ static int run_for(struct viofs_bench_job *job, const struct row *row, int64_t n
 			return rc;
 		now = viofs_now_ns();
 		samples[res->ops++] = (uint32_t)VIOFS_MIN(now - before, (int64_t)UINT32_MAX);
-	} while (now - start < ns && res->ops < row->room);
+	} while ((count ? res->ops < count : now - start < ns) && res->ops < row->room);
 	res->elapsed_ns = now - start - aside_ns;
+	res->cpu_ns = own_cpu_ns() - cpu - res->aside_cpu_ns;
 	return 0;
 }
 
 static int job_main(const struct options *opt, const struct row *row, int index)
 {
-	struct viofs_bench_job job = { .index = index, .size = opt->size, .entries = opt->entries };
+	struct viofs_bench_job job = {
+		.index = index,
+		.size = opt->size,
+		.entries = opt->entries,
+		.block = row->work->block == VIOFS_BENCH_ANY ? (size_t)opt->block : 0,
+		.hold = opt->hold,
+	};
 	double seconds = opt->seconds * (row->work->think ? 2 : 1);
 	int64_t ns = (int64_t)(seconds * (double)VIOFS_NSEC_PER_SEC);
 	uint32_t *samples = row->samples + index * row->room;
@@ -151,29 +168,58 @@ static int job_main(const struct options *opt, const struct row *row, int index)
 	job.dirfd = open(opt->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	rc = job.dirfd < 0 ? -errno : viofs_bench_job_open(&job, row->work);
 	if (!rc)
-		rc = run_for(&job, row, ns / 5, res, samples); /* warm up */
+		rc = run_for(&job, row, ns / 5, (opt->count + 4) / 5, res, samples); /* warm up */
 	if (!rc && (write(row->ready[1], "r", 1) != 1 || read(row->go[0], &c, 1) != 0))
 		rc = -EPIPE;
 	if (!rc)
-		rc = run_for(&job, row, ns, res, samples);
+		rc = run_for(&job, row, ns, opt->count, res, samples);
 	res->err = rc;
 	/* a job that fails says so too, or all others would wait for it */
 	if (write(row->ready[1], rc ? "e" : "d", 1) != 1 && !rc)
 		rc = -EPIPE;
-	viofs_bench_job_close(&job, row->work);
+	viofs_bench_job_close(&job);
 	return rc ? 1 : 0;
 }
 
-/* a byte from each of the jobs; false if one failed */
-static bool gather(const struct row *row)
+static void look_at_sides(struct options *opt)
 {
+	int i;
+
+	for (i = 0; i < opt->nsides; i++)
+		viofs_bench_side_look(&opt->sides[i]);
+}
+
+/* a byte from each of the jobs; false if one failed */
+static bool gather(struct options *opt, const struct row *row)
+{
+	struct pollfd ready = { .fd = row->ready[0], .events = POLLIN };
 	char c;
 	int i;
 
-	for (i = 0; i < row->jobs; i++)
+	for (i = 0; i < row->jobs; i++) {
+		while (poll(&ready, 1, opt->nsides ? LOOK_MS : -1) == 0)
+			look_at_sides(opt);
 		if (read(row->ready[0], &c, 1) != 1 || c == 'e')
 			return false;
+	}
 	return true;
+}
+
+/* from all jobs ready to all jobs done. Return: false if one failed */
+static bool watch(struct options *opt, struct row *row, int64_t *busy)
+{
+	bool all;
+	int i;
+
+	for (i = 0; i < opt->nsides; i++)
+		viofs_bench_side_begin(&opt->sides[i]);
+	*busy = busy_ns();
+	close(row->go[1]);
+	all = gather(opt, row);
+	*busy = busy_ns() - *busy;
+	for (i = 0; i < opt->nsides; i++)
+		viofs_bench_side_end(&opt->sides[i]);
+	return all;
 }
 
 static int start_jobs(const struct options *opt, struct row *row)
@@ -208,7 +254,7 @@ static int wait_jobs(const struct row *row)
 }
 
 /* runs the jobs of a row; non-idle CPU time of the machine goes to *cpu_ns */
-static int run_row(const struct options *opt, struct row *row, int64_t *cpu_ns)
+static int run_row(struct options *opt, struct row *row, int64_t *cpu_ns)
 {
 	int64_t busy = 0;
 	bool all = false;
@@ -223,14 +269,10 @@ static int run_row(const struct options *opt, struct row *row, int64_t *cpu_ns)
 	rc = start_jobs(opt, row);
 	close(row->ready[1]);
 	close(row->go[0]);
-	if (!rc && gather(row)) {
-		busy = busy_ns();
+	if (!rc && gather(opt, row))
+		all = watch(opt, row, &busy);
+	else
 		close(row->go[1]);
-		all = gather(row);
-		busy = busy_ns() - busy;
-	} else {
-		close(row->go[1]);
-	}
 	close(row->ready[0]);
 	i = wait_jobs(row);
 	rc = rc ? rc : i;
@@ -263,9 +305,32 @@ static double percentile_us(const uint32_t *sorted, long n, double p)
 	return sorted[rank - 1] / 1000.0;
 }
 
-static void print_row(const struct row *row, int64_t cpu_ns)
+/* what each side took for an operation, and how often it was seen on which CPU */
+static void print_sides(const struct options *opt, long ops)
 {
-	double per_s = 0, longest = 0;
+	const struct viofs_bench_side *side;
+	const char *comma = "";
+	int i, cpu;
+
+	printf(",\"sides\":{");
+	for (i = 0; i < opt->nsides; i++) {
+		side = &opt->sides[i];
+		printf("%s\"%s\":{\"cpu_us\":%.3f,\"seen_on\":{", i ? "," : "", side->name,
+		       (double)side->cpu_ns / 1000.0 / (double)ops);
+		for (cpu = 0, comma = ""; cpu < VIOFS_BENCH_CPUS; cpu++) {
+			if (!side->seen[cpu])
+				continue;
+			printf("%s\"%d\":%ld", comma, cpu, side->seen[cpu]);
+			comma = ",";
+		}
+		printf("}}");
+	}
+	printf("}");
+}
+
+static void print_row(const struct options *opt, const struct row *row, int64_t cpu_ns)
+{
+	double per_s = 0, longest = 0, callers_ns = 0;
 	long ops = 0;
 	int i;
 
@@ -276,19 +341,25 @@ static void print_row(const struct row *row, int64_t cpu_ns)
 		memmove(row->samples + ops, row->samples + i * row->room,
 			(size_t)res->ops * sizeof(*row->samples));
 		ops += res->ops;
+		callers_ns += (double)res->cpu_ns;
 		per_s += (double)res->ops * 1e9 / (double)VIOFS_MAX(res->elapsed_ns, (int64_t)1);
 		longest = VIOFS_MAX(longest, (double)res->elapsed_ns / 1e9);
 	}
 	qsort(row->samples, (size_t)ops, sizeof(*row->samples), compare_samples);
 	printf("{\"work\":\"%s\",\"jobs\":%d,\"ops\":%ld,\"seconds\":%.3f,\"ops_per_s\":%.1f,"
-	       "\"median_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,\"cpu_us\":%.2f}\n",
+	       "\"median_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,\"cpu_us\":%.2f,\"callers_us\":"
+	       "%.3f",
 	       row->work->name, row->jobs, ops, longest, per_s,
 	       percentile_us(row->samples, ops, 0.5), percentile_us(row->samples, ops, 0.99),
-	       percentile_us(row->samples, ops, 0.999), (double)cpu_ns / 1000.0 / (double)ops);
+	       percentile_us(row->samples, ops, 0.999), (double)cpu_ns / 1000.0 / (double)ops,
+	       callers_ns / 1000.0 / (double)ops);
+	if (opt->nsides)
+		print_sides(opt, ops);
+	puts("}");
 	fflush(stdout);
 }
 
-static int measure(const struct options *opt, const char *spec)
+static int measure(struct options *opt, const char *spec)
 {
 	struct row row = { .jobs = 1 };
 	size_t bytes = ALL_SAMPLES * sizeof(uint32_t) + MAX_JOBS * sizeof(struct result);
@@ -319,7 +390,7 @@ static int measure(const struct options *opt, const char *spec)
 	if (rc)
 		fprintf(stderr, "viofs-bench-ops: %s: %s\n", spec, strerror(-rc));
 	else
-		print_row(&row, cpu_ns);
+		print_row(opt, &row, cpu_ns);
 	munmap(row.results, bytes);
 	return rc;
 }
@@ -341,13 +412,61 @@ static void usage(void)
 	const struct viofs_bench_work *work;
 	size_t i;
 
-	puts("viofs-bench-ops --dir DIR [--prepare] [--seconds S] [--size BYTES] [--entries N]\n"
-	     "                [--drop-caches] [WORK[:JOBS]...]\n"
-	     "Does each WORK for S seconds in DIR and prints one JSON line for it. --prepare makes "
-	     "the\n"
-	     "files that the work needs. WORK is one of:");
+	puts("viofs-bench-ops --dir DIR [OPTION]... [WORK[:JOBS]...]\n"
+	     "Does each WORK in DIR for a time and prints one JSON line for it.\n"
+	     "  --prepare        make the files that the work needs, before anything else\n"
+	     "  --seconds S      how long (1.5)\n"
+	     "  --count N        or: N operations by each job\n"
+	     "  --size BYTES     of the data file (256 MiB)\n"
+	     "  --entries N      files in the large directory (10000)\n"
+	     "  --block BYTES    of one read or write, for the works `read` and `write` (4096)\n"
+	     "  --hold N         files of the large directory that each job holds open (0)\n"
+	     "  --drop-caches    empty the kernel's caches before each WORK\n"
+	     "  --watch NAME=PID[+PID...]  report the CPU time and the CPUs of these processes "
+	     "too\n"
+	     "WORK is one of:");
 	for (i = 0; (work = viofs_bench_work_at(i)); i++)
 		printf("  %s\n", work->name);
+}
+
+/* options that take a whole number, and where it goes */
+static long *number_option(struct options *opt, int c)
+{
+	switch (c) {
+	case 'z':
+		return &opt->size;
+	case 'e':
+		return &opt->entries;
+	case 'b':
+		return &opt->block;
+	case 'o':
+		return &opt->hold;
+	case 'n':
+		return &opt->count;
+	default:
+		return NULL;
+	}
+}
+
+static int take_option(struct options *opt, int c)
+{
+	long *number = number_option(opt, c);
+
+	if (number)
+		*number = atol(optarg);
+	else if (c == 'd')
+		opt->dir = optarg;
+	else if (c == 's')
+		opt->seconds = atof(optarg);
+	else if (c == 'c')
+		opt->drop_caches = true;
+	else if (c == 'p')
+		opt->prepare = true;
+	else if (c == 'w' && opt->nsides < VIOFS_BENCH_SIDES)
+		return viofs_bench_side_parse(&opt->sides[opt->nsides++], optarg) ? 0 : -EINVAL;
+	else
+		return c == 'h' ? 1 : -EINVAL;
+	return 0;
 }
 
 static int parse(int argc, char **argv, struct options *opt)
@@ -355,39 +474,36 @@ static int parse(int argc, char **argv, struct options *opt)
 	static const struct option longs[] = {
 		{ "dir", required_argument, NULL, 'd' },
 		{ "seconds", required_argument, NULL, 's' },
+		{ "count", required_argument, NULL, 'n' },
 		{ "size", required_argument, NULL, 'z' },
 		{ "entries", required_argument, NULL, 'e' },
+		{ "block", required_argument, NULL, 'b' },
+		{ "hold", required_argument, NULL, 'o' },
+		{ "watch", required_argument, NULL, 'w' },
 		{ "drop-caches", no_argument, NULL, 'c' },
 		{ "prepare", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	int c;
+	int c, rc;
 
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (c == 'd')
-			opt->dir = optarg;
-		else if (c == 's')
-			opt->seconds = atof(optarg);
-		else if (c == 'z')
-			opt->size = atol(optarg);
-		else if (c == 'e')
-			opt->entries = atol(optarg);
-		else if (c == 'c')
-			opt->drop_caches = true;
-		else if (c == 'p')
-			opt->prepare = true;
-		else
-			return c == 'h' ? 1 : -EINVAL;
+		rc = take_option(opt, c);
+		if (rc)
+			return rc;
 	}
-	return opt->dir && opt->seconds > 0 && opt->size >= 1 << 20 && opt->entries >= 0 ? 0
-											 : -EINVAL;
+	if (!opt->dir || opt->seconds <= 0 || opt->size < 1 << 20 || opt->entries < 0 ||
+	    opt->block < 1 || opt->block > opt->size || opt->hold < 0 || opt->count < 0 ||
+	    (opt->hold && !opt->entries))
+		return -EINVAL;
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct options opt = {
+	static struct options opt = {
 		.seconds = 1.5,
+		.block = 4096,
 		.size = VIOFS_BENCH_DATA_SIZE,
 		.entries = VIOFS_BENCH_ENTRIES,
 	};

@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #define DATA_FILE "data"
 #define MANY_DIR "many"
 #define SCRATCH_DIR "scratch"
+#define ENTRY MANY_DIR "/entry-%07ld"
 #define THINK_MS 10
 
 static int op_statx(struct viofs_bench_job *job, const struct viofs_bench_work *work)
@@ -68,13 +71,26 @@ static int op_readdir(struct viofs_bench_job *job, const struct viofs_bench_work
 	return seen >= job->entries && seen <= job->entries + 2 ? 0 : -EIO;
 }
 
-/* xorshift64: the offsets need to be spread and cheap, not unpredictable */
-static long random_offset(struct viofs_bench_job *job, size_t block)
+/* xorshift64: what it gives needs to be spread and cheap, not unpredictable */
+static long random_below(struct viofs_bench_job *job, long limit)
 {
 	job->rng ^= job->rng << 13;
 	job->rng ^= job->rng >> 7;
 	job->rng ^= job->rng << 17;
-	return (long)(job->rng % (uint64_t)(job->size / (long)block)) * (long)block;
+	return (long)(job->rng % (uint64_t)limit);
+}
+
+/*
+ * The name is known to the kernel, but for no time: LOOKUP asks once more, and its answer has the
+ * attributes too.
+ */
+static int op_lookup(struct viofs_bench_job *job, const struct viofs_bench_work *work)
+{
+	struct statx st;
+	char name[64];
+
+	snprintf(name, sizeof(name), ENTRY, random_below(job, job->entries));
+	return statx(job->dirfd, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ? -errno : 0;
 }
 
 static int transfer(struct viofs_bench_job *job, const struct viofs_bench_work *work, long off)
@@ -82,30 +98,32 @@ static int transfer(struct viofs_bench_job *job, const struct viofs_bench_work *
 	ssize_t n;
 
 	if ((work->flags & O_ACCMODE) == O_RDONLY)
-		n = pread(job->fd, job->buf, work->block, off);
+		n = pread(job->fd, job->buf, job->block, off);
 	else
-		n = pwrite(job->fd, job->buf, work->block, off);
+		n = pwrite(job->fd, job->buf, job->block, off);
 	if (n < 0)
 		return -errno;
-	return (size_t)n == work->block ? 0 : -EIO;
+	return (size_t)n == job->block ? 0 : -EIO;
 }
 
 static int op_random(struct viofs_bench_job *job, const struct viofs_bench_work *work)
 {
-	return transfer(job, work, random_offset(job, work->block));
+	long block = (long)job->block;
+
+	return transfer(job, work, random_below(job, job->size / block) * block);
 }
 
 static int op_sequential(struct viofs_bench_job *job, const struct viofs_bench_work *work)
 {
 	int rc = transfer(job, work, job->pos);
 
-	job->pos += (long)work->block;
+	job->pos += (long)job->block;
 	return rc;
 }
 
 static int before_rewind(struct viofs_bench_job *job, const struct viofs_bench_work *work)
 {
-	if (job->pos + (long)work->block <= job->size)
+	if (job->pos + (long)job->block <= job->size)
 		return 0;
 	job->pos = 0;
 	if (work->flags & O_DIRECT)
@@ -134,6 +152,9 @@ static const struct viofs_bench_work works[] = {
 	{ "write1m_direct", 1 << 20, O_WRONLY | O_DIRECT, op_sequential, before_rewind, false },
 	{ "read1m_buffered", 1 << 20, O_RDONLY, op_sequential, before_rewind, false },
 	{ "write1m_buffered", 1 << 20, O_WRONLY, op_sequential, before_rewind, false },
+	{ "read", VIOFS_BENCH_ANY, O_RDONLY | O_DIRECT, op_random, NULL, false },
+	{ "write", VIOFS_BENCH_ANY, O_WRONLY | O_DIRECT, op_random, NULL, false },
+	{ .name = "lookup", .op = op_lookup },
 	{ .name = "statx_after_10ms", .op = op_statx, .before = before_think, .think = true },
 };
 
@@ -152,34 +173,73 @@ const struct viofs_bench_work *viofs_bench_work_find(const char *name)
 	return NULL;
 }
 
+/* each job its own files, where there are enough of them */
+static int hold_files(struct viofs_bench_job *job)
+{
+	struct rlimit limit;
+	char name[64];
+	long i;
+
+	if (!job->hold)
+		return 0;
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	job->held = malloc((size_t)job->hold * sizeof(*job->held));
+	if (!job->held)
+		return -ENOMEM;
+	for (i = 0; i < job->hold; i++) {
+		snprintf(name, sizeof(name), ENTRY, (job->index * job->hold + i) % job->entries);
+		job->held[i] = openat(job->dirfd, name, O_RDONLY | O_CLOEXEC);
+		if (job->held[i] < 0) {
+			job->hold = i;
+			return -errno;
+		}
+	}
+	return 0;
+}
+
 int viofs_bench_job_open(struct viofs_bench_job *job, const struct viofs_bench_work *work)
 {
+	int rc;
+
 	job->fd = -1;
 	job->buf = NULL;
+	job->held = NULL;
 	job->pos = 0;
+	if (work->block != VIOFS_BENCH_ANY)
+		job->block = work->block;
 	job->rng = 0x9e3779b97f4a7c15ULL * (uint64_t)(job->index + 1);
 	snprintf(job->name, sizeof(job->name), SCRATCH_DIR "/job%d", job->index);
-	if (!work->block)
-		return 0;
-	job->buf = mmap(NULL, work->block, PROT_READ | PROT_WRITE,
+	rc = hold_files(job);
+	if (rc || !job->block)
+		return rc;
+	job->buf = mmap(NULL, job->block, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (job->buf == MAP_FAILED) {
 		job->buf = NULL;
 		return -errno;
 	}
-	memset(job->buf, 0x5a, work->block);
+	memset(job->buf, 0x5a, job->block);
 	job->fd = openat(job->dirfd, DATA_FILE, work->flags | O_CLOEXEC);
 	return job->fd < 0 ? -errno : 0;
 }
 
-void viofs_bench_job_close(struct viofs_bench_job *job, const struct viofs_bench_work *work)
+void viofs_bench_job_close(struct viofs_bench_job *job)
 {
+	long i;
+
+	for (i = 0; job->held && i < job->hold; i++)
+		close(job->held[i]);
+	free(job->held);
 	if (job->fd >= 0)
 		close(job->fd);
 	if (job->buf)
-		munmap(job->buf, work->block);
+		munmap(job->buf, job->block);
 	job->fd = -1;
 	job->buf = NULL;
+	job->held = NULL;
 }
 
 static int fill(int dirfd, const char *name, long size)
@@ -218,7 +278,7 @@ int viofs_bench_prepare(int dirfd, long size, long entries)
 	if (!rc)
 		rc = fill(dirfd, DATA_FILE, size);
 	for (i = 0; !rc && i < entries; i++) {
-		snprintf(name, sizeof(name), MANY_DIR "/entry-%06ld", i);
+		snprintf(name, sizeof(name), ENTRY, i);
 		rc = fill(dirfd, name, 0);
 	}
 	return rc;

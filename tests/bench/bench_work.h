@@ -9,6 +9,7 @@
 
 #define VIOFS_BENCH_DATA_SIZE (256L << 20)
 #define VIOFS_BENCH_ENTRIES 10000
+#define VIOFS_BENCH_ANY SIZE_MAX
 
 /**
  * struct viofs_bench_job - one process at work
@@ -17,10 +18,14 @@
  * @fd: the open file of the job, or -1
  * @size: bytes in the data file
  * @entries: entries in the large directory
+ * @block: bytes of one read or write; for work of any size they are set before
+ * viofs_bench_job_open()
+ * @hold: files of the large directory that are held open meanwhile
  * @buf: page-aligned buffer of one block
  * @pos: next offset of a sequential job
  * @rng: state of the random generator
  * @name: the file that create_unlink makes
+ * @held: @hold descriptors, or NULL
  */
 struct viofs_bench_job {
 	int index;
@@ -28,16 +33,19 @@ struct viofs_bench_job {
 	int fd;
 	long size;
 	long entries;
+	size_t block;
+	long hold;
 	void *buf;
 	long pos;
 	uint64_t rng;
 	char name[32];
+	int *held;
 };
 
 /**
  * struct viofs_bench_work - a kind of work; every callback returns 0 or -errno
  * @name: as in the rows
- * @block: bytes of one read or write, 0 where there is none
+ * @block: bytes of one read or write, 0 where there is none, VIOFS_BENCH_ANY where the job says it
  * @flags: how the data file is opened where @block is not 0
  * @op: one operation; its time is a sample
  * @before: what comes before every operation and is not measured, or NULL
@@ -63,7 +71,7 @@ const struct viofs_bench_work *viofs_bench_work_at(size_t i);
 int viofs_bench_job_open(struct viofs_bench_job *job, const struct viofs_bench_work *work);
 
 /** viofs_bench_job_close() - the other end of viofs_bench_job_open(); accepts a half-open job. */
-void viofs_bench_job_close(struct viofs_bench_job *job, const struct viofs_bench_work *work);
+void viofs_bench_job_close(struct viofs_bench_job *job);
 
 /** viofs_bench_prepare() - make the files that the jobs work on in @dirfd. Return: 0 or -errno. */
 int viofs_bench_prepare(int dirfd, long size, long entries);
