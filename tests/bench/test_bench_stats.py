@@ -13,14 +13,15 @@ import bench_report  # noqa: E402
 import bench_stats  # noqa: E402
 
 VARIANTS = [
-    {"name": "kernel", "driver": "kernel", "channel": None, "poll": None, "default": False},
-    {"name": "default", "driver": "viofs", "channel": "dev", "poll": "adaptive", "default": True},
+    {"name": "kernel", "driver": "kernel", "channel": None, "poll": None, "default": False, "reference": "kernel"},
+    {"name": "default", "driver": "viofs", "channel": "dev", "poll": "adaptive", "default": True,
+     "reference": "kernel"},
 ]
 
 
 def sample(median_us, ops_per_s=1000.0):
     return {"median_us": median_us, "p99_us": 2 * median_us, "p999_us": 3 * median_us, "cpu_us": median_us / 2,
-            "ops_per_s": ops_per_s, "ops": 100}
+            "callers_us": 5.0,            "ops_per_s": ops_per_s, "ops": 100}
 
 
 def made_up_rounds():
@@ -78,7 +79,7 @@ class Stats(unittest.TestCase):
         self.assertIn("viofs dev adaptive", lines[3])
 
     def test_the_chart_is_xml_with_a_bar_for_each_of_our_rows(self):
-        svg = minidom.parseString(bench_report.chart(self.rows, "a < b"))
+        svg = minidom.parseString(bench_report.chart(self.rows, "a < b", "times"))
         bars = [r for r in svg.getElementsByTagName("rect") if r.getAttribute("height") == str(bench_report.BAR - 2)]
         self.assertEqual(len(bars), 2)
         self.assertEqual(svg.getElementsByTagName("title")[0].firstChild.data, "a < b")

@@ -16,6 +16,8 @@ LABELS = {
     "write1m_buffered": "1 MiB write, buffered",
     "statx_after_10ms": "statx after 10 ms",
 }
+# of what the rows may have, and where it is said
+NATIVE_COLUMNS = ("callers us", "server us", "backend us", "ran on")
 COLUMNS = ("work", "jobs", "driver", "median us", "p99 us", "p99.9 us", "CPU us/op", "ops/s", "spread",
            "ratio", "min-max", "p99 ratio")
 
@@ -23,7 +25,15 @@ COLUMNS = ("work", "jobs", "driver", "median us", "p99 us", "p99.9 us", "CPU us/
 def driver_name(row):
     if row["driver"] == "kernel":
         return "kernel"
-    return " ".join(part for part in (row["driver"], row["channel"], row["poll"]) if part)
+    parts = (row["driver"], row.get("backend"), row["channel"], row["poll"], row["default"] and "(default)")
+    return " ".join(part for part in parts if part)
+
+
+def ratio(row):
+    """To what it is compared with, or None."""
+    if row["driver"] == "kernel":
+        return None
+    return row.get("ratio_to_kernel") or row.get("ratio_to_peer")
 
 
 def number(value):
@@ -33,33 +43,87 @@ def number(value):
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def cells(row):
-    kernel = row["driver"] == "kernel"
-    return [row["work"], str(row["jobs"]), driver_name(row), number(row["median_us"]), number(row["p99_us"]),
-            number(row["p999_us"]), number(row["cpu_us"]), number(row["ops_per_s"]), f"{100 * row['spread']:.0f}%",
-            "" if kernel else f"{row['ratio_to_kernel']:.2f}",
-            "" if kernel else f"{row['ratio_min']:.2f}-{row['ratio_max']:.2f}",
-            "" if kernel else f"{row['p99_ratio']:.2f}"]
+def where(row):
+    """The CPUs that each side was seen on: most of the time, or which ones."""
+    out = []
+    for side, shares in row["ran_on"].items():
+        cpus = [cpu for cpu, share in shares.items() if share >= 0.1]
+        if cpus:
+            out.append(f"{side} {'+'.join(cpus)}")
+    return ", ".join(out)
 
 
-def align(values, widths):
-    texts = [v.ljust(w) if i in (0, 2) else v.rjust(w) for i, (v, w) in enumerate(zip(values, widths))]
-    return "  ".join(texts).rstrip()
+def cells(row, native):
+    own = ratio(row)
+    out = [row["work"], str(row["jobs"]), driver_name(row), number(row["median_us"]), number(row["p99_us"]),
+           number(row["p999_us"]), number(row["cpu_us"]), number(row["ops_per_s"]), f"{100 * row['spread']:.0f}%",
+           "" if own is None else f"{own:.2f}", "" if own is None else f"{row['ratio_min']:.2f}-{row['ratio_max']:.2f}",
+           "" if own is None or row["p99_ratio"] is None else f"{row['p99_ratio']:.2f}"]
+    if native:
+        out += [number(row["callers_us"]), number(row["server_us"]), number(row["backend_us"]), where(row)]
+    return out
+
+
+def lines_of(rows):
+    """The table's lines and whether each column is text."""
+    native = any("ran_on" in row for row in rows)
+    head = list(COLUMNS + NATIVE_COLUMNS if native else COLUMNS)
+    return [head] + [cells(row, native) for row in rows], [name in ("work", "driver", "ran on") for name in head]
+
+
+def aligned(lines, is_text):
+    """Columns for a terminal, a rule below the first line."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    lines = lines[:1] + [["-" * width for width in widths]] + lines[1:]
+    out = []
+    for line in lines:
+        texts = [v.ljust(w) if text else v.rjust(w) for v, w, text in zip(line, widths, is_text)]
+        out.append("  ".join(texts).rstrip())
+    return "\n".join(out) + "\n"
+
+
+def for_document(lines, is_text):
+    """The same in Markdown."""
+    rule = ["--" if text else "--:" for text in is_text]
+    out = ["| " + " | ".join(lines[0]) + " |", "|" + "|".join(rule) + "|"]
+    out += ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines[1:]]
+    return "\n".join(out) + "\n"
 
 
 def table(rows):
-    lines = [list(COLUMNS)] + [cells(row) for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
-    out = [align(lines[0], widths), "  ".join("-" * w for w in widths)]
-    out += [align(line, widths) for line in lines[1:]]
-    return "\n".join(out) + "\n"
+    return aligned(*lines_of(rows))
 
 
 def markdown(rows):
-    rule = ["--" if i in (0, 2) else "--:" for i in range(len(COLUMNS))]
-    out = ["| " + " | ".join(COLUMNS) + " |", "|" + "|".join(rule) + "|"]
-    out += ["| " + " | ".join(cells(row)) + " |" for row in rows]
-    return "\n".join(out) + "\n"
+    return for_document(*lines_of(rows))
+
+
+def goals_table(goals):
+    lines = [["work", "jobs", "of", "what", "have", "at least", "aim", ""]]
+    lines += [[g["work"], str(g["jobs"]), g["of"], g["what"], f"{g['have']:.2f}", f"{g['least']:.2f}",
+               f"{g['aim']:.2f}", "" if g["met"] else "MISSED"] for g in goals]
+    return aligned(lines, [i in (0, 2, 3, 7) for i in range(8)])
+
+
+def idle_line(name, idle):
+    return (f"idle, {name}: {idle['processes']} processes, {idle['resident_kib'] / 1024:.1f} MiB resident + "
+            f"{idle['dma_kib'] / 1024:.1f} MiB DMA = {idle['total_kib'] / 1024:.1f} MiB; "
+            f"{idle['idle_cpu_ms']:.2f} ms of CPU time in {idle['idle_s']:.0f} s\n")
+
+
+def conditions(facts):
+    out = "".join(f"{name}: {value}\n" for name, value in facts.items()
+                  if name not in ("daemon_idle", "idle", "left_out"))
+    out += "".join(f"left out, {name}: {why}\n" for name, why in facts.get("left_out", {}).items())
+    return out + "".join(idle_line(name, idle) for name, idle in facts.get("idle", {}).items())
+
+
+def whole_table(result):
+    """All there is to tell about a run."""
+    out = table(result["rows"]) + "\n" + conditions(result["conditions"])
+    if result.get("goals"):
+        out += "\n" + goals_table(result["goals"])
+    return out
 
 
 STYLE = """
@@ -70,6 +134,7 @@ line.grid { stroke: #d1d9e0; stroke-width: 1; }
 line.one { stroke: #cf222e; stroke-width: 1.5; }
 line.range { stroke: #59636e; stroke-width: 1.5; }
 rect.v0 { fill: #218bff; } rect.v1 { fill: #bf8700; } rect.v2 { fill: #1a7f37; } rect.v3 { fill: #8250df; }
+rect.v4 { fill: #bc4c00; } rect.v5 { fill: #0a7f87; }
 rect.back { fill: #ffffff; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; }
@@ -78,10 +143,11 @@ rect.back { fill: #ffffff; }
   line.one { stroke: #ff7b72; }
   line.range { stroke: #9198a1; }
   rect.v0 { fill: #1f6feb; } rect.v1 { fill: #9e6a03; } rect.v2 { fill: #238636; } rect.v3 { fill: #8957e5; }
+  rect.v4 { fill: #d4732f; } rect.v5 { fill: #2aa5ad; }
   rect.back { fill: #0d1117; }
 }
 """
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 210, 60, 62, 56
+WIDTH, LEFT, RIGHT, BOTTOM = 760, 210, 60, 56
 BAR, GAP = 15, 11
 
 
@@ -101,8 +167,9 @@ def row_label(row):
 class Chart:
     """Horizontal bars, a group for each work, a bar for each of our variants."""
 
-    def __init__(self, rows):
-        rows = [row for row in rows if row["driver"] != "kernel"]
+    def __init__(self, rows, axis):
+        rows = [row for row in rows if ratio(row) is not None]
+        self.axis = axis
         self.variants = list(dict.fromkeys(driver_name(row) for row in rows))
         self.groups = {}
         for row in rows:
@@ -110,12 +177,13 @@ class Chart:
         top = max([1.0] + [row["ratio_max"] for row in rows]) * 1.02
         self.step = tick_step(top)
         self.top = self.step * -(-top // self.step)
-        self.group_height = BAR * len(self.variants) + GAP
-        self.bottom = TOP + self.group_height * len(self.groups)
         self.out = []
+        self.legend_y = 34
+        self.head = self.legend() + 28
+        self.bottom = self.head + sum(BAR * len(group) + GAP for group in self.groups.values())
 
-    def x(self, ratio):
-        return LEFT + (WIDTH - LEFT - RIGHT) * ratio / self.top
+    def x(self, value):
+        return LEFT + (WIDTH - LEFT - RIGHT) * value / self.top
 
     def text(self, x, y, text, anchor="start", cls=None):
         name = f' class="{cls}"' if cls else ""
@@ -126,45 +194,56 @@ class Chart:
 
     def axes(self):
         for i in range(int(self.top / self.step + 0.5) + 1):
-            ratio = i * self.step
-            self.line(self.x(ratio), TOP, self.x(ratio), self.bottom, "grid")
-            self.text(self.x(ratio), self.bottom + 16, f"{ratio:g}", "middle")
+            tick = i * self.step
+            self.line(self.x(tick), self.head, self.x(tick), self.bottom, "grid")
+            self.text(self.x(tick), self.bottom + 16, f"{tick:g}", "middle")
         self.text((LEFT + WIDTH - RIGHT) / 2, self.bottom + 34,
-                  "times as fast as the kernel's virtiofs driver (more is better)", "middle")
+                  self.axis, "middle")
 
     def bar(self, row, y):
         variant = self.variants.index(driver_name(row))
         low, high = self.x(row["ratio_min"]), self.x(row["ratio_max"])
-        width = self.x(row["ratio_to_kernel"]) - LEFT
-        self.out.append(f'<rect x="{LEFT}" y="{y:.1f}" width="{width:.1f}" height="{BAR - 2}" class="v{variant % 4}"/>')
+        width = self.x(ratio(row)) - LEFT
+        self.out.append(f'<rect x="{LEFT}" y="{y:.1f}" width="{width:.1f}" height="{BAR - 2}" class="v{variant % 6}"/>')
         self.line(low, y + BAR / 2 - 1, high, y + BAR / 2 - 1, "range")
-        self.text(max(high, LEFT + width) + 5, y + BAR - 4, f"{row['ratio_to_kernel']:.2f}")
+        self.text(max(high, LEFT + width) + 5, y + BAR - 4, f"{ratio(row):.2f}")
 
     def legend(self):
-        x = LEFT
-        for i, variant in enumerate(self.variants):
-            self.out.append(f'<rect x="{x}" y="34" width="11" height="11" class="v{i % 4}"/>')
-            self.text(x + 16, 44, variant)
-            x += 30 + 7 * len(variant)
-        self.text(x, 44, "lines: lowest and highest round", cls="note")
+        """Return: where its last line is."""
+        x, y = LEFT, self.legend_y
+        for i, variant in enumerate(self.variants + [None]):
+            width = 30 + 7 * len(variant or "lines: lowest and highest round")
+            if x > LEFT and x + width > WIDTH:
+                x, y = LEFT, y + 18
+            if variant:
+                self.out.append(f'<rect x="{x}" y="{y}" width="11" height="11" class="v{i % 6}"/>')
+                self.text(x + 16, y + 10, variant)
+            else:
+                self.text(x, y + 10, "lines: lowest and highest round", cls="note")
+            x += width
+        return y
 
     def draw(self, title):
         height = self.bottom + BOTTOM
-        self.out.append(f'<rect x="0" y="0" width="{WIDTH}" height="{height}" class="back"/>')
         self.text(16, 22, title, cls="title")
-        self.legend()
         self.axes()
-        for i, rows in enumerate(self.groups.values()):
-            y = TOP + GAP / 2 + i * self.group_height
-            self.text(LEFT - 8, y + (self.group_height - GAP) / 2 + 4, row_label(rows[0]), "end")
+        y = self.head + GAP / 2
+        for rows in self.groups.values():
+            self.text(LEFT - 8, y + BAR * len(rows) / 2 + 4, row_label(rows[0]), "end")
             for j, row in enumerate(rows):
                 self.bar(row, y + j * BAR)
-        self.line(self.x(1), TOP - 4, self.x(1), self.bottom + 4, "one")
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-                f'height="{height}" role="img">\n<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n'
-                f'<!-- The ratios of docs/performance.md; made by tools/bench. -->\n'
-                f'<title>{escape(title)}</title>\n<style>{STYLE}</style>\n' + "\n".join(self.out) + "\n</svg>\n")
+            y += BAR * len(rows) + GAP
+        self.line(self.x(1), self.head - 4, self.x(1), self.bottom + 4, "one")
+        return svg(title, WIDTH, height, self.out)
 
 
-def chart(rows, title):
-    return Chart(rows).draw(title)
+def svg(title, width, height, elements):
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+            f'height="{height}" role="img">\n<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n'
+            f'<!-- A chart of docs/performance.md; made by tools/bench. -->\n'
+            f'<title>{escape(title)}</title>\n<style>{STYLE}</style>\n'
+            f'<rect x="0" y="0" width="{width}" height="{height}" class="back"/>\n' + "\n".join(elements) + "\n</svg>\n")
+
+
+def chart(rows, title, axis):
+    return Chart(rows, axis).draw(title)
