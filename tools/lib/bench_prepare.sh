@@ -18,14 +18,14 @@ fetch_source() {
 	printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$1" >"$state/sources.list"
 	say "downloading the source of $package from Debian's $1"
 	quiet fetch_apt "$suite" apt-get update || die 1 "no source lists of $1; see apt's messages above"
-	rm -rf "$state/src" "$dir.new"
+	rm -rf "$state/src" "$dir"
 	mkdir -p "$state/src"
 	(cd "$state/src" && quiet fetch_apt "$suite" apt-get source --download-only --only-source "$package") ||
 		die 1 "downloading the source of $package failed; see apt's messages above"
 	# apt has checked it; dpkg-source would ask for the maintainer's own key
-	quiet dpkg-source --no-check -x "$state/src"/*.dsc "$dir.new" || die 1 "the source of $package cannot be unpacked"
+	quiet dpkg-source --no-check -x "$state/src"/*.dsc "$state/src/tree" || die 1 "the source of $package cannot be unpacked"
+	mv "$state/src/tree" "$dir"
 	rm -rf "$state/src"
-	mv "$dir.new" "$dir"
 }
 
 # bench_build_libfuse: libfuse's examples in $VIOFS_BUILD/libfuse/example, linked with their own library.
