@@ -133,8 +133,11 @@ text.note { fill: #59636e; font-size: 11px; }
 line.grid { stroke: #d1d9e0; stroke-width: 1; }
 line.one { stroke: #cf222e; stroke-width: 1.5; }
 line.range { stroke: #59636e; stroke-width: 1.5; }
-rect.v0 { fill: #218bff; } rect.v1 { fill: #bf8700; } rect.v2 { fill: #1a7f37; } rect.v3 { fill: #8250df; }
-rect.v4 { fill: #bc4c00; } rect.v5 { fill: #0a7f87; }
+.v0 { fill: #218bff; } .v1 { fill: #bf8700; } .v2 { fill: #1a7f37; } .v3 { fill: #8250df; }
+.v4 { fill: #bc4c00; } .v5 { fill: #0a7f87; }
+polyline { fill: none; stroke-width: 2; }
+.s0 { stroke: #218bff; } .s1 { stroke: #bf8700; } .s2 { stroke: #1a7f37; } .s3 { stroke: #8250df; }
+.s4 { stroke: #bc4c00; } .s5 { stroke: #0a7f87; }
 rect.back { fill: #ffffff; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; }
@@ -142,8 +145,10 @@ rect.back { fill: #ffffff; }
   line.grid { stroke: #3d444d; }
   line.one { stroke: #ff7b72; }
   line.range { stroke: #9198a1; }
-  rect.v0 { fill: #1f6feb; } rect.v1 { fill: #9e6a03; } rect.v2 { fill: #238636; } rect.v3 { fill: #8957e5; }
-  rect.v4 { fill: #d4732f; } rect.v5 { fill: #2aa5ad; }
+  .v0 { fill: #1f6feb; } .v1 { fill: #9e6a03; } .v2 { fill: #238636; } .v3 { fill: #8957e5; }
+  .v4 { fill: #d4732f; } .v5 { fill: #2aa5ad; }
+  .s0 { stroke: #1f6feb; } .s1 { stroke: #9e6a03; } .s2 { stroke: #238636; } .s3 { stroke: #8957e5; }
+  .s4 { stroke: #d4732f; } .s5 { stroke: #2aa5ad; }
   rect.back { fill: #0d1117; }
 }
 """
