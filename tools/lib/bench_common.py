@@ -144,11 +144,14 @@ def work_rows(args, parser, labels, jobs_of):
     return list(dict.fromkeys(rows))
 
 
-def output_options(parser):
+def output_options(parser, chart=True):
     """How the outcome is wanted, the same for all."""
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE",
                         help="the rows as JSON to FILE, or to standard output instead of the table")
-    parser.add_argument("--chart", metavar="FILE", help="a chart (SVG) to FILE")
+    if chart:
+        parser.add_argument("--chart", metavar="FILE", help="a chart (SVG) to FILE")
+    else:
+        parser.set_defaults(chart=None)
     parser.add_argument("--markdown", metavar="FILE", help="the table for a document to FILE")
     parser.add_argument("--from", dest="source", metavar="FILE",
                         help="measure nothing: show the rows of a JSON file made earlier")
@@ -208,11 +211,15 @@ def parser_of(prog, description):
     return argparse.ArgumentParser(prog=f"tools/bench {prog}", description=description)
 
 
+def stop(number, _):
+    """Told to stop: once, so that the clean-up is not stopped too."""
+    for other in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def run(main):
     """main() with clean-up also where it is told to stop."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, stop)
+    main()

@@ -16,6 +16,7 @@ C_VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 LIBFUSE = os.path.join(common.BUILD, "libfuse/example")
 START_S = 20
 END_S = 20
+ANSWER_S = 10
 
 
 class NotHere(Exception):
@@ -42,6 +43,17 @@ def family(pid):
     """A process and its children: virtiofsd's sandbox makes some."""
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
         return [pid] + [p for child in children.read().split() for p in family(int(child))]
+
+
+class Folder:
+    """A directory while the context lasts."""
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix="viofs-bench-")
+        return self.path
+
+    def __exit__(self, *exc):
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class EnableUring:
@@ -79,6 +91,7 @@ class Mount:
         self.mounts = [self.dir]
         os.mkdir(self.dir)
         self.children = []
+        self.last_words = ""
 
     def start(self, *argv, env=None):
         """A child that stays, with its messages in a file."""
@@ -92,7 +105,8 @@ class Mount:
         out = []
         for _, log in self.children:
             with open(log, encoding="utf-8", errors="replace") as text:
-                out += text.read().strip().splitlines()[-4:]
+                # valgrind's own lines tell nothing
+                out += [line for line in text.read().strip().splitlines() if not line.startswith("==")][-4:]
         return "; ".join(out) or "it says nothing"
 
     def wait_for(self, condition, what):
@@ -103,6 +117,24 @@ class Mount:
             if time.monotonic() > end:
                 raise NotHere(f"{what}: not within {START_S} s: {self.said()}")
             time.sleep(0.01)
+
+    def reach(self, path):
+        """A request that is answered, or the server is killed: by a child, since it may never return."""
+        with subprocess.Popen(["stat", path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as child:
+            try:
+                child.wait(ANSWER_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise NotHere(f"no answer within {ANSWER_S} s: {self.said()}") from None
+        if child.returncode:
+            raise NotHere(f"{path} can't be looked at: {self.said()}")
+
+    def kill(self):
+        """The servers: then the kernel ends whatever waits for them."""
+        for child, _ in self.children:
+            child.kill()
+            child.wait()
 
     def __enter__(self):
         try:
@@ -124,8 +156,7 @@ class Mount:
 
     def close(self):
         for path in reversed(self.mounts):
-            if is_mounted(path) and subprocess.run(["umount", path], check=False, timeout=END_S).returncode:
-                subprocess.run(["umount", "-l", path], check=False)
+            self.unmount(path)
         end = time.monotonic() + END_S
         for child, _ in reversed(self.children):
             try:
@@ -133,8 +164,20 @@ class Mount:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        self.last_words = self.said()
         self.forget_record()
         shutil.rmtree(self.work, ignore_errors=True)
+
+    def unmount(self, path):
+        if not is_mounted(path):
+            return
+        with subprocess.Popen(["umount", path], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+            try:
+                child.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        if is_mounted(path):
+            subprocess.run(["umount", "-l", path], check=False)
 
     def forget_record(self):
         """What a daemon that had to be killed has left: nobody else ever looks at it."""
@@ -233,7 +276,7 @@ class PassthroughHp(LibfuseMount):
         self.serve("passthrough_hp", "--foreground", "--nopassthrough", *([] if self.cached else ["--nocache"]),
                    self.share, self.dir)
         self.wait_for(lambda: is_mounted(self.dir), "passthrough_hp")
-        os.stat(self.dir)
+        self.reach(self.dir)
         self.check_channel()
 
 
@@ -248,6 +291,6 @@ class Null(LibfuseMount):
         self.mounts += [data, small]
         self.serve("null", "-f", data)
         self.wait_for(lambda: is_mounted(data), "null")
-        subprocess.run(["mount", "--bind", data, small], check=True)
-        os.stat(data)
+        self.reach(data)
         self.check_channel()
+        subprocess.run(["mount", "--bind", data, small], check=True)

@@ -6,8 +6,8 @@ from xml.sax.saxutils import escape
 
 import bench_report
 
-WIDTH, PANEL_WIDTH, PANEL_HEIGHT = 820, 400, 230
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 40, 56
+WIDTH, PANEL_WIDTH, PANEL_HEIGHT = 820, 400, 240
+LEFT, RIGHT, TOP, BOTTOM = 62, 12, 40, 62
 LEGEND_LINE = 16
 
 
@@ -95,9 +95,11 @@ class Panel:
             self.line(i % 6, points)
         x, y = left + LEFT, top + PANEL_HEIGHT - 8
         for i, label in enumerate(self.lines):
+            if x + 14 + 6 * len(label) > left + PANEL_WIDTH:
+                x, y = left + LEFT, y + LEGEND_LINE
             self.out.append(f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="10" height="10" class="v{i % 6}"/>')
             self.text(x + 14, y, label, cls="note")
-            x += 26 + 6 * len(label)
+            x += 28 + 6 * len(label)
         return self.out
 
 
@@ -106,5 +108,5 @@ def page(title, rows_of_panels):
     out = [f'<text x="16" y="24" class="title">{escape(title)}</text>']
     for i, panels in enumerate(rows_of_panels):
         for j, panel in enumerate(panels):
-            out += panel.draw(j * (PANEL_WIDTH + 12), 32 + i * (PANEL_HEIGHT + 14))
-    return bench_report.svg(title, WIDTH, 32 + len(rows_of_panels) * (PANEL_HEIGHT + 14), out)
+            out += panel.draw(j * (PANEL_WIDTH + 12), 32 + i * (PANEL_HEIGHT + 24))
+    return bench_report.svg(title, WIDTH, 32 + len(rows_of_panels) * (PANEL_HEIGHT + 24), out)

@@ -186,7 +186,7 @@ def chart(result):
     panels = []
     for dimension in DIMENSIONS:
         if any(row["dimension"] == dimension for row in rows):
-            panels.append([panel(rows, dimension, "a second", "per_s", "per_s_range"),
+            panels.append([panel(rows, dimension, "Operations a second", "per_s", "per_s_range"),
                            panel(rows, dimension, "CPU time of each (us, all sides)", "each_cpu_us", "each_cpu_us_range")])
     return bench_plot.page("How cost grows: operations a second, and CPU time of each", panels)
 
