@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,11 +57,14 @@ struct result {
 	int64_t aside_cpu_ns; /* CPU time of what came before the operations */
 	int64_t cpu_ns;	      /* of the operations, as far as it was this process's */
 	int err;
+	long seen[VIOFS_BENCH_CPUS]; /* operations that ended on each CPU, where sides are watched
+				      */
 };
 
 struct row {
 	const struct viofs_bench_work *work;
 	int jobs;
+	bool watched;
 	long room; /* samples for each job */
 	struct result *results;
 	uint32_t *samples; /* ns */
@@ -120,6 +124,14 @@ static int run_before(struct viofs_bench_job *job, const struct viofs_bench_work
 	return rc;
 }
 
+static void note_cpu(struct result *res)
+{
+	int cpu = sched_getcpu();
+
+	if (cpu >= 0 && cpu < VIOFS_BENCH_CPUS)
+		res->seen[cpu]++;
+}
+
 /* until @ns are over, or @count operations done where that is not 0 */
 static int run_for(struct viofs_bench_job *job, const struct row *row, int64_t ns, long count,
 		   struct result *res, uint32_t *samples)
@@ -141,6 +153,8 @@ static int run_for(struct viofs_bench_job *job, const struct row *row, int64_t n
 			return rc;
 		now = viofs_now_ns();
 		samples[res->ops++] = (uint32_t)VIOFS_MIN(now - before, (int64_t)UINT32_MAX);
+		if (row->watched)
+			note_cpu(res);
 	} while ((count ? res->ops < count : now - start < ns) && res->ops < row->room);
 	res->elapsed_ns = now - start - aside_ns;
 	res->cpu_ns = own_cpu_ns() - cpu - res->aside_cpu_ns;
@@ -305,25 +319,38 @@ static double percentile_us(const uint32_t *sorted, long n, double p)
 	return sorted[rank - 1] / 1000.0;
 }
 
+static void print_side(const char *name, const long *seen, double cpu_us)
+{
+	const char *comma = "";
+	int cpu;
+
+	printf("\"%s\":{\"cpu_us\":%.3f,\"seen_on\":{", name, cpu_us);
+	for (cpu = 0; cpu < VIOFS_BENCH_CPUS; cpu++) {
+		if (!seen[cpu])
+			continue;
+		printf("%s\"%d\":%ld", comma, cpu, seen[cpu]);
+		comma = ",";
+	}
+	printf("}}");
+}
+
 /* what each side took for an operation, and how often it was seen on which CPU */
-static void print_sides(const struct options *opt, long ops)
+static void print_sides(const struct options *opt, const struct row *row, long ops,
+			double callers_us)
 {
 	const struct viofs_bench_side *side;
-	const char *comma = "";
+	long seen[VIOFS_BENCH_CPUS] = { 0 };
 	int i, cpu;
 
+	for (i = 0; i < row->jobs; i++)
+		for (cpu = 0; cpu < VIOFS_BENCH_CPUS; cpu++)
+			seen[cpu] += row->results[i].seen[cpu];
 	printf(",\"sides\":{");
+	print_side("callers", seen, callers_us);
 	for (i = 0; i < opt->nsides; i++) {
 		side = &opt->sides[i];
-		printf("%s\"%s\":{\"cpu_us\":%.3f,\"seen_on\":{", i ? "," : "", side->name,
-		       (double)side->cpu_ns / 1000.0 / (double)ops);
-		for (cpu = 0, comma = ""; cpu < VIOFS_BENCH_CPUS; cpu++) {
-			if (!side->seen[cpu])
-				continue;
-			printf("%s\"%d\":%ld", comma, cpu, side->seen[cpu]);
-			comma = ",";
-		}
-		printf("}}");
+		printf(",");
+		print_side(side->name, side->seen, (double)side->cpu_ns / 1000.0 / (double)ops);
 	}
 	printf("}");
 }
@@ -354,14 +381,14 @@ static void print_row(const struct options *opt, const struct row *row, int64_t 
 	       percentile_us(row->samples, ops, 0.999), (double)cpu_ns / 1000.0 / (double)ops,
 	       callers_ns / 1000.0 / (double)ops);
 	if (opt->nsides)
-		print_sides(opt, ops);
+		print_sides(opt, row, ops, callers_ns / 1000.0 / (double)ops);
 	puts("}");
 	fflush(stdout);
 }
 
 static int measure(struct options *opt, const char *spec)
 {
-	struct row row = { .jobs = 1 };
+	struct row row = { .jobs = 1, .watched = opt->nsides > 0 };
 	size_t bytes = ALL_SAMPLES * sizeof(uint32_t) + MAX_JOBS * sizeof(struct result);
 	const char *colon = strchr(spec, ':');
 	int64_t cpu_ns = 0;

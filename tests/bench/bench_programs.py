@@ -68,7 +68,8 @@ def native(folder):
 
 
 def scale(folder):
-    rows = bench("scale", folder, *TINY, "--data-mib", "8", "--dimensions", "queues", "--chart", folder + "/chart")["rows"]
+    rows = bench("scale", folder, *TINY, "--data-mib", "8", "--dimensions", "queues",
+                 "--chart", folder + "/chart")["rows"]
     check({row["x"] for row in rows} == {1, 2, 3, 4, 6, 8}, "queues are missing")
     with open(folder + "/chart", encoding="utf-8") as chart:
         check("<polyline" in chart.read(), "the chart has no lines")
@@ -77,8 +78,9 @@ def scale(folder):
 def stopped(folder):
     """Told to stop in the middle of a round: everything goes back."""
     before = uring_switch()
-    with subprocess.Popen([sys.executable, "-B", os.path.join(LIB, "bench_native.py"), "--rounds", "9", "--seconds", "1",
-                           "--data-mib", "8", "--entries", "50", "--driver", "null-device", "--work", "statx"],
+    with subprocess.Popen([sys.executable, "-B", os.path.join(LIB, "bench_native.py"), "--rounds", "9",
+                           "--seconds", "1", "--data-mib", "8", "--entries", "50",
+                           "--driver", "null-device", "--work", "statx"],
                           env=dict(os.environ, TMPDIR=folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True) as child:
         for line in child.stderr:

@@ -45,10 +45,10 @@ def guest(result):
 def native(result):
     """Ratios to libfuse's passthrough_hp and null, on the same channel."""
     goals = Goals(result["rows"])
-    relayed = {"driver": "viofs", "backend": "virtiofsd"}
+    relayed = {"driver": "viofs", "backend": "virtiofsd", "poll": "adaptive"}
     goals.want(MIB, (1,), "ratio_to_peer", 0.8, 1.0, "ratio", **relayed)
     goals.want(SMALL, (1,), "ratio_to_peer", 0.7, 0.7, "ratio", channel="dev", **relayed)
     goals.want(SMALL, (1,), "ratio_to_peer", 0.4, 0.7, "ratio", channel="uring", **relayed)
-    goals.want(SMALL + MIB, (1, 4, 16), "relay_ratio", round(1 / 1.3, 3), 1.0, "CPU of worker and kernel", driver="viofs",
-               backend="null-device")
+    goals.want(SMALL + MIB, (1, 4, 16), "relay_ratio", round(1 / 1.3, 3), 1.0, "CPU of worker and kernel",
+               driver="viofs", backend="null-device", poll="adaptive")
     return goals.found

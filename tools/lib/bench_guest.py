@@ -117,10 +117,10 @@ def run_guest(args, session):
 def variant_info(name, session):
     """How a variant is called in the rows: the channel and poll mode that it had, whatever it asked for."""
     if name == "kernel":
-        return {"name": name, "driver": "kernel", "channel": None, "poll": None, "default": False,
+        return {"name": name, "variant": name, "driver": "kernel", "channel": None, "poll": None, "default": False,
                 "reference": "kernel"}
     status = session.status[name]
-    return {"name": name, "driver": "viofs", "channel": status["channel"], "poll": status["poll"],
+    return {"name": name, "variant": name, "driver": "viofs", "channel": status["channel"], "poll": status["poll"],
             "default": name == "default", "reference": "kernel"}
 
 
@@ -197,13 +197,15 @@ def measure(args):
     return result
 
 
+def chart(result):
+    return bench_report.chart(result["rows"], "virtiofs-vfio against the kernel's virtiofs, same guest and virtiofsd",
+                              "times as fast as the kernel's virtiofs driver (more is better)")
+
+
 def main():
     args = parse_arguments()
     result = common.outcome(args, measure)
-    common.deliver(args, result, bench_report.whole_table, lambda r: bench_report.chart(
-        r["rows"], "virtiofs-vfio against the kernel's virtiofs, same guest and virtiofsd",
-        "times as fast as the kernel's virtiofs driver (more is better)"),
-                   lambda r: bench_report.markdown(r["rows"]))
+    common.deliver(args, result, bench_report.whole_table, chart, lambda r: bench_report.markdown(r["rows"]))
 
 
 if __name__ == "__main__":

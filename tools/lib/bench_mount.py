@@ -71,9 +71,9 @@ class EnableUring:
             switch.write(value)
 
     def set(self, wanted):
-        """For the next mount: on where it is about io_uring, else as it was found."""
+        """For the next mount: on where it is about io_uring, else off, which is the kernel's own default."""
         if self.before is not None:
-            self.put("Y" if wanted else self.before)
+            self.put("Y" if wanted else "N")
         elif wanted:
             raise NotHere("this kernel has no FUSE over io_uring")
 

@@ -21,9 +21,9 @@ BACKENDS = ("virtiofsd", "virtiofsd-c", "null-device")
 PEERS = ("passthrough_hp", "null")
 DRIVERS = ("virtiofsd", "virtiofsd:uring", "passthrough_hp:dev", "passthrough_hp:uring",
            "null-device", "null-device:uring", "null:dev", "null:uring")
-MORE_DRIVERS = ("virtiofsd:dev:busy", "virtiofsd:dev:irq", "virtiofsd:uring:busy", "virtiofsd:uring:irq", "virtiofsd-c",
-                "virtiofsd-c:uring", "null-device:dev:busy", "null-device:dev:irq", "null-device:uring:busy",
-                "null-device:uring:irq")
+MORE_DRIVERS = ("virtiofsd:auto", "virtiofsd:dev:busy", "virtiofsd:dev:irq", "virtiofsd:uring:busy",
+                "virtiofsd:uring:irq", "virtiofsd-c", "virtiofsd-c:uring", "null-device:auto",
+                "null-device:dev:busy", "null-device:dev:irq", "null-device:uring:busy", "null-device:uring:irq")
 SIDES = ("callers", "server", "backend")
 MOUNT_S = 0.6
 ROW_S = 0.2
@@ -69,6 +69,12 @@ class Variant:
             return bench_mount.Null(self.channel)
         return bench_mount.PassthroughHp(share, self.channel, cached)
 
+    def check_again(self, mount):
+        """The switch for io_uring is the whole machine's: is it what it was?"""
+        if self.is_ours and mount.status["channel"] != self.status["channel"]:
+            fail(f"{self.name} had the channel {self.status['channel']} and now has {mount.status['channel']}: "
+                 f"has somebody written to {common.ENABLE_URING} meanwhile?")
+
     def check(self, share):
         """Once, to see that it can be had and what it is. NotHere."""
         with self.mount(share) as mount:
@@ -95,11 +101,11 @@ class Variant:
         if self.is_ours:
             channel = self.status["channel"]
             peer = ("null:" if self.is_null else "passthrough_hp:") + channel
-            return {"name": self.name, "driver": "viofs", "backend": self.server, "channel": channel,
-                    "poll": self.status["poll"], "default": self.name == self.server,
+            return {"name": self.name, "variant": self.name, "driver": "viofs", "backend": self.server,
+                    "channel": channel, "poll": self.status["poll"], "default": self.name == self.server,
                     "reference": peer if peer in names else None}
-        return {"name": self.name, "driver": self.server, "backend": None, "channel": self.channel, "poll": None,
-                "default": False}
+        return {"name": self.name, "variant": self.name, "driver": self.server, "backend": None,
+                "channel": self.channel, "poll": None, "default": False}
 
 
 def pin(pids, cpus):
@@ -159,6 +165,7 @@ def measure_rounds(args, share, switch, variants):
             samples = {}
             for cached, rows in variant.groups(args.rows):
                 with variant.mount(share, cached) as mount:
+                    variant.check_again(mount)
                     samples.update(run_rows(mount, args, rows))
             measured[variant.name] = samples
         rounds.append(measured)
@@ -211,8 +218,8 @@ def parse_arguments():
     parser.add_argument("--jobs", type=common.number_list, metavar="LIST",
                         help="jobs for each work (1,4,16 for statx and 4 KiB, else 1)")
     parser.add_argument("--driver", metavar="LIST",
-                        help="SERVER[:CHANNEL][:POLL] with commas. Ours in front of virtiofsd, virtiofsd-c or null-device; "
-                        f"libfuse's passthrough_hp or null ({','.join(DRIVERS)})")
+                        help="SERVER[:CHANNEL][:POLL] with commas. Ours in front of virtiofsd, virtiofsd-c or "
+                        f"null-device; libfuse's passthrough_hp or null ({','.join(DRIVERS)})")
     parser.add_argument("--pin", type=pins, default={}, metavar="SIDE=CPU[+CPU...],...",
                         help="keep callers, server, backend on these CPUs (free)")
     parser.add_argument("--data-mib", type=int, default=common.DATA_MIB, metavar="N", help="size of the data file")
@@ -254,12 +261,16 @@ def measure(args):
     return result
 
 
+def chart(result):
+    return bench_report.chart(
+        result["rows"], "virtiofs-vfio natively, against libfuse's passthrough_hp and null on the same channel",
+        "times as fast as libfuse's server (more is better)")
+
+
 def main():
     args = parse_arguments()
     result = common.outcome(args, measure)
-    common.deliver(args, result, bench_report.whole_table, lambda r: bench_report.chart(
-        r["rows"], "virtiofs-vfio natively, against libfuse's passthrough_hp and null on the same channel",
-        "times as fast as libfuse's server (more is better)"), lambda r: bench_report.markdown(r["rows"]))
+    common.deliver(args, result, bench_report.whole_table, chart, lambda r: bench_report.markdown(r["rows"]))
 
 
 if __name__ == "__main__":

@@ -79,8 +79,8 @@ def path_in_source(path):
 
 def annotated(path, inclusive):
     """{(file, function): instructions} of a callgrind file."""
-    done = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=100", f"--inclusive={'yes' if inclusive else 'no'}",
-                           path], capture_output=True, text=True, check=False)
+    command = ["callgrind_annotate", "--auto=no", "--threshold=100", "--inclusive=" + ("yes" if inclusive else "no")]
+    done = subprocess.run(command + [path], capture_output=True, text=True, check=False)
     if done.returncode:
         raise bench_mount.NotHere(f"callgrind_annotate: {done.stderr.strip()[-200:]}")
     out = {}
@@ -277,8 +277,8 @@ def measure(args):
         "daemon_version": common.output_of(built("virtiofs-vfio"), "--version"), "left_out": left_out}}
 
 
-HEAD = ("work", "jobs", "server", "instructions", "polling beside", "system calls", "of them in vain", "context switches",
-        "not voluntary", "kicks", "interrupts", "sleeps", "which calls")
+HEAD = ("work", "jobs", "server", "instructions", "polling beside", "system calls", "of them in vain",
+        "context switches", "not voluntary", "kicks", "interrupts", "sleeps", "which calls")
 
 
 def calls_text(row):
@@ -294,10 +294,11 @@ def table(result):
     lines = []
     for row in result["rows"]:
         work = None if row["instructions"] is None else row["instructions"] - row.get("polling", 0)
-        lines.append([row["work"], str(row["jobs"]), bench_report.driver_name(row), "" if work is None else f"{work:.0f}",
-                      optional(row, "polling", 0), f"{row['system_calls_all']:.2f}", f"{row['system_calls_in_vain']:.2f}",
-                      f"{row['voluntary']:.2f}", f"{row['involuntary']:.2f}", optional(row, "kicks", 2),
-                      optional(row, "interrupts", 2), optional(row, "sleeps", 2), calls_text(row)])
+        lines.append([row["work"], str(row["jobs"]), bench_report.driver_name(row)] +
+                     ["" if work is None else f"{work:.0f}", optional(row, "polling", 0)] +
+                     [optional(row, name, 2) for name in ("system_calls_all", "system_calls_in_vain", "voluntary",
+                                                          "involuntary", "kicks", "interrupts", "sleeps")] +
+                     [calls_text(row)])
     return [list(HEAD)] + lines, [i in (0, 2, 12) for i in range(len(HEAD))]
 
 
@@ -320,30 +321,39 @@ def function_table(row, most):
     return lines, [True, True, False, False]
 
 
-def all_text(result, make, most):
-    out = make(*table(result))
+def files_text(result, make):
     known = [row for row in result["rows"] if row.get("files")]
+    texts = []
     for work, jobs in dict.fromkeys((row["work"], row["jobs"]) for row in known):
-        out += f"\nInstructions of one request by source file, {work}, jobs: {jobs}\n\n"
-        out += make(*file_table([row for row in known if (row["work"], row["jobs"]) == (work, jobs)]))
-    for row in known if most else ():
+        texts.append(f"Instructions of one request by source file, {work}, jobs: {jobs}\n\n" +
+                     make(*file_table([row for row in known if (row["work"], row["jobs"]) == (work, jobs)])))
+    return "\n".join(texts)
+
+
+def all_text(result, make, most):
+    out = make(*table(result)) + "\n" + files_text(result, make)
+    for row in [row for row in result["rows"] if row.get("files")] if most else ():
         out += f"\nInstructions of one request by function, {row['work']}, jobs: {row['jobs']}, "
         out += bench_report.driver_name(row) + "\n\n" + make(*function_table(row, most))
     return out
 
 
 def parse_arguments():
-    parser = common.parser_of("profile", "Counts over vhost-user on this machine, as root, with the null device, what one "
-                              "request takes of our worker, and of libfuse's null: instructions (callgrind), system calls "
-                              "(strace), context switches, kicks.")
+    parser = common.parser_of("profile", "Counts over vhost-user on this machine, as root, with the null device, what "
+                              "one request takes of our worker, and of libfuse's null: instructions (callgrind), "
+                              "system calls (strace), context switches, kicks.")
     common.output_options(parser, chart=False)
     parser.add_argument("--work", metavar="LIST", help="work[:jobs] with commas (statx:1,statx:16,read4k,write4k,"
                         "read1m_direct,write1m_direct)")
     parser.add_argument("--jobs", type=common.number_list, metavar="LIST", help="jobs for each work")
-    parser.add_argument("--driver", metavar="LIST", help=f"as for native; null-device and null only ({','.join(DRIVERS)})")
-    parser.add_argument("--count", type=int, metavar="N", help=f"operations of a row ({SMALL_OPS}, of 1 MiB {LARGE_OPS})")
-    parser.add_argument("--functions", type=int, default=12, metavar="N", help="functions to show of each (%(default)s)")
-    parser.add_argument("--keep", metavar="DIR", help="keep callgrind's files here, for kcachegrind or callgrind_annotate")
+    parser.add_argument("--driver", metavar="LIST", 
+                        help=f"as for native; null-device and null only ({','.join(DRIVERS)})")
+    parser.add_argument("--count", type=int, metavar="N", 
+                        help=f"operations of a row ({SMALL_OPS}, of 1 MiB {LARGE_OPS})")
+    parser.add_argument("--functions", type=int, default=12, metavar="N", 
+                        help="functions to show of each (%(default)s)")
+    parser.add_argument("--keep", metavar="DIR", 
+                        help="keep callgrind's files here, for kcachegrind or callgrind_annotate")
     args = parser.parse_args()
     try:
         args.variants = [bench_native.Variant(name) for name in (args.driver.split(",") if args.driver else DRIVERS)]

@@ -25,7 +25,8 @@ COLUMNS = ("work", "jobs", "driver", "median us", "p99 us", "p99.9 us", "CPU us/
 def driver_name(row):
     if row["driver"] == "kernel":
         return "kernel"
-    parts = (row["driver"], row.get("backend"), row["channel"], row["poll"], row["default"] and "(default)")
+    chosen = "(default)" if row["default"] else "(auto)" if "auto" in row.get("variant", "") else None
+    parts = (row["driver"], row.get("backend"), row["channel"], row["poll"], chosen)
     return " ".join(part for part in parts if part)
 
 
@@ -98,11 +99,11 @@ def markdown(rows):
     return for_document(*lines_of(rows))
 
 
-def goals_table(goals):
+def goals_lines(goals):
     lines = [["work", "jobs", "of", "what", "have", "at least", "aim", ""]]
     lines += [[g["work"], str(g["jobs"]), g["of"], g["what"], f"{g['have']:.2f}", f"{g['least']:.2f}",
                f"{g['aim']:.2f}", "" if g["met"] else "MISSED"] for g in goals]
-    return aligned(lines, [i in (0, 2, 3, 7) for i in range(8)])
+    return lines, [i in (0, 2, 3, 7) for i in range(8)]
 
 
 def idle_line(name, idle):
@@ -122,7 +123,7 @@ def whole_table(result):
     """All there is to tell about a run."""
     out = table(result["rows"]) + "\n" + conditions(result["conditions"])
     if result.get("goals"):
-        out += "\n" + goals_table(result["goals"])
+        out += "\n" + aligned(*goals_lines(result["goals"]))
     return out
 
 
@@ -247,7 +248,8 @@ def svg(title, width, height, elements):
             f'height="{height}" role="img">\n<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n'
             f'<!-- A chart of docs/performance.md; made by tools/bench. -->\n'
             f'<title>{escape(title)}</title>\n<style>{STYLE}</style>\n'
-            f'<rect x="0" y="0" width="{width}" height="{height}" class="back"/>\n' + "\n".join(elements) + "\n</svg>\n")
+            f'<rect x="0" y="0" width="{width}" height="{height}" class="back"/>\n' +
+            "\n".join(elements) + "\n</svg>\n")
 
 
 def chart(rows, title, axis):

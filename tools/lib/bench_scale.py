@@ -31,7 +31,8 @@ class Point:
     """One x of one line: what is mounted, and what viofs-bench-ops is told."""
 
     def __init__(self, dimension, x, work, jobs, backend, label, **more):
-        self.dimension, self.x, self.work, self.jobs, self.backend, self.label = dimension, x, work, jobs, backend, label
+        self.dimension, self.x, self.work, self.jobs = dimension, x, work, jobs
+        self.backend, self.label = backend, label
         self.queues = more.get("queues", 1)
         self.files = more.get("files", 1)
         self.arguments = more.get("arguments", [])
@@ -53,8 +54,8 @@ def queue_points(limit):
 
 
 def job_points(limit):
-    return [Point("jobs", n, work, n, "null-device", f"{work}, {queues} queue{'s' if queues > 1 else ''}", queues=queues)
-            for queues in (1, 4) for work in ("statx", "read4k") for n in JOBS]
+    return [Point("jobs", n, work, n, "null-device", f"{work}, {label}", queues=queues)
+            for queues, label in ((1, "1 queue"), (4, "4 queues")) for work in ("statx", "read4k") for n in JOBS]
 
 
 def size_points(limit):
@@ -101,7 +102,8 @@ def run_point(mount, args, point):
     done = subprocess.run(command + [f"{point.work}:{point.jobs}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           text=True, check=False)
     if done.returncode:
-        fail(f"{point.dimension} {point.x}, {point.label}: the work ended with status {done.returncode}; {mount.said()}")
+        fail(f"{point.dimension} {point.x}, {point.label}: the work ended with status {done.returncode}; "
+             f"{mount.said()}")
     return json.loads(done.stdout)
 
 
@@ -131,8 +133,9 @@ def row_of(point, taken, facts):
     row.update(bench_stats.summarize_row(taken, point.work, point.jobs))
     rates = [sample["ops_per_s"] * point.units for sample in taken]
     costs = [sample["cpu_us"] / point.units for sample in taken]
-    row.update({"per_s": round(median(rates), 1), "per_s_range": [round(min(rates), 1), round(max(rates), 1)],
-                "each_cpu_us": round(median(costs), 3), "each_cpu_us_range": [round(min(costs), 3), round(max(costs), 3)]})
+    for name, values, digits in (("per_s", rates, 1), ("each_cpu_us", costs, 3)):
+        row[name] = round(median(values), digits)
+        row[name + "_range"] = [round(min(values), digits), round(max(values), digits)]
     return row
 
 
@@ -165,7 +168,8 @@ def expected_seconds(args, points):
 
 
 def table(result):
-    head = ["dimension", "x", "line", "backend", "per s", "CPU us each", "of it server us/op", "median us", "p99 us", "spread"]
+    head = ["dimension", "x", "line", "backend", "per s", "CPU us each", "of it server us/op", "median us",
+            "p99 us", "spread"]
     number = bench_report.number
     lines = [[row["dimension"], bench_plot.short(row["x"]), row["line"], row["backend"], number(row["per_s"]),
               number(row["each_cpu_us"]), number(row["server_us"]), number(row["median_us"]), number(row["p99_us"]),
@@ -187,13 +191,14 @@ def chart(result):
     for dimension in DIMENSIONS:
         if any(row["dimension"] == dimension for row in rows):
             panels.append([panel(rows, dimension, "Operations a second", "per_s", "per_s_range"),
-                           panel(rows, dimension, "CPU time of each (us, all sides)", "each_cpu_us", "each_cpu_us_range")])
+                           panel(rows, dimension, "CPU time of each (us, all sides)", "each_cpu_us",
+                                 "each_cpu_us_range")])
     return bench_plot.page("How cost grows: operations a second, and CPU time of each", panels)
 
 
 def parse_arguments():
-    parser = common.parser_of("scale", "Measures over vhost-user on this machine, as root, how the cost of a request grows "
-                              "with queues, jobs and sizes (null device) and with files (virtiofsd on tmpfs).")
+    parser = common.parser_of("scale", "Measures over vhost-user on this machine, as root, how the cost of a request "
+                              "grows with queues, jobs and sizes (null device) and with files (virtiofsd on tmpfs).")
     common.output_options(parser)
     common.effort_options(parser, None, rounds=3, seconds=0.5)
     parser.add_argument("--dimensions", default=",".join(DIMENSIONS), metavar="LIST", help="with commas: %(default)s")
