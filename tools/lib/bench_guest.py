@@ -157,7 +157,7 @@ def parse_arguments():
     parser = common.parser_of("guest", "Boots one guest and measures the kernel's virtiofs driver and ours in turns, "
                               "on the same virtiofsd.")
     common.output_options(parser)
-    common.effort_options(parser, "all variants, and 1, 4 and 16 jobs of everything (about an hour and a half)")
+    common.effort_options(parser, "all variants, and 1, 4 and 16 jobs of everything (about 45 minutes)")
     parser.add_argument("--work", "--rows", metavar="LIST", help="work[:jobs] with commas (all)")
     parser.add_argument("--jobs", type=common.number_list, metavar="LIST",
                         help="jobs for each work (1,4,16 for statx and 4 KiB, else 1)")

@@ -212,8 +212,8 @@ def parse_arguments():
     parser = common.parser_of("native", "Measures our relay over vhost-user on this machine, as root, beside libfuse's "
                               "passthrough_hp and null.")
     common.output_options(parser)
-    common.effort_options(parser, "every back end, channel and poll mode, and 1, 4 and 16 jobs of everything (about an "
-                          "hour)", seconds=0.6)
+    common.effort_options(parser, "every back end, channel and poll mode, and 1, 4 and 16 jobs of everything "
+                          "(about 45 minutes)", seconds=0.6)
     parser.add_argument("--work", metavar="LIST", help="work[:jobs] with commas (all)")
     parser.add_argument("--jobs", type=common.number_list, metavar="LIST",
                         help="jobs for each work (1,4,16 for statx and 4 KiB, else 1)")
