@@ -25,7 +25,7 @@ static int lookup(struct dev_request *r)
 	struct fuse_entry_out *out = dev_payload(r);
 
 	out->nodeid = FUSE_ROOT_ID + 1;
-	out->entry_valid = FOREVER;
+	out->entry_valid = out->attr_valid = FOREVER;
 	fill(&out->attr, out->nodeid);
 	return sizeof(*out);
 }
@@ -35,9 +35,8 @@ static int attributes(struct dev_request *r)
 	struct fuse_attr_out *out = dev_payload(r);
 
 	fill(&out->attr, r->head->nodeid);
-	/* or every path would ask for the root's first, and one operation be two requests */
-	if (r->head->nodeid == FUSE_ROOT_ID)
-		out->attr_valid = FOREVER;
+	/* Or paths and reads would ask for attributes first, and one operation be two requests. */
+	out->attr_valid = FOREVER;
 	return sizeof(*out);
 }
 

@@ -17,8 +17,11 @@ import bench_profile
 import bench_report
 import bench_scale
 
-CHARTS = {"guest": (bench_guest.chart, "performance.svg"), "native": (bench_native.chart, "performance-native.svg"),
-          "scale": (bench_scale.chart, "performance-scale.svg")}
+CHARTS = {
+    "guest": (bench_guest.chart, "performance.svg", "ratio to the kernel's driver, row by row"),
+    "native": (bench_native.chart, "performance-native.svg", "ratio to libfuse's servers, row by row"),
+    "scale": (bench_scale.chart, "performance-scale.svg", "operations a second and their CPU time, as things get more"),
+}
 BLOCK = re.compile(r"(<!-- bench: ([a-z ]+) -->\n)(.*?)(<!-- bench: end -->)", re.DOTALL)
 
 
@@ -52,7 +55,8 @@ def main():
             result = json.load(rows)
         texts.update(blocks(name, result))
         if name in CHARTS:
-            make, file = CHARTS[name]
+            make, file, what = CHARTS[name]
+            texts[f"{name} chart"] = f"![{what}]({file})\n"
             with open(os.path.join(docs, file), "w", encoding="utf-8") as out:
                 out.write(make(result))
     document = os.path.join(docs, "performance.md")
