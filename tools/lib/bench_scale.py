@@ -49,7 +49,7 @@ class Point:
 
 def queue_points(limit):
     """The null device: what is left is our own cost."""
-    return [Point("queues", n, "read4k", jobs, "null-device", f"read4k, {jobs} jobs", queues=n)
+    return [Point("queues", n, "read4k", jobs, "null-device", f"read4k, {jobs} job{'s' if jobs > 1 else ''}", queues=n)
             for jobs in (1, 4, 16, 64) for n in QUEUES]
 
 
