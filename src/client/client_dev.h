@@ -126,7 +126,7 @@ struct viofs_queue {
 	unsigned int done_count, urgent_count;
 	unsigned int in_flight;      /* not silent */
 	unsigned int urgent;         /* of them, on hiprio */
-	bool armed;
+	bool armed;                  /* sleeps, or is about to: set before its virtqueues are looked at */
 	unsigned int idle;           /* polls that found nothing */
 	int wake_fd, epoll_fd;
 };
@@ -151,6 +151,17 @@ static inline void viofs_vq_leave(struct viofs_vq *vq, bool locked)
 		pthread_mutex_unlock(&vq->lock);
 	else
 		__atomic_store_n(&vq->busy, 0, __ATOMIC_RELEASE);
+}
+
+/* Who hands something over looks at it under a virtqueue's lock, which the sleeper takes after setting it. */
+static inline void viofs_queue_set_armed(struct viofs_queue *q, bool armed)
+{
+	__atomic_store_n(&q->armed, armed, __ATOMIC_RELAXED);
+}
+
+static inline bool viofs_queue_is_armed(const struct viofs_queue *q)
+{
+	return __atomic_load_n(&q->armed, __ATOMIC_RELAXED);
 }
 
 static inline int viofs_dev_state(const struct viofs_dev *dev)

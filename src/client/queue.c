@@ -102,7 +102,7 @@ static void disarm(struct viofs_queue *q)
 	if (!q->armed)
 		return;
 	locked = viofs_vq_enter(q->vq);
-	q->armed = false;
+	viofs_queue_set_armed(q, false);
 	if (!--q->vq->armed)
 		viofs_ring_disarm(viofs_vq_ring(q->vq));
 	viofs_vq_leave(q->vq, locked);
@@ -214,7 +214,7 @@ static void keep_armed(struct viofs_vq *vq, const struct viofs_queue *q)
 	if (!vq->armed || !viofs_ring_arm(viofs_vq_ring(vq)))
 		return;
 	for (struct viofs_queue *other = vq->users; other; other = other->vq_next) {
-		if (other != q && other->armed) {
+		if (other != q && viofs_queue_is_armed(other)) {
 			ssize_t n = write(other->wake_fd, &one, sizeof(one));
 
 			(void)n;
@@ -304,7 +304,7 @@ static bool arm_vq(struct viofs_vq *vq, const struct viofs_queue *q, bool first)
 
 	if (first)
 		vq->armed++;
-	more = viofs_ring_arm(viofs_vq_ring(vq)) || (locked && (q->done_count || q->urgent_count));
+	more = viofs_ring_arm(viofs_vq_ring(vq)) || (locked && (vq == q->vq ? q->done_count : q->urgent_count));
 	viofs_vq_leave(vq, locked);
 	return more;
 }
@@ -319,7 +319,7 @@ int viofs_queue_arm(struct viofs_queue *q)
 	/* Old news; what comes from here on makes it readable again. */
 	while (epoll_wait(q->epoll_fd, events, 4, 0) > 0)
 		;
-	q->armed = true;
+	viofs_queue_set_armed(q, true);
 	more = arm_vq(&q->dev->vqs[VIOFS_FS_HIPRIO], q, first);
 	more |= arm_vq(q->vq, q, first);
 	return more || viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;

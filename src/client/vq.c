@@ -250,7 +250,7 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 		return rc == -EPIPE ? -ENODEV : rc;
 	vq->free = slot->next;
 	vq->free_count--;
-	vq->requests++;
+	__atomic_store_n(&vq->requests, vq->requests + 1, __ATOMIC_RELAXED);
 	slot->owner = q;
 	slot->flags = (uint16_t)r->flags;
 	slot->reply_size = (uint16_t)r->reply_size;
@@ -302,7 +302,7 @@ static int complete(struct viofs_vq *vq, unsigned int index, uint32_t used_len, 
 	int rc = 0;
 
 	slot->queued = false;
-	vq->replies++;
+	__atomic_store_n(&vq->replies, vq->replies + 1, __ATOMIC_RELAXED);
 	c->error = 0;
 	c->size = 0;
 	c->fault = NULL;
@@ -316,7 +316,7 @@ static int complete(struct viofs_vq *vq, unsigned int index, uint32_t used_len, 
 	c->size = reply.payload;
 	c->fault = reply.fault;
 	if (reply.fault)
-		vq->faults++;
+		__atomic_store_n(&vq->faults, vq->faults + 1, __ATOMIC_RELAXED);
 	else if (!reply.error)
 		copy_reply(vq, index, slot, reply.payload);
 	if (rc)
@@ -329,7 +329,7 @@ static void wake(struct viofs_queue *q)
 	const uint64_t one = 1;
 	ssize_t n;
 
-	if (!q->armed)
+	if (!viofs_queue_is_armed(q))
 		return;
 	n = write(q->wake_fd, &one, sizeof(one));
 	(void)n; /* full: it is readable */

@@ -230,4 +230,7 @@ int dev_control_listen(struct dev *d);
 void dev_control_accept(struct dev *d);
 void dev_control_take(struct dev *d);
 
+/** References to nodes that the other side has now: LOOKUP and the like, less FORGET. */
+extern int64_t dev_references;
+
 #endif

@@ -122,6 +122,7 @@ int dev_dir_entry(int parent, const char *name, struct fuse_entry_out *out)
 		return -ENFILE;
 	}
 	nodes[id].nlookup++;
+	dev_references++;
 	memset(out, 0, sizeof(*out));
 	out->nodeid = id;
 	out->entry_valid = out->attr_valid = 1;
@@ -141,6 +142,7 @@ static void forget(struct dev *d, uint64_t nodeid, uint64_t count)
 				 (unsigned long long)count, (unsigned long long)nodeid,
 				 (unsigned long long)n->nlookup);
 	n->nlookup -= count;
+	dev_references -= (int64_t)count;
 	if (n->nlookup)
 		return;
 	while (*at != nodeid)

@@ -9,6 +9,8 @@
 #define MAX_WRITE (1U << 20)
 #define MAX_PAGES 256
 
+int64_t dev_references;
+
 static const char *const names[DEV_OPCODES] = {
 	[FUSE_LOOKUP] = "LOOKUP",
 	[FUSE_FORGET] = "FORGET",

@@ -158,6 +158,7 @@ void dev_node_reference(struct dev_node *n, struct fuse_entry_out *out)
 {
 	memset(out, 0, sizeof(*out));
 	n->nlookup++;
+	dev_references++;
 	out->nodeid = n->attr.ino;
 	out->generation = 1;
 	out->entry_valid = out->attr_valid = dev_nodes_valid_s;

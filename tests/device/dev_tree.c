@@ -261,6 +261,7 @@ static void forget(struct dev *d, uint64_t nodeid, uint64_t count)
 				 (unsigned long long)count, (unsigned long long)nodeid,
 				 (unsigned long long)n->nlookup);
 	n->nlookup -= count;
+	dev_references -= (int64_t)count;
 	dev_node_drop(n);
 }
 

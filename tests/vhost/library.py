@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every call of libviofs, by its public headers, against a back end: argv[1]. TAP comes from viofs-calls."""
+
+import os
+import sys
+
+from vhostlib import C_VIRTIOFSD, DEVICE, RUST_VIRTIOFSD, Session, run, skip_all
+
+CALLS = os.environ["VIOFS_CALLS"]
+KIND = sys.argv[1]
+# What the back end is started as, and with.
+BACKENDS = {
+    "tree": ("device", ["--strict", "--posix-locks"]),
+    "queues": ("device", ["--queues", "4", "--posix-locks", "--shuffle"]),
+    "no-indirect": ("device", ["--no", "indirect", "--no", "event-idx", "--no-cache"]),
+    "directory": ("device", []),
+    "c": ("c", []),
+    "rust": ("rust", []),
+}
+# Addresses that change from run to run are no good for a sanitizer's shadow on some kernels.
+PREFIX = ["setarch", "-R"] if "tsan" in CALLS else []
+
+
+def main():
+    """Back end, program; then what the back end thinks of it."""
+    backend, args = BACKENDS[KIND]
+    program = {"device": DEVICE, "c": C_VIRTIOFSD, "rust": RUST_VIRTIOFSD}[backend]
+    if os.geteuid():
+        skip_all("not root")
+    if not os.path.exists(program):
+        skip_all(f"no {program}")
+    with Session(backend, args) as s:
+        if KIND == "directory":
+            s.backend_args = ["--serve", s.share]
+        s.start_backend()
+        host = [s.share] if KIND in ("directory", "c", "rust") else []
+        env = dict(s.environment(), TSAN_OPTIONS=f"log_path={s.work}/san:exitcode=66")
+        if backend == "device":
+            env["VIOFS_CONTROL"] = s.control_path
+        status, out = run(PREFIX + [CALLS, "vhost-user:" + s.socket] + host, 250, env=env)
+        s.backend.wait(10)
+        lines = out.splitlines()
+        plan = next((int(line[3:]) for line in lines if line.startswith("1..")), 0)
+        print(f"1..{plan + 2}")
+        print("\n".join(line for line in lines if not line.startswith("1..")))
+        print(f"{'ok' if plan and status == 0 else 'not ok'} {plan + 1} - the program ends well ({status})")
+        good = backend != "device" or s.backend.returncode == 0
+        print(f"{'ok' if good else 'not ok'} {plan + 2} - the back end ends well ({s.backend.returncode})")
+        if not good:
+            print("# " + s.backend_said().replace("\n", "\n# "))
+
+
+if __name__ == "__main__":
+    main()
