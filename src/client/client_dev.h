@@ -75,7 +75,6 @@ struct viofs_vq {
 	uint8_t *in, *out, *big; /* DMA memory, VIOFS_SLOT_* for each slot */
 	uint16_t free, free_count, depth;
 	uint64_t requests, replies, faults;
-	int64_t oldest_look; /* ns */
 };
 
 /* Memory of the caller's that the device reaches. */
@@ -128,6 +127,7 @@ struct viofs_queue {
 	unsigned int urgent;         /* of them, on hiprio */
 	bool armed;                  /* sleeps, or is about to: set before its virtqueues are looked at */
 	unsigned int idle;           /* polls that found nothing */
+	int64_t looked;              /* ns: at the device's health */
 	int wake_fd, epoll_fd;
 };
 

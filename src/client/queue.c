@@ -251,9 +251,9 @@ static void look(struct viofs_queue *q)
 	int64_t now = coarse_now(), oldest;
 	bool locked;
 
-	if (now - q->vq->oldest_look < VIOFS_LOOK_NS)
+	if (now - q->looked < VIOFS_LOOK_NS)
 		return;
-	q->vq->oldest_look = now;
+	q->looked = now;
 	viofs_dev_look(q->dev);
 	if (!timeout || viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
 		return;

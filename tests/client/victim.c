@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BYTES ((size_t)3 << 20)
+#define SMALL 1000U
 /* No answer for so long fails the device. */
 #define TIMEOUT_MS 2000
 
@@ -29,7 +30,7 @@ static int64_t read_file(struct viofs_session *s, const char *path, struct viofs
 	return n;
 }
 
-/* A file of the word @what again and again. */
+/* A file of the word @what again and again: "file" is small, so that a READ has room left. */
 static int64_t write_file(struct viofs_session *s, const char *path, const char *what, struct viofs_err *err)
 {
 	struct viofs_file *f = NULL;
@@ -42,7 +43,7 @@ static int64_t write_file(struct viofs_session *s, const char *path, const char 
 		return rc;
 	for (size_t i = 0; i + strlen(what) < sizeof(data); i += strlen(what))
 		memcpy(data + i, what, strlen(what));
-	n = viofs_file_pwrite(f, data, sizeof(data), 0, err);
+	n = viofs_file_pwrite(f, data, strcmp(path, "file") ? sizeof(data) : SMALL, 0, err);
 	rc = viofs_file_close(f, err);
 	return rc ? rc : n;
 }
