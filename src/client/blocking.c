@@ -99,7 +99,7 @@ static void say(struct viofs_err *err, const struct viofs_op *op, const char *wh
 	int rc = (int)op->result;
 
 	if (op->fault)
-		viofs_err_set(err, rc, "%s %s: %s: the device %s.", what, which, strerror(-rc), op->fault);
+		viofs_err_set(err, rc, "%s %s: %s. The device's fault: %s.", what, which, strerror(-rc), op->fault);
 	else
 		viofs_err_set(err, rc, "%s %s: %s.", what, which, strerror(-rc));
 }

@@ -113,7 +113,8 @@ struct viofs_dev {
 	uint64_t sleeps;
 	pthread_mutex_t lock; /* handles, failing */
 	int state;            /* enum viofs_dev_state */
-	char reason[256];
+	char reason[256];     /* "the device ..." */
+	char fault[264];      /* the same as a sentence, for completions */
 };
 
 struct viofs_queue {

@@ -11,6 +11,7 @@
 #define NAMES_DEFAULT 4096U
 #define INIT_TIMEOUT_MS 30000U
 #define DESTROY_TIMEOUT_NS VIOFS_NSEC_PER_SEC
+#define FORGET_NAP_US 20
 #define READAHEAD (1U << 20)
 
 /* What the library can keep. The device's part of it is settled by fuse/init.c, as for the relay. */
@@ -166,6 +167,27 @@ int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options
 	return 0;
 }
 
+/* FORGETs go by hiprio: the device must have taken them before it hears DESTROY on another queue. */
+static void wait_for_forgets(struct viofs_dev *dev)
+{
+	struct viofs_vq *hiprio = &dev->vqs[VIOFS_FS_HIPRIO];
+	int64_t end = viofs_now_ns() + DESTROY_TIMEOUT_NS;
+	const char *why = NULL;
+	bool done = false;
+
+	while (!done && !why && viofs_now_ns() - end < 0) {
+		bool locked = viofs_vq_enter(hiprio);
+
+		viofs_vq_drain(hiprio, NULL, NULL, 0, &why);
+		done = hiprio->free_count == hiprio->depth;
+		viofs_vq_leave(hiprio, locked);
+		if (!done)
+			usleep(FORGET_NAP_US);
+	}
+	if (why)
+		viofs_dev_fail(dev, "broke the rules of virtqueue 0: %s", why);
+}
+
 void viofs_session_close(struct viofs_session *s)
 {
 	struct viofs_request r = { .opcode = FUSE_DESTROY };
@@ -176,6 +198,7 @@ void viofs_session_close(struct viofs_session *s)
 	viofs_cache_drop(&s->cache);
 	if (!viofs_dev_failed(s->dev)) {
 		viofs_async_forget(&s->lanes[0], true);
+		wait_for_forgets(s->dev);
 		exchange(s, &r, DESTROY_TIMEOUT_NS, &c);
 	}
 	fini(s);

@@ -238,7 +238,7 @@ static void filled(struct viofs_op *op)
 	dir->end = !op->size;
 	scan(dir);
 	if (dir->bad && !dir->size) {
-		op->fault = "answered with a directory entry that can't be";
+		op->fault = "it answered with a directory entry that can't be";
 		viofs_op_finish(op, -EIO);
 		return;
 	}
@@ -267,7 +267,7 @@ static void start_fill(struct viofs_op *op, struct viofs_dir *dir)
 	op->dir = dir;
 	dir->size = dir->at = 0;
 	if (dir->bad) {
-		op->fault = "answered with a directory entry that can't be";
+		op->fault = "it answered with a directory entry that can't be";
 		viofs_op_finish(op, -EIO);
 		return;
 	}

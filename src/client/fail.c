@@ -27,6 +27,7 @@ static void fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
 	if (viofs_dev_state(dev) != VIOFS_DEV_WORKS)
 		return;
 	vsnprintf(dev->reason, sizeof(dev->reason), fmt, ap);
+	snprintf(dev->fault, sizeof(dev->fault), "it %s", dev->reason);
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILING, __ATOMIC_RELEASE);
 	viofs_fs_stop(dev->at.fs, NULL); /* from here on it touches no memory */
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILED, __ATOMIC_RELEASE);

@@ -138,7 +138,7 @@ static void chunk_done(struct viofs_call *call, const struct viofs_completion *c
 
 	if (!error && got > chunk->len) {
 		error = -EIO; /* only a WRITE: the ring's check bounds the rest */
-		op->fault = "says that it wrote more than it was given";
+		op->fault = "it says that it wrote more than it was given";
 	}
 	if (c->fault)
 		op->fault = c->fault;

@@ -65,7 +65,7 @@ static void sought(struct viofs_op *op)
 	const struct fuse_lseek_out *out = (const void *)op->reply;
 
 	if (out->offset > INT64_MAX) {
-		op->fault = "answered LSEEK with an offset that can't be";
+		op->fault = "it answered LSEEK with an offset that can't be";
 		viofs_op_finish(op, -EIO);
 		return;
 	}
@@ -321,7 +321,7 @@ static void copied(struct viofs_op *op)
 
 	viofs_node_stale(&op->a->s->cache, op->other->node);
 	if (out->size > op->out_size) {
-		op->fault = "says that it copied more than it was asked to";
+		op->fault = "it says that it copied more than it was asked to";
 		viofs_op_finish(op, -EIO);
 		return;
 	}

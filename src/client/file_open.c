@@ -137,7 +137,7 @@ static void created(struct viofs_op *op)
 		rc = viofs_entry_take(s, e, &op->file->node);
 	viofs_node_stale(&s->cache, op->walk->node);
 	if (!op->error && rc == -EIO)
-		op->fault = "answered CREATE with an inode that can't be";
+		op->fault = "it answered CREATE with an inode that can't be";
 	if (rc) {
 		give_up(op, rc);
 		return;

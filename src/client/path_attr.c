@@ -69,7 +69,7 @@ static bool take_attr(struct viofs_op *op)
 
 	viofs_node_attr(&op->a->s->cache, op->node, &known);
 	if ((out->attr.mode & S_IFMT) != (known.mode & S_IFMT) || out->attr.size > INT64_MAX) {
-		op->fault = "answered with attributes that can't be";
+		op->fault = "it answered with attributes that can't be";
 		viofs_op_finish(op, -EIO);
 		return false;
 	}

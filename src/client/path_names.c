@@ -42,7 +42,7 @@ static void made(struct viofs_op *op)
 	folder_changed(op, op->walk->node);
 	if (rc) {
 		if (rc != -ENOMEM)
-			op->fault = "answered with an inode that can't be";
+			op->fault = "it answered with an inode that can't be";
 		viofs_op_finish(op, rc == -ENOMEM ? rc : -EIO);
 		return;
 	}

@@ -420,7 +420,7 @@ unsigned int viofs_vq_end(struct viofs_vq *vq, struct viofs_queue *q, struct vio
 		slot->queued = false;
 		slot->done.error = -EIO;
 		slot->done.size = 0;
-		slot->done.fault = vq->dev->reason;
+		slot->done.fault = vq->dev->fault;
 		out[n++] = slot->done;
 		give(vq, i);
 	}

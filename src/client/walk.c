@@ -216,7 +216,7 @@ static void looked_up(struct viofs_op *op)
 		return;
 	}
 	if (rc == -EIO && !op->error && !op->fault)
-		op->fault = "answered LOOKUP with an inode that can't be";
+		op->fault = "it answered LOOKUP with an inode that can't be";
 	if (rc) {
 		viofs_op_finish(op, rc);
 		return;

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The README's program and those of docs/examples, built in C and C++ against an installed libviofs, and run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE, BUILD, DEVICE = sys.argv[1:4]
+FLAGS = ["-Wall", "-Wextra", "-Werror"]
+COMPILERS = {"C11": ["cc", "-std=c11", "-pedantic"], "C++11": ["c++", "-std=c++11", "-x", "c++"]}
+
+
+def run(argv, **more):
+    """Must work: its output."""
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False, **more)
+    if p.returncode:
+        raise RuntimeError(f"{argv}: {p.returncode}: {p.stdout.decode(errors='replace')}")
+    return p.stdout
+
+
+def readme_program():
+    """The lines of README.md that are C."""
+    with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
+        found = re.search(r"```c\n(.*?)```", f.read(), re.S)
+    return found.group(1)
+
+
+def pkg_config(prefix, *what):
+    """What a build system would ask."""
+    where = [root for root, _, names in os.walk(prefix) if "viofs.pc" in names]
+    env = dict(os.environ, PKG_CONFIG_PATH=where[0])
+    return run(["pkg-config", f"--define-variable=prefix={prefix}", *what, "viofs"], env=env).decode().split()
+
+
+def with_device(work, program, libs):
+    """Run it on a file that a back end shares."""
+    share = os.path.join(work, "share")
+    os.makedirs(share, exist_ok=True)
+    data = b"the contents of a file\n" * 100000
+    with open(os.path.join(share, "file"), "wb") as f:
+        f.write(data)
+    sock = os.path.join(work, "sock")
+    if os.path.exists(sock):
+        os.unlink(sock)
+    with subprocess.Popen([DEVICE, "--socket", sock, "--serve", share]) as device:
+        for _ in range(500):
+            with open("/proc/net/unix", encoding="ascii") as table:
+                if any(line.rstrip().endswith(" " + sock) for line in table):
+                    break
+            time.sleep(0.01)
+        try:
+            out = run([program, "vhost-user:" + sock, "file"], env=dict(os.environ, LD_LIBRARY_PATH=libs))
+        finally:
+            device.terminate()
+    return out, data
+
+
+def main():
+    """TAP."""
+    if os.geteuid():
+        print("1..0 # SKIP not root: a device's record can't be written")
+        return
+    work = tempfile.mkdtemp(prefix="viofs-installed.")
+    number = 0
+    try:
+        run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", work])
+        prefix = next(root for root, dirs, _ in os.walk(work) if "include" in dirs)
+        programs = {"readme": readme_program()}
+        for name in sorted(os.listdir(os.path.join(SOURCE, "docs", "examples"))):
+            with open(os.path.join(SOURCE, "docs", "examples", name), encoding="utf-8") as f:
+                programs[name.split(".")[0]] = f.read()
+        print(f"1..{len(programs) * len(COMPILERS)}")
+        for name, text in programs.items():
+            path = os.path.join(work, name + ".c")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            for language, compiler in COMPILERS.items():
+                number += 1
+                program = os.path.join(work, name)
+                try:
+                    run([*compiler, *FLAGS, *pkg_config(prefix, "--cflags"), path, "-x", "none", "-o", program,
+                         *pkg_config(prefix, "--libs")])
+                    libs = pkg_config(prefix, "--variable=libdir")[0]
+                    out, data = with_device(work, program, libs)
+                    good = out == data or f"{len(data)} bytes, ".encode() in out
+                    print(f"{'ok' if good else 'not ok'} {number} - {name} in {language}")
+                except RuntimeError as e:
+                    print("# " + str(e).replace("\n", "\n# "))
+                    print(f"not ok {number} - {name} in {language}")
+    finally:
+        shutil.rmtree(work)
+
+
+if __name__ == "__main__":
+    main()
