@@ -115,13 +115,15 @@ bool viofs_entries_are_lost(struct viofs_relay *r)
 /*
  * The end of an asynchronous direct READ takes the lock of each page that was read into, and its holder
  * may wait for another request (Linux commit bb737bbe), one that this thread is to fetch. A thread of the
- * kernel's may wait for it as long as it takes. Other requests end without such locks.
+ * kernel's may wait for it as long as it takes. Other requests end without such locks, and without
+ * FUSE_ASYNC_DIO the reader itself takes them.
  */
-static bool may_block(const struct viofs_entry *entry, const struct viofs_slot *slot)
+static bool may_block(const struct viofs_relay *r, const struct viofs_entry *entry,
+		      const struct viofs_slot *slot)
 {
 	struct fuse_read_in in;
 
-	if (!slot->shape.may_block)
+	if (!slot->shape.may_block || !(r->stats->agreed.flags & FUSE_ASYNC_DIO))
 		return false;
 	memcpy(&in, entry->header.op_in, sizeof(in));
 	return in.flags & O_DIRECT;
@@ -143,7 +145,7 @@ void viofs_entry_reply(struct viofs_relay *r, struct viofs_slot *slot, int error
 	viofs_fuse_uring_commit(sqe, r->fuse_fd, entry->queue, &entry->header, error,
 				fixed_len + data_len);
 	sqe->user_data = to_data(slot->entry);
-	if (!error && may_block(entry, slot))
+	if (!error && may_block(r, entry, slot))
 		sqe->flags = IOSQE_ASYNC;
 	entry->state = VIOFS_ENTRY_KERNEL;
 }

@@ -104,8 +104,11 @@ int viofs_pump_entries(struct viofs_relay *r)
 	int taken = e->arrived_count;
 	int64_t now = taken ? viofs_now_ns() : 0;
 
+	if (taken > 1)
+		viofs_kick_later(r);
 	for (int i = 0; i < taken; i++)
 		take_entry(r, &e->entry[e->arrived[i]], now);
+	viofs_kick_now(r);
 	e->arrived_count = 0;
 	return taken;
 }

@@ -57,6 +57,8 @@ struct viofs_relay {
 	struct viofs_parking parked_hiprio; /* FORGET and INTERRUPT that hiprio had no room for */
 	uint32_t lockers;                   /* SETLKWs in slots */
 	unsigned int next_queue;            /* request queues take turns */
+	uint32_t kicks_held;                /* bits: virtqueues the device is to be notified of */
+	bool kicks_wait;                    /* until all that has come together is there */
 	uint32_t forgets_held;              /* on the hiprio ring, the device not notified yet */
 	int64_t forgets_since;              /* ns, of the first of them */
 	bool freed;                         /* something came free since waiting was last looked at */
@@ -130,6 +132,9 @@ int viofs_submit_hiprio(struct viofs_relay *r, const void *message, size_t len,
  * Return: true: it is gone, and is to be answered; false: no lock with this unique waits.
  */
 bool viofs_submit_cancel(struct viofs_relay *r, uint64_t kernel_unique);
+/** viofs_kick_later() - more is about to be submitted: notify for all at once, in viofs_kick_now(). */
+void viofs_kick_later(struct viofs_relay *r);
+void viofs_kick_now(struct viofs_relay *r);
 /** viofs_kick_forgets() - notify the device of FORGETs that were held back. */
 void viofs_kick_forgets(struct viofs_relay *r);
 /** viofs_submit_waiting() - try the waiting list again, skipping what still can't go. */

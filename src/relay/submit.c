@@ -59,7 +59,24 @@ static void notify(struct viofs_relay *r, const struct viofs_slot *slot)
 	}
 	if (slot->queue == VIOFS_FS_HIPRIO)
 		r->forgets_held = 0;
-	viofs_fs_kick(r->fs, slot->queue);
+	if (r->kicks_wait)
+		r->kicks_held |= 1U << slot->queue;
+	else
+		viofs_fs_kick(r->fs, slot->queue);
+}
+
+void viofs_kick_later(struct viofs_relay *r)
+{
+	r->kicks_wait = true;
+}
+
+void viofs_kick_now(struct viofs_relay *r)
+{
+	for (unsigned int q = 0; r->kicks_held >> q; q++)
+		if (r->kicks_held >> q & 1)
+			viofs_fs_kick(r->fs, q);
+	r->kicks_held = 0;
+	r->kicks_wait = false;
 }
 
 /* Return: 0, -ENOSPC: no room, -EPIPE, -EMSGSIZE. */
