@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* viofs get, put, cp: what is copied where to. */
+#include "cli.h"
+#include "text.h"
+#include "xfer.h"
+#include "xfer_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOBS 64U
+
+/* A command's two sides. */
+struct way {
+	struct viofs_cli *cli;
+	bool from_share, to_share;
+};
+
+/* An argument as a path of its side, to be freed. */
+static char *side_path(const struct way *w, bool share, const char *argument)
+{
+	char *path = share ? viofs_cli_path(w->cli, argument) : strdup(argument);
+
+	/* Slashes at the end say nothing that the type doesn't. */
+	for (size_t n = path ? strlen(path) : 0; n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = '\0';
+	return path;
+}
+
+static bool is_dir(const struct way *w, bool share, const char *path)
+{
+	struct stat st;
+	int rc = share ? viofs_path_stat(w->cli->session, path, 0, &st, NULL) : stat(path, &st);
+
+	return !rc && S_ISDIR(st.st_mode);
+}
+
+/* Is @inner the tree @outer, or in it? By their names. */
+static bool is_inside(const char *outer, const char *inner)
+{
+	size_t len = strlen(outer);
+
+	return !strncmp(outer, inner, len) && (inner[len] == '/' || !inner[len] || (len && outer[len - 1] == '/'));
+}
+
+static void add(const struct way *w, struct viofs_xfer *x, const char *argument, const char *to, bool into)
+{
+	char *from = side_path(w, w->from_share, argument), *base = viofs_text_base(argument);
+	/* DIR/. and the like: what is in it goes into the target itself. */
+	bool plain = !base || !*base || !strcmp(base, ".") || !strcmp(base, "..");
+	char *target = into && !plain ? viofs_text_join(to, base) : strdup(to);
+
+	if (from && target && w->from_share && w->to_share && is_inside(from, target)) {
+		w->cli->status = viofs_cli_say("%s: \"%s\" can't be copied into itself.", w->cli->command, argument);
+		free(from);
+		free(target);
+	} else {
+		viofs_xfer_add(x, from, target);
+	}
+	free(base);
+}
+
+static int copy(const struct way *w, const struct viofs_cli_args *args, unsigned int jobs)
+{
+	const char *last = args->paths[args->count - 1];
+	char *to = side_path(w, w->to_share, last);
+	struct viofs_xfer x;
+	bool into;
+	int status;
+
+	if (!to)
+		return viofs_cli_say("Out of memory.");
+	into = is_dir(w, w->to_share, to);
+	if (args->count > 2 && !into) {
+		free(to);
+		return viofs_cli_fail(w->cli, last, -ENOTDIR, NULL);
+	}
+	status = viofs_xfer_open(&x, w->cli, w->from_share ? &viofs_side_share : &viofs_side_local,
+				 w->to_share ? &viofs_side_share : &viofs_side_local, jobs);
+	if (!status) {
+		x.recursive = args->has['r'];
+		x.resume = args->has['c'];
+		x.verify = args->has[VIOFS_OPT_VERIFY];
+		x.owner = args->has[VIOFS_OPT_OWNER];
+		x.verbose = args->has['v'];
+		viofs_progress_init(&x.progress, args->has['q']);
+		for (int i = 0; i < args->count - 1; i++)
+			add(w, &x, args->paths[i], to, into);
+		viofs_xfer_run(&x);
+		viofs_xfer_close(&x);
+	}
+	free(to);
+	return status;
+}
+
+static int run(struct viofs_cli *cli, const struct viofs_cli_args *args, bool from_share, bool to_share)
+{
+	struct way w = { cli, from_share, to_share };
+	uint64_t jobs = JOBS;
+
+	if (args->has['j'] && viofs_cli_number("--jobs", args->value['j'], 1, 1024, &jobs))
+		return VIOFS_EXIT_USAGE;
+	if (args->has[VIOFS_OPT_VERIFY] && !viofs_verify_can())
+		return viofs_cli_say("--verify: this viofs was built without checksums (libxxhash).");
+	return copy(&w, args, (unsigned int)jobs);
+}
+
+int viofs_cli_get(struct viofs_cli *cli, const struct viofs_cli_args *args)
+{
+	return run(cli, args, true, false);
+}
+
+int viofs_cli_put(struct viofs_cli *cli, const struct viofs_cli_args *args)
+{
+	return run(cli, args, false, true);
+}
+
+int viofs_cli_cp(struct viofs_cli *cli, const struct viofs_cli_args *args)
+{
+	return run(cli, args, true, true);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A copy's beginning and end, and whole copies of what is neither file nor directory. */
+#include "xfer_file.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct viofs_copy *of(struct viofs_op *op)
+{
+	return viofs_container(op, struct viofs_copy, op);
+}
+
+static struct viofs_op *step(struct viofs_copy *c, void (*done)(struct viofs_op *, int64_t))
+{
+	c->op.done = done;
+	return &c->op;
+}
+
+static void say_error(const struct viofs_copy *c)
+{
+	char name[4096];
+
+	if (c->x->stopping && c->error == -EINTR)
+		return;
+	if (!c->mismatch && c->error != -EISDIR) {
+		viofs_xfer_fail(c->x, c->node->from.path, c->error);
+		return;
+	}
+	viofs_text_name(c->node->from.path, name, sizeof(name));
+	viofs_progress_clear(&c->x->progress);
+	c->x->cli->status = viofs_cli_say("%s: %s: %s", c->x->cli->command, name,
+					  c->mismatch ? "What was read back differs from what was written; it is removed." :
+							"Is a directory; -r copies those.");
+}
+
+void viofs_copy_end(struct viofs_copy *c)
+{
+	struct viofs_xfer *x = c->x;
+
+	if (c->error) {
+		say_error(c);
+	} else if (!c->error) {
+		x->progress.files++;
+		if (x->verbose) {
+			char name[4096];
+
+			viofs_progress_clear(&x->progress);
+			puts(viofs_text_name(c->node->to.path, name, sizeof(name)));
+		}
+	}
+	x->files_active--;
+	viofs_node_done(x, c->node);
+	free(c->part.path);
+	free(c->digests);
+	free(c->has_digest);
+	free(c);
+}
+
+static void on_times(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+
+	c->error = result < 0 ? result : 0;
+	viofs_copy_end(c);
+}
+
+static void on_mode(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+
+	if (result < 0)
+		on_times(op, result);
+	else
+		c->x->to->attr(c->x, VIOFS_ATTR_TIMES, NULL, &c->node->to, &c->node->st, step(c, on_times));
+}
+
+static void on_owner(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+
+	if (result < 0 || S_ISLNK(c->node->st.st_mode))
+		on_mode(op, result);
+	else
+		c->x->to->attr(c->x, VIOFS_ATTR_MODE, NULL, &c->node->to, &c->node->st, step(c, on_mode));
+}
+
+void viofs_copy_attrs(struct viofs_copy *c)
+{
+	if (c->x->owner)
+		c->x->to->attr(c->x, VIOFS_ATTR_OWNER, NULL, &c->node->to, &c->node->st, step(c, on_owner));
+	else
+		on_owner(&c->op, 0);
+}
+
+static void make(struct viofs_copy *c);
+
+static void on_removed(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+
+	if (result < 0)
+		on_times(op, result);
+	else
+		make(c);
+}
+
+static void on_made(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+
+	/* An older one makes room, as it does for a file's data; a directory does not. */
+	if (result == -EEXIST && !c->existed) {
+		c->existed = true;
+		c->x->to->unlink(c->x, &c->node->to, step(c, on_removed));
+	} else if (result < 0) {
+		on_times(op, result);
+	} else {
+		viofs_copy_attrs(c);
+	}
+}
+
+static void make(struct viofs_copy *c)
+{
+	const struct stat *st = &c->node->st;
+
+	if (S_ISLNK(st->st_mode))
+		c->x->to->symlink(c->x, c->target, &c->node->to, step(c, on_made));
+	else
+		c->x->to->mknod(c->x, &c->node->to, st->st_mode & (S_IFMT | 07777), st->st_rdev, step(c, on_made));
+}
+
+static void on_target(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+
+	if (result < 0)
+		on_times(op, result);
+	else
+		make(c);
+}
+
+/* What it is, is known. */
+static void begin_known(struct viofs_copy *c)
+{
+	struct viofs_xfer *x = c->x;
+	struct viofs_node *node = c->node;
+
+	if (S_ISDIR(node->st.st_mode)) {
+		if (!x->recursive) {
+			c->error = -EISDIR;
+			viofs_copy_end(c);
+			return;
+		}
+		x->files_active--;
+		free(c);
+		viofs_xfer_push(&x->dirs, node, true);
+	} else if (S_ISREG(node->st.st_mode)) {
+		viofs_progress_name(&x->progress, node->from.path);
+		viofs_copy_regular(c);
+	} else if (S_ISLNK(node->st.st_mode)) {
+		x->from->readlink(x, &node->from, c->target, step(c, on_target));
+	} else {
+		make(c);
+	}
+}
+
+static void on_stat(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+	struct viofs_node *node = c->node;
+
+	if (result < 0) {
+		on_times(op, result);
+		return;
+	}
+	node->has_stat = true;
+	if (!node->parent && !S_ISDIR(node->st.st_mode)) {
+		c->x->progress.all_files++;
+		c->x->progress.all_bytes += (uint64_t)node->st.st_size;
+	}
+	begin_known(c);
+}
+
+void viofs_copy_begin(struct viofs_xfer *x, struct viofs_node *node)
+{
+	struct viofs_copy *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		viofs_xfer_fail(x, node->from.path, -ENOMEM);
+		x->files_active--;
+		viofs_node_done(x, node);
+		return;
+	}
+	c->x = x;
+	c->node = node;
+	if (node->has_stat)
+		begin_known(c);
+	else
+		/* What the command line names is followed, where it is a link. */
+		x->from->stat(x, &node->from, !node->parent, &node->st, step(c, on_stat));
+}
