@@ -108,6 +108,16 @@ static void on_removed(struct viofs_op *op, int64_t result)
 		make(c);
 }
 
+static void on_looked(struct viofs_op *op, int64_t result)
+{
+	struct viofs_copy *c = of(op);
+
+	if (result < 0)
+		on_times(op, result);
+	else
+		c->x->to->unlink(c->x, &c->node->to, step(c, on_removed));
+}
+
 static void on_made(struct viofs_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
@@ -115,7 +125,8 @@ static void on_made(struct viofs_op *op, int64_t result)
 	/* An older one makes room, as it does for a file's data; a directory does not. */
 	if (result == -EEXIST && !c->existed) {
 		c->existed = true;
-		c->x->to->unlink(c->x, &c->node->to, step(c, on_removed));
+		/* Some devices (the C virtiofsd) remove only what they were asked for before. */
+		c->x->to->stat(c->x, &c->node->to, false, &c->have, step(c, on_looked));
 	} else if (result < 0) {
 		on_times(op, result);
 	} else {
