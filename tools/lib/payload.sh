@@ -16,7 +16,8 @@ vm_dir() {
 # payload_programs: the programs to bring: the build's, then those of --put.
 payload_programs() {
 	local file
-	for file in "$VIOFS_BUILD"/src/daemon/virtiofs-vfio "$VIOFS_BUILD"/tools/viofsctl "$VIOFS_BUILD"/tests/vm/*; do
+	for file in "$VIOFS_BUILD"/src/daemon/virtiofs-vfio "$VIOFS_BUILD"/tools/viofsctl \
+		"$VIOFS_BUILD"/tools/viofs/viofs{,-bench} "$VIOFS_BUILD"/tests/vm/*; do
 		[[ ! -f $file || ! -x $file ]] || printf '%s\n' "$file"
 	done
 	((!${#vm_put[@]})) || realpath -- "${vm_put[@]}"
@@ -79,6 +80,8 @@ payload_build() {
 	if ((${#programs[@]})); then
 		payload_libraries "$root" "${programs[@]}"
 		cp -- "${programs[@]}" "$root/usr/local/bin"
+		# Programs find it beside the build's folders on this machine, and where libraries are in the guest.
+		cp -P -- "$VIOFS_BUILD"/src/libviofs.so.* "$root/usr/lib"
 	fi
 	payload_files "$root"
 	quiet mksquashfs "$root" "$work/run.sqfs" -noappend -no-progress -all-root -noI -noD -noF -noX ||

@@ -111,8 +111,8 @@ const struct viofs_cli_command viofs_cli_commands[] = {
 	  viofs_cli_raw },
 	{ "shell", "", "Commands from the terminal, or from standard input", none, 0, 0, false,
 	  viofs_cli_shell },
-	//{ "probe", "[DIRECTORY]", "Try every opcode: what the device can, and how it differs", probe_options, 0, 1,
-	//
+	{ "probe", "[DIRECTORY]", "Try every opcode: what the device can, and how it differs", probe_options, 0, 1,
+	  false, viofs_cli_probe },
 	{ NULL, NULL, NULL, NULL, 0, 0, false, NULL },
 };
 

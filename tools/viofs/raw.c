@@ -339,26 +339,11 @@ static int await(struct viofs_raw *r, int64_t timeout_ns)
 	}
 }
 
-int viofs_raw_send(struct viofs_raw *r, unsigned int timeout_ms)
+int viofs_raw_wait(struct viofs_raw *r, unsigned int timeout_ms)
 {
-	struct iovec in = { r->in, r->in_size }, out = { r->out, r->out_room };
-	bool silent = r->op->flags & VIOFS_RAW_NO_REPLY;
-	int64_t begin;
-	int rc;
+	int rc = await(r, timeout_ms ? timeout_ms * 1000000LL : -1);
 
-	r->request.data = &in;
-	r->request.data_count = r->in_size ? 1 : 0;
-	r->request.reply_data = &out;
-	r->request.reply_data_count = r->out_room ? 1 : 0;
-	memset(&r->done, 0, sizeof(r->done));
-	r->answered = false;
-	r->reply_size = r->out_size = 0;
-	begin = now();
-	rc = viofs_queue_submit(r->queue, &r->request, 1);
-	if (rc < 0 || silent)
-		return rc < 0 ? rc : 0;
-	rc = rc ? await(r, timeout_ms ? timeout_ms * 1000000LL : -1) : -EAGAIN;
-	r->ns = now() - begin;
+	r->ns = now() - r->begin;
 	if (rc)
 		return rc;
 	r->answered = true;
@@ -369,4 +354,23 @@ int viofs_raw_send(struct viofs_raw *r, unsigned int timeout_ms)
 			r->out_size = (uint32_t)r->out_room;
 	}
 	return 0;
+}
+
+int viofs_raw_send(struct viofs_raw *r, unsigned int timeout_ms)
+{
+	struct iovec in = { r->in, r->in_size }, out = { r->out, r->out_room };
+	int rc;
+
+	r->request.data = &in;
+	r->request.data_count = r->in_size ? 1 : 0;
+	r->request.reply_data = &out;
+	r->request.reply_data_count = r->out_room ? 1 : 0;
+	memset(&r->done, 0, sizeof(r->done));
+	r->answered = false;
+	r->reply_size = r->out_size = 0;
+	r->begin = now();
+	rc = viofs_queue_submit(r->queue, &r->request, 1);
+	if (rc <= 0)
+		return rc ? rc : -EAGAIN;
+	return r->op->flags & VIOFS_RAW_NO_REPLY ? 0 : viofs_raw_wait(r, timeout_ms);
 }

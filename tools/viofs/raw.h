@@ -57,7 +57,7 @@ struct viofs_raw {
 	struct viofs_completion done;
 	bool answered;
 	uint32_t reply_size, out_size; /* of the struct, of the data behind it */
-	int64_t ns;
+	int64_t begin, ns; /* when it was sent, how long it took */
 	char said[160]; /* what was wrong with the words */
 };
 
@@ -84,6 +84,9 @@ int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **w
  * is still its); -ENODEV and others: it was not sent.
  */
 int viofs_raw_send(struct viofs_raw *r, unsigned int timeout_ms);
+
+/** viofs_raw_wait() - go on waiting for what viofs_raw_send() gave up. Return: as there. */
+int viofs_raw_wait(struct viofs_raw *r, unsigned int timeout_ms);
 
 /** viofs_raw_get() - a field of the last reply by its first name of that kind; 0 where it is missing. */
 uint64_t viofs_raw_get(const struct viofs_raw *r, const char *field);
