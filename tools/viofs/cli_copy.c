@@ -57,7 +57,7 @@ static void add(const struct way *w, struct viofs_xfer *x, const char *argument,
 		free(from);
 		free(target);
 	} else {
-		viofs_xfer_add(x, from, target);
+		viofs_xfer_add(x, from, target, !into || plain);
 	}
 	free(base);
 }

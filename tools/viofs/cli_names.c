@@ -57,6 +57,9 @@ static int make_dir(struct viofs_cli *cli, char *path, mode_t mode, bool parents
 
 	if (!rc)
 		rc = viofs_path_mkdir(cli->session, path, 0, mode, err);
+	/* mkdir(2) knows no set-group-ID and the like. */
+	if (!rc && mode & 07000)
+		rc = viofs_path_chmod(cli->session, path, 0, mode, err);
 	return rc == -EEXIST && parents && is_dir(cli, path) ? 0 : rc;
 }
 

@@ -151,7 +151,7 @@ void viofs_xfer_close(struct viofs_xfer *x)
 	free(x->blocks);
 }
 
-void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to)
+void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to, bool to_named)
 {
 	struct viofs_node *node = calloc(1, sizeof(*node));
 
@@ -165,6 +165,7 @@ void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to)
 	node->from = (struct viofs_place){ AT_FDCWD, from, from };
 	node->to = (struct viofs_place){ AT_FDCWD, to, to };
 	node->to_fd = -1;
+	node->to_named = to_named;
 	viofs_xfer_push(&x->files, node, false);
 }
 

@@ -107,7 +107,7 @@ struct viofs_node {
 	struct viofs_node *parent, *next;
 	struct viofs_place from, to;
 	struct stat st;
-	bool has_stat;
+	bool has_stat, to_named;
 	/* A directory's. */
 	struct viofs_xfer *x;
 	struct viofs_op op;
@@ -157,8 +157,11 @@ struct viofs_xfer {
 int viofs_xfer_open(struct viofs_xfer *x, struct viofs_cli *cli, const struct viofs_side *from,
 		    const struct viofs_side *to, unsigned int jobs);
 void viofs_xfer_close(struct viofs_xfer *x);
-/** viofs_xfer_add() - a name of the command line; both paths are taken over. */
-void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to);
+/**
+ * viofs_xfer_add() - a name of the command line; both paths are taken over
+ * @to_named: the target itself was named, so where it is a link to a directory, that one is meant.
+ */
+void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to, bool to_named);
 /** viofs_xfer_run() - until all is copied, or a signal came. */
 void viofs_xfer_run(struct viofs_xfer *x);
 /** viofs_xfer_ready() - @op has ended; the loop tells it. */

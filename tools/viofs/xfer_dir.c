@@ -204,7 +204,7 @@ static void on_made(struct viofs_node *node, int64_t result)
 	if (result < 0 && !existed)
 		on_entered(node, result);
 	else
-		node->x->to->enter(node->x, &node->to, existed, !node->parent, &node->to_fd,
+		node->x->to->enter(node->x, &node->to, existed, node->to_named, &node->to_fd,
 				   step(node, on_entered));
 }
 
