@@ -81,7 +81,7 @@ payload_build() {
 		payload_libraries "$root" "${programs[@]}"
 		cp -- "${programs[@]}" "$root/usr/local/bin"
 		# Programs find it beside the build's folders on this machine, and where libraries are in the guest.
-		cp -P -- "$VIOFS_BUILD"/src/libviofs.so.* "$root/usr/lib"
+		find "$VIOFS_BUILD/src" -maxdepth 1 -name 'libviofs.so.*' ! -type d -exec cp -P -t "$root/usr/lib" -- {} +
 	fi
 	payload_files "$root"
 	quiet mksquashfs "$root" "$work/run.sqfs" -noappend -no-progress -all-root -noI -noD -noF -noX ||

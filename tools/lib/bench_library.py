@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""tools/bench library: libviofs beside the kernel's driver and ours in one guest, and natively on a device of nothing."""
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from statistics import median
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+BUILD = os.environ.get("VIOFS_BUILD", os.path.join(ROOT, "build"))
+DRIVERS = ("kernel", "viofs", "library")
+VIRTIOFSD_OPTIONS = "--cache auto --allow-direct-io"
+SHARE_PARENT = "/dev/shm"
+DATA_MIB = 256
+TREE_FILES = 20000
+# What is compared with what of the kernel's: reads of 1 MiB also with what the kernel's reading ahead makes of them.
+WORKS = {"statx": "statx", "read4k": "read4k", "read1m_direct": "read1m_direct", "read1m_buffered": "read1m_buffered",
+         "read1m_depth4": "read1m_buffered", "tree": "tree"}
+LABELS = {"statx": "GETATTR", "read4k": "4 KiB random read", "read1m_direct": "1 MiB read", "read1m_buffered":
+          "1 MiB read, buffered", "read1m_depth4": "1 MiB reads, 4 in flight", "tree": "tree of small files",
+          "null": "null request", "null_batch": "null requests, 32 in flight"}
+# The library looks after the device's socket some 100 times a second: calls for a time, not for a request.
+FEW = 0.001
+# (work, figure, at least or at most, goal, aim)
+GUEST_GOALS = (("statx", "ratio_to_kernel", "min", 12, 30), ("read4k", "ratio_to_kernel", "min", 8, 20),
+               ("read1m_direct", "ratio_to_kernel", "min", 1.4, 2), ("statx", "p99_to_p50", "max", 3, 3),
+               ("read4k", "p99_to_p50", "max", 3, 3), ("tree", "ratio_to_kernel", "min", 1, 1))
+NATIVE_GOALS = (("null", "median_us", "max", 1.5, 1.5), ("null_batch", "ops_per_s", "min", 1e6, 1e6),
+                ("null", "allocations_per_op", "max", 0, 0), ("null", "syscalls_per_op", "max", FEW, 0),
+                ("null_batch", "allocations_per_op", "max", 0, 0), ("null_batch", "syscalls_per_op", "max", FEW, 0))
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def fail(text):
+    say(text)
+    sys.exit(1)
+
+
+def built(name):
+    for folder in ("tools/viofs", "tests/bench", "tests/device", "src/daemon"):
+        path = os.path.join(BUILD, folder, name)
+        if os.path.isfile(path):
+            return path
+    return fail(f"there is no {name} below {BUILD}")
+
+
+class Share:
+    """A directory in memory: a file of data, and a tree of small files."""
+
+    def __init__(self, tree):
+        self.tree = tree
+        self.path = tempfile.mkdtemp(prefix="viofs-bench-", dir=SHARE_PARENT)
+        os.chmod(self.path, 0o755)
+
+    def __enter__(self):
+        try:
+            subprocess.run([built("viofs-bench-ops"), "--dir", self.path, "--prepare", "--size", str(DATA_MIB << 20),
+                            "--entries", "10"], check=True)
+            self.make_tree()
+        except BaseException:
+            self.remove()
+            raise
+        return self.path
+
+    def make_tree(self):
+        random.seed(1)
+        for i in range(self.tree):
+            folder = os.path.join(self.path, "tree", str(i % 20), str(i % 11))
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, f"file{i}"), "wb") as f:
+                f.write(random.randbytes(int(random.expovariate(1 / 1500)) % 20000))
+
+    def remove(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+class Guest:
+    """What the guest's part prints, as it comes."""
+
+    def __init__(self):
+        self.rounds, self.facts, self.driver = [], {}, None
+
+    def line(self, line):
+        word, _, rest = line.partition(" ")
+        if line.startswith("{"):
+            sample = json.loads(line)
+            self.rounds[-1].setdefault(self.driver, {})[sample["work"]] = sample
+        elif word == "#round":
+            number, _, self.driver = rest.partition(" ")
+            while len(self.rounds) < int(number):
+                self.rounds.append({})
+            say(f"round {number}: {self.driver}")
+        elif word == "#tree":
+            us = 1e6 * float(rest)
+            self.rounds[-1].setdefault(self.driver, {})["tree"] = {"median_us": us, "p99_us": us, "p999_us": us, "cpu_us": None,
+                                                                    "ops_per_s": 1e6 / us, "ops": 1}
+        elif word == "#fact":
+            name, _, self.facts[name] = rest.partition(" ")
+        else:
+            print(line, file=sys.stderr)
+
+    def run(self, args, share):
+        timeout = 180 + args.rounds * len(args.drivers) * (20 + 6 * args.seconds + args.tree / 100)
+        command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", "rust", "--virtiofsd-opts",
+                   VIRTIOFSD_OPTIONS, "--share", share, "--smp", "2", "--timeout", str(int(timeout)),
+                   "--put", built("viofs-bench-ops"),
+                   "--file", os.path.join(ROOT, "tools/lib/bench_library.sh") + ":/bench_library.sh", "--", "sh",
+                   "/bench_library.sh", str(args.rounds), str(args.seconds), " ".join(args.drivers), str(args.tree)]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as guest:
+            try:
+                for line in guest.stdout:
+                    self.line(line.rstrip("\r\n"))
+            except BaseException:
+                guest.send_signal(signal.SIGTERM)
+                guest.wait()
+                raise
+        if guest.returncode or len(self.rounds) != args.rounds:
+            fail(f"the guest ended with status {guest.returncode} after {len(self.rounds)} rounds")
+
+
+def speedup(kernel, ours, work):
+    """More is better. Of 1 MiB at once what passes through counts, else the time of one."""
+    if work.startswith("read1m"):
+        return ours["ops_per_s"] / kernel["ops_per_s"]
+    return kernel["median_us"] / ours["median_us"]
+
+
+def middle(samples, name, digits=3):
+    values = [s[name] for s in samples if s.get(name) is not None]
+    return round(median(values), digits) if values else None
+
+
+def make_row(work, driver, samples, kernels):
+    figures = [s["ops_per_s"] if work.startswith("read1m") else s["median_us"] for s in samples]
+    ratios = [speedup(k, s, work) for k, s in zip(kernels, samples)] if kernels and driver != "kernel" else []
+    p99s = [k["p99_us"] / s["p99_us"] for k, s in zip(kernels, samples) if s["p99_us"]] if ratios else []
+    row = {"work": work, "jobs": 1, "driver": driver, "channel": None, "poll": "busy" if driver == "library" else None,
+           "ops": sum(s["ops"] for s in samples), "rounds": len(samples),
+           "spread": round((max(figures) - min(figures)) / median(figures), 3), "default": True,
+           "ratio_of": "ops_per_s" if work.startswith("read1m") else "median_us",
+           "ratio_to_kernel": round(median(ratios), 3) if ratios else None,
+           "ratio_min": round(min(ratios), 3) if ratios else None, "ratio_max": round(max(ratios), 3) if ratios else None,
+           "p99_ratio": round(median(p99s), 3) if p99s else None}
+    for name in ("median_us", "p99_us", "p999_us", "p9999_us", "cpu_us", "ops_per_s"):
+        row[name] = middle(samples, name)
+    row["p99_to_p50"] = round(row["p99_us"] / row["median_us"], 3) if row["median_us"] else None
+    return row
+
+
+def guest_rows(rounds, drivers):
+    rows = []
+    for work, of_kernel in WORKS.items():
+        for driver in drivers:
+            samples = [r[driver][work] for r in rounds if work in r.get(driver, {})]
+            kernels = [r["kernel"][of_kernel] for r in rounds if of_kernel in r.get("kernel", {})]
+            if samples:
+                rows.append(make_row(work, driver, samples, kernels if len(kernels) == len(samples) else []))
+    return rows
+
+
+class Null:
+    """viofs-device that has nothing to do and polls, as the back end of one run."""
+
+    def __init__(self, cpus):
+        self.work = tempfile.mkdtemp(prefix="viofs-bench-null.")
+        self.socket = os.path.join(self.work, "sock")
+        command = [built("viofs-device"), "--socket", self.socket, "--serve", "null", "--poll"]
+        self.device = subprocess.Popen((["taskset", "-c", str(cpus[0])] if cpus else []) + command,
+                                       stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        for _ in range(1000):
+            with open("/proc/net/unix", encoding="ascii", errors="replace") as table:
+                if any(line.rstrip().endswith(" " + self.socket) for line in table):
+                    return self
+            time.sleep(0.01)
+        return fail("viofs-device does not listen")
+
+    def __exit__(self, *exc):
+        try:
+            self.device.wait(10)
+        except subprocess.TimeoutExpired:
+            self.device.kill()
+            self.device.wait()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def bench(self, words, before=(), env=None):
+        command = [*before, built("viofs-bench"), "--json", *words, "vhost-user:" + self.socket]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=dict(os.environ, **(env or {})))
+        if done.returncode:
+            fail(f"viofs-bench ended with status {done.returncode}")
+        return json.loads(done.stdout)
+
+
+def pin(cpus):
+    return ["taskset", "-c", str(cpus[1])] if cpus else []
+
+
+def count_calls(path):
+    """All system calls in a table of strace -c."""
+    with open(path, encoding="utf-8") as table:
+        for line in table:
+            if line.rstrip().endswith(" total"):
+                return int(re.split(r"\s+", line.strip())[3])
+    return fail("strace's table has no total")
+
+
+def count(args, words, requests):
+    """(allocations, system calls besides kicks) of a run of so many requests."""
+    with Null(args.cpus) as null:
+        path = os.path.join(null.work, "allocations")
+        null.bench([*words, "-n", str(requests)], pin(args.cpus),
+                   {"LD_PRELOAD": built("count-allocations.so"), "COUNT_ALLOCATIONS": path})
+        with open(path, encoding="ascii") as f:
+            allocations = int(f.read())
+    with Null(args.cpus) as null:
+        path = os.path.join(null.work, "calls")
+        row = null.bench([*words, "-n", str(requests)], ["strace", "-f", "-c", "-o", path])
+        return allocations, count_calls(path) - row["kicks"]
+
+
+def native_rows(args):
+    rows = []
+    for name, words in (("null", ["-d", "1"]), ("null_batch", ["-d", "32", "-B", "8"])):
+        samples = []
+        for number in range(1, args.rounds + 1):
+            say(f"round {number}: {name}, native")
+            with Null(args.cpus) as null:
+                samples.append(null.bench([*words, "-t", str(args.seconds), "--name", name], pin(args.cpus)))
+        row = make_row(name, "library", samples, [])
+        few, many = 20000, 60000
+        less, more = count(args, words, few), count(args, words, many)
+        row["depth"] = samples[0]["depth"]
+        row["kicks_per_op"] = round(sum(s["kicks"] for s in samples) / max(sum(s["ops"] for s in samples), 1), 5)
+        row["allocations_per_op"] = round((more[0] - less[0]) / (many - few), 5)
+        row["syscalls_per_op"] = round(max(more[1] - less[1], 0) / (many - few), 5)
+        rows.append(row)
+    return rows
+
+
+def goals(rows, wanted):
+    """Which figures are as they are wanted to be."""
+    found = []
+    for work, figure, how, goal, aim in wanted:
+        for row in rows:
+            if row["work"] == work and row["driver"] == "library" and row.get(figure) is not None:
+                have = row[figure]
+                found.append({"work": work, "figure": figure, "have": have, "goal": goal, "aim": aim, "how": how,
+                              "met": have >= goal if how == "min" else have <= goal})
+    return found
+
+
+def text_of(value):
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value >= 1000 else f"{value:.2f}" if value >= 0.01 or not value else f"{value:.5f}"
+    return str(value)
+
+
+def table(result):
+    columns = ("work", "driver", "median_us", "p99_us", "p999_us", "ops_per_s", "cpu_us", "spread", "ratio_to_kernel",
+               "p99_ratio", "p99_to_p50", "kicks_per_op", "syscalls_per_op", "allocations_per_op")
+    lines = [columns] + [[LABELS.get(row["work"], row["work"]) if c == "work" else text_of(row.get(c)) for c in columns]
+                         for row in result["rows"]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    out = ["  ".join(v.ljust(w) if i < 2 else v.rjust(w) for i, (v, w) in enumerate(zip(line, widths))).rstrip()
+           for line in lines]
+    for goal in result["goals"]:
+        sign = "at least" if goal["how"] == "min" else "at most"
+        out.append(f"{'met' if goal['met'] else 'NOT MET':8} {LABELS.get(goal['work'])}, {goal['figure']}: "
+                   f"{text_of(goal['have'])} ({sign} {goal['goal']:g}, aim {goal['aim']:g})")
+    return "\n".join(out) + "\n"
+
+
+def markdown(result):
+    columns = ("work", "driver", "median_us", "p99_us", "ops_per_s", "ratio_to_kernel", "p99_to_p50")
+    out = ["| " + " | ".join(columns) + " |", "|--|--|" + "--:|" * (len(columns) - 2)]
+    for row in result["rows"]:
+        out.append("| " + " | ".join([LABELS.get(row["work"], row["work"])] + [text_of(row.get(c)) for c in columns[1:]]) + " |")
+    return "\n".join(out) + "\n"
+
+
+def cpu_pair(text):
+    pair = [int(word) for word in text.split(",")]
+    if len(pair) != 2:
+        raise ValueError
+    return pair
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="tools/bench library", description="libviofs beside the kernel's virtiofs driver and "
+                                     "ours in one guest, on one virtiofsd, and natively on a device of nothing.")
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE",
+                        help="the rows as JSON to FILE, or to standard output instead of the table")
+    parser.add_argument("--markdown", metavar="FILE", help="the table for a document to FILE")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds (5, with --quick 3)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="how long each row is measured (1, with --quick 0.3)")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for a first look")
+    parser.add_argument("--where", choices=("guest", "native", "all"), default="all", help="one of the two only")
+    parser.add_argument("--drivers", default=",".join(DRIVERS), metavar="LIST", help="with commas (%(default)s)")
+    parser.add_argument("--tree", type=int, default=TREE_FILES, metavar="N", help="files of the tree; 0 = no tree (%(default)s)")
+    parser.add_argument("--cpus", type=cpu_pair, default=[0, 1] if (os.cpu_count() or 1) > 1 else None, metavar="A,B",
+                        help="natively: the device's CPU and ours (0,1)")
+    parser.add_argument("--from", dest="source", metavar="FILE", help="measure nothing: show the rows of a JSON file made earlier")
+    args = parser.parse_args()
+    args.rounds = args.rounds or (3 if args.quick else 5)
+    args.seconds = args.seconds or (0.3 if args.quick else 1)
+    args.drivers = args.drivers.split(",")
+    unknown = [d for d in args.drivers if d not in DRIVERS]
+    if unknown:
+        parser.error(f"unknown driver {unknown[0]}")
+    return args
+
+
+def measure(args):
+    rows, facts = [], {}
+    if args.where != "native":
+        guest = Guest()
+        with Share(args.tree) as share:
+            guest.run(args, share)
+        rows += guest_rows(guest.rounds, args.drivers)
+        facts = guest.facts
+    if args.where != "guest":
+        rows += native_rows(args)
+    cpu = facts.get("cpu", "")
+    return {"rows": rows, "goals": goals(rows, GUEST_GOALS) + goals(rows, NATIVE_GOALS), "conditions": {
+        "accelerator": None if not facts else "tcg" if "TCG" in cpu else "kvm", "guest_kernel": facts.get("kernel"),
+        "guest_cpus": int(facts.get("cpus", 0)), "host_kernel": os.uname().release, "host_cpus": os.cpu_count(),
+        "load_average": os.getloadavg()[0], "virtiofsd_options": VIRTIOFSD_OPTIONS, "share": "tmpfs", "data_mib": DATA_MIB,
+        "tree_files": args.tree, "seconds_per_row": args.seconds, "rounds": args.rounds,
+        "order": "alternating, every other round backwards"}}
+
+
+def main():
+    args = parse_arguments()
+    if args.source:
+        with open(args.source, encoding="utf-8") as source:
+            result = json.load(source)
+    else:
+        result = measure(args)
+    text = json.dumps(result, indent=1) + "\n"
+    if args.json == "-":
+        sys.stdout.write(text)
+    else:
+        sys.stdout.write(table(result))
+    for path, out in ((args.json if args.json != "-" else None, text), (args.markdown, markdown(result))):
+        if path:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(out)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
