@@ -33,7 +33,9 @@ static void share_open(struct viofs_xfer *x, const struct viofs_place *p, int fl
 
 static void share_close(struct viofs_xfer *x, void *file, struct viofs_op *op)
 {
-	started(x, op, viofs_file_close_async(x->async, file, op));
+	/* What was not begun leaves the file as it is; the blocking call makes an end of it in any case. */
+	if (viofs_file_close_async(x->async, file, op))
+		viofs_xfer_ready(x, op, viofs_file_close(file, NULL));
 }
 
 static void share_read(struct viofs_xfer *x, void *file, void *data, size_t size, uint64_t offset,
@@ -189,7 +191,8 @@ static int share_dir_fd(void *dir)
 
 static void share_dir_close(struct viofs_xfer *x, void *dir, struct viofs_op *op)
 {
-	started(x, op, viofs_dir_close_async(x->async, dir, op));
+	if (viofs_dir_close_async(x->async, dir, op))
+		viofs_xfer_ready(x, op, viofs_dir_close(dir, NULL));
 }
 
 const struct viofs_side viofs_side_share = {
