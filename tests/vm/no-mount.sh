@@ -14,7 +14,7 @@ before=$(driver)
 [ -n "$before" ] || { echo "no device with the kernel driver"; exit 1; }
 fail() { echo "FAIL: $*"; exit 1; }
 viofs cat myfs FILE || fail "cat"
-! grep -Eq "virtiofs|fuse" /proc/mounts || fail "something is mounted"
+! grep -Eq "^[^ ]+ [^ ]+ (virtiofs|fuse|fuse[.][^ ]*) " /proc/mounts || fail "something is mounted"
 [ "$(driver)" ] || fail "the device is not back after cat"
 viofs get -r --verify myfs tree large list /tmp || fail "get"
 find /tmp/tree -printf "%P %m %s %T@\n" | sort | cmp - /tmp/list || fail "the tree differs"
@@ -31,12 +31,15 @@ viofs-bench -t 0.5 myfs || fail "viofs-bench"
 mount -t virtiofs myfs /mnt || fail "the kernel driver has not got it back"
 cmp /mnt/back/large /mnt/large || fail "the copy differs"
 umount /mnt' >"$work/lines" 2>&1 || {
+	status=$?
 	cat "$work/lines"
-	fail "in the guest: exit status $?"
+	fail "in the guest: exit status $status"
 }
 grep -qx "What the host wrote." "$work/lines" || {
 	cat "$work/lines"
 	fail "cat printed something else"
 }
 diff -r "$work/share/tree" "$work/share/back/tree" || fail "what was put differs"
-[ -z "$(ls "$work/share" | grep probe)" ] || fail "probe has left something"
+for left in "$work/share"/viofs-probe-*; do
+	[ ! -e "$left" ] || fail "probe has left something"
+done

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs ls: names, and what is behind them. */
 #include "cli.h"
-#include "listing.h"
+#include "readlist.h"
 #include "text.h"
 
 #include <errno.h>

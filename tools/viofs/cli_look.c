@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs stat, readlink, df, tree: looking without changing. */
 #include "cli.h"
-#include "listing.h"
+#include "readlist.h"
 #include "text.h"
 
 #include <errno.h>

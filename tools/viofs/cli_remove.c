@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs rm: files, and trees with many requests in flight. */
 #include "cli.h"
-#include "listing.h"
+#include "readlist.h"
 #include "text.h"
 
 #include <errno.h>

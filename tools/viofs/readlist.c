@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A directory of the share, read to its end. */
-#include "listing.h"
+#include "readlist.h"
 #include "cli.h"
 
 #include <dirent.h>
