@@ -127,6 +127,7 @@ struct viofs_queue {
 	unsigned int in_flight;      /* not silent */
 	unsigned int urgent;         /* of them, on hiprio */
 	bool armed;                  /* sleeps, or is about to: set before its virtqueues are looked at */
+	bool armed_urgent;           /* for hiprio too */
 	unsigned int idle;           /* polls that found nothing */
 	int64_t looked;              /* ns: at the device's health */
 	int wake_fd, epoll_fd;

@@ -22,7 +22,8 @@ static void wake_all(struct viofs_dev *dev)
 	}
 }
 
-static void fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
 {
 	if (viofs_dev_state(dev) != VIOFS_DEV_WORKS)
 		return;

@@ -94,21 +94,28 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 	return rc;
 }
 
+static void disarm_vq(struct viofs_vq *vq)
+{
+	if (!--vq->armed)
+		viofs_ring_disarm(viofs_vq_ring(vq));
+}
+
 static void disarm(struct viofs_queue *q)
 {
 	struct viofs_vq *hiprio = &q->dev->vqs[VIOFS_FS_HIPRIO];
 	bool locked;
 
-	if (!q->armed)
+	if (!viofs_queue_is_armed(q))
 		return;
 	locked = viofs_vq_enter(q->vq);
 	viofs_queue_set_armed(q, false);
-	if (!--q->vq->armed)
-		viofs_ring_disarm(viofs_vq_ring(q->vq));
+	disarm_vq(q->vq);
 	viofs_vq_leave(q->vq, locked);
+	if (!q->armed_urgent)
+		return;
 	locked = viofs_vq_enter(hiprio);
-	if (!--hiprio->armed)
-		viofs_ring_disarm(viofs_vq_ring(hiprio));
+	q->armed_urgent = false;
+	disarm_vq(hiprio);
 	viofs_vq_leave(hiprio, locked);
 }
 
@@ -298,30 +305,54 @@ int viofs_queue_fd(struct viofs_queue *q)
 	return q->epoll_fd;
 }
 
-static bool arm_vq(struct viofs_vq *vq, const struct viofs_queue *q, bool first)
+static bool arm_own(struct viofs_queue *q)
 {
+	struct viofs_vq *vq = q->vq;
 	bool locked = viofs_vq_enter(vq), more;
 
-	if (first)
+	if (!viofs_queue_is_armed(q))
 		vq->armed++;
-	more = viofs_ring_arm(viofs_vq_ring(vq)) || (locked && (vq == q->vq ? q->done_count : q->urgent_count));
+	/* Before the lists are looked at: see viofs_queue_is_armed(). */
+	viofs_queue_set_armed(q, true);
+	more = viofs_ring_arm(viofs_vq_ring(vq)) || (locked && q->done_count);
 	viofs_vq_leave(vq, locked);
+	return more;
+}
+
+/* Only for those who wait for an answer there: FORGETs come back too, and nobody is to wake for them. */
+static bool arm_hiprio(struct viofs_queue *q)
+{
+	struct viofs_vq *vq = &q->dev->vqs[VIOFS_FS_HIPRIO];
+	const char *why = NULL;
+	bool locked, more;
+
+	if (!q->urgent)
+		return false;
+	locked = viofs_vq_enter(vq);
+	if (!q->armed_urgent)
+		vq->armed++;
+	q->armed_urgent = true;
+	while (!why && viofs_ring_arm(viofs_vq_ring(vq)))
+		viofs_vq_drain(vq, NULL, NULL, 0, &why);
+	more = q->urgent_count || why;
+	viofs_vq_leave(vq, locked);
+	if (why)
+		viofs_dev_fail(q->dev, "broke the rules of virtqueue %u: %s", vq->index, why);
 	return more;
 }
 
 int viofs_queue_arm(struct viofs_queue *q)
 {
 	struct epoll_event events[4];
-	bool first = !q->armed, more;
+	bool more;
 
 	if (viofs_dev_state(q->dev) == VIOFS_DEV_FAILED)
 		return 1;
 	/* Old news; what comes from here on makes it readable again. */
 	while (epoll_wait(q->epoll_fd, events, 4, 0) > 0)
 		;
-	viofs_queue_set_armed(q, true);
-	more = arm_vq(&q->dev->vqs[VIOFS_FS_HIPRIO], q, first);
-	more |= arm_vq(q->vq, q, first);
+	more = arm_own(q);
+	more |= arm_hiprio(q);
 	return more || viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;
 }
 

@@ -117,6 +117,7 @@ int main(int argc, char **argv)
 {
 	static const struct calls_case *const tables[] = { cases_names, cases_files, cases_async, cases_raw,
 							   cases_threads };
+	struct viofs_dev_options options;
 	struct calls t = { 0 };
 	int number = 0, total = 2;
 	int rc;
@@ -126,7 +127,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	t.host = argc == 3 ? argv[2] : NULL;
-	rc = viofs_dev_open(argv[1], NULL, &t.dev, &t.err);
+	viofs_dev_options_init(&options);
+	options.flags = VIOFS_DEV_BIND;
+	rc = viofs_dev_open(argv[1], &options, &t.dev, &t.err);
 	if (!rc)
 		rc = viofs_session_open(t.dev, NULL, &t.s, &t.err);
 	if (rc) {
