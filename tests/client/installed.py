@@ -65,6 +65,10 @@ def main():
     if os.geteuid():
         print("1..0 # SKIP not root: a device's record can't be written")
         return
+    for need in ("cc", "c++", "pkg-config"):
+        if not shutil.which(need):
+            print(f"1..0 # SKIP no {need}")
+            return
     work = tempfile.mkdtemp(prefix="viofs-installed.")
     number = 0
     try:
