@@ -98,7 +98,8 @@ int viofs_queue_submit(struct viofs_queue *queue, struct viofs_request *requests
 /**
  * viofs_queue_poll() - take completions that are there
  * @completions: room for @max.
- * Context: the handle's thread; no system call.
+ * Context: the handle's thread; no system call, but for a look at the device's health, every 20 ms at most and only
+ * while nothing comes.
  * Return: how many, 0..@max. Where the device failed, what was in flight comes with an error; after that
  * -ENODEV.
  */

@@ -20,7 +20,7 @@ static int64_t read_or_write(struct viofs_file *file, bool write, const struct i
 
 	pthread_mutex_lock(&file->lock);
 	if (write && file->oflags & O_APPEND) {
-		struct stat st;
+		struct stat st = { 0 };
 
 		n = viofs_file_stat(file, &st, err);
 		if (!n)
@@ -106,7 +106,7 @@ static int64_t seek_on_device(struct viofs_file *file, int64_t offset, int whenc
 /* Where the offset counts from. Return: 0; -errno. */
 static int base_of(struct viofs_file *file, int whence, int64_t *base, struct viofs_err *err)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	int rc;
 
 	switch (whence) {

@@ -3,6 +3,7 @@
 #include "client/nodecache.h"
 #include "base/util.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,8 @@ int viofs_cache_init(struct viofs_cache *c, unsigned int names_max)
 	c->buckets = 64;
 	while (c->buckets < names_max && c->buckets < 1U << 20)
 		c->buckets *= 2;
-	c->nodes = calloc(c->buckets, sizeof(*c->nodes));
-	c->names = calloc(c->buckets, sizeof(*c->names));
+	c->nodes = calloc(c->buckets, sizeof(struct viofs_node *));
+	c->names = calloc(c->buckets, sizeof(struct viofs_name *));
 	c->seed = mix((uint64_t)viofs_now_ns() ^ (uintptr_t)c);
 	c->root.nodeid = FUSE_ROOT_ID;
 	c->root.refs = 1;
@@ -196,6 +197,7 @@ static void drop_locked(struct viofs_cache *c, struct viofs_name **at)
 {
 	struct viofs_name *n = *at;
 
+	assert(n);
 	*at = n->hash_next;
 	unlink_lru(c, n);
 	c->name_count--;

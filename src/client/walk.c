@@ -104,7 +104,7 @@ static int follow(struct viofs_op *op, const char *target, size_t len)
 		return -ENOENT;
 	if (memchr(target, '\0', len))
 		return -EIO;
-	if (len + rest + 1 >= 2 * PATH_MAX)
+	if (len + rest + 1 >= (size_t)2 * PATH_MAX)
 		return -ENAMETOOLONG;
 	if (target[0] == '/' && w->flags & VIOFS_PATH_BENEATH)
 		return -EXDEV;
