@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define JOBS 64U
 
@@ -98,12 +99,18 @@ static int copy(const struct way *w, const struct viofs_cli_args *args, unsigned
 static int run(struct viofs_cli *cli, const struct viofs_cli_args *args, bool from_share, bool to_share)
 {
 	struct way w = { cli, from_share, to_share };
+	struct rlimit files;
 	uint64_t jobs = JOBS;
 
 	if (args->has['j'] && viofs_cli_number("--jobs", args->value['j'], 1, 1024, &jobs))
 		return VIOFS_EXIT_USAGE;
 	if (args->has[VIOFS_OPT_VERIFY] && !viofs_verify_can())
 		return viofs_cli_say("--verify: this viofs was built without checksums (libxxhash).");
+	/* A descriptor for each file under way, and each directory above it. */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	return copy(&w, args, (unsigned int)jobs);
 }
 

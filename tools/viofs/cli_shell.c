@@ -229,7 +229,16 @@ int viofs_cli_shell(struct viofs_cli *cli, const struct viofs_cli_args *args)
 		return viofs_cli_say("Out of memory.");
 	cli->cwd = sh.cwd;
 	cli->shell = true;
-	while (!sh.done && !viofs_cli_stopped() && (line = next_line(&sh))) {
+	while (!sh.done && !viofs_cli_stopped()) {
+		line = next_line(&sh);
+		/* Ctrl-C at the prompt is for another prompt; the end of the input is the end. */
+		if (!line && sh.terminal && viofs_cli_stopped()) {
+			viofs_cli_go_on();
+			putchar('\n');
+			continue;
+		}
+		if (!line)
+			break;
 		run_line(&sh, line);
 		free(line);
 	}

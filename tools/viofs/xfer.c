@@ -53,8 +53,12 @@ void viofs_xfer_ready(struct viofs_xfer *x, struct viofs_op *op, int64_t result)
 
 void viofs_xfer_fail(struct viofs_xfer *x, const char *path, int64_t rc)
 {
+	struct viofs_err err = { "" };
+
+	if (x->fault)
+		snprintf(err.text, sizeof(err.text), "Input/output error; the device broke the rules: %s", x->fault);
 	viofs_progress_clear(&x->progress);
-	viofs_cli_fail(x->cli, path, rc, NULL);
+	viofs_cli_fail(x->cli, path, rc, &err);
 }
 
 struct viofs_block *viofs_xfer_take_block(struct viofs_xfer *x, bool large)
@@ -238,7 +242,10 @@ void viofs_xfer_run(struct viofs_xfer *x)
 		for (int i = 0; i < count; i++) {
 			struct viofs_op *op = events[i].user;
 
+			/* Of what follows from this event. */
+			x->fault = events[i].fault;
 			op->done(op, events[i].result);
+			x->fault = NULL;
 		}
 		x->progress.open_end = x->dirs_active || x->dirs.count;
 		viofs_progress_show(&x->progress);

@@ -142,6 +142,7 @@ struct viofs_xfer {
 	bool recursive, resume, verify, owner, verbose;
 	unsigned int jobs;
 	bool stopping;
+	const char *fault; /* what the device did wrong in what is being looked at, or NULL */
 	struct viofs_op *ready, *ready_last;
 	struct viofs_nodes files, dirs, parked; /* to be begun; directories that are not read on for now */
 	unsigned int files_active, dirs_active; /* worked on; read */
