@@ -139,7 +139,8 @@ void viofs_entry_reply(struct viofs_relay *r, struct viofs_slot *slot, int error
 	/* Mostly it is there already. */
 	if (data_len && viofs_slot_reply_data(&r->slots, slot) != payload + fixed_len)
 		memmove(payload + fixed_len, viofs_slot_reply_data(&r->slots, slot), data_len);
-	memcpy(payload, fixed, fixed_len);
+	if (fixed_len)
+		memcpy(payload, fixed, fixed_len);
 	viofs_slots_note(&r->slots, slot->buffer, &entry->header.in, fixed_len);
 	sqe = viofs_sleep_command(&r->sleep);
 	viofs_fuse_uring_commit(sqe, r->fuse_fd, entry->queue, &entry->header, error,

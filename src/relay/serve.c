@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Requests taken before completions get their turn. */
 #define BATCH 32
@@ -29,6 +30,9 @@
 #define STALL_NS (30 * VIOFS_NSEC_PER_SEC)
 /* With nothing but traffic the clock is looked at once in so many turns. */
 #define TURNS 256
+/* A spinning thread that was away for so long has rivals for its CPU; for so long it then doesn't spin. */
+#define AWAY_NS (1 * VIOFS_NSEC_PER_MSEC)
+#define NO_SPIN_NS (20 * VIOFS_NSEC_PER_MSEC)
 /* How often /dev/fuse is looked at where requests come over io_uring: for FORGETs and the end. */
 #define READ_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* How often it is made sure that the device is there, while nothing sleeps. */
@@ -207,6 +211,21 @@ static void look(const struct viofs_relay *r)
 }
 
 /*
+ * Was this thread taken the CPU from while it spun? Then whoever it waits for may lack that CPU as well,
+ * and it is time to sleep. A virtual CPU that stood still is no reason: the scheduler's count tells.
+ */
+static void notice_rivals(struct viofs_relay *r, int64_t now)
+{
+	struct rusage usage;
+
+	if (!r->spun || now - r->spun < AWAY_NS || getrusage(RUSAGE_THREAD, &usage))
+		return;
+	if (usage.ru_nivcsw != r->switches)
+		r->no_spin = now + NO_SPIN_NS;
+	r->switches = usage.ru_nivcsw;
+}
+
+/*
  * Nothing to do right now. Return: 0, or -errno.
  *
  * While the device has something it is waited for longer: its answer is near, and being woken for it costs
@@ -216,9 +235,17 @@ static int idle(struct viofs_relay *r, int64_t since, int64_t now)
 {
 	int64_t budget = (int64_t)r->config.spin_us * (viofs_in_flight(r) ? IN_FLIGHT_FACTOR : 1) * 1000;
 
+	if (r->config.poll == VIOFS_POLL_ADAPTIVE) {
+		notice_rivals(r, now);
+		if (now - r->no_spin < 0)
+			budget = 0;
+	}
 	if (r->config.poll == VIOFS_POLL_IRQ ||
-	    (r->config.poll == VIOFS_POLL_ADAPTIVE && now - since >= budget))
+	    (r->config.poll == VIOFS_POLL_ADAPTIVE && now - since >= budget)) {
+		r->spun = 0;
 		return go_to_sleep(r);
+	}
+	r->spun = now;
 	if (r->forgets_held && now - r->forgets_since >= FORGETS_HELD_NS)
 		viofs_kick_forgets(r);
 	look(r);
@@ -316,7 +343,7 @@ int viofs_serve(struct viofs_relay *r)
 		if (done < 0)
 			return done == -ESHUTDOWN ? 0 : done;
 		if (done) {
-			since = 0;
+			since = r->spun = 0;
 			if (++turns % TURNS)
 				continue;
 		}

@@ -353,6 +353,7 @@ static void take_over(void *arg)
 	struct viofs_relay *r = arg;
 
 	r->stats->handovers++;
+	viofs_sleep_adopt(&r->sleep);
 	lead(r);
 }
 

@@ -73,6 +73,9 @@ struct viofs_relay {
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;
 	struct viofs_doorbells doorbells;
+	int64_t spun;                       /* ns; when this thread last found nothing to do, and spun; or 0 */
+	int64_t no_spin;                    /* ns; until then it sleeps at once: others want the CPU */
+	long switches;                      /* times that it was taken the CPU from */
 	int64_t next_look;                  /* ns; is the device still there? */
 	int64_t next_due;                   /* ns; no request can be overdue before */
 	int64_t next_rekick;                /* ns; for completions that never come */

@@ -26,6 +26,8 @@ static int restrict_ring(struct io_uring *ring, bool commands)
 		/* prepare() */
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD },
+		/* viofs_sleep_adopt() */
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ASYNC_CANCEL },
 		/* liburing's own for a time-out, where the kernel can't be given one with the wait. */
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_TIMEOUT },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_URING_CMD },
@@ -83,6 +85,15 @@ void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index)
 	s->fds[index].woke = false;
 }
 
+/* What viofs_sleep_adopt() itself submits. */
+#define NO_FD VIOFS_SLEEP_FDS
+
+/* user_data: even, and another one for each thread. */
+static uint64_t to_data(const struct viofs_sleep *s, unsigned int index)
+{
+	return (uint64_t)s->epoch << 8 | index << 1;
+}
+
 static void prepare(struct viofs_sleep *s, struct viofs_sleep_fd *f)
 {
 	/* The ring has twice as many entries as there are descriptors: there is always one. */
@@ -92,8 +103,27 @@ static void prepare(struct viofs_sleep *s, struct viofs_sleep_fd *f)
 		io_uring_prep_read(sqe, f->fd, &f->value, sizeof(f->value), 0);
 	else
 		io_uring_prep_poll_add(sqe, f->fd, POLLIN);
-	io_uring_sqe_set_data(sqe, f);
+	sqe->user_data = to_data(s, (unsigned int)(f - s->fds));
 	f->outstanding = true;
+}
+
+/* Return: it fired. */
+static bool take(struct viofs_sleep *s, uint64_t data, int res)
+{
+	unsigned int index = data >> 1 & 0x7f;
+	struct viofs_sleep_fd *f = &s->fds[index];
+	bool own = data >> 8 == s->epoch;
+
+	if (index >= s->count)
+		return false;
+	if (own)
+		f->outstanding = false;
+	/* A request that was cut short by a signal is simply made again. One of a thread before may have
+	 * emptied an eventfd before it was cancelled. */
+	if (res == -EINTR || res == -EAGAIN || res == -ECANCELED || (res < 0 && !own))
+		return false;
+	f->woke = true;
+	return true;
 }
 
 /* Return: how many fired. */
@@ -104,24 +134,37 @@ static int reap(struct viofs_sleep *s)
 	int fired = 0;
 
 	io_uring_for_each_cqe(&s->ring, head, cqe) {
-		struct viofs_sleep_fd *f;
-
 		n++;
-		if (cqe->user_data & 1) {
+		if (cqe->user_data == LIBURING_UDATA_TIMEOUT) {
+			continue;
+		} else if (cqe->user_data & 1) {
 			s->other(s->other_arg, cqe->user_data, cqe->res);
 			fired++;
-			continue;
+		} else {
+			fired += take(s, cqe->user_data, cqe->res);
 		}
-		f = io_uring_cqe_get_data(cqe);
-		if (!f)
-			continue;
-		f->outstanding = false;
-		/* A request that was cut short by a signal is simply made again. */
-		f->woke = cqe->res != -EINTR && cqe->res != -EAGAIN && cqe->res != -ECANCELED;
-		fired += f->woke;
 	}
 	io_uring_cq_advance(&s->ring, n);
 	return fired;
+}
+
+void viofs_sleep_adopt(struct viofs_sleep *s)
+{
+	uint32_t before = s->epoch++;
+
+	for (unsigned int i = 0; i < s->count; i++) {
+		struct io_uring_sqe *sqe;
+
+		if (!s->fds[i].outstanding)
+			continue;
+		s->fds[i].outstanding = false;
+		/* As many as there are descriptors; they go before any of our own is prepared. */
+		sqe = viofs_sleep_command(s);
+		io_uring_prep_cancel64(sqe, (uint64_t)before << 8 | i << 1, 0);
+		sqe->user_data = to_data(s, NO_FD);
+	}
+	/* What isn't submitted now goes with the next wait. */
+	io_uring_submit(&s->ring);
 }
 
 struct io_uring_sqe *viofs_sleep_command(struct viofs_sleep *s)

@@ -4,6 +4,9 @@
  *
  * The same ring takes a channel's commands, so that one system call submits them and waits for anything.
  * Such a command's user_data is odd; its completion is handed to `other`.
+ *
+ * The kernel completes a request in the thread that submitted it. A thread that is stuck completes none:
+ * who takes over from it must call viofs_sleep_adopt().
  */
 #ifndef VIOFS_RELAY_SLEEP_H
 #define VIOFS_RELAY_SLEEP_H
@@ -34,6 +37,7 @@ struct viofs_sleep {
 	bool open;
 	struct viofs_sleep_fd fds[VIOFS_SLEEP_FDS];
 	unsigned int count;
+	uint32_t epoch; /* counts threads that took over */
 	viofs_sleep_other *other;
 	void *other_arg;
 };
@@ -55,6 +59,12 @@ int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter);
 
 /** viofs_sleep_remove() - no longer wait for what viofs_sleep_add() gave @index for, and has just fired. */
 void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index);
+
+/**
+ * viofs_sleep_adopt() - another thread waits from now on
+ * Requests of the one before are made again, and cancelled, which takes effect when that thread gets on.
+ */
+void viofs_sleep_adopt(struct viofs_sleep *s);
 
 /** viofs_sleep_command() - an SQE of 128 bytes for a command; viofs_sleep_flush() or _wait() submits it. */
 struct io_uring_sqe *viofs_sleep_command(struct viofs_sleep *s);
