@@ -49,11 +49,20 @@ def why_not():
 
 def session(options, *args, channel="uring"):
     """A mount whose requests come that way, and no other."""
-    s = Session(backend_args=["--strict", *args], options=f"channel={channel},{options}").mount()
+    s = Session(backend_args=["--strict", *args], options=f"channel={channel},{options}")
+    try:
+        s.mount()
+        check_channel(s, channel)
+    except Exception:
+        s.__exit__(*sys.exc_info())
+        raise
+    return s
+
+
+def check_channel(s, channel):
     # Its exit status also tells of daemons that are others'.
     status = run([os.environ["VIOFS_CTL"], "status", s.mnt])[1]
     check(f"channel {channel}," in status, status)
-    return s
 
 
 def requests(s):
