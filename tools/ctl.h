@@ -17,6 +17,7 @@ int viofs_ctl_bind(const char *source);
 int viofs_ctl_unbind(const char *source);
 int viofs_ctl_status(const char *mountpoint, bool json);
 int viofs_ctl_abort(const char *mountpoint);
+int viofs_ctl_sync(const char *mountpoint);
 
 /**
  * viofs_ctl_ask_all() - "status" of the daemon at @mountpoint, or of all (NULL)

@@ -19,6 +19,7 @@ static const char usage[] =
 	"  bind SOURCE           give it to vfio-pci, and remember its driver\n"
 	"  unbind SOURCE         give it back to the driver it had\n"
 	"  status [MOUNTPOINT]   what running daemons are doing\n"
+	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
 	"\n"
 	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the socket of a\n"
@@ -68,6 +69,11 @@ static int run_abort(const char *argument, bool json)
 	return viofs_ctl_abort(argument);
 }
 
+static int run_sync(const char *argument, bool json)
+{
+	return viofs_ctl_sync(argument);
+}
+
 static const struct command {
 	const char *name;
 	int min, max; /* arguments */
@@ -79,6 +85,7 @@ static const struct command {
 	{ "bind", 1, 1, false, run_bind },
 	{ "unbind", 1, 1, false, run_unbind },
 	{ "status", 0, 1, true, viofs_ctl_status },
+	{ "sync", 1, 1, false, run_sync },
 	{ "abort", 1, 1, false, run_abort },
 };
 
