@@ -135,9 +135,9 @@ static int reap(struct viofs_sleep *s)
 
 	io_uring_for_each_cqe(&s->ring, head, cqe) {
 		n++;
-		if (cqe->user_data == LIBURING_UDATA_TIMEOUT) {
+		if (cqe->user_data == LIBURING_UDATA_TIMEOUT)
 			continue;
-		} else if (cqe->user_data & 1) {
+		if (cqe->user_data & 1) {
 			s->other(s->other_arg, cqe->user_data, cqe->res);
 			fired++;
 		} else {
