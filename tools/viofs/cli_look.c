@@ -150,12 +150,11 @@ static void draw(struct tree *t, const char *path, const char *prefix, uint64_t 
 static void draw_below(struct tree *t, const char *path, const char *prefix, bool last, uint64_t level)
 {
 	const char *more = t->utf8 ? last ? "    " : "│   " : last ? "    " : "|   ";
-	char *deeper = malloc(strlen(prefix) + strlen(more) + 1);
+	char *deeper;
 
-	if (deeper && (!t->levels || level < t->levels)) {
-		strcat(strcpy(deeper, prefix), more);
-		draw(t, path, deeper, level + 1);
-	}
+	if ((t->levels && level >= t->levels) || asprintf(&deeper, "%s%s", prefix, more) < 0)
+		return;
+	draw(t, path, deeper, level + 1);
 	free(deeper);
 }
 

@@ -65,20 +65,22 @@ int viofs_cli_raw(struct viofs_cli *cli, const struct viofs_cli_args *args)
 /* "/a/b/../c" is "/a/c": as people mean it, whatever links there are. */
 static char *tidy(char *path)
 {
-	char *out = calloc(1, strlen(path) + 2), *save, *part;
+	char *out = calloc(1, strlen(path) + 2), *end = out, *save, *part;
 
 	if (!out)
 		return NULL;
+	*end++ = '/';
 	for (part = strtok_r(path, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
-		char *slash = strrchr(out, '/');
-
-		if (!strcmp(part, ".."))
-			*(slash ? slash : out) = '\0';
-		else if (strcmp(part, ".") != 0)
-			strcat(strcat(out, "/"), part);
+		if (!strcmp(part, "..")) {
+			while (end > out + 1 && *--end != '/')
+				;
+		} else if (strcmp(part, ".") != 0) {
+			if (end > out + 1)
+				*end++ = '/';
+			end = mempcpy(end, part, strlen(part));
+		}
 	}
-	if (!*out)
-		strcpy(out, "/");
+	*end = '\0';
 	return out;
 }
 

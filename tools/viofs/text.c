@@ -161,7 +161,7 @@ char *viofs_text_join(const char *top, const char *name)
 	while (len && out[len - 1] == '/')
 		len--;
 	out[len++] = '/';
-	strcpy(out + len, name);
+	memcpy(out + len, name, strlen(name) + 1);
 	return out;
 }
 
