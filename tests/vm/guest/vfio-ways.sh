@@ -101,13 +101,33 @@ time.sleep(1000)' /dev/vfio/devices/*vfio0 &
 	nothing_left "$before" "a device that was in use"
 }
 
-# way BACK-END FIRST
+# Unbinding, like unplugging, waits until no process has the device, however it was come by.
+wanted_back() {
+	virtiofs-vfio -f ${with:+-o "$with"} "$TAG" "$MNT" 2>/tmp/said &
+	supervisor=$!
+	within 30 is_mounted || fail "not mounted after 30 s"
+	rm -f /tmp/unbound
+	{
+		echo "$address" >/sys/bus/pci/drivers/vfio-pci/unbind
+		: >/tmp/unbound
+	} &
+	within 20 test -e /tmp/unbound || fail "the kernel waits for the device"
+	grep -q "wants it back" /tmp/said || fail "the daemon says: $(cat /tmp/said)"
+	ls "$MNT" >/dev/null 2>&1 && fail "ls works with no device"
+	umount "$MNT" || fail "umount"
+	wait $supervisor && fail "exit status 0 where the device was lost"
+	nothing_left "$before" "a device that the kernel took back"
+}
+
+# way BACK-END
 way() {
 	step "$1"
 	shown_by "$1"
 	workers_descriptors
 	step "$1: the supervisor is killed"
 	without_supervisor
+	step "$1: the kernel wants it back"
+	wanted_back
 	step "$1: what stands against it"
 	locked_memory
 	case $1 in
