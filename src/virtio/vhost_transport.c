@@ -102,7 +102,10 @@ static uint64_t features_get(struct viofs_virtio *d)
 
 	if (t->vhost->link)
 		features &= ~VIOFS_VIRTIO_F_RING_PACKED;
-	return t->config_len > CONFIG_BYTES ? features : features & ~FS_F_NOTIFICATION;
+	if (t->config_len <= CONFIG_BYTES)
+		features &= ~FS_F_NOTIFICATION;
+	/* There is no IOMMU here, and nobody to answer the questions that a back end has for one. */
+	return features & ~VIOFS_VIRTIO_F_ACCESS_PLATFORM;
 }
 
 static void features_set(struct viofs_virtio *d, uint64_t features)
