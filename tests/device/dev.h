@@ -8,6 +8,7 @@
  *
  *   dev_main.c      options; the loop over all descriptors
  *   dev_messages.c  vhost-user, the back end's side        dev_memory.c  the memory table
+ *   dev_iotlb.c     addresses behind an IOMMU
  *   dev_split.c, dev_packed.c  rings, behind dev_ring.h
  *   dev_inflight.c  what is in flight, for the next back end   dev_keep.c  its state, likewise
  *   dev_queue.c     from a ring to a request and back: latency, order, holding
@@ -24,6 +25,7 @@
 #define DEV_H
 
 #include "dev_inflight.h"
+#include "dev_iotlb.h"
 #include "dev_memory.h"
 #include "dev_ring.h"
 
@@ -54,6 +56,7 @@ struct dev_queue {
 	int kick_fd, call_fd, err_fd;
 	bool started, enabled;
 	struct dev_inflight_queue tracked;
+	bool mapped; /* the ring was found in memory: at once, or behind an IOMMU at first use */
 	uint64_t popped;
 };
 
@@ -101,7 +104,7 @@ struct dev {
 	unsigned int request_queues;
 	uint32_t notify_size; /* notify_buf_size */
 	uint64_t hide_features, hide_protocol; /* not offered */
-	bool packed, notify, strict, shuffle, poll, posix_locks, interrupt_enosys;
+	bool packed, notify, iommu, strict, shuffle, poll, posix_locks, interrupt_enosys;
 	int64_t latency_ns;
 	struct fuse_init_out init; /* what the reply to INIT says, where set */
 	uint32_t init_set;	   /* bit per field that was set by hand */
@@ -114,6 +117,8 @@ struct dev {
 	uint64_t features, protocol_features;
 	struct dev_memory memory;
 	struct dev_inflight inflight;
+	struct dev_iotlb iotlb;
+	int backend_fd; /* our own channel to the front end */
 	struct dev_queue queues[DEV_QUEUES_MAX];
 
 	/* FUSE */
@@ -155,6 +160,12 @@ static inline bool dev_is_notification(const struct dev_queue *q)
 	return q->index == DEV_NOTIFICATION && q->dev->features & 1;
 }
 
+/** dev_is_translated() - are addresses IOVAs? Feature bit 33: ACCESS_PLATFORM. */
+static inline bool dev_is_translated(const struct dev *d)
+{
+	return d->features >> 33 & 1;
+}
+
 /* dev_messages.c */
 /** dev_messages_listen() - Return: 0, or -errno. */
 int dev_messages_listen(struct dev *d);
@@ -166,6 +177,8 @@ unsigned int dev_messages_number(const char *name);
 /* dev_queue.c */
 /** dev_queue_start() - the vring is complete. */
 void dev_queue_start(struct dev_queue *q);
+/** dev_queue_map() - find its ring. Return: false: it isn't there, now. */
+bool dev_queue_map(struct dev_queue *q);
 /** dev_queue_stop() - Return: the index that GET_VRING_BASE tells. */
 uint32_t dev_queue_stop(struct dev_queue *q);
 /** dev_queue_pop() - the next chain. Return: false: there is none. */

@@ -12,6 +12,8 @@
 
 #define OUT_HEADER ((uint32_t)sizeof(struct fuse_out_header))
 #define RULES_MAX 16
+/* Inside what an IOMMU can map, and no driver's choice. */
+#define STRAY_ADDRESS (64ULL << 30)
 
 /* Of a used entry. Return: the right one is not to follow. */
 typedef bool complete_fn(struct dev_request *r);
@@ -55,6 +57,29 @@ static bool ring_scribble(struct dev_request *r)
 {
 	r->queue->ring.ops->scribble(&r->queue->ring);
 	return true;
+}
+
+/* Behind an IOMMU: try to write where that is not allowed, and say what came of it. */
+static void stray(struct dev_request *r, uint64_t address, const char *what)
+{
+	uint64_t len = 64;
+	void *p = dev_iotlb_find(r->queue->dev, address, &len, true);
+
+	if (p)
+		memset(p, 0xee, len);
+	dev_say("stray write to %s: %s", what, p ? "LANDED" : "refused");
+}
+
+static bool stray_unmapped(struct dev_request *r)
+{
+	stray(r, STRAY_ADDRESS, "an address that is not mapped");
+	return false;
+}
+
+static bool stray_read_only(struct dev_request *r)
+{
+	stray(r, r->chain.readable_at, "a request");
+	return false;
 }
 
 static bool used_never(struct dev_request *r)
@@ -212,6 +237,8 @@ static const struct kind {
 	{ "used-id-idle", NULL, used_id_idle },
 	{ "used-id-twice", NULL, used_id_twice },
 	{ "ring-scribble", NULL, ring_scribble },
+	{ "stray-unmapped", NULL, stray_unmapped },
+	{ "stray-read-only", NULL, stray_read_only },
 	{ "used-never", NULL, used_never },
 	{ "silent", NULL, go_silent },
 	{ "close", NULL, quit },

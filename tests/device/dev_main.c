@@ -34,6 +34,7 @@ static const char usage[] =
 	"                       reply-ack, config, inflight\n"
 	"  --keep FILE          keep the tree's state there: who starts with it goes on (dev_keep.c)\n"
 	"  --packed             offer packed rings\n"
+	"  --iommu              offer ACCESS_PLATFORM: addresses are the IOMMU's\n"
 	"  --notify             offer a notification queue; with --tag\n"
 	"  --notify-size N      the size of the buffers that it wants\n"
 	"  --cache S            names and attributes of the tree may be believed for so long\n"
@@ -179,6 +180,7 @@ enum {
 	TAG,
 	NO,
 	PACKED,
+	IOMMU,
 	NOTIFY,
 	NOTIFY_SIZE,
 	CACHE,
@@ -207,6 +209,7 @@ static const struct option options[] = {
 	{ "tag", required_argument, NULL, TAG },
 	{ "no", required_argument, NULL, NO },
 	{ "packed", no_argument, NULL, PACKED },
+	{ "iommu", no_argument, NULL, IOMMU },
 	{ "notify", no_argument, NULL, NOTIFY },
 	{ "notify-size", required_argument, NULL, NOTIFY_SIZE },
 	{ "cache", required_argument, NULL, CACHE },
@@ -248,6 +251,9 @@ static int take_option(struct dev *d, int c)
 		return hide(d, optarg);
 	case PACKED:
 		d->packed = true;
+		return 0;
+	case IOMMU:
+		d->iommu = true;
 		return 0;
 	case NOTIFY:
 		d->notify = true;
@@ -400,6 +406,7 @@ int main(int argc, char **argv)
 				.sock = -1,
 				.control_listen_fd = -1,
 				.control_fd = -1,
+				.backend_fd = -1,
 				.random = 1 };
 	int rc;
 

@@ -22,9 +22,11 @@
 #define F_INDIRECT (1ULL << 28)
 #define F_PROTOCOL (1ULL << 30)
 #define F_VERSION_1 (1ULL << 32)
+#define F_ACCESS_PLATFORM (1ULL << 33)
 #define F_PACKED (1ULL << 34)
 #define P_MQ (1ULL << 0)
 #define P_REPLY_ACK (1ULL << 3)
+#define P_BACKEND_REQ (1ULL << 5)
 #define P_CONFIG (1ULL << 9)
 #define P_INFLIGHT (1ULL << 12)
 
@@ -44,6 +46,8 @@ enum {
 	SET_PROTOCOL_FEATURES = 16,
 	GET_QUEUE_NUM = 17,
 	SET_VRING_ENABLE = 18,
+	SET_BACKEND_REQ_FD = 21,
+	IOTLB_MSG = 22,
 	GET_CONFIG = 24,
 	GET_INFLIGHT_FD = 31,
 	SET_INFLIGHT_FD = 32,
@@ -66,6 +70,8 @@ static const char *const names[MESSAGES] = {
 	[SET_PROTOCOL_FEATURES] = "SET_PROTOCOL_FEATURES",
 	[GET_QUEUE_NUM] = "GET_QUEUE_NUM",
 	[SET_VRING_ENABLE] = "SET_VRING_ENABLE",
+	[SET_BACKEND_REQ_FD] = "SET_BACKEND_REQ_FD",
+	[IOTLB_MSG] = "IOTLB_MSG",
 	[GET_CONFIG] = "GET_CONFIG",
 	[GET_INFLIGHT_FD] = "GET_INFLIGHT_FD",
 	[SET_INFLIGHT_FD] = "SET_INFLIGHT_FD",
@@ -94,6 +100,7 @@ struct message {
 			uint8_t bytes[256];
 		} config;
 		struct dev_inflight_message inflight;
+		struct dev_iotlb_message iotlb;
 	} payload;
 	int fds[FDS_MAX];
 	unsigned int fd_count;
@@ -200,13 +207,16 @@ static uint64_t offered(const struct dev *d)
 		f |= F_PACKED;
 	if (d->notify)
 		f |= F_NOTIFICATION;
+	if (d->iommu)
+		f |= F_ACCESS_PLATFORM;
 	return f & ~d->hide_features;
 }
 
 static uint64_t offered_protocol(const struct dev *d)
 {
 	/* Packed rings are noted in another way, which nobody here needs. */
-	return (P_MQ | P_REPLY_ACK | (d->packed ? 0 : P_INFLIGHT) | (d->tag ? P_CONFIG : 0)) &
+	return (P_MQ | P_REPLY_ACK | (d->packed || d->iommu ? 0 : P_INFLIGHT) | (d->tag ? P_CONFIG : 0) |
+		(d->iommu ? P_BACKEND_REQ : 0)) &
 	       ~d->hide_protocol;
 }
 
@@ -230,6 +240,10 @@ static int take_fd(struct message *m, bool may_lack)
 static int set_memory(struct dev *d, struct message *m)
 {
 	dev_memory_clear(&d->memory);
+	/* What was found in the old memory is looked for again. */
+	d->iotlb.count = 0;
+	for (unsigned int i = 0; i < DEV_QUEUES_MAX; i++)
+		d->queues[i].mapped = false;
 	if (m->payload.memory.count != m->fd_count)
 		dev_driver_fault("SET_MEM_TABLE of %u regions with %u descriptors",
 				 m->payload.memory.count, m->fd_count);
@@ -334,6 +348,12 @@ static int set(struct dev *d, struct message *m)
 		return 0;
 	case SET_INFLIGHT_FD:
 		dev_inflight_take(d, &m->payload.inflight, take_fd(m, false));
+		return 0;
+	case SET_BACKEND_REQ_FD:
+		d->backend_fd = take_fd(m, false);
+		return 0;
+	case IOTLB_MSG:
+		dev_iotlb_take(d, &m->payload.iotlb);
 		return 0;
 	case SET_VRING_ENABLE:
 		queue_of(d, m, m->payload.u32[0])->enabled = m->payload.u32[1];

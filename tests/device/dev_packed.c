@@ -34,9 +34,6 @@ static bool start(struct dev_ring *r)
 
 	if (!n || n > DEV_RING_MAX)
 		return false;
-	r->desc = dev_memory_user(r->memory, r->vring.desc, DEV_DESC_BYTES * n);
-	r->driver = dev_memory_user(r->memory, r->vring.driver, sizeof(struct packed_event));
-	r->device = dev_memory_user(r->memory, r->vring.device, sizeof(struct packed_event));
 	/* Base: the avail half in the low bits, the used half above, each with its wrap counter. */
 	r->next_avail = r->vring.base & 0x7fff;
 	r->avail_wrap = r->vring.base >> 15 & 1;
@@ -44,7 +41,15 @@ static bool start(struct dev_ring *r)
 	r->used_wrap = r->vring.base >> 31;
 	r->signalled = r->next_used;
 	r->signalled_wrap = r->used_wrap;
-	return r->desc && r->driver && r->device && r->next_avail < n && r->next_used < n;
+	return r->next_avail < n && r->next_used < n;
+}
+
+static bool map(struct dev_ring *r)
+{
+	r->desc = dev_ring_find(r, r->vring.desc, DEV_DESC_BYTES * (uint64_t)r->vring.size, true);
+	r->driver = dev_ring_find(r, r->vring.driver, sizeof(struct packed_event), false);
+	r->device = dev_ring_find(r, r->vring.device, sizeof(struct packed_event), true);
+	return r->desc && r->driver && r->device;
 }
 
 static bool is_available(const struct dev_ring *r)
@@ -80,7 +85,7 @@ static uint16_t chain_flags(const struct dev_ring *r, unsigned int at)
 static void walk_indirect(struct dev_ring *r, struct dev_chain *c, const struct packed_desc *head)
 {
 	uint32_t len = le32toh(head->len);
-	const struct packed_desc *table = dev_memory_guest(r->memory, le64toh(head->addr), len);
+	const struct packed_desc *table = dev_chain_table(r, le64toh(head->addr), len);
 
 	if (!r->vring.indirect)
 		dev_driver_fault("an indirect descriptor, which was not negotiated");
@@ -207,6 +212,7 @@ static void scribble(struct dev_ring *r)
 
 const struct dev_ring_ops dev_packed_ops = {
 	.start = start,
+	.map = map,
 	.pop = pop,
 	.push = push,
 	.wants_signal = wants_signal,

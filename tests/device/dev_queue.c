@@ -19,15 +19,28 @@ void dev_queue_start(struct dev_queue *q)
 
 	memset(r, 0, sizeof(*r));
 	r->ops = q->vring.packed ? &dev_packed_ops : &dev_split_ops;
-	r->memory = &q->dev->memory;
+	r->dev = q->dev;
 	r->vring = q->vring;
-	if (!r->ops->start(r))
+	q->mapped = false;
+	if (!r->ops->start(r) || (!dev_is_translated(q->dev) && !dev_queue_map(q)))
 		dev_driver_fault("queue %u: %u entries at 0x%llx, 0x%llx, 0x%llx make no sense",
 				 q->index, q->vring.size, (unsigned long long)q->vring.desc,
 				 (unsigned long long)q->vring.driver,
 				 (unsigned long long)q->vring.device);
 	dev_inflight_start(q);
 	q->started = true;
+}
+
+/*
+ * Behind an IOMMU not before it is used: while the front end sets up the ring it waits for us, and
+ * can't be asked.
+ */
+bool dev_queue_map(struct dev_queue *q)
+{
+	if (!q->mapped)
+		q->mapped = q->ring.ops->map(&q->ring);
+	/* Something else may have come in between: it is looked at again then. */
+	return q->started || !dev_is_translated(q->dev) ? q->mapped : false;
 }
 
 uint32_t dev_queue_stop(struct dev_queue *q)
@@ -241,9 +254,9 @@ unsigned int dev_queue_run(struct dev_queue *q)
 	struct dev *d = q->dev;
 	unsigned int n = 0;
 
-	if (dev_is_notification(q))
+	if (dev_is_notification(q) || !q->started || !q->enabled || !dev_queue_map(q))
 		return 0;
-	while (q->started && q->enabled && !d->silent && !(d->held && q->index != HIPRIO)) {
+	while (q->started && q->enabled && dev_queue_map(q) && !d->silent && !(d->held && q->index != HIPRIO)) {
 		struct dev_request *r = calloc(1, sizeof(*r));
 		bool again;
 
@@ -264,7 +277,8 @@ unsigned int dev_queue_run(struct dev_queue *q)
 
 bool dev_queue_arm(struct dev_queue *q)
 {
-	if (dev_is_notification(q) || !q->started || !q->enabled || q->dev->silent || (q->dev->held && q->index != HIPRIO))
+	if (dev_is_notification(q) || !q->mapped || !q->started || !q->enabled || q->dev->silent ||
+	    (q->dev->held && q->index != HIPRIO))
 		return false;
 	return q->ring.ops->set_kicks(&q->ring, !q->dev->poll);
 }

@@ -25,6 +25,8 @@ struct dev_chain {
 	uint16_t id;
 	uint16_t slots; /* packed: descriptors of the ring that it takes */
 	unsigned int readable, writable;
+	unsigned int descriptors;
+	uint64_t readable_at; /* the address of the first readable one */
 	struct iovec pieces[DEV_PIECES_MAX]; /* readable ones, then writable ones */
 };
 
@@ -32,8 +34,10 @@ struct dev_ring;
 
 /** struct dev_ring_ops - split or packed */
 struct dev_ring_ops {
-	/** @r->vring and @r->memory are set. Return: false: the addresses make no sense. */
+	/** @r->vring and @r->dev are set. Return: false: size or base make no sense. */
 	bool (*start)(struct dev_ring *r);
+	/** find the three parts. Return: false: they are not where they are said to be. */
+	bool (*map)(struct dev_ring *r);
 	/** Return: 1; 0: there is none. A driver that breaks the rules doesn't survive it. */
 	int (*pop)(struct dev_ring *r, struct dev_chain *c);
 	/** split: the chain of @head, which was popped by a back end before this one. Return: 1. */
@@ -59,7 +63,7 @@ struct dev_ring_ops {
 /** struct dev_ring - its state */
 struct dev_ring {
 	const struct dev_ring_ops *ops;
-	const struct dev_memory *memory;
+	struct dev *dev;
 	struct dev_vring vring;
 	void *desc, *driver, *device;
 	uint16_t next_avail, next_used;
@@ -77,6 +81,10 @@ extern const struct dev_ring_ops dev_split_ops, dev_packed_ops;
 #define DEV_DESC_WRITE 2U
 #define DEV_DESC_INDIRECT 4U
 
+/** dev_ring_find() - a part of the ring, where addresses are the front end's or IOVAs. */
+void *dev_ring_find(const struct dev_ring *r, uint64_t address, uint64_t len, bool write);
+/** dev_chain_table() - an indirect table, or NULL. */
+const void *dev_chain_table(const struct dev_ring *r, uint64_t address, uint32_t len);
 /** dev_chain_add() - one piece of a chain, checked: order, length, memory. */
 void dev_chain_add(const struct dev_ring *r, struct dev_chain *c, uint64_t address, uint32_t len,
 		   bool writable);

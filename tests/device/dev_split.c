@@ -52,12 +52,19 @@ static bool start(struct dev_ring *r)
 
 	if (!n || n > DEV_RING_MAX || n & (n - 1))
 		return false;
-	r->desc = dev_memory_user(r->memory, r->vring.desc, DEV_DESC_BYTES * n);
-	r->driver = dev_memory_user(r->memory, r->vring.driver, 6 + 2 * n);
-	r->device = dev_memory_user(r->memory, r->vring.device, 6 + 8 * n);
 	if (r->vring.desc % 16 || r->vring.driver % 2 || r->vring.device % 4)
 		return false;
 	r->next_avail = r->next_used = r->signalled = (uint16_t)r->vring.base;
+	return true;
+}
+
+static bool map(struct dev_ring *r)
+{
+	uint64_t n = r->vring.size;
+
+	r->desc = dev_ring_find(r, r->vring.desc, DEV_DESC_BYTES * n, false);
+	r->driver = dev_ring_find(r, r->vring.driver, 6 + 2 * n, false);
+	r->device = dev_ring_find(r, r->vring.device, 6 + 8 * n, true);
 	return r->desc && r->driver && r->device;
 }
 
@@ -88,8 +95,7 @@ static void walk(struct dev_ring *r, struct dev_chain *c, const struct split_des
 			dev_driver_fault("descriptor flags 0x%x", flags);
 		if (flags & DEV_DESC_INDIRECT) {
 			uint32_t len = le32toh(table[at].len);
-			const void *inner =
-				dev_memory_guest(r->memory, le64toh(table[at].addr), len);
+			const void *inner = dev_chain_table(r, le64toh(table[at].addr), len);
 
 			if (!r->vring.indirect)
 				dev_driver_fault(
@@ -195,6 +201,7 @@ static void scribble(struct dev_ring *r)
 
 const struct dev_ring_ops dev_split_ops = {
 	.start = start,
+	.map = map,
 	.pop = pop,
 	.take = take,
 	.used_idx = used_idx,
@@ -206,23 +213,3 @@ const struct dev_ring_ops dev_split_ops = {
 	.jump = jump,
 	.scribble = scribble,
 };
-
-void dev_chain_add(const struct dev_ring *r, struct dev_chain *c, uint64_t address, uint32_t len,
-		   bool writable)
-{
-	unsigned int count = c->readable + c->writable;
-	void *p;
-
-	if (count == DEV_PIECES_MAX || count == r->vring.size)
-		dev_driver_fault("a chain of more than %u descriptors", count);
-	if (!len)
-		dev_driver_fault("a descriptor of length 0");
-	if (!writable && c->writable)
-		dev_driver_fault("a readable descriptor behind a writable one");
-	p = dev_memory_guest(r->memory, address, len);
-	if (!p)
-		dev_driver_fault("a descriptor outside of memory: 0x%llx +0x%x",
-				 (unsigned long long)address, len);
-	c->pieces[count] = (struct iovec){ p, len };
-	*(writable ? &c->writable : &c->readable) += 1;
-}
