@@ -23,6 +23,7 @@ enum viofs_bench_kind {
 /** struct viofs_bench_job - what is to be measured */
 struct viofs_bench_job {
 	const char *source, *path, *name; /* name: in the rows */
+	char op[128];        /* as it was given */
 	unsigned int weight[VIOFS_BENCH_KINDS], weights; /* of the mix; their sum */
 	uint32_t block;
 	unsigned int depth, batch, threads;

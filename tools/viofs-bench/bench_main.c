@@ -138,9 +138,13 @@ static int take_number(struct viofs_bench_job *job, int letter, const char *text
 
 static int take(struct viofs_bench_job *job, int letter, char *text)
 {
+	static char empty[1];
+
+	if (!text)
+		text = empty; /* of an option that has none */
 	switch (letter) {
 	case 'o':
-		job->name = job->name ? job->name : strdup(text);
+		snprintf(job->op, sizeof(job->op), "%s", text);
 		return take_mix(job, text);
 	case 't':
 		job->seconds = atof(text);
@@ -166,7 +170,7 @@ static int parse(struct viofs_bench_job *job, int argc, char **argv)
 	int letter, rc = 0;
 
 	*job = (struct viofs_bench_job){ .block = 4096, .depth = 1, .batch = 1, .threads = 1, .seconds = 3,
-					 .spin_us = UINT32_MAX, .weight = { 1 }, .weights = 1 };
+					 .spin_us = UINT32_MAX, .weight = { 1 }, .weights = 1, .op = "getattr" };
 	opterr = 0;
 	while (!rc && (letter = getopt_long(argc, argv, "o:b:d:B:j:t:n:f:s:pS", options, NULL)) != -1)
 		rc = take(job, letter, optarg);
@@ -180,7 +184,7 @@ static int parse(struct viofs_bench_job *job, int argc, char **argv)
 	if (job->weight[VIOFS_BENCH_LOOKUP] && strchr(job->path + (job->path[0] == '/'), '/'))
 		return complain("lookup: --file is a name in the root", job->path);
 	job->source = argv[optind];
-	job->name = job->name ? job->name : "getattr";
+	job->name = job->name ? job->name : job->op;
 	return 0;
 }
 

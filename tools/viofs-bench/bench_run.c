@@ -182,7 +182,7 @@ static int send_batch(struct worker *w, unsigned int count)
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	for (unsigned int i = 0; i < count; i++)
-		((struct slot *)w->batch[i].user)->since = now;
+		w->slots[(struct slot *)w->batch[i].user - w->slots].since = now;
 	while (done < count) {
 		int rc = viofs_queue_submit(w->queue, w->batch + done, count - done);
 
@@ -318,7 +318,7 @@ int viofs_bench_run(const struct viofs_bench_job *job, const struct viofs_bench_
 		w->job = job;
 		w->target = target;
 		w->start = &start;
-		w->random = 88172645463325252ULL + i * 7919;
+		w->random = 88172645463325252ULL + i * 7919ULL;
 		w->next = job->size / job->block / job->threads * i;
 		if (pthread_create(&w->thread, NULL, run_worker, w)) {
 			fprintf(stderr, "viofs-bench: %u threads can't be started.\n", job->threads);

@@ -44,7 +44,7 @@ int viofs_listing_read(struct viofs_session *s, const char *path, bool sorted, s
 	if (rc)
 		return rc;
 	while (!viofs_cli_stopped() && (rc = viofs_dir_read(dir, &e, err)) > 0) {
-		rc = strcmp(e.name, ".") && strcmp(e.name, "..") ? add(list, &e) : 0;
+		rc = strcmp(e.name, ".") != 0 && strcmp(e.name, "..") != 0 ? add(list, &e) : 0;
 		if (rc)
 			break;
 	}

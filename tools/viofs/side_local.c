@@ -108,17 +108,14 @@ static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file, c
 	int flag = follow ? 0 : AT_SYMLINK_NOFOLLOW, rc;
 	mode_t mode = st->st_mode & 07777;
 
-	switch (what) {
-	case VIOFS_ATTR_OWNER:
-		rc = file ? fchown(to_fd(file), st->st_uid, st->st_gid) :
-			    fchownat(p->dir, p->name, st->st_uid, st->st_gid, flag);
-		break;
-	case VIOFS_ATTR_MODE:
-		rc = file ? fchmod(to_fd(file), mode) : fchmodat(p->dir, p->name, mode, flag);
-		break;
-	default:
-		rc = file ? futimens(to_fd(file), times) : utimensat(p->dir, p->name, times, flag);
-	}
+	/* An open file has no name here. */
+	if (what == VIOFS_ATTR_OWNER)
+		rc = p ? fchownat(p->dir, p->name, st->st_uid, st->st_gid, flag) :
+			 fchown(to_fd(file), st->st_uid, st->st_gid);
+	else if (what == VIOFS_ATTR_MODE)
+		rc = p ? fchmodat(p->dir, p->name, mode, flag) : fchmod(to_fd(file), mode);
+	else
+		rc = p ? utimensat(p->dir, p->name, times, flag) : futimens(to_fd(file), times);
 	viofs_xfer_ready(x, op, or_errno(rc));
 }
 

@@ -107,7 +107,10 @@ const char *viofs_text_mode(mode_t mode, char out[11])
 	default: out[0] = '-'; break;
 	}
 	for (int i = 0; i < 9; i++)
-		out[i + 1] = mode & (0400 >> i) ? rights[i] : '-';
+		if (mode & (0400 >> i))
+			out[i + 1] = rights[i];
+		else
+			out[i + 1] = '-';
 	if (mode & S_ISUID)
 		out[3] = mode & S_IXUSR ? 's' : 'S';
 	if (mode & S_ISGID)
@@ -153,16 +156,11 @@ const char *viofs_text_time(const struct timespec *t, int full, char out[48])
 char *viofs_text_join(const char *top, const char *name)
 {
 	size_t len = strlen(top);
-	char *out = malloc(len + strlen(name) + 2);
+	char *out;
 
-	if (!out)
-		return NULL;
-	memcpy(out, top, len);
-	while (len && out[len - 1] == '/')
+	while (len && top[len - 1] == '/')
 		len--;
-	out[len++] = '/';
-	memcpy(out + len, name, strlen(name) + 1);
-	return out;
+	return asprintf(&out, "%.*s/%s", (int)len, top, name) < 0 ? NULL : out;
 }
 
 char *viofs_text_base(const char *path)

@@ -18,14 +18,15 @@ static const char *special(const char *s, char *out)
 		return s + 1;
 	}
 	if (*s == 'x') {
-		char hex[3] = { s[1], s[1] ? s[2] : '\0', '\0' }, *end;
+		char hex[3] = "", *end;
 
-		*out = (char)strtoul(hex, &end, 16);
+		memcpy(hex, s + 1, strnlen(s + 1, 2));
+		*(unsigned char *)out = (unsigned char)strtoul(hex, &end, 16);
 		return s + 1 + (end - hex);
 	}
 	for (; digits < 3 && s[digits] >= '0' && s[digits] <= '7'; digits++)
 		value = value * 8 + (unsigned int)(s[digits] - '0');
-	*out = digits ? (char)value : *s;
+	*(unsigned char *)out = digits ? (unsigned char)value : (unsigned char)*s;
 	return s + (digits ? digits : *s ? 1 : 0);
 }
 
