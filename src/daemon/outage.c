@@ -14,6 +14,7 @@
 #include "daemon/outage.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "relay/doorbell.h"
 
 #include <errno.h>
 
@@ -80,7 +81,7 @@ static void try_again(struct viofs_outage *o, int64_t now)
 	int rc;
 
 	limit = VIOFS_MIN(VIOFS_MAX(age, TRY_END_MIN_NS), TRY_END_MAX_NS);
-	rc = viofs_virtio_vhost_resume(o->claim->fs->virtio, now + limit, &err);
+	rc = viofs_virtio_vhost_resume(o->claim->fs->virtio, now + limit, viofs_doorbell_signal, &err);
 	if (!rc) {
 		come_back(o);
 		return;

@@ -37,10 +37,8 @@ static int open_ring(struct io_uring *ring, int eventfd)
 	return rc;
 }
 
-static void ring_bell(void *arg, unsigned int q)
+static void ring_once(struct io_uring *ring)
 {
-	struct viofs_doorbells *b = arg;
-	struct io_uring *ring = &b->rings[q];
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
 	/* None: the last one was not taken, and goes now. Notifications are made up for (serve.c). */
@@ -48,6 +46,23 @@ static void ring_bell(void *arg, unsigned int q)
 		io_uring_prep_nop(sqe);
 	io_uring_submit(ring);
 	io_uring_cq_advance(ring, io_uring_cq_ready(ring));
+}
+
+static void ring_bell(void *arg, unsigned int q)
+{
+	struct viofs_doorbells *b = arg;
+
+	ring_once(&b->rings[q]);
+}
+
+void viofs_doorbell_signal(int eventfd)
+{
+	struct io_uring ring;
+
+	if (open_ring(&ring, eventfd))
+		return;
+	ring_once(&ring);
+	io_uring_queue_exit(&ring);
 }
 
 int viofs_doorbells_init(struct viofs_doorbells *b, struct viofs_fs *fs)

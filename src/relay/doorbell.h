@@ -21,6 +21,12 @@ struct viofs_doorbells {
  */
 int viofs_doorbells_init(struct viofs_doorbells *b, struct viofs_fs *fs);
 
+/**
+ * viofs_doorbell_signal() - add one to an eventfd that a device has too, once, without ever waiting
+ * Context: a process with no sandbox. What can't be signalled for want of an io_uring is left out.
+ */
+void viofs_doorbell_signal(int eventfd);
+
 /** viofs_doorbells_fini() - nothing is notified any more. */
 void viofs_doorbells_fini(struct viofs_doorbells *b);
 

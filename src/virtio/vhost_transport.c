@@ -345,9 +345,8 @@ static int check_device(struct vhost_transport *t, struct viofs_err *err)
 	return 0;
 }
 
-static int restart_rings(struct vhost_transport *t, struct viofs_err *err)
+static int restart_rings(struct vhost_transport *t, void (*signal)(int eventfd), struct viofs_err *err)
 {
-	const uint64_t one = 1;
 	int rc = 0;
 
 	for (unsigned int q = 0; !rc && q < t->queues; q++) {
@@ -368,15 +367,16 @@ static int restart_rings(struct vhost_transport *t, struct viofs_err *err)
 	for (unsigned int q = 0; q < t->queues; q++) {
 		if (!t->started[q])
 			continue;
-		notify(&t->virtio, q);
 		/* To both sides: the one that died may have used a buffer and not signalled it. */
+		signal(t->kick_fds[q]);
 		if (t->rings[q].call_fd >= 0)
-			(void)!write(t->rings[q].call_fd, &one, sizeof(one));
+			signal(t->rings[q].call_fd);
 	}
 	return 0;
 }
 
-int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, struct viofs_err *err)
+int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
+			      struct viofs_err *err)
 {
 	struct vhost_transport *t = transport_of(d);
 	int rc;
@@ -387,7 +387,7 @@ int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, struct vio
 	if (!rc)
 		rc = viofs_vhost_restore(t->vhost, err);
 	if (!rc)
-		rc = restart_rings(t, err);
+		rc = restart_rings(t, signal, err);
 	t->vhost->end_ns = 0;
 	if (rc)
 		viofs_vhost_disconnect(t->vhost);

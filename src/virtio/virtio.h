@@ -102,11 +102,13 @@ int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct
 
 /**
  * viofs_virtio_vhost_resume() - after viofs_vhost_look() with v->closed: go on with another back end
- * Features, memory, what was in flight, and the rings are what they were; each ring is kicked.
- * @end_ns: monotonic time to give up at.
+ * Features, memory, what was in flight, and the rings are what they were; both sides of each are notified.
+ * @end_ns: monotonic time to give up at. @signal: adds one to an eventfd that the back end has too and could
+ * have made one to wait for.
  * Return: as viofs_vhost_reconnect(); on failure the socket is closed.
  */
-int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, struct viofs_err *err);
+int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
+			      struct viofs_err *err);
 
 /** viofs_virtio_close() - reset and free; NULL is fine. */
 void viofs_virtio_close(struct viofs_virtio *d);

@@ -177,6 +177,18 @@ def killed_while_idle():
         s.umount()
 
 
+def eventfds_that_are_full_and_block():
+    """Who goes on with the next one waits for none of them."""
+    with session(options="poll=irq").mount() as s:
+        s.control("kicks-full")
+        s.kill_backend()
+        is_away(s)
+        s.start_backend()
+        is_back(s, 1)
+        check(answer(caller(s)) == 2, "ENOENT is due")
+        s.umount()
+
+
 def open_files_go_on():
     """Descriptors, what was written through them, and a directory that is being read."""
     with session().mount() as s:
@@ -388,7 +400,7 @@ def main():
               lambda: killed_again_and_again_under_load([], "")),
              ("killed again and again under load, 3 queues, shuffled",
               lambda: killed_again_and_again_under_load(["--queues", "3", "--shuffle"], "queues=3"))]
-    cases += named([away_for_seconds, killed_while_idle, open_files_go_on,
+    cases += named([away_for_seconds, killed_while_idle, eventfds_that_are_full_and_block, open_files_go_on,
                     one_that_closes_comes_back_in_between])
     cases += [(f"another comes back {name}", lambda c=case: another_comes_back(*c))
               for name, case in OTHERS.items()]
