@@ -79,8 +79,8 @@ static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *
 	rc = viofs_op_send(op, &op->call, r);
 	if (!rc)
 		viofs_op_retry(op, retry);
-	else if (rc < 0)
-		viofs_op_finish(op, rc);
+	else if (rc < 0) /* it comes back at once: @next frees what the call has made so far */
+		op->call.done(&op->call, &(struct viofs_completion){ .error = rc });
 }
 
 void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry, viofs_step *next)
@@ -186,18 +186,6 @@ static void run_waiting(struct viofs_async *a)
 	}
 }
 
-static void fail_waiting(struct viofs_async *a)
-{
-	while (a->waiting) {
-		struct viofs_op *op = a->waiting;
-
-		a->waiting = op->next;
-		if (!a->waiting)
-			a->waiting_tail = &a->waiting;
-		viofs_op_finish(op, -ENODEV);
-	}
-}
-
 void viofs_async_forget(struct viofs_async *a, bool all)
 {
 	struct {
@@ -235,10 +223,8 @@ int viofs_async_turn(struct viofs_async *a)
 		a->in_flight--;
 		call->done(call, &c[i]);
 	}
-	if (n < 0)
-		fail_waiting(a);
-	else if (a->waiting)
-		run_waiting(a);
+	if (a->waiting)
+		run_waiting(a); /* with a device that has failed they fail, each in its own way */
 	if (n > 0)
 		viofs_async_forget(a, false);
 	return n;

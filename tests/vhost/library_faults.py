@@ -113,6 +113,18 @@ def a_device_that_is_killed_is_an_error_at_once():
         v.end()
 
 
+def what_was_begun_when_the_device_goes_is_freed():
+    """The paths are known, so it is OPEN and OPENDIR that can't be sent; the program is checked for leaks."""
+    with Session("device", ["--cache", "60"]) as s:
+        s.start_backend()
+        v = Victim(s)
+        check(v.do("write file abc")[0] > 0, "no data")
+        s.kill_backend()
+        for order in ("read file", "list") * 2:
+            check(v.do(order, 2)[0] < 0, f"{order} without a device")
+        v.end()
+
+
 def entries_that_make_no_sense_are_refused():
     with Session("device", ["--no-cache"]) as s:
         s.start_backend()
@@ -145,7 +157,7 @@ def main():
     cases += [(f"INIT {' '.join(args)}: {'works' if works else 'is refused'}",
                lambda a=(args, works, said): init_case(*a)) for args, works, said in INIT_TABLE]
     cases += named([a_device_that_falls_silent_is_an_error_after_the_time_out,
-                    a_device_that_is_killed_is_an_error_at_once, entries_that_make_no_sense_are_refused,
+                    a_device_that_is_killed_is_an_error_at_once, what_was_begun_when_the_device_goes_is_freed, entries_that_make_no_sense_are_refused,
                     no_byte_that_was_not_written_reaches_the_program])
     run_cases(cases)
 
