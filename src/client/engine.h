@@ -40,6 +40,7 @@ struct viofs_call {
 enum viofs_walk_to {
 	VIOFS_TO_NODE,      /* walk.node */
 	VIOFS_TO_PARENT,    /* walk.node is the folder, walk.name the last component */
+	VIOFS_TO_NAME,      /* as TO_PARENT; the last component exists, and is known to the device: walk.named */
 	VIOFS_TO_MAYBE,     /* as TO_NODE; where it doesn't exist `absent`, and as TO_PARENT */
 };
 
@@ -54,6 +55,7 @@ struct viofs_walk {
 	char name[NAME_MAX + 1];
 	viofs_step *then;
 	struct viofs_node *node;
+	struct viofs_node *named;  /* with a reference */
 };
 
 /** struct viofs_io - a read or write of any size */

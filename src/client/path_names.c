@@ -174,18 +174,15 @@ int viofs_path_symlink_async(struct viofs_async *a, const char *target, const ch
 static void removed(struct viofs_op *op)
 {
 	struct viofs_cache *c = &op->a->s->cache;
-	struct viofs_node *node = viofs_name_find(c, op->walk->node, op->walk->name);
 
 	/* Its link count, where it has other names. */
-	if (node)
-		viofs_node_stale(c, node);
-	viofs_node_put(c, node);
+	viofs_node_stale(c, op->walk->named);
 	viofs_name_drop(c, op->walk->node, op->walk->name);
 	folder_changed(op, op->walk->node);
 	viofs_op_finish(op, 0);
 }
 
-/* op->mask is the opcode. */
+/* op->mask is the opcode. The name is known to the device by now: some answer EIO else. */
 static void ask_remove(struct viofs_op *op)
 {
 	struct viofs_walk *w = op->walk;
@@ -206,7 +203,7 @@ static void ask_remove(struct viofs_op *op)
 static void start_remove(struct viofs_op *op, uint32_t opcode, const char *path, unsigned int flags)
 {
 	op->mask = opcode;
-	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_remove);
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NAME, ask_remove);
 }
 
 int viofs_path_unlink(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_err *err)
@@ -273,7 +270,7 @@ static void start_rename(struct viofs_op *op, const char *from, const char *to, 
 	op->mask = how;
 	op->number = flags;
 	if (keep(op, to))
-		viofs_walk(op, op->walk, from, flags, VIOFS_TO_PARENT, rename_to);
+		viofs_walk(op, op->walk, from, flags, VIOFS_TO_NAME, rename_to);
 }
 
 int viofs_path_rename(struct viofs_session *s, const char *from, const char *to, unsigned int flags,

@@ -49,6 +49,7 @@ static void pop_to(struct viofs_op *op, struct viofs_walk *w, unsigned int depth
 void viofs_walk_fini(struct viofs_op *op, struct viofs_walk *w)
 {
 	pop_to(op, w, 0);
+	viofs_node_put(&op->a->s->cache, w->named);
 	free(w->stack);
 	free(w->path);
 	memset(w, 0, sizeof(*w));
@@ -60,6 +61,11 @@ static bool is_type(const struct viofs_op *op, struct viofs_node *node, mode_t t
 
 	viofs_node_attr(&op->a->s->cache, node, &attr);
 	return (attr.mode & S_IFMT) == type;
+}
+
+static bool wants_folder(const struct viofs_walk *w)
+{
+	return w->to == VIOFS_TO_PARENT || w->to == VIOFS_TO_NAME;
 }
 
 /* Take the next component into w->name. Return: 1; 0: none is left; -ENAMETOOLONG. */
@@ -86,7 +92,7 @@ static void arrive(struct viofs_op *op)
 	struct viofs_walk *w = op->walk;
 
 	w->node = top(w);
-	if (w->must_be_folder && !w->absent && w->to != VIOFS_TO_PARENT && !is_type(op, w->node, S_IFDIR)) {
+	if (w->must_be_folder && !w->absent && !wants_folder(w) && !is_type(op, w->node, S_IFDIR)) {
 		viofs_op_finish(op, -ENOTDIR);
 		return;
 	}
@@ -159,6 +165,11 @@ static int enter(struct viofs_op *op, struct viofs_node *node)
 	bool link = is_type(op, node, S_IFLNK);
 	int rc;
 
+	if (w->last && w->to == VIOFS_TO_NAME) {
+		w->named = node;
+		arrive(op);
+		return 0;
+	}
 	if (link && (!w->last || w->must_be_folder || !(w->flags & VIOFS_PATH_NO_FOLLOW))) {
 		op->node = node;
 		if (w->flags & VIOFS_PATH_NO_SYMLINKS || w->links++ == LINKS_MAX)
@@ -250,7 +261,7 @@ static int one_step(struct viofs_op *op)
 		return 0;
 	}
 	if (!rc) {
-		w->odd |= w->to == VIOFS_TO_PARENT; /* "/", "a/.." */
+		w->odd |= wants_folder(w); /* "/", "a/.." */
 		arrive(op);
 		return 0;
 	}
@@ -258,7 +269,7 @@ static int one_step(struct viofs_op *op)
 		viofs_op_finish(op, -ENOTDIR);
 		return 0;
 	}
-	parent = w->to == VIOFS_TO_PARENT && w->last;
+	parent = wants_folder(w) && w->last;
 	if (!strcmp(w->name, ".") || !strcmp(w->name, "..")) {
 		w->odd |= parent;
 		if (w->name[1] && w->depth > 1) {
@@ -269,7 +280,7 @@ static int one_step(struct viofs_op *op)
 		}
 		return 1;
 	}
-	if (parent) {
+	if (parent && w->to == VIOFS_TO_PARENT) {
 		arrive(op);
 		return 0;
 	}

@@ -28,14 +28,6 @@ static bool is_dir(struct viofs_cli *cli, const char *path)
 	return !viofs_path_stat(cli->session, path, 0, &st, NULL) && S_ISDIR(st.st_mode);
 }
 
-/* Some devices (the C virtiofsd) remove and rename only what they were asked for before. */
-static int learn(struct viofs_cli *cli, const char *path, struct viofs_err *err)
-{
-	struct stat st;
-
-	return viofs_path_stat(cli->session, path, VIOFS_PATH_NO_FOLLOW, &st, err);
-}
-
 /* What is missing above @path. Return: 0, or a negative errno with @err. */
 static int make_parents(struct viofs_cli *cli, char *path, struct viofs_err *err)
 {
@@ -86,10 +78,8 @@ int viofs_cli_rmdir(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	for (int i = 0; i < args->count; i++) {
 		char *path = viofs_cli_path(cli, args->paths[i]);
 		struct viofs_err err;
-		int rc = learn(cli, path, &err);
+		int rc = viofs_path_rmdir(cli->session, path, 0, &err);
 
-		if (!rc)
-			rc = viofs_path_rmdir(cli->session, path, 0, &err);
 		if (rc)
 			viofs_cli_fail(cli, args->paths[i], rc, &err);
 		free(path);
@@ -121,10 +111,7 @@ static void move_one(struct viofs_cli *cli, const char *argument, const char *to
 	char *from = viofs_cli_path(cli, argument), *base = viofs_text_base(argument);
 	char *target = into && base ? viofs_text_join(to, base) : strdup(to);
 	struct viofs_err err;
-	int rc = target ? learn(cli, from, &err) : -ENOMEM;
-
-	if (!rc)
-		rc = viofs_path_rename(cli->session, from, target, 0, how, &err);
+	int rc = target ? viofs_path_rename(cli->session, from, target, 0, how, &err) : -ENOMEM;
 
 	if (rc)
 		viofs_cli_fail(cli, argument, rc, &err);
