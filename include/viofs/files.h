@@ -85,6 +85,7 @@ ssize_t viofs_file_writev(struct viofs_file *file, const struct iovec *iov, int 
 /**
  * viofs_file_lseek() - lseek(2)
  * @whence: SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE. Return: the offset; -ENXIO: no data there.
+ * With a device that knows no holes a file is all data, up to a hole at its end.
  * The _async twin takes SEEK_DATA and SEEK_HOLE only, and leaves the file's offset as it is.
  */
 int64_t viofs_file_lseek(struct viofs_file *file, int64_t offset, int whence, struct viofs_err *err);

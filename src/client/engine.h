@@ -128,7 +128,7 @@ struct viofs_session {
 	struct viofs_async lanes[VIOFS_LANES_MAX];
 	unsigned int lane_count;
 	uint64_t owners;            /* lock owners given out */
-	int no_open, no_opendir, no_flush, no_statx, no_readdirplus; /* the device has said ENOSYS */
+	int no_open, no_opendir, no_flush, no_lseek, no_statx, no_readdirplus; /* the device has said ENOSYS */
 };
 
 struct viofs_file {

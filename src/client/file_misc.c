@@ -60,10 +60,46 @@ ssize_t viofs_file_write(struct viofs_file *file, const void *buffer, size_t siz
 	return read_or_write(file, true, &iov, 1, err);
 }
 
+static void got_size(struct viofs_op *op)
+{
+	const struct fuse_attr_out *out = (const void *)op->reply;
+
+	if (out->attr.size > INT64_MAX) {
+		op->fault = "it answered with attributes that can't be";
+		viofs_op_finish(op, -EIO);
+	} else if (op->number >= out->attr.size) {
+		viofs_op_finish(op, -ENXIO);
+	} else {
+		viofs_op_finish(op, (int64_t)(op->how == SEEK_DATA ? op->number : out->attr.size));
+	}
+}
+
+/* A device without LSEEK: data everywhere and a hole at the end, as lseek(2) where holes aren't told. */
+static void ask_size(struct viofs_op *op)
+{
+	const struct fuse_getattr_in in = {
+		.getattr_flags = op->file->opened ? FUSE_GETATTR_FH : 0,
+		.fh = op->file->fh,
+	};
+	struct viofs_request r = viofs_request_to(FUSE_GETATTR, op->file->node, &in, sizeof(in));
+
+	r.reply_size = sizeof(struct fuse_attr_out);
+	viofs_op_call(op, &r, ask_size, got_size);
+}
+
 static void sought(struct viofs_op *op)
 {
 	const struct fuse_lseek_out *out = (const void *)op->reply;
 
+	if (op->error == -ENOSYS) {
+		__atomic_store_n(&op->a->s->no_lseek, 1, __ATOMIC_RELAXED);
+		ask_size(op);
+		return;
+	}
+	if (op->error) {
+		viofs_op_finish(op, op->error);
+		return;
+	}
 	if (out->offset > INT64_MAX) {
 		op->fault = "it answered LSEEK with an offset that can't be";
 		viofs_op_finish(op, -EIO);
@@ -82,7 +118,7 @@ static void ask_lseek(struct viofs_op *op)
 	struct viofs_request r = viofs_request_to(FUSE_LSEEK, op->file->node, &in, sizeof(in));
 
 	r.reply_size = sizeof(struct fuse_lseek_out);
-	viofs_op_call(op, &r, ask_lseek, sought);
+	viofs_op_call_sees(op, &r, ask_lseek, sought);
 }
 
 static void start_lseek(struct viofs_op *op, struct viofs_file *file, int64_t offset, int whence)
@@ -94,6 +130,8 @@ static void start_lseek(struct viofs_op *op, struct viofs_file *file, int64_t of
 		viofs_op_finish(op, -EINVAL);
 	else if (offset < 0)
 		viofs_op_finish(op, -ENXIO);
+	else if (__atomic_load_n(&op->a->s->no_lseek, __ATOMIC_RELAXED))
+		ask_size(op);
 	else
 		ask_lseek(op);
 }
