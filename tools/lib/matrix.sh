@@ -13,7 +13,8 @@ matrix_options() {
 	[[ -z $set ]] || matrix_argv+=(--qemu-opts "$set")
 	if [[ $7 == own ]]; then
 		matrix_argv+=(--virtiofsd "$VIOFS_BUILD/tests/device/viofs-device"
-			--virtiofsd-opts "--strict --queues $6$([[ $5 != packed ]] || printf ' --packed')")
+			--virtiofsd-opts "--strict --queues $6$([[ $4 != translated ]] || printf ' --iommu')$([[ $5 != packed ]] ||
+				printf ' --packed')")
 	else
 		matrix_argv+=(--virtiofsd "$7")
 	fi
