@@ -30,7 +30,12 @@ int viofs_dir_open(struct viofs_session *s, const char *path, unsigned int flags
 int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int flags,
 			 struct viofs_dir **out, void *user);
 
-/** viofs_dir_close() - NULL is fine. Return: 0; @dir is gone in any case. */
+/**
+ * viofs_dir_close() - NULL is fine
+ * No call on the directory may be under way. Return: 0, or a negative errno; @dir is gone in any case.
+ * The _async twin takes no NULL. Where it returns an error (-ENOMEM) nothing was begun: @dir is open as before,
+ * and no event comes. With an event @dir is gone, whatever the result is.
+ */
 int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err);
 int viofs_dir_close_async(struct viofs_async *a, struct viofs_dir *dir, void *user);
 

@@ -40,6 +40,8 @@ int viofs_file_open_async(struct viofs_async *a, const char *path, unsigned int 
  * viofs_file_close() - FLUSH and RELEASE; NULL is fine
  * No call on the file may be under way. @file is gone, whatever is returned.
  * Return: 0, or what FLUSH said of data that could not be written, as close(2).
+ * The _async twin takes no NULL. Where it returns an error (-ENOMEM) nothing was begun: @file is open as before,
+ * and no event comes. With an event @file is gone, whatever the result is.
  */
 int viofs_file_close(struct viofs_file *file, struct viofs_err *err);
 int viofs_file_close_async(struct viofs_async *a, struct viofs_file *file, void *user);

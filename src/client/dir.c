@@ -137,9 +137,16 @@ static void start_close(struct viofs_op *op, struct viofs_dir *dir)
 
 int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)
 {
+	struct viofs_op *op;
+
 	if (!dir)
 		return 0;
-	VIOFS_BLOCKING(dir->s, err, "close", "directory", start_close(op, dir));
+	op = viofs_op_begin(dir->s);
+	if (op)
+		start_close(op, dir);
+	else
+		free_dir(dir); /* there is nobody to give it back to */
+	return (int)viofs_op_end(op, err, "close", "directory");
 }
 
 int viofs_dir_close_async(struct viofs_async *a, struct viofs_dir *dir, void *user)

@@ -301,9 +301,16 @@ static void start_close(struct viofs_op *op, struct viofs_file *file)
 
 int viofs_file_close(struct viofs_file *file, struct viofs_err *err)
 {
+	struct viofs_op *op;
+
 	if (!file)
 		return 0;
-	VIOFS_BLOCKING(file->s, err, "close", "file", start_close(op, file));
+	op = viofs_op_begin(file->s);
+	if (op)
+		start_close(op, file);
+	else
+		free_file(file); /* there is nobody to give it back to */
+	return (int)viofs_op_end(op, err, "close", "file");
 }
 
 int viofs_file_close_async(struct viofs_async *a, struct viofs_file *file, void *user)
