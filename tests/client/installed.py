@@ -50,7 +50,8 @@ def with_device(work, program, libs):
     with subprocess.Popen([DEVICE, "--socket", sock, "--serve", share]) as device:
         for _ in range(500):
             with open("/proc/net/unix", encoding="ascii") as table:
-                if any(line.rstrip().endswith(" " + sock) for line in table):
+                # Listening, not only bound: __SO_ACCEPTCON.
+                if any(line.rstrip().endswith(" " + sock) and line.split()[3] == "00010000" for line in table):
                     break
             time.sleep(0.01)
         try:
