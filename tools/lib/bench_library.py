@@ -185,7 +185,8 @@ class Null:
     def __enter__(self):
         for _ in range(1000):
             with open("/proc/net/unix", encoding="ascii", errors="replace") as table:
-                if any(line.rstrip().endswith(" " + self.socket) for line in table):
+                # Listening, not only bound: __SO_ACCEPTCON.
+                if any(line.rstrip().endswith(" " + self.socket) and line.split()[3] == "00010000" for line in table):
                     return self
             time.sleep(0.01)
         return fail("viofs-device does not listen")
