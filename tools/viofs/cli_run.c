@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,35 @@
 /* Without an answer for so long a device counts as lost, so that it can be given back. */
 #define TIMEOUT_MS 120000
 
+/* timeout(1) signals a program and then its group: what comes so soon after is the same wish. */
+#define SAME_WISH_NS 500000000LL
+
 static volatile sig_atomic_t stopped;
+static int64_t stopped_at;
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
 
 static void on_signal(int number)
 {
-	stopped = number;
+	if (!stopped) {
+		stopped_at = now_ns();
+		stopped = number;
+	} else if (now_ns() - stopped_at > SAME_WISH_NS) {
+		signal(number, SIG_DFL);
+		raise(number);
+	}
 }
 
 void viofs_cli_catch_signals(void)
 {
-	/* The second one ends the program as it always does. */
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	/* A second one ends the program as it always does. */
+	struct sigaction action = { .sa_handler = on_signal };
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
