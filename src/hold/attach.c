@@ -33,14 +33,12 @@ static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio,
 		   const struct viofs_attach_options *options, struct viofs_err *err)
 {
 	uint64_t wanted = VIOFS_FS_WANTED;
-	enum viofs_ring_choice ring = options->ring;
 
 	if (options->notification)
 		wanted |= VIOFS_FS_F_NOTIFICATION;
-
-	if (ring == VIOFS_RING_ONLY_SPLIT || (a->vhost && a->vhost->link))
+	if (options->ring == VIOFS_RING_ONLY_SPLIT)
 		wanted &= ~VIOFS_VIRTIO_F_RING_PACKED;
-	if (ring == VIOFS_RING_ONLY_PACKED) {
+	if (options->ring == VIOFS_RING_ONLY_PACKED) {
 		uint64_t offered = virtio->ops->features_get(virtio);
 
 		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED))
@@ -48,7 +46,6 @@ static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio,
 					     "VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it on "
 					     "with packed=on, where the back end has it.",
 					     (unsigned long long)offered);
-		wanted |= VIOFS_VIRTIO_F_RING_PACKED;
 	}
 	return viofs_fs_open_with(virtio, wanted, &a->fs, err);
 }
