@@ -2,7 +2,6 @@
 /* Claiming a device, and giving it back. */
 #include "daemon/claim.h"
 #include "base/log.h"
-#include "hold/attach.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,24 +57,12 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		/* The relay takes them. */
 		.notification = !o->no_notify,
 	};
-	struct viofs_attach a = { 0 };
-	int rc = viofs_attach_open(s, &options, &a, err);
+	int rc = viofs_attach_open(s, &options, &c->at, err);
 
-	if (!rc && options.track && !a.vhost->link)
+	if (!rc && options.track && !c->at.vhost->link)
 		say_no_wait(o, "the back end does not offer VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, so "
 			    "another one could not know which requests it has left unanswered");
-
-	c->vfio = a.vfio;
-	c->vhost = a.vhost;
-	c->fs = a.fs;
 	return rc;
-}
-
-static int map_memory(struct viofs_claim *c, struct viofs_err *err)
-{
-	const struct viofs_attach a = { c->vfio, c->vhost, c->fs };
-
-	return viofs_attach_map(&a, c->arena, err);
 }
 
 static int start_device(struct viofs_claim *c, const struct viofs_options *o, struct viofs_err *err)
@@ -83,15 +70,15 @@ static int start_device(struct viofs_claim *c, const struct viofs_options *o, st
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
 	int rc;
 
-	viofs_fs_arena_sizes(c->fs, sizes);
+	viofs_fs_arena_sizes(c->at.fs, sizes);
 	viofs_relay_arena_sizes(&o->relay, sizes);
 	rc = viofs_arena_new(sizes, !o->small_pages, &c->arena, err);
 	if (!rc)
-		rc = map_memory(c, err);
+		rc = viofs_attach_map(&c->at, c->arena, err);
 	if (!rc)
-		rc = viofs_fs_start(c->fs, c->arena, err);
+		rc = viofs_fs_start(c->at.fs, c->arena, err);
 	if (!rc)
-		rc = viofs_relay_new(&o->relay, c->fs, c->arena, &c->relay, err);
+		rc = viofs_relay_new(&o->relay, c->at.fs, c->arena, &c->relay, err);
 	return rc;
 }
 
@@ -138,28 +125,26 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 
 void viofs_claim_let_go(struct viofs_claim *c)
 {
-	viofs_fs_close(c->fs); /* reset, as far as anybody is there: bounded in time */
+	viofs_fs_close(c->at.fs); /* reset, as far as anybody is there: bounded in time */
 	viofs_arena_unmap(c->arena);
-	viofs_vhost_close(c->vhost);
-	viofs_vfio_close(c->vfio);
-	c->fs = NULL;
-	c->vhost = NULL;
-	c->vfio = NULL;
+	viofs_vhost_close(c->at.vhost);
+	viofs_vfio_close(c->at.vfio);
+	c->at = (struct viofs_attach){ NULL, NULL, NULL };
 }
 
 void viofs_claim_drop_dma(struct viofs_claim *c)
 {
-	if (c->vfio)
-		c->vfio->ops->drop_dma(c->vfio);
+	if (c->at.vfio)
+		c->at.vfio->ops->drop_dma(c->at.vfio);
 }
 
 void viofs_claim_close_copies(struct viofs_claim *c)
 {
-	if (c->vfio)
-		c->vfio->ops->close_copy(c->vfio);
-	viofs_vhost_close(c->vhost);
-	c->vfio = NULL;
-	c->vhost = NULL;
+	if (c->at.vfio)
+		c->at.vfio->ops->close_copy(c->at.vfio);
+	viofs_vhost_close(c->at.vhost);
+	c->at.vfio = NULL;
+	c->at.vhost = NULL;
 }
 
 int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
@@ -168,11 +153,11 @@ int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
 
 	if (!c)
 		return 0;
-	viofs_fs_close(c->fs); /* reset: from here on the device touches no memory */
+	viofs_fs_close(c->at.fs); /* reset: from here on the device touches no memory */
 	viofs_relay_free(c->relay);
 	viofs_arena_free(c->arena);
-	viofs_vhost_close(c->vhost);
-	viofs_vfio_close(c->vfio);
+	viofs_vhost_close(c->at.vhost);
+	viofs_vfio_close(c->at.vfio);
 	rc = viofs_hold_release(&c->hold, err);
 	free(c);
 	return rc;

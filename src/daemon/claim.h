@@ -5,19 +5,15 @@
 
 #include "daemon/options.h"
 #include "dma/arena.h"
-#include "fs/device.h"
+#include "hold/attach.h"
 #include "hold/hold.h"
 #include "hold/source.h"
 #include "relay/relay.h"
-#include "vfio/vfio.h"
-#include "vhost/vhost.h"
 
 /** struct viofs_claim - a device claimed; its parts in the order in which they were got */
 struct viofs_claim {
 	struct viofs_hold hold;
-	struct viofs_vfio *vfio;   /* PCI, else NULL */
-	struct viofs_vhost *vhost; /* vhost-user, else NULL */
-	struct viofs_fs *fs;
+	struct viofs_attach at;
 	struct viofs_arena *arena;
 	struct viofs_relay *relay;
 };
@@ -32,7 +28,7 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 
 /**
  * viofs_claim_let_go() - the device is lost: reset what is left of it, unmap, close it
- * The record is held until viofs_claim_close(), and memory and statistics stay; c->fs is gone.
+ * The record is held until viofs_claim_close(), and memory and statistics stay; c->at.fs is gone.
  */
 void viofs_claim_let_go(struct viofs_claim *c);
 

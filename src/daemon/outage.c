@@ -28,15 +28,15 @@
 
 void viofs_outage_init(struct viofs_outage *o, struct viofs_claim *claim)
 {
-	if (!claim->vhost || !claim->vhost->link)
+	if (!claim->at.vhost || !claim->at.vhost->link)
 		return;
 	o->claim = claim;
-	viofs_vhost_link_own(claim->vhost->link);
+	viofs_vhost_link_own(claim->at.vhost->link);
 }
 
 int viofs_outage_fd(const struct viofs_outage *o)
 {
-	return o->claim ? o->claim->vhost->event_fd : -1;
+	return o->claim ? o->claim->at.vhost->event_fd : -1;
 }
 
 static double seconds(int64_t ns)
@@ -49,13 +49,13 @@ static void lose(struct viofs_outage *o, const char *why)
 	o->lost = true;
 	o->away = false;
 	/* Nothing of it wakes us any more. */
-	viofs_vhost_disconnect(o->claim->vhost);
-	viofs_vhost_link_lose(o->claim->vhost->link, why);
+	viofs_vhost_disconnect(o->claim->at.vhost);
+	viofs_vhost_link_lose(o->claim->at.vhost->link, why);
 }
 
 static void go_away(struct viofs_outage *o, const char *why, int64_t now)
 {
-	struct viofs_vhost *v = o->claim->vhost;
+	struct viofs_vhost *v = o->claim->at.vhost;
 
 	o->away = true;
 	o->since = o->next_try = now;
@@ -69,7 +69,7 @@ static void come_back(struct viofs_outage *o)
 {
 	o->away = false;
 	o->reconnects++;
-	viofs_vhost_link_set(o->claim->vhost->link, VIOFS_VHOST_LINK_UP);
+	viofs_vhost_link_set(o->claim->at.vhost->link, VIOFS_VHOST_LINK_UP);
 	viofs_info("the back end is there again after %.1f s, and goes on with what was in flight",
 		   seconds(viofs_now_ns() - o->since));
 }
@@ -81,7 +81,7 @@ static void try_again(struct viofs_outage *o, int64_t now)
 	int rc;
 
 	limit = VIOFS_MIN(VIOFS_MAX(age, TRY_END_MIN_NS), TRY_END_MAX_NS);
-	rc = viofs_virtio_vhost_resume(o->claim->fs->virtio, now + limit, viofs_doorbell_signal, &err);
+	rc = viofs_virtio_vhost_resume(o->claim->at.fs->virtio, now + limit, viofs_doorbell_signal, &err);
 	if (!rc) {
 		come_back(o);
 		return;
@@ -104,8 +104,8 @@ void viofs_outage_look(struct viofs_outage *o, bool serving)
 
 	if (!o->claim || o->lost)
 		return;
-	why = viofs_vhost_look(o->claim->vhost);
-	if (why && (!serving || !o->claim->vhost->closed))
+	why = viofs_vhost_look(o->claim->at.vhost);
+	if (why && (!serving || !o->claim->at.vhost->closed))
 		lose(o, why);
 	else if (why && !o->away)
 		go_away(o, why, now);

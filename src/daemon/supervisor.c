@@ -178,7 +178,7 @@ static int start(struct supervisor *s, struct viofs_err *err)
 		rc = viofs_claim_open(&s->source, s->o, &s->claim, err);
 	if (rc)
 		return rc;
-	rc = viofs_hold_note(&s->claim->hold, s->claim->fs->tag, s->mountpoint, getpid());
+	rc = viofs_hold_note(&s->claim->hold, s->claim->at.fs->tag, s->mountpoint, getpid());
 	if (rc)
 		return viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc));
 	rc = s->control_fd = viofs_control_listen(s->source.id, err);
@@ -212,7 +212,7 @@ static void start_serving(struct supervisor *s)
 		s->outcome_fd = -1;
 		viofs_launch_detach(s->mountpoint);
 	}
-	viofs_info("%s (%s) is mounted at %s", s->claim->fs->tag, device_name(s),
+	viofs_info("%s (%s) is mounted at %s", s->claim->at.fs->tag, device_name(s),
 		   s->mountpoint);
 }
 
@@ -339,8 +339,8 @@ static json_t *make_live_status(const struct supervisor *s)
 		.mountpoint = s->mountpoint,
 		.address = device_name(s),
 		.config = &s->o->relay,
-		.vfio = s->claim->vfio,
-		.fs = s->claim->fs,
+		.vfio = s->claim->at.vfio,
+		.fs = s->claim->at.fs,
 		.stats = viofs_relay_stats(relay),
 		.slots_used = viofs_relay_slots_used(relay),
 		.slots = s->o->relay.slots,
