@@ -51,25 +51,46 @@ static void give_chunk(struct viofs_async *a, struct viofs_chunk *chunk)
 	a->chunks = chunk;
 }
 
+/* A walk over the caller's memory. */
+struct pieces {
+	const struct viofs_io *io;
+	unsigned int next; /* iovec */
+	uint64_t at;       /* bytes to pass over before it */
+	uint64_t len;      /* bytes left */
+};
+
+/* Return: false: there are no more. */
+static bool next_piece(struct pieces *p, struct iovec *out)
+{
+	for (; p->next < p->io->iov_count && p->len; p->next++) {
+		const struct iovec *v = p->io->iov_count == 1 ? &p->io->one : &p->io->iov[p->next];
+		size_t take;
+
+		if (p->at >= v->iov_len) {
+			p->at -= v->iov_len;
+			continue;
+		}
+		take = VIOFS_MIN(v->iov_len - (size_t)p->at, (size_t)p->len);
+		*out = (struct iovec){ (uint8_t *)v->iov_base + p->at, take };
+		p->len -= take;
+		p->at = 0;
+		p->next++;
+		return true;
+	}
+	return false;
+}
+
 /* The caller's memory of bytes [@at, @at + @len). Return: pieces, or 0: too many. */
 static unsigned int pieces_of(const struct viofs_io *io, uint64_t at, uint64_t len, struct iovec *out)
 {
+	struct pieces p = { io, 0, at, len };
+	struct iovec piece;
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < io->iov_count && len; i++) {
-		const struct iovec *v = io->iov_count == 1 ? &io->one : &io->iov[i];
-		size_t take;
-
-		if (at >= v->iov_len) {
-			at -= v->iov_len;
-			continue;
-		}
+	while (next_piece(&p, &piece)) {
 		if (n == PIECES_MAX)
 			return 0;
-		take = VIOFS_MIN(v->iov_len - (size_t)at, (size_t)len);
-		out[n++] = (struct iovec){ (uint8_t *)v->iov_base + at, take };
-		len -= take;
-		at = 0;
+		out[n++] = piece;
 	}
 	return n;
 }
@@ -85,25 +106,16 @@ static bool all_dma(const struct viofs_dev *dev, const struct iovec *v, unsigned
 /* Between the bounce buffer and the caller's memory. */
 static void copy(const struct viofs_io *io, struct viofs_chunk *chunk, uint64_t len, bool out)
 {
+	struct pieces p = { io, 0, chunk->at, len };
 	uint8_t *bounce = chunk->bounce;
-	uint64_t at = chunk->at;
+	struct iovec piece;
 
-	for (unsigned int i = 0; i < io->iov_count && len; i++) {
-		const struct iovec *v = io->iov_count == 1 ? &io->one : &io->iov[i];
-		size_t take;
-
-		if (at >= v->iov_len) {
-			at -= v->iov_len;
-			continue;
-		}
-		take = VIOFS_MIN(v->iov_len - (size_t)at, (size_t)len);
+	while (next_piece(&p, &piece)) {
 		if (out)
-			memcpy((uint8_t *)v->iov_base + at, bounce, take);
+			memcpy(piece.iov_base, bounce, piece.iov_len);
 		else
-			memcpy(bounce, (uint8_t *)v->iov_base + at, take);
-		bounce += take;
-		len -= take;
-		at = 0;
+			memcpy(bounce, piece.iov_base, piece.iov_len);
+		bounce += piece.iov_len;
 	}
 }
 
