@@ -11,7 +11,6 @@
 #include "daemon/control.h"
 #include "daemon/status.h"
 #include "fs/device.h"
-#include "hold/hold.h"
 #include "hold/source.h"
 #include "vfio/vfio.h"
 #include "virtio/virtio.h"
@@ -125,33 +124,22 @@ static void add_registers(json_t *o, const struct viofs_fs *fs, const struct vio
 		"physical addresses (ACCESS_PLATFORM is not offered: the device bypasses the IOMMU)"));
 }
 
-/* Through VFIO, and back. Return: 0, or -errno with @err. */
-static int probe(json_t *o, const struct viofs_pci_function *f, struct viofs_err *err)
+static int look(struct viofs_vfio *v, void *object, struct viofs_err *err)
 {
 	struct viofs_virtio *virtio = NULL;
-	struct viofs_vfio *v = NULL;
-	struct viofs_fs *fs = NULL;
-	struct viofs_hold hold;
+	struct viofs_fs *fs;
 	int rc;
 
-	rc = viofs_hold_take(f, 0, &hold, err);
-	if (rc)
-		return rc;
-	/* With no IOMMU too: no queue is set up, no address is given to the device. */
-	rc = viofs_vfio_open(f, true, &v, err);
-	if (!rc)
-		rc = viofs_virtio_pci_open(v, &virtio, err);
+	rc = viofs_virtio_pci_open(v, &virtio, err);
 	if (!rc)
 		rc = viofs_fs_open(virtio, &fs, err);
-	if (!rc)
-		add_registers(o, fs, v);
-	if (fs)
-		viofs_fs_close(fs);
-	else
+	if (rc) {
 		viofs_virtio_close(virtio);
-	viofs_vfio_close(v);
-	viofs_hold_release(&hold, NULL);
-	return rc;
+		return rc;
+	}
+	add_registers(object, fs, v);
+	viofs_fs_close(fs);
+	return 0;
 }
 
 /* Why the registers were not looked at, or the daemon that has them. */
@@ -169,7 +157,7 @@ static void add_device(json_t *o, const struct viofs_pci_function *f)
 	if (f->driver[0] && strcmp(f->driver, "vfio-pci") != 0)
 		snprintf(note, sizeof(note), "%s has the device: features and queue sizes are read only "
 			 "through VFIO (viofsctl bind %s first)", f->driver, f->text);
-	else if (probe(o, f, &err))
+	else if (viofs_source_look(f, look, o, &err))
 		snprintf(note, sizeof(note), "%s", err.text);
 	else
 		return;

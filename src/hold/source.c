@@ -15,7 +15,7 @@
 #define TAG_PREFIX "tag:"
 
 /* The tag lies at the start of the configuration (virtio 1.3 5.11.4), which may be read at any time. */
-static int read_tag(struct viofs_vfio *v, char tag[VIOFS_TAG_TEXT], struct viofs_err *err)
+static int read_tag(struct viofs_vfio *v, void *tag, struct viofs_err *err)
 {
 	uint8_t raw[VIOFS_TAG_SIZE];
 	struct viofs_virtio *d;
@@ -33,9 +33,9 @@ static int read_tag(struct viofs_vfio *v, char tag[VIOFS_TAG_TEXT], struct viofs
 	return rc;
 }
 
-/* For a function that has no driver, or vfio-pci and nobody who uses it. */
-static int tag_by_vfio(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
-		       struct viofs_err *err)
+int viofs_source_look(const struct viofs_pci_function *f,
+		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err), void *arg,
+		      struct viofs_err *err)
 {
 	struct viofs_vfio *v = NULL;
 	struct viofs_hold hold;
@@ -47,7 +47,7 @@ static int tag_by_vfio(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TE
 	/* With no IOMMU too: no queue is set up, no address is given to the device. */
 	rc = viofs_vfio_open(f, true, &v, err);
 	if (!rc)
-		rc = read_tag(v, tag, err);
+		rc = look(v, arg, err);
 	viofs_vfio_close(v);
 	viofs_hold_release(&hold, NULL);
 	return rc;
@@ -66,7 +66,7 @@ int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT
 	rc = viofs_pci_tag_read(f, tag, NULL, err);
 	if (rc != -EOPNOTSUPP || (f->driver[0] && strcmp(f->driver, "vfio-pci") != 0))
 		return rc;
-	return tag_by_vfio(f, tag, err);
+	return viofs_source_look(f, read_tag, tag, err);
 }
 
 /* PCI: the address is a name that files can have. */

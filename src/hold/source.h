@@ -9,6 +9,8 @@
 
 #include <limits.h>
 
+struct viofs_vfio;
+
 #define VIOFS_SOURCE_VHOST_PREFIX "vhost-user:"
 
 /** enum viofs_source_kind - how the device is reached */
@@ -33,6 +35,15 @@ struct viofs_source {
  * -ENOTTY: the address is not a virtio-fs device; -EINVAL; in @err.
  */
 int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err);
+
+/**
+ * viofs_source_look() - a look through VFIO at a function that has no driver, or vfio-pci and nobody who uses it
+ * @look: sets no queue up. The function is given back when it returns.
+ * Return: what @look says; -EBUSY: somebody else has it; others, with @err.
+ */
+int viofs_source_look(const struct viofs_pci_function *f,
+		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err), void *arg,
+		      struct viofs_err *err);
 
 /**
  * viofs_source_tag() - learn the tag of @f without taking it from anybody
