@@ -141,6 +141,37 @@ umount_viofs() {
 	within 15 no_daemons || fail "the daemon outlives its mount"
 }
 
+# load_until_lost FILE: mounts and puts load on it; the host takes the device away when it sees FILE. Users get errors.
+load_until_lost() {
+	virtiofs-vfio -f "$TAG" "$MNT" 2>/tmp/said &
+	supervisor=$!
+	within 30 is_mounted || fail "not mounted after 30 s"
+	mkdir "$MNT/load" || fail "mkdir"
+	churn "$MNT/load" 1000000000 >/dev/null 2>&1 &
+	load=$!
+	sleep 1
+	touch "$MNT/$1" || fail "touch"
+	wait $load && fail "a user of the mount saw no error"
+	cat /tmp/said
+}
+
+# is_lost: the mount is there still, and has no device.
+is_lost() {
+	is_mounted || fail "the mount went by itself"
+	ls "$MNT" >/dev/null 2>/tmp/error && fail "ls works with no device"
+	grep -q "Input/output error" /tmp/error || fail "ls says $(cat /tmp/error)"
+}
+
+# umount_lost: it ends at once, and leaves nothing.
+umount_lost() {
+	timeout 5 umount "$MNT" || fail "umount: exit status $?"
+	wait $supervisor
+	status=$?
+	[ $status = 1 ] || fail "exit status $status where 1 is due"
+	[ -z "$(daemons)" ] || fail "daemons are left"
+	[ ! -e /run/virtiofs-vfio ] || fail "left: $(ls /run/virtiofs-vfio)"
+}
+
 # short_list DIR: a little of everything, some seconds long.
 short_list() {
 	mkdir "$1" || fail "mkdir $1"

@@ -14,32 +14,16 @@ a_device() {
 }
 
 step "load, then no device"
-virtiofs-vfio -f "$TAG" "$MNT" 2>/tmp/said &
-supervisor=$!
-within 30 is_mounted || fail "not mounted after 30 s"
-mkdir "$MNT/load" || fail "mkdir"
-churn "$MNT/load" 1000000000 >/dev/null 2>&1 &
-load=$!
-sleep 1
-touch "$MNT/unplug" || fail "touch"
-wait $load && fail "a user of the mount saw no error"
-cat /tmp/said
+load_until_lost unplug
 grep -q "unplugged" /tmp/said || fail "the daemon does not say that the kernel wants it back"
 
 step "the kernel has it back while the mount is there"
 within 20 no_device || fail "the device does not go: $(cat /proc/$supervisor/wchan)"
-is_mounted || fail "the mount went by itself"
-ls "$MNT" >/dev/null 2>/tmp/error && fail "ls works with no device"
-grep -q "Input/output error" /tmp/error || fail "ls says $(cat /tmp/error)"
+is_lost
 viofsctl status "$MNT" | grep -q "session *lost" || fail "status: $(viofsctl status "$MNT")"
 
 step "umount"
-timeout 5 umount "$MNT" || fail "umount: exit status $?"
-wait $supervisor
-status=$?
-[ $status = 1 ] || fail "exit status $status where 1 is due"
-[ -z "$(daemons)" ] || fail "daemons are left"
-[ ! -e /run/virtiofs-vfio ] || fail "left: $(ls /run/virtiofs-vfio)"
+umount_lost
 
 step "another device"
 within 30 a_device || fail "no new device"
