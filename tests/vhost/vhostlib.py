@@ -124,7 +124,7 @@ class Session:
         return False
 
     def forget_record(self):
-        """What a daemon that had to be killed has left: nobody else ever looks at it."""
+        """What a daemon that had to be killed has left, at once, whoever holds it still."""
         for record in glob.glob("/run/virtiofs-vfio/vhost-user-*"):
             try:
                 with open(record, encoding="utf-8") as f:

@@ -45,7 +45,7 @@ def output_of(*command):
 
 def built(name):
     """The path of a program in the build directory."""
-    for folder in ("tests/bench", "tests/device", "src/daemon", "tools"):
+    for folder in ("tests/bench", "tests/device", "src/daemon", "tools", "tools/viofs"):
         path = os.path.join(BUILD, folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
@@ -104,6 +104,29 @@ class Share:
 
     def __exit__(self, *exc):
         self.remove()
+
+
+VIRTIOFSD_OPTIONS = "--cache auto --allow-direct-io"
+GUEST_CPUS = 2
+
+
+def run_in_guest(share, timeout_s, script, arguments, line, options=()):
+    """Both drivers' guest: runs tools/lib/SCRIPT in it, and has line() take what that prints, as it comes."""
+    files = [word for name in ("bench_steps.sh", script)
+             for word in ("--file", f"{os.path.join(ROOT, 'tools/lib', name)}:/{name}")]
+    command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", "rust", "--virtiofsd-opts",
+               VIRTIOFSD_OPTIONS, "--share", share, "--smp", str(GUEST_CPUS), "--timeout", str(int(timeout_s)),
+               "--put", built("viofs-bench-ops"), *options, *files, "--", "sh", "/" + script, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as guest:
+        try:
+            for text in guest.stdout:
+                line(text.rstrip("\r\n"))
+        except BaseException:
+            guest.send_signal(signal.SIGTERM)
+            guest.wait()
+            raise
+    if guest.returncode:
+        fail(f"the guest ended with status {guest.returncode}")
 
 
 def variant_words(name):

@@ -3,8 +3,6 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 
 import bench_common as common
@@ -19,8 +17,6 @@ JOBS = {"statx": (1, 4, 16), "open_close": (1,), "create_unlink": (1,), "readdir
         "write1m_buffered": (1,), "statx_after_10ms": (1,)}
 DRIVERS = ("default", "irq", "uring")
 ALL_DRIVERS = ("default", "auto", "dev", "dev:busy", "dev:irq", "uring", "uring:busy", "uring:irq")
-VIRTIOFSD_OPTIONS = "--cache auto --allow-direct-io"
-GUEST_CPUS = 2
 # boot, mounts, warming up and settling, beside the measured seconds
 BASE_TIMEOUT_S = 120
 BOOT_S = 25
@@ -85,32 +81,13 @@ def expected_seconds(args):
     return BOOT_S + 15 * len(args.idle) + args.rounds * len(args.variants) * (MOUNT_S + measured_seconds(args))
 
 
-def vm_command(share, args, ops):
-    timeout = BASE_TIMEOUT_S + 2 * expected_seconds(args) + 30 * args.rounds * len(args.variants)
-    command = [os.path.join(common.ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", "rust",
-               "--virtiofsd-opts", VIRTIOFSD_OPTIONS, "--share", share, "--smp", str(GUEST_CPUS),
-               "--timeout", str(int(timeout)), "--put", ops, "--put", built("viofs-bench-daemon"),
-               "--file", os.path.join(common.ROOT, "tools/lib/bench_guest.sh") + ":/bench_guest.sh"]
-    if args.kernel:
-        command += ["--kernel", args.kernel]
-    rows = " ".join(f"{work}:{jobs}" for work, jobs in args.rows)
-    return command + ["--", "sh", "/bench_guest.sh", str(args.rounds), str(args.seconds), " ".join(args.variants),
-                      rows, " ".join(args.idle)]
-
-
 def run_guest(args, session):
+    timeout = BASE_TIMEOUT_S + 2 * expected_seconds(args) + 30 * args.rounds * len(args.variants)
+    rows = " ".join(f"{work}:{jobs}" for work, jobs in args.rows)
+    options = ["--put", built("viofs-bench-daemon")] + (["--kernel", args.kernel] if args.kernel else [])
     with common.Share() as share:
-        with subprocess.Popen(vm_command(share, args, built("viofs-bench-ops")), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, text=True) as guest:
-            try:
-                for line in guest.stdout:
-                    session.line(line.rstrip("\r\n"))
-            except BaseException:
-                guest.send_signal(signal.SIGTERM)
-                guest.wait()
-                raise
-        if guest.returncode:
-            fail(f"the guest ended with status {guest.returncode}")
+        common.run_in_guest(share, timeout, "bench_guest.sh", [str(args.rounds), str(args.seconds), " ".join(args.variants),
+                                                               rows, " ".join(args.idle)], session.line, options)
     session.check(args.rows)
 
 
@@ -137,7 +114,7 @@ def conditions(args, session, others):
         "host_cpu_of_others": others,
         "qemu": common.output_of("qemu-system-x86_64", "--version"),
         "virtiofsd": common.output_of(os.path.join(common.BUILD, "guest/download/trixie/virtiofsd/run"), "--version"),
-        "virtiofsd_options": VIRTIOFSD_OPTIONS,
+        "virtiofsd_options": common.VIRTIOFSD_OPTIONS,
         "share": "tmpfs",
         "data_mib": common.DATA_MIB,
         "directory_entries": common.ENTRIES,

@@ -18,37 +18,7 @@ dir=/mnt
 enable_uring=/sys/module/fuse/parameters/enable_uring
 log=/tmp/bench.log
 
-fail() {
-	echo "bench: in the guest: $*" >&2
-	exit 1
-}
-
-fact() {
-	echo "#fact $1 $2"
-}
-
-# until_true WHAT COMMAND...: tries for 20 s
-until_true() {
-	what=$1
-	shift
-	tries=0
-	until "$@"; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 400 ] || fail "waited 20 s for $what"
-		sleep 0.05
-	done
-}
-
-kernel_has_device() {
-	for link in /sys/bus/virtio/drivers/virtiofs/virtio*; do
-		[ -e "$link" ] && return 0
-	done
-	return 1
-}
-
-daemon_is_gone() {
-	! pidof virtiofs-vfio >/dev/null
-}
+. /bench_steps.sh
 
 # has_word WORD VARIANT
 has_word() {
@@ -151,18 +121,9 @@ measure_variant() {
 	unmount_variant "$1"
 }
 
-reverse() {
-	back=
-	for word; do
-		back="$word $back"
-	done
-	echo "$back"
-}
 
 facts() {
-	fact kernel "$(uname -r)"
-	fact cpu "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
-	fact cpus "$(grep -c '^processor' /proc/cpuinfo)"
+	cpu_facts
 	fact memory_kib "$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)"
 	fact clocksource "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 	fact enable_uring "$uring_before"

@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tools/bench library: libviofs beside the kernel's driver and ours in one guest, and natively on a device of nothing."""
 
-import argparse
 import json
 import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from statistics import median
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
-BUILD = os.environ.get("VIOFS_BUILD", os.path.join(ROOT, "build"))
+import bench_common as common
+import bench_mount
+from bench_common import DATA_MIB, VIRTIOFSD_OPTIONS, built, fail, say
+
 DRIVERS = ("kernel", "viofs", "library")
-VIRTIOFSD_OPTIONS = "--cache auto --allow-direct-io"
-SHARE_PARENT = "/dev/shm"
-DATA_MIB = 256
 TREE_FILES = 20000
 # What is compared with what of the kernel's: reads of 1 MiB also with what the kernel's reading ahead makes of them.
 WORKS = {"statx": "statx", "read4k": "read4k", "read1m_direct": "read1m_direct", "read1m_buffered": "read1m_buffered",
@@ -38,40 +35,21 @@ NATIVE_GOALS = (("null", "median_us", "max", 1.5, 1.5), ("null_batch", "ops_per_
                 ("null_batch", "allocations_per_op", "max", 0, 0), ("null_batch", "syscalls_per_op", "max", FEW, 0))
 
 
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-def fail(text):
-    say(text)
-    sys.exit(1)
-
-
-def built(name):
-    for folder in ("tools/viofs", "tests/bench", "tests/device", "src/daemon"):
-        path = os.path.join(BUILD, folder, name)
-        if os.path.isfile(path):
-            return path
-    return fail(f"there is no {name} below {BUILD}")
-
-
-class Share:
-    """A directory in memory: a file of data, and a tree of small files."""
+class Share(common.Share):
+    """With a tree of small files beside the data."""
 
     def __init__(self, tree):
+        super().__init__(entries=10)
         self.tree = tree
-        self.path = tempfile.mkdtemp(prefix="viofs-bench-", dir=SHARE_PARENT)
-        os.chmod(self.path, 0o755)
 
     def __enter__(self):
+        path = super().__enter__()
         try:
-            subprocess.run([built("viofs-bench-ops"), "--dir", self.path, "--prepare", "--size", str(DATA_MIB << 20),
-                            "--entries", "10"], check=True)
             self.make_tree()
         except BaseException:
             self.remove()
             raise
-        return self.path
+        return path
 
     def make_tree(self):
         random.seed(1)
@@ -80,12 +58,6 @@ class Share:
             os.makedirs(folder, exist_ok=True)
             with open(os.path.join(folder, f"file{i}"), "wb") as f:
                 f.write(random.randbytes(int(random.expovariate(1 / 1500)) % 20000))
-
-    def remove(self):
-        shutil.rmtree(self.path, ignore_errors=True)
-
-    def __exit__(self, *exc):
-        self.remove()
 
 
 class Guest:
@@ -115,21 +87,10 @@ class Guest:
 
     def run(self, args, share):
         timeout = 180 + args.rounds * len(args.drivers) * (20 + 6 * args.seconds + args.tree / 100)
-        command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", "rust", "--virtiofsd-opts",
-                   VIRTIOFSD_OPTIONS, "--share", share, "--smp", "2", "--timeout", str(int(timeout)),
-                   "--put", built("viofs-bench-ops"),
-                   "--file", os.path.join(ROOT, "tools/lib/bench_library.sh") + ":/bench_library.sh", "--", "sh",
-                   "/bench_library.sh", str(args.rounds), str(args.seconds), " ".join(args.drivers), str(args.tree)]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as guest:
-            try:
-                for line in guest.stdout:
-                    self.line(line.rstrip("\r\n"))
-            except BaseException:
-                guest.send_signal(signal.SIGTERM)
-                guest.wait()
-                raise
-        if guest.returncode or len(self.rounds) != args.rounds:
-            fail(f"the guest ended with status {guest.returncode} after {len(self.rounds)} rounds")
+        common.run_in_guest(share, timeout, "bench_library.sh", [str(args.rounds), str(args.seconds), " ".join(args.drivers),
+                                                                 str(args.tree)], self.line)
+        if len(self.rounds) != args.rounds:
+            fail(f"the guest's part ended after {len(self.rounds)} rounds")
 
 
 def speedup(kernel, ours, work):
@@ -184,10 +145,8 @@ class Null:
 
     def __enter__(self):
         for _ in range(1000):
-            with open("/proc/net/unix", encoding="ascii", errors="replace") as table:
-                # Listening, not only bound: __SO_ACCEPTCON.
-                if any(line.rstrip().endswith(" " + self.socket) and line.split()[3] == "00010000" for line in table):
-                    return self
+            if bench_mount.is_listening(self.socket):
+                return self
             time.sleep(0.01)
         return fail("viofs-device does not listen")
 
@@ -304,23 +263,17 @@ def cpu_pair(text):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="tools/bench library", description="libviofs beside the kernel's virtiofs driver and "
-                                     "ours in one guest, on one virtiofsd, and natively on a device of nothing.")
-    parser.add_argument("--json", nargs="?", const="-", metavar="FILE",
-                        help="the rows as JSON to FILE, or to standard output instead of the table")
-    parser.add_argument("--markdown", metavar="FILE", help="the table for a document to FILE")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds (5, with --quick 3)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="how long each row is measured (1, with --quick 0.3)")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for a first look")
+    parser = common.parser_of("library", "libviofs beside the kernel's virtiofs driver and ours in one guest, on one "
+                              "virtiofsd, and natively on a device of nothing.")
+    common.output_options(parser, chart=False)
+    common.effort_options(parser, None)
     parser.add_argument("--where", choices=("guest", "native", "all"), default="all", help="one of the two only")
     parser.add_argument("--drivers", default=",".join(DRIVERS), metavar="LIST", help="with commas (%(default)s)")
     parser.add_argument("--tree", type=int, default=TREE_FILES, metavar="N", help="files of the tree; 0 = no tree (%(default)s)")
     parser.add_argument("--cpus", type=cpu_pair, default=[0, 1] if (os.cpu_count() or 1) > 1 else None, metavar="A,B",
                         help="natively: the device's CPU and ours (0,1)")
-    parser.add_argument("--from", dest="source", metavar="FILE", help="measure nothing: show the rows of a JSON file made earlier")
     args = parser.parse_args()
-    args.rounds = args.rounds or (3 if args.quick else 5)
-    args.seconds = args.seconds or (0.3 if args.quick else 1)
+    common.settle_effort(args, parser)
     args.drivers = args.drivers.split(",")
     unknown = [d for d in args.drivers if d not in DRIVERS]
     if unknown:
@@ -349,25 +302,8 @@ def measure(args):
 
 def main():
     args = parse_arguments()
-    if args.source:
-        with open(args.source, encoding="utf-8") as source:
-            result = json.load(source)
-    else:
-        result = measure(args)
-    text = json.dumps(result, indent=1) + "\n"
-    if args.json == "-":
-        sys.stdout.write(text)
-    else:
-        sys.stdout.write(table(result))
-    for path, out in ((args.json if args.json != "-" else None, text), (args.markdown, markdown(result))):
-        if path:
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(out)
+    common.deliver(args, common.outcome(args, measure), table, None, markdown)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    common.run(main)

@@ -14,33 +14,7 @@ tag=myfs
 dir=/mnt
 work=/tmp/bench-tree
 
-fail() {
-	echo "bench: in the guest: $*" >&2
-	exit 1
-}
-
-kernel_has_device() {
-	for link in /sys/bus/virtio/drivers/virtiofs/virtio*; do
-		[ -e "$link" ] && return 0
-	done
-	return 1
-}
-
-# until_true WHAT COMMAND...: tries for 20 s
-until_true() {
-	what=$1
-	shift
-	tries=0
-	until "$@"; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 400 ] || fail "waited 20 s for $what"
-		sleep 0.05
-	done
-}
-
-daemon_is_gone() {
-	! pidof virtiofs-vfio >/dev/null
-}
+. /bench_steps.sh
 
 # uptime in hundredths of a second is coarse; date has nanoseconds
 now() {
@@ -99,20 +73,14 @@ run_driver() {
 	until_true 'the device to be back' kernel_has_device
 }
 
-echo "#fact kernel $(uname -r)"
-echo "#fact cpu $(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
-echo "#fact cpus $(grep -c '^processor' /proc/cpuinfo)"
+cpu_facts
 round=0
 while [ "$round" -lt "$rounds" ]; do
 	round=$((round + 1))
+	# every other round backwards, so that drift hits all alike
 	order=$drivers
-	if [ $((round % 2)) = 0 ]; then
-		# every other round backwards, so that drift hits all alike
-		order=
-		for driver in $drivers; do
-			order="$driver $order"
-		done
-	fi
+	# shellcheck disable=SC2086 # a list
+	[ $((round % 2)) = 1 ] || order=$(reverse $drivers)
 	for driver in $order; do
 		run_driver "$driver" "$round"
 	done
