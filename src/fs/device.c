@@ -182,7 +182,7 @@ static int read_queues(struct viofs_fs *fs, struct viofs_err *err)
 }
 
 /* Those that are used: the notification queue is the last of fs->queue_size[]. */
-static unsigned int virtqueue_count(const struct viofs_fs *fs)
+unsigned int viofs_fs_virtqueue_count(const struct viofs_fs *fs)
 {
 	return fs->queue_count + has_notification(fs);
 }
@@ -271,7 +271,7 @@ void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SE
 		room(fs->queue_count * sizeof(struct viofs_fs_queue), PRIVATE_ALIGN);
 	if (has_notification(fs))
 		viofs_fs_notification_sizes(fs, sizes);
-	for (unsigned int q = 0; q < virtqueue_count(fs); q++) {
+	for (unsigned int q = 0; q < viofs_fs_virtqueue_count(fs); q++) {
 		uint16_t size = fs->queue_size[q];
 		struct viofs_ring_layout l = viofs_ring_layout(size, ring_flags(fs));
 
@@ -340,7 +340,7 @@ static int init_queue(struct viofs_fs *fs, struct viofs_fs_queue *queue, unsigne
 
 static int open_eventfds(struct viofs_fs *fs, struct viofs_err *err)
 {
-	for (unsigned int v = 0; v < virtqueue_count(fs); v++) {
+	for (unsigned int v = 0; v < viofs_fs_virtqueue_count(fs); v++) {
 		int fd = eventfd(0, EFD_CLOEXEC);
 
 		if (fd < 0)
@@ -360,7 +360,7 @@ static int eventfd_of(const struct viofs_fs *fs, unsigned int virtqueue)
 
 static int start_interrupts(struct viofs_fs *fs, struct viofs_err *err)
 {
-	int rc = fs->virtio->ops->interrupts_set(fs->virtio, fs->eventfds, virtqueue_count(fs),
+	int rc = fs->virtio->ops->interrupts_set(fs->virtio, fs->eventfds, viofs_fs_virtqueue_count(fs),
 						 err);
 
 	if (rc < 0)
@@ -402,7 +402,7 @@ static int start_queues(struct viofs_fs *fs, struct viofs_arena *arena, struct v
 	/* Vectors before the queues are enabled (4.1.5.1.3). */
 	if (!rc)
 		rc = start_interrupts(fs, err);
-	for (unsigned int v = 0; !rc && v < virtqueue_count(fs); v++)
+	for (unsigned int v = 0; !rc && v < viofs_fs_virtqueue_count(fs); v++)
 		rc = fs->virtio->ops->queue_enable(fs->virtio, v, &a[v], err);
 	if (!rc)
 		rc = viofs_virtio_driver_ok(fs->virtio, err);

@@ -98,6 +98,9 @@ static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
 /** viofs_fs_kick_always() - notify whatever the device asked for: a kick may have been lost. */
 void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q);
 
+/** viofs_fs_virtqueue_count() - in use, as the device counts: a notification queue is one of them. */
+unsigned int viofs_fs_virtqueue_count(const struct viofs_fs *fs);
+
 /** viofs_fs_address_policy() - by whether ACCESS_PLATFORM was negotiated. */
 enum viofs_address_policy viofs_fs_address_policy(const struct viofs_fs *fs);
 

@@ -67,14 +67,13 @@ void viofs_doorbell_signal(int eventfd)
 
 int viofs_doorbells_init(struct viofs_doorbells *b, struct viofs_fs *fs)
 {
-	unsigned int virtqueues = fs->queue_count + (fs->notification ? 1 : 0);
 	int rc = 0;
 
 	memset(b, 0, sizeof(*b));
 	if (!fs->virtio->ops->kick_fd)
 		return 0;
 	b->virtio = fs->virtio;
-	while (!rc && b->count < virtqueues) {
+	while (!rc && b->count < viofs_fs_virtqueue_count(fs)) {
 		rc = open_ring(&b->rings[b->count], fs->virtio->ops->kick_fd(fs->virtio, b->count));
 		b->count += !rc;
 	}
