@@ -13,8 +13,8 @@ void viofs_slots_arena_sizes(uint16_t count, uint16_t buffers, uint32_t buffer_s
 	size_t all = (size_t)count + VIOFS_SLOTS_HIPRIO;
 
 	/* A page on top of each: sections are shared, and pieces are aligned to pages. */
-	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) +
-				      buffers * (sizeof(uint16_t) + sizeof(struct viofs_buffer)) + 4096;
+	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) + buffers * sizeof(uint16_t) +
+				      (all + buffers) * sizeof(struct viofs_contents) + 4096;
 	sizes[VIOFS_ARENA_DEVICE_READ] += all * VIOFS_SLOT_REQUEST + 4096;
 	sizes[VIOFS_ARENA_DEVICE_WRITE] += all * (VIOFS_SLOT_REPLY + VIOFS_SLOT_DATA) + 8192;
 	sizes[VIOFS_ARENA_DEVICE_RW] += (size_t)buffers * buffer_size;
@@ -33,7 +33,8 @@ void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, u
 	s->slots = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*s->slots), 64);
 	s->free_buffers = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
 					    buffers * sizeof(*s->free_buffers), 64);
-	s->contents = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, buffers * sizeof(*s->contents), 64);
+	s->in_buffer = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, buffers * sizeof(*s->in_buffer), 64);
+	s->in_slot = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*s->in_slot), 64);
 	s->requests = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ,
 					(size_t)all * VIOFS_SLOT_REQUEST, 4096);
 	s->data = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_DATA, 4096);
@@ -114,12 +115,12 @@ uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *
 	uint64_t nodeid = file_of(slot->shape.opcode, slot->nodeid);
 	uint16_t buffer = viofs_slots_take_buffer(s, keep);
 
-	if (buffer == VIOFS_BUFFER_NONE || !nodeid || s->contents[buffer].nodeid == nodeid)
+	if (buffer == VIOFS_BUFFER_NONE || !nodeid || s->in_buffer[buffer].nodeid == nodeid)
 		return buffer;
 	for (unsigned int i = 0; i < s->free_buffer_count; i++) {
 		uint16_t other = s->free_buffers[i];
 
-		if (s->contents[other].nodeid != nodeid)
+		if (s->in_buffer[other].nodeid != nodeid)
 			continue;
 		s->free_buffers[i] = buffer;
 		return other;
@@ -128,24 +129,30 @@ uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *
 }
 
 /* Bytes [0, @len) now hold @nodeid's data (0: anything), and nobody else's. */
-static void fill(struct viofs_buffer *b, uint64_t nodeid, uint32_t len)
+static void fill(struct viofs_contents *c, uint64_t nodeid, uint32_t len)
 {
 	/* Behind them some other file's may go on. */
-	b->nodeid = b->nodeid == nodeid || b->dirty <= len ? nodeid : 0;
-	b->dirty = VIOFS_MAX(b->dirty, len);
+	c->nodeid = c->nodeid == nodeid || c->dirty <= len ? nodeid : 0;
+	c->dirty = VIOFS_MAX(c->dirty, len);
 }
 
 void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head, size_t len)
 {
 	if (len)
-		fill(&s->contents[buffer], file_of(head->opcode, head->nodeid), (uint32_t)len);
+		fill(&s->in_buffer[buffer], file_of(head->opcode, head->nodeid), (uint32_t)len);
+}
+
+static void forget_in(struct viofs_contents *c, unsigned int count, uint64_t nodeid)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (c[i].nodeid == nodeid)
+			c[i].nodeid = 0;
 }
 
 static void forget(struct viofs_slots *s, uint64_t nodeid)
 {
-	for (unsigned int i = 0; i < s->buffer_count; i++)
-		if (s->contents[i].nodeid == nodeid)
-			s->contents[i].nodeid = 0;
+	forget_in(s->in_buffer, s->buffer_count, nodeid);
+	forget_in(s->in_slot, s->count, nodeid);
 }
 
 void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len)
@@ -162,9 +169,9 @@ void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len)
 		forget(s, one->nodeid);
 }
 
-static bool is_in_data(const struct viofs_slots *s, const struct viofs_slot *slot, const uint8_t *data)
+static uint8_t *slot_data(const struct viofs_slots *s, const struct viofs_slot *slot)
 {
-	return data == s->data + (size_t)slot->index * VIOFS_SLOT_DATA;
+	return s->data + (size_t)slot->index * VIOFS_SLOT_DATA;
 }
 
 void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot)
@@ -172,20 +179,17 @@ void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot
 	const struct viofs_fuse_shape *shape = &slot->shape;
 	uint64_t nodeid = file_of(shape->opcode, slot->nodeid);
 	uint8_t *data = viofs_slot_reply_data(s, slot);
-	struct viofs_buffer *b;
-	uint32_t start, end;
+	bool in_slot = data == slot_data(s, slot);
+	struct viofs_contents *c = in_slot ? &s->in_slot[slot->index] : &s->in_buffer[slot->buffer];
+	uint32_t start = in_slot ? 0 : (uint32_t)(data - viofs_slots_buffer(s, slot->buffer));
+	uint32_t end = start + shape->reply_data;
 
 	memset(viofs_slot_reply(s, slot), 0, sizeof(struct fuse_out_header) + shape->fixed);
-	if (is_in_data(s, slot, data)) {
-		memset(data, 0, shape->reply_data);
+	if (!shape->reply_data)
 		return;
-	}
-	b = &s->contents[slot->buffer];
-	start = (uint32_t)(data - viofs_slots_buffer(s, slot->buffer));
-	end = start + shape->reply_data;
-	if ((!nodeid || b->nodeid != nodeid) && b->dirty > start)
-		memset(data, 0, VIOFS_MIN(b->dirty, end) - start);
-	fill(b, nodeid, end);
+	if ((!nodeid || c->nodeid != nodeid) && c->dirty > start)
+		memset(data, 0, VIOFS_MIN(c->dirty, end) - start);
+	fill(c, nodeid, end);
 }
 
 /* The slot's request area: the indirect table, then the message. */
@@ -227,7 +231,7 @@ uint8_t *viofs_slot_reply_data(const struct viofs_slots *s, const struct viofs_s
 	if (slot->entry != VIOFS_SLOT_NO_ENTRY && !slot->spilled)
 		return viofs_slots_buffer(s, slot->buffer) + slot->shape.fixed;
 	if (slot->shape.reply_data <= VIOFS_SLOT_DATA)
-		return s->data + (size_t)slot->index * VIOFS_SLOT_DATA;
+		return slot_data(s, slot);
 	buffer = viofs_slots_buffer(s, slot->buffer);
 	/* A request that spilled has the lower half: what the device reads stays apart from what it
 	 * writes. Only IOCTL could have both, and its 14-bit sizes fit. */
@@ -246,7 +250,7 @@ void viofs_slot_gather(struct viofs_slots *s, struct viofs_slot *slot)
 	assert(slot->len > VIOFS_SLOT_SMALL && slot->len <= s->buffer_size);
 	memmove(buffer + VIOFS_SLOT_SMALL, buffer, slot->len - VIOFS_SLOT_SMALL);
 	memcpy(buffer, viofs_slot_message(s, slot), VIOFS_SLOT_SMALL);
-	fill(&s->contents[slot->buffer], 0, slot->len);
+	fill(&s->in_buffer[slot->buffer], 0, slot->len);
 	slot->spilled = true;
 }
 

@@ -66,8 +66,8 @@ struct viofs_slot {
 	struct viofs_fuse_shape shape;
 };
 
-/** struct viofs_buffer - what may lie in a buffer still; private memory, where no device can say otherwise */
-struct viofs_buffer {
+/** struct viofs_contents - what may lie in a place for data still; private memory, where no device can say otherwise */
+struct viofs_contents {
 	uint64_t nodeid; /* data of this file only, READ or WRITTEN; 0: anything */
 	uint32_t dirty;  /* bytes from its start that aren't known to be zero */
 };
@@ -82,7 +82,8 @@ struct viofs_slots {
 	uint16_t free_count, free_hiprio_count;
 	uint16_t *free_buffers;       /* a stack */
 	uint16_t free_buffer_count;
-	struct viofs_buffer *contents; /* per buffer */
+	struct viofs_contents *in_buffer; /* per buffer */
+	struct viofs_contents *in_slot;   /* per slot: of its own data */
 	const struct viofs_arena *arena;
 };
 
@@ -131,8 +132,8 @@ uint8_t *viofs_slots_buffer(const struct viofs_slots *s, uint16_t buffer);
 
 /**
  * viofs_slot_clear_reply() - leave nothing of others where the device is about to write the reply
- * A device may say that it wrote more than it did. So all of the place is cleared; of a buffer only what may
- * be dirty, and not where it holds nothing but data of the file that is read now.
+ * A device may say that it wrote more than it did. So the place is cleared, as far as it may be dirty, and not
+ * where it holds nothing but data of the file that is read now.
  */
 void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot);
 

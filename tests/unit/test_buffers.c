@@ -45,9 +45,11 @@ static struct viofs_slot *load_read(uint64_t nodeid, uint32_t size)
 	};
 	slot->len = sizeof(struct fuse_in_header) + slot->shape.args;
 	slot->nodeid = nodeid;
-	assert_true(viofs_slot_needs_buffer(slot));
-	slot->buffer = viofs_slot_take_buffer(&slots, slot, 0);
-	assert_int_not_equal(slot->buffer, VIOFS_BUFFER_NONE);
+	assert_int_equal(viofs_slot_needs_buffer(slot), size > VIOFS_SLOT_DATA);
+	if (size > VIOFS_SLOT_DATA) {
+		slot->buffer = viofs_slot_take_buffer(&slots, slot, 0);
+		assert_int_not_equal(slot->buffer, VIOFS_BUFFER_NONE);
+	}
 	viofs_slot_clear_reply(&slots, slot);
 	return slot;
 }
@@ -130,6 +132,29 @@ static void a_forgotten_nodeid_may_be_another_file(void **state)
 	finds(6, BUFFER_SIZE, 0, 0);
 }
 
+/* Replies that are short enough lie in the slot itself; the same slot comes again here. */
+static void a_slots_own_data_is_cleared_of_other_files_only(void **state)
+{
+	write_reply(load_read(5, VIOFS_SLOT_DATA));
+	finds(5, 2000, 'x', 'x');
+	finds(6, 3000, 0, 'x');
+	/* Of both now, so nobody's. */
+	finds(5, 1000, 0, 0);
+	finds(6, VIOFS_SLOT_DATA - 1, 0, 'x');
+}
+
+static void a_forgotten_nodeids_data_in_a_slot_is_cleared(void **state)
+{
+	struct {
+		struct fuse_in_header head;
+		struct fuse_forget_in in;
+	} m = { .head = { .opcode = FUSE_FORGET, .nodeid = 5 } };
+
+	write_reply(load_read(5, VIOFS_SLOT_DATA));
+	viofs_slots_forget(&slots, &m, sizeof(m));
+	finds(5, 2000, 0, 'x');
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make, drop)
 
 int main(void)
@@ -139,6 +164,8 @@ int main(void)
 		TEST(a_buffer_with_the_same_files_data_is_taken_first),
 		TEST(what_the_kernel_put_there_is_cleared_too),
 		TEST(a_forgotten_nodeid_may_be_another_file),
+		TEST(a_slots_own_data_is_cleared_of_other_files_only),
+		TEST(a_forgotten_nodeids_data_in_a_slot_is_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
