@@ -16,6 +16,7 @@
 
 #define VIOFS_NSEC_PER_SEC 1000000000LL
 #define VIOFS_NSEC_PER_MSEC 1000000LL
+#define VIOFS_NSEC_PER_USEC 1000LL
 
 /** viofs_align_up() - @n rounded up to @align (a power of two). */
 static inline size_t viofs_align_up(size_t n, size_t align)

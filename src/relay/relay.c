@@ -69,6 +69,7 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	r->fs = fs;
 	r->arena = arena;
 	r->fuse_fd = -1;
+	r->spin = config->spin_us * VIOFS_NSEC_PER_USEC;
 	r->lease.wake_fd = -1;
 	r->landing_buffer = VIOFS_BUFFER_NONE;
 	r->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;

@@ -17,12 +17,18 @@
 
 /* Requests taken before completions get their turn. */
 #define BATCH 32
-/* Looks at the used rings between two looks at /dev/fuse, which cost a system call each. */
-#define LOOKS 64
+/*
+ * Looks at the used rings between two looks at /dev/fuse, which cost a system call each, and a lock that
+ * callers want. Not every look pauses the CPU: a guest's may leave the guest for it.
+ */
+#define LOOKS 512
+#define LOOKS_TO_A_PAUSE 16
 /* FORGETs wait this long for company (submit.c). */
 #define FORGETS_HELD_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* Times spin_us: how long an answer is waited for before sleeping. */
 #define IN_FLIGHT_FACTOR 10
+/* Times spin_us: how long the next request is waited for, where a little more would have been enough. */
+#define SPIN_FACTOR_MAX 5
 /* A request without an answer for this long: perhaps the notification got lost. */
 #define REKICK_FIRST_NS (1 * VIOFS_NSEC_PER_SEC)
 #define REKICK_MAX_NS (30 * VIOFS_NSEC_PER_SEC)
@@ -206,8 +212,9 @@ static void look(const struct viofs_relay *r)
 	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is. */
 	if (viofs_in_flight(r) <= r->forgets_held && r->stats->channel != VIOFS_CHANNEL_URING)
 		return;
-	for (int i = 0; i < LOOKS && !has_used(r) && !viofs_sleep_has_news(&r->sleep); i++)
-		viofs_cpu_relax();
+	for (int i = 1; i <= LOOKS && !has_used(r) && !viofs_sleep_has_news(&r->sleep); i++)
+		if (i % LOOKS_TO_A_PAUSE == 0)
+			viofs_cpu_relax();
 }
 
 /*
@@ -226,24 +233,42 @@ static void notice_rivals(struct viofs_relay *r, int64_t now)
 }
 
 /*
- * Nothing to do right now. Return: 0, or -errno.
- *
- * While the device has something it is waited for longer: its answer is near, and being woken for it costs
- * more than the wait (1 MiB takes a device some hundred microseconds).
+ * How long it is worth to spin for the next request: longer, step by step, where sleeps are short, since being
+ * woken costs both sides more than what is left to wait then; and as configured after a long one.
  */
+static void learn_spin(struct viofs_relay *r, int64_t slept)
+{
+	int64_t spin = r->config.spin_us * VIOFS_NSEC_PER_USEC, most = SPIN_FACTOR_MAX * spin;
+
+	r->spin = slept < most ? VIOFS_MIN(2 * r->spin, most) : spin;
+}
+
+/* Return: ns to go on spinning for, in all, before sleeping. */
+static int64_t spin_budget(struct viofs_relay *r, int64_t now)
+{
+	if (r->config.poll == VIOFS_POLL_BUSY)
+		return INT64_MAX;
+	if (r->config.poll == VIOFS_POLL_IRQ)
+		return 0;
+	notice_rivals(r, now);
+	if (now - r->no_spin < 0)
+		return 0;
+	/* An answer is near, and being woken for it costs more (1 MiB takes a device some hundred us). */
+	return viofs_in_flight(r) ? r->config.spin_us * VIOFS_NSEC_PER_USEC * IN_FLIGHT_FACTOR : r->spin;
+}
+
+/* Nothing to do right now. Return: 0, or -errno. */
 static int idle(struct viofs_relay *r, int64_t since, int64_t now)
 {
-	int64_t budget = (int64_t)r->config.spin_us * (viofs_in_flight(r) ? IN_FLIGHT_FACTOR : 1) * 1000;
+	bool in_flight = viofs_in_flight(r);
+	int rc;
 
-	if (r->config.poll == VIOFS_POLL_ADAPTIVE) {
-		notice_rivals(r, now);
-		if (now - r->no_spin < 0)
-			budget = 0;
-	}
-	if (r->config.poll == VIOFS_POLL_IRQ ||
-	    (r->config.poll == VIOFS_POLL_ADAPTIVE && now - since >= budget)) {
+	if (now - since >= spin_budget(r, now)) {
 		r->spun = 0;
-		return go_to_sleep(r);
+		rc = go_to_sleep(r);
+		if (!in_flight)
+			learn_spin(r, viofs_now_ns() - now);
+		return rc;
 	}
 	r->spun = now;
 	if (r->forgets_held && now - r->forgets_since >= FORGETS_HELD_NS)

@@ -73,6 +73,7 @@ struct viofs_relay {
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;
 	struct viofs_doorbells doorbells;
+	int64_t spin;                       /* ns; how long the next request is spun for, as learnt */
 	int64_t spun;                       /* ns; when this thread last found nothing to do, and spun; or 0 */
 	int64_t no_spin;                    /* ns; until then it sleeps at once: others want the CPU */
 	long switches;                      /* times that it was taken the CPU from */
