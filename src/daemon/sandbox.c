@@ -27,6 +27,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <liburing.h>
 #include <malloc.h>
 #include <sched.h>
 #include <string.h>
@@ -116,6 +117,8 @@ static int add_narrow(scmp_filter_ctx ctx)
 		{ SCMP_SYS(mprotect), 1, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) } },
 		/* Threads, no processes. */
 		{ SCMP_SYS(clone), 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) } },
+		/* A ring becomes a thread's own: relay/sleep.c. */
+		{ SCMP_SYS(io_uring_register), 1, { SCMP_A1(SCMP_CMP_EQ, IORING_REGISTER_ENABLE_RINGS, 0) } },
 		/* abort(3): signals to itself only. */
 		{ SCMP_SYS(tgkill), 1, { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0) } },
 	};

@@ -388,6 +388,13 @@ int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 	return viofs_notify_prepare(r, err);
 }
 
+static int own_ring(struct viofs_relay *r)
+{
+	int rc = viofs_sleep_own(&r->sleep);
+
+	return rc ? viofs_err_set(r->err, rc, "io_uring: %s", strerror(-rc)) : 0;
+}
+
 int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
 		    struct viofs_err *err)
 {
@@ -397,6 +404,8 @@ int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), v
 	r->stats->session = VIOFS_SESSION_STARTING;
 	if (!r->sleep.open)
 		rc = viofs_relay_prepare(r, fuse_fd, err);
+	if (!rc)
+		rc = own_ring(r);
 	if (!rc)
 		rc = init_session(r);
 	if (rc) {

@@ -8,14 +8,29 @@
 #include <poll.h>
 #include <string.h>
 
+/*
+ * What a restricted ring may be set up with. The kernel does its part of a request in the thread that
+ * submitted it. It shall not interrupt it for that: the thread looks for a flag in the ring's memory, and
+ * comes when it has something to submit too. With DEFER_TASKRUN (Linux 6.1) waking it costs least.
+ */
+#define ONE_THREADS (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
+#define ANY_THREADS (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
+
 int viofs_sleep_init(struct viofs_sleep *s)
 {
 	int rc;
 
 	memset(s, 0, sizeof(*s));
-	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS, &s->ring, 0);
+	s->ring = &s->first;
+	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS, s->ring, 0);
 	s->open = !rc;
 	return rc;
+}
+
+/* liburing 2.3 declares functions for this and for restrictions, but its library has them not. */
+static int enable(struct io_uring *ring)
+{
+	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 static int restrict_ring(struct io_uring *ring, bool commands)
@@ -32,42 +47,62 @@ static int restrict_ring(struct io_uring *ring, bool commands)
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_TIMEOUT },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_URING_CMD },
 	};
-	unsigned int fd = (unsigned int)ring->ring_fd;
 	unsigned int count = VIOFS_ARRAY_SIZE(allowed) - !commands;
+
+	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed, count);
+}
+
+/* Still disabled. */
+static int open_restricted(struct io_uring *ring, unsigned int commands, unsigned int flags)
+{
 	int rc;
 
-	/* liburing 2.3 declares functions for both, but its library has them not. */
-	rc = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, allowed, count);
-	return rc ? rc : io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	flags |= IORING_SETUP_R_DISABLED | (commands ? IORING_SETUP_SQE128 : 0);
+	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS + commands, ring, flags);
+	if (rc)
+		return rc;
+	rc = restrict_ring(ring, commands);
+	if (rc)
+		io_uring_queue_exit(ring);
+	return rc;
 }
 
 int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands)
 {
-	unsigned int flags = IORING_SETUP_R_DISABLED;
 	int rc;
 
-	/*
-	 * The kernel does its part of a command in this thread. It shall not interrupt it for that: the
-	 * thread looks for a flag in the ring's memory, and comes when it has something to submit too.
-	 */
-	if (commands)
-		flags |= IORING_SETUP_SQE128 | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 	memset(s, 0, sizeof(*s));
-	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS + commands, &s->ring, flags);
+	s->ring = &s->first;
+	rc = open_restricted(&s->first, commands, ONE_THREADS);
+	s->alone = !rc;
+	if (rc == -EINVAL)
+		rc = open_restricted(&s->first, commands, commands ? ANY_THREADS : 0);
 	if (rc)
 		return rc;
-	rc = restrict_ring(&s->ring, commands);
+	s->open = true;
+	if (s->alone) {
+		rc = open_restricted(&s->spare, 0, 0);
+		s->alone = !rc;
+	}
+	if (!rc && s->alone)
+		rc = enable(&s->spare);
 	if (rc)
-		io_uring_queue_exit(&s->ring);
-	s->open = !rc;
+		viofs_sleep_fini(s);
 	return rc;
+}
+
+int viofs_sleep_own(struct viofs_sleep *s)
+{
+	return enable(&s->first);
 }
 
 void viofs_sleep_fini(struct viofs_sleep *s)
 {
 	if (s->open)
-		io_uring_queue_exit(&s->ring);
-	s->open = false;
+		io_uring_queue_exit(&s->first);
+	if (s->alone)
+		io_uring_queue_exit(&s->spare);
+	s->open = s->alone = false;
 }
 
 int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter)
@@ -97,7 +132,7 @@ static uint64_t to_data(const struct viofs_sleep *s, unsigned int index)
 static void prepare(struct viofs_sleep *s, struct viofs_sleep_fd *f)
 {
 	/* The ring has twice as many entries as there are descriptors: there is always one. */
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(s->ring);
 
 	if (f->counter)
 		io_uring_prep_read(sqe, f->fd, &f->value, sizeof(f->value), 0);
@@ -133,7 +168,7 @@ static int reap(struct viofs_sleep *s)
 	unsigned int head, n = 0;
 	int fired = 0;
 
-	io_uring_for_each_cqe(&s->ring, head, cqe) {
+	io_uring_for_each_cqe(s->ring, head, cqe) {
 		n++;
 		if (cqe->user_data == LIBURING_UDATA_TIMEOUT)
 			continue;
@@ -144,7 +179,7 @@ static int reap(struct viofs_sleep *s)
 			fired += take(s, cqe->user_data, cqe->res);
 		}
 	}
-	io_uring_cq_advance(&s->ring, n);
+	io_uring_cq_advance(s->ring, n);
 	return fired;
 }
 
@@ -152,6 +187,13 @@ void viofs_sleep_adopt(struct viofs_sleep *s)
 {
 	uint32_t before = s->epoch++;
 
+	if (s->ring == &s->first && s->alone) {
+		/* What is in it comes to the other thread, if it ever waits there, and to nobody else. */
+		for (unsigned int i = 0; i < s->count; i++)
+			s->fds[i].outstanding = false;
+		s->ring = &s->spare;
+		return;
+	}
 	for (unsigned int i = 0; i < s->count; i++) {
 		struct io_uring_sqe *sqe;
 
@@ -164,12 +206,12 @@ void viofs_sleep_adopt(struct viofs_sleep *s)
 		sqe->user_data = to_data(s, NO_FD);
 	}
 	/* What isn't submitted now goes with the next wait. */
-	io_uring_submit(&s->ring);
+	io_uring_submit(s->ring);
 }
 
 struct io_uring_sqe *viofs_sleep_command(struct viofs_sleep *s)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(s->ring);
 
 	assert(sqe); /* as many as were announced, and one for each descriptor */
 	return sqe;
@@ -179,11 +221,11 @@ int viofs_sleep_flush(struct viofs_sleep *s)
 {
 	int rc = 0;
 
-	/* A system call of any kind makes the kernel do its part; submitting is one. */
-	if (io_uring_sq_ready(&s->ring))
-		rc = io_uring_submit(&s->ring);
-	else if (IO_URING_READ_ONCE(*s->ring.sq.kflags) & IORING_SQ_TASKRUN)
-		rc = io_uring_get_events(&s->ring);
+	/* Submitting makes the kernel do its part as well, where it is told so. */
+	if (io_uring_sq_ready(s->ring))
+		rc = io_uring_submit_and_get_events(s->ring);
+	else if (IO_URING_READ_ONCE(*s->ring->sq.kflags) & IORING_SQ_TASKRUN)
+		rc = io_uring_get_events(s->ring);
 	reap(s);
 	return rc < 0 && rc != -EINTR ? rc : 0;
 }
@@ -200,7 +242,7 @@ int viofs_sleep_wait(struct viofs_sleep *s, int64_t timeout_ns)
 		if (s->fds[i].fd >= 0 && !s->fds[i].outstanding)
 			prepare(s, &s->fds[i]);
 	}
-	rc = io_uring_submit_and_wait_timeout(&s->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+	rc = io_uring_submit_and_wait_timeout(s->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
 	if (reap(s))
 		return 0;
 	return rc == -EINTR || rc >= 0 ? 0 : rc;

@@ -5,8 +5,9 @@
  * The same ring takes a channel's commands, so that one system call submits them and waits for anything.
  * Such a command's user_data is odd; its completion is handed to `other`.
  *
- * The kernel completes a request in the thread that submitted it. A thread that is stuck completes none:
- * who takes over from it must call viofs_sleep_adopt().
+ * The kernel completes a request in the thread that submitted it, and cheapest where that is the ring's only
+ * one (viofs_sleep_own()). A thread that is stuck completes none: who takes over from it must call
+ * viofs_sleep_adopt(), and goes on with a ring that any thread may use.
  */
 #ifndef VIOFS_RELAY_SLEEP_H
 #define VIOFS_RELAY_SLEEP_H
@@ -33,8 +34,10 @@ typedef void viofs_sleep_other(void *arg, uint64_t data, int res);
 
 /** struct viofs_sleep - the io_uring and what it waits for */
 struct viofs_sleep {
-	struct io_uring ring;
+	struct io_uring *ring;       /* one of these */
+	struct io_uring first, spare;
 	bool open;
+	bool alone;                  /* the first is one thread's own; others have the spare one */
 	struct viofs_sleep_fd fds[VIOFS_SLEEP_FDS];
 	unsigned int count;
 	uint32_t epoch; /* counts threads that took over */
@@ -52,6 +55,8 @@ int viofs_sleep_init(struct viofs_sleep *s);
  * Return: 0 or -errno; -EINVAL: the kernel is older than 5.10 (with @commands: than 5.19).
  */
 int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands);
+/** viofs_sleep_own() - by the thread that is to use a restricted ring, before anything else. Return: 0 or -errno. */
+int viofs_sleep_own(struct viofs_sleep *s);
 void viofs_sleep_fini(struct viofs_sleep *s);
 
 /** viofs_sleep_add() - wait for @fd from now on. Return: its index, or -ENOSPC. */
@@ -72,8 +77,8 @@ struct io_uring_sqe *viofs_sleep_command(struct viofs_sleep *s);
 /** viofs_sleep_has_news() - would viofs_sleep_flush() find something? No system call. */
 static inline bool viofs_sleep_has_news(const struct viofs_sleep *s)
 {
-	return io_uring_cq_ready(&s->ring) ||
-	       IO_URING_READ_ONCE(*s->ring.sq.kflags) & IORING_SQ_TASKRUN;
+	return io_uring_cq_ready(s->ring) ||
+	       IO_URING_READ_ONCE(*s->ring->sq.kflags) & IORING_SQ_TASKRUN;
 }
 
 /**
