@@ -341,6 +341,8 @@ static int take_memory(const struct raw *raw, struct viofs_relay_config *c)
 				   raw->max_data);
 	if (rc)
 		return rc;
+	/* By default as much memory, whatever a piece of it is. */
+	c->buffers = (uint32_t)((uint64_t)c->buffers * c->max_data / data);
 	c->max_data = (uint32_t)data;
 	if (!raw->dma_mem)
 		return 0;
@@ -485,7 +487,7 @@ const char *viofs_options_help(void)
 	       "  channel=dev        /dev/fuse\n"
 	       "  spin=US            adaptive: microseconds to spin with nothing to do (300; 0 with one CPU)\n"
 	       "  dma-mem=SIZE       memory for the device to read and write (default: about 32M)\n"
-	       "  max-data=SIZE      bytes of one READ or WRITE (1M; 128K to 1M)\n"
+	       "  max-data=SIZE      bytes of one WRITE (512K; 128K to 1M), of a READ 256K at most\n"
 	       "  no-hugepages       use 4 KiB pages for that memory\n"
 	       "  init-timeout=S     seconds to wait for the device to answer FUSE_INIT (30)\n"
 	       "  timeout=S          fail the session when a request has had no answer for so many seconds\n"

@@ -129,6 +129,7 @@ static int check_mount(struct supervisor *s, struct viofs_mount_config *config, 
 		.source = s->o->source,
 		.mountpoint = s->mountpoint,
 		.options = s->o->mount_options,
+		.max_read = VIOFS_MIN(s->o->relay.max_data, VIOFS_RELAY_READ_MAX),
 	};
 	return viofs_mount_check_options(config, err);
 }

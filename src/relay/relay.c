@@ -22,8 +22,8 @@ void viofs_relay_config_default(struct viofs_relay_config *config)
 		.poll = VIOFS_POLL_ADAPTIVE,
 		.spin_us = 300,
 		.slots = 128,
-		.buffers = 24,
-		.max_data = 1 << 20,
+		.buffers = 48,
+		.max_data = 512 << 10,
 		.init_timeout_ms = 30000,
 		.end_timeout_ms = 5000,
 	};

@@ -28,12 +28,18 @@ struct viofs_relay_config {
 	uint32_t spin_us;      /* adaptive: how long to spin with nothing happening */
 	uint32_t slots;        /* requests in flight, 16..1024 */
 	uint32_t buffers;      /* data areas of max_data bytes, 4..1024 */
-	uint32_t max_data;     /* bytes of one READ or WRITE: 128 KiB..1 MiB, a multiple of the page size */
+	uint32_t max_data;     /* bytes of one WRITE or READ: 128 KiB..1 MiB, a multiple of the page size */
 	uint32_t init_timeout_ms; /* for the device's answer to INIT */
 	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
 	bool notify_store;        /* STORE notifications may write into the page cache */
 	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
 };
+
+/*
+ * Bytes of one READ, as the mount is to bound it. What a reader wants in one go comes in several at a time then:
+ * the device fills one while the kernel copies another, and both stay in the CPU's cache (docs/performance.md).
+ */
+#define VIOFS_RELAY_READ_MAX (256U << 10)
 
 /** viofs_relay_config_default() - what a user gets with no options. */
 void viofs_relay_config_default(struct viofs_relay_config *config);
