@@ -335,6 +335,7 @@ static void take_signals(struct supervisor *s)
 static json_t *make_live_status(const struct supervisor *s)
 {
 	struct viofs_relay *relay = s->claim->relay;
+	struct viofs_relay_stats stats;
 	const struct viofs_status_source source = {
 		.source = s->o->source,
 		.mountpoint = s->mountpoint,
@@ -342,7 +343,7 @@ static json_t *make_live_status(const struct supervisor *s)
 		.config = &s->o->relay,
 		.vfio = s->claim->at.vfio,
 		.fs = s->claim->at.fs,
-		.stats = viofs_relay_stats(relay),
+		.stats = &stats,
 		.slots_used = viofs_relay_slots_used(relay),
 		.slots = s->o->relay.slots,
 		.oldest_ns = viofs_relay_oldest_ns(relay),
@@ -354,6 +355,7 @@ static json_t *make_live_status(const struct supervisor *s)
 		.leaving = s->signals,
 	};
 
+	viofs_relay_stats_read(relay, &stats);
 	return viofs_status_json(&source);
 }
 
@@ -387,7 +389,7 @@ static const struct viofs_control_command commands[] = {
 /* The mount is gone, and the worker with it soon. Unless it is stuck at the device. */
 static void watch_end(struct supervisor *s, int64_t now)
 {
-	if (viofs_relay_stats(s->claim->relay)->session != VIOFS_SESSION_ENDING)
+	if (viofs_relay_session(s->claim->relay) != VIOFS_SESSION_ENDING)
 		return;
 	if (!s->ending_since)
 		s->ending_since = now;

@@ -32,7 +32,7 @@
 
 /** struct viofs_fs_queue - one virtqueue of the device */
 struct viofs_fs_queue {
-	struct viofs_ring ring;
+	_Alignas(64) struct viofs_ring ring; /* each has a thread of its own, perhaps */
 	uint16_t index;        /* the virtqueue's, as the device counts */
 	int interrupt_fd;      /* eventfd that its vector signals, shared where vectors are few */
 	uint64_t kicks;        /* notifications sent */

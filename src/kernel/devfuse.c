@@ -4,7 +4,23 @@
 #include "base/uapi.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+int viofs_devfuse_clone(int fd)
+{
+	int clone = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK), rc;
+	uint32_t of = (uint32_t)fd;
+
+	if (clone < 0)
+		return -errno;
+	if (!ioctl(clone, FUSE_DEV_IOC_CLONE, &of))
+		return clone;
+	rc = -errno;
+	close(clone);
+	return rc;
+}
 
 ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count)
 {

@@ -8,6 +8,13 @@
 #include <sys/uio.h>
 
 /**
+ * viofs_devfuse_clone() - open /dev/fuse once more for the connection of @fd, O_NONBLOCK
+ * Requests come to whoever reads first, and can be answered only where they were read.
+ * Return: a descriptor or -errno.
+ */
+int viofs_devfuse_clone(int fd);
+
+/**
  * viofs_devfuse_read() - take the kernel's next request
  * @fd: the mount's /dev/fuse, O_NONBLOCK. @iov: at least max(8192, 80 + max_write) bytes in all.
  * Return: bytes; -EAGAIN: none waiting; -ENODEV: unmounted or aborted; -ECONNABORTED: aborted;

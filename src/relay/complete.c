@@ -14,92 +14,51 @@
 #include "kernel/devfuse.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Taken off a ring before the others get their turn. */
 #define BATCH 32
 
-int viofs_break(struct viofs_relay *r, const char *fmt, ...)
+void viofs_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape, const char *what)
 {
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(r->stats->reason, sizeof(r->stats->reason), fmt, ap);
-	va_end(ap);
-	r->stats->session = VIOFS_SESSION_FAILED;
-	return -EPROTO;
-}
-
-int viofs_lose(struct viofs_relay *r, const char *how)
-{
-	viofs_break(r, "the device %s", how);
-	r->stats->session = VIOFS_SESSION_LOST;
-	return -ENODEV;
-}
-
-void viofs_fault(struct viofs_relay *r, const struct viofs_fuse_shape *shape, const char *what)
-{
-	r->stats->faults++;
-	snprintf(r->stats->last_fault, sizeof(r->stats->last_fault), "%s: %s", shape->name, what);
+	lane->stats->faults++;
+	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", shape->name, what);
 	/* Once, and then less and less often: 1, 2, 4, 8, ... */
-	if (viofs_is_power_of_2(r->stats->faults))
+	if (viofs_is_power_of_2(lane->stats->faults))
 		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", shape->name, what,
-			   (unsigned long long)r->stats->faults);
+			   (unsigned long long)lane->stats->faults);
 }
 
-void viofs_answer(struct viofs_relay *r, uint64_t unique, int error)
+void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)
 {
-	viofs_devfuse_error(r->fuse_fd, unique, error);
-	r->stats->replies++;
+	viofs_devfuse_error(lane->fuse_fd, unique, error);
+	lane->stats->replies++;
 }
 
-void viofs_answer_slot(struct viofs_relay *r, struct viofs_slot *slot, int error)
+void viofs_answer_slot(struct viofs_lane *lane, struct viofs_slot *slot, int error)
 {
 	if (slot->entry == VIOFS_SLOT_NO_ENTRY) {
-		viofs_answer(r, slot->kernel_unique, error);
+		viofs_answer(lane, slot->kernel_unique, error);
 		return;
 	}
-	viofs_entry_reply(r, slot, error, NULL, 0, 0);
-	r->stats->replies++;
+	viofs_entry_reply(lane, slot, error, NULL, 0, 0);
+	lane->stats->replies++;
 }
 
-void viofs_release(struct viofs_relay *r, struct viofs_slot *slot)
+void viofs_release(struct viofs_lane *lane, struct viofs_slot *slot)
 {
-	if (slot->shape.may_wait && slot->index < r->slots.count)
-		r->lockers--;
+	if (slot->shape.may_wait)
+		lane->lockers--;
 	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
-		viofs_slots_give(&r->slots, slot);
+		viofs_slots_give(&lane->slots, slot);
 	else
 		slot->state = VIOFS_SLOT_LANDING;
-	r->freed = true;
-}
-
-/* The device's answer to INTERRUPT: most say nothing, which is legal. */
-static void finish_interrupt(struct viofs_relay *r, struct viofs_slot *slot, uint32_t used_len)
-{
-	struct fuse_out_header head;
-	struct viofs_fuse_reply reply;
-	struct viofs_slot *original;
-
-	memcpy(&head, viofs_slot_reply(&r->slots, slot), sizeof(head));
-	if (!used_len || viofs_fuse_reply_check(&slot->shape, slot->device_unique, &head, used_len,
-						false, &reply))
-		return;
-	original = &r->slots.slots[(slot->device_unique >> 1) & 0xffff];
-	/* ENOSYS: none will ever be sent again. EAGAIN: the kernel sends it again at once, so not for
-	 * ever, and only while there is something to interrupt. */
-	if (reply.error == -ENOSYS)
-		viofs_devfuse_error(r->fuse_fd, slot->kernel_unique, -ENOSYS);
-	else if (reply.error == -EAGAIN && original->state == VIOFS_SLOT_QUEUED &&
-		 original->device_unique == (slot->device_unique & ~1ULL) &&
-		 original->interrupts++ < 100)
-		viofs_devfuse_error(r->fuse_fd, slot->kernel_unique, -EAGAIN);
+	lane->freed = true;
 }
 
 /* Give a checked reply to the kernel. Return: false: deposed meanwhile. */
-static bool deliver(struct viofs_relay *r, struct viofs_slot *slot, struct iovec *iov, int count)
+static bool deliver(struct viofs_lane *lane, struct viofs_slot *slot, struct iovec *iov, int count)
 {
 	uint16_t index = slot->index; /* for a time when the slot's memory may be gone */
 	uint64_t ticket = 0;
@@ -107,101 +66,109 @@ static bool deliver(struct viofs_relay *r, struct viofs_slot *slot, struct iovec
 
 	slot->state = VIOFS_SLOT_REPLYING;
 	if (slot->shape.may_block)
-		ticket = viofs_lease_enter(&r->lease);
-	rc = viofs_devfuse_reply(r->fuse_fd, iov, count);
-	if (ticket && !viofs_lease_leave(&r->lease, ticket)) {
-		viofs_lease_return_slot(&r->lease, index);
+		ticket = viofs_lease_enter(&lane->lease);
+	rc = viofs_devfuse_reply(lane->fuse_fd, iov, count);
+	if (ticket && !viofs_lease_leave(&lane->lease, ticket)) {
+		viofs_lease_return_slot(&lane->lease, index);
 		return false;
 	}
 	if (rc == -EINVAL)
-		viofs_fault(r, &slot->shape, "the kernel doesn't accept it");
+		viofs_fault(lane, &slot->shape, "the kernel doesn't accept it");
 	return true;
 }
 
-static int reply_to_kernel(struct viofs_relay *r, struct viofs_slot *slot, uint32_t used_len)
+static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uint32_t used_len)
 {
 	struct {
 		struct fuse_out_header head;
 		uint8_t fixed[VIOFS_FUSE_FIXED_MAX];
 	} out;
 	const struct viofs_fuse_shape *shape = &slot->shape;
-	const uint8_t *from = viofs_slot_reply(&r->slots, slot);
+	const uint8_t *from = viofs_slot_reply(&lane->slots, slot);
 	struct viofs_fuse_reply reply;
 	struct iovec iov[2];
 	uint32_t fixed, data;
 
 	memcpy(&out.head, from, sizeof(out.head));
 	if (viofs_fuse_reply_check(shape, slot->device_unique, &out.head, used_len,
-				   r->stats->quirks & VIOFS_QUIRK_USED_LEN_ZERO, &reply)) {
-		viofs_fault(r, shape, reply.fault);
-		return viofs_break(r, "%s: %s", shape->name, reply.fault);
+				   lane->relay->used_len_zero, &reply)) {
+		viofs_fault(lane, shape, reply.fault);
+		return viofs_break(lane->relay, "%s: %s", shape->name, reply.fault);
 	}
 	if (reply.fault)
-		viofs_fault(r, shape, reply.fault);
+		viofs_fault(lane, shape, reply.fault);
 	out.head.error = reply.error;
 	out.head.unique = slot->kernel_unique;
 	fixed = VIOFS_MIN(reply.payload, shape->fixed);
 	data = reply.payload - fixed;
 	memcpy(out.fixed, from + sizeof(out.head), fixed);
 	if (fixed && viofs_fuse_reply_strip(shape, out.fixed, fixed))
-		r->stats->quirks |= VIOFS_QUIRK_OPEN_FLAGS;
+		lane->stats->quirks |= VIOFS_QUIRK_OPEN_FLAGS;
 	iov[0] = (struct iovec){ &out, sizeof(out.head) + fixed };
-	iov[1] = (struct iovec){ viofs_slot_reply_data(&r->slots, slot), data };
+	iov[1] = (struct iovec){ viofs_slot_reply_data(&lane->slots, slot), data };
 	/* Counted before it is delivered: afterwards somebody else may lead. */
-	r->stats->replies++;
-	r->stats->errors += reply.error && !reply.fault;
+	lane->stats->replies++;
+	lane->stats->errors += reply.error && !reply.fault;
 	if (shape->opcode == FUSE_READ)
-		r->stats->bytes_read += data;
+		lane->stats->bytes_read += data;
 	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
-		return deliver(r, slot, iov, data ? 2 : 1) ? 0 : VIOFS_DEPOSED;
-	viofs_entry_reply(r, slot, reply.error, out.fixed, fixed, data);
+		return deliver(lane, slot, iov, data ? 2 : 1) ? 0 : VIOFS_DEPOSED;
+	viofs_entry_reply(lane, slot, reply.error, out.fixed, fixed, data);
 	return 0;
 }
 
-static int complete_one(struct viofs_relay *r, uint32_t token, uint32_t used_len)
+static int complete_one(struct viofs_lane *lane, uint32_t token, uint32_t used_len)
 {
-	struct viofs_slot *slot = &r->slots.slots[token];
+	struct viofs_slot *slot = &lane->slots.slots[token];
 	int rc = 0;
 
-	if (slot->shape.opcode == FUSE_INTERRUPT)
-		finish_interrupt(r, slot, used_len);
-	else if (slot->shape.replies)
-		rc = reply_to_kernel(r, slot, used_len);
+	if (slot->shape.replies)
+		rc = reply_to_kernel(lane, slot, used_len);
 	else if (slot->entry != VIOFS_SLOT_NO_ENTRY)
-		viofs_entry_reply(r, slot, 0, NULL, 0, 0);
+		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
 	if (!rc)
-		viofs_release(r, slot);
+		viofs_release(lane, slot);
 	return rc;
 }
 
-static void collect_returned(struct viofs_relay *r)
+static void collect_returned(struct viofs_lane *lane)
 {
 	uint16_t index;
 
-	while (viofs_lease_collect(&r->lease, &index))
-		viofs_release(r, &r->slots.slots[index]);
+	while (viofs_lease_collect(&lane->lease, &index))
+		viofs_release(lane, &lane->slots.slots[index]);
 }
 
-int viofs_complete(struct viofs_relay *r)
+static int complete_queue(struct viofs_lane *lane, unsigned int q)
+{
+	struct viofs_ring *ring = &lane->relay->fs->queues[q].ring;
+	uint32_t token, len;
+	int done = 0, rc;
+
+	while (done < BATCH && viofs_ring_has_used(ring)) {
+		rc = viofs_ring_get(ring, &token, &len);
+		if (rc < 0)
+			return viofs_break(lane->relay, "virtqueue %u: %s", q, ring->broken);
+		if (!rc)
+			break;
+		done++;
+		rc = complete_one(lane, token, len);
+		if (rc)
+			return rc;
+	}
+	return done;
+}
+
+int viofs_complete(struct viofs_lane *lane)
 {
 	int done = 0, rc;
 
-	collect_returned(r);
-	for (unsigned int q = 0; q < r->fs->queue_count; q++) {
-		struct viofs_ring *ring = &r->fs->queues[q].ring;
-		uint32_t token, len;
-
-		for (int i = 0; i < BATCH && viofs_ring_has_used(ring); i++) {
-			rc = viofs_ring_get(ring, &token, &len);
-			if (rc < 0)
-				return viofs_break(r, "virtqueue %u: %s", q, ring->broken);
-			if (!rc)
-				break;
-			done++;
-			rc = complete_one(r, token, len);
-			if (rc)
-				return rc;
-		}
+	collect_returned(lane);
+	if (!lane->index)
+		done = viofs_hiprio_complete(lane);
+	for (unsigned int i = 0; i < lane->queue_count && done >= 0; i++) {
+		rc = complete_queue(lane, lane->queues[i]);
+		done = rc < 0 ? rc : done + rc;
 	}
 	return done;
 }

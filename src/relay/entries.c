@@ -7,15 +7,16 @@
 #include <fcntl.h>
 #include <string.h>
 
-void viofs_entries_arena_sizes(uint32_t count, size_t sizes[VIOFS_ARENA_SECTIONS])
+void viofs_entries_arena_sizes(uint32_t count, uint32_t lanes, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
-	sizes[VIOFS_ARENA_PRIVATE] += count * (sizeof(struct viofs_entry) + sizeof(uint16_t)) + 2 * 64;
+	sizes[VIOFS_ARENA_PRIVATE] += count * (sizeof(struct viofs_entry) + sizeof(uint16_t)) +
+				      (size_t)lanes * 2 * 64;
 }
 
-void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth,
-			struct viofs_arena *arena)
+void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth, unsigned int lane,
+			unsigned int lanes, struct viofs_arena *arena)
 {
-	uint32_t count = queues * depth;
+	uint32_t own = (queues + lanes - 1 - lane) / lanes, count = own * depth;
 
 	memset(e, 0, sizeof(*e));
 	if (!count)
@@ -26,7 +27,7 @@ void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth
 	/* Queues in turn: each has its first entry before any has its second. */
 	for (uint32_t i = 0; i < count; i++) {
 		e->entry[i].slot = VIOFS_SLOT_NONE;
-		e->entry[i].queue = (uint16_t)(i % queues);
+		e->entry[i].queue = (uint16_t)(lane + i % own * lanes);
 	}
 }
 
@@ -58,58 +59,60 @@ static void take_completion(void *arg, uint64_t data, int res)
 }
 
 /* Return: 0, or -errno: neither it nor any other can be used. */
-static int register_entry(struct viofs_relay *r, unsigned int index)
+static int register_entry(struct viofs_lane *lane, unsigned int index)
 {
-	struct viofs_entry *entry = &r->entries.entry[index];
-	struct viofs_slot *slot = viofs_slots_take(&r->slots, false);
+	struct viofs_entry *entry = &lane->entries.entry[index];
+	struct viofs_slot *slot = viofs_slots_take(&lane->slots);
 	struct io_uring_sqe *sqe;
 	struct iovec iov[2];
 	int rc;
 
 	if (!slot)
 		return -ENOBUFS;
-	slot->buffer = viofs_slots_take_buffer(&r->slots, 0);
+	slot->buffer = viofs_slots_take_buffer(&lane->slots, 0);
 	if (slot->buffer == VIOFS_BUFFER_NONE)
 		return -ENOBUFS;
 	slot->entry = (uint16_t)index;
 	entry->slot = slot->index;
 	entry->state = VIOFS_ENTRY_KERNEL;
 	iov[0] = (struct iovec){ &entry->header, sizeof(entry->header) };
-	iov[1] = (struct iovec){ viofs_slots_buffer(&r->slots, slot->buffer), r->slots.buffer_size };
-	sqe = viofs_sleep_command(&r->sleep);
-	viofs_fuse_uring_register(sqe, r->fuse_fd, entry->queue, iov);
+	iov[1] = (struct iovec){ viofs_slots_buffer(&lane->slots, slot->buffer), lane->slots.buffer_size };
+	sqe = viofs_sleep_command(&lane->sleep);
+	viofs_fuse_uring_register(sqe, lane->fuse_fd, entry->queue, iov);
 	sqe->user_data = to_data(index);
-	rc = viofs_sleep_flush(&r->sleep);
-	return rc ? rc : r->entries.failed;
+	rc = viofs_sleep_flush(&lane->sleep);
+	return rc ? rc : lane->entries.failed;
 }
 
-int viofs_entries_start(struct viofs_relay *r)
+int viofs_entries_start(struct viofs_lane *lane)
 {
-	struct viofs_entries *e = &r->entries;
-	struct io_uring_sqe *sqe;
+	struct viofs_entries *e = &lane->entries;
 	int rc = 0;
 
-	r->sleep.other = take_completion;
-	r->sleep.other_arg = e;
+	lane->sleep.other = take_completion;
+	lane->sleep.other_arg = e;
 	e->active = true;
 	for (unsigned int i = 0; i < e->count && !rc; i++)
-		rc = register_entry(r, i);
-	if (!rc) {
-		r->stats->channel = VIOFS_CHANNEL_URING;
-		return 0;
-	}
-	/* What was registered stays so, and is listened to; but the kernel uses it no more. */
-	sqe = viofs_sleep_command(&r->sleep);
-	viofs_fuse_uring_give_up(sqe, r->fuse_fd);
-	sqe->user_data = to_data(e->count);
-	viofs_sleep_flush(&r->sleep);
-	e->failed = 0;
+		rc = register_entry(lane, i);
 	return rc;
 }
 
-bool viofs_entries_are_lost(struct viofs_relay *r)
+void viofs_entries_give_up(struct viofs_relay *r)
 {
-	return r->entries.failed && r->stats->channel == VIOFS_CHANNEL_URING;
+	struct viofs_lane *lane = &r->lanes[0];
+	struct io_uring_sqe *sqe = viofs_sleep_command(&lane->sleep);
+
+	/* What was registered stays so, and is listened to; but the kernel uses it no more. */
+	viofs_fuse_uring_give_up(sqe, lane->fuse_fd);
+	sqe->user_data = to_data(lane->entries.count);
+	viofs_sleep_flush(&lane->sleep);
+	for (unsigned int i = 0; i < r->lane_count; i++)
+		r->lanes[i].entries.failed = 0;
+}
+
+bool viofs_entries_are_lost(struct viofs_lane *lane)
+{
+	return lane->entries.failed && lane->relay->stats->channel == VIOFS_CHANNEL_URING;
 }
 
 /*
@@ -118,35 +121,35 @@ bool viofs_entries_are_lost(struct viofs_relay *r)
  * kernel's may wait for it as long as it takes. Other requests end without such locks, and without
  * FUSE_ASYNC_DIO the reader itself takes them.
  */
-static bool may_block(const struct viofs_relay *r, const struct viofs_entry *entry,
+static bool may_block(const struct viofs_lane *lane, const struct viofs_entry *entry,
 		      const struct viofs_slot *slot)
 {
 	struct fuse_read_in in;
 
-	if (!slot->shape.may_block || !(r->stats->agreed.flags & FUSE_ASYNC_DIO))
+	if (!slot->shape.may_block || !(lane->relay->stats->agreed.flags & FUSE_ASYNC_DIO))
 		return false;
 	memcpy(&in, entry->header.op_in, sizeof(in));
 	return in.flags & O_DIRECT;
 }
 
-void viofs_entry_reply(struct viofs_relay *r, struct viofs_slot *slot, int error, const void *fixed,
+void viofs_entry_reply(struct viofs_lane *lane, struct viofs_slot *slot, int error, const void *fixed,
 		       uint32_t fixed_len, uint32_t data_len)
 {
-	struct viofs_entry *entry = &r->entries.entry[slot->entry];
-	uint8_t *payload = viofs_slots_buffer(&r->slots, slot->buffer);
+	struct viofs_entry *entry = &lane->entries.entry[slot->entry];
+	uint8_t *payload = viofs_slots_buffer(&lane->slots, slot->buffer);
 	struct io_uring_sqe *sqe;
 
 	/* Mostly it is there already. */
-	if (data_len && viofs_slot_reply_data(&r->slots, slot) != payload + fixed_len)
-		memmove(payload + fixed_len, viofs_slot_reply_data(&r->slots, slot), data_len);
+	if (data_len && viofs_slot_reply_data(&lane->slots, slot) != payload + fixed_len)
+		memmove(payload + fixed_len, viofs_slot_reply_data(&lane->slots, slot), data_len);
 	if (fixed_len)
 		memcpy(payload, fixed, fixed_len);
-	viofs_slots_note(&r->slots, slot->buffer, &entry->header.in, fixed_len);
-	sqe = viofs_sleep_command(&r->sleep);
-	viofs_fuse_uring_commit(sqe, r->fuse_fd, entry->queue, &entry->header, error,
+	viofs_slots_note(&lane->slots, slot->buffer, &entry->header.in, fixed_len);
+	sqe = viofs_sleep_command(&lane->sleep);
+	viofs_fuse_uring_commit(sqe, lane->fuse_fd, entry->queue, &entry->header, error,
 				fixed_len + data_len);
 	sqe->user_data = to_data(slot->entry);
-	if (!error && may_block(r, entry, slot))
+	if (!error && may_block(lane, entry, slot))
 		sqe->flags = IOSQE_ASYNC;
 	entry->state = VIOFS_ENTRY_KERNEL;
 }

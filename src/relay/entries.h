@@ -48,11 +48,14 @@ struct viofs_entries {
 	uint16_t arrived_count;
 };
 
-/** viofs_entries_arena_sizes() - add what @count entries need, beside slots and buffers. */
-void viofs_entries_arena_sizes(uint32_t count, size_t sizes[VIOFS_ARENA_SECTIONS]);
+/** viofs_entries_arena_sizes() - add what @count entries in @lanes need, beside slots and buffers. */
+void viofs_entries_arena_sizes(uint32_t count, uint32_t lanes, size_t sizes[VIOFS_ARENA_SECTIONS]);
 
-/** viofs_entries_init() - @depth for each of @queues queues; they have no slots yet. */
-void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth,
-			struct viofs_arena *arena);
+/**
+ * viofs_entries_init() - those of one lane: @depth for each of its queues; they have no slots yet
+ * @queues: the kernel's, of which lane @lane of @lanes has those that leave this remainder.
+ */
+void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth, unsigned int lane,
+			unsigned int lanes, struct viofs_arena *arena);
 
 #endif

@@ -14,9 +14,9 @@
 #include <string.h>
 
 /* Could a slot carry this, with its reply? The kernel never asks for more than INIT agreed. */
-static bool fits(const struct viofs_relay *r, const struct viofs_fuse_shape *shape, size_t len)
+static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *shape, size_t len)
 {
-	size_t room = r->slots.buffer_size;
+	size_t room = lane->slots.buffer_size;
 
 	if (len > VIOFS_SLOT_SMALL && shape->reply_data > VIOFS_SLOT_DATA)
 		room /= 2;
@@ -24,10 +24,10 @@ static bool fits(const struct viofs_relay *r, const struct viofs_fuse_shape *sha
 }
 
 /* All that follows the first argument, to where it may stay. @at: bytes of header and first argument. */
-static void gather(struct viofs_relay *r, struct viofs_slot *slot, size_t at, size_t len)
+static void gather(struct viofs_lane *lane, struct viofs_slot *slot, size_t at, size_t len)
 {
-	uint8_t *message = viofs_slot_message(&r->slots, slot);
-	uint8_t *buffer = viofs_slots_buffer(&r->slots, slot->buffer);
+	uint8_t *message = viofs_slot_message(&lane->slots, slot);
+	uint8_t *buffer = viofs_slots_buffer(&lane->slots, slot->buffer);
 
 	slot->apart = slot->shape.data && !slot->shape.reply_data;
 	if (slot->apart)
@@ -38,39 +38,39 @@ static void gather(struct viofs_relay *r, struct viofs_slot *slot, size_t at, si
 	}
 	memmove(buffer + at, buffer, len);
 	memcpy(buffer, message, at);
-	viofs_slots_note(&r->slots, slot->buffer, viofs_slot_header(&r->slots, slot), at + len);
+	viofs_slots_note(&lane->slots, slot->buffer, viofs_slot_header(&lane->slots, slot), at + len);
 	slot->spilled = true;
 }
 
 /* Return: 0 and the slot's shape; -ENOSYS, -EPROTO: not to be forwarded. */
-static int fill(struct viofs_relay *r, struct viofs_slot *slot, const struct viofs_entry *entry)
+static int fill(struct viofs_lane *lane, struct viofs_slot *slot, const struct viofs_entry *entry)
 {
-	uint8_t *message = viofs_slot_message(&r->slots, slot);
+	uint8_t *message = viofs_slot_message(&lane->slots, slot);
 	struct viofs_fuse_uring_request in;
 	size_t at;
 	int rc;
 
-	rc = viofs_fuse_uring_parse(&entry->header, r->slots.buffer_size, &in);
+	rc = viofs_fuse_uring_parse(&entry->header, lane->slots.buffer_size, &in);
 	if (rc)
 		return rc;
 	at = sizeof(entry->header.in) + in.op_size;
 	memcpy(message, &entry->header.in, sizeof(entry->header.in));
 	memcpy(message + sizeof(entry->header.in), entry->header.op_in, in.op_size);
-	rc = viofs_fuse_classify(&r->conn, (const void *)message, at + in.payload_size, &slot->shape);
+	rc = viofs_fuse_classify(&lane->relay->conn, (const void *)message, at + in.payload_size, &slot->shape);
 	if (rc)
 		return rc;
 	slot->len = (uint32_t)(at + in.payload_size);
 	/* Data begins where the payload does. */
-	if (!fits(r, &slot->shape, slot->len) ||
+	if (!fits(lane, &slot->shape, slot->len) ||
 	    (slot->shape.data && slot->shape.data != in.payload_size))
 		return -EPROTO;
-	gather(r, slot, at, in.payload_size);
+	gather(lane, slot, at, in.payload_size);
 	return 0;
 }
 
-static void take_entry(struct viofs_relay *r, struct viofs_entry *entry, int64_t now)
+static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64_t now)
 {
-	struct viofs_slot *slot = &r->slots.slots[entry->slot];
+	struct viofs_slot *slot = &lane->slots.slots[entry->slot];
 	int rc;
 
 	entry->state = VIOFS_ENTRY_RELAY;
@@ -78,37 +78,37 @@ static void take_entry(struct viofs_relay *r, struct viofs_entry *entry, int64_t
 	slot->since = now;
 	slot->kernel_unique = entry->header.in.unique;
 	slot->nodeid = entry->header.in.nodeid;
-	viofs_slots_note(&r->slots, slot->buffer, &entry->header.in,
-			 VIOFS_MIN(entry->header.payload_size, r->slots.buffer_size));
+	viofs_slots_note(&lane->slots, slot->buffer, &entry->header.in,
+			 VIOFS_MIN(entry->header.payload_size, lane->slots.buffer_size));
 	slot->shape = (struct viofs_fuse_shape){ .name = "?" };
-	rc = fill(r, slot, entry);
+	rc = fill(lane, slot, entry);
 	if (rc) {
-		r->stats->refused++;
-		viofs_answer_slot(r, slot, rc == -ENOSYS ? rc : -EIO);
+		lane->stats->refused++;
+		viofs_answer_slot(lane, slot, rc == -ENOSYS ? rc : -EIO);
 		return;
 	}
 	/* A FORGET that the kernel makes by itself: nobody waits, and it goes where FORGETs go. */
 	if (slot->shape.hiprio) {
-		viofs_pump_hiprio(r, viofs_slot_message(&r->slots, slot), slot->len, &slot->shape);
-		viofs_entry_reply(r, slot, 0, NULL, 0, 0);
+		viofs_hiprio_take(lane, viofs_slot_message(&lane->slots, slot), slot->len, &slot->shape, now);
+		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
 		return;
 	}
 	if (slot->shape.opcode == FUSE_WRITE)
-		r->stats->bytes_written += slot->shape.data;
-	viofs_submit(r, slot);
+		lane->stats->bytes_written += slot->shape.data;
+	viofs_submit(lane, slot);
 }
 
-int viofs_pump_entries(struct viofs_relay *r)
+int viofs_pump_entries(struct viofs_lane *lane)
 {
-	struct viofs_entries *e = &r->entries;
+	struct viofs_entries *e = &lane->entries;
 	int taken = e->arrived_count;
 	int64_t now = taken ? viofs_now_ns() : 0;
 
 	if (taken > 1)
-		viofs_kick_later(r);
+		viofs_kick_later(lane);
 	for (int i = 0; i < taken; i++)
-		take_entry(r, &e->entry[e->arrived[i]], now);
-	viofs_kick_now(r);
+		take_entry(lane, &e->entry[e->arrived[i]], now);
+	viofs_kick_now(lane);
 	e->arrived_count = 0;
 	return taken;
 }

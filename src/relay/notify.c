@@ -48,7 +48,7 @@ struct viofs_notify {
 	void *copy;
 };
 
-int viofs_notify_prepare(struct viofs_relay *r, struct viofs_err *err)
+int viofs_notify_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
 	struct viofs_notify *n;
 
@@ -59,7 +59,7 @@ int viofs_notify_prepare(struct viofs_relay *r, struct viofs_err *err)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	r->notify = n;
 	n->relay = r;
-	n->fuse_fd = r->fuse_fd;
+	n->fuse_fd = fuse_fd;
 	n->copy = malloc(r->fs->notify_buf_size);
 	n->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (!n->copy || n->stop_fd < 0)
@@ -136,14 +136,11 @@ static bool pass_on(struct viofs_notify *n, uint32_t len)
 	return false;
 }
 
-/* Tell the thread that leads; see serve.c. */
+/* Tell those who serve; see serve.c. */
 static void report_broken(struct viofs_notify *n)
 {
-	const uint64_t one = 1;
-
 	n->broken = n->relay->fs->notification->queue.ring.broken;
-	if (write(n->relay->lease.wake_fd, &one, sizeof(one)) < 0)
-		viofs_debug("eventfd: %s", strerror(errno));
+	viofs_lane_wake(&n->relay->lanes[0]);
 }
 
 static void *listen_to_device(void *arg)

@@ -21,9 +21,9 @@ static bool wants_answer(uint32_t opcode)
 }
 
 /* Those that arrived before, too. Return: 0 or -errno. */
-static int refuse_entries(struct viofs_relay *r)
+static int refuse_entries(struct viofs_lane *lane)
 {
-	struct viofs_entries *e = &r->entries;
+	struct viofs_entries *e = &lane->entries;
 
 	for (unsigned int i = 0; i < e->count; i++) {
 		struct viofs_entry *entry = &e->entry[i];
@@ -31,32 +31,33 @@ static int refuse_entries(struct viofs_relay *r)
 
 		if (entry->state != VIOFS_ENTRY_ARRIVED)
 			continue;
-		slot = &r->slots.slots[entry->slot];
-		viofs_entry_reply(r, slot, wants_answer(entry->header.in.opcode) ? -EIO : 0, NULL, 0, 0);
+		slot = &lane->slots.slots[entry->slot];
+		viofs_entry_reply(lane, slot, wants_answer(entry->header.in.opcode) ? -EIO : 0, NULL, 0, 0);
 	}
 	e->arrived_count = 0;
-	return viofs_sleep_flush(&r->sleep);
+	return viofs_sleep_flush(&lane->sleep);
 }
 
-int viofs_relay_refuse(struct viofs_relay *r)
+int viofs_lane_refuse(struct viofs_lane *lane)
 {
-	struct iovec iov = { r->plain, r->plain_size };
+	struct iovec iov = { lane->plain, lane->plain_size };
 
 	/* The device's descriptors may be closed, and are nothing to wait for. */
-	for (unsigned int i = 0; i < r->sleep.count; i++)
+	for (unsigned int i = 0; i < lane->sleep.count; i++)
 		if (i != VIOFS_SLEEP_FUSE)
-			r->sleep.fds[i].fd = -1;
+			lane->sleep.fds[i].fd = -1;
+	lane->sleep.fds[VIOFS_SLEEP_FUSE].fd = lane->fuse_fd;
 	for (;;) {
-		ssize_t n = viofs_devfuse_read(r->fuse_fd, &iov, 1);
+		ssize_t n = viofs_devfuse_read(lane->fuse_fd, &iov, 1);
 		struct fuse_in_header head;
 
 		if (n == -ENODEV || n == -ECONNABORTED)
 			return 0;
 		if (n >= 0 || n == -EAGAIN) {
-			int rc = refuse_entries(r);
+			int rc = refuse_entries(lane);
 
-			if (!rc && n == -EAGAIN && !r->entries.arrived_count)
-				rc = viofs_sleep_wait(&r->sleep, -1);
+			if (!rc && n == -EAGAIN && !lane->entries.arrived_count)
+				rc = viofs_sleep_wait(&lane->sleep, -1);
 			if (rc)
 				return rc;
 		} else {
@@ -64,8 +65,18 @@ int viofs_relay_refuse(struct viofs_relay *r)
 		}
 		if (n < (ssize_t)sizeof(head))
 			continue;
-		memcpy(&head, r->plain, sizeof(head));
+		memcpy(&head, lane->plain, sizeof(head));
 		if (wants_answer(head.opcode))
-			viofs_answer(r, head.unique, -EIO);
+			viofs_answer(lane, head.unique, -EIO);
 	}
+}
+
+int viofs_relay_refuse(struct viofs_relay *r)
+{
+	int rc;
+
+	viofs_team_refuse(r);
+	rc = viofs_lane_refuse(&r->lanes[0]);
+	viofs_team_end(r);
+	return rc;
 }

@@ -11,8 +11,6 @@
 
 /* Of one request, beside its data: header, arguments, out header, structs, and pieces that cross. */
 #define PIECES_BESIDE_DATA 8U
-#define PARKED_BYTES ((size_t)16 << 20)
-#define PARKED_COUNT 4096U
 
 void viofs_relay_config_default(struct viofs_relay_config *config)
 {
@@ -26,6 +24,7 @@ void viofs_relay_config_default(struct viofs_relay_config *config)
 		.max_data = 512 << 10,
 		.init_timeout_ms = 30000,
 		.end_timeout_ms = 5000,
+		.workers = 1,
 	};
 	/* With one CPU whoever spins keeps those from running that it waits for. */
 	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) == 1)
@@ -35,8 +34,9 @@ void viofs_relay_config_default(struct viofs_relay_config *config)
 void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
 			     size_t sizes[VIOFS_ARENA_SECTIONS])
 {
-	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_relay_stats) + 64;
-	viofs_entries_arena_sizes(config->queues * config->depth, sizes);
+	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_relay_stats) + 64 +
+				      config->workers * sizeof(struct viofs_lane_stats) + 64;
+	viofs_entries_arena_sizes(config->queues * config->depth, config->workers, sizes);
 	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers, config->max_data,
 				sizes);
 }
@@ -68,53 +68,72 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	r->config = *config;
 	r->fs = fs;
 	r->arena = arena;
-	r->fuse_fd = -1;
-	r->spin = config->spin_us * VIOFS_NSEC_PER_USEC;
-	r->lease.wake_fd = -1;
-	r->landing_buffer = VIOFS_BUFFER_NONE;
 	r->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
 	r->config.max_data = max_data(r);
-	r->parked.bytes_max = r->parked_hiprio.bytes_max = PARKED_BYTES;
-	r->parked.count_max = r->parked_hiprio.count_max = PARKED_COUNT;
-	r->plain_size = (size_t)VIOFS_SLOT_SMALL + config->max_data;
-	r->plain = malloc(r->plain_size);
-	if (!r->plain) {
-		free(r);
-		return viofs_err_set(err, -ENOMEM, "out of memory");
-	}
 	r->stats = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, sizeof(*r->stats), 64);
 	viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
 			 config->max_data, arena);
-	viofs_entries_init(&r->entries, config->queues, config->depth, arena);
+	viofs_team_init(&r->team);
+	viofs_hiprio_init(r);
+	if (viofs_lanes_new(r)) {
+		viofs_relay_free(r);
+		return viofs_err_set(err, -ENOMEM, "out of memory");
+	}
 	r->stats->channel = VIOFS_CHANNEL_DEV;
+	r->stats->workers = r->lane_count;
 	*out = r;
 	return 0;
 }
 
 void viofs_relay_free(struct viofs_relay *r)
 {
+	if (!r)
+		return;
+	viofs_team_end(r);
 	/* A thread that is stuck in a reply still looks at all of this when it comes back. */
-	if (!r || !viofs_lease_fini(&r->lease))
+	if (!viofs_lanes_free(r))
 		return;
 	viofs_notify_stop(r);
-	viofs_sleep_fini(&r->sleep);
 	viofs_doorbells_fini(&r->doorbells);
-	viofs_parking_clear(&r->parked);
-	viofs_parking_clear(&r->parked_hiprio);
-	free(r->plain);
+	viofs_hiprio_fini(r);
 	free(r);
 }
 
-struct viofs_relay_stats *viofs_relay_stats(struct viofs_relay *r)
+static void add_lane(struct viofs_relay_stats *sum, const struct viofs_lane_stats *l)
 {
-	return r->stats;
+	sum->replies += l->replies;
+	sum->errors += l->errors;
+	sum->faults += l->faults;
+	sum->refused += l->refused;
+	sum->bytes_read += l->bytes_read;
+	sum->bytes_written += l->bytes_written;
+	sum->sleeps += l->sleeps;
+	sum->handovers += l->handovers;
+	sum->parked_total += l->parked_total;
+	sum->parked += l->parked;
+	sum->parked_max += l->parked_max;
+	sum->quirks |= l->quirks;
+	if (l->last_fault[0])
+		memcpy(sum->last_fault, l->last_fault, sizeof(sum->last_fault));
+}
+
+void viofs_relay_stats_read(const struct viofs_relay *r, struct viofs_relay_stats *out)
+{
+	*out = *r->stats;
+	for (unsigned int i = 0; i < r->lane_count; i++)
+		add_lane(out, r->lanes[i].stats);
+}
+
+enum viofs_session viofs_relay_session(const struct viofs_relay *r)
+{
+	return r->stats->session;
 }
 
 int64_t viofs_relay_oldest_ns(const struct viofs_relay *r)
 {
 	int64_t now = viofs_now_ns(), oldest = 0;
 
-	for (unsigned int i = 0; i < r->slots.count; i++) {
+	for (unsigned int i = 0; i < r->config.slots; i++) {
 		const struct viofs_slot *slot = &r->slots.slots[i];
 
 		if (slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING)
@@ -127,7 +146,7 @@ int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r)
 {
 	int64_t now = viofs_now_ns(), oldest = 0;
 
-	for (unsigned int i = 0; i < r->slots.count; i++) {
+	for (unsigned int i = 0; i < r->config.slots; i++) {
 		const struct viofs_slot *slot = &r->slots.slots[i];
 		bool waits = slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING;
 
@@ -146,7 +165,7 @@ unsigned int viofs_relay_slots_used(const struct viofs_relay *r)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < r->slots.count; i++)
+	for (unsigned int i = 0; i < r->config.slots; i++)
 		n += r->slots.slots[i].state >= VIOFS_SLOT_WAITING;
 	return n;
 }

@@ -20,6 +20,8 @@ enum viofs_poll {
 	VIOFS_POLL_IRQ,      /* never spin */
 };
 
+#define VIOFS_WORKERS_MAX 64U
+
 /** struct viofs_relay_config - sizes and policy */
 struct viofs_relay_config {
 	enum viofs_poll poll;
@@ -33,6 +35,8 @@ struct viofs_relay_config {
 	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
 	bool notify_store;        /* STORE notifications may write into the page cache */
 	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
+	uint32_t workers;         /* threads that serve, 1..VIOFS_WORKERS_MAX; fewer, where there is no use */
+	bool pin_workers;         /* each on one of the CPUs that the process may run on, in turn */
 };
 
 /*
@@ -61,8 +65,11 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 /** viofs_relay_free() - NULL is fine. */
 void viofs_relay_free(struct viofs_relay *r);
 
-/** viofs_relay_stats() - in memory shared by supervisor and worker. */
-struct viofs_relay_stats *viofs_relay_stats(struct viofs_relay *r);
+/** viofs_relay_stats_read() - as they are now; from memory shared by supervisor and worker. Any process. */
+void viofs_relay_stats_read(const struct viofs_relay *r, struct viofs_relay_stats *out);
+
+/** viofs_relay_session() - where the session stands. Any process. */
+enum viofs_session viofs_relay_session(const struct viofs_relay *r);
 
 /** viofs_relay_oldest_ns() - age of the oldest request in flight, 0 = none. Any process. */
 int64_t viofs_relay_oldest_ns(const struct viofs_relay *r);
@@ -86,12 +93,13 @@ unsigned int viofs_relay_slots_used(const struct viofs_relay *r);
 int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err);
 
 /**
- * viofs_relay_run() - the worker's life: INIT, serve, DESTROY
+ * viofs_relay_run() - the worker process's life: INIT, serve, DESTROY
  * @fuse_fd: /dev/fuse of the mount, O_NONBLOCK.
  * @ready: called once when INIT is done and the mount answers.
  * Return: 0 after an unmount; -errno where the session failed, with the reason in @err (and in the
  * statistics); the kernel's requests have then been answered with EIO as far as possible. Where the
- * device was lost (viofs_relay_is_lost()) the mount can be served on by viofs_relay_refuse().
+ * device was lost (viofs_relay_is_lost()) the mount can be served on by viofs_relay_refuse(); nothing
+ * touches the device any more.
  */
 int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
 		    struct viofs_err *err);

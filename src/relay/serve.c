@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The loop of the thread that leads: completions, requests, and when there are neither, spin or sleep.
+ * The loop of the thread that leads a lane: completions, requests, and when there are neither, spin or sleep.
  *
  * Going to sleep is: arm the interrupts, look at the rings once more (viofs_ring_arm() does), make sure
  * that the kernel's side is polled, sleep. A request that comes in between is seen by the poll, a
@@ -46,61 +46,71 @@
 /* Without interrupts completions are looked for this often while the loop sleeps. */
 #define NO_VECTOR_NS (1 * VIOFS_NSEC_PER_MSEC)
 
-unsigned int viofs_in_flight(const struct viofs_relay *r)
+static struct viofs_ring *ring_of(const struct viofs_lane *lane, unsigned int i)
+{
+	return &lane->relay->fs->queues[lane->queues[i]].ring;
+}
+
+unsigned int viofs_in_flight(const struct viofs_lane *lane)
 {
 	unsigned int n = 0;
 
-	for (unsigned int q = 0; q < r->fs->queue_count; q++)
-		n += r->fs->queues[q].ring.in_flight;
+	if (!lane->index)
+		n = atomic_load_explicit(&lane->relay->hiprio.in_flight, memory_order_relaxed);
+	for (unsigned int i = 0; i < lane->queue_count; i++)
+		n += ring_of(lane, i)->in_flight;
 	return n;
 }
 
-const char *viofs_device_lost(struct viofs_relay *r)
+/* Of those, what the device was not notified of yet. */
+static unsigned int held_back(const struct viofs_lane *lane)
 {
-	return viofs_virtio_is_lost(r->fs->virtio);
+	return lane->index ? 0 : viofs_hiprio_forgets_held(&lane->relay->hiprio);
 }
 
-static bool has_used(const struct viofs_relay *r)
+static bool has_used(const struct viofs_lane *lane)
 {
-	for (unsigned int q = 0; q < r->fs->queue_count; q++)
-		if (viofs_ring_has_used(&r->fs->queues[q].ring))
+	for (unsigned int i = 0; i < lane->queue_count; i++)
+		if (viofs_ring_has_used(ring_of(lane, i)))
 			return true;
-	return false;
+	return !lane->index && viofs_ring_has_used(&lane->relay->fs->queues[VIOFS_FS_HIPRIO].ring);
 }
 
-static void watch_begin(struct viofs_relay *r, int64_t now)
+static void watch_begin(struct viofs_lane *lane, int64_t now)
 {
-	r->rekick_interval = REKICK_FIRST_NS;
-	r->next_rekick = now + REKICK_FIRST_NS;
-	r->stall_said = false;
+	lane->rekick_interval = REKICK_FIRST_NS;
+	lane->next_rekick = now + REKICK_FIRST_NS;
+	lane->stall_said = false;
 }
 
 /* Nothing came back for a while: kick again, and say it once. */
-static void watch(struct viofs_relay *r, int64_t now)
+static void watch(struct viofs_lane *lane, int64_t now)
 {
 	int64_t oldest;
 
-	if (now - r->next_rekick < 0)
+	if (now - lane->next_rekick < 0)
 		return;
-	for (unsigned int q = 0; q < r->fs->queue_count; q++)
-		if (r->fs->queues[q].ring.in_flight)
-			viofs_fs_kick_always(r->fs, q);
-	oldest = viofs_relay_unanswered_ns(r);
-	if (!r->stall_said && oldest >= STALL_NS) {
-		r->stall_said = true;
+	if (!lane->index)
+		viofs_hiprio_kick_again(lane->relay);
+	for (unsigned int i = 0; i < lane->queue_count; i++)
+		if (ring_of(lane, i)->in_flight)
+			viofs_fs_kick_always(lane->relay->fs, lane->queues[i]);
+	oldest = viofs_lane_unanswered_ns(lane);
+	if (!lane->stall_said && oldest >= STALL_NS) {
+		lane->stall_said = true;
 		viofs_warn("no answer from the device for more than %lld s, %u requests in flight",
-			   (long long)(oldest / VIOFS_NSEC_PER_SEC), viofs_in_flight(r));
+			   (long long)(oldest / VIOFS_NSEC_PER_SEC), viofs_in_flight(lane));
 	}
-	r->rekick_interval = VIOFS_MIN(r->rekick_interval * 2, (int64_t)REKICK_MAX_NS);
-	r->next_rekick = now + r->rekick_interval;
+	lane->rekick_interval = VIOFS_MIN(lane->rekick_interval * 2, (int64_t)REKICK_MAX_NS);
+	lane->next_rekick = now + lane->rekick_interval;
 }
 
 /* Age of the oldest request that must be answered some time, parked ones too. */
-static int64_t oldest_unanswered(const struct viofs_relay *r, int64_t now)
+static int64_t oldest_unanswered(const struct viofs_lane *lane, int64_t now)
 {
-	int64_t oldest = viofs_relay_unanswered_ns(r);
+	int64_t oldest = viofs_lane_unanswered_ns(lane);
 
-	for (const struct viofs_parked *p = r->parked.first; p; p = p->next)
+	for (const struct viofs_parked *p = lane->parked.first; p; p = p->next)
 		if (!p->may_wait)
 			oldest = VIOFS_MAX(oldest, now - p->since);
 	return oldest;
@@ -110,109 +120,134 @@ static int64_t oldest_unanswered(const struct viofs_relay *r, int64_t now)
  * Has anybody waited for longer than the user allows? Whoever came after this look is due a whole
  * timeout_ms from now, and who was there before at next_due: so looks are as rare as time-outs.
  */
-static int check_due(struct viofs_relay *r, int64_t now)
+static int check_due(struct viofs_lane *lane, int64_t now)
 {
-	int64_t limit = r->config.timeout_ms * VIOFS_NSEC_PER_MSEC, oldest;
+	int64_t limit = lane->relay->config.timeout_ms * VIOFS_NSEC_PER_MSEC, oldest;
 
-	if (!limit || now - r->next_due < 0)
+	if (!limit || now - lane->next_due < 0)
 		return 0;
-	oldest = oldest_unanswered(r, now);
+	oldest = oldest_unanswered(lane, now);
 	if (oldest >= limit)
-		return viofs_break(r, "a request has had no answer for %.1f s (timeout=%u), %u are in flight",
-				   (double)oldest / VIOFS_NSEC_PER_SEC, r->config.timeout_ms / 1000,
-				   viofs_in_flight(r));
-	r->next_due = now + limit - oldest;
+		return viofs_break(lane->relay, "a request has had no answer for %.1f s (timeout=%u), %u are in flight",
+				   (double)oldest / VIOFS_NSEC_PER_SEC, lane->relay->config.timeout_ms / 1000,
+				   viofs_in_flight(lane));
+	lane->next_due = now + limit - oldest;
 	return 0;
 }
 
-/* Return: 0; -ENODEV: the device is gone; -EPROTO: a queue broke, or somebody waits too long. */
-static int check_bounds(struct viofs_relay *r, int64_t now)
+/*
+ * Return: 0; -ENODEV: the device is gone; -EPROTO: a queue broke, or somebody waits too long; -ECANCELED:
+ * another lane has come to its end.
+ */
+static int check_bounds(struct viofs_lane *lane, int64_t now)
 {
-	const char *broken = viofs_notify_broken(r), *lost;
+	const char *broken = viofs_notify_broken(lane->relay), *lost;
 
+	if (viofs_team_is_stopping(&lane->relay->team))
+		return -ECANCELED;
 	if (broken)
-		return viofs_break(r, "notification queue: %s", broken);
-	if (now - r->next_look >= 0) {
-		r->next_look = now + LOOK_NS;
-		lost = viofs_device_lost(r);
+		return viofs_break(lane->relay, "notification queue: %s", broken);
+	if (now - lane->next_look >= 0) {
+		lane->next_look = now + LOOK_NS;
+		lost = viofs_device_lost(lane->relay);
 		if (lost)
-			return viofs_lose(r, lost);
+			return viofs_lose(lane->relay, lost);
 	}
-	return check_due(r, now);
+	return check_due(lane, now);
 }
 
-static void count_interrupts(struct viofs_relay *r)
+static void count_interrupts(struct viofs_lane *lane)
 {
-	for (unsigned int i = 0; i < r->sleep.count; i++) {
-		const struct viofs_sleep_fd *f = &r->sleep.fds[i];
+	struct viofs_relay *r = lane->relay;
+
+	for (unsigned int i = 0; i < lane->sleep.count; i++) {
+		const struct viofs_sleep_fd *f = &lane->sleep.fds[i];
 
 		if (!f->woke || !f->counter)
 			continue;
-		for (unsigned int q = 0; q < r->fs->queue_count; q++)
-			if (r->fs->queues[q].interrupt_fd == f->fd)
-				r->stats->queues[q].interrupts += f->value;
+		if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd == f->fd)
+			r->stats->queues[VIOFS_FS_HIPRIO].interrupts += f->value;
+		for (unsigned int k = 0; k < lane->queue_count; k++)
+			if (r->fs->queues[lane->queues[k]].interrupt_fd == f->fd)
+				r->stats->queues[lane->queues[k]].interrupts += f->value;
 	}
 }
 
 /* Did the device's own descriptor end the sleep, and is the device gone? */
-static int check_event(struct viofs_relay *r)
+static int check_event(struct viofs_lane *lane)
 {
 	const char *lost;
 
-	for (unsigned int i = 0; i < r->sleep.count; i++) {
-		const struct viofs_sleep_fd *f = &r->sleep.fds[i];
+	for (unsigned int i = 0; i < lane->sleep.count; i++) {
+		const struct viofs_sleep_fd *f = &lane->sleep.fds[i];
 
-		if (!f->woke || f->fd < 0 || f->fd != r->fs->virtio->event_fd)
+		if (!f->woke || f->fd < 0 || f->fd != lane->relay->fs->virtio->event_fd)
 			continue;
-		lost = viofs_device_lost(r);
-		return lost ? viofs_lose(r, lost) : 0;
+		lost = viofs_device_lost(lane->relay);
+		return lost ? viofs_lose(lane->relay, lost) : 0;
 	}
 	return 0;
 }
 
 /* How long the loop may sleep with nothing happening, in ns. Return: -1: as long as nothing does. */
-static int64_t sleep_time(const struct viofs_relay *r)
+static int64_t sleep_time(const struct viofs_lane *lane)
 {
-	int64_t now = viofs_now_ns(), until = r->next_rekick;
+	int64_t now = viofs_now_ns(), until = lane->next_rekick;
 
-	if (!viofs_in_flight(r))
+	if (!viofs_in_flight(lane))
 		return -1;
-	if (!r->fs->vectors)
+	if (!lane->relay->fs->vectors)
 		return NO_VECTOR_NS;
-	if (r->config.timeout_ms)
-		until = VIOFS_MIN(until, r->next_due);
+	if (lane->relay->config.timeout_ms)
+		until = VIOFS_MIN(until, lane->next_due);
 	return VIOFS_MAX(until - now, 0);
 }
 
-/* Return: 0, or -errno: of the ring, or the device is gone. */
-static int go_to_sleep(struct viofs_relay *r)
+/* Have the device interrupt. Return: true where completions came in meanwhile. */
+static bool arm(struct viofs_lane *lane)
 {
-	bool used = false;
+	bool used = !lane->index && viofs_hiprio_arm(lane->relay);
+
+	for (unsigned int i = 0; i < lane->queue_count; i++)
+		used |= viofs_ring_arm(ring_of(lane, i));
+	return used;
+}
+
+static void disarm(struct viofs_lane *lane)
+{
+	if (!lane->index)
+		viofs_hiprio_disarm(lane->relay);
+	for (unsigned int i = 0; i < lane->queue_count; i++)
+		viofs_ring_disarm(ring_of(lane, i));
+}
+
+/* Return: 0, or -errno: the ring fails, or the device is gone. */
+static int go_to_sleep(struct viofs_lane *lane)
+{
 	int rc = 0;
 
-	viofs_kick_forgets(r);
-	r->poll_first = false;
-	for (unsigned int q = 0; q < r->fs->queue_count; q++)
-		used |= viofs_ring_arm(&r->fs->queues[q].ring);
-	if (!used) {
-		r->stats->sleeps++;
-		rc = viofs_sleep_wait(&r->sleep, sleep_time(r));
-		count_interrupts(r);
+	viofs_hiprio_kick_forgets(lane->relay);
+	lane->poll_first = false;
+	if (!arm(lane)) {
+		lane->stats->sleeps++;
+		rc = viofs_sleep_wait(&lane->sleep, sleep_time(lane));
+		count_interrupts(lane);
 		if (!rc || rc == -ETIME)
-			rc = check_event(r);
+			rc = check_event(lane);
+		else
+			rc = viofs_break(lane->relay, "waiting on io_uring: %s", strerror(-rc));
 	}
-	for (unsigned int q = 0; q < r->fs->queue_count; q++)
-		viofs_ring_disarm(&r->fs->queues[q].ring);
-	return rc == -ETIME ? 0 : rc;
+	disarm(lane);
+	return rc;
 }
 
 /* Watch the used rings for a while: cheap, where a look at /dev/fuse is a system call. */
-static void look(const struct viofs_relay *r)
+static void look(const struct viofs_lane *lane)
 {
 	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is. */
-	if (viofs_in_flight(r) <= r->forgets_held && r->stats->channel != VIOFS_CHANNEL_URING)
+	if (viofs_in_flight(lane) <= held_back(lane) && lane->relay->stats->channel != VIOFS_CHANNEL_URING)
 		return;
-	for (int i = 1; i <= LOOKS && !has_used(r) && !viofs_sleep_has_news(&r->sleep); i++)
+	for (int i = 1; i <= LOOKS && !has_used(lane) && !viofs_sleep_has_news(&lane->sleep); i++)
 		if (i % LOOKS_TO_A_PAUSE == 0)
 			viofs_cpu_relax();
 }
@@ -221,59 +256,63 @@ static void look(const struct viofs_relay *r)
  * Was this thread taken the CPU from while it spun? Then whoever it waits for may lack that CPU as well,
  * and it is time to sleep. A virtual CPU that stood still is no reason: the scheduler's count tells.
  */
-static void notice_rivals(struct viofs_relay *r, int64_t now)
+static void notice_rivals(struct viofs_lane *lane, int64_t now)
 {
 	struct rusage usage;
 
-	if (!r->spun || now - r->spun < AWAY_NS || getrusage(RUSAGE_THREAD, &usage))
+	if (!lane->spun || now - lane->spun < AWAY_NS || getrusage(RUSAGE_THREAD, &usage))
 		return;
-	if (usage.ru_nivcsw != r->switches)
-		r->no_spin = now + NO_SPIN_NS;
-	r->switches = usage.ru_nivcsw;
+	if (usage.ru_nivcsw != lane->switches)
+		lane->no_spin = now + NO_SPIN_NS;
+	lane->switches = usage.ru_nivcsw;
 }
 
 /*
  * How long it is worth to spin for the next request: longer, step by step, where sleeps are short, since being
  * woken costs both sides more than what is left to wait then; and as configured after a long one.
  */
-static void learn_spin(struct viofs_relay *r, int64_t slept)
+static void learn_spin(struct viofs_lane *lane, int64_t slept)
 {
-	int64_t spin = r->config.spin_us * VIOFS_NSEC_PER_USEC, most = SPIN_FACTOR_MAX * spin;
+	int64_t spin = lane->relay->config.spin_us * VIOFS_NSEC_PER_USEC, most = SPIN_FACTOR_MAX * spin;
 
-	r->spin = slept < most ? VIOFS_MIN(2 * r->spin, most) : spin;
+	lane->spin = slept < most ? VIOFS_MIN(2 * lane->spin, most) : spin;
 }
 
 /* Return: ns to go on spinning for, in all, before sleeping. */
-static int64_t spin_budget(struct viofs_relay *r, int64_t now)
+static int64_t spin_budget(struct viofs_lane *lane, int64_t now)
 {
-	if (r->config.poll == VIOFS_POLL_BUSY)
+	const struct viofs_relay_config *c = &lane->relay->config;
+
+	if (c->poll == VIOFS_POLL_BUSY)
 		return INT64_MAX;
-	if (r->config.poll == VIOFS_POLL_IRQ)
+	if (c->poll == VIOFS_POLL_IRQ)
 		return 0;
-	notice_rivals(r, now);
-	if (now - r->no_spin < 0)
+	notice_rivals(lane, now);
+	if (now - lane->no_spin < 0)
 		return 0;
 	/* An answer is near, and being woken for it costs more (1 MiB takes a device some hundred us). */
-	return viofs_in_flight(r) ? r->config.spin_us * VIOFS_NSEC_PER_USEC * IN_FLIGHT_FACTOR : r->spin;
+	return viofs_in_flight(lane) ? c->spin_us * VIOFS_NSEC_PER_USEC * IN_FLIGHT_FACTOR : lane->spin;
 }
 
 /* Nothing to do right now. Return: 0, or -errno. */
-static int idle(struct viofs_relay *r, int64_t since, int64_t now)
+static int idle(struct viofs_lane *lane, int64_t since, int64_t now)
 {
-	bool in_flight = viofs_in_flight(r);
+	struct viofs_hiprio *hiprio = &lane->relay->hiprio;
+	bool in_flight = viofs_in_flight(lane);
 	int rc;
 
-	if (now - since >= spin_budget(r, now)) {
-		r->spun = 0;
-		rc = go_to_sleep(r);
+	if (now - since >= spin_budget(lane, now)) {
+		lane->spun = 0;
+		rc = go_to_sleep(lane);
 		if (!in_flight)
-			learn_spin(r, viofs_now_ns() - now);
+			learn_spin(lane, viofs_now_ns() - now);
 		return rc;
 	}
-	r->spun = now;
-	if (r->forgets_held && now - r->forgets_since >= FORGETS_HELD_NS)
-		viofs_kick_forgets(r);
-	look(r);
+	lane->spun = now;
+	if (viofs_hiprio_forgets_held(hiprio) &&
+	    now - atomic_load_explicit(&hiprio->forgets_since, memory_order_relaxed) >= FORGETS_HELD_NS)
+		viofs_hiprio_kick_forgets(lane->relay);
+	look(lane);
 	return 0;
 }
 
@@ -281,33 +320,35 @@ static int idle(struct viofs_relay *r, int64_t since, int64_t now)
  * Give answered entries back, take what the ring has. With poll=irq what is to be submitted goes with the
  * wait, which comes when there is nothing else. Return: 0; -errno, as viofs_serve().
  */
-static int turn_ring(struct viofs_relay *r)
+static int turn_ring(struct viofs_lane *lane)
 {
-	bool submit = r->entries.active && r->config.poll != VIOFS_POLL_IRQ;
+	bool submit = lane->entries.active && lane->relay->config.poll != VIOFS_POLL_IRQ;
 	int rc = 0;
 
-	if (submit || viofs_sleep_has_news(&r->sleep))
-		rc = viofs_sleep_flush(&r->sleep);
+	if (submit || viofs_sleep_has_news(&lane->sleep))
+		rc = viofs_sleep_flush(&lane->sleep);
 	if (rc)
-		return viofs_break(r, "submitting to io_uring: %s", strerror(-rc));
-	if (viofs_entries_are_lost(r))
-		return viofs_break(r, "the kernel refused a command of FUSE over io_uring: %s",
-				   strerror(-r->entries.failed));
+		return viofs_break(lane->relay, "submitting to io_uring: %s", strerror(-rc));
+	if (viofs_entries_are_lost(lane))
+		return viofs_break(lane->relay, "the kernel refused a command of FUSE over io_uring: %s",
+				   strerror(-lane->entries.failed));
 	return 0;
 }
 
 /*
  * Is there any use in reading /dev/fuse, which is a system call? Not while the ring waits for it: a poll
- * that has not fired says that it is empty. Beside entries only FORGETs come there, and the end.
+ * that has not fired says that it is empty. Beside entries only FORGETs come there,
+ * for lane 0, and the end.
  */
-static bool must_read(struct viofs_relay *r)
+static bool must_read(struct viofs_lane *lane)
 {
-	bool due = r->read_now || r->entries.closed || r->stats->channel != VIOFS_CHANNEL_URING;
+	bool due = (lane->read_now && !lane->index) || lane->entries.closed ||
+		   lane->relay->stats->channel != VIOFS_CHANNEL_URING;
 
-	if (r->sleep.fds[VIOFS_SLEEP_FUSE].outstanding || r->poll_first)
+	if (lane->sleep.fds[VIOFS_SLEEP_FUSE].outstanding || lane->poll_first)
 		return false;
-	due |= r->sleep.fds[VIOFS_SLEEP_FUSE].woke;
-	r->sleep.fds[VIOFS_SLEEP_FUSE].woke = r->entries.closed = r->read_now = false;
+	due |= lane->sleep.fds[VIOFS_SLEEP_FUSE].woke;
+	lane->sleep.fds[VIOFS_SLEEP_FUSE].woke = lane->entries.closed = lane->read_now = false;
 	return due;
 }
 
@@ -315,17 +356,17 @@ static bool must_read(struct viofs_relay *r)
  * With poll=irq and one request at a time the next look would find nothing: the poll, which is to be armed
  * again anyway, tells whether there is more.
  */
-static int read_requests(struct viofs_relay *r)
+static int read_requests(struct viofs_lane *lane)
 {
-	bool alone = !viofs_in_flight(r), one;
+	bool alone = !viofs_in_flight(lane), one;
 	int taken;
 
-	if (!must_read(r))
+	if (!must_read(lane))
 		return 0;
-	one = r->config.poll == VIOFS_POLL_IRQ && alone && !r->several;
-	taken = viofs_pump_requests(r, one ? 1 : BATCH);
-	r->poll_first = one && taken == 1;
-	r->several = !alone || taken > 1;
+	one = lane->relay->config.poll == VIOFS_POLL_IRQ && alone && !lane->several;
+	taken = viofs_pump_requests(lane, one ? 1 : BATCH);
+	lane->poll_first = one && taken == 1;
+	lane->several = !alone || taken > 1;
 	return taken;
 }
 
@@ -333,63 +374,64 @@ static int read_requests(struct viofs_relay *r)
  * Completions, and then requests. Return: how many of both; -ESHUTDOWN: the kernel has unmounted or
  * aborted; -errno otherwise, as viofs_serve().
  */
-static int take_turn(struct viofs_relay *r)
+static int take_turn(struct viofs_lane *lane)
 {
 	int completed, taken, rc;
 
-	completed = viofs_complete(r);
+	completed = viofs_complete(lane);
 	if (completed < 0)
 		return completed;
-	viofs_pump_kept(r);
-	rc = turn_ring(r);
+	viofs_pump_kept(lane);
+	if (viofs_mailbox_has_mail(&lane->mailbox))
+		viofs_hiprio_take_mail(lane);
+	rc = turn_ring(lane);
 	if (rc)
 		return rc;
-	completed += viofs_pump_entries(r);
-	taken = read_requests(r);
+	completed += viofs_pump_entries(lane);
+	taken = read_requests(lane);
 	if (taken == -ENODEV || taken == -ECONNABORTED)
 		return -ESHUTDOWN;
 	if (taken < 0)
-		return viofs_break(r, "reading /dev/fuse: %s", strerror(-taken));
+		return viofs_break(lane->relay, "reading /dev/fuse: %s", strerror(-taken));
 	/* /dev/fuse was just found empty: the answer comes next. */
-	if (taken && r->config.poll != VIOFS_POLL_IRQ)
-		look(r);
+	if (taken && lane->relay->config.poll != VIOFS_POLL_IRQ)
+		look(lane);
 	return completed + taken;
 }
 
-int viofs_serve(struct viofs_relay *r)
+int viofs_serve(struct viofs_lane *lane)
 {
 	int64_t now = viofs_now_ns(), since = now; /* of the last thing that happened */
 	unsigned int turns = 0;
 	int done, rc;
 
-	watch_begin(r, now);
+	watch_begin(lane, now);
 	for (;;) {
-		done = take_turn(r);
+		done = take_turn(lane);
 		if (done < 0)
 			return done == -ESHUTDOWN ? 0 : done;
 		if (done) {
-			since = r->spun = 0;
+			since = lane->spun = 0;
 			if (++turns % TURNS)
 				continue;
 		}
 		now = viofs_now_ns();
-		if (now - r->next_read >= 0) {
-			r->next_read = now + READ_NS;
-			r->read_now = true;
+		if (now - lane->next_read >= 0) {
+			lane->next_read = now + READ_NS;
+			lane->read_now = true;
 		}
-		rc = check_bounds(r, now);
+		rc = check_bounds(lane, now);
 		if (done && !rc)
 			continue;
 		if (!since) {
 			since = now;
-			watch_begin(r, now);
+			watch_begin(lane, now);
 		}
-		if (!rc && viofs_in_flight(r))
-			watch(r, now);
+		if (!rc && viofs_in_flight(lane))
+			watch(lane, now);
 		if (!rc)
-			rc = idle(r, since, now);
+			rc = idle(lane, since, now);
 		if (rc)
-			return r->stats->session == VIOFS_SESSION_SERVING ?
-			       viofs_break(r, "waiting on io_uring: %s", strerror(-rc)) : rc;
+			return rc;
 	}
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 /*
  * What a restricted ring may be set up with. The kernel does its part of a request in the thread that
@@ -113,6 +114,15 @@ int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter)
 	return (int)s->count++;
 }
 
+int viofs_sleep_add_shared(struct viofs_sleep *s, int fd, bool shared)
+{
+	int index = viofs_sleep_add(s, fd, false);
+
+	if (index >= 0)
+		s->fds[index].shared = shared;
+	return index;
+}
+
 void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index)
 {
 	assert(index < s->count && !s->fds[index].outstanding);
@@ -137,7 +147,8 @@ static void prepare(struct viofs_sleep *s, struct viofs_sleep_fd *f)
 	if (f->counter)
 		io_uring_prep_read(sqe, f->fd, &f->value, sizeof(f->value), 0);
 	else
-		io_uring_prep_poll_add(sqe, f->fd, POLLIN);
+		/* Whoever was woken alone looks until nothing is left: no request is overlooked. */
+		io_uring_prep_poll_add(sqe, f->fd, POLLIN | (f->shared ? EPOLLEXCLUSIVE : 0U));
 	sqe->user_data = to_data(s, (unsigned int)(f - s->fds));
 	f->outstanding = true;
 }

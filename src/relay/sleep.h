@@ -24,6 +24,7 @@
 struct viofs_sleep_fd {
 	int fd;           /* -1: no longer */
 	bool counter;     /* an eventfd: read it; else: poll it for input */
+	bool shared;      /* others poll it too, and one of us is enough */
 	bool outstanding; /* a request for it is in the ring */
 	bool woke;        /* it fired since the last wait */
 	uint64_t value;   /* an eventfd's count lands here */
@@ -61,6 +62,9 @@ void viofs_sleep_fini(struct viofs_sleep *s);
 
 /** viofs_sleep_add() - wait for @fd from now on. Return: its index, or -ENOSPC. */
 int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter);
+
+/** viofs_sleep_add_shared() - the same, to be polled; @shared: input for one wakes one of those who do so. */
+int viofs_sleep_add_shared(struct viofs_sleep *s, int fd, bool shared);
 
 /** viofs_sleep_remove() - no longer wait for what viofs_sleep_add() gave @index for, and has just fired. */
 void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index);

@@ -26,8 +26,8 @@ void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, u
 	unsigned int all = count + VIOFS_SLOTS_HIPRIO;
 
 	memset(s, 0, sizeof(*s));
-	s->count = count;
-	s->buffer_count = buffers;
+	s->hiprio = count;
+	s->all_buffers = buffers;
 	s->buffer_size = buffer_size;
 	s->arena = arena;
 	s->slots = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*s->slots), 64);
@@ -41,27 +41,47 @@ void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, u
 	s->replies = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_REPLY,
 				       4096);
 	s->buffers = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_RW, (size_t)buffers * buffer_size, 4096);
-	s->free = s->free_hiprio = VIOFS_SLOT_NONE;
-	for (unsigned int i = all; i-- > 0;) {
+	for (unsigned int i = 0; i < all; i++) {
 		s->slots[i].index = (uint16_t)i;
 		s->slots[i].buffer = VIOFS_BUFFER_NONE;
 		s->slots[i].entry = VIOFS_SLOT_NO_ENTRY;
-		viofs_slots_give(s, &s->slots[i]);
 	}
-	for (unsigned int i = buffers; i-- > 0;)
-		viofs_slots_give_buffer(s, (uint16_t)i);
+	viofs_slots_share(s, 0, count, 0, buffers, s);
 }
 
-struct viofs_slot *viofs_slots_take(struct viofs_slots *s, bool hiprio)
+void viofs_slots_share(const struct viofs_slots *all, uint16_t first, uint16_t count,
+		       uint16_t buffer_first, uint16_t buffer_count, struct viofs_slots *out)
 {
-	uint16_t *head = hiprio ? &s->free_hiprio : &s->free;
+	assert(buffer_first + buffer_count <= all->all_buffers);
+	*out = *all;
+	out->first = first;
+	out->count = count;
+	out->buffer_first = buffer_first;
+	out->buffer_count = buffer_count;
+	/* A pool of all has the stack from its beginning on, and others their own part of it. */
+	out->free_buffers = all->free_buffers - all->buffer_first + buffer_first;
+	out->free = VIOFS_SLOT_NONE;
+	out->free_count = out->free_buffer_count = 0;
+	for (unsigned int i = count; i-- > 0;)
+		viofs_slots_give(out, viofs_slots_at(out, i));
+	for (unsigned int i = buffer_count; i-- > 0;)
+		viofs_slots_give_buffer(out, (uint16_t)(buffer_first + i));
+}
+
+void viofs_slots_share_hiprio(const struct viofs_slots *all, struct viofs_slots *out)
+{
+	viofs_slots_share(all, all->hiprio, VIOFS_SLOTS_HIPRIO, 0, 0, out);
+}
+
+struct viofs_slot *viofs_slots_take(struct viofs_slots *s)
+{
 	struct viofs_slot *slot;
 
-	if (*head == VIOFS_SLOT_NONE)
+	if (s->free == VIOFS_SLOT_NONE)
 		return NULL;
-	slot = &s->slots[*head];
-	*head = slot->next;
-	*(hiprio ? &s->free_hiprio_count : &s->free_count) -= 1;
+	slot = &s->slots[s->free];
+	s->free = slot->next;
+	s->free_count--;
 	slot->next = VIOFS_SLOT_NONE;
 	viofs_slot_renew(slot);
 	return slot;
@@ -79,16 +99,13 @@ void viofs_slot_renew(struct viofs_slot *slot)
 
 void viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot)
 {
-	bool hiprio = slot->index >= s->count;
-	uint16_t *head = hiprio ? &s->free_hiprio : &s->free;
-
 	if (slot->buffer != VIOFS_BUFFER_NONE)
 		viofs_slots_give_buffer(s, slot->buffer);
 	slot->buffer = VIOFS_BUFFER_NONE;
 	slot->state = VIOFS_SLOT_FREE;
-	slot->next = *head;
-	*head = slot->index;
-	*(hiprio ? &s->free_hiprio_count : &s->free_count) += 1;
+	slot->next = s->free;
+	s->free = slot->index;
+	s->free_count++;
 }
 
 uint16_t viofs_slots_take_buffer(struct viofs_slots *s, uint16_t keep)
@@ -104,6 +121,12 @@ void viofs_slots_give_buffer(struct viofs_slots *s, uint16_t buffer)
 	s->free_buffers[s->free_buffer_count++] = buffer;
 }
 
+/* Relaxed, both: who forgets a nodeid has the device told of it later, and so has the kernel (forget()). */
+static uint64_t nodeid_of(const struct viofs_contents *c)
+{
+	return atomic_load_explicit(&c->nodeid, memory_order_relaxed);
+}
+
 /* What the slot's request reads or writes, where its bytes are those of one file. */
 static uint64_t file_of(uint32_t opcode, uint64_t nodeid)
 {
@@ -115,12 +138,12 @@ uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *
 	uint64_t nodeid = file_of(slot->shape.opcode, slot->nodeid);
 	uint16_t buffer = viofs_slots_take_buffer(s, keep);
 
-	if (buffer == VIOFS_BUFFER_NONE || !nodeid || s->in_buffer[buffer].nodeid == nodeid)
+	if (buffer == VIOFS_BUFFER_NONE || !nodeid || nodeid_of(&s->in_buffer[buffer]) == nodeid)
 		return buffer;
 	for (unsigned int i = 0; i < s->free_buffer_count; i++) {
 		uint16_t other = s->free_buffers[i];
 
-		if (s->in_buffer[other].nodeid != nodeid)
+		if (nodeid_of(&s->in_buffer[other]) != nodeid)
 			continue;
 		s->free_buffers[i] = buffer;
 		return other;
@@ -132,7 +155,8 @@ uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *
 static void fill(struct viofs_contents *c, uint64_t nodeid, uint32_t len)
 {
 	/* Behind them some other file's may go on. */
-	c->nodeid = c->nodeid == nodeid || c->dirty <= len ? nodeid : 0;
+	if (nodeid_of(c) != nodeid)
+		atomic_store_explicit(&c->nodeid, c->dirty <= len ? nodeid : 0, memory_order_relaxed);
 	c->dirty = VIOFS_MAX(c->dirty, len);
 }
 
@@ -144,15 +168,24 @@ void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_
 
 static void forget_in(struct viofs_contents *c, unsigned int count, uint64_t nodeid)
 {
-	for (unsigned int i = 0; i < count; i++)
-		if (c[i].nodeid == nodeid)
-			c[i].nodeid = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t expected = nodeid;
+
+		if (nodeid_of(&c[i]) == nodeid)
+			atomic_compare_exchange_strong_explicit(&c[i].nodeid, &expected, 0, memory_order_relaxed,
+								memory_order_relaxed);
+	}
 }
 
+/*
+ * Whoever has a buffer fills it in at the same time, with another file's data: the kernel forgets none
+ * that it reads or writes. Before the nodeid comes back for another file the device must have seen the
+ * FORGET, and the kernel the answer to a LOOKUP.
+ */
 static void forget(struct viofs_slots *s, uint64_t nodeid)
 {
-	forget_in(s->in_buffer, s->buffer_count, nodeid);
-	forget_in(s->in_slot, s->count, nodeid);
+	forget_in(s->in_buffer, s->all_buffers, nodeid);
+	forget_in(s->in_slot, s->hiprio, nodeid);
 }
 
 void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len)
@@ -187,7 +220,7 @@ void viofs_slot_clear_reply(struct viofs_slots *s, const struct viofs_slot *slot
 	memset(viofs_slot_reply(s, slot), 0, sizeof(struct fuse_out_header) + shape->fixed);
 	if (!shape->reply_data)
 		return;
-	if ((!nodeid || c->nodeid != nodeid) && c->dirty > start)
+	if ((!nodeid || nodeid_of(c) != nodeid) && c->dirty > start)
 		memset(data, 0, VIOFS_MIN(c->dirty, end) - start);
 	fill(c, nodeid, end);
 }
@@ -202,12 +235,12 @@ uint8_t *viofs_slot_message(const struct viofs_slots *s, const struct viofs_slot
 {
 	/* One page holds all of a FORGET, so that it is in one piece on scattered pages too. */
 	return request_area(s, slot) +
-	       (slot->index < s->count ? VIOFS_SLOT_MESSAGE : VIOFS_SLOT_REQUEST - VIOFS_SLOT_HIPRIO);
+	       (slot->index < s->hiprio ? VIOFS_SLOT_MESSAGE : VIOFS_SLOT_REQUEST - VIOFS_SLOT_HIPRIO);
 }
 
 uint8_t *viofs_slots_buffer(const struct viofs_slots *s, uint16_t buffer)
 {
-	assert(buffer < s->buffer_count);
+	assert(buffer < s->all_buffers);
 	return s->buffers + (size_t)buffer * s->buffer_size;
 }
 

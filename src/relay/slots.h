@@ -7,6 +7,7 @@
 #include "fuse/opcodes.h"
 #include "virtio/ring.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,7 +60,7 @@ struct viofs_slot {
 	uint32_t len;            /* bytes of the message */
 	bool apart;              /* data lies at the buffer's start, all of it */
 	bool spilled;            /* header and arguments were gathered at the buffer's start */
-	uint8_t interrupts;      /* INTERRUPTs the device asked to see again */
+	uint8_t interrupts;      /* INTERRUPTs of it that were sent; one's own: how many there were before */
 	uint64_t kernel_unique, device_unique;
 	uint64_t nodeid;         /* the file that it is about, where the kernel sent it */
 	int64_t since;           /* ns: when it was read from the kernel */
@@ -68,22 +69,28 @@ struct viofs_slot {
 
 /** struct viofs_contents - what may lie in a place for data still; private memory, where no device can say otherwise */
 struct viofs_contents {
-	uint64_t nodeid; /* data of this file only, READ or WRITTEN; 0: anything */
-	uint32_t dirty;  /* bytes from its start that aren't known to be zero */
+	_Atomic uint64_t nodeid; /* data of this file only, READ or WRITTEN; 0: anything */
+	uint32_t dirty;          /* bytes from its start that aren't known to be zero */
 };
 
-/** struct viofs_slots - the pool; lists are the leader's, the rest is laid out once */
+/**
+ * struct viofs_slots - a pool: some of the slots and buffers, which are numbered over all pools
+ * Lists are those of whoever leads (lease.h), and one pool's only; the rest is laid out once. But a FORGET
+ * is about the contents of all pools: viofs_contents.nodeid is what others may set to 0.
+ */
 struct viofs_slots {
-	struct viofs_slot *slots; /* count + VIOFS_SLOTS_HIPRIO */
-	uint16_t count, buffer_count;
+	struct viofs_slot *slots; /* all of them, by index */
+	uint16_t first, count;    /* the pool's */
+	uint16_t hiprio;          /* from this index on they are kept for hiprio */
+	uint16_t buffer_first, buffer_count; /* the pool's */
+	uint16_t all_buffers;
 	uint32_t buffer_size;     /* bytes */
-	uint8_t *requests, *replies, *data, *buffers;
-	uint16_t free, free_hiprio;   /* heads of lists */
-	uint16_t free_count, free_hiprio_count;
+	uint8_t *requests, *replies, *data, *buffers; /* of all */
+	uint16_t free, free_count;    /* head of a list */
 	uint16_t *free_buffers;       /* a stack */
 	uint16_t free_buffer_count;
-	struct viofs_contents *in_buffer; /* per buffer */
-	struct viofs_contents *in_slot;   /* per slot: of its own data */
+	struct viofs_contents *in_buffer; /* per buffer, of all */
+	struct viofs_contents *in_slot;   /* per slot, of all: of its own data */
 	const struct viofs_arena *arena;
 };
 
@@ -91,12 +98,28 @@ struct viofs_slots {
 void viofs_slots_arena_sizes(uint16_t count, uint16_t buffers, uint32_t buffer_size,
 			     size_t sizes[VIOFS_ARENA_SECTIONS]);
 
-/** viofs_slots_init() - lay them out, all free. */
+/** viofs_slots_init() - lay them out: a pool of all, free, but those for hiprio. */
 void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, uint32_t buffer_size,
 		      struct viofs_arena *arena);
 
-/** viofs_slots_take() - a free slot (in state LANDING), or NULL. @hiprio: of the reserved ones. */
-struct viofs_slot *viofs_slots_take(struct viofs_slots *s, bool hiprio);
+/**
+ * viofs_slots_share() - make @out a pool of some of @all's, which are nobody else's from now on
+ * All free. @all itself is no pool any more, but has the layout.
+ */
+void viofs_slots_share(const struct viofs_slots *all, uint16_t first, uint16_t count,
+		       uint16_t buffer_first, uint16_t buffer_count, struct viofs_slots *out);
+
+/** viofs_slots_share_hiprio() - make @out the pool of those that are kept for hiprio; no buffers. */
+void viofs_slots_share_hiprio(const struct viofs_slots *all, struct viofs_slots *out);
+
+/** viofs_slots_at() - the pool's slot @i of viofs_slots.count. */
+static inline struct viofs_slot *viofs_slots_at(const struct viofs_slots *s, unsigned int i)
+{
+	return &s->slots[s->first + i];
+}
+
+/** viofs_slots_take() - a free slot (in state LANDING), or NULL. */
+struct viofs_slot *viofs_slots_take(struct viofs_slots *s);
 
 /** viofs_slot_renew() - a new request comes into the slot: another generation, another unique. */
 void viofs_slot_renew(struct viofs_slot *slot);
@@ -116,7 +139,10 @@ uint16_t viofs_slot_take_buffer(struct viofs_slots *s, const struct viofs_slot *
  */
 void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head, size_t len);
 
-/** viofs_slots_forget() - a FORGET or BATCH_FORGET is sent: the device may give these nodeids to other files */
+/**
+ * viofs_slots_forget() - a FORGET or BATCH_FORGET is sent: the device may give these nodeids to other files
+ * Looks at the buffers of all pools. Context: any thread; before the device can see it.
+ */
 void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len);
 
 /** The message's first VIOFS_SLOT_SMALL bytes, in one piece. */

@@ -26,7 +26,6 @@ struct relay_bench {
 	struct viofs_fs *fs;
 	struct viofs_arena *arena;
 	struct viofs_relay *relay;
-	struct viofs_relay_stats *stats;
 	int kernel, relay_fd; /* the two ends of the socket, -1 = none */
 	pthread_t thread;
 	bool running;
@@ -56,6 +55,9 @@ void bench_serve(void);
 int bench_join(void);
 /* The kernel unmounts: the relay must end well, and everybody must have been answered. */
 void bench_end(void);
+
+/* What the relay has counted so far. */
+const struct viofs_relay_stats *bench_stats(void);
 
 /* The device calls this for each request, and holds those of bench_hold()'s opcode. */
 void bench_hold(uint32_t opcode); /* 0 = all but INIT */

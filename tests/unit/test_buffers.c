@@ -37,7 +37,7 @@ static int drop(void **state)
 /* A READ of @size bytes from @nodeid, about to be sent. */
 static struct viofs_slot *load_read(uint64_t nodeid, uint32_t size)
 {
-	struct viofs_slot *slot = viofs_slots_take(&slots, false);
+	struct viofs_slot *slot = viofs_slots_take(&slots);
 
 	assert_non_null(slot);
 	slot->shape = (struct viofs_fuse_shape){

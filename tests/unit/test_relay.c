@@ -107,8 +107,8 @@ static void round_trips(enum viofs_poll poll)
 	attributes_come_from_the_device();
 	reads_and_writes_are_intact();
 	bench_end();
-	assert_int_equal(bench.stats->bytes_read, bench.stats->bytes_written);
-	assert_int_equal(bench.stats->faults, 0);
+	assert_int_equal(bench_stats()->bytes_read, bench_stats()->bytes_written);
+	assert_int_equal(bench_stats()->faults, 0);
 }
 
 static void round_trips_adaptive(void **state)
@@ -119,21 +119,21 @@ static void round_trips_adaptive(void **state)
 static void round_trips_busy(void **state)
 {
 	round_trips(VIOFS_POLL_BUSY);
-	assert_int_equal(bench.stats->sleeps, 0);
+	assert_int_equal(bench_stats()->sleeps, 0);
 }
 
 static void round_trips_by_interrupt(void **state)
 {
 	round_trips(VIOFS_POLL_IRQ);
-	assert_true(bench.stats->sleeps > 0);
-	assert_true(bench.stats->queues[1].interrupts > 0);
+	assert_true(bench_stats()->sleeps > 0);
+	assert_true(bench_stats()->queues[1].interrupts > 0);
 }
 
 static void round_trips_without_event_idx(void **state)
 {
 	bench.features &= ~VIOFS_VIRTIO_F_EVENT_IDX;
 	round_trips(VIOFS_POLL_IRQ);
-	assert_true(bench.stats->queues[1].interrupts > 0);
+	assert_true(bench_stats()->queues[1].interrupts > 0);
 }
 
 static void round_trips_without_indirect_descriptors(void **state)
@@ -154,7 +154,7 @@ static void round_trips_without_vectors(void **state)
 	kernel_is_answered(2, 0, 64);
 	attributes_come_from_the_device();
 	bench_end();
-	assert_int_equal(bench.stats->queues[1].interrupts, 0);
+	assert_int_equal(bench_stats()->queues[1].interrupts, 0);
 }
 
 static void request_queues_take_turns(void **state)
@@ -164,7 +164,7 @@ static void request_queues_take_turns(void **state)
 	attributes_come_from_the_device();
 	bench_end();
 	for (unsigned int q = 1; q <= 3; q++)
-		assert_in_range(bench.stats->queues[q].requests, 15, 19);
+		assert_in_range(bench_stats()->queues[q].requests, 15, 19);
 }
 
 static void nothing_to_do_is_sleep(void **state)
@@ -173,10 +173,10 @@ static void nothing_to_do_is_sleep(void **state)
 
 	bench_serve();
 	usleep(50000);
-	sleeps = bench.stats->sleeps;
+	sleeps = bench_stats()->sleeps;
 	assert_true(sleeps > 0);
 	usleep(300000);
-	assert_int_equal(bench.stats->sleeps, sleeps);
+	assert_int_equal(bench_stats()->sleeps, sleeps);
 	kernel_sends_getattr(4, 1);
 	kernel_is_answered(4, 0, 104);
 	bench_end();
@@ -188,8 +188,8 @@ static void errors_of_the_device_reach_the_kernel(void **state)
 	kernel_sends(FUSE_LOOKUP, 4, 1, "none", 5, NULL, 0);
 	kernel_is_answered(4, -ENOENT, 0);
 	bench_end();
-	assert_int_equal(bench.stats->errors, 1);
-	assert_int_equal(bench.stats->faults, 0);
+	assert_int_equal(bench_stats()->errors, 1);
+	assert_int_equal(bench_stats()->faults, 0);
 }
 
 static void xattrs_of_64_kib_go_both_ways(void **state)
@@ -229,7 +229,7 @@ static void open_flags_are_stripped(void **state)
 	assert_int_equal(((const struct fuse_open_out *)(const void *)a->payload)->open_flags,
 			 FOPEN_KEEP_CACHE);
 	bench_end();
-	assert_true(bench.stats->quirks & VIOFS_QUIRK_OPEN_FLAGS);
+	assert_true(bench_stats()->quirks & VIOFS_QUIRK_OPEN_FLAGS);
 }
 
 static void what_must_not_be_forwarded_is_answered_here(void **state)
@@ -249,7 +249,7 @@ static void what_must_not_be_forwarded_is_answered_here(void **state)
 	kernel_is_answered(10, -EIO, 0);
 	assert_int_equal(model_device_count(&bench.device, 0), before);
 	bench_end();
-	assert_int_equal(bench.stats->refused, 4);
+	assert_int_equal(bench_stats()->refused, 4);
 }
 
 static void requests_beyond_the_slots_are_parked_and_lost_none(void **state)
@@ -268,8 +268,8 @@ static void requests_beyond_the_slots_are_parked_and_lost_none(void **state)
 	model_device_release(&bench.device, 0);
 	kernel_is_answered_all(100, n, 0, 104);
 	bench_end();
-	assert_int_equal(bench.stats->parked, 0);
-	assert_int_equal(bench.stats->parked_total, n - bench.config.slots);
+	assert_int_equal(bench_stats()->parked, 0);
+	assert_int_equal(bench_stats()->parked_total, n - bench.config.slots);
 	assert_int_equal(viofs_relay_slots_used(bench.relay), 0);
 	assert_int_equal(viofs_relay_oldest_ns(bench.relay), 0);
 }
@@ -287,7 +287,7 @@ static void writes_are_parked_whole(void **state)
 	model_device_release(&bench.device, 0);
 	kernel_is_answered_all(100, n, 0, 8);
 	bench_end();
-	assert_true(bench.stats->parked_total > 0);
+	assert_true(bench_stats()->parked_total > 0);
 }
 
 /* READs lack a buffer for their replies, the small requests behind them do not. */
@@ -359,7 +359,7 @@ static void forgets_beyond_the_hiprio_slots_are_parked_in_order(void **state)
 				 i);
 	}
 	bench_end();
-	assert_int_equal(bench.stats->forgets, 100);
+	assert_int_equal(bench_stats()->forgets, 100);
 }
 
 static void send_batch(uint32_t count)
@@ -402,7 +402,7 @@ static void a_batch_of_forgets_is_sent_in_pieces(void **state)
 	bench_serve();
 	batch_arrives(545);
 	bench_end();
-	assert_int_equal(bench.stats->forgets, 3);
+	assert_int_equal(bench_stats()->forgets, 3);
 }
 
 /* As much as the read buffer takes, which is more than a data buffer holds. */
@@ -411,7 +411,7 @@ static void the_largest_batch_of_forgets_is_not_lost(void **state)
 	bench_serve();
 	batch_arrives(8450);
 	bench_end();
-	assert_int_equal(bench.stats->refused, 0);
+	assert_int_equal(bench_stats()->refused, 0);
 }
 
 static void an_empty_or_wrong_batch_is_dropped_without_an_answer(void **state)

@@ -113,14 +113,14 @@ static void a_reply_that_breaks_the_rules_is_eio(void **state)
 		start_spoiling(faults[i]);
 		kernel_sends_getattr(100 + 2 * i, 1);
 		kernel_is_answered(100 + 2 * i, -EIO, 0);
-		assert_int_equal(bench.stats->faults, i + 1);
-		assert_non_null(strstr(bench.stats->last_fault, "GETATTR: "));
+		assert_int_equal(bench_stats()->faults, i + 1);
+		assert_non_null(strstr(bench_stats()->last_fault, "GETATTR: "));
 		model_device_release(&bench.device, 0);
 		kernel_sends_getattr(4, 1);
 		kernel_is_answered(4, 0, 104);
 	}
 	bench_end();
-	assert_int_equal(bench.stats->errors, 0);
+	assert_int_equal(bench_stats()->errors, 0);
 }
 
 static void error_with_trailing(struct model_request *r, struct fuse_out_header *out)
@@ -137,7 +137,7 @@ static void trailing_bytes_of_an_error_are_cut(void **state)
 	kernel_sends_read(6, 1, 0, 5000);
 	kernel_is_answered(6, -EACCES, 0);
 	bench_end();
-	assert_int_equal(bench.stats->faults, 0);
+	assert_int_equal(bench_stats()->faults, 0);
 }
 
 static void read_is_short(struct model_request *r, struct fuse_out_header *out)
@@ -177,8 +177,8 @@ static void fails_and_answers_all(unsigned int n, const char *words)
 {
 	assert_int_equal(bench_join(), -EPROTO);
 	err_has(words);
-	assert_non_null(strstr(bench.stats->reason, words));
-	assert_int_equal(bench.stats->session, VIOFS_SESSION_FAILED);
+	assert_non_null(strstr(bench_stats()->reason, words));
+	assert_int_equal(bench_stats()->session, VIOFS_SESSION_FAILED);
 	kernel_is_answered_all(100, n, -EIO, 0);
 	kernel_gets_nothing(0);
 	assert_int_equal(model_device_count(&bench.device, FUSE_DESTROY), 0);
@@ -262,7 +262,7 @@ static void a_written_forget_ends_the_session(void **state)
 /* On a busy machine the device's thread may come late, which looks like a lost kick. */
 static uint32_t quirks(void)
 {
-	return bench.stats->quirks & ~VIOFS_QUIRK_LOST_KICK;
+	return bench_stats()->quirks & ~VIOFS_QUIRK_LOST_KICK;
 }
 
 /* libkrun, SPDK: used.len is never set. */
@@ -316,7 +316,7 @@ static void a_reply_never_written_is_eio_without_lengths_too(void **state)
 	kernel_sends_getattr(6, 1);
 	kernel_is_answered(6, 0, 104);
 	bench_end();
-	assert_int_equal(bench.stats->faults, 1);
+	assert_int_equal(bench_stats()->faults, 1);
 }
 
 static void flags_never_offered_are_a_quirk(void **state)
@@ -350,8 +350,8 @@ static void init_fails(int rc, const char *words)
 	kernel_is_answered(2, -EIO, 0);
 	assert_int_equal(bench_join(), rc);
 	err_has(words);
-	assert_non_null(strstr(bench.stats->reason, words));
-	assert_int_equal(bench.stats->session, VIOFS_SESSION_FAILED);
+	assert_non_null(strstr(bench_stats()->reason, words));
+	assert_int_equal(bench_stats()->session, VIOFS_SESSION_FAILED);
 	assert_false(bench.ready);
 }
 
@@ -454,7 +454,7 @@ static void a_lost_first_kick_is_made_up_for(void **state)
 	kernel_sends_getattr(4, 1);
 	kernel_is_answered(4, 0, 104);
 	bench_end();
-	assert_true(bench.stats->quirks & VIOFS_QUIRK_LOST_KICK);
+	assert_true(bench_stats()->quirks & VIOFS_QUIRK_LOST_KICK);
 }
 
 static void a_kick_lost_later_is_made_up_for(void **state)
@@ -477,8 +477,8 @@ static void a_reply_that_the_kernel_refuses_is_a_fault(void **state)
 	kernel_sends_getattr(6, 1);
 	kernel_is_answered(6, 0, 104);
 	bench_end();
-	assert_int_equal(bench.stats->faults, 1);
-	assert_non_null(strstr(bench.stats->last_fault, "kernel doesn't accept"));
+	assert_int_equal(bench_stats()->faults, 1);
+	assert_non_null(strstr(bench_stats()->last_fault, "kernel doesn't accept"));
 	assert_int_equal(viofs_relay_slots_used(bench.relay), 0);
 }
 
@@ -532,7 +532,7 @@ static void a_reply_that_blocks_holds_up_nobody(void **state)
 		kernel_is_answered(8, 0, 20000);
 		slots_become(0);
 		bench_end();
-		assert_int_equal(bench.stats->handovers, 1);
+		assert_int_equal(bench_stats()->handovers, 1);
 		if (!round)
 			bench_tear_down(state);
 	}
@@ -553,7 +553,7 @@ static void replies_that_block_one_after_another_hold_up_nobody(void **state)
 	}
 	slots_become(0);
 	bench_end();
-	assert_int_equal(bench.stats->handovers, 4);
+	assert_int_equal(bench_stats()->handovers, 4);
 }
 
 /* An unmount meanwhile: the deposed thread leaves the end of the session to who leads. */
@@ -572,7 +572,7 @@ static void a_reply_that_blocks_at_the_end_does_not_end_it_twice(void **state)
 	assert_non_null(model_device_wait(&bench.device, FUSE_DESTROY, 1));
 	bench.block_unique = 0;
 	assert_int_equal(bench_join(), 0);
-	assert_int_equal(bench.stats->session, VIOFS_SESSION_ENDED);
+	assert_int_equal(bench_stats()->session, VIOFS_SESSION_ENDED);
 	assert_int_equal(model_device_count(&bench.device, FUSE_DESTROY), 1);
 	kernel_is_answered(4, 0, 5000);
 }

@@ -48,7 +48,7 @@ static void it_names_the_request_as_the_device_knows_it(void **state)
 	model_device_answer(&bench.device, lock, -EINTR);
 	kernel_is_answered(4, -EINTR, 0);
 	bench_end();
-	assert_int_equal(bench.stats->interrupted, 1);
+	assert_int_equal(bench_stats()->interrupted, 1);
 }
 
 static void it_passes_full_slots(void **state)

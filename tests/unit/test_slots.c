@@ -25,7 +25,7 @@ static const struct viofs_fuse_conn conn = { .minor = 38, .page_size = PAGE, .se
 
 static struct fake_vfio fake;
 static struct viofs_arena *arena;
-static struct viofs_slots slots;
+static struct viofs_slots slots, hiprio_slots;
 static struct viofs_ring_piece pieces[300];
 static struct viofs_ring_chain chain;
 
@@ -51,6 +51,7 @@ static void make(bool scattered)
 				NULL),
 		0);
 	viofs_slots_init(&slots, COUNT, BUFFERS, BUFFER_SIZE, arena);
+	viofs_slots_share_hiprio(&slots, &hiprio_slots);
 }
 
 static int contiguous(void **state)
@@ -96,7 +97,7 @@ static struct viofs_slot *load(uint32_t opcode, const void *args, size_t args_le
 			       bool hiprio)
 {
 	struct fuse_in_header head = { .len = (uint32_t)len, .opcode = opcode, .unique = 4 };
-	struct viofs_slot *slot = viofs_slots_take(&slots, hiprio);
+	struct viofs_slot *slot = viofs_slots_take(hiprio ? &hiprio_slots : &slots);
 	uint8_t *m = malloc(len);
 
 	assert_non_null(slot);
@@ -440,7 +441,7 @@ static void uniques_are_never_the_same(void **state)
 		struct viofs_slot *taken[COUNT];
 
 		for (unsigned int i = 0; i < COUNT; i++) {
-			taken[i] = viofs_slots_take(&slots, false);
+			taken[i] = viofs_slots_take(&slots);
 			assert_non_null(taken[i]);
 			assert_int_equal(taken[i]->state, VIOFS_SLOT_LANDING);
 			assert_int_equal(taken[i]->device_unique & 1, 0);
@@ -450,7 +451,7 @@ static void uniques_are_never_the_same(void **state)
 				assert_int_not_equal(seen[j], taken[i]->device_unique);
 			seen[n++] = taken[i]->device_unique;
 		}
-		assert_null(viofs_slots_take(&slots, false));
+		assert_null(viofs_slots_take(&slots));
 		assert_int_equal(slots.free_count, 0);
 		for (unsigned int i = 0; i < COUNT; i++)
 			viofs_slots_give(&slots, taken[i]);
@@ -462,21 +463,54 @@ static void hiprio_slots_are_kept_apart(void **state)
 {
 	struct viofs_slot *slot;
 
-	while (viofs_slots_take(&slots, false))
+	while (viofs_slots_take(&slots))
 		;
 	for (unsigned int i = 0; i < VIOFS_SLOTS_HIPRIO; i++) {
-		assert_int_equal(slots.free_hiprio_count, VIOFS_SLOTS_HIPRIO - i);
-		slot = viofs_slots_take(&slots, true);
+		assert_int_equal(hiprio_slots.free_count, VIOFS_SLOTS_HIPRIO - i);
+		slot = viofs_slots_take(&hiprio_slots);
 		assert_non_null(slot);
 		assert_true(slot->index >= COUNT);
 	}
-	assert_null(viofs_slots_take(&slots, true));
-	viofs_slots_give(&slots, &slots.slots[COUNT]);
-	assert_null(viofs_slots_take(&slots, false));
-	assert_ptr_equal(viofs_slots_take(&slots, true), &slots.slots[COUNT]);
+	assert_null(viofs_slots_take(&hiprio_slots));
+	viofs_slots_give(&hiprio_slots, &slots.slots[COUNT]);
+	assert_null(viofs_slots_take(&slots));
+	assert_ptr_equal(viofs_slots_take(&hiprio_slots), &slots.slots[COUNT]);
 	viofs_slots_give(&slots, &slots.slots[3]);
-	assert_null(viofs_slots_take(&slots, true));
-	assert_ptr_equal(viofs_slots_take(&slots, false), &slots.slots[3]);
+	assert_null(viofs_slots_take(&hiprio_slots));
+	assert_ptr_equal(viofs_slots_take(&slots), &slots.slots[3]);
+}
+
+/* No slot and no buffer is in two pools, no two have one unique, and all are laid out in one place. */
+static void pools_share_nothing(void **state)
+{
+	struct viofs_slots pools[3];
+	bool seen[COUNT] = { false }, seen_buffer[BUFFERS] = { false };
+	struct viofs_slot *slot;
+	uint16_t buffer;
+
+	for (unsigned int i = 0; i < 3; i++)
+		viofs_slots_share(&slots, (uint16_t)(i * (COUNT / 3)), COUNT / 3,
+				  (uint16_t)(i * (BUFFERS / 3)), BUFFERS / 3, &pools[i]);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_ptr_equal(viofs_slots_at(&pools[i], 0), &slots.slots[i * (COUNT / 3)]);
+		while ((slot = viofs_slots_take(&pools[i]))) {
+			assert_false(seen[slot->index]);
+			seen[slot->index] = true;
+			assert_int_equal(slot->device_unique >> 1 & 0xffff, slot->index);
+			assert_ptr_equal(viofs_slot_reply(&pools[i], slot), viofs_slot_reply(&slots, slot));
+		}
+		while ((buffer = viofs_slots_take_buffer(&pools[i], 0)) != VIOFS_BUFFER_NONE) {
+			assert_false(seen_buffer[buffer]);
+			seen_buffer[buffer] = true;
+		}
+	}
+	for (unsigned int i = 0; i < COUNT / 3 * 3; i++)
+		assert_true(seen[i]);
+	for (unsigned int i = 0; i < BUFFERS / 3 * 3; i++)
+		assert_true(seen_buffer[i]);
+	viofs_slots_give_buffer(&pools[2], 2 * (BUFFERS / 3));
+	assert_int_equal(viofs_slots_take_buffer(&pools[0], 0), VIOFS_BUFFER_NONE);
+	assert_int_equal(viofs_slots_take_buffer(&pools[2], 0), 2 * (BUFFERS / 3));
 }
 
 static void a_buffer_goes_with_its_slot(void **state)
@@ -562,6 +596,7 @@ int main(void)
 		TEST(too_many_pieces_are_refused),
 		TEST(uniques_are_never_the_same),
 		TEST(hiprio_slots_are_kept_apart),
+		TEST(pools_share_nothing),
 		TEST(a_buffer_goes_with_its_slot),
 		TEST(the_last_buffers_can_be_kept),
 		TEST(no_two_slots_share_memory),

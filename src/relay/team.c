@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The lanes' threads, from the first to the last; and what one lane has to tell the others. */
+#include "relay/session.h"
+#include "base/log.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Everything is locked into memory (mlockall), so stacks are small. */
+#define STACK_BYTES (128 << 10)
+/* How long a thread that is stuck in a write is waited for at the end; after what lease.c waits for others. */
+#define STUCK_S 2
+
+void viofs_team_init(struct viofs_team *t)
+{
+	memset(t, 0, sizeof(*t));
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->changed, NULL);
+}
+
+/* Return: the phase that has come, @phase or a later one. */
+static enum viofs_team_phase wait_for(struct viofs_team *t, enum viofs_team_phase phase)
+{
+	pthread_mutex_lock(&t->lock);
+	while (t->phase < phase)
+		pthread_cond_wait(&t->changed, &t->lock);
+	phase = t->phase;
+	pthread_mutex_unlock(&t->lock);
+	return phase;
+}
+
+static void set_phase(struct viofs_team *t, enum viofs_team_phase phase)
+{
+	pthread_mutex_lock(&t->lock);
+	t->phase = phase;
+	pthread_cond_broadcast(&t->changed);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Threads that this one starts later, its standby, inherit it. */
+static void pin(const struct viofs_lane *lane)
+{
+	cpu_set_t one;
+
+	if (lane->cpu < 0)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET((unsigned int)lane->cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) < 0)
+		viofs_warn("worker %u can't be kept on CPU %d: %s", lane->index, lane->cpu, strerror(errno));
+}
+
+static void start_entries(struct viofs_lane *lane)
+{
+	struct viofs_team *t = &lane->relay->team;
+	int rc = viofs_entries_start(lane);
+
+	pthread_mutex_lock(&t->lock);
+	if (!t->start_rc)
+		t->start_rc = rc;
+	t->starting--;
+	pthread_cond_broadcast(&t->changed);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/*
+ * The channel is known now. Replies in entries that could block are the kernel's threads' (entries.c), and
+ * what still comes over /dev/fuse is lane 0's.
+ */
+static void start_serving(struct viofs_lane *lane)
+{
+	if (lane->relay->stats->channel != VIOFS_CHANNEL_URING)
+		viofs_lease_start(&lane->lease);
+	else if (lane->index)
+		lane->sleep.fds[VIOFS_SLEEP_FUSE].fd = -1;
+}
+
+static void *lane_main(void *arg)
+{
+	struct viofs_lane *lane = arg;
+	struct viofs_team *t = &lane->relay->team;
+
+	pin(lane);
+	viofs_sleep_own(&lane->sleep); /* where it fails, so does each wait, and says it */
+	if (wait_for(t, VIOFS_TEAM_STARTING) == VIOFS_TEAM_STARTING)
+		start_entries(lane);
+	if (wait_for(t, VIOFS_TEAM_SERVING) <= VIOFS_TEAM_ENDED) {
+		start_serving(lane);
+		viofs_session_lead(lane);
+		viofs_lease_wait(&lane->lease);
+	}
+	if (wait_for(t, VIOFS_TEAM_REFUSING) == VIOFS_TEAM_REFUSING)
+		viofs_lane_refuse(lane);
+	return NULL;
+}
+
+int viofs_team_start(struct viofs_relay *r, struct viofs_err *err)
+{
+	pthread_attr_t attr;
+	int rc = 0;
+
+	r->team.serving = r->lane_count;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	for (unsigned int i = 1; i < r->lane_count && !rc; i++) {
+		rc = -pthread_create(&r->lanes[i].thread, &attr, lane_main, &r->lanes[i]);
+		r->lanes[i].started = !rc;
+	}
+	pthread_attr_destroy(&attr);
+	return rc ? viofs_err_set(err, rc, "a worker's thread can't be started: %s", strerror(-rc)) : 0;
+}
+
+int viofs_team_start_entries(struct viofs_relay *r)
+{
+	struct viofs_team *t = &r->team;
+
+	t->starting = r->lane_count;
+	set_phase(t, VIOFS_TEAM_STARTING);
+	start_entries(&r->lanes[0]);
+	pthread_mutex_lock(&t->lock);
+	while (t->starting)
+		pthread_cond_wait(&t->changed, &t->lock);
+	pthread_mutex_unlock(&t->lock);
+	return t->start_rc;
+}
+
+void viofs_team_serve(struct viofs_relay *r)
+{
+	pin(&r->lanes[0]);
+	start_serving(&r->lanes[0]);
+	set_phase(&r->team, VIOFS_TEAM_SERVING);
+}
+
+void viofs_team_refuse(struct viofs_relay *r)
+{
+	set_phase(&r->team, VIOFS_TEAM_REFUSING);
+}
+
+void viofs_team_end(struct viofs_relay *r)
+{
+	struct timespec until;
+
+	set_phase(&r->team, VIOFS_TEAM_OVER);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STUCK_S;
+	for (unsigned int i = 1; i < r->lane_count; i++)
+		if (r->lanes[i].started && !pthread_timedjoin_np(r->lanes[i].thread, NULL, &until))
+			r->lanes[i].started = false;
+}
+
+static void wake_others(struct viofs_lane *lane)
+{
+	struct viofs_relay *r = lane->relay;
+
+	for (unsigned int i = 0; i < r->lane_count; i++)
+		if (i != lane->index)
+			viofs_lane_wake(&r->lanes[i]);
+}
+
+int viofs_team_stop(struct viofs_lane *lane, int rc)
+{
+	struct viofs_relay *r = lane->relay;
+	struct viofs_team *t = &r->team;
+	bool first;
+
+	pthread_mutex_lock(&t->lock);
+	first = !t->stopping;
+	if (first) {
+		/* Another lane has just found a reason to fail, and comes a little later. */
+		if (!rc && r->stats->session != VIOFS_SESSION_SERVING)
+			rc = r->stats->session == VIOFS_SESSION_LOST ? -ENODEV : -EPROTO;
+		t->result = rc;
+		if (!rc)
+			r->stats->session = VIOFS_SESSION_ENDING;
+		atomic_store(&t->stopping, true);
+	}
+	rc = t->result;
+	pthread_mutex_unlock(&t->lock);
+	if (first)
+		wake_others(lane);
+	return rc;
+}
+
+void viofs_team_leave(struct viofs_lane *lane)
+{
+	struct viofs_team *t = &lane->relay->team;
+
+	pthread_mutex_lock(&t->lock);
+	t->serving--;
+	pthread_cond_broadcast(&t->changed);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void viofs_team_wait(struct viofs_relay *r)
+{
+	struct viofs_team *t = &r->team;
+
+	pthread_mutex_lock(&t->lock);
+	while (t->serving > 1)
+		pthread_cond_wait(&t->changed, &t->lock);
+	pthread_mutex_unlock(&t->lock);
+}
+
+int viofs_break(struct viofs_relay *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&r->team.lock);
+	if (!r->stats->reason[0] && !r->team.stopping) {
+		va_start(ap, fmt);
+		vsnprintf(r->stats->reason, sizeof(r->stats->reason), fmt, ap);
+		va_end(ap);
+		r->stats->session = VIOFS_SESSION_FAILED;
+	}
+	pthread_mutex_unlock(&r->team.lock);
+	return -EPROTO;
+}
+
+int viofs_lose(struct viofs_relay *r, const char *how)
+{
+	pthread_mutex_lock(&r->team.lock);
+	if (!r->stats->reason[0] && !r->team.stopping) {
+		snprintf(r->stats->reason, sizeof(r->stats->reason), "the device %s", how);
+		r->stats->session = VIOFS_SESSION_LOST;
+	}
+	pthread_mutex_unlock(&r->team.lock);
+	return -ENODEV;
+}
+
+/* A back end's socket is looked at by one at a time, and no more once it has said something. */
+const char *viofs_device_lost(struct viofs_relay *r)
+{
+	const char *lost;
+
+	pthread_mutex_lock(&r->team.lock);
+	if (!r->team.lost)
+		r->team.lost = viofs_virtio_is_lost(r->fs->virtio);
+	lost = r->team.lost;
+	pthread_mutex_unlock(&r->team.lock);
+	return lost;
+}
+
+void viofs_mailbox_init(struct viofs_mailbox *m)
+{
+	memset(m, 0, sizeof(*m));
+	pthread_mutex_init(&m->lock, NULL);
+}
+
+void viofs_team_pass(struct viofs_lane *to, void *message, size_t len)
+{
+	const struct iovec iov = { message, len };
+	struct viofs_mailbox *m = &to->mailbox;
+
+	pthread_mutex_lock(&m->lock);
+	if (!viofs_parking_put(&m->letters, &iov, len, false, 0))
+		atomic_store(&m->full, true);
+	pthread_mutex_unlock(&m->lock);
+	viofs_lane_wake(to);
+}
+
+struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m)
+{
+	struct viofs_parked *letter;
+
+	pthread_mutex_lock(&m->lock);
+	letter = viofs_parking_take(&m->letters, true);
+	atomic_store(&m->full, m->letters.count > 0);
+	pthread_mutex_unlock(&m->lock);
+	return letter;
+}
