@@ -78,8 +78,8 @@ static void print_status(const json_t *s)
 	const json_t *slots = json_object_get(s, "slots"), *dma = json_object_get(s, "dma_memory");
 
 	printf("%s on %s\n", text_of(s, "source"), text_of(s, "mountpoint"));
-	printf("  session    %s, channel %s, poll %s, supervisor %lld, worker %lld\n",
-	       text_of(s, "session"), text_of(s, "channel"), text_of(s, "poll"),
+	printf("  session    %s, channel %s, workers %lld, poll %s, supervisor %lld, worker %lld\n",
+	       text_of(s, "session"), text_of(s, "channel"), number_of(s, "workers"), text_of(s, "poll"),
 	       number_of(s, "supervisor"), number_of(s, "worker"));
 	if (text_of(s, "reason")[0])
 		printf("  reason     %s\n", text_of(s, "reason"));

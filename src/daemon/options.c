@@ -26,7 +26,7 @@ struct raw {
 	struct viofs_err *err;
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
-	char *poll, *channel, *cpus, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
+	char *poll, *channel, *workers, *cpus, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
 	char *seccomp, *ring, *notify;
 };
 
@@ -47,6 +47,7 @@ static const struct fuse_opt templates[] = {
 	FLAG("backend-keeps-state", keeps_state),
 	VALUE("poll", poll),
 	VALUE("channel", channel),
+	VALUE("workers", workers),
 	VALUE("cpus", cpus),
 	VALUE("spin", spin),
 	VALUE("dma-mem", dma_mem),
@@ -376,6 +377,8 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_channel(raw->channel, &c->channel, raw->err);
 	if (!rc)
+		rc = take_u32("workers", raw->workers, 1, VIOFS_WORKERS_MAX, &c->workers, raw->err);
+	if (!rc)
 		rc = take_cpus(raw->cpus, &o->cpus, raw->err);
 	if (!rc)
 		rc = take_seccomp(raw->seccomp, &o->seccomp, raw->err);
@@ -400,6 +403,7 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 		rc = take_memory(raw, c);
 	c->init_timeout_ms = init_s * 1000;
 	c->timeout_ms = timeout_s * 1000;
+	c->pin_workers = CPU_COUNT(&o->cpus);
 	return rc;
 }
 
@@ -438,6 +442,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	fuse_opt_free_args(&args);
 	free(raw.poll);
 	free(raw.channel);
+	free(raw.workers);
 	free(raw.cpus);
 	free(raw.spin);
 	free(raw.dma_mem);
@@ -481,7 +486,10 @@ const char *viofs_options_help(void)
 	       "  poll=adaptive      spin while there is work and a little after, then sleep (default)\n"
 	       "  poll=busy          never sleep: lowest latency, a CPU of its own\n"
 	       "  poll=irq           never spin: least CPU\n"
-	       "  cpus=LIST          run on these CPUs only, such as 1 or 0:2-3 (those that it may use)\n"
+	       "  workers=N          threads that serve, each a share of the request queues; no more than the\n"
+	       "                     device has of those (1; up to 64)\n"
+	       "  cpus=LIST          run on these CPUs only, such as 1 or 0:2-3 (those that it may use); with\n"
+	       "                     several workers each has one of them, in turn\n"
 	       "  channel=auto       how requests come from the kernel: the faster way that it has (default)\n"
 	       "  channel=uring      FUSE over io_uring (Linux 6.14; enable_uring=Y of the fuse module)\n"
 	       "  channel=dev        /dev/fuse\n"

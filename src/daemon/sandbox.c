@@ -77,7 +77,7 @@ static const int calls[] = {
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(time),
-	/* Threads: relay/lease.c, notify.c. Locks, a stack, its end. */
+	/* Threads: relay/team.c, lease.c, notify.c. Locks, a stack, its end. */
 	SCMP_SYS(futex),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
@@ -115,6 +115,8 @@ static int add_narrow(scmp_filter_ctx ctx)
 		{ SCMP_SYS(mmap), 2, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 				       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS) } },
 		{ SCMP_SYS(mprotect), 1, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) } },
+		/* A thread of several keeps itself to a CPU: relay/team.c. */
+		{ SCMP_SYS(sched_setaffinity), 1, { SCMP_A0(SCMP_CMP_EQ, 0, 0) } },
 		/* Threads, no processes. */
 		{ SCMP_SYS(clone), 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) } },
 		/* A ring becomes a thread's own: relay/sleep.c. */

@@ -135,7 +135,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 {
 	const struct viofs_relay_stats *t = s->stats;
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
 			 "s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
 			 "source", s->source,
 			 "mountpoint", s->mountpoint,
@@ -144,6 +144,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 			 "reason", workers_text(t->reason, sizeof(t->reason)),
 			 "channel", viofs_channel_name(t->channel),
 			 "poll", viofs_poll_name(s->config->poll),
+			 "workers", (int)t->workers,
 			 "timeout_s", (int)(s->config->timeout_ms / 1000),
 			 "supervisor", (int)s->supervisor,
 			 "worker", (int)s->worker,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The worker process.
+ * The worker process, whatever number of threads -o workers= gives it.
  *
- * It has what the supervisor opened, and makes an io_uring and threads of its own. Before it reads anything
+ * It has what the supervisor opened, and makes io_urings and threads of its own. Before it reads anything
  * that a device wrote it enters the sandbox (sandbox.h); from then on it can open nothing, and its messages
  * go to the supervisor, which has the log. Memory
  * pressure must not stop it: the kernel may need it to write dirty pages before it gets any memory back.

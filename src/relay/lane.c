@@ -61,7 +61,7 @@ static unsigned int count_lanes(const struct viofs_relay_config *c, const struct
 		what = bounds[i].what;
 	}
 	if (what)
-		viofs_info("workers=%u: %u serve, %s", asked, n, what);
+		viofs_info("workers=%u: %u in use, %s", asked, n, what);
 	return n;
 }
 
@@ -187,7 +187,8 @@ static int open_rings(struct viofs_relay *r)
 	int rc = 0;
 
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
-		rc = viofs_sleep_init_restricted(&r->lanes[i].sleep, r->lanes[i].entries.count);
+		rc = viofs_sleep_init_restricted(&r->lanes[i].sleep, r->lanes[i].entries.count,
+						 r->lane_count == 1 || r->lanes[i].entries.count);
 	return rc;
 }
 
@@ -198,7 +199,7 @@ static void add_descriptors(struct viofs_lane *lane)
 	int before = -1;
 
 	/* With a lane for each request one is woken, not all. */
-	viofs_sleep_add_shared(&lane->sleep, lane->fuse_fd, r->lane_count > 1);
+	viofs_sleep_add_shared(&lane->sleep, lane->fuse_fd, r->lane_count > 1 && !lane->sleep.alone);
 	viofs_sleep_add(&lane->sleep, lane->lease.wake_fd, true);
 	if (!lane->index && r->fs->virtio->event_fd >= 0)
 		viofs_sleep_add(&lane->sleep, r->fs->virtio->event_fd, false);

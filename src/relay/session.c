@@ -259,12 +259,14 @@ static bool is_nobody_there(struct viofs_lane *lane)
 }
 
 /*
- * What was in flight at the end comes back or not; the kernel has ended all of it already.
+ * What was in flight at the end comes back or not; the kernel has ended all of it already. The time is one
+ * for all lanes, and for whoever takes over.
  * Return: 0, or VIOFS_DEPOSED.
  */
 static int drain(struct viofs_lane *lane)
 {
-	int64_t end = viofs_now_ns() + lane->relay->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC;
+	const struct viofs_relay *r = lane->relay;
+	int64_t end = r->team.stopped + r->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC;
 
 	viofs_parking_clear(&lane->parked);
 	lane->waiting.count = 0;

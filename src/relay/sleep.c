@@ -68,13 +68,13 @@ static int open_restricted(struct io_uring *ring, unsigned int commands, unsigne
 	return rc;
 }
 
-int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands)
+int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands, bool alone)
 {
 	int rc;
 
 	memset(s, 0, sizeof(*s));
 	s->ring = &s->first;
-	rc = open_restricted(&s->first, commands, ONE_THREADS);
+	rc = alone ? open_restricted(&s->first, commands, ONE_THREADS) : -EINVAL;
 	s->alone = !rc;
 	if (rc == -EINVAL)
 		rc = open_restricted(&s->first, commands, commands ? ANY_THREADS : 0);

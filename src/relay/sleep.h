@@ -51,11 +51,13 @@ int viofs_sleep_init(struct viofs_sleep *s);
 /**
  * viofs_sleep_init_restricted() - a ring that can do no more than wait for descriptors and read them
  * @commands: that a channel has in it at one time; 0: none, and its opcode is not allowed.
+ * @alone: one thread's own, where the kernel can (6.1). What it waits for when another takes over can't be
+ * cancelled: nothing that is shared, then.
  * An io_uring is a way round a seccomp filter: whoever may submit can open files and connect sockets. This
  * ring takes the opcodes that sleep.c uses and channels' commands, and nothing can be registered with it.
  * Return: 0 or -errno; -EINVAL: the kernel is older than 5.10 (with @commands: than 5.19).
  */
-int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands);
+int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands, bool alone);
 /** viofs_sleep_own() - by the thread that is to use a restricted ring, before anything else. Return: 0 or -errno. */
 int viofs_sleep_own(struct viofs_sleep *s);
 void viofs_sleep_fini(struct viofs_sleep *s);

@@ -175,6 +175,7 @@ int viofs_team_stop(struct viofs_lane *lane, int rc)
 		if (!rc && r->stats->session != VIOFS_SESSION_SERVING)
 			rc = r->stats->session == VIOFS_SESSION_LOST ? -ENODEV : -EPROTO;
 		t->result = rc;
+		t->stopped = viofs_now_ns();
 		if (!rc)
 			r->stats->session = VIOFS_SESSION_ENDING;
 		atomic_store(&t->stopping, true);

@@ -47,6 +47,7 @@ struct viofs_team {
 	int start_rc;          /* 0, or why one of them could not start */
 	_Atomic bool stopping;
 	int result;            /* of the session, from stopping on */
+	int64_t stopped;       /* ns, when that was */
 	const char *lost;      /* what viofs_device_lost() has found */
 };
 

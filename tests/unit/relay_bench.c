@@ -52,6 +52,21 @@ int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count)
 	return __real_viofs_devfuse_reply(fd, iov, count);
 }
 
+static void open_socket(int pair[2]);
+
+/* Linked in place of the real one, of /dev/fuse. */
+int __wrap_viofs_devfuse_clone(int fd);
+int __wrap_viofs_devfuse_clone(int fd)
+{
+	int pair[2];
+
+	if (bench.clone_error || bench.lanes == BENCH_LANES_MAX)
+		return bench.clone_error ? bench.clone_error : -EMFILE;
+	open_socket(pair);
+	bench.kernels[bench.lanes++] = pair[0];
+	return pair[1];
+}
+
 int bench_set_up(void **state)
 {
 	signal(SIGPIPE,
@@ -80,6 +95,8 @@ static void open_device(void)
 
 	model_init(&bench.function, bench.request_queues);
 	bench.function.features = bench.features;
+	if (bench.vectors)
+		bench.function.vfio.msix_vectors = bench.vectors;
 	bench.function.vfio.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(bench.function.vfio.event_fd >= 0);
 	for (unsigned int q = 0; q <= bench.request_queues; q++)
@@ -105,18 +122,15 @@ const struct viofs_relay_stats *bench_stats(void)
 	return &stats;
 }
 
-static void open_socket(void)
+static void open_socket(int pair[2])
 {
 	const int bytes = SOCKET_BYTES;
-	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	for (int i = 0; i < 2; i++)
 		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
 			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	assert_int_equal(fcntl(pair[1], F_SETFL, O_RDWR | O_NONBLOCK), 0);
-	bench.kernel = pair[0];
-	bench.relay_fd = pair[1];
 }
 
 static void say_ready(void *arg)
@@ -135,8 +149,13 @@ static void *run_relay(void *arg)
 
 void bench_start(void)
 {
+	int pair[2];
+
 	open_device();
-	open_socket();
+	open_socket(pair);
+	bench.kernel = bench.kernels[0] = pair[0];
+	bench.relay_fd = pair[1];
+	bench.lanes = 1;
 	model_device_start(&bench.device, &bench.function);
 	assert_int_equal(pthread_create(&bench.thread, NULL, run_relay, NULL), 0);
 	bench.running = true;
@@ -176,8 +195,8 @@ int bench_tear_down(void **state)
 	char violation[sizeof(bench.device.violation)];
 
 	bench.block_unique = 0;
-	if (bench.kernel >= 0)
-		shutdown(bench.kernel, SHUT_RDWR);
+	for (unsigned int i = 0; i < bench.lanes; i++)
+		shutdown(bench.kernels[i], SHUT_RDWR);
 	if (bench.running)
 		bench_join();
 	if (bench.device.function)
@@ -188,7 +207,8 @@ int bench_tear_down(void **state)
 	bench.function.faults.gone = false;
 	bench.function.lost = NULL;
 	viofs_fs_close(bench.fs);
-	close(bench.kernel);
+	for (unsigned int i = 0; i < bench.lanes; i++)
+		close(bench.kernels[i]);
 	close(bench.relay_fd);
 	close(bench.function.vfio.event_fd);
 	if (violation[0])
@@ -233,7 +253,8 @@ void kernel_sends(uint32_t opcode, uint64_t unique, uint64_t nodeid, const void 
 				{ (void *)(uintptr_t)args, args_len },
 				{ (void *)(uintptr_t)data, data_len } };
 
-	assert_int_equal(writev(bench.kernel, iov, 3), head.len);
+	assert_true(bench.to < bench.lanes);
+	assert_int_equal(writev(bench.kernels[bench.to], iov, 3), head.len);
 }
 
 void kernel_sends_init(uint64_t unique)
@@ -296,16 +317,31 @@ void kernel_sends_interrupt(uint64_t of)
 	kernel_sends(FUSE_INTERRUPT, of | 1, 0, &in, sizeof(in), NULL, 0);
 }
 
+/* Return: the lane that has said something, within @ms; -1: none. */
+static int wait_for_answer(int ms)
+{
+	struct pollfd p[BENCH_LANES_MAX];
+
+	for (unsigned int i = 0; i < bench.lanes; i++)
+		p[i] = (struct pollfd){ .fd = bench.kernels[i], .events = POLLIN };
+	poll(p, bench.lanes, ms);
+	for (unsigned int i = 0; i < bench.lanes; i++)
+		if (p[i].revents & POLLIN)
+			return (int)i;
+	return -1;
+}
+
 const struct answer *kernel_gets(void)
 {
 	static struct answer a;
 	struct iovec iov[2] = { { &a.head, sizeof(a.head) }, { a.payload, sizeof(a.payload) } };
-	struct pollfd p = { .fd = bench.kernel, .events = POLLIN };
+	int lane = wait_for_answer(ANSWER_MS);
 	ssize_t n;
 
-	if (poll(&p, 1, ANSWER_MS) != 1)
+	if (lane < 0)
 		fail_msg("no answer");
-	n = readv(bench.kernel, iov, 2);
+	a.lane = (unsigned int)lane;
+	n = readv(bench.kernels[lane], iov, 2);
 	assert_true(n >= (ssize_t)sizeof(a.head));
 	/* what fuse_dev_do_write() would refuse */
 	assert_int_equal(a.head.len, n);
@@ -346,12 +382,10 @@ void kernel_is_answered_all(uint64_t first, unsigned int count, int error, size_
 
 void kernel_gets_nothing(int ms)
 {
-	struct pollfd p = { .fd = bench.kernel, .events = POLLIN };
+	int lane = wait_for_answer(ms);
 	struct fuse_out_header head;
 
-	if (poll(&p, 1, ms) == 0)
-		return;
-	if (recv(bench.kernel, &head, sizeof(head), MSG_DONTWAIT) > 0)
+	if (lane >= 0 && recv(bench.kernels[lane], &head, sizeof(head), MSG_DONTWAIT) > 0)
 		fail_msg("an answer that nobody waits for: unique %llu, error %d",
 			 (unsigned long long)head.unique, head.error);
 }

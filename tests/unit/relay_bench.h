@@ -6,8 +6,11 @@
 #include "model_device.h"
 #include "relay/relay.h"
 
+#define BENCH_LANES_MAX 8U
+
 /* What the kernel was answered. */
 struct answer {
+	unsigned int lane; /* through whose /dev/fuse */
 	struct fuse_out_header head;
 	uint8_t payload[(132 << 10)];
 	size_t len; /* of the payload */
@@ -20,13 +23,18 @@ struct relay_bench {
 	uint16_t queue_size;
 	unsigned int request_queues;
 	uint64_t kernel_flags; /* offered in INIT */
+	unsigned int vectors;  /* that the function has, 0: one for each virtqueue */
+	int clone_error;       /* what opening /dev/fuse once more returns, 0: a socket */
 
 	struct model_function function;
 	struct model_device device;
 	struct viofs_fs *fs;
 	struct viofs_arena *arena;
 	struct viofs_relay *relay;
-	int kernel, relay_fd; /* the two ends of the socket, -1 = none */
+	int kernel, relay_fd; /* the two ends of the socket, -1 = none; of lane 0's */
+	int kernels[BENCH_LANES_MAX]; /* our ends of all of them: each lane has a socket of its own */
+	_Atomic unsigned int lanes;
+	unsigned int to; /* the lane that kernel_sends() sends to */
 	pthread_t thread;
 	bool running;
 	atomic_bool ready; /* the relay has said so */

@@ -3,6 +3,7 @@
 #include "base/util.h"
 #include "kernel/fuse_uring.h"
 #include "relay/channel.h"
+#include "relay/entries.h"
 #include "relay/relay.h"
 
 #include <errno.h>
@@ -63,16 +64,17 @@ static void memory_is_never_exceeded(void **state)
 			}
 }
 
-/* What is reserved in all, in pages of 2 MiB, by what a user gets who says nothing. */
+/* What is reserved in all, in pages of 2 MiB, by what a user gets who says nothing, or has 64 workers. */
 static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 {
-	static const uint32_t cpus[] = { 2, 64 };
+	static const uint32_t cpus[] = { 2, 64, 64 }, workers[] = { 1, 1, VIOFS_WORKERS_MAX };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cpus); i++) {
 		size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 }, sum = 0;
 		struct viofs_relay_config c;
 
 		viofs_relay_config_default(&c);
+		c.workers = workers[i];
 		assert_int_equal(viofs_channel_plan(cpus[i], (uint64_t)c.buffers * c.max_data, c.max_data,
 						    c.slots, &plan), 0);
 		c.queues = cpus[i];
@@ -84,6 +86,40 @@ static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 			sum += viofs_align_up(sizes[s], 2 * MIB);
 		assert_true(sum <= 40 * (size_t)MIB);
 	}
+}
+
+/* Whoever of the kernel's queues has no entry stops all, and two lanes with one would each wait for it. */
+static void each_queue_of_the_kernels_is_one_lanes(uint32_t queues, unsigned int lanes)
+{
+	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	unsigned int seen[512] = { 0 };
+	struct viofs_arena *arena;
+
+	viofs_entries_arena_sizes(queues * 3, lanes, sizes);
+	assert_int_equal(viofs_arena_new(sizes, false, &arena, NULL), 0);
+	for (unsigned int lane = 0; lane < lanes; lane++) {
+		struct viofs_entries e;
+
+		viofs_entries_init(&e, queues, 3, lane, lanes, arena);
+		for (unsigned int i = 0; i < e.count; i++) {
+			assert_int_equal(e.entry[i].queue % lanes, lane);
+			assert_true(e.entry[i].queue < queues);
+			/* Each has one before any has its second. */
+			assert_int_equal(seen[e.entry[i].queue]++, i / (e.count / 3));
+		}
+	}
+	for (uint32_t q = 0; q < queues; q++)
+		assert_int_equal(seen[q], 3);
+	viofs_arena_free(arena);
+}
+
+static void lanes_share_the_kernels_queues(void **state)
+{
+	static const uint32_t queues[] = { 1, 2, 7, 8, 64, 127, 512 };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(queues); i++)
+		for (unsigned int lanes = 1; lanes <= 8; lanes++)
+			each_queue_of_the_kernels_is_one_lanes(queues[i], lanes);
 }
 
 static void too_many_cpus_for_the_memory_are_refused(void **state)
@@ -153,6 +189,7 @@ int main(void)
 		cmocka_unit_test(many_cpus_have_smaller_requests),
 		cmocka_unit_test(memory_is_never_exceeded),
 		cmocka_unit_test(sixty_four_cpus_stay_in_the_memory_of_two),
+		cmocka_unit_test(lanes_share_the_kernels_queues),
 		cmocka_unit_test(too_many_cpus_for_the_memory_are_refused),
 		cmocka_unit_test(cpus_are_counted_by_the_last),
 		cmocka_unit_test(sizes_in_an_entry_must_add_up),

@@ -130,6 +130,12 @@ static void own_options_have_their_effect(void **state)
 	assert_true(o.wait_on_loss && o.keeps_state);
 	assert_null(o.mount_options);
 	assert_int_equal(CPU_COUNT(&o.cpus), 0);
+	assert_int_equal(o.relay.workers, 1);
+	assert_false(o.relay.pin_workers);
+	assert_int_equal(parse("-o", "workers=64,cpus=1", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.relay.workers, 64);
+	assert_true(o.relay.pin_workers);
+	assert_int_equal(parse("-o", "workers=1", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_AUTO);
 	assert_int_equal(parse("-o", "channel=dev,cpus=1:3-5:7", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_DEV);
@@ -188,6 +194,11 @@ static void values_out_of_range_are_named(void **state)
 {
 	refused("poll=sometimes", "poll=sometimes");
 	refused("channel=fast", "auto, uring or dev");
+	refused("workers=0", "workers=0");
+	refused("workers=65", "workers=65");
+	refused("workers=", "workers=");
+	refused("workers=two", "workers=two");
+	refused("workers=-1", "workers=-1");
 	refused("cpus=", "cpus=");
 	refused("cpus=a", "cpus=a");
 	refused("cpus=1:", "cpus=1:");

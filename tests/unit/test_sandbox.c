@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ static struct {
 
 static void open_all(void)
 {
-	assert_int_equal(viofs_sleep_init_restricted(&before.sleep, 0), 0);
+	assert_int_equal(viofs_sleep_init_restricted(&before.sleep, 0, true), 0);
 	before.parent = getpid();
 	before.event_fd = eventfd(0, EFD_CLOEXEC);
 	before.socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -149,6 +150,24 @@ static int try_tgkill_another(void)
 	return outcome(syscall(SYS_tgkill, before.parent, before.parent, 0));
 }
 
+static int try_pin_another(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	return outcome(syscall(SYS_sched_setaffinity, before.parent, sizeof(cpus), &cpus));
+}
+
+static int try_pin_itself(void)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return WAS_REFUSED;
+	return outcome(sched_setaffinity(0, sizeof(cpus), &cpus));
+}
+
 static int try_setresuid(void)
 {
 	return outcome(syscall(SYS_setresuid, 1, 1, 1));
@@ -215,6 +234,7 @@ static void other_system_calls_kill(void **state)
 		{ "fork", try_fork },
 		{ "kill", try_kill },
 		{ "tgkill of another process", try_tgkill_another },
+		{ "a CPU for another process", try_pin_another },
 		{ "ioctl", try_ioctl },
 		{ "setresuid", try_setresuid },
 		{ "sendmsg", try_sendmsg },
@@ -304,6 +324,14 @@ static void nothing_can_be_opened_without_a_filter_either(void **state)
 		assert_true(WIFEXITED(status));
 		assert_int_equal(WEXITSTATUS(status), WAS_REFUSED);
 	}
+}
+
+static void a_thread_may_choose_its_cpu(void **state)
+{
+	int status = confined(VIOFS_SECCOMP_KILL, try_pin_itself);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), DID_IT);
 }
 
 static void log_mode_kills_nobody(void **state)
@@ -486,6 +514,7 @@ int main(void)
 		cmocka_unit_test(ring_opens_nothing_connects_nothing_and_writes_nothing),
 		cmocka_unit_test(ring_can_not_be_widened_without_a_filter_either),
 		cmocka_unit_test(nothing_can_be_opened_without_a_filter_either),
+		cmocka_unit_test(a_thread_may_choose_its_cpu),
 		cmocka_unit_test(log_mode_kills_nobody),
 		cmocka_unit_test(what_the_relay_uses_works),
 		cmocka_unit_test(a_failed_assertion_still_shows_as_one),

@@ -72,6 +72,7 @@ static void a_session_is_shown_whole(void **state)
 		.bytes_read = 1ULL << 40, .bytes_written = 9, .forgets = 6, .interrupted = 8,
 		.parked = 3, .parked_max = 5, .parked_total = 17, .sleeps = 12, .handovers = 13,
 		.quirks = VIOFS_QUIRK_NO_MAX_PAGES, .last_fault = "GETATTR: wrong",
+		.workers = 3,
 	};
 	const json_t *q;
 	json_t *s;
@@ -91,6 +92,7 @@ static void a_session_is_shown_whole(void **state)
 	assert_string_equal(text(s, "poll"), "irq");
 	assert_string_equal(text(s, "reason"), "");
 	assert_int_equal(number(s, "timeout_s"), 20);
+	assert_int_equal(number(s, "workers"), 3);
 	assert_string_equal(text(s, "mountpoint"), "/mnt");
 	assert_int_equal(number(s, "worker"), 11);
 	q = json_array_get(json_object_get(s, "queues"), 1);

@@ -127,9 +127,10 @@ def works(channel, poll):
         check(s.backend.wait(10) == 0, s.backend_said())
 
 
-def completions_that_wait_for_pages(channel, poll):
+def completions_that_wait_for_pages(channel, poll, options="workers=1"):
     """The deadlock that dio_into_map is about. Its end comes after 45 s of standing still."""
-    with Uring(), session(f"poll={poll}", "--init", f"flags={ASYNC_DIO}", channel=channel) as s:
+    with Uring(), session(f"poll={poll},{options}", "--queues", "2", "--init", f"flags={ASYNC_DIO}",
+                          channel=channel) as s:
         must([DIO_INTO_MAP, s.mnt, "2"], 110)
         s.umount()
 
