@@ -269,13 +269,14 @@ static void notice_rivals(struct viofs_lane *lane, int64_t now)
 
 /*
  * How long it is worth to spin for the next request: longer, step by step, where sleeps are short, since being
- * woken costs both sides more than what is left to wait then; and as configured after a long one.
+ * woken costs both sides more than what is left to wait then. After a long one not at all, nor for the answer:
+ * who asks so rarely is served as well by interrupts, and the CPU is left to others.
  */
 static void learn_spin(struct viofs_lane *lane, int64_t slept)
 {
 	int64_t spin = lane->relay->config.spin_us * VIOFS_NSEC_PER_USEC, most = SPIN_FACTOR_MAX * spin;
 
-	lane->spin = slept < most ? VIOFS_MIN(2 * lane->spin, most) : spin;
+	lane->spin = slept < most ? VIOFS_MIN(VIOFS_MAX(2 * lane->spin, spin), most) : 0;
 }
 
 /* Return: ns to go on spinning for, in all, before sleeping. */
@@ -288,7 +289,7 @@ static int64_t spin_budget(struct viofs_lane *lane, int64_t now)
 	if (c->poll == VIOFS_POLL_IRQ)
 		return 0;
 	notice_rivals(lane, now);
-	if (now - lane->no_spin < 0)
+	if (now - lane->no_spin < 0 || !lane->spin)
 		return 0;
 	/* An answer is near, and being woken for it costs more (1 MiB takes a device some hundred us). */
 	return viofs_in_flight(lane) ? c->spin_us * VIOFS_NSEC_PER_USEC * IN_FLIGHT_FACTOR : lane->spin;

@@ -182,6 +182,43 @@ static void nothing_to_do_is_sleep(void **state)
 	bench_end();
 }
 
+/* Has the relay gone to sleep since @before, within @ms? */
+static bool sleeps_again(uint64_t before, int ms)
+{
+	for (; ms > 0; ms--) {
+		if (bench_stats()->sleeps > before)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* spin= is 100 ms here: five times as long without a request is long, and an answer is spun for for 1 s. */
+static void a_long_sleep_ends_spinning_and_a_short_one_brings_it_back(void **state)
+{
+	uint64_t sleeps;
+
+	bench.config.spin_us = 100000;
+	bench_serve();
+	bench_hold(FUSE_GETATTR);
+	usleep(800000);
+	sleeps = bench_stats()->sleeps;
+	kernel_sends_getattr(4, 1);
+	assert_true(sleeps_again(sleeps, 600));
+	model_device_release(&bench.device, 0);
+	kernel_is_answered(4, 0, 104);
+	/* Asleep at once, and woken soon. */
+	bench_hold(FUSE_GETATTR);
+	kernel_sends_getattr(6, 1);
+	assert_non_null(model_device_wait(&bench.device, FUSE_GETATTR, 2));
+	sleeps = bench_stats()->sleeps;
+	assert_false(sleeps_again(sleeps, 60));
+	model_device_release(&bench.device, 0);
+	kernel_is_answered(6, 0, 104);
+	assert_false(sleeps_again(sleeps, 60));
+	bench_end();
+}
+
 static void errors_of_the_device_reach_the_kernel(void **state)
 {
 	bench_serve();
@@ -503,6 +540,7 @@ int main(void)
 		TEST(round_trips_without_vectors),
 		TEST(request_queues_take_turns),
 		TEST(nothing_to_do_is_sleep),
+		TEST(a_long_sleep_ends_spinning_and_a_short_one_brings_it_back),
 		TEST(errors_of_the_device_reach_the_kernel),
 		TEST(xattrs_of_64_kib_go_both_ways),
 		TEST(open_flags_are_stripped),
