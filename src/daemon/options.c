@@ -490,7 +490,7 @@ const char *viofs_options_help(void)
 	       "                     device has of those (1; up to 64)\n"
 	       "  cpus=LIST          run on these CPUs only, such as 1 or 0:2-3 (those that it may use); with\n"
 	       "                     several workers each has one of them, in turn\n"
-	       "  channel=auto       how requests come from the kernel: the faster way that it has (default)\n"
+	       "  channel=auto       how requests come from the kernel: the way that measured faster (default)\n"
 	       "  channel=uring      FUSE over io_uring (Linux 6.14; enable_uring=Y of the fuse module)\n"
 	       "  channel=dev        /dev/fuse\n"
 	       "  spin=US            adaptive: microseconds to spin with nothing to do (300; 0 with one CPU)\n"

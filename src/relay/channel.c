@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The choice of a channel. */
 #include "relay/channel.h"
-#include "base/log.h"
 #include "base/util.h"
 #include "kernel/fuse_uring.h"
 #include "relay/relay.h"
@@ -95,23 +94,19 @@ static int plan_entries(struct viofs_relay_config *c, struct viofs_err *err)
 	return 0;
 }
 
+/*
+ * Over io_uring a direct READ is answered by a thread of the kernel's (entries.c), and wakes it: /dev/fuse is
+ * faster for reads, by half natively, and no slower for most else (docs/performance.md). So AUTO is that.
+ */
 int viofs_channel_choose(struct viofs_relay_config *c, struct viofs_err *err)
 {
-	bool asked = c->channel == VIOFS_CHANNEL_URING;
-	struct viofs_err why = { "" };
-	int enabled, rc;
+	int enabled;
 
 	c->queues = c->depth = 0;
-	if (c->channel == VIOFS_CHANNEL_DEV)
+	if (c->channel != VIOFS_CHANNEL_URING) {
+		c->channel = VIOFS_CHANNEL_DEV;
 		return 0;
-	enabled = viofs_fuse_uring_is_enabled();
-	rc = enabled > 0 ? plan_entries(c, &why) : say_disabled(enabled, &why);
-	c->channel = rc ? VIOFS_CHANNEL_DEV : VIOFS_CHANNEL_URING;
-	if (rc && asked) {
-		*err = why;
-		return rc;
 	}
-	if (rc)
-		viofs_debug("/dev/fuse is used: %s", why.text);
-	return 0;
+	enabled = viofs_fuse_uring_is_enabled();
+	return enabled > 0 ? plan_entries(c, err) : say_disabled(enabled, err);
 }
