@@ -135,3 +135,24 @@ fetch_qemu() {
 	quiet "$dir.new/run" --version || die 1 "QEMU of $suite does not run here"
 	mv "$dir.new" "$dir"
 }
+
+# fetch_source SUITE PACKAGE DIR: the source package, unpacked into the new directory DIR. apt checks the
+# package lists against Debian's keyring, and the files against these.
+fetch_source() {
+	local suite=$1-source package=$2 dir=$3 state=$VIOFS_DOWNLOAD/$1-source mirror keyring
+	mirror=$(fetch_mirror)
+	[[ -n $mirror ]] || die 1 "the machine's apt sources name no Debian mirror for its own release"
+	keyring=$(fetch_keyring)
+	mkdir -p "$state"/{state,lists/partial,cache/archives/partial}
+	printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$1" >"$state/sources.list"
+	say "downloading the source of $package from Debian's $1"
+	quiet fetch_apt "$suite" apt-get update || die 1 "no source lists of $1; see apt's messages above"
+	rm -rf "$state/src" "$dir"
+	mkdir -p "$state/src"
+	(cd "$state/src" && quiet fetch_apt "$suite" apt-get source --download-only --only-source "$package") ||
+		die 1 "downloading the source of $package failed; see apt's messages above"
+	# apt has checked it; dpkg-source would ask for the maintainer's own key
+	quiet dpkg-source --no-check -x "$state/src"/*.dsc "$state/src/tree" || die 1 "the source of $package cannot be unpacked"
+	mv "$state/src/tree" "$dir"
+	rm -rf "$state/src"
+}
