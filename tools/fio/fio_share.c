@@ -2,7 +2,7 @@
 /*
  * Devices of fio's jobs. A device can be opened once and has one session, so jobs with the same source= share it. Each
  * has its asynchronous user, and with it a queue. fio sets up all jobs in its first thread before any of them runs, so
- * a device is there until the last job that names it has ended.
+ * a device is there until the last job that names it has ended, or fio does.
  */
 #include "fio_engine.h"
 
@@ -143,4 +143,15 @@ void viofs_fio_share_put(struct viofs_fio_job *job)
 	}
 	job->share = NULL;
 	pthread_mutex_unlock(&lock);
+}
+
+/* fio forgets jobs that it has set up and never began. Their device goes back to its driver all the same. */
+static void __attribute__((destructor)) close_rest(void)
+{
+	while (shares) {
+		struct viofs_fio_share *share = shares;
+
+		shares = share->next;
+		free_share(share);
+	}
 }
