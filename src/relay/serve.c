@@ -156,15 +156,17 @@ static int check_bounds(struct viofs_lane *lane, int64_t now)
 	return check_due(lane, now);
 }
 
+/* Those that were taken since it was last asked, by waiting or by the way. */
 static void count_interrupts(struct viofs_lane *lane)
 {
 	struct viofs_relay *r = lane->relay;
 
 	for (unsigned int i = 0; i < lane->sleep.count; i++) {
-		const struct viofs_sleep_fd *f = &lane->sleep.fds[i];
+		struct viofs_sleep_fd *f = &lane->sleep.fds[i];
 
 		if (!f->woke || !f->counter)
 			continue;
+		f->woke = false;
 		if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd == f->fd)
 			r->stats->queues[VIOFS_FS_HIPRIO].interrupts += f->value;
 		for (unsigned int k = 0; k < lane->queue_count; k++)
@@ -326,8 +328,10 @@ static int turn_ring(struct viofs_lane *lane)
 	bool submit = lane->entries.active && lane->relay->config.poll != VIOFS_POLL_IRQ;
 	int rc = 0;
 
-	if (submit || viofs_sleep_has_news(&lane->sleep))
+	if (submit || viofs_sleep_has_news(&lane->sleep)) {
 		rc = viofs_sleep_flush(&lane->sleep);
+		count_interrupts(lane);
+	}
 	if (rc)
 		return viofs_break(lane->relay, "submitting to io_uring: %s", strerror(-rc));
 	if (viofs_entries_are_lost(lane))
