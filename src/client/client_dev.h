@@ -191,9 +191,10 @@ void viofs_vq_kick(struct viofs_vq *vq);
 /**
  * viofs_vq_drain() - take used entries, entered
  * @q: whose completions go to @out, up to @max; NULL: nobody's (silent ones are reaped, others go to lists).
- * Return: how many went there; -EPROTO: the device broke the rules, @why says how.
+ * @why: set where the device broke the rules, to how. What came before that has ended well.
+ * Return: how many went there.
  */
-int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
+unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
 		   unsigned int max, const char **why);
 /** viofs_vq_take_done() - completions that others found, entered. Return: how many. */
 unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,

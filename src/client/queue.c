@@ -176,7 +176,9 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 
 		rc = viofs_vq_add(vq, q, r, now);
 		/* Nobody polls for FORGETs. */
-		if (rc == -ENOSPC && urgent && viofs_vq_drain(vq, NULL, NULL, 0, &why) >= 0 && vq->free_count)
+		if (rc == -ENOSPC && urgent)
+			viofs_vq_drain(vq, NULL, NULL, 0, &why);
+		if (rc == -ENOSPC && urgent && !why && vq->free_count)
 			rc = viofs_vq_add(vq, q, r, now);
 		if (rc)
 			break;
@@ -234,21 +236,20 @@ static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_comp
 {
 	bool failed = viofs_dev_state(q->dev) == VIOFS_DEV_FAILED, locked = viofs_vq_enter(vq);
 	const char *why = NULL;
-	unsigned int n = 0;
-	int rc = 0;
+	unsigned int n = 0, drained = 0;
 
 	if (locked)
 		n = viofs_vq_take_done(vq, q, out, max);
 	if (failed)
 		n += viofs_vq_end(vq, q, out + n, max - n);
 	else if (n < max)
-		rc = viofs_vq_drain(vq, q, out + n, max - n, &why);
-	if (locked && rc > 0)
+		drained = viofs_vq_drain(vq, q, out + n, max - n, &why);
+	if (locked && drained)
 		keep_armed(vq, q);
 	viofs_vq_leave(vq, locked);
-	if (rc < 0)
+	if (why)
 		viofs_dev_fail(q->dev, "broke the rules of virtqueue %u: %s", vq->index, why);
-	return (int)n + VIOFS_MAX(rc, 0);
+	return (int)(n + drained);
 }
 
 /* Nothing came for some time. */

@@ -353,8 +353,8 @@ static void hand_over(struct viofs_vq *vq, unsigned int index)
 	wake(owner);
 }
 
-int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-		   unsigned int max, const char **why)
+unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
+			    unsigned int max, const char **why)
 {
 	struct viofs_ring *ring = viofs_vq_ring(vq);
 	unsigned int n = 0;
@@ -368,13 +368,12 @@ int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_comp
 		if (rc <= 0) {
 			if (rc)
 				*why = ring->broken;
-			return rc ? rc : (int)n;
+			break;
 		}
 		slot = &vq->slots[token];
-		rc = complete(vq, token, len, why);
-		if (rc) {
+		if (complete(vq, token, len, why)) {
 			slot->queued = true; /* ends with the device */
-			return rc;
+			break;
 		}
 		if (!slot->owner || slot->flags & VIOFS_REQUEST_SILENT) {
 			give(vq, token);
@@ -385,7 +384,7 @@ int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_comp
 			hand_over(vq, token);
 		}
 	}
-	return (int)n;
+	return n;
 }
 
 unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
