@@ -70,7 +70,7 @@ bad_circumstances() {
 	mv /dev/vfio /dev/vfio.away
 	refuse "no VFIO" vfio virtiofs-vfio "$TAG" "$MNT"
 	mv /dev/vfio.away /dev/vfio
-	refuse "memory too small" memory virtiofs-vfio -o dma-mem=1000M "$TAG" "$MNT"
+	refuse "memory too small" memory virtiofs-vfio -o max-data=1M,dma-mem=1000M "$TAG" "$MNT"
 }
 
 # Taken by the kernel's driver: here, and in another mount namespace where we can't see it.
