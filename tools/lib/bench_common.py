@@ -110,12 +110,12 @@ VIRTIOFSD_OPTIONS = "--cache auto --allow-direct-io"
 GUEST_CPUS = 2
 
 
-def run_in_guest(share, timeout_s, script, arguments, line, options=()):
+def run_in_guest(share, timeout_s, script, arguments, line, options=(), backend=("rust", VIRTIOFSD_OPTIONS)):
     """Both drivers' guest: runs tools/lib/SCRIPT in it, and has line() take what that prints, as it comes."""
     files = [word for name in ("bench_steps.sh", script)
              for word in ("--file", f"{os.path.join(ROOT, 'tools/lib', name)}:/{name}")]
-    command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", "rust", "--virtiofsd-opts",
-               VIRTIOFSD_OPTIONS, "--share", share, "--smp", str(GUEST_CPUS), "--timeout", str(int(timeout_s)),
+    command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", backend[0], "--virtiofsd-opts",
+               backend[1], "--share", share, "--smp", str(GUEST_CPUS), "--timeout", str(int(timeout_s)),
                "--put", built("viofs-bench-ops"), *options, *files, "--", "sh", "/" + script, *arguments]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as guest:
         try:

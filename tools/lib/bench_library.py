@@ -19,9 +19,9 @@ from bench_common import DATA_MIB, VIRTIOFSD_OPTIONS, built, fail, say
 DRIVERS = ("kernel", "viofs", "library")
 TREE_FILES = 20000
 # What is compared with what of the kernel's: reads of 1 MiB also with what the kernel's reading ahead makes of them.
-WORKS = {"statx": "statx", "read4k": "read4k", "read1m_direct": "read1m_direct", "read1m_buffered": "read1m_buffered",
+WORKS = {"statx": "statx", "statx_polling": "statx_polling", "read4k": "read4k", "read1m_direct": "read1m_direct", "read1m_buffered": "read1m_buffered",
          "read1m_depth4": "read1m_buffered", "tree": "tree"}
-LABELS = {"statx": "GETATTR", "read4k": "4 KiB random read", "read1m_direct": "1 MiB read", "read1m_buffered":
+LABELS = {"statx": "GETATTR", "statx_polling": "GETATTR, from a device that polls", "read4k": "4 KiB random read", "read1m_direct": "1 MiB read", "read1m_buffered":
           "1 MiB read, buffered", "read1m_depth4": "1 MiB reads, 4 in flight", "tree": "tree of small files",
           "null": "null request", "null_batch": "null requests, 32 in flight"}
 # The library looks after the device's socket some 100 times a second: calls for a time, not for a request.
@@ -89,6 +89,17 @@ class Guest:
         timeout = 180 + args.rounds * len(args.drivers) * (20 + 6 * args.seconds + args.tree / 100)
         common.run_in_guest(share, timeout, "bench_library.sh", [str(args.rounds), str(args.seconds), " ".join(args.drivers),
                                                                  str(args.tree)], self.line)
+        self.check(args)
+
+    def run_polling(self, args, share):
+        """What a device costs that sleeps: GETATTR once more, from one that doesn't."""
+        timeout = 180 + args.rounds * len(args.drivers) * (20 + args.seconds)
+        common.run_in_guest(share, timeout, "bench_library.sh", [str(args.rounds), str(args.seconds), " ".join(args.drivers),
+                                                                 "0", "statx_polling"], self.line,
+                            backend=(built("viofs-device"), "--poll --no-cache"))
+        self.check(args)
+
+    def check(self, args):
         if len(self.rounds) != args.rounds:
             fail(f"the guest's part ended after {len(self.rounds)} rounds")
 
@@ -287,6 +298,11 @@ def measure(args):
         guest = Guest()
         with Share(args.tree) as share:
             guest.run(args, share)
+            polling = Guest()
+            polling.run_polling(args, share)
+        for of_one, of_other in zip(guest.rounds, polling.rounds):
+            for driver, samples in of_other.items():
+                of_one[driver].update(samples)
         rows += guest_rows(guest.rounds, args.drivers)
         facts = guest.facts
     if args.where != "guest":

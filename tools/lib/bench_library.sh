@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The part of tools/bench library that runs in the guest: the kernel's driver, ours, and libviofs, in turns.
-# usage: bench_library.sh ROUNDS SECONDS 'DRIVER...' TREE-FILES
+# usage: bench_library.sh ROUNDS SECONDS 'DRIVER...' TREE-FILES [NAME]
+# With NAME only GETATTR is measured, and called so.
 # What comes out, for tools/lib/bench_library.py:
 #   #fact NAME VALUE    #round N DRIVER    #tree SECONDS    and rows of viofs-bench-ops or viofs-bench
 set -eu
@@ -10,6 +11,7 @@ rounds=$1
 seconds=$2
 drivers=$3
 tree=$4
+only=${5:-}
 tag=myfs
 dir=/mnt
 work=/tmp/bench-tree
@@ -22,6 +24,10 @@ now() {
 }
 
 measure_library() {
+	if [ "$only" ]; then
+		viofs-bench --json -t "$seconds" --name "$only" "$tag" || fail 'viofs-bench getattr'
+		return
+	fi
 	viofs-bench --json -t "$seconds" --name statx "$tag" || fail 'viofs-bench getattr'
 	viofs-bench --json -t "$seconds" --name read4k -o read -b 4k -f data "$tag" || fail 'viofs-bench read 4k'
 	viofs-bench --json -t "$seconds" --name read1m_direct -o read -b 1m -f data "$tag" || fail 'viofs-bench read 1m'
@@ -31,6 +37,11 @@ measure_library() {
 }
 
 measure_mount() {
+	if [ "$only" ]; then
+		viofs-bench-ops --dir "$dir" --prepare --size 16777216 --entries 10 --seconds "$seconds" --drop-caches statx |
+			sed "s/\"work\":\"statx\"/\"work\":\"$only\"/"
+		return
+	fi
 	viofs-bench-ops --dir "$dir" --seconds "$seconds" --drop-caches statx read4k read1m_direct read1m_buffered ||
 		fail "the work on the mount of $1"
 }
