@@ -120,12 +120,12 @@ kernel_key() {
 	} | sha256sum
 }
 
-# kernel_build SOURCE DIR
-kernel_build() {
+# kernel_build SOURCE DIR: in a subshell, whose end removes what it worked in
+kernel_build() (
 	local source=$1 dir=$2 stage
 	say "making the guest's kernel files from $source"
 	stage=$(mktemp -d "$VIOFS_GUEST/kernel.XXXXXX")
-	# shellcheck disable=SC2064 # the value of now; this runs in the subshell of with_lock
+	# shellcheck disable=SC2064 # the value of now
 	trap "rm -rf -- '$stage'" EXIT
 	mkdir -p "$stage/files" "$dir"
 	kernel_stage_modules "$source" "$stage/initrd/modules" "$stage/root"
@@ -136,7 +136,7 @@ kernel_build() {
 	kernel_key "$source" >"$stage/files/key"
 	rm -f "$dir/key"
 	mv -f "$stage/files"/{vmlinuz,initrd,modules.sqfs,key} "$dir"
-}
+)
 
 # kernel_prepare NAME
 kernel_prepare() {

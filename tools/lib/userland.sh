@@ -78,12 +78,12 @@ userland_skeleton() {
 	[[ -e $dir/usr/sbin/mount.fuse ]] || ln -s mount.fuse3 "$dir/usr/sbin/mount.fuse"
 }
 
-# userland_build: makes the image anew.
-userland_build() {
+# userland_build: makes the image anew, in a subshell, whose end removes what it worked in.
+userland_build() (
 	local stage
 	say "making the guest's userland image"
 	stage=$(mktemp -d "$VIOFS_GUEST/userland.XXXXXX")
-	# shellcheck disable=SC2064 # the value of now; this runs in the subshell of with_lock
+	# shellcheck disable=SC2064 # the value of now
 	trap "rm -rf -- '$stage'" EXIT
 	userland_files | "$VIOFS_LIB/closure.py" >"$USERLAND_LIST"
 	tar -C / -cf - --no-recursion --files-from <(sed 's,^/,,' "$USERLAND_LIST") | tar -C "$stage" -xpf -
@@ -93,7 +93,7 @@ userland_build() {
 		die 1 "mksquashfs cannot make $USERLAND_IMAGE"
 	mv "$USERLAND_IMAGE.new" "$USERLAND_IMAGE"
 	userland_key >"$USERLAND_IMAGE.key"
-}
+)
 
 userland_prepare() {
 	userland_is_current || userland_build
