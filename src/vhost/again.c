@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Another back end in the place of one that has ended. */
+/*
+ * Where INFLIGHT_SHMFD was negotiated, the back end notes in memory of its own, whose descriptor we keep and
+ * never look into, which requests it has taken and not answered. After it has died another one is told
+ * everything anew, gets that memory and the rings as they are, and takes up what was in flight. Who may try
+ * that is one process; the other goes by the link (link.h).
+ */
+#include "vhost/ask.h"
+
+#include "base/util.h"
+#include "vhost/connect.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+void viofs_vhost_disconnect(struct viofs_vhost *v)
+{
+	if (v->sock < 0)
+		return;
+	/* A process that was forked has a copy of it, and so has the epoll as long as that is open. */
+	epoll_ctl(v->event_fd, EPOLL_CTL_DEL, v->sock, NULL);
+	close(v->sock);
+	v->sock = -1;
+}
+
+/* What one try came to: nobody there, or somebody who won't do. */
+static int say_again(const struct viofs_vhost *v, int rc, struct viofs_err *err)
+{
+	return viofs_err_set(err, v->closed ? -EAGAIN : rc, "%s%s", v->closed ? "" : "came back and ",
+			     v->lost);
+}
+
+static int connect_again(struct viofs_vhost *v, struct viofs_err *err)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP };
+	struct viofs_err why;
+	int rc;
+
+	viofs_vhost_disconnect(v);
+	rc = viofs_vhost_connect(v->path, v->end_ns, &why);
+	if (rc < 0)
+		return viofs_err_set(err, -EAGAIN, "%s", why.text);
+	v->sock = rc;
+	v->lost[0] = '\0';
+	v->closed = false;
+	if (epoll_ctl(v->event_fd, EPOLL_CTL_ADD, v->sock, &e) < 0)
+		return viofs_err_set(err, -errno, "can't be watched (%s)", strerror(errno));
+	return 0;
+}
+
+/* Protocol features that are missing, by name. */
+static int check_protocol(const struct viofs_vhost *v, uint64_t offered, struct viofs_err *err)
+{
+	static const struct {
+		uint64_t bit;
+		const char *name;
+	} known[] = {
+		{ VIOFS_VHOST_PROTOCOL_MQ, "MQ" },
+		{ VIOFS_VHOST_PROTOCOL_REPLY_ACK, "REPLY_ACK" },
+		{ VIOFS_VHOST_PROTOCOL_CONFIG, "CONFIG" },
+		{ VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD, "INFLIGHT_SHMFD" },
+		{ VIOFS_VHOST_PROTOCOL_MEM_SLOTS, "CONFIGURE_MEM_SLOTS" },
+	};
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(known); i++)
+		if (known[i].bit & v->protocol_features & ~offered)
+			return viofs_err_set(err, -ENOTSUP,
+					     "came back without VHOST_USER_PROTOCOL_F_%s, which the "
+					     "session uses",
+					     known[i].name);
+	return 0;
+}
+
+int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_err *err)
+{
+	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };
+	uint64_t offered = 0, protocol = 0, taken = v->protocol_features, queues = 0;
+	int rc;
+
+	v->end_ns = end_ns;
+	rc = connect_again(v, err);
+	if (rc)
+		return rc;
+	rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_FEATURES, &offered);
+	if (!rc && offered & VIOFS_VHOST_F_PROTOCOL_FEATURES)
+		rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_PROTOCOL_FEATURES, &protocol);
+	if (rc)
+		return say_again(v, rc, err);
+	rc = check_protocol(v, protocol, err);
+	if (rc)
+		return rc;
+	/* Who has just come has agreed to none of them. */
+	v->protocol_features = 0;
+	rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
+	v->protocol_features = taken;
+	if (!rc && v->protocol_features & VIOFS_VHOST_PROTOCOL_MQ)
+		rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_QUEUE_NUM, &queues);
+	if (!rc)
+		rc = viofs_vhost_tell(v, &owner, -1);
+	if (rc)
+		return say_again(v, rc, err);
+	if (queues < v->queue_max)
+		return viofs_err_set(err, -ENOTSUP, "came back with %llu virtqueues, it had %u",
+				     (unsigned long long)queues, v->queue_max);
+	v->features = offered & ~VIOFS_VHOST_F_PROTOCOL_FEATURES;
+	return 0;
+}
+
+int viofs_vhost_restore(struct viofs_vhost *v, struct viofs_err *err)
+{
+	int rc;
+
+	rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_FEATURES, v->acked, -1);
+	if (!rc)
+		rc = viofs_vhost_tell_inflight(v);
+	if (!rc)
+		rc = viofs_vhost_tell_memory(v, v->arena);
+	return rc ? say_again(v, rc, err) : 0;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One exchange with a vhost-user back end: something is said or asked, and known to have been taken. */
+/*
+ * One request is under way at a time. Each is answered, by a reply of its own, by the acknowledgement that
+ * REPLY_ACK gives, or, where the back end has none, by a GET_FEATURES sent behind it; so a back end that refuses
+ * something or dies is noticed at the message that did it. The first failure is kept in `lost`, and nothing is
+ * sent after it: what the back end would make of it isn't known.
+ */
+#include "vhost/ask.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int viofs_vhost_lose(struct viofs_vhost *v, enum viofs_vhost_request request, int rc)
+{
+	const char *name = viofs_vhost_request_name(request);
+
+	switch (rc) {
+	case -ECONNRESET:
+		snprintf(v->lost, sizeof(v->lost), "closed its socket at %s", name);
+		break;
+	case -ETIMEDOUT:
+		snprintf(v->lost, sizeof(v->lost), "did not answer %s within %d ms", name,
+			 v->timeout_ms);
+		break;
+	case -EPROTO:
+		snprintf(v->lost, sizeof(v->lost),
+			 "gave an answer to %s that is none of vhost-user's", name);
+		break;
+	case -EREMOTEIO:
+		snprintf(v->lost, sizeof(v->lost), "refused %s", name);
+		break;
+	default:
+		snprintf(v->lost, sizeof(v->lost), "can't be sent %s (%s)", name, strerror(-rc));
+	}
+	v->closed = rc == -ECONNRESET || rc == -ETIMEDOUT;
+	return rc;
+}
+
+/* When the message that is sent now is given up. */
+static int64_t end_of(const struct viofs_vhost *v)
+{
+	return v->end_ns ? v->end_ns : viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+}
+
+int viofs_vhost_ask_with_fd(struct viofs_vhost *v, struct viofs_vhost_message *m, int *fd)
+{
+	int64_t end = end_of(v);
+	enum viofs_vhost_request request = m->request;
+	int rc;
+
+	if (v->lost[0])
+		return -ENODEV;
+	rc = viofs_vhost_send(v->sock, m, -1, false, end);
+	if (!rc)
+		rc = viofs_vhost_receive(v->sock, request, m, fd, end);
+	return rc ? viofs_vhost_lose(v, request, rc) : 0;
+}
+
+int viofs_vhost_ask(struct viofs_vhost *v, struct viofs_vhost_message *m)
+{
+	return viofs_vhost_ask_with_fd(v, m, NULL);
+}
+
+int viofs_vhost_ask_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t *value)
+{
+	struct viofs_vhost_message m = { .request = request };
+	int rc = viofs_vhost_ask(v, &m);
+
+	if (rc)
+		return rc;
+	if (m.size != sizeof(m.payload.u64))
+		return viofs_vhost_lose(v, request, -EPROTO);
+	*value = m.payload.u64;
+	return 0;
+}
+
+int viofs_vhost_tell(struct viofs_vhost *v, const struct viofs_vhost_message *m, int fd)
+{
+	int64_t end = end_of(v);
+	bool ack = v->protocol_features & VIOFS_VHOST_PROTOCOL_REPLY_ACK;
+	struct viofs_vhost_message reply = { .request = VIOFS_VHOST_GET_FEATURES };
+	int rc;
+
+	if (v->lost[0])
+		return -ENODEV;
+	rc = viofs_vhost_send(v->sock, m, fd, ack, end);
+	if (!rc && !ack)
+		rc = viofs_vhost_send(v->sock, &reply, -1, false, end);
+	if (!rc)
+		rc = viofs_vhost_receive(v->sock, ack ? m->request : reply.request, &reply,
+					 NULL, end);
+	if (!rc && reply.size != sizeof(reply.payload.u64))
+		rc = -EPROTO;
+	if (!rc && ack && reply.payload.u64)
+		rc = -EREMOTEIO;
+	return rc ? viofs_vhost_lose(v, m->request, rc) : 0;
+}
+
+int viofs_vhost_tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t value, int fd)
+{
+	const struct viofs_vhost_message m = {
+		.request = request,
+		.size = sizeof(m.payload.u64),
+		.payload.u64 = value,
+	};
+
+	return viofs_vhost_tell(v, &m, fd);
+}
+
+int viofs_vhost_tell_state(struct viofs_vhost *v, enum viofs_vhost_request request, unsigned int index,
+		      unsigned int num)
+{
+	const struct viofs_vhost_message m = {
+		.request = request,
+		.size = sizeof(m.payload.state),
+		.payload.state = { index, num },
+	};
+
+	return viofs_vhost_tell(v, &m, -1);
+}
