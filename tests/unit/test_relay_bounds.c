@@ -165,14 +165,14 @@ static void a_request_that_hangs_alone_is_noticed(void **state)
 
 static void a_lock_may_wait_for_longer(void **state)
 {
-	bench.config.timeout_ms = 100;
+	bench.config.timeout_ms = 400;
 	bench_serve();
 	bench_hold(FUSE_SETLKW);
 	/* Some with the device, some parked. */
 	for (unsigned int i = 0; i < bench.config.slots; i++)
 		kernel_sends_lock(1000 + 2 * i);
-	for (int i = 0; i < 5; i++) {
-		kernel_gets_nothing(100);
+	for (int i = 0; i < 4; i++) {
+		kernel_gets_nothing(200);
 		kernel_sends_getattr(4, 1);
 		kernel_is_answered(4, 0, 104);
 	}
