@@ -252,12 +252,20 @@ static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_comp
 	return (int)(n + drained);
 }
 
+static int64_t oldest_of(struct viofs_vq *vq)
+{
+	bool locked = viofs_vq_enter(vq);
+	int64_t oldest = viofs_vq_oldest(vq);
+
+	viofs_vq_leave(vq, locked);
+	return oldest;
+}
+
 /* Nothing came for some time. */
 static void look(struct viofs_queue *q)
 {
 	int64_t timeout = q->dev->options.timeout_ms * VIOFS_NSEC_PER_MSEC;
 	int64_t now = coarse_now(), oldest;
-	bool locked;
 
 	if (now - q->looked < VIOFS_LOOK_NS)
 		return;
@@ -265,9 +273,9 @@ static void look(struct viofs_queue *q)
 	viofs_dev_look(q->dev);
 	if (!timeout || viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
 		return;
-	locked = viofs_vq_enter(q->vq);
-	oldest = viofs_vq_oldest(q->vq);
-	viofs_vq_leave(q->vq, locked);
+	oldest = oldest_of(q->vq);
+	if (q->urgent)
+		oldest = VIOFS_MIN(oldest, oldest_of(&q->dev->vqs[VIOFS_FS_HIPRIO]));
 	if (oldest != INT64_MAX && now - oldest > timeout)
 		viofs_dev_fail(q->dev, "has not answered a request for %u ms",
 			       q->dev->options.timeout_ms);
