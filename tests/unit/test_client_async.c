@@ -5,6 +5,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,15 +26,27 @@ static struct stat stats[CALLS];
 static struct viofs_event events[CALLS];
 static unsigned int came[CALLS];
 
-/* A share that is a folder; GETATTR is held where the test wants it. */
+/* A share that is a folder full of links to "x"; GETATTR is held where the test wants it. */
 static enum model_verdict share(struct model_device *d, struct model_request *r)
 {
-	struct fuse_attr_out *out = (void *)(r->reply + sizeof(struct fuse_out_header));
+	struct fuse_out_header *head = (void *)r->reply;
+	struct fuse_attr_out *attr = (void *)(head + 1);
+	struct fuse_entry_out *entry = (void *)(head + 1);
 
-	if (r->opcode != FUSE_GETATTR)
+	if (r->opcode == FUSE_GETATTR) {
+		attr->attr.mode = S_IFDIR | 0755;
+		return holds ? MODEL_HOLD : MODEL_ANSWER;
+	}
+	if (r->opcode == FUSE_LOOKUP)
+		*entry = (struct fuse_entry_out){ .nodeid = 5, .attr = { .ino = 5, .mode = S_IFLNK | 0777 } };
+	else if (r->opcode == FUSE_READLINK)
+		*(char *)(head + 1) = 'x';
+	else
 		return MODEL_ANSWER;
-	out->attr.mode = S_IFDIR | 0755;
-	return holds ? MODEL_HOLD : MODEL_ANSWER;
+	head->error = 0;
+	head->len = (uint32_t)(sizeof(*head) + (r->opcode == FUSE_LOOKUP ? sizeof(*entry) : 1));
+	r->reply_len = r->used_len = head->len;
+	return MODEL_ANSWER;
 }
 
 static void open_session(unsigned int max)
@@ -182,6 +195,34 @@ static void turns_and_room_together_do_not_stall(void **state)
 	close_session();
 }
 
+/* Memory comes free: the one that needs it goes on, though another stands before it and waits for its turn. */
+static void those_without_a_turn_hold_nobody_up(void **state)
+{
+	struct viofs_dev_info info = { .size = sizeof(info) };
+	char target[PATH_MAX];
+	void *memory;
+
+	open_session(2);
+	call(0, 1);
+	assert_int_equal(viofs_path_readlink_async(async, "link", 0, target, sizeof(target), &stats[1]), 0);
+	call(2, 1);
+	assert_int_equal(viofs_dev_info_get(bench.dev, &info), 0);
+	memory = viofs_dma_alloc(bench.dev, info.dma_free);
+	assert_non_null(memory);
+	assert_non_null(model_device_wait(&bench.device, FUSE_LOOKUP, 1));
+	assert_int_equal(take(1, LULL_MS), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_READLINK), 0);
+	viofs_dma_free(bench.dev, memory);
+	assert_int_equal(take(1, SOON_MS), 1);
+	assert_int_equal(came[1], 1);
+	assert_int_equal(events[1].result, 1);
+	assert_string_equal(target, "x");
+	release();
+	assert_int_equal(take(2, SOON_MS), 2);
+	assert_int_equal(count_results(1, 0), 1);
+	close_session();
+}
+
 static void a_wait_for_events_ends_after_its_time(void **state)
 {
 	int64_t start;
@@ -297,6 +338,7 @@ int main(void)
 		BOTH(calls_that_find_the_queue_full_wait_and_all_end),
 		BOTH(no_more_calls_are_under_way_than_was_asked_for),
 		BOTH(turns_and_room_together_do_not_stall),
+		BOTH(those_without_a_turn_hold_nobody_up),
 		BOTH(a_wait_for_events_ends_after_its_time),
 		BOTH(a_descriptor_tells_of_events),
 		BOTH(a_device_that_breaks_the_ring_ends_calls_that_wait_for_room),

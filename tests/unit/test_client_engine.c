@@ -304,6 +304,21 @@ static void a_wait_ends_after_its_time(void **state)
 	assert_int_equal(viofs_queue_wait(q, c, 1, 2, -1), 0);
 }
 
+static void a_wait_that_always_spins_ends_after_its_time(void **state)
+{
+	struct viofs_completion c;
+	struct viofs_queue *q;
+
+	bench.options.spin_us = UINT32_MAX;
+	bench_open();
+	q = bench_queue();
+	bench_hold(FUSE_GETATTR);
+	bench_send(q, 0, 1, 1);
+	assert_int_equal(viofs_queue_wait(q, &c, 1, 1, 50 * VIOFS_NSEC_PER_MSEC), 0);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(viofs_queue_wait(q, &c, 1, 1, -1), 1);
+}
+
 static void a_lost_notification_is_given_again(void **state)
 {
 	struct viofs_completion c;
@@ -363,6 +378,13 @@ static void handles_that_share_a_virtqueue_get_their_own(void **state)
 	assert_int_equal(viofs_queue_arm(b), 1);
 	assert_int_equal(bench_take(b, 3, SOON_MS), 3);
 	assert_int_equal(bench_count(0, 8, 0), 8);
+	/* Each slot came back once. */
+	bench_hold(FUSE_GETATTR);
+	assert_int_equal(viofs_queue_submit(a, bench_getattr(8, 20), 20), 16);
+	bench_held(24);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(bench_take(a, 16, SOON_MS), 16);
+	assert_int_equal(bench_count(8, 16, 0), 16);
 }
 
 static void what_a_closed_handle_left_is_dropped_and_its_slots_come_back(void **state)
@@ -433,6 +455,7 @@ int main(void)
 		BOTH(an_interrupt_names_its_request_whose_own_end_tells),
 		BOTH(interrupts_that_find_hiprio_full_are_to_be_tried_again),
 		BOTH(a_wait_ends_after_its_time),
+		BOTH(a_wait_that_always_spins_ends_after_its_time),
 		BOTH(a_lost_notification_is_given_again),
 		BOTH(an_armed_descriptor_becomes_readable),
 		BOTH(handles_that_share_a_virtqueue_get_their_own),

@@ -197,6 +197,30 @@ static void everybody_on_the_virtqueue_gets_his_own_end(void **state)
 	has_failed(b, "broke the rules");
 }
 
+static void who_sleeps_on_another_virtqueue_is_woken(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	struct viofs_queue *a, *b;
+
+	bench.request_queues = 2;
+	bench_open();
+	a = bench_queue();
+	b = bench_queue();
+	bench_hold(FUSE_GETATTR);
+	bench_send(a, 0, 2, 2);
+	bench_send(b, 2, 2, 4);
+	assert_int_not_equal(bench_held(1)->queue, bench_held(4)->queue);
+	assert_int_equal(viofs_queue_arm(b), 0);
+	p.fd = viofs_queue_fd(b);
+	model_device_push_raw(&bench.device, bench_held(1)->queue, 5000, 16, 1);
+	assert_int_equal(poll(&p, 1, LULL_MS), 0);
+	assert_int_equal(bench_take(a, 2, SOON_MS), 2);
+	assert_int_equal(poll(&p, 1, SOON_MS), 1);
+	assert_int_equal(bench_take(b, 2, SOON_MS), 2);
+	assert_int_equal(bench_count(0, 4, -EIO), 4);
+	has_failed(b, "broke the rules");
+}
+
 static void a_broken_hiprio_ends_requests_on_other_virtqueues(void **state)
 {
 	struct viofs_queue *q;
@@ -344,6 +368,7 @@ int main(void)
 		BOTH(a_reply_that_is_refused_ends_its_request_only),
 		BOTH(a_short_reply_is_a_fault_but_where_it_was_allowed),
 		BOTH(everybody_on_the_virtqueue_gets_his_own_end),
+		BOTH(who_sleeps_on_another_virtqueue_is_woken),
 		BOTH(a_broken_hiprio_ends_requests_on_other_virtqueues),
 		BOTH(a_device_that_goes_ends_a_wait_at_once),
 		BOTH(polls_alone_find_that_the_device_has_gone),
