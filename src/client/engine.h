@@ -191,6 +191,8 @@ void viofs_async_forget(struct viofs_async *a, bool all);
 void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, unsigned int flags,
 		enum viofs_walk_to to, viofs_step *then);
 void viofs_walk_fini(struct viofs_op *op, struct viofs_walk *w);
+/** viofs_attr_can_be() - a type that there is, and a size that off_t holds. */
+bool viofs_attr_can_be(const struct fuse_attr *a);
 /** viofs_entry_take() - an entry of a reply: @out with a reference. Return: 0, -EIO, -ENOENT, -ENOMEM. */
 int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e, struct viofs_node **out);
 
