@@ -6,12 +6,14 @@
 #include "client_bench.h"
 
 #include "base/util.h"
+#include "client/client_dev.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -197,6 +199,41 @@ static void everybody_on_the_virtqueue_gets_his_own_end(void **state)
 	has_failed(b, "broke the rules");
 }
 
+static void *poll_once(void *arg)
+{
+	static struct viofs_completion c;
+
+	return viofs_queue_poll(arg, &c, 1) == 1 && c.error == -EIO && c.user == &bench.requests[0] ? &c : NULL;
+}
+
+/* a is about to look at the ring, the device fails, and b is told of the end of a request that it had answered. */
+static void a_request_that_has_ended_is_not_taken_from_the_ring(void **state)
+{
+	struct viofs_completion c;
+	struct viofs_queue *a, *b;
+	struct viofs_vq *vq;
+	pthread_t thread;
+	void *ended;
+
+	bench_open();
+	a = bench_queue();
+	b = bench_queue();
+	vq = a->vq;
+	bench_hold(FUSE_GETATTR);
+	bench_send(a, 0, 1, 1);
+	bench_send(b, 1, 1, 2);
+	pthread_mutex_lock(&vq->lock);
+	assert_int_equal(pthread_create(&thread, NULL, poll_once, a), 0);
+	usleep(LULL_MS * 1000);
+	model_device_answer(&bench.device, bench_held(2), 0);
+	viofs_dev_fail(bench.dev, "is made to fail by a test");
+	assert_int_equal(viofs_vq_end(vq, b, &c, 1), 1); /* as b's poll does it */
+	pthread_mutex_unlock(&vq->lock);
+	pthread_join(thread, &ended);
+	assert_non_null(ended);
+	assert_int_equal(vq->free_count, vq->depth);
+}
+
 static void who_sleeps_on_another_virtqueue_is_woken(void **state)
 {
 	struct pollfd p = { .events = POLLIN };
@@ -368,6 +405,7 @@ int main(void)
 		BOTH(a_reply_that_is_refused_ends_its_request_only),
 		BOTH(a_short_reply_is_a_fault_but_where_it_was_allowed),
 		BOTH(everybody_on_the_virtqueue_gets_his_own_end),
+		BOTH(a_request_that_has_ended_is_not_taken_from_the_ring),
 		BOTH(who_sleeps_on_another_virtqueue_is_woken),
 		BOTH(a_broken_hiprio_ends_requests_on_other_virtqueues),
 		BOTH(a_device_that_goes_ends_a_wait_at_once),
