@@ -40,7 +40,8 @@ struct viofs_dev_options {
 	uint32_t depth;      /* requests in flight on each virtqueue, 8..1024; 128 */
 	uint32_t max_data;   /* bytes of data in one request, 4096..16 MiB; 1 MiB */
 	size_t dma_size;     /* bytes for viofs_dma_alloc(), sessions' buffers included; 32 MiB */
-	uint32_t timeout_ms; /* a request without an answer for so long fails the device; 0 = never */
+	uint32_t timeout_ms; /* a request without an answer for so long fails the device, which is seen while
+			      * somebody polls or waits; locks (SETLKW) don't count; 0 = never */
 	uint32_t spin_us;    /* viofs_queue_wait() polls so long before it sleeps; 50; UINT32_MAX = always */
 	uint32_t wait_ms;    /* for another process that has the device and is ending; 0 = not at all */
 };

@@ -64,8 +64,8 @@ struct viofs_request {
 struct viofs_completion {
 	void *user;
 	uint64_t unique;
-	int32_t error;     /* 0, or a negative errno: the device's, -EIO for a reply that was refused, or
-			    * -EIO and -ETIMEDOUT where the device failed */
+	int32_t error;     /* 0, or a negative errno: the device's, or -EIO for a reply that was refused and
+			    * where the device failed */
 	uint32_t size;     /* bytes of the answer after fuse_out_header, those of @reply included */
 	const char *fault; /* NULL, or what the device did wrong; lives as long as the device */
 };

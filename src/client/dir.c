@@ -291,6 +291,29 @@ int viofs_dir_fill_async(struct viofs_async *a, struct viofs_dir *dir, void *use
 	VIOFS_ASYNC(a, user, start_fill(op, dir));
 }
 
+static uint32_t type_of(const struct fuse_dirent *d)
+{
+	switch (d->type) {
+	case DT_FIFO:
+	case DT_CHR:
+	case DT_DIR:
+	case DT_BLK:
+	case DT_REG:
+	case DT_LNK:
+	case DT_SOCK:
+		return d->type;
+	default:
+		return DT_UNKNOWN;
+	}
+}
+
+/* As learn() has it: of what can't be taken for an inode nothing is told, and a stat says why. */
+static bool has_stat(const struct viofs_dir *dir, const struct fuse_entry_out *e)
+{
+	return dir->plus && e->nodeid && e->nodeid != FUSE_ROOT_ID && !is_dots(dir->name) &&
+	       viofs_attr_can_be(&e->attr);
+}
+
 int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry)
 {
 	struct fuse_entry_out e = { 0 };
@@ -308,8 +331,8 @@ int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry)
 	entry->name = dir->name;
 	entry->ino = d.ino;
 	entry->next = d.off;
-	entry->type = d.type;
-	entry->has_stat = dir->plus && e.nodeid && !is_dots(dir->name) && e.attr.mode & S_IFMT;
+	entry->type = type_of(&d);
+	entry->has_stat = has_stat(dir, &e);
 	if (entry->has_stat)
 		viofs_attr_to_stat(&e.attr, &entry->st);
 	return 1;

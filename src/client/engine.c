@@ -10,6 +10,8 @@
 
 /* Completions taken at once. */
 #define BATCH 32U
+/* Calls of one user under way at once. */
+#define MAX_DEFAULT 128U
 /* FORGETs wait until there are so many, or until there is nothing else to do. */
 #define FORGETS_DUE 64U
 
@@ -43,11 +45,24 @@ struct viofs_op *viofs_op_new(struct viofs_async *a, void *user)
 	return op;
 }
 
+bool viofs_op_turn(struct viofs_op *op)
+{
+	struct viofs_async *a = op->a;
+
+	if (!op->under_way && a->max && a->under_way == a->max)
+		return false;
+	a->under_way += !op->under_way;
+	op->under_way = true;
+	return true;
+}
+
 int viofs_op_send(struct viofs_op *op, struct viofs_call *call, struct viofs_request *r)
 {
 	struct viofs_session *s = op->a->s;
 	int rc;
 
+	if (!viofs_op_turn(op))
+		return 0;
 	r->uid = s->uid;
 	r->gid = s->gid;
 	r->pid = s->pid;
@@ -63,8 +78,14 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step)
 	struct viofs_async *a = op->a;
 
 	op->step = step;
-	/* Others on the same virtqueue may have all slots; their completions free some. */
 	op->next = NULL;
+	/* Not with those under way: they must never stand behind one that can't begin before they end. */
+	if (!viofs_op_turn(op)) {
+		*a->later_tail = op;
+		a->later_tail = &op->next;
+		return;
+	}
+	/* Others on the same virtqueue may have all slots; their completions free some. */
 	*a->waiting_tail = op;
 	a->waiting_tail = &op->next;
 }
@@ -109,6 +130,10 @@ void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *ret
 
 bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry)
 {
+	if (!viofs_op_turn(op)) {
+		viofs_op_retry(op, retry);
+		return false;
+	}
 	if (!op->dma)
 		op->dma = viofs_dma_alloc(op->a->s->dev, size);
 	if (op->dma)
@@ -145,6 +170,8 @@ void viofs_op_finish(struct viofs_op *op, int64_t result)
 	struct viofs_async *a = op->a;
 
 	op->result = result;
+	a->under_way -= op->under_way;
+	op->under_way = false;
 	release(op);
 	if (op->blocking) {
 		if (op->waiter)
@@ -183,6 +210,19 @@ static void run_waiting(struct viofs_async *a)
 			op->step(op);
 		}
 		op = next;
+	}
+}
+
+/* Begin those whose turn it is now. */
+static void run_later(struct viofs_async *a)
+{
+	while (a->later && a->under_way < a->max) {
+		struct viofs_op *op = a->later;
+
+		a->later = op->next;
+		if (!a->later)
+			a->later_tail = &a->later;
+		op->step(op);
 	}
 }
 
@@ -225,6 +265,7 @@ int viofs_async_turn(struct viofs_async *a)
 	}
 	if (a->waiting)
 		run_waiting(a); /* with a device that has failed they fail, each in its own way */
+	run_later(a);
 	if (n > 0)
 		viofs_async_forget(a, false);
 	return n;
@@ -235,6 +276,7 @@ int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned in
 	a->s = s;
 	a->max = max;
 	a->waiting_tail = &a->waiting;
+	a->later_tail = &a->later;
 	a->ended_tail = &a->ended;
 	pthread_mutex_init(&a->lock, NULL);
 	return viofs_queue_open(s->dev, &a->q, err);
@@ -263,7 +305,7 @@ int viofs_async_open(struct viofs_session *s, unsigned int max, struct viofs_asy
 
 	if (!a)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	rc = viofs_async_init(a, s, max, err);
+	rc = viofs_async_init(a, s, max ? max : MAX_DEFAULT, err);
 	if (rc) {
 		viofs_async_fini(a);
 		free(a);

@@ -79,6 +79,7 @@ struct viofs_op {
 	void *user;
 	pthread_cond_t *waiter; /* blocking: somebody sleeps until it has ended */
 	bool blocking;
+	bool under_way;         /* one of a->under_way */
 	int finished;
 	int64_t result;
 	const char *fault;
@@ -110,8 +111,10 @@ struct viofs_async {
 	struct viofs_session *s;
 	struct viofs_queue *q;
 	struct viofs_op *free, *waiting, **waiting_tail, *ended, **ended_tail;
+	struct viofs_op *later, **later_tail; /* whose turn comes when fewer than max are under way */
 	struct viofs_chunk *chunks; /* free ones */
-	unsigned int pending, ended_count, max;
+	unsigned int pending, ended_count;
+	unsigned int under_way, max; /* ops that have begun to take what there is little of; 0 = any number */
 	unsigned int in_flight;     /* requests */
 	/* of a lane */
 	pthread_mutex_t lock;
@@ -157,7 +160,12 @@ void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *ret
 void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry, viofs_step *next);
 /** viofs_op_send() - any call of @op's. Return: 1; 0: no room, see viofs_op_retry(); -errno. */
 int viofs_op_send(struct viofs_op *op, struct viofs_call *call, struct viofs_request *r);
-/** viofs_op_retry() - run @step when something may have come free. */
+/**
+ * viofs_op_turn() - may @op take slots and memory: is it under way, or is there room for one more?
+ * Return: false: not yet, see viofs_op_retry(). viofs_op_send() and viofs_op_dma() ask by themselves.
+ */
+bool viofs_op_turn(struct viofs_op *op);
+/** viofs_op_retry() - run @step when something may have come free, or when its turn has come. */
 void viofs_op_retry(struct viofs_op *op, viofs_step *step);
 /** viofs_op_finish() - the end. */
 void viofs_op_finish(struct viofs_op *op, int64_t result);
@@ -183,6 +191,8 @@ void viofs_async_forget(struct viofs_async *a, bool all);
 void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, unsigned int flags,
 		enum viofs_walk_to to, viofs_step *then);
 void viofs_walk_fini(struct viofs_op *op, struct viofs_walk *w);
+/** viofs_attr_can_be() - a type that there is, and a size that off_t holds. */
+bool viofs_attr_can_be(const struct fuse_attr *a);
 /** viofs_entry_take() - an entry of a reply: @out with a reference. Return: 0, -EIO, -ENOENT, -ENOMEM. */
 int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e, struct viofs_node **out);
 

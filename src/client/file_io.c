@@ -206,6 +206,10 @@ static void send_chunks(struct viofs_op *op)
 	struct viofs_io *io = &op->io;
 	uint64_t most = op->a->s->agreed.max_write;
 
+	if (!viofs_op_turn(op)) {
+		viofs_op_retry(op, send_chunks);
+		return;
+	}
 	op->step = NULL;
 	while (io->issued < io->end && io->in_flight < VIOFS_IO_PARALLEL) {
 		struct viofs_chunk *chunk = take_chunk(op->a);

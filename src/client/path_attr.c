@@ -13,6 +13,12 @@
 #define STATX_BYTES 144U
 #define STATX_OUT_AT 32U /* of them in the reply */
 
+/* As the kernel does: a device may say any number, utimensat(2) takes none beyond a second. */
+static uint32_t nsec(uint32_t n)
+{
+	return VIOFS_MIN(n, (uint32_t)VIOFS_NSEC_PER_SEC - 1);
+}
+
 void viofs_attr_to_stat(const struct fuse_attr *a, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
@@ -25,9 +31,9 @@ void viofs_attr_to_stat(const struct fuse_attr *a, struct stat *st)
 	st->st_size = (off_t)a->size;
 	st->st_blksize = a->blksize ? (blksize_t)a->blksize : 4096;
 	st->st_blocks = (blkcnt_t)a->blocks;
-	st->st_atim = (struct timespec){ (time_t)a->atime, a->atimensec };
-	st->st_mtim = (struct timespec){ (time_t)a->mtime, a->mtimensec };
-	st->st_ctim = (struct timespec){ (time_t)a->ctime, a->ctimensec };
+	st->st_atim = (struct timespec){ (time_t)a->atime, nsec(a->atimensec) };
+	st->st_mtim = (struct timespec){ (time_t)a->mtime, nsec(a->mtimensec) };
+	st->st_ctim = (struct timespec){ (time_t)a->ctime, nsec(a->ctimensec) };
 }
 
 static void attr_to_statx(const struct fuse_attr *a, struct statx *stx)
@@ -43,11 +49,11 @@ static void attr_to_statx(const struct fuse_attr *a, struct statx *stx)
 	stx->stx_size = a->size;
 	stx->stx_blocks = a->blocks;
 	stx->stx_atime.tv_sec = (int64_t)a->atime;
-	stx->stx_atime.tv_nsec = a->atimensec;
+	stx->stx_atime.tv_nsec = nsec(a->atimensec);
 	stx->stx_mtime.tv_sec = (int64_t)a->mtime;
-	stx->stx_mtime.tv_nsec = a->mtimensec;
+	stx->stx_mtime.tv_nsec = nsec(a->mtimensec);
 	stx->stx_ctime.tv_sec = (int64_t)a->ctime;
-	stx->stx_ctime.tv_nsec = a->ctimensec;
+	stx->stx_ctime.tv_nsec = nsec(a->ctimensec);
 	stx->stx_rdev_major = a->rdev >> 8 & 0xfff;
 	stx->stx_rdev_minor = (a->rdev & 0xff) | (a->rdev >> 12 & 0xfff00);
 }

@@ -167,11 +167,11 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 		      unsigned int count, int64_t now, unsigned int *done)
 {
 	bool urgent = vq->index == VIOFS_FS_HIPRIO, locked = viofs_vq_enter(vq);
+	int rc = viofs_dev_state(q->dev) == VIOFS_DEV_WORKS ? 0 : -ENODEV;
 	const char *why = NULL;
 	unsigned int n = 0;
-	int rc = 0;
 
-	while (n < count && is_urgent(&requests[n]) == urgent) {
+	while (!rc && n < count && is_urgent(&requests[n]) == urgent) {
 		struct viofs_request *r = &requests[n];
 
 		rc = viofs_vq_add(vq, q, r, now);
@@ -234,7 +234,8 @@ static void keep_armed(struct viofs_vq *vq, const struct viofs_queue *q)
 static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_completion *out,
 		   unsigned int max)
 {
-	bool failed = viofs_dev_state(q->dev) == VIOFS_DEV_FAILED, locked = viofs_vq_enter(vq);
+	/* Once others may have ended what they have there, nobody takes it from the ring any more. */
+	bool locked = viofs_vq_enter(vq), failed = viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;
 	const char *why = NULL;
 	unsigned int n = 0, drained = 0;
 
@@ -252,12 +253,20 @@ static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_comp
 	return (int)(n + drained);
 }
 
+static int64_t oldest_of(struct viofs_vq *vq)
+{
+	bool locked = viofs_vq_enter(vq);
+	int64_t oldest = viofs_vq_oldest(vq);
+
+	viofs_vq_leave(vq, locked);
+	return oldest;
+}
+
 /* Nothing came for some time. */
 static void look(struct viofs_queue *q)
 {
 	int64_t timeout = q->dev->options.timeout_ms * VIOFS_NSEC_PER_MSEC;
 	int64_t now = coarse_now(), oldest;
-	bool locked;
 
 	if (now - q->looked < VIOFS_LOOK_NS)
 		return;
@@ -265,9 +274,9 @@ static void look(struct viofs_queue *q)
 	viofs_dev_look(q->dev);
 	if (!timeout || viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
 		return;
-	locked = viofs_vq_enter(q->vq);
-	oldest = viofs_vq_oldest(q->vq);
-	viofs_vq_leave(q->vq, locked);
+	oldest = oldest_of(q->vq);
+	if (q->urgent)
+		oldest = VIOFS_MIN(oldest, oldest_of(&q->dev->vqs[VIOFS_FS_HIPRIO]));
 	if (oldest != INT64_MAX && now - oldest > timeout)
 		viofs_dev_fail(q->dev, "has not answered a request for %u ms",
 			       q->dev->options.timeout_ms);
@@ -333,7 +342,7 @@ static bool arm_hiprio(struct viofs_queue *q)
 	if (!q->armed_urgent)
 		vq->armed++;
 	q->armed_urgent = true;
-	while (!why && viofs_ring_arm(viofs_vq_ring(vq)))
+	while (!why && viofs_dev_state(q->dev) != VIOFS_DEV_FAILED && viofs_ring_arm(viofs_vq_ring(vq)))
 		viofs_vq_drain(vq, NULL, NULL, 0, &why);
 	more = q->urgent_count || why;
 	viofs_vq_leave(vq, locked);

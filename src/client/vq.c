@@ -448,9 +448,9 @@ int64_t viofs_vq_oldest(const struct viofs_vq *vq)
 	for (unsigned int i = 0; i < vq->depth; i++) {
 		const struct viofs_vq_slot *slot = &vq->slots[i];
 
-		/* SETLKW may rightly wait for ever, and nobody waits for those without a reply. */
+		/* SETLKW may rightly wait for ever, INTERRUPT be left alone; nobody waits for FORGET. */
 		if (slot->queued && slot->shape.replies && slot->shape.opcode != FUSE_SETLKW &&
-		    slot->since < oldest)
+		    slot->shape.opcode != FUSE_INTERRUPT && slot->since < oldest)
 			oldest = slot->since;
 	}
 	return oldest;

@@ -191,17 +191,24 @@ static int enter(struct viofs_op *op, struct viofs_node *node)
 	return 0;
 }
 
+bool viofs_attr_can_be(const struct fuse_attr *a)
+{
+	mode_t type = a->mode & S_IFMT;
+
+	return a->size <= INT64_MAX &&
+	       (type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFCHR || type == S_IFBLK ||
+		type == S_IFIFO || type == S_IFSOCK);
+}
+
 int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e, struct viofs_node **out)
 {
-	mode_t type = e->attr.mode & S_IFMT;
 	struct viofs_node *node;
 
 	if (!e->nodeid) /* a name that isn't there, and may be remembered so */
 		return -ENOENT;
 	if (e->nodeid == FUSE_ROOT_ID)
 		return -EIO;
-	if ((type != S_IFREG && type != S_IFDIR && type != S_IFLNK && type != S_IFCHR && type != S_IFBLK &&
-	     type != S_IFIFO && type != S_IFSOCK) || e->attr.size > INT64_MAX) {
+	if (!viofs_attr_can_be(&e->attr)) {
 		viofs_forget_add(&s->cache, e->nodeid, 1);
 		return -EIO;
 	}

@@ -80,6 +80,61 @@ static void add_piece(struct model_device *d, struct model_request *r,
 	}
 }
 
+/* On by @by places of a packed ring. */
+static void move(const struct model_queue *mq, uint16_t *at, bool *wrap, unsigned int by)
+{
+	*wrap ^= (*at + by) / mq->size & 1;
+	*at = (uint16_t)((*at + by) % mq->size);
+}
+
+static struct viofs_ring_packed_desc *packed_ring(struct model_device *d, unsigned int q)
+{
+	const struct model_queue *mq = &d->function->queues[q];
+
+	return reach(d, mq->desc, mq->size * sizeof(struct viofs_ring_packed_desc),
+		     VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
+}
+
+static bool has_packed(struct model_device *d, unsigned int q)
+{
+	const struct model_queue *mq = &d->function->queues[q];
+	uint16_t flags = VIOFS_READ_ONCE(packed_ring(d, q)[mq->seen].flags);
+
+	return !(flags & VIOFS_RING_PACKED_AVAIL) == !mq->seen_wrap &&
+	       !(flags & VIOFS_RING_PACKED_USED) == mq->seen_wrap;
+}
+
+static void add_packed(struct model_device *d, struct model_request *r,
+		       const struct viofs_ring_packed_desc *p)
+{
+	const struct viofs_ring_desc desc = { .addr = p->addr, .len = p->len, .flags = p->flags };
+
+	add_piece(d, r, &desc);
+}
+
+/* The chain at mq->seen. Its id is in its last descriptor (virtio 1.3 2.8.6). */
+static void read_packed(struct model_device *d, struct model_request *r)
+{
+	struct model_queue *mq = &d->function->queues[r->queue];
+	const struct viofs_ring_packed_desc *ring = packed_ring(d, r->queue), *table;
+	uint16_t at = mq->seen, flags;
+
+	do {
+		flags = ring[at].flags;
+		r->head = ring[at].id;
+		r->taken++;
+		if (flags & DESC_INDIRECT) {
+			table = reach(d, ring[at].addr, ring[at].len, VIOFS_VFIO_READ);
+			for (unsigned int i = 0; table && i < ring[at].len / sizeof(*table); i++)
+				add_packed(d, r, &table[i]);
+		} else {
+			add_packed(d, r, &ring[at]);
+		}
+		at = (uint16_t)((at + 1) % mq->size);
+	} while (flags & DESC_NEXT && r->taken < mq->size);
+	move(mq, &mq->seen, &mq->seen_wrap, r->taken);
+}
+
 static void read_chain(struct model_device *d, struct model_request *r)
 {
 	struct model_queue *q = &d->function->queues[r->queue];
@@ -106,35 +161,74 @@ static void read_chain(struct model_device *d, struct model_request *r)
 	violate(d, "a chain without an end", 0);
 }
 
-static void signal_driver(struct model_device *d, unsigned int q, uint16_t old)
+static void signal_driver(struct model_device *d, unsigned int q, bool wanted)
 {
-	struct model_queue *mq = &d->function->queues[q];
-	const uint16_t *avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
-	uint16_t event = VIOFS_READ_ONCE(avail[2 + mq->size]);
+	const struct model_queue *mq = &d->function->queues[q];
 	const uint64_t one = 1;
-	bool wanted =
-		d->event_idx ? (uint16_t)(mq->used_idx - event - 1) < (uint16_t)(mq->used_idx - old)
-			     : !(VIOFS_READ_ONCE(avail[0]) & 1);
 
 	if (wanted && mq->vector != MODEL_NO_VECTOR &&
 	    write(d->function->eventfds[mq->vector], &one, sizeof(one)) != sizeof(one))
 		violate(d, "an eventfd that can't be signalled", 0);
 }
 
-static void push(struct model_device *d, unsigned int q, uint32_t id, uint32_t len,
-		 uint16_t advance)
+/* virtio 1.3 2.7.7.2 */
+static bool split_wants(struct model_device *d, const struct model_queue *mq, uint16_t old)
+{
+	const uint16_t *avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
+	uint16_t event = VIOFS_READ_ONCE(avail[2 + mq->size]);
+
+	return d->event_idx ?
+		       (uint16_t)(mq->used_idx - event - 1) < (uint16_t)(mq->used_idx - old) :
+		       !(VIOFS_READ_ONCE(avail[0]) & 1);
+}
+
+/* virtio 1.3 2.8.10: 0 always, 1 never, 2 at a place and round. @old, @wrap: where the used one was put. */
+static bool packed_wants(struct model_device *d, const struct model_queue *mq, uint16_t old, bool wrap,
+			 unsigned int by)
+{
+	const uint16_t *event = reach(d, mq->driver, 4, VIOFS_VFIO_READ);
+	uint16_t flags = VIOFS_READ_ONCE(event[1]), where = VIOFS_READ_ONCE(event[0]);
+	unsigned int place = (where & 0x7fffU) + (where >> 15 == wrap ? 0U : mq->size);
+
+	return flags == 2 ? place >= old && place < old + by : !flags;
+}
+
+static void push_packed(struct model_device *d, unsigned int q, uint32_t id, uint32_t len, unsigned int by)
 {
 	struct model_queue *mq = &d->function->queues[q];
-	uint16_t *used = reach(d, mq->device, 6 + 8U * mq->size, VIOFS_VFIO_WRITE);
+	struct viofs_ring_packed_desc *desc = &packed_ring(d, q)[mq->used_idx];
+	uint16_t old = mq->used_idx;
+	bool wrap = mq->used_wrap;
+
+	desc->id = (uint16_t)id;
+	desc->len = len;
+	viofs_wmb();
+	VIOFS_WRITE_ONCE(desc->flags,
+			 (uint16_t)((wrap ? VIOFS_RING_PACKED_AVAIL | VIOFS_RING_PACKED_USED : 0U) |
+				    (len ? DESC_WRITE : 0U)));
+	move(mq, &mq->used_idx, &mq->used_wrap, by);
+	viofs_mb();
+	signal_driver(d, q, packed_wants(d, mq, old, wrap, by));
+}
+
+static void push(struct model_device *d, unsigned int q, uint32_t id, uint32_t len, uint16_t advance)
+{
+	struct model_queue *mq = &d->function->queues[q];
+	uint16_t *used;
 	uint16_t old = mq->used_idx;
 	uint32_t elem[2] = { id, len };
 
+	if (d->packed) {
+		push_packed(d, q, id, len, advance);
+		return;
+	}
+	used = reach(d, mq->device, 6 + 8U * mq->size, VIOFS_VFIO_WRITE);
 	memcpy(&used[2 + 4 * (mq->used_idx & (mq->size - 1))], elem, sizeof(elem));
 	mq->used_idx = (uint16_t)(mq->used_idx + advance);
 	viofs_wmb();
 	VIOFS_WRITE_ONCE(used[1], mq->used_idx);
 	viofs_mb();
-	signal_driver(d, q, old);
+	signal_driver(d, q, split_wants(d, mq, old));
 }
 
 static void answer(struct model_device *d, struct model_request *r)
@@ -151,7 +245,7 @@ static void answer(struct model_device *d, struct model_request *r)
 	}
 	r->held = false;
 	r->done = true;
-	push(d, r->queue, r->used_id, r->used_len, 1);
+	push(d, r->queue, r->used_id, r->used_len, d->packed ? r->taken : 1);
 }
 
 static void *payload(struct model_request *r)
@@ -288,7 +382,7 @@ static void check(struct model_device *d, const struct model_request *r)
 
 	if (r->len < sizeof(*head) || head->len != r->len)
 		violate(d, "in_header.len is not what is readable", r->opcode);
-	if (hiprio != (r->queue == 0))
+	if (hiprio != (r->queue == 0) && !d->any_queue)
 		violate(d, "on the wrong queue", r->opcode);
 	if (replies != (r->writable > 0) || (r->writable && r->writable_len[0] != 16))
 		violate(d, "out_header has no descriptor of its own", r->opcode);
@@ -309,7 +403,10 @@ static void take(struct model_device *d, unsigned int q, uint16_t head)
 	r->head = head;
 	r->message = calloc(1, MODEL_MESSAGE);
 	r->reply = calloc(1, MODEL_MESSAGE);
-	read_chain(d, r);
+	if (d->packed)
+		read_packed(d, r);
+	else
+		read_chain(d, r);
 	r->opcode = ((const struct fuse_in_header *)(const void *)r->message)->opcode;
 	r->unique = ((const struct fuse_in_header *)(const void *)r->message)->unique;
 	check(d, r);
@@ -321,20 +418,12 @@ static void take(struct model_device *d, unsigned int q, uint16_t head)
 		answer(d, r);
 }
 
-static void serve_queue(struct model_device *d, unsigned int q)
+static void serve_split(struct model_device *d, unsigned int q)
 {
 	struct model_queue *mq = &d->function->queues[q];
-	unsigned int kicks = __atomic_load_n(&mq->notified, __ATOMIC_ACQUIRE);
 	const uint16_t *avail;
 	uint16_t *used;
 
-	if (!mq->enabled || kicks == d->seen_kicks[q])
-		return;
-	d->seen_kicks[q]++;
-	if (d->drop_kicks) {
-		d->drop_kicks--;
-		return;
-	}
 	avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
 	used = reach(d, mq->device, 6 + 8U * mq->size, VIOFS_VFIO_WRITE);
 	do {
@@ -346,6 +435,28 @@ static void serve_queue(struct model_device *d, unsigned int q)
 			VIOFS_WRITE_ONCE(used[2 + 4 * mq->size], mq->seen);
 		viofs_mb();
 	} while (VIOFS_READ_ONCE(avail[1]) != mq->seen);
+}
+
+static void serve_queue(struct model_device *d, unsigned int q)
+{
+	struct model_queue *mq = &d->function->queues[q];
+	unsigned int kicks = __atomic_load_n(&mq->notified, __ATOMIC_ACQUIRE);
+
+	if (!mq->enabled || kicks == d->seen_kicks[q])
+		return;
+	d->seen_kicks[q]++;
+	if (d->drop_kicks) {
+		d->drop_kicks--;
+		return;
+	}
+	if (!d->packed) {
+		serve_split(d, q);
+		return;
+	}
+	while (d->count < MODEL_REQUESTS && has_packed(d, q)) { /* its part of event suppression is zero: always notify */
+		viofs_rmb();
+		take(d, q, 0);
+	}
 }
 
 static void *run(void *arg)
@@ -367,6 +478,7 @@ void model_device_start(struct model_device *d, struct model_function *f)
 	memset(d, 0, sizeof(*d));
 	d->function = f;
 	d->event_idx = f->driver_features & VIOFS_VIRTIO_F_EVENT_IDX;
+	d->packed = f->driver_features & VIOFS_VIRTIO_F_RING_PACKED;
 	d->init = (struct fuse_init_out){ .major = 7,
 					  .minor = 38,
 					  .max_readahead = 131072,

@@ -18,7 +18,8 @@
 /* One request as it came, and the answer as it goes. */
 struct model_request {
 	unsigned int queue;
-	uint16_t head;
+	uint16_t head;  /* packed: the buffer's id */
+	uint16_t taken; /* packed: descriptors of the ring */
 	uint8_t *message; /* the readable bytes, of which `len` */
 	size_t len;
 	unsigned int readable, writable;     /* descriptors */
@@ -50,7 +51,8 @@ struct model_device {
 	pthread_t thread;
 	pthread_mutex_t lock; /* all below, and the rings */
 	atomic_bool stop;
-	bool event_idx;
+	bool event_idx, packed;
+	bool any_queue; /* hiprio may carry any request: no violation */
 	model_hook *hook;	   /* NULL: none */
 	struct fuse_init_out init; /* the answer to INIT */
 	uint32_t init_bytes;
@@ -79,7 +81,10 @@ struct model_request *model_device_wait(struct model_device *d, uint32_t opcode,
 /* How many of @opcode have come. */
 unsigned int model_device_count(struct model_device *d, uint32_t opcode);
 
-/* Writes an entry to the used ring as it is, and moves used.idx on by @advance. */
+/*
+ * Writes an entry to the used ring as it is, and moves used.idx on by @advance; packed: a used descriptor, and
+ * the place on by @advance descriptors.
+ */
 void model_device_push_raw(struct model_device *d, unsigned int q, uint32_t id, uint32_t len,
 			   uint16_t advance);
 

@@ -106,6 +106,7 @@ static void finish_reset(struct model_function *m)
 		q->enabled = m->faults.enabled_at_reset;
 		q->desc = q->driver = q->device = 0;
 		q->seen = q->used_idx = 0;
+		q->seen_wrap = q->used_wrap = true;
 	}
 }
 

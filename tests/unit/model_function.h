@@ -41,7 +41,8 @@ struct model_queue {
 	bool enabled;
 	uint64_t desc, driver, device;
 	unsigned int notified;
-	uint16_t seen, used_idx; /* the device's own indices */
+	uint16_t seen, used_idx; /* the device's own indices; packed: places in the ring */
+	bool seen_wrap, used_wrap; /* packed: their wrap counters */
 };
 
 /* What the function does wrong; all zero: nothing. */

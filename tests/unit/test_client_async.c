@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libviofs' calls on files on a model device: what waits for room or its turn, and a device that fails meanwhile. */
+#include "client_bench.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SOON_MS 10000
+#define LULL_MS 50
+#define CALLS 40U
+
+static struct viofs_session *session;
+static struct viofs_async *async;
+static bool holds;
+/* Of each call: where its event comes from, and how often it came. */
+static struct stat stats[CALLS];
+static struct viofs_event events[CALLS];
+static unsigned int came[CALLS];
+
+/* A share that is a folder full of links to "x"; GETATTR is held where the test wants it. */
+static enum model_verdict share(struct model_device *d, struct model_request *r)
+{
+	struct fuse_out_header *head = (void *)r->reply;
+	struct fuse_attr_out *attr = (void *)(head + 1);
+	struct fuse_entry_out *entry = (void *)(head + 1);
+
+	if (r->opcode == FUSE_GETATTR) {
+		attr->attr.mode = S_IFDIR | 0755;
+		return holds ? MODEL_HOLD : MODEL_ANSWER;
+	}
+	if (r->opcode == FUSE_LOOKUP)
+		*entry = (struct fuse_entry_out){ .nodeid = 5, .attr = { .ino = 5, .mode = S_IFLNK | 0777 } };
+	else if (r->opcode == FUSE_READLINK)
+		*(char *)(head + 1) = 'x';
+	else
+		return MODEL_ANSWER;
+	head->error = 0;
+	head->len = (uint32_t)(sizeof(*head) + (r->opcode == FUSE_LOOKUP ? sizeof(*entry) : 1));
+	r->reply_len = r->used_len = head->len;
+	return MODEL_ANSWER;
+}
+
+static void open_session(unsigned int max)
+{
+	session = NULL;
+	async = NULL;
+	memset(came, 0, sizeof(came));
+	holds = true;
+	bench_open();
+	bench_set_hook(share);
+	assert_int_equal(viofs_session_open(bench.dev, NULL, &session, &bench.err), 0);
+	assert_int_equal(viofs_async_open(session, max, &async, &bench.err), 0);
+}
+
+static void close_session(void)
+{
+	viofs_async_close(async);
+	viofs_session_close(session);
+}
+
+static void call(unsigned int from, unsigned int count)
+{
+	for (unsigned int i = from; i < from + count; i++)
+		assert_int_equal(viofs_path_stat_async(async, "/", 0, &stats[i], &stats[i]), 0);
+}
+
+static void note(const struct viofs_event *e)
+{
+	size_t i = (size_t)((struct stat *)e->user - stats);
+
+	assert_true(i < CALLS);
+	assert_int_equal(came[i]++, 0);
+	events[i] = *e;
+}
+
+/* Return: how many events came within @ms, of @count. */
+static unsigned int take(unsigned int count, int ms)
+{
+	int64_t end = viofs_now_ns() + ms * VIOFS_NSEC_PER_MSEC;
+	unsigned int got = 0;
+
+	do {
+		struct viofs_event e[3];
+		int n = viofs_async_wait(async, e, 1, (unsigned int)VIOFS_MIN(3U, count - got),
+					 VIOFS_MAX(end - viofs_now_ns(), 0));
+
+		assert_true(n >= 0);
+		for (int i = 0; i < n; i++)
+			note(&e[i]);
+		got += (unsigned int)n;
+	} while (got < count && viofs_now_ns() - end < 0);
+	return got;
+}
+
+static unsigned int count_results(unsigned int count, int64_t result)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		n += came[i] && events[i].result == result;
+	return n;
+}
+
+/* GETATTRs are the requests behind INIT. */
+static void answer(unsigned int n)
+{
+	struct model_request *r = model_device_wait(&bench.device, FUSE_GETATTR, n);
+
+	assert_non_null(r);
+	model_device_answer(&bench.device, r, 0);
+}
+
+static void device_has(unsigned int getattrs)
+{
+	assert_non_null(model_device_wait(&bench.device, FUSE_GETATTR, getattrs));
+}
+
+static void release(void)
+{
+	pthread_mutex_lock(&bench.device.lock);
+	holds = false;
+	pthread_mutex_unlock(&bench.device.lock);
+	model_device_release(&bench.device, 0);
+	bench_set_hook(share);
+}
+
+static void calls_that_find_the_queue_full_wait_and_all_end(void **state)
+{
+	bench.options.depth = 8;
+	open_session(0);
+	call(0, CALLS);
+	device_has(8);
+	assert_int_equal(take(1, LULL_MS), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 8);
+	assert_int_equal(viofs_async_pending(async), CALLS);
+	answer(5);
+	assert_int_equal(take(1, SOON_MS), 1);
+	assert_int_equal(came[4], 1);
+	device_has(9);
+	release();
+	assert_int_equal(take(CALLS - 1, SOON_MS), CALLS - 1);
+	assert_int_equal(count_results(CALLS, 0), CALLS);
+	assert_int_equal(viofs_async_pending(async), 0);
+	assert_int_equal(take(1, 0), 0);
+	close_session();
+}
+
+static void no_more_calls_are_under_way_than_was_asked_for(void **state)
+{
+	open_session(2);
+	call(0, 6);
+	device_has(2);
+	assert_int_equal(take(1, LULL_MS), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 2);
+	for (unsigned int i = 1; i <= 4; i++) {
+		answer(i);
+		assert_int_equal(take(1, SOON_MS), 1);
+		assert_int_equal(came[i - 1], 1);
+		device_has(i + 2);
+		assert_int_equal(take(1, LULL_MS), 0);
+		assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), i + 2);
+	}
+	release();
+	assert_int_equal(take(2, SOON_MS), 2);
+	assert_int_equal(count_results(6, 0), 6);
+	close_session();
+}
+
+/* One with its turn that finds no room, others without a turn behind it: nobody waits for the wrong one. */
+static void turns_and_room_together_do_not_stall(void **state)
+{
+	struct viofs_queue *other;
+
+	bench.options.depth = 8;
+	open_session(3);
+	other = bench_queue();
+	/* The session's lane, the user's queue and this handle share the one virtqueue. */
+	assert_int_equal(viofs_queue_submit(other, bench_getattr(0, 7), 7), 7);
+	call(0, 12);
+	device_has(8);
+	assert_int_equal(take(1, LULL_MS), 0);
+	release();
+	assert_int_equal(take(12, SOON_MS), 12);
+	assert_int_equal(count_results(12, 0), 12);
+	assert_int_equal(viofs_queue_wait(other, bench.completions, 7, 7, SOON_MS * VIOFS_NSEC_PER_MSEC), 7);
+	close_session();
+}
+
+/* Memory comes free: the one that needs it goes on, though another stands before it and waits for its turn. */
+static void those_without_a_turn_hold_nobody_up(void **state)
+{
+	struct viofs_dev_info info = { .size = sizeof(info) };
+	char target[PATH_MAX];
+	void *memory;
+
+	open_session(2);
+	call(0, 1);
+	assert_int_equal(viofs_path_readlink_async(async, "link", 0, target, sizeof(target), &stats[1]), 0);
+	call(2, 1);
+	assert_int_equal(viofs_dev_info_get(bench.dev, &info), 0);
+	memory = viofs_dma_alloc(bench.dev, info.dma_free);
+	assert_non_null(memory);
+	assert_non_null(model_device_wait(&bench.device, FUSE_LOOKUP, 1));
+	assert_int_equal(take(1, LULL_MS), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_READLINK), 0);
+	viofs_dma_free(bench.dev, memory);
+	assert_int_equal(take(1, SOON_MS), 1);
+	assert_int_equal(came[1], 1);
+	assert_int_equal(events[1].result, 1);
+	assert_string_equal(target, "x");
+	release();
+	assert_int_equal(take(2, SOON_MS), 2);
+	assert_int_equal(count_results(1, 0), 1);
+	close_session();
+}
+
+static void a_wait_for_events_ends_after_its_time(void **state)
+{
+	int64_t start;
+
+	open_session(0);
+	call(0, 2);
+	device_has(2);
+	start = viofs_now_ns();
+	assert_int_equal(viofs_async_wait(async, events, 1, 2, LULL_MS * VIOFS_NSEC_PER_MSEC), 0);
+	assert_true(viofs_now_ns() - start >= LULL_MS * VIOFS_NSEC_PER_MSEC);
+	release();
+	assert_int_equal(take(2, SOON_MS), 2);
+	/* Nothing is under way: nothing to wait for. */
+	assert_int_equal(viofs_async_wait(async, events, 1, 2, -1), 0);
+	close_session();
+}
+
+static void a_descriptor_tells_of_events(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	open_session(1);
+	p.fd = viofs_async_fd(async);
+	call(0, 2);
+	for (unsigned int i = 1; i <= 2; i++) {
+		device_has(i);
+		assert_int_equal(viofs_async_arm(async), 0);
+		assert_int_equal(poll(&p, 1, 0), 0);
+		answer(i);
+		assert_int_equal(poll(&p, 1, SOON_MS), 1);
+		assert_int_equal(take(1, SOON_MS), 1);
+	}
+	close_session();
+}
+
+/* Answered, in flight, and waiting for room and for a turn: each has one end. */
+static void fails_with(unsigned int max)
+{
+	struct stat st;
+
+	bench.options.depth = 8;
+	open_session(max);
+	call(0, 20);
+	device_has(max ? max : 8);
+	answer(2);
+	model_device_push_raw(&bench.device, 1, 5000, 16, 1);
+	assert_int_equal(take(20, SOON_MS), 20);
+	assert_int_equal(came[1], 1);
+	assert_int_equal(events[1].result, 0);
+	assert_int_equal(count_results(20, 0), 1);
+	assert_true(count_results(20, -EIO) >= (max ? max : 8) - 1);
+	assert_int_equal(count_results(20, -EIO) + count_results(20, -ENODEV), 19);
+	assert_non_null(strstr(viofs_dev_failed(bench.dev), "broke the rules of virtqueue 1"));
+	assert_int_equal(viofs_async_pending(async), 0);
+	/* Whatever comes after has an end, too. */
+	call(20, 1);
+	assert_int_equal(take(1, SOON_MS), 1);
+	assert_int_equal(events[20].result, -ENODEV);
+	assert_int_equal(viofs_path_stat(session, "/", 0, &st, &bench.err), -ENODEV);
+	close_session();
+}
+
+static void a_device_that_breaks_the_ring_ends_calls_that_wait_for_room(void **state)
+{
+	fails_with(0);
+}
+
+static void a_device_that_breaks_the_ring_ends_calls_that_wait_for_their_turn(void **state)
+{
+	fails_with(3);
+}
+
+static void *break_the_ring(void *arg)
+{
+	if (model_device_wait(&bench.device, FUSE_GETATTR, 1))
+		model_device_push_raw(&bench.device, 1, 5000, 16, 1);
+	return NULL;
+}
+
+static void a_device_that_breaks_the_ring_ends_blocking_calls(void **state)
+{
+	pthread_t thread;
+	struct stat st;
+
+	open_session(0);
+	assert_int_equal(pthread_create(&thread, NULL, break_the_ring, NULL), 0);
+	assert_int_equal(viofs_path_stat(session, "/", 0, &st, &bench.err), -EIO);
+	assert_non_null(strstr(bench.err.text, "broke the rules of virtqueue 1"));
+	pthread_join(thread, NULL);
+	assert_int_equal(viofs_path_stat(session, "/", 0, &st, NULL), -ENODEV);
+	close_session();
+}
+
+static void closing_waits_for_what_is_under_way(void **state)
+{
+	open_session(2);
+	call(0, 6);
+	device_has(2);
+	release();
+	viofs_async_close(async);
+	async = NULL;
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 6);
+	close_session();
+}
+
+#define BOTH(test)                                                                                   \
+	{ #test ", split", test, bench_set_up_split, bench_tear_down, NULL },                        \
+	{ #test ", packed", test, bench_set_up_packed, bench_tear_down, NULL }
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(calls_that_find_the_queue_full_wait_and_all_end),
+		BOTH(no_more_calls_are_under_way_than_was_asked_for),
+		BOTH(turns_and_room_together_do_not_stall),
+		BOTH(those_without_a_turn_hold_nobody_up),
+		BOTH(a_wait_for_events_ends_after_its_time),
+		BOTH(a_descriptor_tells_of_events),
+		BOTH(a_device_that_breaks_the_ring_ends_calls_that_wait_for_room),
+		BOTH(a_device_that_breaks_the_ring_ends_calls_that_wait_for_their_turn),
+		BOTH(a_device_that_breaks_the_ring_ends_blocking_calls),
+		BOTH(closing_waits_for_what_is_under_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
