@@ -3,6 +3,8 @@
 #ifndef VIOFS_VIRTIO_RING_H
 #define VIOFS_VIRTIO_RING_H
 
+#include "base/barrier.h"
+
 #include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,13 +114,13 @@ bool viofs_ring_should_kick(struct viofs_ring *r);
 /** viofs_ring_has_used() - is there a completion to get? */
 static inline bool viofs_ring_has_used(const struct viofs_ring *r)
 {
-	const volatile struct viofs_ring_packed_desc *desc;
+	const struct viofs_ring_packed_desc *desc;
 	unsigned int flags;
 
 	if (!r->packed)
-		return le16toh(((const volatile uint16_t *)r->device)[1]) != r->used_idx;
+		return le16toh(VIOFS_READ_ONCE(((const uint16_t *)r->device)[1])) != r->used_idx;
 	desc = (const struct viofs_ring_packed_desc *)r->desc + r->used_idx;
-	flags = le16toh(desc->flags);
+	flags = le16toh(VIOFS_READ_ONCE(desc->flags));
 	/* 2.8.1: used where both marks are the counter */
 	return !(flags & VIOFS_RING_PACKED_AVAIL) == !r->used_wrap &&
 	       !(flags & VIOFS_RING_PACKED_USED) == !r->used_wrap;

@@ -48,7 +48,7 @@ struct model_queue {
 /* What the function does wrong; all zero: nothing. */
 struct model_faults {
 	int reset_polls;	   /* status reads until a reset is finished, -1: never */
-	bool gone;		   /* everything reads as all ones */
+	_Atomic bool gone;	   /* everything reads as all ones */
 	bool refuse_features;	   /* FEATURES_OK doesn't stick */
 	bool gone_at_features;	   /* gone once FEATURES_OK is written */
 	bool needs_reset;	   /* NEEDS_RESET when DRIVER_OK is written */
@@ -86,13 +86,15 @@ struct model_function {
 	uint32_t device_feature_select, driver_feature_select, queue_select;
 	uint64_t driver_features;
 	uint16_t config_vector;
-	uint8_t status, generation;
+	_Atomic uint8_t status;
+	uint8_t generation;
 	int polls_left; /* of a reset under way */
 	bool resetting;
 
 	/* what was done to it */
 	int eventfds[MODEL_VECTORS_MAX];
-	unsigned int vectors_on, msix_calls, resets, accesses;
+	unsigned int vectors_on, msix_calls, resets;
+	_Atomic unsigned int accesses;
 	struct model_map maps[MODEL_MAPS];
 	unsigned int map_count;
 	const char *violation; /* the first thing a driver must not do, NULL = none */

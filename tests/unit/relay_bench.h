@@ -66,6 +66,9 @@ void bench_end(void);
 
 /* What the relay has counted so far. */
 const struct viofs_relay_stats *bench_stats(void);
+/* viofs_relay_slots_used(), viofs_relay_oldest_ns(). */
+unsigned int bench_slots_used(void);
+int64_t bench_oldest_ns(void);
 
 /* The device calls this for each request, and holds those of bench_hold()'s opcode. */
 void bench_hold(uint32_t opcode); /* 0 = all but INIT */

@@ -322,15 +322,15 @@ static void requests_beyond_the_slots_are_parked_and_lost_none(void **state)
 	assert_non_null(model_device_wait(&bench.device, FUSE_GETATTR, bench.config.slots));
 	kernel_gets_nothing(20);
 	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), bench.config.slots);
-	assert_true(viofs_relay_oldest_ns(bench.relay) > 0);
-	assert_int_equal(viofs_relay_slots_used(bench.relay), bench.config.slots);
+	assert_true(bench_oldest_ns() > 0);
+	assert_int_equal(bench_slots_used(), bench.config.slots);
 	model_device_release(&bench.device, 0);
 	kernel_is_answered_all(100, n, 0, 104);
 	bench_end();
 	assert_int_equal(bench_stats()->parked, 0);
 	assert_int_equal(bench_stats()->parked_total, n - bench.config.slots);
-	assert_int_equal(viofs_relay_slots_used(bench.relay), 0);
-	assert_int_equal(viofs_relay_oldest_ns(bench.relay), 0);
+	assert_int_equal(bench_slots_used(), 0);
+	assert_int_equal(bench_oldest_ns(), 0);
 }
 
 static void writes_are_parked_whole(void **state)

@@ -479,7 +479,7 @@ static void a_reply_that_the_kernel_refuses_is_a_fault(void **state)
 	bench_end();
 	assert_int_equal(bench_stats()->faults, 1);
 	assert_non_null(strstr(bench_stats()->last_fault, "kernel doesn't accept"));
-	assert_int_equal(viofs_relay_slots_used(bench.relay), 0);
+	assert_int_equal(bench_slots_used(), 0);
 }
 
 static void a_channel_that_cannot_be_read_ends_the_session(void **state)
@@ -504,9 +504,9 @@ static void wait_until_blocked(void)
 /* A slot is given back a little after its answer has come. */
 static void slots_become(unsigned int n)
 {
-	for (int i = 0; i < 4000 && viofs_relay_slots_used(bench.relay) != n; i++)
+	for (int i = 0; i < 4000 && bench_slots_used() != n; i++)
 		usleep(500);
-	assert_int_equal(viofs_relay_slots_used(bench.relay), n);
+	assert_int_equal(bench_slots_used(), n);
 }
 
 /* The page lock's holder waits for another completion: somebody else must deliver it. */
