@@ -24,6 +24,7 @@
  * @buf: page-aligned buffer of one block
  * @pos: next offset of a sequential job
  * @rng: state of the random generator
+ * @steps: of calculating, for work that is nothing else
  * @name: the file that create_unlink makes
  * @held: @hold descriptors, or NULL
  */
@@ -38,6 +39,7 @@ struct viofs_bench_job {
 	void *buf;
 	long pos;
 	uint64_t rng;
+	long steps;
 	char name[32];
 	int *held;
 };

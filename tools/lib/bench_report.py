@@ -15,6 +15,7 @@ LABELS = {
     "read1m_buffered": "1 MiB read, buffered",
     "write1m_buffered": "1 MiB write, buffered",
     "statx_after_10ms": "statx after 10 ms",
+    "cpu60us": "60 us of CPU, no request",
 }
 # of what the rows may have, and where it is said
 NATIVE_COLUMNS = ("callers us", "server us", "backend us", "ran on")
