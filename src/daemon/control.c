@@ -100,7 +100,10 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 	if (fd < 0)
 		return;
 	set_timeout(fd, SERVE_TIMEOUT_S);
-	n = recv(fd, word, sizeof(word) - 1, 0);
+	/* What the loop waits for on its ring (supervisor.c) happens meanwhile too, and cuts it short. */
+	do
+		n = recv(fd, word, sizeof(word) - 1, 0);
+	while (n < 0 && errno == EINTR);
 	word[n > 0 ? n : 0] = '\0';
 	word[strcspn(word, "\n")] = '\0';
 	reply = answer(word, commands, arg);

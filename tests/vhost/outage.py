@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A back end that dies and comes back: requests wait, and none of them is lost or done twice."""
 
+import glob
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -339,6 +341,22 @@ def unmounted_by_force_during_the_outage():
         print(f"# unmounted in {time.monotonic() - start:.2f} s")
 
 
+def a_question_is_heard_whatever_happens_meanwhile():
+    """viofsctl has connected, and its question comes just after the loss."""
+    with session().mount() as s, socket.socket(socket.AF_UNIX) as ctl:
+        ctl.settimeout(5)
+        ctl.connect(*glob.glob("/run/virtiofs-vfio/vhost-user-*.sock"))
+        time.sleep(0.3)
+        s.kill_backend()
+        time.sleep(0.3)
+        ctl.sendall(b"status\n")
+        status = json.loads(b"".join(iter(lambda: ctl.recv(1 << 16), b"")))
+        check(status.get("mountpoint") == s.mnt, f"the answer is {status}")
+        s.start_backend()
+        is_back(s, 1)
+        s.umount()
+
+
 def supervisor_killed():
     """The worker goes on alone; a back end that dies then is lost, and nobody hangs."""
     with session().mount() as s:
@@ -407,7 +425,7 @@ def main():
     cases += named([
         aborted_during_the_outage, aborted_while_a_silent_one_is_tried, terminated_during_the_outage,
         terminated_twice_during_the_outage, back_after_a_signal, unmounted_during_the_outage,
-        unmounted_by_force_during_the_outage, supervisor_killed,
+        unmounted_by_force_during_the_outage, a_question_is_heard_whatever_happens_meanwhile, supervisor_killed,
         a_timeout_goes_on, killed_before_init_is_answered,
     ])
     cases += [("eio: the user does not assert that state is kept",
