@@ -76,8 +76,7 @@ static int check_protocol(const struct viofs_vhost *v, uint64_t offered, struct 
 
 int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_err *err)
 {
-	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };
-	uint64_t offered = 0, protocol = 0, taken = v->protocol_features, queues = 0;
+	uint64_t offered = 0, protocol = 0, queues;
 	int rc;
 
 	v->end_ns = end_ns;
@@ -92,14 +91,7 @@ int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_er
 	rc = check_protocol(v, protocol, err);
 	if (rc)
 		return rc;
-	/* Who has just come has agreed to none of them. */
-	v->protocol_features = 0;
-	rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
-	v->protocol_features = taken;
-	if (!rc && v->protocol_features & VIOFS_VHOST_PROTOCOL_MQ)
-		rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_QUEUE_NUM, &queues);
-	if (!rc)
-		rc = viofs_vhost_tell(v, &owner, -1);
+	rc = viofs_vhost_agree(v, v->protocol_features, &queues);
 	if (rc)
 		return say_again(v, rc, err);
 	if (queues < v->queue_max)

@@ -25,6 +25,11 @@ int viofs_vhost_tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request
 int viofs_vhost_tell_state(struct viofs_vhost *v, enum viofs_vhost_request request, unsigned int index,
 			   unsigned int num);
 
+/**
+ * viofs_vhost_agree() - on the protocol features @taken, and who owns the device
+ * @queues: out, virtqueues that the back end can have; 0: it doesn't say.
+ */
+int viofs_vhost_agree(struct viofs_vhost *v, uint64_t taken, uint64_t *queues);
 /** viofs_vhost_tell_memory() - the memory table, of the arena alone. */
 int viofs_vhost_tell_memory(struct viofs_vhost *v, const struct viofs_arena *arena);
 /** viofs_vhost_tell_inflight() - the memory in which what is in flight is noted. */

@@ -28,11 +28,25 @@
 	 VIOFS_VHOST_PROTOCOL_MEM_SLOTS)
 #define CONFIG_HEAD offsetof(union viofs_vhost_payload, config.bytes)
 
+int viofs_vhost_agree(struct viofs_vhost *v, uint64_t taken, uint64_t *queues)
+{
+	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };
+	int rc;
+
+	*queues = 0;
+	/* Who has just come has agreed to none of them. */
+	v->protocol_features = 0;
+	rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
+	v->protocol_features = taken;
+	if (!rc && taken & VIOFS_VHOST_PROTOCOL_MQ)
+		rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_QUEUE_NUM, queues);
+	return rc ? rc : viofs_vhost_tell(v, &owner, -1);
+}
+
 /* The order is QEMU's, which every back end was tried with. */
 static int handshake(struct viofs_vhost *v, uint64_t wanted)
 {
-	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };
-	uint64_t offered = 0, taken, queues = 0;
+	uint64_t offered = 0, queues;
 	int rc;
 
 	rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_FEATURES, &v->features);
@@ -44,15 +58,7 @@ static int handshake(struct viofs_vhost *v, uint64_t wanted)
 	rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_PROTOCOL_FEATURES, &offered);
 	if (rc)
 		return rc;
-	taken = offered & wanted;
-	rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
-	if (rc)
-		return rc;
-	v->protocol_features = taken;
-	if (taken & VIOFS_VHOST_PROTOCOL_MQ)
-		rc = viofs_vhost_ask_u64(v, VIOFS_VHOST_GET_QUEUE_NUM, &queues);
-	if (!rc)
-		rc = viofs_vhost_tell(v, &owner, -1);
+	rc = viofs_vhost_agree(v, offered & wanted, &queues);
 	v->queue_max = (unsigned int)VIOFS_MIN(queues, UINT16_MAX);
 	return rc;
 }
