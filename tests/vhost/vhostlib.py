@@ -305,6 +305,28 @@ def run_cases(cases):
         print(f"{result} {number} - {name} # {time.monotonic() - start:.1f} s", flush=True)
 
 
+# fio's processes wait for each other, and for ever where one meets an error at the wrong time.
+JOB = """
+import os, random, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o644)
+end = time.monotonic() + 30
+while time.monotonic() < end:
+    at = random.randrange(128) << 16
+    os.pwrite(fd, bytes(65536), at)
+    os.pread(fd, 65536, at)
+"""
+
+
+def start_jobs(s, count):
+    """Processes that read and write on the mount of a session until they meet an error, or for 30 s."""
+    return [subprocess.Popen([sys.executable, "-c", JOB, os.path.join(s.mnt, f"load{i}")], stderr=subprocess.DEVNULL,
+                             cwd=s.work) for i in range(count)]
+
+
+def all_meet_an_error(jobs):
+    check(all([job.wait(10) for job in jobs]), "one met no error")
+
+
 def named(functions):
     """Cases from functions, named by what their names say."""
     return [(f.__name__.replace("_", " "), f) for f in functions]

@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -14,7 +13,8 @@ from channel import (Uring, all_end, completions_that_wait_for_pages, ended_by_d
                      ended_by_death_of_the_worker, ended_by_fusectl, ended_by_two_signals, ended_by_viofsctl,
                      hold_requests, session, why_not, work, worker_of)
 from failure import locker, says
-from vhostlib import Session, check, is_mounted, must, need_root, run, run_cases, wait_until
+from vhostlib import (Session, all_meet_an_error, check, is_mounted, must, need_root, run, run_cases, start_jobs,
+                      wait_until)
 
 QUEUES = ["--queues", "4"]
 QUICK = [ended_by_viofsctl, ended_by_death_of_the_worker, ended_by_death_of_the_back_end]
@@ -63,29 +63,11 @@ def ends(how, channel, poll):
         check(not is_mounted(s.mnt), "the mount is still there")
 
 
-# fio's processes wait for each other, and for ever where one meets an error at the wrong time.
-JOB = """
-import os, random, sys, time
-fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o644)
-end = time.monotonic() + 30
-while time.monotonic() < end:
-    at = random.randrange(128) << 16
-    os.pwrite(fd, bytes(65536), at)
-    os.pread(fd, 65536, at)
-"""
-
-
 def load(s):
-    """Four processes that read and write until they meet an error."""
-    jobs = [subprocess.Popen([sys.executable, "-c", JOB, os.path.join(s.mnt, f"load{i}")], stderr=subprocess.DEVNULL,
-                             cwd=s.work) for i in range(4)]
+    jobs = start_jobs(s, 4)
     wait_until(lambda: s.stats()["requests"].get("WRITE", 0) > 50, 10, "load")
     check(all(job.poll() is None for job in jobs), "one has ended early")
     return jobs
-
-
-def all_meet_an_error(jobs):
-    check(all([job.wait(10) for job in jobs]), "one met no error")
 
 
 def killed_under_load(channel, poll):
