@@ -238,7 +238,11 @@ static void a_long_sleep_ends_spinning_and_a_short_one_brings_it_back(void **sta
 	}
 	bench_end();
 	/* Not to spin for a while (20 ms) may be what an attempt before has left. */
-	assert_true(!slept || calm < 10);
+	if (slept && calm < 10) {
+		print_message("others want the CPU: spinning can't be seen here\n");
+		skip();
+	}
+	assert_false(slept);
 }
 
 static void errors_of_the_device_reach_the_kernel(void **state)
