@@ -13,18 +13,17 @@
 #include "virtio/virtio.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 struct client_bench bench;
 
-static uint32_t hold_opcode;
 static struct viofs_queue *queues[8];
 static unsigned int queue_count;
 
@@ -97,11 +96,7 @@ int bench_set_up_packed(void **state)
 void bench_open(void)
 {
 	model_init(&bench.function, bench.request_queues);
-	bench.function.features = bench.features;
-	bench.function.vfio.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	assert_true(bench.function.vfio.event_fd >= 0);
-	for (unsigned int q = 0; q <= bench.request_queues; q++)
-		bench.function.queues[q].max = bench.queue_size;
+	model_equip(&bench.function, bench.features, bench.queue_size);
 	assert_int_equal(viofs_dev_open("0000:00:04.0", &bench.options, &bench.dev, &bench.err), 0);
 	model_device_start(&bench.device, &bench.function);
 }
@@ -115,43 +110,27 @@ struct viofs_queue *bench_queue(void)
 
 int bench_tear_down(void **state)
 {
-	char violation[sizeof(bench.device.violation)];
-
 	if (!bench.dev)
 		return 0;
 	for (unsigned int i = 0; i < queue_count; i++)
 		viofs_queue_close(queues[i]);
 	model_device_stop(&bench.device);
-	memcpy(violation, bench.device.violation, sizeof(violation));
 	bench.function.lost = NULL;
 	assert_int_equal(viofs_dev_close(bench.dev, NULL), 0);
 	close(bench.function.vfio.event_fd);
-	if (violation[0])
-		fail_msg("%s", violation);
-	if (bench.function.violation)
-		fail_msg("%s", bench.function.violation);
+	model_device_check(&bench.device, &bench.function);
 	assert_int_equal(bench.function.map_count, 0);
 	return 0;
 }
 
-static enum model_verdict hold(struct model_device *d, struct model_request *r)
-{
-	bool wanted = hold_opcode ? r->opcode == hold_opcode : r->opcode != FUSE_INIT;
-
-	return wanted ? MODEL_HOLD : MODEL_ANSWER;
-}
-
 void bench_set_hook(model_hook *hook)
 {
-	pthread_mutex_lock(&bench.device.lock);
-	bench.device.hook = hook;
-	pthread_mutex_unlock(&bench.device.lock);
+	model_device_set_hook(&bench.device, hook);
 }
 
 void bench_hold(uint32_t opcode)
 {
-	hold_opcode = opcode;
-	bench_set_hook(hold);
+	model_device_hold(&bench.device, opcode);
 }
 
 struct model_request *bench_held(unsigned int n)
@@ -229,6 +208,13 @@ int bench_take(struct viofs_queue *q, unsigned int count, int ms)
 			usleep(100);
 	} while (got < count && viofs_now_ns() - end < 0);
 	return (int)got;
+}
+
+bool bench_is_readable(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
 }
 
 unsigned int bench_count(unsigned int from, unsigned int count, int error)

@@ -7,6 +7,14 @@
 
 #include <viofs/viofs.h>
 
+/* Long enough for anything that is to happen on a busy machine. */
+#define SOON_MS 10000
+
+/* A test on rings of both kinds: two struct CMUnitTest. */
+#define BOTH(test)                                                                                   \
+	{ #test ", split", test, bench_set_up_split, bench_tear_down, NULL },                        \
+	{ #test ", packed", test, bench_set_up_packed, bench_tear_down, NULL }
+
 /* Requests of one test at most. */
 #define BENCH_REQUESTS 64U
 
@@ -57,6 +65,7 @@ void bench_send(struct viofs_queue *q, unsigned int from, unsigned int count, un
  * come before, and be a good answer or have error -EIO. Return: how many, or -ENODEV where none came.
  */
 int bench_take(struct viofs_queue *q, unsigned int count, int ms);
+bool bench_is_readable(int fd, int ms);
 /* How many of requests @from.. have come with @error. */
 unsigned int bench_count(unsigned int from, unsigned int count, int error);
 

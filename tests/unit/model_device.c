@@ -506,6 +506,36 @@ void model_device_stop(struct model_device *d)
 	pthread_mutex_destroy(&d->lock);
 }
 
+void model_device_set_hook(struct model_device *d, model_hook *hook)
+{
+	pthread_mutex_lock(&d->lock);
+	d->hook = hook;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static enum model_verdict hold(struct model_device *d, struct model_request *r)
+{
+	bool wanted = d->hold_opcode ? r->opcode == d->hold_opcode : r->opcode != FUSE_INIT;
+
+	return wanted ? MODEL_HOLD : MODEL_ANSWER;
+}
+
+void model_device_hold(struct model_device *d, uint32_t opcode)
+{
+	pthread_mutex_lock(&d->lock);
+	d->hold_opcode = opcode;
+	d->hook = hold;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void model_device_check(const struct model_device *d, const struct model_function *f)
+{
+	if (d->violation[0])
+		fail_msg("%s", d->violation);
+	if (f->violation)
+		fail_msg("%s", f->violation);
+}
+
 void model_device_release(struct model_device *d, uint32_t opcode)
 {
 	pthread_mutex_lock(&d->lock);

@@ -54,6 +54,7 @@ struct model_device {
 	bool event_idx, packed;
 	bool any_queue; /* hiprio may carry any request: no violation */
 	model_hook *hook;	   /* NULL: none */
+	uint32_t hold_opcode;	   /* model_device_hold()'s */
 	struct fuse_init_out init; /* the answer to INIT */
 	uint32_t init_bytes;
 	unsigned int drop_kicks; /* so many notifications are lost */
@@ -67,6 +68,14 @@ struct model_device {
 void model_device_start(struct model_device *d, struct model_function *f);
 /* Back to one that was never started: memory and thread gone. */
 void model_device_stop(struct model_device *d);
+
+void model_device_set_hook(struct model_device *d, model_hook *hook);
+
+/* From now on requests of @opcode are held; 0: all but INIT. */
+void model_device_hold(struct model_device *d, uint32_t opcode);
+
+/* Fails the test where anything was done, to @d or to @f behind it, that a driver may not do. Also after the stop. */
+void model_device_check(const struct model_device *d, const struct model_function *f);
 
 /* Answers everything held (of @opcode, 0 = any), and stops holding by taking the hook away. */
 void model_device_release(struct model_device *d, uint32_t opcode);

@@ -14,6 +14,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -578,6 +579,15 @@ void model_init(struct model_function *m, unsigned int requests)
 	init_config(m);
 	finish_reset(m);
 	m->status = S_ACKNOWLEDGE | S_DRIVER; /* as a former driver left it: reset is needed */
+}
+
+void model_equip(struct model_function *m, uint64_t features, uint16_t size)
+{
+	m->features = features;
+	m->vfio.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(m->vfio.event_fd >= 0);
+	for (unsigned int q = 0; q < m->num_queues; q++)
+		m->queues[q].max = size;
 }
 
 void *model_memory(struct model_function *m, uint64_t iova, size_t len, unsigned int access)

@@ -105,6 +105,9 @@ struct model_function {
 /* A good function: @requests request queues of 128 entries, tag "myfs", VERSION_1 and no more. */
 void model_init(struct model_function *m, unsigned int requests);
 
+/* And with @features, queues of @size entries, and model_alert(), by a descriptor that is to be closed. */
+void model_equip(struct model_function *m, uint64_t features, uint16_t size);
+
 void model_set_tag(struct model_function *m, const char *tag, size_t len);
 void model_set_requests(struct model_function *m, uint32_t n);
 void model_set_config32(struct model_function *m, unsigned int off, uint32_t value);

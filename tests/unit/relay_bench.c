@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,7 +32,6 @@
 
 struct relay_bench bench;
 
-static uint32_t hold_opcode;
 
 /* Linked in place of the real one. */
 int __real_viofs_devfuse_reply(int fd, struct iovec *iov, int count);
@@ -96,13 +94,9 @@ static void open_device(void)
 	struct viofs_virtio *virtio;
 
 	model_init(&bench.function, bench.request_queues);
-	bench.function.features = bench.features;
+	model_equip(&bench.function, bench.features, bench.queue_size);
 	if (bench.vectors)
 		bench.function.vfio.msix_vectors = bench.vectors;
-	bench.function.vfio.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	assert_true(bench.function.vfio.event_fd >= 0);
-	for (unsigned int q = 0; q <= bench.request_queues; q++)
-		bench.function.queues[q].max = bench.queue_size;
 	assert_int_equal(viofs_virtio_pci_open(&bench.function.vfio, &virtio, NULL), 0);
 	assert_int_equal(viofs_fs_open(virtio, &bench.fs, NULL), 0);
 	viofs_fs_arena_sizes(bench.fs, sizes);
@@ -227,8 +221,6 @@ void bench_end(void)
 
 int bench_tear_down(void **state)
 {
-	char violation[sizeof(bench.device.violation)];
-
 	bench.block_unique = 0;
 	for (unsigned int i = 0; i < bench.lanes; i++)
 		shutdown(bench.kernels[i], SHUT_RDWR);
@@ -236,7 +228,6 @@ int bench_tear_down(void **state)
 		bench_join();
 	if (bench.device.function)
 		model_device_stop(&bench.device);
-	memcpy(violation, bench.device.violation, sizeof(violation));
 	viofs_relay_free(bench.relay);
 	viofs_arena_free(bench.arena);
 	bench.function.faults.gone = false;
@@ -246,33 +237,18 @@ int bench_tear_down(void **state)
 		close(bench.kernels[i]);
 	close(bench.relay_fd);
 	close(bench.function.vfio.event_fd);
-	if (violation[0])
-		fail_msg("%s", violation);
-	if (bench.function.violation)
-		fail_msg("%s", bench.function.violation);
+	model_device_check(&bench.device, &bench.function);
 	return 0;
-}
-
-static enum model_verdict hold(struct model_device *d, struct model_request *r)
-{
-	bool wanted = hold_opcode ? r->opcode == hold_opcode : r->opcode != FUSE_INIT;
-
-	return wanted ? MODEL_HOLD : MODEL_ANSWER;
 }
 
 void bench_set_hook(model_hook *hook)
 {
-	pthread_mutex_lock(&bench.device.lock);
-	bench.device.hook = hook;
-	pthread_mutex_unlock(&bench.device.lock);
+	model_device_set_hook(&bench.device, hook);
 }
 
 void bench_hold(uint32_t opcode)
 {
-	pthread_mutex_lock(&bench.device.lock);
-	hold_opcode = opcode;
-	bench.device.hook = hold;
-	pthread_mutex_unlock(&bench.device.lock);
+	model_device_hold(&bench.device, opcode);
 }
 
 void kernel_sends(uint32_t opcode, uint64_t unique, uint64_t nodeid, const void *args,

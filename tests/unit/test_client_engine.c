@@ -6,7 +6,6 @@
 #include "virtio/virtio.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -14,17 +13,8 @@
 
 #include <cmocka.h>
 
-/* Long enough for anything that is to happen on a busy machine. */
-#define SOON_MS 10000
 /* Long enough to see that nothing does. */
 #define LULL_MS 30
-
-static bool is_readable(struct viofs_queue *q, int ms)
-{
-	struct pollfd p = { .fd = viofs_queue_fd(q), .events = POLLIN };
-
-	return poll(&p, 1, ms) == 1;
-}
 
 static void completions_come_in_the_order_of_the_device(void **state)
 {
@@ -225,11 +215,6 @@ static void silent_requests_are_neither_counted_nor_reported(void **state)
 	assert_int_equal(bench_take(q, 1, LULL_MS), 0);
 }
 
-static enum model_verdict interrupted(struct model_device *d, struct model_request *r)
-{
-	return r->opcode == FUSE_GETATTR ? MODEL_HOLD : MODEL_ANSWER;
-}
-
 static void an_interrupt_names_its_request_whose_own_end_tells(void **state)
 {
 	const struct fuse_interrupt_in *in;
@@ -239,7 +224,7 @@ static void an_interrupt_names_its_request_whose_own_end_tells(void **state)
 
 	bench_open();
 	q = bench_queue();
-	bench_set_hook(interrupted);
+	bench_hold(FUSE_GETATTR);
 	bench_send(q, 0, 2, 2);
 	assert_int_equal(viofs_queue_interrupt(q, bench.requests[1].unique), 0);
 	r = model_device_wait(&bench.device, FUSE_INTERRUPT, 1);
@@ -343,9 +328,9 @@ static void an_armed_descriptor_becomes_readable(void **state)
 	for (unsigned int i = 0; i < 20; i++) {
 		bench_send(q, 0, 2, 2 * i + 2);
 		assert_int_equal(viofs_queue_arm(q), 0);
-		assert_false(is_readable(q, 0));
+		assert_false(bench_is_readable(viofs_queue_fd(q), 0));
 		model_device_answer(&bench.device, bench_held(2 * i + 1), 0);
-		assert_true(is_readable(q, SOON_MS));
+		assert_true(bench_is_readable(viofs_queue_fd(q), SOON_MS));
 		assert_int_equal(bench_take(q, 1, SOON_MS), 1);
 		/* Completions that are there already are said at once. */
 		model_device_answer(&bench.device, bench_held(2 * i + 2), 0);
@@ -370,7 +355,7 @@ static void handles_that_share_a_virtqueue_get_their_own(void **state)
 	model_device_answer(&bench.device, bench_held(1), 0);
 	assert_int_equal(bench_take(a, 4, LULL_MS), 1);
 	assert_int_equal(bench.came[0], 1);
-	assert_true(is_readable(b, SOON_MS));
+	assert_true(bench_is_readable(viofs_queue_fd(b), SOON_MS));
 	assert_int_equal(bench_take(b, 4, LULL_MS), 1);
 	assert_int_equal(bench.came[5], 1);
 	model_device_release(&bench.device, 0);
@@ -429,17 +414,13 @@ static void requests_by_hiprio_come_back_like_others(void **state)
 	for (unsigned int i = 1; i <= 3; i++)
 		if (bench_held(i)->queue == 0)
 			model_device_answer(&bench.device, bench_held(i), 0);
-	assert_true(is_readable(q, SOON_MS));
+	assert_true(bench_is_readable(viofs_queue_fd(q), SOON_MS));
 	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
 	assert_int_equal(bench.came[1], 1);
 	model_device_release(&bench.device, 0);
 	assert_int_equal(bench_take(q, 2, SOON_MS), 2);
 	assert_int_equal(viofs_queue_in_flight(q), 0);
 }
-
-#define BOTH(test)                                                                                   \
-	{ #test ", split", test, bench_set_up_split, bench_tear_down, NULL },                        \
-	{ #test ", packed", test, bench_set_up_packed, bench_tear_down, NULL }
 
 int main(void)
 {

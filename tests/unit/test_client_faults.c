@@ -9,7 +9,6 @@
 #include "client/client_dev.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -17,7 +16,6 @@
 
 #include <cmocka.h>
 
-#define SOON_MS 10000
 #define LULL_MS 30
 #define IN_FLIGHT 8U
 
@@ -174,7 +172,6 @@ static void a_short_reply_is_a_fault_but_where_it_was_allowed(void **state)
 
 static void everybody_on_the_virtqueue_gets_his_own_end(void **state)
 {
-	struct pollfd p = { .events = POLLIN };
 	struct viofs_queue *a, *b;
 
 	bench_open();
@@ -188,8 +185,7 @@ static void everybody_on_the_virtqueue_gets_his_own_end(void **state)
 	model_device_answer(&bench.device, bench_held(2), 0);
 	use_an_id_that_is_none();
 	assert_int_equal(bench_take(a, 4, SOON_MS), 4);
-	p.fd = viofs_queue_fd(b);
-	assert_int_equal(poll(&p, 1, SOON_MS), 1);
+	assert_true(bench_is_readable(viofs_queue_fd(b), SOON_MS));
 	assert_int_equal(viofs_queue_in_flight(b), 4);
 	assert_int_equal(bench_take(b, 4, SOON_MS), 4);
 	assert_int_equal(bench_count(0, 8, 0), 2);
@@ -236,7 +232,6 @@ static void a_request_that_has_ended_is_not_taken_from_the_ring(void **state)
 
 static void who_sleeps_on_another_virtqueue_is_woken(void **state)
 {
-	struct pollfd p = { .events = POLLIN };
 	struct viofs_queue *a, *b;
 
 	bench.request_queues = 2;
@@ -248,11 +243,10 @@ static void who_sleeps_on_another_virtqueue_is_woken(void **state)
 	bench_send(b, 2, 2, 4);
 	assert_int_not_equal(bench_held(1)->queue, bench_held(4)->queue);
 	assert_int_equal(viofs_queue_arm(b), 0);
-	p.fd = viofs_queue_fd(b);
 	model_device_push_raw(&bench.device, bench_held(1)->queue, 5000, 16, 1);
-	assert_int_equal(poll(&p, 1, LULL_MS), 0);
+	assert_false(bench_is_readable(viofs_queue_fd(b), LULL_MS));
 	assert_int_equal(bench_take(a, 2, SOON_MS), 2);
-	assert_int_equal(poll(&p, 1, SOON_MS), 1);
+	assert_true(bench_is_readable(viofs_queue_fd(b), SOON_MS));
 	assert_int_equal(bench_take(b, 2, SOON_MS), 2);
 	assert_int_equal(bench_count(0, 4, -EIO), 4);
 	has_failed(b, "broke the rules");
@@ -389,10 +383,6 @@ static void a_device_can_be_closed_with_all_in_flight(void **state)
 	model_device_answer(&bench.device, bench_held(1), 0);
 	/* The rest of it is bench_tear_down(). */
 }
-
-#define BOTH(test)                                                                                   \
-	{ #test ", split", test, bench_set_up_split, bench_tear_down, NULL },                        \
-	{ #test ", packed", test, bench_set_up_packed, bench_tear_down, NULL }
 
 int main(void)
 {
