@@ -73,6 +73,7 @@ static const int calls[] = {
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(getrusage),      /* does it share its CPU: relay/serve.c */
+	SCMP_SYS(sched_yield),
 	/* The time, where the vDSO can't tell it (guests with an odd clock source). */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(gettimeofday),
@@ -82,7 +83,6 @@ static const int calls[] = {
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
 	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(sched_yield),
 	SCMP_SYS(madvise),
 	SCMP_SYS(exit),
 	/* malloc: parked requests (relay/parking.c), stacks. mmap and mprotect are below. */

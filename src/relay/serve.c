@@ -12,6 +12,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -243,11 +244,16 @@ static int go_to_sleep(struct viofs_lane *lane)
 	return rc;
 }
 
+static bool waits_for_device(const struct viofs_lane *lane)
+{
+	return viofs_in_flight(lane) > held_back(lane);
+}
+
 /* Watch the used rings for a while: cheap, where a look at /dev/fuse is a system call. */
 static void look(const struct viofs_lane *lane)
 {
 	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is. */
-	if (viofs_in_flight(lane) <= held_back(lane) && lane->relay->stats->channel != VIOFS_CHANNEL_URING)
+	if (!waits_for_device(lane) && lane->relay->stats->channel != VIOFS_CHANNEL_URING)
 		return;
 	for (int i = 1; i <= LOOKS && !has_used(lane) && !viofs_sleep_has_news(&lane->sleep); i++)
 		if (i % LOOKS_TO_A_PAUSE == 0)
@@ -316,6 +322,9 @@ static int idle(struct viofs_lane *lane, int64_t since, int64_t now)
 	    now - atomic_load_explicit(&hiprio->forgets_since, memory_order_relaxed) >= FORGETS_HELD_NS)
 		viofs_hiprio_kick_forgets(lane->relay);
 	look(lane);
+	/* Whoever is to ask next may be waiting for this CPU. Giving it up takes longer than an answer does, though. */
+	if (!waits_for_device(lane))
+		sched_yield();
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -243,6 +244,42 @@ static void a_long_sleep_ends_spinning_and_a_short_one_brings_it_back(void **sta
 		skip();
 	}
 	assert_false(slept);
+}
+
+/* Times that the CPU was offered to others: the relay's calls come here. */
+static _Atomic unsigned int yields;
+
+int sched_yield(void)
+{
+	yields++;
+	return (int)syscall(SYS_sched_yield);
+}
+
+/* Return: did the relay offer its CPU to others within @ms? */
+static bool yields_again(unsigned int before, int ms)
+{
+	for (int i = 0; i < ms && yields == before; i++)
+		usleep(1000);
+	return yields != before;
+}
+
+/* Whoever is to ask next may need the CPU; an answer is waited for without a break. */
+static void a_cpu_is_offered_while_nobody_has_asked(void **state)
+{
+	unsigned int before;
+
+	bench.config.poll = VIOFS_POLL_BUSY;
+	bench_serve();
+	assert_true(yields_again(yields, 5000));
+	bench_hold(FUSE_GETATTR);
+	kernel_sends_getattr(4, 1);
+	assert_non_null(model_device_wait(&bench.device, FUSE_GETATTR, 1));
+	before = yields;
+	assert_false(yields_again(before, 50));
+	model_device_release(&bench.device, 0);
+	kernel_is_answered(4, 0, 104);
+	assert_true(yields_again(before, 5000));
+	bench_end();
 }
 
 static void errors_of_the_device_reach_the_kernel(void **state)
@@ -567,6 +604,7 @@ int main(void)
 		TEST(request_queues_take_turns),
 		TEST(nothing_to_do_is_sleep),
 		TEST(a_long_sleep_ends_spinning_and_a_short_one_brings_it_back),
+		TEST(a_cpu_is_offered_while_nobody_has_asked),
 		TEST(errors_of_the_device_reach_the_kernel),
 		TEST(xattrs_of_64_kib_go_both_ways),
 		TEST(open_flags_are_stripped),
