@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofsctl show vhost-user:PATH: what a back end offers. */
 #include "ctl.h"
-#include "base/util.h"
 #include "daemon/control.h"
 #include "daemon/status.h"
 #include "fs/device.h"
@@ -15,19 +14,11 @@
 
 static json_t *protocol_features(uint64_t taken)
 {
-	static const struct {
-		uint64_t mask;
-		const char *name;
-	} known[] = {
-		{ VIOFS_VHOST_PROTOCOL_MQ, "MQ" },
-		{ VIOFS_VHOST_PROTOCOL_REPLY_ACK, "REPLY_ACK" },
-		{ VIOFS_VHOST_PROTOCOL_CONFIG, "CONFIG" },
-	};
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(known); i++)
-		if (taken & known[i].mask)
-			json_array_append_new(list, json_string(known[i].name));
+	for (uint64_t bit = 1; bit; bit <<= 1)
+		if (viofs_vhost_protocol_name(taken & bit))
+			json_array_append_new(list, json_string(viofs_vhost_protocol_name(bit)));
 	return list;
 }
 

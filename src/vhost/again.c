@@ -8,7 +8,6 @@
  */
 #include "vhost/ask.h"
 
-#include "base/util.h"
 #include "vhost/connect.h"
 
 #include <errno.h>
@@ -51,27 +50,12 @@ static int connect_again(struct viofs_vhost *v, struct viofs_err *err)
 	return 0;
 }
 
-/* Protocol features that are missing, by name. */
 static int check_protocol(const struct viofs_vhost *v, uint64_t offered, struct viofs_err *err)
 {
-	static const struct {
-		uint64_t bit;
-		const char *name;
-	} known[] = {
-		{ VIOFS_VHOST_PROTOCOL_MQ, "MQ" },
-		{ VIOFS_VHOST_PROTOCOL_REPLY_ACK, "REPLY_ACK" },
-		{ VIOFS_VHOST_PROTOCOL_CONFIG, "CONFIG" },
-		{ VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD, "INFLIGHT_SHMFD" },
-		{ VIOFS_VHOST_PROTOCOL_MEM_SLOTS, "CONFIGURE_MEM_SLOTS" },
-	};
+	const char *missing = viofs_vhost_protocol_name(v->protocol_features & ~offered);
 
-	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(known); i++)
-		if (known[i].bit & v->protocol_features & ~offered)
-			return viofs_err_set(err, -ENOTSUP,
-					     "came back without VHOST_USER_PROTOCOL_F_%s, which the "
-					     "session uses",
-					     known[i].name);
-	return 0;
+	return missing ? viofs_err_set(err, -ENOTSUP, "came back without VHOST_USER_PROTOCOL_F_%s, which the session "
+				       "uses", missing) : 0;
 }
 
 int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_err *err)

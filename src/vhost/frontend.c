@@ -28,6 +28,25 @@
 	 VIOFS_VHOST_PROTOCOL_MEM_SLOTS)
 #define CONFIG_HEAD offsetof(union viofs_vhost_payload, config.bytes)
 
+const char *viofs_vhost_protocol_name(uint64_t mask)
+{
+	static const struct {
+		uint64_t bit;
+		const char *name;
+	} known[] = {
+		{ VIOFS_VHOST_PROTOCOL_MQ, "MQ" },
+		{ VIOFS_VHOST_PROTOCOL_REPLY_ACK, "REPLY_ACK" },
+		{ VIOFS_VHOST_PROTOCOL_CONFIG, "CONFIG" },
+		{ VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD, "INFLIGHT_SHMFD" },
+		{ VIOFS_VHOST_PROTOCOL_MEM_SLOTS, "CONFIGURE_MEM_SLOTS" },
+	};
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(known); i++)
+		if (mask & known[i].bit)
+			return known[i].name;
+	return NULL;
+}
+
 int viofs_vhost_agree(struct viofs_vhost *v, uint64_t taken, uint64_t *queues)
 {
 	const struct viofs_vhost_message owner = { .request = VIOFS_VHOST_SET_OWNER };

@@ -26,6 +26,9 @@
 #define VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD (1ULL << 12)
 #define VIOFS_VHOST_PROTOCOL_MEM_SLOTS (1ULL << 15)
 
+/** viofs_vhost_protocol_name() - Return: of the lowest one in @mask that is above, or NULL. */
+const char *viofs_vhost_protocol_name(uint64_t mask);
+
 /** struct viofs_vhost_ring - a virtqueue to start */
 struct viofs_vhost_ring {
 	uint16_t size;
