@@ -6,6 +6,9 @@
 
 FILES=$(full_or 3200 20000)
 HUGE=50000
+# virtiofsd holds a descriptor for each file and directory that the guest's kernel knows. Directories come on top.
+limit=$(ulimit -Hn)
+[ "$limit" = unlimited ] || [ "$FILES" -le $((limit / 3 * 2)) ] || FILES=$((limit / 3 * 2))
 
 # Real files of this machine, none larger than 64 KiB, under their own paths.
 collect_tree() {
