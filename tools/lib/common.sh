@@ -52,11 +52,14 @@ with_lock_of() {
 
 # quiet COMMAND...: its output is shown, on standard error, only when it fails.
 quiet() {
-	local log status=0
-	log=$(mktemp)
-	"$@" >"$log" 2>&1 </dev/null || status=$?
-	[[ $status == 0 ]] || indent "$log"
-	rm -f "$log"
+	local name log status=0
+	# Without a name from the start, it leaves nothing behind however this ends.
+	name=$(mktemp)
+	exec {log}<>"$name"
+	rm -f "$name"
+	"$@" >&"$log" 2>&1 </dev/null {log}>&- || status=$?
+	[[ $status == 0 ]] || indent "/dev/fd/$log"
+	exec {log}>&-
 	return "$status"
 }
 
