@@ -63,6 +63,13 @@ quiet() {
 	return "$status"
 }
 
+# with_directory COMMAND...: with a new directory in memory for the word DIRECTORY; it is removed afterwards.
+with_directory() (
+	dir=$(mktemp -d /dev/shm/viofs-test.XXXXXX)
+	trap 'rm -rf "$dir"' EXIT
+	"${@/#DIRECTORY/$dir}"
+)
+
 # read_list FILE: the entries of a list, without comments and empty lines.
 read_list() {
 	sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' -- "$1"

@@ -22,13 +22,10 @@ matrix_options() {
 
 # matrix_row COLUMN...: one row; its outcome is a line on standard output, and the function's.
 matrix_row() {
-	local dir log status=0
-	dir=$(mktemp -d /dev/shm/viofs-matrix.XXXXXX)
-	log=$(mktemp)
+	local status=0
 	matrix_options "$@"
-	"$VIOFS_ROOT/tools/vm" run --share "$dir" "${matrix_argv[@]}" -- reach.sh "$3" "$4" "$5" "$6" >"$log" 2>&1 || status=$?
-	[[ $status == 0 ]] || indent "$log"
-	rm -rf "$dir" "$log"
+	quiet with_directory "$VIOFS_ROOT/tools/vm" run --share DIRECTORY "${matrix_argv[@]}" -- \
+		reach.sh "$3" "$4" "$5" "$6" || status=$?
 	printf '%-4s Linux %s, IOMMU %s, %s, DMA %s, %s rings, %s queues, device %s, QEMU %s\n' \
 		"$([[ $status == 0 ]] && echo ok || echo FAIL)" "$@"
 	return "$status"
