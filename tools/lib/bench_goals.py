@@ -50,5 +50,5 @@ def native(result):
     goals.want(SMALL, (1,), "ratio_to_peer", 0.7, 0.7, "ratio", channel="dev", **relayed)
     goals.want(SMALL, (1,), "ratio_to_peer", 0.4, 0.7, "ratio", channel="uring", **relayed)
     goals.want(SMALL + MIB, (1, 4, 16), "relay_ratio", round(1 / 1.3, 3), 1.0, "CPU of worker and kernel",
-               driver="viofs", backend="null-device", poll="adaptive")
+               driver="viofs", backend="null-device", poll="adaptive", per_cpu=None)
     return goals.found

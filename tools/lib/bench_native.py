@@ -39,7 +39,11 @@ class Variant:
 
     def __init__(self, name):
         self.name = name
-        self.server, _, words = name.partition(":")
+        self.server, *words = name.split(":")
+        self.per_cpu = "per-cpu" in words
+        if self.per_cpu and self.server != "null-device":
+            raise ValueError(f"only null-device has a queue for each CPU: {name}")
+        words = ":".join(word for word in words if word != "per-cpu")
         self.channel, self.poll = common.variant_words(words) if words else (None, None)
         if self.server not in BACKENDS + PEERS:
             raise ValueError(f"unknown server {self.server}")
@@ -60,11 +64,15 @@ class Variant:
             out.append(f"channel={self.channel}")
         elif self.wants_uring():
             raise bench_mount.NotHere("this virtiofs-vfio has no channel= option")
+        if self.per_cpu:
+            cpus = sorted(os.sched_getaffinity(0))
+            out += [f"workers={len(cpus)}", f"queues={len(cpus)}", "cpus=" + ":".join(str(cpu) for cpu in cpus)]
         return out + ([f"poll={self.poll}"] if self.poll else [])
 
     def mount(self, share, cached=True):
         if self.is_ours:
-            return bench_mount.Relay(self.server, share, self.options())
+            backend = ["--queues", str(len(os.sched_getaffinity(0)))] if self.per_cpu else []
+            return bench_mount.Relay(self.server, share, self.options(), backend)
         if self.server == "null":
             return bench_mount.Null(self.channel)
         return bench_mount.PassthroughHp(share, self.channel, cached)
@@ -82,6 +90,8 @@ class Variant:
                 self.status = mount.status
                 if self.channel == "uring" and self.status["channel"] != "uring":
                     raise bench_mount.NotHere("the mount came up without io_uring")
+                if self.per_cpu and self.status["workers"] != len(os.sched_getaffinity(0)):
+                    raise bench_mount.NotHere(f"the mount came up with {self.status['workers']} workers")
 
     def groups(self, rows):
         """[(cached, rows)]: the rows, by how passthrough_hp has to be mounted for them.
@@ -103,6 +113,7 @@ class Variant:
             peer = ("null:" if self.is_null else "passthrough_hp:") + channel
             return {"name": self.name, "variant": self.name, "driver": "viofs", "backend": self.server,
                     "channel": channel, "poll": self.status["poll"], "default": self.name == self.server,
+                    "per_cpu": self.per_cpu or None,
                     "reference": peer if peer in names else None}
         return {"name": self.name, "variant": self.name, "driver": self.server, "backend": None,
                 "channel": self.channel, "poll": None, "default": False}
@@ -218,8 +229,9 @@ def parse_arguments():
     parser.add_argument("--jobs", type=common.number_list, metavar="LIST",
                         help="jobs for each work (1,4,16 for statx and 4 KiB, else 1)")
     parser.add_argument("--driver", metavar="LIST",
-                        help="SERVER[:CHANNEL][:POLL] with commas. Ours in front of virtiofsd, virtiofsd-c or "
-                        f"null-device; libfuse's passthrough_hp or null ({','.join(DRIVERS)})")
+                        help="SERVER[:CHANNEL][:POLL][:per-cpu] with commas. Ours in front of virtiofsd, virtiofsd-c "
+                        "or null-device (per-cpu: a queue and a worker for each CPU); libfuse's passthrough_hp or null "
+                        f"({','.join(DRIVERS)})")
     parser.add_argument("--pin", type=pins, default={}, metavar="SIDE=CPU[+CPU...],...",
                         help="keep callers, server, backend on these CPUs (free)")
     parser.add_argument("--data-mib", type=int, default=common.DATA_MIB, metavar="N", help="size of the data file")

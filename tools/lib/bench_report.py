@@ -27,7 +27,8 @@ def driver_name(row):
     if row["driver"] == "kernel":
         return "kernel"
     chosen = "(default)" if row["default"] else "(auto)" if "auto" in row.get("variant", "") else None
-    parts = (row["driver"], row.get("backend"), row["channel"], row["poll"], chosen)
+    per_cpu = "per-cpu" if row.get("per_cpu") else None
+    parts = (row["driver"], row.get("backend"), row["channel"], row["poll"], per_cpu, chosen)
     return " ".join(part for part in parts if part)
 
 
