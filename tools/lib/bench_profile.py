@@ -106,7 +106,8 @@ def total_of(path):
 def callgrind(args, variant, work, jobs, each, folder):
     """The file that callgrind leaves of the server."""
     # symbols are looked up at the start, and not by the first requests
-    wrap = ["env", "LD_BIND_NOW=1", "valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/callgrind.%p"]
+    wrap = ["env", "LD_BIND_NOW=1", "valgrind", "--tool=callgrind", "--vgdb=no",
+            f"--callgrind-out-file={folder}/callgrind.%p"]
     if variant.is_ours:
         mount = bench_mount.Relay(variant.server, None, variant.options() + ["seccomp=none"], (), wrap, PROFILED_DAEMON)
     else:
