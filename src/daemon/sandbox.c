@@ -73,7 +73,7 @@ static const int calls[] = {
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(getrusage),      /* does it share its CPU: relay/serve.c */
-	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_yield),    /* others may run: relay/serve.c */
 	/* The time, where the vDSO can't tell it (guests with an odd clock source). */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(gettimeofday),

@@ -32,7 +32,6 @@
 
 struct relay_bench bench;
 
-
 /* Linked in place of the real one. */
 int __real_viofs_devfuse_reply(int fd, struct iovec *iov, int count);
 int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count);

@@ -40,8 +40,8 @@ class Variant:
     def __init__(self, name):
         self.name = name
         self.server, *words = name.split(":")
-        self.per_cpu = "per-cpu" in words
-        if self.per_cpu and self.server != "null-device":
+        self.cpus = sorted(os.sched_getaffinity(0)) if "per-cpu" in words else []
+        if self.cpus and self.server != "null-device":
             raise ValueError(f"only null-device has a queue for each CPU: {name}")
         words = ":".join(word for word in words if word != "per-cpu")
         self.channel, self.poll = common.variant_words(words) if words else (None, None)
@@ -64,14 +64,14 @@ class Variant:
             out.append(f"channel={self.channel}")
         elif self.wants_uring():
             raise bench_mount.NotHere("this virtiofs-vfio has no channel= option")
-        if self.per_cpu:
-            cpus = sorted(os.sched_getaffinity(0))
-            out += [f"workers={len(cpus)}", f"queues={len(cpus)}", "cpus=" + ":".join(str(cpu) for cpu in cpus)]
+        if self.cpus:
+            count = len(self.cpus)
+            out += [f"workers={count}", f"queues={count}", "cpus=" + ":".join(str(cpu) for cpu in self.cpus)]
         return out + ([f"poll={self.poll}"] if self.poll else [])
 
     def mount(self, share, cached=True):
         if self.is_ours:
-            backend = ["--queues", str(len(os.sched_getaffinity(0)))] if self.per_cpu else []
+            backend = ["--queues", str(len(self.cpus))] if self.cpus else []
             return bench_mount.Relay(self.server, share, self.options(), backend)
         if self.server == "null":
             return bench_mount.Null(self.channel)
@@ -90,7 +90,7 @@ class Variant:
                 self.status = mount.status
                 if self.channel == "uring" and self.status["channel"] != "uring":
                     raise bench_mount.NotHere("the mount came up without io_uring")
-                if self.per_cpu and self.status["workers"] != len(os.sched_getaffinity(0)):
+                if self.cpus and self.status["workers"] != len(self.cpus):
                     raise bench_mount.NotHere(f"the mount came up with {self.status['workers']} workers")
 
     def groups(self, rows):
@@ -113,7 +113,7 @@ class Variant:
             peer = ("null:" if self.is_null else "passthrough_hp:") + channel
             return {"name": self.name, "variant": self.name, "driver": "viofs", "backend": self.server,
                     "channel": channel, "poll": self.status["poll"], "default": self.name == self.server,
-                    "per_cpu": self.per_cpu or None,
+                    "per_cpu": bool(self.cpus) or None,
                     "reference": peer if peer in names else None}
         return {"name": self.name, "variant": self.name, "driver": self.server, "backend": None,
                 "channel": self.channel, "poll": None, "default": False}
