@@ -15,10 +15,9 @@
  * ZONE_MOVABLE), so the addresses are read again after mapping, and a run that moved is mapped anew.
  */
 #include "dma/arena.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "dma/hugepages.h"
+#include "dma/pages.h"
 #include "dma/physical.h"
 
 #include <assert.h>
@@ -31,8 +30,6 @@
 #include <unistd.h>
 
 #define MAP_TRIES 5
-/* What others may need while we take ours. */
-#define LEFT_FREE_KIB ((size_t)16 << 10)
 
 struct section {
 	size_t offset, size, used; /* bytes; the offset is one in the section's memfd */
@@ -67,45 +64,6 @@ struct viofs_arena {
 	size_t mapping_count;
 };
 
-/* Touching a page that isn't to be had wakes the OOM killer and gives no error: so ask before. */
-static bool is_available(size_t size)
-{
-	char text[4096];
-	const char *line;
-	size_t kib;
-
-	if (viofs_text_read("/proc/meminfo", text, sizeof(text)) < 0)
-		return true;
-	line = strstr(text, "MemAvailable:");
-	if (!line || sscanf(line, "MemAvailable: %zu kB", &kib) != 1)
-		return true;
-	return size / 1024 + LEFT_FREE_KIB <= kib;
-}
-
-static int small_pages_memfd(size_t size, void **map)
-{
-	void *p;
-	int fd, rc;
-
-	if (!is_available(size))
-		return -ENOMEM;
-	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)size) < 0)
-		goto err_close;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-	if (p == MAP_FAILED)
-		goto err_close;
-	*map = p;
-	return fd;
-
-err_close:
-	rc = -errno;
-	close(fd);
-	return rc;
-}
-
 static bool is_private(int section)
 {
 	return section == VIOFS_ARENA_PRIVATE;
@@ -134,7 +92,7 @@ static int reserve(struct area *area, bool hugepages)
 
 	if (!area->size)
 		return 0;
-	fd = hugepages ? viofs_hugepages_memfd(area->size, &map) : small_pages_memfd(area->size, &map);
+	fd = hugepages ? viofs_hugepages_memfd(area->size, &map) : viofs_small_pages_memfd(area->size, &map);
 	if (fd < 0)
 		return fd;
 	area->fd = fd;

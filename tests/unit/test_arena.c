@@ -178,9 +178,11 @@ static void more_than_the_machine_has_is_refused_before_it_is_touched(void **sta
 	struct viofs_arena *a = NULL;
 	struct viofs_err err;
 
-	assert_int_equal(viofs_arena_new(too_much, false, &a, &err), -ENOMEM);
-	assert_null(a);
-	assert_non_null(strstr(err.text, "dma-mem"));
+	for (int hugepages = 0; hugepages < 2; hugepages++) {
+		assert_int_equal(viofs_arena_new(too_much, hugepages, &a, &err), -ENOMEM);
+		assert_null(a);
+		assert_non_null(strstr(err.text, "dma-mem"));
+	}
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Making room for hugepages of ours, without taking anybody else's. */
-#ifndef VIOFS_DMA_HUGEPAGES_H
-#define VIOFS_DMA_HUGEPAGES_H
+/* Memory for DMA, all of it there: no more than the system has, and nothing of anybody else's. */
+#ifndef VIOFS_DMA_PAGES_H
+#define VIOFS_DMA_PAGES_H
 
 #include <stddef.h>
 
@@ -16,5 +16,12 @@
  * Return: the descriptor; -ENOMEM: not to be had (fragmented memory, no hugetlb): use small pages.
  */
 int viofs_hugepages_memfd(size_t size, void **map);
+
+/**
+ * viofs_small_pages_memfd() - a memfd of @size bytes in the system's pages, all of them there
+ * @map: out, the mapping, shared and populated.
+ * Return: the descriptor; -ENOMEM: the system has not so much available; -errno.
+ */
+int viofs_small_pages_memfd(size_t size, void **map);
 
 #endif
