@@ -29,21 +29,14 @@ indent() {
 	tail -n "${2:-40}" -- "$1" | tr -d '\r' | sed 's/^/    /' >&2
 }
 
-# with_lock COMMAND...: runs it while no other tool of this build directory makes or fetches files.
+# with_lock COMMAND...: runs it while no other tool of this build directory makes or fetches files. COMMAND runs
+# in a subshell, so that an early exit gives the lock back.
 with_lock() {
-	with_lock_of "$VIOFS_GUEST" "$@"
-}
-
-# with_lock_of DIR COMMAND...: runs it while no other tool makes files in DIR. COMMAND runs in a subshell, so
-# that an early exit gives the lock back.
-with_lock_of() {
-	local dir=$1
-	shift
-	mkdir -p "$dir"
+	mkdir -p "$VIOFS_GUEST"
 	(
-		exec {fd}>"$dir/lock"
+		exec {fd}>"$VIOFS_GUEST/lock"
 		if ! flock -n "$fd"; then
-			say "waiting for another tool that prepares files in $dir"
+			say "waiting for another tool that prepares files in $VIOFS_GUEST"
 			flock "$fd"
 		fi
 		"$@"

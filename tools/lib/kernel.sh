@@ -13,7 +13,8 @@ kernel_source() {
 	6.12) suite=trixie ;;
 	6.1) suite=bookworm ;;
 	test)
-		printf '%s' "$TESTKERNEL/vmlinuz"
+		testkernel_prepare
+		printf '%s' "$TESTKERNEL/kernel"
 		return
 		;;
 	*)

@@ -24,8 +24,8 @@ devices, tagged myfs, myfs2, ... and mounted at /mnt, /mnt2, ...
   --driver DRIVER        viofs: virtiofs-vfio over VFIO (default); kernel: mount -t virtiofs; none: no mounts
   --mount-opts OPTS      mount options, after -o
   --kernel KERNEL        new: Debian's newest (trixie-backports, default); 6.12: Debian 13's; 6.1: Debian
-                         12's; test: built here, once, from Debian's newest source, with what those lack
-                         (VFIO by device and iommufd, VFIO without an IOMMU), without virtiofs;
+                         12's; test: the newest with modules that are built here, once, for what those lack
+                         (VFIO by device and iommufd, VFIO without an IOMMU);
                          or a path: a kernel image with virtio_pci, virtio_blk, virtio_console, squashfs
                          (lz4) and overlay built in, or a tree with an image and lib/modules/VERSION
   --virtiofsd PROGRAM    rust: virtiofsd of Debian 13 (default); forky: of Debian's testing suite; c: the
