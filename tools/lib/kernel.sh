@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
 # A guest's kernel: its image, an initramfs that mounts the root, and an image with the modules of our list.
 #
-# kernel_prepare leaves in $VIOFS_GUEST/kernel/NAME: vmlinuz, initrd, modules.sqfs, key.
+# kernel_prepare leaves in $VIOFS_GUEST/kernel/NAME: vmlinux (unpacked where that can be), initrd, modules.sqfs, key.
 
 # kernel_source NAME: the tree that the kernel's packages were unpacked to, fetched if need be.
 kernel_source() {
@@ -116,27 +116,28 @@ kernel_initrd() {
 
 kernel_key() {
 	{
-		cat "$VIOFS_LIB"/{kernel.sh,guest/initramfs-init,packages/modules}
+		cat "$VIOFS_LIB"/{kernel.sh,vmlinux.py,guest/initramfs-init,packages/modules}
 		stat -L -c '%n %s %Y' -- "$1" "$(kernel_image "$1")" "$(command -v busybox)"
 	} | sha256sum
 }
 
 # kernel_build SOURCE DIR: in a subshell, whose end removes what it worked in
 kernel_build() (
-	local source=$1 dir=$2 stage
+	local source=$1 dir=$2 stage image
 	say "making the guest's kernel files from $source"
 	stage=$(mktemp -d "$VIOFS_GUEST/kernel.XXXXXX")
 	# shellcheck disable=SC2064 # the value of now
 	trap "rm -rf -- '$stage'" EXIT
-	mkdir -p "$stage/files" "$dir"
+	mkdir -p "$stage/files" "${dir%/*}"
 	kernel_stage_modules "$source" "$stage/initrd/modules" "$stage/root"
 	kernel_initrd "$stage/initrd" "$stage/files/initrd"
 	quiet mksquashfs "$stage/root" "$stage/files/modules.sqfs" -noappend -no-progress -all-root -comp lz4 ||
 		die 1 "mksquashfs cannot make the image of kernel modules"
-	cp "$(kernel_image "$source")" "$stage/files/vmlinuz"
+	image=$(kernel_image "$source")
+	quiet "$VIOFS_LIB/vmlinux.py" "$image" "$stage/files/vmlinux" || cp "$image" "$stage/files/vmlinux"
 	kernel_key "$source" >"$stage/files/key"
-	rm -f "$dir/key"
-	mv -f "$stage/files"/{vmlinuz,initrd,modules.sqfs,key} "$dir"
+	rm -rf "$dir"
+	mv "$stage/files" "$dir"
 )
 
 # kernel_prepare NAME

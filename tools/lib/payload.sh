@@ -23,14 +23,29 @@ payload_programs() {
 	((!${#vm_put[@]})) || realpath -- "${vm_put[@]}"
 }
 
-# payload_libraries ROOT FILE...: what the programs need and the userland has not.
+# payload_missing FILE...: what the programs need and the userland has not, with no / in front. To find that out
+# takes longer than all else here, so the answer is kept.
+payload_missing() {
+	local kept=$VIOFS_GUEST/payload.list key
+	key=$(stat -L -c '%n %s %Y %i' -- "$@" "$USERLAND_LIST" "$VIOFS_LIB/closure.py" | sha256sum)
+	if [[ ! -e $kept || $(head -n 1 "$kept") != "$key" ]]; then
+		{
+			printf '%s\n' "$key"
+			printf '%s\n' "$@" | "$VIOFS_LIB/closure.py" |
+				grep -vxFf "$USERLAND_LIST" | grep -vxFf <(printf '%s\n' "$@") | while read -r file; do
+				[[ -d $file && ! -L $file ]] || printf '%s\n' "${file#/}"
+			done
+		} >"$session_work/payload.list"
+		mv "$session_work/payload.list" "$kept"
+	fi
+	tail -n +2 "$kept"
+}
+
+# payload_libraries ROOT FILE...
 payload_libraries() {
 	local root=$1
 	shift
-	printf '%s\n' "$@" | "$VIOFS_LIB/closure.py" |
-		grep -vxFf "$USERLAND_LIST" | grep -vxFf <(printf '%s\n' "$@") | while read -r file; do
-		[[ -d $file && ! -L $file ]] || printf '%s\n' "${file#/}"
-	done | tar -C / -cf - --no-recursion --files-from - | tar -C "$root" -xpf -
+	payload_missing "$@" | tar -C / -cf - --no-recursion --files-from - | tar -C "$root" -xpf -
 }
 
 # payload_path ROOT PATH: where a file of the guest is staged; /bin and the like are links there.

@@ -66,7 +66,7 @@ qemu_kvm_trial() {
 	chmod 755 "$work/root/init"
 	(cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initrd"
 	timeout -k 1 30 "$QEMU" -machine q35,accel=kvm,kernel-irqchip=split -cpu max -m 256M -nodefaults -no-user-config \
-		-display none -no-reboot -kernel "$dir/vmlinuz" -initrd "$work/initrd" -serial "file:$work/console" \
+		-display none -no-reboot -kernel "$dir/vmlinux" -initrd "$work/initrd" -serial "file:$work/console" \
 		-append 'console=ttyS0 quiet panic=-1' >/dev/null 2>&1 </dev/null || true
 	grep -q 'KVM works' "$work/console" 2>/dev/null && status=0
 	rm -rf "$work"
@@ -134,7 +134,7 @@ qemu_build() {
 	qemu_argv=("$QEMU" -machine "q35,accel=$accel,kernel-irqchip=split" -cpu "$(qemu_cpu)" -smp "$vm_smp" -m "$vm_mem"
 		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on" -machine memory-backend=ram
 		-nodefaults -no-user-config -display none -no-reboot
-		-kernel "$kernel/vmlinuz" -initrd "$kernel/initrd")
+		-kernel "$kernel/vmlinux" -initrd "$kernel/initrd")
 	qemu_iommu "$vm_iommu"
 	qemu_argv+=(-append "$qemu_words$vm_cmdline"
 		-serial "file:$work/console.log"
