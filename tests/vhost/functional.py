@@ -10,8 +10,8 @@ from vhostlib import (C_VIRTIOFSD, DEVICE, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Sess
                       named, need_root, python, run_cases, skip_all)
 
 BACKEND = sys.argv[1]
-# Two Rust ones: the large tree is for the first of them, the suite has minutes.
-TREE_FILES = 2000 if BACKEND == "forky" else 20000
+# The large tree is for one of each kind, the suite has minutes.
+TREE_FILES = 20000 if BACKEND in ("c", "rust") or os.environ.get("VIOFS_TEST_FULL") else 2000
 FOLDERS = 20
 # A descriptor each in virtiofsd, while the kernel knows them.
 ENTRIES = 10000
