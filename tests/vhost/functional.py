@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What people do with a file system, on one mount: functional.py device|directory|c|rust."""
 
+import concurrent.futures
 import glob
 import os
 import resource
@@ -55,6 +56,12 @@ def batches():
     return [range(0, FOLDERS // 2), range(FOLDERS // 2, FOLDERS)] if few else [range(FOLDERS)]
 
 
+def at_once(commands):
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        for done in [threads.submit(must, command, 200) for command in commands]:
+            done.result()
+
+
 def listing(top):
     """Names, modes, sizes, times and targets of all that is no directory."""
     return must(["sh", "-c", r"cd $0 && find . ! -type d -printf '%p %m %s %T@ %l\n' | sort", top], 60)
@@ -65,10 +72,10 @@ def a_large_tree_both_ways():
     os.mkdir(back)
     must(["mkdir", path("tree")])
     for batch in batches():
-        there = [path("tree", str(i)) for i in batch]
-        must(["cp", "-a", *(f"{top}/{i}" for i in batch), path("tree")], 200)
-        must(["cp", "-a", *there, back], 200)
-        must(["rm", "-r", *there], 200)
+        halves = batch[::2], batch[1::2]
+        at_once(["cp", "-a", *(f"{top}/{i}" for i in half), path("tree")] for half in halves)
+        at_once(["cp", "-a", *(path("tree", str(i)) for i in half), back] for half in halves)
+        at_once(["rm", "-r", *(path("tree", str(i)) for i in half)] for half in halves)
     must(["rmdir", path("tree")])
     must(["diff", "-r", "--no-dereference", top, back], 200)
     theirs, ours = listing(top), listing(back)

@@ -7,6 +7,7 @@
   harmless  it works
 """
 
+import concurrent.futures
 import errno
 import sys
 
@@ -215,14 +216,17 @@ except OSError as e:
 
 def goes_away_between_any_two_requests():
     """At each kind of request, unanswered or answered: the device is lost, and nothing else."""
-    for opcode in KINDS:
-        for how in ("close", "close-after"):
-            with Session(backend_args=["--no-cache"], options="poll=irq").mount() as s:
-                s.control(f"evil {how}@{opcode}")
-                # An answer to who met it is an error, or what it was in time.
-                python(ALL_KINDS, s.mnt, timeout=10)
-                check(s.backend.wait(5) == 0, f"{how} at {opcode}: the back end did not go")
-                s.is_lost()
+    def goes_away(opcode, how):
+        with Session(backend_args=["--no-cache"], options="poll=irq").mount() as s:
+            s.control(f"evil {how}@{opcode}")
+            # An answer to who met it is an error, or what it was in time.
+            python(ALL_KINDS, s.mnt, timeout=10)
+            check(s.backend.wait(5) == 0, f"{how} at {opcode}: the back end did not go")
+            s.is_lost()
+
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(goes_away, opcode, how) for opcode in KINDS for how in ("close", "close-after")]:
+            done.result()
 
 
 def goes_away_after_init():
