@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What people do with a file system, on one mount: functional.py device|directory|c|rust."""
 
-import concurrent.futures
 import glob
 import os
 import resource
 import sys
+from functools import partial
 
 from vhostlib import (C_VIRTIOFSD, DEVICE, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must,
-                      named, need_root, python, run_cases, skip_all)
+                      named, need_root, python, run_cases, skip_all, two_at_a_time)
 
 BACKEND = sys.argv[1]
 # The large tree is for one of each kind, the suite has minutes.
@@ -58,12 +58,6 @@ def batches():
     return [range(0, FOLDERS // 2), range(FOLDERS // 2, FOLDERS)] if few else [range(FOLDERS)]
 
 
-def at_once(commands):
-    with concurrent.futures.ThreadPoolExecutor() as threads:
-        for done in [threads.submit(must, command, 200) for command in commands]:
-            done.result()
-
-
 def listing(top):
     """Names, modes, sizes, times and targets of all that is no directory."""
     return must(["sh", "-c", r"cd $0 && find . ! -type d -printf '%p %m %s %T@ %l\n' | sort", top], 60)
@@ -75,9 +69,10 @@ def a_large_tree_both_ways():
     must(["mkdir", path("tree")])
     for batch in batches():
         halves = batch[::2], batch[1::2]
-        at_once(["cp", "-a", *(f"{top}/{i}" for i in half), path("tree")] for half in halves)
-        at_once(["cp", "-a", *(path("tree", str(i)) for i in half), back] for half in halves)
-        at_once(["rm", "-r", *(path("tree", str(i)) for i in half)] for half in halves)
+        for commands in ([["cp", "-a", *(f"{top}/{i}" for i in half), path("tree")] for half in halves],
+                         [["cp", "-a", *(path("tree", str(i)) for i in half), back] for half in halves],
+                         [["rm", "-r", *(path("tree", str(i)) for i in half)] for half in halves]):
+            two_at_a_time(partial(must, command, 200) for command in commands)
     must(["rmdir", path("tree")])
     must(["diff", "-r", "--no-dereference", top, back], 200)
     theirs, ours = listing(top), listing(back)

@@ -7,11 +7,12 @@
   harmless  it works
 """
 
-import concurrent.futures
 import errno
 import sys
+from functools import partial
 
-from vhostlib import Failure, Session, check, must, named, need_root, python, run, run_cases, wait_until
+from vhostlib import (Failure, Session, check, must, named, need_root, python, run, run_cases, two_at_a_time,
+                      wait_until)
 
 # Sent by a stat that no cache can answer, a read, an open.
 STAT = "import os, sys; os.stat(sys.argv[1])"
@@ -224,9 +225,7 @@ def goes_away_between_any_two_requests():
             check(s.backend.wait(5) == 0, f"{how} at {opcode}: the back end did not go")
             s.is_lost()
 
-    with concurrent.futures.ThreadPoolExecutor(2) as threads:
-        for done in [threads.submit(goes_away, opcode, how) for opcode in KINDS for how in ("close", "close-after")]:
-            done.result()
+    two_at_a_time(partial(goes_away, opcode, how) for opcode in KINDS for how in ("close", "close-after"))
 
 
 def goes_away_after_init():

@@ -4,6 +4,7 @@
 Nothing here touches the mount from this process: it is always a child that can be killed.
 """
 
+import concurrent.futures
 import glob
 import json
 import os
@@ -87,6 +88,13 @@ def python(code, *args, timeout=30):
     return must([sys.executable, "-c", code, *args], timeout)
 
 
+def two_at_a_time(calls):
+    """All of them have to work."""
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(call) for call in calls]:
+            done.result()
+
+
 def memory():
     """Where a directory is in memory, so that no disk decides how long a test takes; None: it takes no xattrs of
     users there (before Linux 6.6)."""
@@ -98,11 +106,14 @@ def memory():
     return "/dev/shm"
 
 
+MEMORY = memory()
+
+
 class Session:
     """One back end, one daemon, one mount. Use as a context; what is left over is a failure."""
 
     def __init__(self, backend="device", backend_args=(), options="", share=None, on_disk=False):
-        self.work = tempfile.mkdtemp(prefix="viofs-vhost.", dir=None if on_disk else memory())
+        self.work = tempfile.mkdtemp(prefix="viofs-vhost.", dir=None if on_disk else MEMORY)
         self.socket = os.path.join(self.work, "sock")
         self.control_path = os.path.join(self.work, "control")
         self.mnt = os.path.join(self.work, "mnt")

@@ -41,7 +41,7 @@ payload_missing() {
 	tail -n +2 "$kept"
 }
 
-# payload_libraries ROOT FILE...
+# payload_libraries ROOT FILE...: brings what payload_missing names.
 payload_libraries() {
 	local root=$1
 	shift
