@@ -5,17 +5,18 @@
 
 set -eu
 program=$1 name=$2 max_len=$3
-here=$(dirname "$(realpath "$0")")
+corpus=$(dirname "$(realpath "$0")")/corpus/$name
 seconds=${VIOFS_FUZZ_SECONDS:-30}
-new=$(mktemp -d)
-trap 'rm -rf "$new"' EXIT
-mkdir -p "$here/corpus/$name"
-[ "$seconds" -gt 0 ] || exec "$program" -runs=0 -max_len="$max_len" -timeout=10 "$here/corpus/$name"
+mkdir -p "$corpus"
+[ "$seconds" -gt 0 ] || exec "$program" -runs=0 -max_len="$max_len" -timeout=10 "$corpus"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Whoever ends a run early ends the program too.
+trap 'exit 143' TERM INT
+mkdir "$work/new"
 "$program" -max_total_time="$seconds" -max_len="$max_len" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-	"$new" "$here/corpus/$name" >"$new.log" 2>&1 || {
-	tail -n 60 "$new.log"
-	rm -f "$new.log"
+	"$work/new" "$corpus" >"$work/log" 2>&1 || {
+	tail -n 60 "$work/log"
 	exit 1
 }
-tail -n 8 "$new.log"
-rm -f "$new.log"
+tail -n 8 "$work/log"

@@ -315,6 +315,7 @@ def need_root():
 
 def run_cases(cases):
     """TAP: each a name and a function. The exit status says nothing: the lines do."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # sessions end well then, too
     print(f"1..{len(cases)}", flush=True)
     for number, (name, function) in enumerate(cases, 1):
         start = time.monotonic()
