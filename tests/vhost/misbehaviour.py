@@ -325,7 +325,7 @@ def main():
                     writes_after_completion_reach_nobody_by_way_of_a_crash,
                     no_byte_that_was_not_written_reaches_a_reader,
                     what_a_device_never_wrote_is_nobodys_data, nor_is_it_in_directories])
-    run_cases(cases)
+    run_cases(cases, at_once=2)
 
 
 if __name__ == "__main__":

@@ -199,7 +199,7 @@ def main():
         packed_rings_that_are_not_there, no_version_1, no_protocol_features, more_queues_than_there_are,
         a_tag_that_is_none,
         a_socket_that_a_daemon_has, show_asks_the_daemon_or_the_back_end, bind_is_for_pci_devices,
-    ]) + message_cases())
+    ]) + message_cases(), at_once=3)
 
 
 if __name__ == "__main__":

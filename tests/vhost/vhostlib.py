@@ -313,19 +313,31 @@ def need_root():
         skip_all("the daemon does not run: " + out.strip())
 
 
-def run_cases(cases):
-    """TAP: each a name and a function. The exit status says nothing: the lines do."""
+def run_case(case):
+    """The end of a line of TAP."""
+    name, function = case
+    start = time.monotonic()
+    result = "ok"
+    try:
+        function()
+    except Exception:  # pylint: disable=broad-except
+        result = "not ok"
+        traceback.print_exc()
+    return result, f"{name} # {time.monotonic() - start:.1f} s"
+
+
+def run_cases(cases, at_once=1):
+    """TAP: each a name and a function. The exit status says nothing: the lines do. Several @at_once where they mind
+    no company."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # sessions end well then, too
     print(f"1..{len(cases)}", flush=True)
-    for number, (name, function) in enumerate(cases, 1):
-        start = time.monotonic()
-        result = "ok"
+    with concurrent.futures.ThreadPoolExecutor(at_once) as threads:
         try:
-            function()
-        except Exception:  # pylint: disable=broad-except
-            result = "not ok"
-            traceback.print_exc()
-        print(f"{result} {number} - {name} # {time.monotonic() - start:.1f} s", flush=True)
+            ends = threads.map(run_case, cases) if at_once > 1 else map(run_case, cases)
+            for number, (result, rest) in enumerate(ends, 1):
+                print(f"{result} {number} - {rest}", flush=True)
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 # fio's processes wait for each other, and for ever where one meets an error at the wrong time.

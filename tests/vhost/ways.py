@@ -97,7 +97,7 @@ def main():
     cases += [("daemon: -o no-hugepages, no INDIRECT",
                lambda: case(["--no", "indirect"], "no-hugepages")),
               ("device: null", null_device), ("device: a directory", directory)]
-    run_cases(cases)
+    run_cases(cases, at_once=2)
 
 
 if __name__ == "__main__":
