@@ -120,11 +120,46 @@ static void print_status(const json_t *s)
 	print_quirks(json_object_get(s, "quirks"));
 }
 
-static bool is_socket_name(const char *name)
+/* @id: out, of a record: its socket has the same name and a suffix. */
+static bool is_socket_name(const char *name, char id[static VIOFS_RECORD_ID])
 {
 	size_t len = strlen(name), end = strlen(VIOFS_CONTROL_SUFFIX);
 
-	return len > end && !strcmp(name + len - end, VIOFS_CONTROL_SUFFIX);
+	if (len <= end || len - end >= VIOFS_RECORD_ID || strcmp(name + len - end, VIOFS_CONTROL_SUFFIX))
+		return false;
+	snprintf(id, VIOFS_RECORD_ID, "%.*s", (int)(len - end), name);
+	return true;
+}
+
+/* Others are left in peace: one that hangs would be waited for, and one that ends is no business of @mountpoint's. */
+static bool may_serve(const char *id, const char *mountpoint)
+{
+	struct viofs_record r;
+
+	return !mountpoint || viofs_record_read(id, &r) || !strcmp(r.mountpoint, mountpoint);
+}
+
+/* It was killed, or has ended since the directory was read: before it was asked, or with the question unheard. */
+static bool is_gone(int rc)
+{
+	return rc == -ECONNREFUSED || rc == -ENOENT || rc == -ECONNRESET;
+}
+
+/* Return: as viofs_ctl_ask_all(). */
+static int ask(const char *path, const char *mountpoint, json_t *all)
+{
+	json_t *s = NULL;
+	int rc = viofs_control_ask(path, VIOFS_CONTROL_STATUS, &s);
+
+	if (rc)
+		return is_gone(rc) ? 0 : viofs_ctl_complain("%s: %s.%s", path, strerror(-rc),
+							    rc == -EACCES ? " Run it as root." : "");
+	if (!mountpoint || !strcmp(text_of(s, "mountpoint"), mountpoint)) {
+		json_object_set_new(s, "socket", json_string(path));
+		json_array_append(all, s);
+	}
+	json_decref(s);
+	return 0;
 }
 
 int viofs_ctl_ask_all(const char *mountpoint, json_t *all)
@@ -142,23 +177,12 @@ int viofs_ctl_ask_all(const char *mountpoint, json_t *all)
 	if (!dir)
 		return errno == ENOENT ? 0 : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
 	while ((e = readdir(dir))) {
-		char path[PATH_MAX];
-		json_t *s = NULL;
-		int rc;
+		char path[PATH_MAX], id[VIOFS_RECORD_ID];
 
-		if (!is_socket_name(e->d_name))
+		if (!is_socket_name(e->d_name, id) || !may_serve(id, mountpoint))
 			continue;
 		snprintf(path, sizeof(path), VIOFS_RUN_DIR "/%s", e->d_name);
-		rc = viofs_control_ask(path, VIOFS_CONTROL_STATUS, &s);
-		/* Nobody listens: its daemon was killed. */
-		if (rc && rc != -ECONNREFUSED)
-			status = viofs_ctl_complain("%s: %s.%s", path, strerror(-rc),
-						    rc == -EACCES ? " Run it as root." : "");
-		else if (!rc && (!mountpoint || !strcmp(text_of(s, "mountpoint"), mountpoint))) {
-			json_object_set_new(s, "socket", json_string(path));
-			json_array_append(all, s);
-		}
-		json_decref(s);
+		status |= ask(path, mountpoint, all);
 	}
 	closedir(dir);
 	return status;

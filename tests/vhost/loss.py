@@ -4,7 +4,9 @@
 import concurrent.futures
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,7 +34,6 @@ except OSError as e:
 # Keeps the mount busy.
 HOLDER = "import os, sys, time; os.chdir(sys.argv[1]); print('in', flush=True); time.sleep(600)"
 EIO = 5
-RUN = "/run/virtiofs-vfio"
 
 
 def child(code, path):
@@ -218,33 +219,26 @@ def stopped_before_the_mount():
         check(not is_mounted(s.mnt), "a mount was left")
 
 
-def records():
-    """What is in /run."""
-    return sorted(os.listdir(RUN)) if os.path.isdir(RUN) else []
-
-
-def leftover(s):
-    """The record of @s, while its daemon is there."""
-    name, = [n for n in records() if not n.endswith(".sock") and
-             f"mountpoint={s.mnt}\n" in open(os.path.join(RUN, n), encoding="utf-8").read()]
-    return name
+def is_gone(record):
+    left = [path for path in (record, record + ".sock") if os.path.exists(path)]
+    check(not left, f"left: {left}")
 
 
 def supervisor_killed(look):
     """The worker serves on, and its record stays; when it has ended, whoever looks removes that."""
     with Session("c") as s:
         s.mount()
-        name = leftover(s)
+        record, = s.records()
         s.daemon.kill()
         s.daemon.wait(5)
         must(["ls", s.mnt], 5)
         run([CTL, "status"], 5)
-        check(name in records(), "the record went while a worker holds it")
+        check(os.path.exists(record), "the record went while a worker holds it")
         must(["umount", s.mnt], 10)
         s.backend.wait(10)
-        check(name in records(), "nobody has looked yet")
+        check(os.path.exists(record), "nobody has looked yet")
         look(s)
-        check(name not in records() and name + ".sock" not in records(), f"left: {records()}")
+        is_gone(record)
 
 
 def the_next_daemon(s):
@@ -257,7 +251,7 @@ def the_next_daemon(s):
 def killed_with_its_worker():
     with Session("c") as s:
         s.mount()
-        name = leftover(s)
+        record, = s.records()
         _, out = run([CTL, "status", "--json", s.mnt], 5)
         s.daemon.kill()
         os.kill(json.loads(out)["worker"], signal.SIGKILL)
@@ -265,7 +259,44 @@ def killed_with_its_worker():
         wait_until(lambda: run(["ls", s.mnt], 5)[0], 5, "the mount is dead")
         must(["umount", s.mnt], 5)
         must([CTL, "list"], 5)
-        check(name not in records(), f"left: {records()}")
+        is_gone(record)
+
+
+def a_daemon_that_hangs_holds_up_nobody_elses():
+    with Session("c") as s, Session("c") as other:
+        s.mount()
+        other.mount()
+        other.daemon.send_signal(signal.SIGSTOP)
+        try:
+            took = timed([CTL, "status", "--json", s.mnt], 5) + timed([CTL, "abort", s.mnt], 5)
+            check(took < 3, f"status and abort took {took:.1f} s")
+            status, out = run([CTL, "status", other.mnt], 10)
+            check(status == 1 and "timed out" in out, f"status of one that hangs: {status}, {out}")
+        finally:
+            other.daemon.send_signal(signal.SIGCONT)
+        s.ends(0, 0)
+        other.umount()
+
+
+def one_that_ends_while_it_is_asked():
+    """It is as good as gone: what is left of it is a question that nobody has heard."""
+    with Session("c") as s, socket.socket(socket.AF_UNIX) as listener:
+        s.mount()
+        path = s.records()[0] + "-ends.sock"
+        listener.bind(path)
+        try:
+            listener.listen()
+            listener.settimeout(5)
+            asked = subprocess.Popen([CTL, "status", "--json"], stdout=subprocess.PIPE)
+            question, _ = listener.accept()
+            select.select([question], [], [], 5)
+            question.close()
+            out, _ = asked.communicate(timeout=5)
+        finally:
+            os.unlink(path)
+        check(asked.returncode == 0, f"viofsctl status ended with {asked.returncode}")
+        check(s.mnt in [one["mountpoint"] for one in json.loads(out)], out.decode())
+        s.umount()
 
 
 def main():
@@ -283,7 +314,8 @@ def main():
                     lambda: supervisor_killed(the_next_daemon))] + named([
             killed_with_its_worker, killed_under_load, killed_while_idle, silent_with_a_timeout, silent_and_aborted,
             serving_and_aborted, silent_and_terminated_twice, a_stuck_worker_with_a_timeout, a_stuck_worker_is_aborted,
-            stopped_before_the_mount]) + [("silent and terminated once", patient.result)])
+            stopped_before_the_mount, a_daemon_that_hangs_holds_up_nobody_elses,
+            one_that_ends_while_it_is_asked]) + [("silent and terminated once", patient.result)])
 
 
 if __name__ == "__main__":

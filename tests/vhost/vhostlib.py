@@ -141,21 +141,27 @@ class Session:
                     child.wait(10)
             while is_mounted(self.mnt):
                 run(["umount", "-l", self.mnt])
-            self.forget_record()
+            self.forget_records()
             shutil.rmtree(self.work, ignore_errors=True)
         return False
 
-    def forget_record(self):
-        """What a daemon that had to be killed has left, at once, whoever holds it still."""
+    def records(self):
+        """Paths of what the daemon has in /run; its socket is at the same with ".sock"."""
+        mine = []
         for record in glob.glob("/run/virtiofs-vfio/vhost-user-*"):
             try:
                 with open(record, encoding="utf-8") as f:
-                    mine = f"mountpoint={self.mnt}\n" in f.read()
+                    if f"mountpoint={self.mnt}\n" in f.read():
+                        mine.append(record)
             except OSError:
                 continue
-            if mine:
-                os.unlink(record)
-                os.unlink(record + ".sock")
+        return mine
+
+    def forget_records(self):
+        """What a daemon that had to be killed has left, at once, whoever holds it still."""
+        for record in self.records():
+            os.unlink(record)
+            os.unlink(record + ".sock")
 
     def clean(self, good):
         """After a test: nothing may be left, and no sanitizer may have spoken."""
@@ -326,15 +332,19 @@ def run_case(case):
     return result, f"{name} # {time.monotonic() - start:.1f} s"
 
 
-def run_cases(cases, at_once=1):
-    """TAP: each a name and a function. The exit status says nothing: the lines do. Several @at_once where they mind
-    no company."""
+def run_cases(cases, at_once=1, alone=()):
+    """TAP: each a name and a function. The exit status says nothing: the lines do. Those that mind company come
+    first, @alone, and of the others there are several @at_once."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # sessions end well then, too
-    print(f"1..{len(cases)}", flush=True)
+    print(f"1..{len(alone) + len(cases)}", flush=True)
+    if at_once == 1:
+        alone, cases = [*alone, *cases], []
     with concurrent.futures.ThreadPoolExecutor(at_once) as threads:
+        def ends():
+            yield from map(run_case, alone)
+            yield from threads.map(run_case, cases)
         try:
-            ends = threads.map(run_case, cases) if at_once > 1 else map(run_case, cases)
-            for number, (result, rest) in enumerate(ends, 1):
+            for number, (result, rest) in enumerate(ends(), 1):
                 print(f"{result} {number} - {rest}", flush=True)
         finally:
             threads.shutdown(cancel_futures=True)
