@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Both channels to the kernel, in each way to wait: what a mount is for, and every way it can end."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -60,8 +61,7 @@ def session(options, *args, channel="uring"):
 
 
 def check_channel(s, channel):
-    # Its exit status also tells of daemons that are others'.
-    status = run([os.environ["VIOFS_CTL"], "status", s.mnt])[1]
+    status = must([os.environ["VIOFS_CTL"], "status", s.mnt])
     check(f"channel {channel}," in status, status)
 
 
@@ -121,7 +121,7 @@ for n in os.listdir('.'):
 
 
 def works(channel, poll):
-    with Uring(), session(f"poll={poll}", "--queues", "2", "--shuffle", channel=channel) as s:
+    with session(f"poll={poll}", "--queues", "2", "--shuffle", channel=channel) as s:
         work(s)
         s.umount()
         check(s.backend.wait(10) == 0, s.backend_said())
@@ -129,8 +129,7 @@ def works(channel, poll):
 
 def completions_that_wait_for_pages(channel, poll, options="workers=1"):
     """The deadlock that dio_into_map is about. Its end comes after 45 s of standing still."""
-    with Uring(), session(f"poll={poll},{options}", "--queues", "2", "--init", f"flags={ASYNC_DIO}",
-                          channel=channel) as s:
+    with session(f"poll={poll},{options}", "--queues", "2", "--init", f"flags={ASYNC_DIO}", channel=channel) as s:
         must([DIO_INTO_MAP, s.mnt, "2"], 110)
         s.umount()
 
@@ -207,7 +206,7 @@ ENDS = [ended_by_fusectl, ended_by_force, ended_by_two_signals, ended_by_viofsct
 
 def ends(how, poll):
     """With requests at the device: nobody is left waiting, and nothing is left."""
-    with Uring(), session(f"poll={poll}") as s:
+    with session(f"poll={poll}") as s:
         waiting = hold_requests(s)
         how(s)
         all_end(waiting)
@@ -217,14 +216,14 @@ def ends(how, poll):
 
 
 def sigterm_loses_nothing(poll):
-    with Uring(), session(f"poll={poll}") as s:
+    with session(f"poll={poll}") as s:
         must(["dd", "if=/dev/zero", f"of={s.path('dirty')}", "bs=1M", "count=20", "status=none"])
         s.daemon.send_signal(signal.SIGTERM)
         s.ends(0, 20)
 
 
 def death_of_both(poll):
-    with Uring(), session(f"poll={poll}") as s:
+    with session(f"poll={poll}") as s:
         waiting = hold_requests(s)
         worker = worker_of(s)
         s.daemon.kill()
@@ -242,7 +241,7 @@ def idle_takes_no_time(channel, poll):
             fields = f.read().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
-    with Uring(), session(f"poll={poll}", channel=channel) as s:
+    with session(f"poll={poll}", channel=channel) as s:
         worker = worker_of(s)
         must(["ls", s.mnt])
         time.sleep(0.5)
@@ -265,11 +264,24 @@ def enabling_is_said():
 
 
 def locks_go_over_dev_fuse():
-    with Uring(), Session(backend_args=["--posix-locks"], options="channel=uring") as s:
+    with Session(backend_args=["--posix-locks"], options="channel=uring") as s:
         s.mount()
         check("file locks" in s.said(), s.said())
         must(["touch", s.path("a")])
         s.umount()
+
+
+def run_on_both(cases, at_once=1, alone=()):
+    """As run_cases(), with FUSE over io_uring switched on; where this kernel has it not, those that it is for are
+    skipped."""
+    reason = why_not()
+
+    def possible(cases):
+        return [(f"{name} # SKIP {reason}", lambda: None) if reason and name.startswith("uring") else (name, function)
+                for name, function in cases]
+
+    with contextlib.nullcontext() if reason else Uring():
+        run_cases(possible(cases), at_once, possible(alone))
 
 
 def main():
@@ -286,13 +298,8 @@ def main():
               ("uring: both processes die", lambda: death_of_both("irq")),
               ("uring, adaptive: idle takes no time", lambda: idle_takes_no_time("uring", "adaptive")),
               ("dev, irq: idle takes no time", lambda: idle_takes_no_time("dev", "irq")),
-              ("uring: how to enable it is said", enabling_is_said),
               ("uring: not with locks of the device", locks_go_over_dev_fuse)]
-    reason = why_not()
-    if reason:
-        cases = [(f"{name} # SKIP {reason}" if name.startswith("uring") else name,
-                  (lambda: None) if name.startswith("uring") else function) for name, function in cases]
-    run_cases(cases)
+    run_on_both(cases, at_once=2, alone=[("uring: how to enable it is said", enabling_is_said)])
 
 
 if __name__ == "__main__":

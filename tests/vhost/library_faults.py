@@ -159,7 +159,7 @@ def main():
     cases += named([a_device_that_falls_silent_is_an_error_after_the_time_out,
                     a_device_that_is_killed_is_an_error_at_once, what_was_begun_when_the_device_goes_is_freed, entries_that_make_no_sense_are_refused,
                     no_byte_that_was_not_written_reaches_the_program])
-    run_cases(cases)
+    run_cases(cases, at_once=2)
 
 
 if __name__ == "__main__":

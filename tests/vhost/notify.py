@@ -286,7 +286,7 @@ def main():
         a_notification_that_waits_for_a_lock_holds_nobody_up, a_ring_that_breaks_ends_the_session,
         an_unmount_with_one_under_way, sizes_that_make_no_sense_are_refused,
     ])
-    run_cases(cases)
+    run_cases(cases, at_once=2)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ import sys
 import time
 
 import outage
-from channel import (Uring, all_end, completions_that_wait_for_pages, ended_by_death_of_the_back_end,
+from channel import (all_end, completions_that_wait_for_pages, ended_by_death_of_the_back_end,
                      ended_by_death_of_the_worker, ended_by_fusectl, ended_by_two_signals, ended_by_viofsctl,
-                     hold_requests, session, why_not, work, worker_of)
+                     hold_requests, run_on_both, session, work, worker_of)
 from failure import locker, says
-from vhostlib import (Session, all_meet_an_error, check, is_mounted, must, need_root, run, run_cases, start_jobs,
-                      wait_until)
+from vhostlib import Session, all_meet_an_error, check, is_mounted, must, need_root, run, start_jobs, wait_until
 
 QUEUES = ["--queues", "4"]
 QUICK = [ended_by_viofsctl, ended_by_death_of_the_worker, ended_by_death_of_the_back_end]
@@ -44,7 +43,7 @@ def team(channel, poll, options="", workers=4):
 
 
 def works(channel, poll):
-    with Uring(), team(channel, poll) as s:
+    with team(channel, poll) as s:
         work(s)
         idle = [q for q in s.stats()["queues"] if not q["popped"]]
         check(not idle, "queues that nobody has used")
@@ -54,7 +53,7 @@ def works(channel, poll):
 
 def ends(how, channel, poll):
     """With requests at the device, of several workers: nobody is left waiting, and nothing is left."""
-    with Uring(), team(channel, poll) as s:
+    with team(channel, poll) as s:
         waiting = hold_requests(s)
         how(s)
         all_end(waiting)
@@ -71,7 +70,7 @@ def load(s):
 
 
 def killed_under_load(channel, poll):
-    with Uring(), team(channel, poll) as s:
+    with team(channel, poll) as s:
         jobs = load(s)
         s.kill_backend()
         start = time.monotonic()
@@ -81,7 +80,7 @@ def killed_under_load(channel, poll):
 
 
 def unmounted_under_load(channel, poll):
-    with Uring(), team(channel, poll) as s:
+    with team(channel, poll) as s:
         jobs = load(s)
         s.daemon.send_signal(signal.SIGTERM)
         time.sleep(0.2)
@@ -107,7 +106,7 @@ def left_under_load():
 
 def who_waits_for_a_lock_can_be_killed():
     """The INTERRUPT is read by any of them, and has to find the one that has the lock."""
-    with Session(backend_args=["--posix-locks", *QUEUES], options="queues=4,workers=4,poll=irq").mount() as s:
+    with Session(backend_args=["--posix-locks", *QUEUES], options="channel=dev,queues=4,workers=4,poll=irq").mount() as s:
         first = locker(s)
         says(first, b"locked\n")
         others = [locker(s) for _ in range(8)]
@@ -138,7 +137,7 @@ def each_on_a_cpu_of_its_own():
 
 
 def never_more_than_queues():
-    with Session(options="workers=64").mount() as s:
+    with Session(options="channel=dev,workers=64").mount() as s:
         check(workers_of(s) == 1, "workers")
         check("workers=64: 1 in use" in s.said(), s.said())
         s.umount()
@@ -160,7 +159,7 @@ def idle_takes_no_time():
 
 
 def another_back_end_goes_on():
-    outage.killed_again_and_again_under_load(QUEUES, "queues=4,workers=4")
+    outage.killed_again_and_again_under_load(QUEUES, "channel=dev,queues=4,workers=4")
 
 
 def ends_of_reads_wait_for_pages():
@@ -188,11 +187,7 @@ def main():
                   ("dev: another back end goes on", another_back_end_goes_on),
                   ("dev: each on a CPU of its own" + (" # SKIP one CPU" if CPUS < 2 else ""),
                    each_on_a_cpu_of_its_own if CPUS > 1 else lambda: None)]
-    reason = why_not()
-    if reason:
-        cases = [(f"{name} # SKIP {reason}", lambda: None) if name.startswith("uring") else (name, function)
-                 for name, function in cases]
-    run_cases(cases)
+    run_on_both(cases)
 
 
 if __name__ == "__main__":
