@@ -197,11 +197,9 @@ int viofs_ctl_status(const char *mountpoint, bool json)
 	status = viofs_ctl_ask_all(mountpoint, all);
 	if (!status && mountpoint && !json_array_size(all))
 		status = viofs_ctl_complain("No virtiofs-vfio serves %s.", mountpoint);
-	if (!status && json) {
-		if (mountpoint)
-			status = viofs_ctl_print_json(json_incref(json_array_get(all, 0)));
-		else
-			status = viofs_ctl_print_json(json_incref(all));
+	/* Those that answered, even if one did not. */
+	if (json && (!status || json_array_size(all))) {
+		status |= viofs_ctl_print_json(json_incref(mountpoint ? json_array_get(all, 0) : all));
 	} else if (!json) {
 		json_array_foreach(all, i, s)
 			print_status(s);
