@@ -25,6 +25,7 @@
 /* Who holds it may only be looking whether it is left over: viofs_record_sweep(). */
 #define LOOKING_MS 100
 #define TEXT_MAX (PATH_MAX + 512)
+#define MOUNTPOINT "\nmountpoint="
 
 static void record_path(char *buf, size_t size, const char *address)
 {
@@ -47,13 +48,11 @@ static void parse_line(char *line, struct viofs_record *r)
 		r->pid = atoi(value);
 	else if (!strcmp(line, "tag"))
 		snprintf(r->tag, sizeof(r->tag), "%s", value);
-	else if (!strcmp(line, "mountpoint"))
-		snprintf(r->mountpoint, sizeof(r->mountpoint), "%s", value);
 }
 
 int viofs_record_read(const char *address, struct viofs_record *record)
 {
-	char path[PATH_MAX], text[TEXT_MAX], *save = NULL;
+	char path[PATH_MAX], text[TEXT_MAX], *mountpoint, *save = NULL;
 	int rc;
 
 	memset(record, 0, sizeof(*record));
@@ -61,6 +60,12 @@ int viofs_record_read(const char *address, struct viofs_record *record)
 	rc = viofs_text_read(path, text, sizeof(text));
 	if (rc < 0)
 		return rc;
+	/* The last of them, to the end: a path may have line breaks. */
+	mountpoint = strstr(text, MOUNTPOINT);
+	if (mountpoint) {
+		snprintf(record->mountpoint, sizeof(record->mountpoint), "%s", mountpoint + strlen(MOUNTPOINT));
+		*mountpoint = '\0';
+	}
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		parse_line(line, record);
 	return 0;
@@ -71,7 +76,7 @@ int viofs_record_write(int fd, const struct viofs_record *r)
 	char text[TEXT_MAX];
 	int n;
 
-	n = snprintf(text, sizeof(text), "former=%s\nby=%s\npid=%d\ntag=%s\nmountpoint=%s\n", r->former,
+	n = snprintf(text, sizeof(text), "former=%s\nby=%s\npid=%d\ntag=%s" MOUNTPOINT "%s\n", r->former,
 		     r->by_admin ? "viofsctl" : "daemon", r->pid, r->tag, r->mountpoint);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -ENAMETOOLONG;

@@ -281,6 +281,17 @@ def a_daemon_that_hangs_holds_up_nobody_elses():
         other.umount()
 
 
+def a_mount_point_with_a_line_break_is_found():
+    with Session("c") as s:
+        s.mnt = os.path.join(s.work, "m\nt")
+        os.mkdir(s.mnt)
+        s.mount()
+        check(is_mounted(s.mnt), "it is not in mountinfo")
+        status = json.loads(must([CTL, "status", "--json", s.mnt]))
+        check(status["mountpoint"] == s.mnt, str(status))
+        s.umount()
+
+
 def one_that_ends_while_it_is_asked():
     """It is as good as gone: what is left of it is a question that nobody has heard."""
     with Session("c") as s, socket.socket(socket.AF_UNIX) as listener:
@@ -318,7 +329,7 @@ def main():
             killed_with_its_worker, killed_under_load, killed_while_idle, silent_with_a_timeout, silent_and_aborted,
             serving_and_aborted, silent_and_terminated_twice, a_stuck_worker_with_a_timeout, a_stuck_worker_is_aborted,
             stopped_before_the_mount, a_daemon_that_hangs_holds_up_nobody_elses,
-            one_that_ends_while_it_is_asked]) + [("silent and terminated once", patient.result)])
+            one_that_ends_while_it_is_asked, a_mount_point_with_a_line_break_is_found]) + [("silent and terminated once", patient.result)])
 
 
 if __name__ == "__main__":

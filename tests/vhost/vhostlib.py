@@ -58,7 +58,7 @@ def is_listening(path):
 def is_mounted(path):
     """By the kernel's list, which asks nobody."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
-        return any(line.split(" ")[4] == path for line in f)
+        return any(line.split(" ")[4] == path.replace("\n", "\\012") for line in f)
 
 
 def run(argv, timeout=10, **more):
