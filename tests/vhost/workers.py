@@ -106,7 +106,8 @@ def left_under_load():
 
 def who_waits_for_a_lock_can_be_killed():
     """The INTERRUPT is read by any of them, and has to find the one that has the lock."""
-    with Session(backend_args=["--posix-locks", *QUEUES], options="channel=dev,queues=4,workers=4,poll=irq").mount() as s:
+    with Session(backend_args=["--posix-locks", *QUEUES],
+                 options="channel=dev,queues=4,workers=4,poll=irq").mount() as s:
         first = locker(s)
         says(first, b"locked\n")
         others = [locker(s) for _ in range(8)]
