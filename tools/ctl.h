@@ -10,7 +10,8 @@ struct viofs_fs;
 struct viofs_pci_function;
 struct viofs_source;
 
-/* Each prints to standard output, or says on standard error what went wrong. Return: the exit status. */
+/* Each prints to standard output, or says on standard error what went wrong. Return: the exit
+ * status. */
 int viofs_ctl_list(bool json);
 int viofs_ctl_show(const char *source, bool json);
 int viofs_ctl_bind(const char *source);

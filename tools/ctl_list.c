@@ -35,14 +35,13 @@ static json_t *describe(const struct device *d)
 {
 	const struct viofs_pci_function *f = &d->function;
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "address", f->text,
-			 "tag", text_or_null(d->tag),
-			 "driver", text_or_null(f->driver),
-			 "iommu_group", f->iommu_group < 0 ? json_null() :
-							     json_integer(f->iommu_group),
-			 "mountpoint", text_or_null(d->mounted.mountpoint),
-			 "mounted_by", !d->mounted.mountpoint[0] ? json_null() :
-				       json_string(d->mounted.ours ? "virtiofs-vfio" : "kernel"));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "address", f->text, "tag",
+			 text_or_null(d->tag), "driver", text_or_null(f->driver), "iommu_group",
+			 f->iommu_group < 0 ? json_null() : json_integer(f->iommu_group),
+			 "mountpoint", text_or_null(d->mounted.mountpoint), "mounted_by",
+			 !d->mounted.mountpoint[0]
+				 ? json_null()
+				 : json_string(d->mounted.ours ? "virtiofs-vfio" : "kernel"));
 }
 
 json_t *viofs_ctl_describe(const struct viofs_pci_function *f)
@@ -79,7 +78,8 @@ int viofs_ctl_list(bool json)
 	if (count < 0)
 		return viofs_ctl_complain("%s", err.text);
 	if (!json && count)
-		printf("%-13s %-20s %-11s %-6s %s\n", "ADDRESS", "TAG", "DRIVER", "IOMMU", "MOUNTED AT");
+		printf("%-13s %-20s %-11s %-6s %s\n", "ADDRESS", "TAG", "DRIVER", "IOMMU",
+		       "MOUNTED AT");
 	for (int i = 0; i < count; i++) {
 		struct device d;
 
@@ -93,7 +93,9 @@ int viofs_ctl_list(bool json)
 	if (json)
 		return viofs_ctl_print_json(rows);
 	if (!count)
-		fputs("viofsctl: This machine has no virtio-fs device (1af4:105a on the PCI bus).\n", stderr);
+		fputs("viofsctl: This machine has no virtio-fs device (1af4:105a on the PCI "
+		      "bus).\n",
+		      stderr);
 	return 0;
 }
 
@@ -102,8 +104,10 @@ static int find_function(const char *source, struct viofs_source *s, struct viof
 	int rc = viofs_source_find(source, s, err);
 
 	if (!rc && s->kind != VIOFS_SOURCE_PCI)
-		return viofs_err_set(err, -EINVAL, "%s is no PCI device: it has no driver that it could be "
-				     "bound to.", source);
+		return viofs_err_set(err, -EINVAL,
+				     "%s is no PCI device: it has no driver that it could be "
+				     "bound to.",
+				     source);
 	return rc;
 }
 

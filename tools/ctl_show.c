@@ -2,9 +2,9 @@
 /*
  * viofsctl show: one device in detail.
  *
- * Names and the capability list come from libpci. Features and queue sizes are in registers; they are read
- * through VFIO, and only where that takes the device from nobody: it has no driver, or vfio-pci that nobody
- * uses. A daemon that has it is asked instead.
+ * Names and the capability list come from libpci. Features and queue sizes are in registers; they
+ * are read through VFIO, and only where that takes the device from nobody: it has no driver, or
+ * vfio-pci that nobody uses. A daemon that has it is asked instead.
  */
 #include "ctl.h"
 #include "base/util.h"
@@ -52,8 +52,8 @@ static json_t *virtio_capability(struct pci_dev *d, unsigned int at)
 
 	return json_pack("{s:s, s:i, s:s, s:i, s:I, s:I}", "capability", "virtio", "at", (int)at,
 			 "structure", virtio_type(type), "bar", (int)pci_read_byte(d, (int)at + 4),
-			 "offset", (json_int_t)pci_read_long(d, (int)at + 8),
-			 "length", (json_int_t)pci_read_long(d, (int)at + 12));
+			 "offset", (json_int_t)pci_read_long(d, (int)at + 8), "length",
+			 (json_int_t)pci_read_long(d, (int)at + 12));
 }
 
 static json_t *capability(struct pci_dev *d, const struct pci_cap *c)
@@ -64,11 +64,15 @@ static json_t *capability(struct pci_dev *d, const struct pci_cap *c)
 		return virtio_capability(d, c->addr);
 	/* Message control comes after the id and the next pointer. */
 	if (c->type == PCI_CAP_NORMAL && c->id == PCI_CAP_ID_MSIX)
-		return json_pack("{s:s, s:i, s:i}", "capability", "MSI-X", "at", (int)c->addr, "vectors",
+		return json_pack("{s:s, s:i, s:i}", "capability", "MSI-X", "at", (int)c->addr,
+				 "vectors",
 				 (pci_read_word(d, (int)c->addr + 2) & PCI_MSIX_TABSIZE) + 1);
-	snprintf(text, sizeof(text), "%s 0x%02x", c->type == PCI_CAP_NORMAL ? "id" : "extended", c->id);
-	return json_pack("{s:s, s:i}", "capability", c->id == PCI_CAP_ID_EXP && c->type == PCI_CAP_NORMAL ?
-			 "PCI Express" : text, "at", (int)c->addr);
+	snprintf(text, sizeof(text), "%s 0x%02x", c->type == PCI_CAP_NORMAL ? "id" : "extended",
+		 c->id);
+	return json_pack("{s:s, s:i}", "capability",
+			 c->id == PCI_CAP_ID_EXP && c->type == PCI_CAP_NORMAL ? "PCI Express"
+									      : text,
+			 "at", (int)c->addr);
 }
 
 /* The name and the capabilities, into @o. */
@@ -85,9 +89,11 @@ static void add_pci(json_t *o, const struct viofs_pci_function *f)
 		d = pci_get_dev(pci, (int)f->address.domain, f->address.bus, f->address.device,
 				f->address.function);
 		pci_fill_info(d, PCI_FILL_IDENT | PCI_FILL_CAPS);
-		json_object_set_new(o, "name", json_string(pci_lookup_name(
-			pci, name, sizeof(name), PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, d->vendor_id,
-			d->device_id)));
+		json_object_set_new(
+			o, "name",
+			json_string(pci_lookup_name(pci, name, sizeof(name),
+						    PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE,
+						    d->vendor_id, d->device_id)));
 		for (struct pci_cap *c = d->first_cap; c; c = c->next)
 			json_array_append_new(list, capability(d, c));
 		pci_free_dev(d);
@@ -101,7 +107,8 @@ json_t *viofs_ctl_queue_sizes(const struct viofs_fs *fs)
 	json_t *list = json_array();
 
 	for (unsigned int q = 0; q < fs->queue_count; q++)
-		json_array_append_new(list, json_integer(fs->virtio->ops->queue_max(fs->virtio, q)));
+		json_array_append_new(list,
+				      json_integer(fs->virtio->ops->queue_max(fs->virtio, q)));
 	return list;
 }
 
@@ -111,17 +118,20 @@ static void add_registers(json_t *o, const struct viofs_fs *fs, const struct vio
 	if (v->passed_over[0])
 		json_object_set_new(o, "vfio_passed_over", json_string(v->passed_over));
 	if (!v->translates)
-		json_object_set_new(o, "note", json_string(
-			"no IOMMU: mounts take -o allow-unsafe-noiommu, and give the device all memory of this "
-			"machine"));
+		json_object_set_new(o, "note",
+				    json_string("no IOMMU: mounts take -o allow-unsafe-noiommu, "
+						"and give the device all memory of this "
+						"machine"));
 	json_object_set_new(o, "translates", json_boolean(v->translates));
 	json_object_set_new(o, "features", viofs_status_features(fs->virtio->offered));
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
 	json_object_set_new(o, "queue_sizes", viofs_ctl_queue_sizes(fs));
 	json_object_set_new(o, "msix_vectors", json_integer(v->msix_vectors));
-	json_object_set_new(o, "dma", json_string(
-		fs->virtio->offered & VIOFS_VIRTIO_F_ACCESS_PLATFORM ? "translated by the IOMMU" :
-		"physical addresses (ACCESS_PLATFORM is not offered: the device bypasses the IOMMU)"));
+	json_object_set_new(o, "dma",
+			    json_string(fs->virtio->offered & VIOFS_VIRTIO_F_ACCESS_PLATFORM
+						? "translated by the IOMMU"
+						: "physical addresses (ACCESS_PLATFORM is not "
+						  "offered: the device bypasses the IOMMU)"));
 }
 
 static int look(struct viofs_vfio *v, void *object, struct viofs_err *err)
@@ -155,8 +165,10 @@ static void add_device(json_t *o, const struct viofs_pci_function *f)
 		return;
 	}
 	if (f->driver[0] && strcmp(f->driver, "vfio-pci") != 0)
-		snprintf(note, sizeof(note), "%s has the device: features and queue sizes are read only "
-			 "through VFIO (viofsctl bind %s first)", f->driver, f->text);
+		snprintf(note, sizeof(note),
+			 "%s has the device: features and queue sizes are read only "
+			 "through VFIO (viofsctl bind %s first)",
+			 f->driver, f->text);
 	else if (viofs_source_look(f, look, o, &err))
 		snprintf(note, sizeof(note), "%s", err.text);
 	else
@@ -170,7 +182,8 @@ static void print_strings(const char *title, const json_t *list)
 	json_t *item;
 
 	printf("%-14s", title);
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		if (json_is_string(item))
 			printf(" %s", json_string_value(item));
 		else
@@ -184,8 +197,10 @@ static void print_capabilities(const json_t *list)
 	size_t i;
 	json_t *c;
 
-	json_array_foreach(list, i, c) {
-		printf("capability     at 0x%02llx %s", (long long)json_integer_value(json_object_get(c, "at")),
+	json_array_foreach(list, i, c)
+	{
+		printf("capability     at 0x%02llx %s",
+		       (long long)json_integer_value(json_object_get(c, "at")),
 		       json_string_value(json_object_get(c, "capability")));
 		if (json_object_get(c, "structure"))
 			printf(" %s: BAR %lld, offset 0x%llx, length 0x%llx",
@@ -211,11 +226,19 @@ static void print_value(const char *title, const json_t *v)
 static void print_device(const json_t *o)
 {
 	static const char *const values[][2] = {
-		{ "address", "address" }, { "name", "name" }, { "tag", "tag" }, { "driver", "driver" },
-		{ "IOMMU group", "iommu_group" }, { "mounted at", "mountpoint" }, { "transport", "transport" }, { "vfio", "vfio" },
+		{ "address", "address" },
+		{ "name", "name" },
+		{ "tag", "tag" },
+		{ "driver", "driver" },
+		{ "IOMMU group", "iommu_group" },
+		{ "mounted at", "mountpoint" },
+		{ "transport", "transport" },
+		{ "vfio", "vfio" },
 		{ "  passed over", "vfio_passed_over" },
-		{ "DMA", "dma" }, { "request queues", "num_request_queues" },
-		{ "MSI-X vectors", "msix_vectors" }, { "note", "note" },
+		{ "DMA", "dma" },
+		{ "request queues", "num_request_queues" },
+		{ "MSI-X vectors", "msix_vectors" },
+		{ "note", "note" },
 	};
 	const json_t *daemon = json_object_get(o, "daemon");
 
@@ -227,8 +250,8 @@ static void print_device(const json_t *o)
 		print_strings("queue sizes", json_object_get(o, "queue_sizes"));
 	if (daemon) {
 		print_value("vfio", json_object_get(json_object_get(daemon, "device"), "vfio"));
-		print_value("  passed over", json_object_get(json_object_get(daemon, "device"),
-							      "vfio_passed_over"));
+		print_value("  passed over",
+			    json_object_get(json_object_get(daemon, "device"), "vfio_passed_over"));
 		print_value("DMA", json_object_get(json_object_get(daemon, "device"), "dma"));
 		print_strings("features", json_object_get(json_object_get(daemon, "device"),
 							  "features_offered"));

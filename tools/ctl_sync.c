@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofsctl sync: what sync(2) does on other mounts: wait until the device has what programs have written. */
+/* viofsctl sync: what sync(2) does on other mounts: wait until the device has what programs have
+ * written. */
 /*
- * On a FUSE mount syncfs(2) writes dirty pages, that is, makes requests of them, and since Linux 6.12 doesn't
- * wait for those (SB_I_NO_DATA_INTEGRITY; before, pages were copied and counted as written). How many requests
- * the mount has that aren't answered is in fusectl's `waiting`. It counts all requests, those not yet read by the
- * daemon too: once it was 0 after syncfs, all that syncfs had made is answered. Reads of programs count as
- * well, but they come and go; only a mount that is never at rest for an instant can't be waited for.
+ * On a FUSE mount syncfs(2) writes dirty pages, that is, makes requests of them, and since
+ * Linux 6.12 doesn't wait for those (SB_I_NO_DATA_INTEGRITY; before, pages were copied and counted
+ * as written). How many requests the mount has that aren't answered is in fusectl's `waiting`. It
+ * counts all requests, those not yet read by the daemon too: once it was 0 after syncfs, all that
+ * syncfs had made is answered. Reads of programs count as well, but they come and go; only a mount
+ * that is never at rest for an instant can't be waited for.
  *
- * Twice: a page that was just being written out when it was dirtied again is left out of the first round. A third
- * syncfs tells of errors of the first two, as the kernel remembers them for an open file.
+ * Twice: a page that was just being written out when it was dirtied again is left out of the first
+ * round. A third syncfs tells of errors of the first two, as the kernel remembers them for an open
+ * file.
  */
 #include "ctl.h"
 #include "base/file.h"
@@ -81,11 +84,15 @@ static int sync_one(const char *mountpoint)
 	if (!rc)
 		return 0;
 	if (rc == -ETIMEDOUT)
-		return viofs_ctl_complain("%s was never at rest for %d s: whether all is written isn't known. "
-					  "fsync(2) of single files tells.", mountpoint, LIMIT_S);
+		return viofs_ctl_complain(
+			"%s was never at rest for %d s: whether all is written isn't known. "
+			"fsync(2) of single files tells.",
+			mountpoint, LIMIT_S);
 	if (rc == -ENOENT)
-		return viofs_ctl_complain("/sys/fs/fuse/connections does not show %s: mount -t fusectl fusectl "
-					  "/sys/fs/fuse/connections.", mountpoint);
+		return viofs_ctl_complain(
+			"/sys/fs/fuse/connections does not show %s: mount -t fusectl fusectl "
+			"/sys/fs/fuse/connections.",
+			mountpoint);
 	return viofs_ctl_complain("%s: not all could be written: %s.", mountpoint, strerror(-rc));
 }
 

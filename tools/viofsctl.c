@@ -14,7 +14,8 @@
 static const char usage[] =
 	"Usage: viofsctl COMMAND [--json]\n"
 	"\n"
-	"  list                  virtio-fs devices: address, tag, driver, IOMMU group, mounted where\n"
+	"  list                  virtio-fs devices: address, tag, driver, IOMMU group, mounted "
+	"where\n"
 	"  show SOURCE           one device: capabilities, features, queues, IOMMU mode\n"
 	"  bind SOURCE           give it to vfio-pci, and remember its driver\n"
 	"  unbind SOURCE         give it back to the driver it had\n"
@@ -22,7 +23,8 @@ static const char usage[] =
 	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
 	"\n"
-	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the socket of a\n"
+	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the "
+	"socket of a\n"
 	"back end, vhost-user:PATH. --json prints the same for programs (list, show, status).\n";
 
 int viofs_ctl_complain(const char *fmt, ...)
@@ -80,19 +82,16 @@ static const struct command {
 	bool json;    /* knows --json */
 	int (*run)(const char *argument, bool json);
 } commands[] = {
-	{ "list", 0, 0, true, run_list },
-	{ "show", 1, 1, true, viofs_ctl_show },
-	{ "bind", 1, 1, false, run_bind },
-	{ "unbind", 1, 1, false, run_unbind },
-	{ "status", 0, 1, true, viofs_ctl_status },
-	{ "sync", 1, 1, false, run_sync },
+	{ "list", 0, 0, true, run_list },           { "show", 1, 1, true, viofs_ctl_show },
+	{ "bind", 1, 1, false, run_bind },          { "unbind", 1, 1, false, run_unbind },
+	{ "status", 0, 1, true, viofs_ctl_status }, { "sync", 1, 1, false, run_sync },
 	{ "abort", 1, 1, false, run_abort },
 };
 
 static int misuse(const char *what, const char *word)
 {
-	viofs_ctl_complain("%s%s%s%s. See viofsctl --help.", what, word ? " \"" : "", word ? word : "",
-			   word ? "\"" : "");
+	viofs_ctl_complain("%s%s%s%s. See viofsctl --help.", what, word ? " \"" : "",
+			   word ? word : "", word ? "\"" : "");
 	return EXIT_USAGE;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* many_reads SOURCE FILE: reads a file with 64 reads in flight, with no copy, and says how fast that was. */
+/* many_reads SOURCE FILE: reads a file with 64 reads in flight, with no copy, and says how fast
+ * that was. */
 #include <viofs/viofs.h>
 
 #include <fcntl.h>
@@ -25,8 +26,8 @@ static double seconds(void)
 }
 
 /* Send @block's read, if there is something left to read. Return: 0 or a negative errno. */
-static int next(struct viofs_async *async, struct viofs_file *file, struct block *block, uint64_t *offset,
-		uint64_t size)
+static int next(struct viofs_async *async, struct viofs_file *file, struct block *block,
+		uint64_t *offset, uint64_t size)
 {
 	if (*offset >= size)
 		return 0;
@@ -35,7 +36,8 @@ static int next(struct viofs_async *async, struct viofs_file *file, struct block
 	return viofs_file_pread_async(async, file, block->memory, BLOCK, block->offset, block);
 }
 
-static int64_t read_all(struct viofs_async *async, struct viofs_file *file, struct block *blocks, uint64_t size)
+static int64_t read_all(struct viofs_async *async, struct viofs_file *file, struct block *blocks,
+			uint64_t size)
 {
 	struct viofs_event events[IN_FLIGHT];
 	uint64_t offset = 0;
@@ -50,8 +52,10 @@ static int64_t read_all(struct viofs_async *async, struct viofs_file *file, stru
 		for (int i = 0; i < n && !rc; i++) {
 			/* Here is the place to use the block's memory. */
 			bytes += events[i].result > 0 ? events[i].result : 0;
-			rc = events[i].result < 0 ? (int)events[i].result :
-						    next(async, file, (struct block *)events[i].user, &offset, size);
+			rc = events[i].result < 0
+				     ? (int)events[i].result
+				     : next(async, file, (struct block *)events[i].user, &offset,
+					    size);
 		}
 	}
 	return rc ? rc : bytes;
@@ -73,14 +77,16 @@ int main(int argc, char **argv)
 	if (argc == 3 && !viofs_dev_open(argv[1], NULL, &dev, &err) &&
 	    !viofs_session_open(dev, NULL, &session, &err) &&
 	    !viofs_file_open(session, argv[2], 0, O_RDONLY, 0, &file, &err) &&
-	    !viofs_file_stat(file, &st, &err) && !viofs_async_open(session, IN_FLIGHT, &async, &err))
+	    !viofs_file_stat(file, &st, &err) &&
+	    !viofs_async_open(session, IN_FLIGHT, &async, &err))
 		memory = (char *)viofs_dma_alloc(dev, (size_t)IN_FLIGHT * BLOCK);
 	if (memory) {
 		for (int i = 0; i < IN_FLIGHT; i++)
 			blocks[i].memory = memory + (size_t)i * BLOCK;
 		start = seconds();
 		bytes = read_all(async, file, blocks, (uint64_t)st.st_size);
-		printf("%" PRId64 " bytes, %.0f MB/s\n", bytes, (double)bytes / 1e6 / (seconds() - start));
+		printf("%" PRId64 " bytes, %.0f MB/s\n", bytes,
+		       (double)bytes / 1e6 / (seconds() - start));
 	} else {
 		fprintf(stderr, "%s\n", err.text);
 	}

@@ -11,8 +11,9 @@ extern "C" {
 
 /**
  * struct viofs_session - opaque
- * Blocking calls (viofs_path_*, viofs_file_*, viofs_dir_*) may be made by any number of threads at once.
- * Each uses one of the session's queues, of which there are as many as the device has request queues.
+ * Blocking calls (viofs_path_*, viofs_file_*, viofs_dir_*) may be made by any number of threads at
+ * once. Each uses one of the session's queues, of which there are as many as the device has request
+ * queues.
  */
 struct viofs_session;
 
@@ -21,9 +22,11 @@ struct viofs_session_options {
 	size_t size;          /* of this struct */
 	uint32_t uid, gid;    /* whom the device does everything for; those of the process */
 	uint32_t pid;         /* the process */
-	uint32_t cache_names; /* names remembered, as long as the device says they hold; 4096; 0 = 4096 */
+	uint32_t cache_names; /* names remembered, as long as the device says they hold; 4096; 0 =
+				 4096 */
 	uint32_t init_timeout_ms; /* for the answer to FUSE_INIT; 30000 */
-	uint64_t init_flags;  /* FUSE_INIT flags (flags | flags2 << 32) to offer; 0 = all the library knows */
+	uint64_t init_flags; /* FUSE_INIT flags (flags | flags2 << 32) to offer; 0 = all the library
+				knows */
 };
 
 /** viofs_session_options_init() - the defaults. */
@@ -31,11 +34,10 @@ void viofs_session_options_init(struct viofs_session_options *options);
 
 /**
  * viofs_session_open() - FUSE_INIT, and the share can be worked on
- * @options: NULL = the defaults. A device has one session; after viofs_session_close() the device has to be
- * closed and opened for the next.
- * Context: any thread.
- * Return: 0 and *@out; -EBUSY: the device has or had a session; -ETIMEDOUT, -EPROTO: the device's answer;
- * -ENOMEM; -ENODEV; others of the device's, with @err.
+ * @options: NULL = the defaults. A device has one session; after viofs_session_close() the device
+ * has to be closed and opened for the next. Context: any thread. Return: 0 and *@out; -EBUSY: the
+ * device has or had a session; -ETIMEDOUT, -EPROTO: the device's answer; -ENOMEM; -ENODEV; others
+ * of the device's, with @err.
  */
 int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options *options,
 		       struct viofs_session **out, struct viofs_err *err);
@@ -80,16 +82,17 @@ struct viofs_async;
 /** struct viofs_event - how an asynchronous call ended */
 struct viofs_event {
 	void *user;        /* as given to the call */
-	int64_t result;    /* what the blocking twin would have returned: 0 or more, or a negative errno */
+	int64_t result;    /* what the blocking twin would have returned: 0 or more, or a negative
+			      errno */
 	const char *fault; /* NULL, or what the device did wrong; lives as long as the device */
 };
 
 /**
  * viofs_async_open() - a user of asynchronous calls, which are those with _async in their names
- * Its calls go by a queue of its own (viofs_queue_open()), and belong to one thread at a time. An _async call
- * returns 0 when it is under way, and an event tells its end; or -ENOMEM or -ENODEV, and there will be no
- * event. Pointers that it is given (buffers, out-parameters; not paths, names and iovecs) must stay good until
- * the event is taken.
+ * Its calls go by a queue of its own (viofs_queue_open()), and belong to one thread at a time. An
+ * _async call returns 0 when it is under way, and an event tells its end; or -ENOMEM or -ENODEV,
+ * and there will be no event. Pointers that it is given (buffers, out-parameters; not paths, names
+ * and iovecs) must stay good until the event is taken.
  * @max: calls under way at once, from which on more of them wait for their turn; 0 = 128.
  * Return: 0 and *@out; -ENOMEM, -EMFILE, -ENODEV with @err.
  */

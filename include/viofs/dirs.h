@@ -16,45 +16,46 @@ struct viofs_dir;
 
 /** struct viofs_dirent - one entry */
 struct viofs_dirent {
-	const char *name;  /* until the next call on the directory */
+	const char *name; /* until the next call on the directory */
 	uint64_t ino;
-	uint64_t next;     /* for viofs_dir_seek(): the entry after this one */
-	uint32_t type;     /* DT_REG, ... (dirent.h); DT_UNKNOWN where it isn't told */
-	int has_stat;      /* st was told too (READDIRPLUS): no stat is needed */
+	uint64_t next; /* for viofs_dir_seek(): the entry after this one */
+	uint32_t type; /* DT_REG, ... (dirent.h); DT_UNKNOWN where it isn't told */
+	int has_stat;  /* st was told too (READDIRPLUS): no stat is needed */
 	struct stat st;
 };
 
 /** viofs_dir_open() - opendir(3). @path, @flags, what is returned: as in <viofs/path.h>. */
-int viofs_dir_open(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_dir **out,
-		   struct viofs_err *err);
+int viofs_dir_open(struct viofs_session *s, const char *path, unsigned int flags,
+		   struct viofs_dir **out, struct viofs_err *err);
 int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int flags,
 			 struct viofs_dir **out, void *user);
 
 /**
  * viofs_dir_close() - NULL is fine
- * No call on the directory may be under way. Return: 0, or a negative errno; @dir is gone in any case.
- * The _async twin takes no NULL. Where it returns an error (-ENOMEM) nothing was begun: @dir is open as before,
- * and no event comes. With an event @dir is gone, whatever the result is.
+ * No call on the directory may be under way. Return: 0, or a negative errno; @dir is gone in any
+ * case. The _async twin takes no NULL. Where it returns an error (-ENOMEM) nothing was begun: @dir
+ * is open as before, and no event comes. With an event @dir is gone, whatever the result is.
  */
 int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err);
 int viofs_dir_close_async(struct viofs_async *a, struct viofs_dir *dir, void *user);
 
 /**
  * viofs_dir_read() - the next entry, "." and ".." included where the device has them
- * Entries come in portions (READDIRPLUS where the device can), so most calls ask nobody. With the entries the
- * names become known, and are looked up no more as long as the device says that they hold.
- * Return: 1 and @entry; 0: the end; a negative errno.
+ * Entries come in portions (READDIRPLUS where the device can), so most calls ask nobody. With the
+ * entries the names become known, and are looked up no more as long as the device says that they
+ * hold. Return: 1 and @entry; 0: the end; a negative errno.
  */
 int viofs_dir_read(struct viofs_dir *dir, struct viofs_dirent *entry, struct viofs_err *err);
 
 /**
  * viofs_dir_fill_async() - fetch the next portion
- * The event's result is the number of its bytes, 0 at the end; then viofs_dir_next() gives the entries.
- * What was left of the portion before is dropped.
+ * The event's result is the number of its bytes, 0 at the end; then viofs_dir_next() gives the
+ * entries. What was left of the portion before is dropped.
  */
 int viofs_dir_fill_async(struct viofs_async *a, struct viofs_dir *dir, void *user);
 
-/** viofs_dir_next() - the next entry of the portion that is there. Return: 1; 0: no more in it; -EIO. */
+/** viofs_dir_next() - the next entry of the portion that is there. Return: 1; 0: no more in it;
+ * -EIO. */
 int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry);
 
 /** viofs_dir_seek() - go on at @where: 0 = the start, or an entry's next. */

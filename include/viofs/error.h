@@ -7,8 +7,8 @@
  * struct viofs_err - what went wrong, in words
  * @text: one or more sentences, NUL-terminated, no trailing newline: what was wrong and what to do.
  *
- * Functions that fail return a negative errno and fill one of these. Callers that don't want the text
- * pass NULL. The library never prints, never exits, and never changes a signal's disposition.
+ * Functions that fail return a negative errno and fill one of these. Callers that don't want the
+ * text pass NULL. The library never prints, never exits, and never changes a signal's disposition.
  */
 struct viofs_err {
 	char text[512];

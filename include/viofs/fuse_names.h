@@ -9,12 +9,13 @@
 extern "C" {
 #endif
 
-/** viofs_fuse_opcode_name() - "LOOKUP", or NULL for an opcode that isn't known. Context: any thread. */
+/** viofs_fuse_opcode_name() - "LOOKUP", or NULL for an opcode that isn't known. Context: any
+ * thread. */
 const char *viofs_fuse_opcode_name(uint32_t opcode);
 
 /**
- * viofs_fuse_init_flag_name() - bit 0..63 of flags | flags2 << 32 as the uapi names it without FUSE_
- * Return: "ASYNC_READ" for bit 0; NULL where there is none. Context: any thread.
+ * viofs_fuse_init_flag_name() - bit 0..63 of flags | flags2 << 32 as the uapi names it without
+ * FUSE_ Return: "ASYNC_READ" for bit 0; NULL where there is none. Context: any thread.
  */
 const char *viofs_fuse_init_flag_name(unsigned int bit);
 

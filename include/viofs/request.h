@@ -13,15 +13,16 @@ extern "C" {
 
 /**
  * struct viofs_queue - one user's way to the device; opaque
- * Handles get the request queues of the device in turn. Up to as many handles as there are request queues
- * each have one to themselves, and take no lock; more of them share, under a short lock.
- * A handle belongs to one thread at a time. Different handles may be used by different threads.
+ * Handles get the request queues of the device in turn. Up to as many handles as there are request
+ * queues each have one to themselves, and take no lock; more of them share, under a short lock. A
+ * handle belongs to one thread at a time. Different handles may be used by different threads.
  */
 struct viofs_queue;
 
 /** enum viofs_request_flag - for viofs_request.flags */
 enum viofs_request_flag {
-	/** Put it on the hiprio queue. FORGET, BATCH_FORGET and INTERRUPT go there without being told. */
+	/** Put it on the hiprio queue. FORGET, BATCH_FORGET and INTERRUPT go there without being
+	   told. */
 	VIOFS_REQUEST_HIPRIO = 1 << 0,
 	/** A reply that is shorter than reply_size is no fault: of opcodes that you try out. */
 	VIOFS_REQUEST_SHORT = 1 << 1,
@@ -37,88 +38,93 @@ enum viofs_request_flag {
 /**
  * struct viofs_request - one FUSE request and where its reply goes
  *
- * The device is shown: fuse_in_header | args | data || fuse_out_header | reply | reply_data. The header is
- * made by the library, from the fields here. @args are copied when the request is submitted. @reply is
- * written when the completion is taken: it is a checked copy, of plain memory. @data and @reply_data are DMA
- * memory (viofs_dma_alloc(), viofs_dma_register()) that the device itself reads and writes; iovec arrays are
- * needed during the submit only. All numbers are in the CPU's byte order; the structs are those of
- * <linux/fuse.h>.
+ * The device is shown: fuse_in_header | args | data || fuse_out_header | reply | reply_data. The
+ * header is made by the library, from the fields here. @args are copied when the request is
+ * submitted. @reply is written when the completion is taken: it is a checked copy, of plain memory.
+ * @data and @reply_data are DMA memory (viofs_dma_alloc(), viofs_dma_register()) that the device
+ * itself reads and writes; iovec arrays are needed during the submit only. All numbers are in the
+ * CPU's byte order; the structs are those of <linux/fuse.h>.
  */
 struct viofs_request {
-	uint32_t opcode;      /* FUSE_GETATTR, ... */
-	uint32_t flags;       /* of enum viofs_request_flag */
+	uint32_t opcode; /* FUSE_GETATTR, ... */
+	uint32_t flags;  /* of enum viofs_request_flag */
 	uint64_t nodeid;
-	uint32_t uid, gid, pid; /* whom the device does it for */
-	uint32_t args_size;   /* bytes, up to VIOFS_REQUEST_ARGS_MAX */
-	const void *args;     /* struct and names, each name with its NUL */
-	const struct iovec *data;       /* what follows @args: WRITE's data */
-	const struct iovec *reply_data; /* READ's, READDIR's: a reply may fill less of it */
+	uint32_t uid, gid, pid;                /* whom the device does it for */
+	uint32_t args_size;                    /* bytes, up to VIOFS_REQUEST_ARGS_MAX */
+	const void *args;                      /* struct and names, each name with its NUL */
+	const struct iovec *data;              /* what follows @args: WRITE's data */
+	const struct iovec *reply_data;        /* READ's, READDIR's: a reply may fill less of it */
 	uint32_t data_count, reply_data_count; /* iovecs */
-	uint32_t reply_size;  /* bytes of @reply that a good answer has, up to VIOFS_REQUEST_REPLY_MAX */
-	void *reply;          /* the reply's struct */
-	void *user;           /* comes back with the completion */
-	uint64_t unique;      /* out: what the request is called, for viofs_queue_interrupt() */
+	uint32_t reply_size;                   /* bytes of @reply that a good answer has, up to
+						  VIOFS_REQUEST_REPLY_MAX */
+	void *reply;                           /* the reply's struct */
+	void *user;                            /* comes back with the completion */
+	uint64_t unique; /* out: what the request is called, for viofs_queue_interrupt() */
 };
 
 /** struct viofs_completion - how a request ended */
 struct viofs_completion {
 	void *user;
 	uint64_t unique;
-	int32_t error;     /* 0, or a negative errno: the device's, or -EIO for a reply that was refused and
-			    * where the device failed */
-	uint32_t size;     /* bytes of the answer after fuse_out_header, those of @reply included */
+	int32_t error; /* 0, or a negative errno: the device's, or -EIO for a reply that was refused
+			* and where the device failed */
+	uint32_t size; /* bytes of the answer after fuse_out_header, those of @reply included */
 	const char *fault; /* NULL, or what the device did wrong; lives as long as the device */
 };
 
 /**
  * viofs_queue_open() - a handle
- * Context: any thread. Return: 0 and *@out; -ENOMEM, -EMFILE; -ENODEV: the device failed; with @err.
+ * Context: any thread. Return: 0 and *@out; -ENOMEM, -EMFILE; -ENODEV: the device failed; with
+ * @err.
  */
 int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct viofs_err *err);
 
 /**
  * viofs_queue_close() - NULL is fine
- * Nothing of it may be in flight: take the completions first. What is left (after a device failed, say) is
- * dropped, and its DMA memory stays the device's until viofs_dev_close().
+ * Nothing of it may be in flight: take the completions first. What is left (after a device failed,
+ * say) is dropped, and its DMA memory stays the device's until viofs_dev_close().
  */
 void viofs_queue_close(struct viofs_queue *queue);
 
 /**
  * viofs_queue_submit() - send @count requests, with one notification of the device for all
- * No allocation, and no system call but for the notification, which is left out while the device polls.
- * Where queue or slots are full the rest is not sent: take completions, then send it again.
+ * No allocation, and no system call but for the notification, which is left out while the device
+ * polls. Where queue or slots are full the rest is not sent: take completions, then send it again.
  *
  * Context: the handle's thread.
- * Return: how many were sent, from the first on, 0..@count; or, where the first can't be sent: -EINVAL:
- * sizes or counts; -EFAULT: @data or @reply_data isn't DMA memory; -EMSGSIZE: in too many pieces, or too
- * long; -ENODEV: the device failed.
+ * Return: how many were sent, from the first on, 0..@count; or, where the first can't be sent:
+ * -EINVAL: sizes or counts; -EFAULT: @data or @reply_data isn't DMA memory; -EMSGSIZE: in too many
+ * pieces, or too long; -ENODEV: the device failed.
  */
-int viofs_queue_submit(struct viofs_queue *queue, struct viofs_request *requests, unsigned int count);
+int viofs_queue_submit(struct viofs_queue *queue, struct viofs_request *requests,
+		       unsigned int count);
 
 /**
  * viofs_queue_poll() - take completions that are there
  * @completions: room for @max.
- * Context: the handle's thread; no system call, but for a look at the device's health, every 20 ms at most and only
- * while nothing comes.
- * Return: how many, 0..@max. Where the device failed, what was in flight comes with an error; after that
- * -ENODEV.
+ * Context: the handle's thread; no system call, but for a look at the device's health, every 20 ms
+ * at most and only while nothing comes. Return: how many, 0..@max. Where the device failed, what
+ * was in flight comes with an error; after that -ENODEV.
  */
-int viofs_queue_poll(struct viofs_queue *queue, struct viofs_completion *completions, unsigned int max);
+int viofs_queue_poll(struct viofs_queue *queue, struct viofs_completion *completions,
+		     unsigned int max);
 
 /**
  * viofs_queue_wait() - take completions, and wait for the first @min of them
- * Polls for viofs_dev_options.spin_us, then sleeps. Notifies the device again where an answer takes long.
+ * Polls for viofs_dev_options.spin_us, then sleeps. Notifies the device again where an answer takes
+ * long.
  * @timeout_ns: give up after so long; negative = never. A device that fails ends it at once.
  * Return: how many, fewer than @min after the time; -ENODEV as viofs_queue_poll().
  */
-int viofs_queue_wait(struct viofs_queue *queue, struct viofs_completion *completions, unsigned int min,
-		     unsigned int max, int64_t timeout_ns);
+int viofs_queue_wait(struct viofs_queue *queue, struct viofs_completion *completions,
+		     unsigned int min, unsigned int max, int64_t timeout_ns);
 
 /**
  * viofs_queue_fd() - a descriptor for poll(2), readable when there may be completions
  * Use it so: viofs_queue_arm(); if that says 0, sleep on the descriptor; then viofs_queue_poll().
  * It is the handle's; do nothing to it but poll.
- * Return: the descriptor. With no interrupts (viofs_dev_info.interrupts 0) it never becomes readable.
+ * Return: the descriptor. With no interrupts (viofs_dev_info.interrupts 0) it never becomes
+ * readable.
  */
 int viofs_queue_fd(struct viofs_queue *queue);
 
@@ -128,14 +134,15 @@ int viofs_queue_fd(struct viofs_queue *queue);
  */
 int viofs_queue_arm(struct viofs_queue *queue);
 
-/** viofs_queue_in_flight() - requests whose completions were not taken yet, silent ones not counted. */
+/** viofs_queue_in_flight() - requests whose completions were not taken yet, silent ones not
+ * counted. */
 unsigned int viofs_queue_in_flight(const struct viofs_queue *queue);
 
 /**
  * viofs_queue_interrupt() - ask the device to end a request early
- * @unique: of the request, as viofs_queue_submit() set it. Goes by hiprio, and may come to nothing: the
- * request's own completion says how it ended (-EINTR).
- * Return: 0; -EAGAIN: hiprio is full, try again; -ENODEV.
+ * @unique: of the request, as viofs_queue_submit() set it. Goes by hiprio, and may come to nothing:
+ * the request's own completion says how it ended (-EINTR). Return: 0; -EAGAIN: hiprio is full, try
+ * again; -ENODEV.
  */
 int viofs_queue_interrupt(struct viofs_queue *queue, uint64_t unique);
 

@@ -37,8 +37,9 @@
 /** VIOFS_WRITE_ONCE() - store a value that somebody else looks at, exactly once. */
 #ifdef VIOFS_TSAN
 /*
- * ThreadSanitizer doesn't see barriers. Where a test's thread is the device, the access that a barrier is for
- * carries the order itself: so memory that both sides touch at a time is found, and nothing else is said.
+ * ThreadSanitizer doesn't see barriers. Where a test's thread is the device, the access that a
+ * barrier is for carries the order itself: so memory that both sides touch at a time is found, and
+ * nothing else is said.
  */
 #define VIOFS_READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #define VIOFS_WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELEASE)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int (viofs_err_set)(struct viofs_err *err, int rc, const char *fmt, ...)
+int(viofs_err_set)(struct viofs_err *err, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -17,7 +17,7 @@ int (viofs_err_set)(struct viofs_err *err, int rc, const char *fmt, ...)
 	return rc;
 }
 
-int (viofs_err_prefix)(struct viofs_err *err, int rc, const char *fmt, ...)
+int(viofs_err_prefix)(struct viofs_err *err, int rc, const char *fmt, ...)
 {
 	struct viofs_err old;
 	va_list ap;

@@ -11,8 +11,8 @@
 #define VIOFS_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define VIOFS_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define VIOFS_MAX(a, b) ((a) > (b) ? (a) : (b))
-#define VIOFS_CONTAINER_OF(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define VIOFS_CONTAINER_OF(ptr, type, member)                                                      \
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define VIOFS_NSEC_PER_SEC 1000000000LL
 #define VIOFS_NSEC_PER_MSEC 1000000LL

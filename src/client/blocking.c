@@ -76,7 +76,8 @@ static void follow(struct viofs_async *a, struct viofs_op *op)
 	struct viofs_follower me = { .op = op }, **at;
 
 	for (int i = 0; i < FOLLOWER_SPINS && !is_finished(op) &&
-	     __atomic_load_n(&a->leader, __ATOMIC_RELAXED); i++) {
+			__atomic_load_n(&a->leader, __ATOMIC_RELAXED);
+	     i++) {
 		pthread_mutex_unlock(&a->lock);
 		viofs_cpu_relax();
 		pthread_mutex_lock(&a->lock);
@@ -94,17 +95,20 @@ static void follow(struct viofs_async *a, struct viofs_op *op)
 	pthread_cond_destroy(&me.cond);
 }
 
-static void say(struct viofs_err *err, const struct viofs_op *op, const char *what, const char *which)
+static void say(struct viofs_err *err, const struct viofs_op *op, const char *what,
+		const char *which)
 {
 	int rc = (int)op->result;
 
 	if (op->fault)
-		viofs_err_set(err, rc, "%s %s: %s. The device's fault: %s.", what, which, strerror(-rc), op->fault);
+		viofs_err_set(err, rc, "%s %s: %s. The device's fault: %s.", what, which,
+			      strerror(-rc), op->fault);
 	else
 		viofs_err_set(err, rc, "%s %s: %s.", what, which, strerror(-rc));
 }
 
-int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *what, const char *which)
+int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *what,
+		     const char *which)
 {
 	struct viofs_async *a;
 	int64_t result;

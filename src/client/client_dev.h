@@ -2,18 +2,19 @@
 /*
  * A device, its virtqueues and who uses them. Private to src/client
  *
- * Who may touch what. A virtqueue (struct viofs_vq: ring, slots, what was completed for others) is used between
- * viofs_vq_enter() and viofs_vq_leave(). While one handle alone has it, entering is a store and a load: no
- * lock. When a second handle comes, viofs_vq_share() sets `shared`, makes every running thread pass a full
- * barrier (membarrier(2)), and waits until the first is out; from then on all take the mutex. Hiprio is
- * shared from the start.
+ * Who may touch what. A virtqueue (struct viofs_vq: ring, slots, what was completed for others) is
+ * used between viofs_vq_enter() and viofs_vq_leave(). While one handle alone has it, entering is a
+ * store and a load: no lock. When a second handle comes, viofs_vq_share() sets `shared`, makes
+ * every running thread pass a full barrier (membarrier(2)), and waits until the first is out; from
+ * then on all take the mutex. Hiprio is shared from the start.
  *
- * A request has a slot from submit until its completion is taken. Whoever looks at the used ring completes what
- * he finds there: his own goes to his array, that of others to their lists, and their descriptor is signalled
- * if they sleep.
+ * A request has a slot from submit until its completion is taken. Whoever looks at the used ring
+ * completes what he finds there: his own goes to his array, that of others to their lists, and
+ * their descriptor is signalled if they sleep.
  *
- * A device that fails is reset by whoever finds out (dev->state FAILING, then FAILED). Not before FAILED are
- * requests in flight ended with an error, since until the reset the memory is the device's.
+ * A device that fails is reset by whoever finds out (dev->state FAILING, then FAILED). Not before
+ * FAILED are requests in flight ended with an error, since until the reset the memory is the
+ * device's.
  */
 #ifndef VIOFS_CLIENT_CLIENT_DEV_H
 #define VIOFS_CLIENT_CLIENT_DEV_H
@@ -28,8 +29,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* A slot's small parts: indirect table, header and short arguments in one, reply header and structs in the
- * other. 512 bytes apart, so that neither crosses a page. */
+/* A slot's small parts: indirect table, header and short arguments in one, reply header and structs
+ * in the other. 512 bytes apart, so that neither crosses a page. */
 #define VIOFS_SLOT_IN 512U
 #define VIOFS_SLOT_TABLE 256U /* bytes of the table, 16 descriptors */
 #define VIOFS_SLOT_ARGS (VIOFS_SLOT_IN - VIOFS_SLOT_TABLE - 40U)
@@ -56,7 +57,7 @@ struct viofs_vq_slot {
 	uint16_t reply_size;       /* bytes of the caller's reply */
 	bool queued;               /* the device has it */
 	uint32_t generation;
-	int64_t since;             /* ns, coarse; with a time-out only */
+	int64_t since; /* ns, coarse; with a time-out only */
 	void *reply;
 	struct viofs_fuse_shape shape;
 	struct viofs_completion done;
@@ -65,12 +66,13 @@ struct viofs_vq_slot {
 /** struct viofs_vq - a virtqueue as handles share it */
 struct viofs_vq {
 	struct viofs_dev *dev;
-	unsigned int index;  /* of the virtqueue */
+	unsigned int index; /* of the virtqueue */
 	int shared, busy;
 	pthread_mutex_t lock;
-	struct viofs_queue *users; /* linked by vq_next; hiprio has none. Under dev->lock and entered. */
+	struct viofs_queue
+		*users; /* linked by vq_next; hiprio has none. Under dev->lock and entered. */
 	unsigned int user_count;
-	unsigned int armed;  /* handles that sleep, or are about to */
+	unsigned int armed; /* handles that sleep, or are about to */
 	struct viofs_vq_slot *slots;
 	uint8_t *in, *out, *big; /* DMA memory, VIOFS_SLOT_* for each slot */
 	uint16_t free, free_count, depth;
@@ -88,7 +90,7 @@ struct viofs_region {
 struct viofs_pool {
 	uint8_t *base;
 	size_t page, count, free, next;
-	uint32_t *run;       /* pages of the allocation that begins here; 0: none does */
+	uint32_t *run; /* pages of the allocation that begins here; 0: none does */
 	uint8_t *taken;
 	pthread_mutex_t lock;
 };
@@ -103,10 +105,10 @@ struct viofs_dev {
 	struct viofs_vq vqs[VIOFS_FS_QUEUES_MAX];
 	unsigned int next_vq; /* handles get request queues in turn; under lock */
 	bool indirect;
-	bool membarrier;      /* the kernel has it */
-	int used_len_zero;    /* the quirk, learnt at INIT */
-	int had_session;      /* one for a device */
-	int answered;         /* something came back: kicks get through */
+	bool membarrier;   /* the kernel has it */
+	int used_len_zero; /* the quirk, learnt at INIT */
+	int had_session;   /* one for a device */
+	int answered;      /* something came back: kicks get through */
 	uint32_t max_data;
 	struct viofs_region regions[VIOFS_REGIONS_MAX];
 	unsigned int region_count;
@@ -120,16 +122,16 @@ struct viofs_dev {
 struct viofs_queue {
 	struct viofs_dev *dev;
 	struct viofs_vq *vq;
-	struct viofs_queue *vq_next; /* of the same virtqueue */
-	uint16_t done, done_last;    /* slots of vq completed by others; under its lock */
+	struct viofs_queue *vq_next;       /* of the same virtqueue */
+	uint16_t done, done_last;          /* slots of vq completed by others; under its lock */
 	uint16_t urgent_done, urgent_last; /* slots of hiprio */
 	unsigned int done_count, urgent_count;
-	unsigned int in_flight;      /* not silent */
-	unsigned int urgent;         /* of them, on hiprio */
-	bool armed;                  /* sleeps, or is about to: set before its virtqueues are looked at */
-	bool armed_urgent;           /* for hiprio too */
-	unsigned int idle;           /* polls that found nothing */
-	int64_t looked;              /* ns: at the device's health */
+	unsigned int in_flight; /* not silent */
+	unsigned int urgent;    /* of them, on hiprio */
+	bool armed;        /* sleeps, or is about to: set before its virtqueues are looked at */
+	bool armed_urgent; /* for hiprio too */
+	unsigned int idle; /* polls that found nothing */
+	int64_t looked;    /* ns: at the device's health */
 	int wake_fd, epoll_fd;
 };
 
@@ -155,7 +157,8 @@ static inline void viofs_vq_leave(struct viofs_vq *vq, bool locked)
 		__atomic_store_n(&vq->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* Who hands something over looks at it under a virtqueue's lock, which the sleeper takes after setting it. */
+/* Who hands something over looks at it under a virtqueue's lock, which the sleeper takes after
+ * setting it. */
 static inline void viofs_queue_set_armed(struct viofs_queue *q, bool armed)
 {
 	__atomic_store_n(&q->armed, armed, __ATOMIC_RELAXED);
@@ -180,44 +183,53 @@ static inline struct viofs_ring *viofs_vq_ring(struct viofs_vq *vq)
 /** viofs_vq_sizes() - add what @depth slots need. */
 void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS]);
 /** viofs_vq_init() - after the queues were started. Return: 0, -ENOMEM. */
-int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index, unsigned int depth);
+int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index,
+		  unsigned int depth);
 void viofs_vq_fini(struct viofs_vq *vq);
 /** viofs_vq_share() - before a second handle gets it; dev->lock is held. */
 void viofs_vq_share(struct viofs_vq *vq);
-/** viofs_vq_add() - one request on the ring, entered. Return: 0; -ENOSPC; as viofs_queue_submit(). */
-int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_request *request, int64_t now);
+/** viofs_vq_add() - one request on the ring, entered. Return: 0; -ENOSPC; as viofs_queue_submit().
+ */
+int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_request *request,
+		 int64_t now);
 /** viofs_vq_kick() - entered. */
 void viofs_vq_kick(struct viofs_vq *vq);
 /**
  * viofs_vq_drain() - take used entries, entered
- * @q: whose completions go to @out, up to @max; NULL: nobody's (silent ones are reaped, others go to lists).
+ * @q: whose completions go to @out, up to @max; NULL: nobody's (silent ones are reaped, others go
+ * to lists).
  * @why: set where the device broke the rules, to how. What came before that has ended well.
  * Return: how many went there.
  */
-unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-		   unsigned int max, const char **why);
+unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
+			    struct viofs_completion *out, unsigned int max, const char **why);
 /** viofs_vq_take_done() - completions that others found, entered. Return: how many. */
-unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-				unsigned int max);
-/** viofs_vq_end() - the device failed: requests of @q end with an error, entered. Return: how many. */
+unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q,
+				struct viofs_completion *out, unsigned int max);
+/** viofs_vq_end() - the device failed: requests of @q end with an error, entered. Return: how many.
+ */
 unsigned int viofs_vq_end(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
 			  unsigned int max);
 /** viofs_vq_forget() - @q is closed: what it has in flight is nobody's, entered. */
 void viofs_vq_forget(struct viofs_vq *vq, struct viofs_queue *q);
-/** viofs_vq_oldest() - ns of the oldest request that somebody waits for, INT64_MAX: none; entered. */
+/** viofs_vq_oldest() - ns of the oldest request that somebody waits for, INT64_MAX: none; entered.
+ */
 int64_t viofs_vq_oldest(const struct viofs_vq *vq);
 
 /* fail.c */
 /** viofs_dev_fail() - reset the device, remember why, wake everybody. Nothing is entered. */
-void viofs_dev_fail(struct viofs_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void viofs_dev_fail(struct viofs_dev *dev, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 /** viofs_dev_look() - is the device still there, and in time? Now and then, nothing is entered. */
 void viofs_dev_look(struct viofs_dev *dev);
 
 /* pool.c */
 int viofs_pool_init(struct viofs_pool *pool, struct viofs_arena *arena, size_t size);
 void viofs_pool_fini(struct viofs_pool *pool);
-/** viofs_dma_piece() - @p's address for the device. @run: of @len, contiguous. Return: false: no DMA memory. */
-bool viofs_dma_piece(const struct viofs_dev *dev, const void *p, size_t len, uint64_t *iova, size_t *run);
+/** viofs_dma_piece() - @p's address for the device. @run: of @len, contiguous. Return: false: no
+ * DMA memory. */
+bool viofs_dma_piece(const struct viofs_dev *dev, const void *p, size_t len, uint64_t *iova,
+		     size_t *run);
 /** viofs_dma_has() - is all of it memory that the device reaches? */
 bool viofs_dma_has(const struct viofs_dev *dev, const void *p, size_t len);
 

@@ -14,12 +14,13 @@
 #define FORGET_NAP_US 20
 #define READAHEAD (1U << 20)
 
-/* What the library can keep. The device's part of it is settled by fuse/init.c, as for the relay. */
-#define FLAGS                                                                                          \
-	(FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DONT_MASK | \
-	 FUSE_FLOCK_LOCKS | FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO | FUSE_NO_OPEN_SUPPORT |              \
-	 FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_NO_OPENDIR_SUPPORT | FUSE_HANDLE_KILLPRIV_V2 |   \
-	 FUSE_SETXATTR_EXT | FUSE_INIT_EXT)
+/* What the library can keep. The device's part of it is settled by fuse/init.c, as for the relay.
+ */
+#define FLAGS                                                                                      \
+	(FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |              \
+	 FUSE_DONT_MASK | FUSE_FLOCK_LOCKS | FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO |                \
+	 FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_NO_OPENDIR_SUPPORT |  \
+	 FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_INIT_EXT)
 
 void viofs_session_options_init(struct viofs_session_options *options)
 {
@@ -38,7 +39,8 @@ static int take_options(const struct viofs_session_options *given, struct viofs_
 {
 	viofs_session_options_init(o);
 	if (given && given->size < sizeof(given->size))
-		return viofs_err_set(err, -EINVAL, "viofs_session_options.size is not set: call "
+		return viofs_err_set(err, -EINVAL,
+				     "viofs_session_options.size is not set: call "
 				     "viofs_session_options_init().");
 	if (given)
 		memcpy(o, given, VIOFS_MIN(given->size, sizeof(*o)));
@@ -64,25 +66,31 @@ static int exchange(struct viofs_session *s, struct viofs_request *r, int64_t ti
 	return rc == 1 ? 0 : rc ? rc : -ETIMEDOUT;
 }
 
-static int init_failed(struct viofs_session *s, int rc, const struct viofs_completion *c, uint32_t ms,
-		       struct viofs_err *err)
+static int init_failed(struct viofs_session *s, int rc, const struct viofs_completion *c,
+		       uint32_t ms, struct viofs_err *err)
 {
 	const char *failed = viofs_dev_failed(s->dev);
 
 	if (failed)
 		return viofs_err_set(err, rc ? rc : -EIO, "FUSE_INIT: the device %s.", failed);
 	if (rc == -ETIMEDOUT)
-		return viofs_err_set(err, rc, "The device did not answer FUSE_INIT within %u ms. Is its back "
-				     "end (virtiofsd) alive on the host?", ms);
+		return viofs_err_set(
+			err, rc,
+			"The device did not answer FUSE_INIT within %u ms. Is its back "
+			"end (virtiofsd) alive on the host?",
+			ms);
 	if (rc)
 		return viofs_err_set(err, rc, "FUSE_INIT can't be sent: %s.", strerror(-rc));
 	if (c->fault)
-		return viofs_err_set(err, -EPROTO, "The device's answer to FUSE_INIT makes no sense: %s.",
+		return viofs_err_set(err, -EPROTO,
+				     "The device's answer to FUSE_INIT makes no sense: %s.",
 				     c->fault);
-	return viofs_err_set(err, c->error, "The device refused FUSE_INIT: %s.", strerror(-c->error));
+	return viofs_err_set(err, c->error, "The device refused FUSE_INIT: %s.",
+			     strerror(-c->error));
 }
 
-static int negotiate(struct viofs_session *s, const struct viofs_session_options *o, struct viofs_err *err)
+static int negotiate(struct viofs_session *s, const struct viofs_session_options *o,
+		     struct viofs_err *err)
 {
 	const struct viofs_fuse_limits limits = {
 		.max_data = s->dev->max_data,
@@ -118,7 +126,8 @@ static int negotiate(struct viofs_session *s, const struct viofs_session_options
 	rc = exchange(s, &r, o->init_timeout_ms * VIOFS_NSEC_PER_MSEC, &c);
 	if (rc || c.error)
 		return init_failed(s, rc, &c, o->init_timeout_ms, err);
-	return viofs_fuse_init_reply(&wanted, &sent, &limits, &answer, c.size, &agreed, &s->agreed, err);
+	return viofs_fuse_init_reply(&wanted, &sent, &limits, &answer, c.size, &agreed, &s->agreed,
+				     err);
 }
 
 static void fini(struct viofs_session *s)
@@ -140,7 +149,8 @@ int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options
 	if (rc)
 		return rc;
 	if (__atomic_exchange_n(&dev->had_session, 1, __ATOMIC_ACQ_REL))
-		return viofs_err_set(err, -EBUSY, "The device has a session, or had one: close it and open "
+		return viofs_err_set(err, -EBUSY,
+				     "The device has a session, or had one: close it and open "
 				     "it anew.");
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -167,7 +177,8 @@ int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options
 	return 0;
 }
 
-/* FORGETs go by hiprio: the device must have taken them before it hears DESTROY on another queue. */
+/* FORGETs go by hiprio: the device must have taken them before it hears DESTROY on another queue.
+ */
 static void wait_for_forgets(struct viofs_dev *dev)
 {
 	struct viofs_vq *hiprio = &dev->vqs[VIOFS_FS_HIPRIO];

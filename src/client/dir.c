@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Open directories. A portion of entries is copied to private memory once, checked there, and given out from there.
- * With READDIRPLUS every entry counts as a LOOKUP, so the whole portion is gone through when it comes.
+ * Open directories. A portion of entries is copied to private memory once, checked there, and given
+ * out from there. With READDIRPLUS every entry counts as a LOOKUP, so the whole portion is gone
+ * through when it comes.
  */
 #include "client/engine.h"
 #include "base/util.h"
@@ -18,9 +19,9 @@ struct viofs_dir {
 	struct viofs_node *node;
 	uint64_t fh, where; /* of the next portion */
 	bool opened, plus, end;
-	uint8_t *data;      /* the portion, `plus` or not */
+	uint8_t *data; /* the portion, `plus` or not */
 	uint32_t room, size, at;
-	bool bad;           /* what comes at `size` makes no sense */
+	bool bad; /* what comes at `size` makes no sense */
 	char name[NAME_MAX + 1];
 };
 
@@ -94,20 +95,21 @@ static void found(struct viofs_op *op)
 	viofs_op_finish(op, -ENOMEM);
 }
 
-static void start_open(struct viofs_op *op, const char *path, unsigned int flags, struct viofs_dir **out)
+static void start_open(struct viofs_op *op, const char *path, unsigned int flags,
+		       struct viofs_dir **out)
 {
 	op->out = out;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, found);
 }
 
-int viofs_dir_open(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_dir **out,
-		   struct viofs_err *err)
+int viofs_dir_open(struct viofs_session *s, const char *path, unsigned int flags,
+		   struct viofs_dir **out, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "opendir", path, start_open(op, path, flags, out));
 }
 
-int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int flags, struct viofs_dir **out,
-			 void *user)
+int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int flags,
+			 struct viofs_dir **out, void *user)
 {
 	VIOFS_ASYNC(a, user, start_open(op, path, flags, out));
 }
@@ -155,9 +157,11 @@ int viofs_dir_close_async(struct viofs_async *a, struct viofs_dir *dir, void *us
 }
 
 /* Is there a whole, sane entry at dir->at? Return: its bytes; 0: no. */
-static uint32_t check_entry(const struct viofs_dir *dir, struct fuse_dirent *d, struct fuse_entry_out *e)
+static uint32_t check_entry(const struct viofs_dir *dir, struct fuse_dirent *d,
+			    struct fuse_entry_out *e)
 {
-	uint32_t head = dir->plus ? (uint32_t)FUSE_NAME_OFFSET_DIRENTPLUS : (uint32_t)FUSE_NAME_OFFSET;
+	uint32_t head =
+		dir->plus ? (uint32_t)FUSE_NAME_OFFSET_DIRENTPLUS : (uint32_t)FUSE_NAME_OFFSET;
 	const uint8_t *p = dir->data + dir->at;
 	uint32_t left = dir->size - dir->at, size;
 
@@ -176,8 +180,8 @@ static uint32_t check_entry(const struct viofs_dir *dir, struct fuse_dirent *d, 
 
 static void copy_name(struct viofs_dir *dir, const struct fuse_dirent *d)
 {
-	const uint8_t *p = dir->data + dir->at +
-			   (dir->plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET);
+	const uint8_t *p =
+		dir->data + dir->at + (dir->plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET);
 
 	memcpy(dir->name, p, d->namelen);
 	dir->name[d->namelen] = '\0';
@@ -263,7 +267,8 @@ static void ask_fill(struct viofs_op *op)
 		return;
 	dir->plus = !__atomic_load_n(&dir->s->no_readdirplus, __ATOMIC_RELAXED);
 	iov = (struct iovec){ op->dma, dir->room };
-	r = viofs_request_to(dir->plus ? FUSE_READDIRPLUS : FUSE_READDIR, dir->node, &in, sizeof(in));
+	r = viofs_request_to(dir->plus ? FUSE_READDIRPLUS : FUSE_READDIR, dir->node, &in,
+			     sizeof(in));
 	r.reply_data = &iov;
 	r.reply_data_count = 1;
 	viofs_op_call_sees(op, &r, ask_fill, filled);

@@ -79,7 +79,8 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step)
 
 	op->step = step;
 	op->next = NULL;
-	/* Not with those under way: they must never stand behind one that can't begin before they end. */
+	/* Not with those under way: they must never stand behind one that can't begin before they
+	 * end. */
 	if (!viofs_op_turn(op)) {
 		*a->later_tail = op;
 		a->later_tail = &op->next;
@@ -90,7 +91,8 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step)
 	a->waiting_tail = &op->next;
 }
 
-static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *retry, viofs_step *next)
+static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
+		      viofs_step *next)
 {
 	int rc;
 
@@ -104,7 +106,8 @@ static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *
 		op->call.done(&op->call, &(struct viofs_completion){ .error = rc });
 }
 
-void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry, viofs_step *next)
+void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
+			viofs_step *next)
 {
 	call_with(op, r, retry, next);
 }
@@ -122,7 +125,8 @@ static void done_or_end(struct viofs_call *call, const struct viofs_completion *
 	viofs_op_finish(op, c->error);
 }
 
-void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *retry, viofs_step *next)
+void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
+		   viofs_step *next)
 {
 	op->call.done = done_or_end;
 	call_with(op, r, retry, next);
@@ -271,7 +275,8 @@ int viofs_async_turn(struct viofs_async *a)
 	return n;
 }
 
-int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max, struct viofs_err *err)
+int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max,
+		     struct viofs_err *err)
 {
 	a->s = s;
 	a->max = max;
@@ -338,8 +343,8 @@ int viofs_async_poll(struct viofs_async *a, struct viofs_event *events, unsigned
 	return (int)take_events(a, events, max);
 }
 
-int viofs_async_wait(struct viofs_async *a, struct viofs_event *events, unsigned int min, unsigned int max,
-		     int64_t timeout_ns)
+int viofs_async_wait(struct viofs_async *a, struct viofs_event *events, unsigned int min,
+		     unsigned int max, int64_t timeout_ns)
 {
 	struct viofs_wait w;
 	bool started = false;

@@ -2,14 +2,15 @@
 /*
  * The engine of calls on files and paths. Private to src/client
  *
- * A call is an op: a chain of steps, each of which sends one request and names the step that goes on with the
- * reply. Blocking calls and their asynchronous twins are the same op; only who drives it and where its end is
- * told differ. A step that can't send, since the queue or the DMA memory is full, is run again later: up to
- * its request it must do nothing that can't be done twice.
+ * A call is an op: a chain of steps, each of which sends one request and names the step that goes
+ * on with the reply. Blocking calls and their asynchronous twins are the same op; only who drives
+ * it and where its end is told differ. A step that can't send, since the queue or the DMA memory is
+ * full, is run again later: up to its request it must do nothing that can't be done twice.
  *
- * An op belongs to a struct viofs_async: the user's, or one of the session's lanes for blocking calls, which
- * threads share under its lock. There one of the waiting threads leads: it polls, and sleeps, for all; when its
- * own op has ended it makes another one leader. Nobody holds the lock while asleep.
+ * An op belongs to a struct viofs_async: the user's, or one of the session's lanes for blocking
+ * calls, which threads share under its lock. There one of the waiting threads leads: it polls, and
+ * sleeps, for all; when its own op has ended it makes another one leader. Nobody holds the lock
+ * while asleep.
  *
  * Locks: a lane's, then the session's (the cache), which is held shortly and never while sending.
  */
@@ -38,10 +39,11 @@ struct viofs_call {
 
 /** enum viofs_walk_to - what of a path is looked for */
 enum viofs_walk_to {
-	VIOFS_TO_NODE,      /* walk.node */
-	VIOFS_TO_PARENT,    /* walk.node is the folder, walk.name the last component */
-	VIOFS_TO_NAME,      /* as TO_PARENT; the last component exists, and is known to the device: walk.named */
-	VIOFS_TO_MAYBE,     /* as TO_NODE; where it doesn't exist `absent`, and as TO_PARENT */
+	VIOFS_TO_NODE,   /* walk.node */
+	VIOFS_TO_PARENT, /* walk.node is the folder, walk.name the last component */
+	VIOFS_TO_NAME,   /* as TO_PARENT; the last component exists, and is known to the device:
+			    walk.named */
+	VIOFS_TO_MAYBE,  /* as TO_NODE; where it doesn't exist `absent`, and as TO_PARENT */
 };
 
 /** struct viofs_walk - on the way along a path; see walk.c */
@@ -55,18 +57,18 @@ struct viofs_walk {
 	char name[NAME_MAX + 1];
 	viofs_step *then;
 	struct viofs_node *node;
-	struct viofs_node *named;  /* with a reference */
+	struct viofs_node *named; /* with a reference */
 };
 
 /** struct viofs_io - a read or write of any size */
 struct viofs_io {
 	struct viofs_file *file;
-	struct iovec *iov, one;  /* iov: allocated where there are several */
+	struct iovec *iov, one; /* iov: allocated where there are several */
 	unsigned int iov_count;
 	uint64_t offset, size;
-	uint64_t issued, end;    /* bytes sent so far; bytes good so far as is known */
+	uint64_t issued, end; /* bytes sent so far; bytes good so far as is known */
 	unsigned int in_flight;
-	int error;               /* at `end` */
+	int error; /* at `end` */
 	bool write;
 };
 
@@ -74,26 +76,26 @@ struct viofs_io {
 struct viofs_op {
 	struct viofs_call call; /* first */
 	struct viofs_async *a;
-	struct viofs_op *next;  /* free, waiting for room, or ended */
+	struct viofs_op *next; /* free, waiting for room, or ended */
 	viofs_step *step;
 	void *user;
 	pthread_cond_t *waiter; /* blocking: somebody sleeps until it has ended */
 	bool blocking;
-	bool under_way;         /* one of a->under_way */
+	bool under_way; /* one of a->under_way */
 	int finished;
 	int64_t result;
 	const char *fault;
-	int error;              /* of the last reply */
+	int error; /* of the last reply */
 	uint32_t size;
 	uint64_t reply[VIOFS_REQUEST_REPLY_MAX / 8];
-	void *dma;              /* freed at the end */
+	void *dma; /* freed at the end */
 	struct viofs_walk walks[2], *walk;
 	struct viofs_io io;
 	/* What a call needs until its end; which of them is its own affair. */
 	struct viofs_file *file, *other;
 	struct viofs_dir *dir;
 	struct viofs_node *node; /* with a reference, given up at the end */
-	char *text;             /* allocated, freed at the end */
+	char *text;              /* allocated, freed at the end */
 	void *out;
 	size_t out_size;
 	uint64_t number, number2;
@@ -111,11 +113,13 @@ struct viofs_async {
 	struct viofs_session *s;
 	struct viofs_queue *q;
 	struct viofs_op *free, *waiting, **waiting_tail, *ended, **ended_tail;
-	struct viofs_op *later, **later_tail; /* whose turn comes when fewer than max are under way */
+	struct viofs_op *later,
+		**later_tail;       /* whose turn comes when fewer than max are under way */
 	struct viofs_chunk *chunks; /* free ones */
 	unsigned int pending, ended_count;
-	unsigned int under_way, max; /* ops that have begun to take what there is little of; 0 = any number */
-	unsigned int in_flight;     /* requests */
+	unsigned int under_way,
+		max; /* ops that have begun to take what there is little of; 0 = any number */
+	unsigned int in_flight; /* requests */
 	/* of a lane */
 	pthread_mutex_t lock;
 	bool leader;
@@ -130,8 +134,9 @@ struct viofs_session {
 	struct viofs_cache cache;
 	struct viofs_async lanes[VIOFS_LANES_MAX];
 	unsigned int lane_count;
-	uint64_t owners;            /* lock owners given out */
-	int no_open, no_opendir, no_flush, no_lseek, no_statx, no_readdirplus; /* the device has said ENOSYS */
+	uint64_t owners; /* lock owners given out */
+	int no_open, no_opendir, no_flush, no_lseek, no_statx,
+		no_readdirplus; /* the device has said ENOSYS */
 };
 
 struct viofs_file {
@@ -139,8 +144,8 @@ struct viofs_file {
 	struct viofs_node *node;
 	uint64_t fh, owner;
 	int oflags;
-	bool opened;                /* RELEASE is due */
-	pthread_mutex_t lock;       /* position */
+	bool opened;          /* RELEASE is due */
+	pthread_mutex_t lock; /* position */
 	uint64_t position;
 };
 
@@ -149,20 +154,26 @@ struct viofs_file {
 struct viofs_op *viofs_op_new(struct viofs_async *a, void *user);
 /** viofs_op_begin() - of a lane of @s, whose lock is then held. */
 struct viofs_op *viofs_op_begin(struct viofs_session *s);
-/** viofs_op_end() - wait for it; "@what @which: reason" in @err. Return: its result. @op NULL: -ENOMEM. */
-int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *what, const char *which);
+/** viofs_op_end() - wait for it; "@what @which: reason" in @err. Return: its result. @op NULL:
+ * -ENOMEM. */
+int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *what,
+		     const char *which);
 /**
  * viofs_op_call() - send a request of @op
- * @retry: the step that calls, to be run again where there is no room. @next: goes on with the reply, which
- * for reply_size bytes is in op->reply. With an error @op ends, unless @next is to see errors (@sees).
+ * @retry: the step that calls, to be run again where there is no room. @next: goes on with the
+ * reply, which for reply_size bytes is in op->reply. With an error @op ends, unless @next is to see
+ * errors (@sees).
  */
-void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *retry, viofs_step *next);
-void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry, viofs_step *next);
+void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
+		   viofs_step *next);
+void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
+			viofs_step *next);
 /** viofs_op_send() - any call of @op's. Return: 1; 0: no room, see viofs_op_retry(); -errno. */
 int viofs_op_send(struct viofs_op *op, struct viofs_call *call, struct viofs_request *r);
 /**
  * viofs_op_turn() - may @op take slots and memory: is it under way, or is there room for one more?
- * Return: false: not yet, see viofs_op_retry(). viofs_op_send() and viofs_op_dma() ask by themselves.
+ * Return: false: not yet, see viofs_op_retry(). viofs_op_send() and viofs_op_dma() ask by
+ * themselves.
  */
 bool viofs_op_turn(struct viofs_op *op);
 /** viofs_op_retry() - run @step when something may have come free, or when its turn has come. */
@@ -171,14 +182,17 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step);
 void viofs_op_finish(struct viofs_op *op, int64_t result);
 /** viofs_op_finish_zero() - as a step: 0. */
 void viofs_op_finish_zero(struct viofs_op *op);
-/** viofs_op_dma() - DMA memory until the op's end. Return: false: none now, @op is to be run again or ended. */
+/** viofs_op_dma() - DMA memory until the op's end. Return: false: none now, @op is to be run again
+ * or ended. */
 bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry);
 /** viofs_async_init(), viofs_async_fini() - embedded. */
-int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max, struct viofs_err *err);
+int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max,
+		     struct viofs_err *err);
 void viofs_async_fini(struct viofs_async *a);
 /** viofs_async_turn() - completions, steps, and what waits. Return: how many completions. */
 int viofs_async_turn(struct viofs_async *a);
-/** viofs_async_nap() - ns to sleep: not long while something waits for room that others have to make. */
+/** viofs_async_nap() - ns to sleep: not long while something waits for room that others have to
+ * make. */
 static inline int64_t viofs_async_nap(const struct viofs_async *a, int64_t ns)
 {
 	return a->waiting && !a->in_flight && ns > VIOFS_NAP_NS ? VIOFS_NAP_NS : ns;
@@ -193,14 +207,17 @@ void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, uns
 void viofs_walk_fini(struct viofs_op *op, struct viofs_walk *w);
 /** viofs_attr_can_be() - a type that there is, and a size that off_t holds. */
 bool viofs_attr_can_be(const struct fuse_attr *a);
-/** viofs_entry_take() - an entry of a reply: @out with a reference. Return: 0, -EIO, -ENOENT, -ENOMEM. */
-int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e, struct viofs_node **out);
+/** viofs_entry_take() - an entry of a reply: @out with a reference. Return: 0, -EIO, -ENOENT,
+ * -ENOMEM. */
+int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e,
+		     struct viofs_node **out);
 
 /* path_attr.c */
 void viofs_attr_to_stat(const struct fuse_attr *a, struct stat *st);
 /** viofs_op_setattr() - op->in.setattr of op->node; ends @op. */
 void viofs_op_setattr(struct viofs_op *op);
-/** viofs_op_getattr() - of op->node, by op->file where it has one; op->out is a struct stat; ends @op. */
+/** viofs_op_getattr() - of op->node, by op->file where it has one; op->out is a struct stat; ends
+ * @op. */
 void viofs_op_getattr(struct viofs_op *op);
 /** viofs_set_times() - into @in from utimensat's. Return: 0, -EINVAL. */
 int viofs_set_times(struct fuse_setattr_in *in, const struct timespec *times);
@@ -208,22 +225,22 @@ int viofs_set_times(struct fuse_setattr_in *in, const struct timespec *times);
 /* file_io.c */
 struct viofs_chunk;
 void viofs_chunks_fini(struct viofs_async *a);
-void viofs_io_start(struct viofs_op *op, struct viofs_file *file, bool write, const struct iovec *iov,
-		    int count, uint64_t offset);
+void viofs_io_start(struct viofs_op *op, struct viofs_file *file, bool write,
+		    const struct iovec *iov, int count, uint64_t offset);
 
 /* Bodies of the two twins of a call: @start is an expression that uses `op`. */
-#define VIOFS_BLOCKING(session, err, what, which, start)         \
-	struct viofs_op *op = viofs_op_begin(session);           \
-                                                                 \
-	if (op)                                                  \
-		(start);                                         \
+#define VIOFS_BLOCKING(session, err, what, which, start)                                           \
+	struct viofs_op *op = viofs_op_begin(session);                                             \
+                                                                                                   \
+	if (op)                                                                                    \
+		(start);                                                                           \
 	return viofs_op_end(op, err, what, which)
-#define VIOFS_ASYNC(a, user, start)                              \
-	struct viofs_op *op = viofs_op_new(a, user);             \
-                                                                 \
-	if (!op)                                                 \
-		return -ENOMEM;                                  \
-	(start);                                                 \
+#define VIOFS_ASYNC(a, user, start)                                                                \
+	struct viofs_op *op = viofs_op_new(a, user);                                               \
+                                                                                                   \
+	if (!op)                                                                                   \
+		return -ENOMEM;                                                                    \
+	(start);                                                                                   \
 	return 0
 
 static inline struct viofs_request viofs_request_to(uint32_t opcode, const struct viofs_node *node,

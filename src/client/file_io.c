@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading and writing. A transfer is cut into chunks of at most max_write, of which several are in flight. A
- * chunk whose memory the device reaches goes there by itself; another one goes by a bounce buffer. What counts is
- * how far it is good from the start on: `end` is the first place where something was short or failed.
+ * Reading and writing. A transfer is cut into chunks of at most max_write, of which several are in
+ * flight. A chunk whose memory the device reaches goes there by itself; another one goes by a
+ * bounce buffer. What counts is how far it is good from the start on: `end` is the first place
+ * where something was short or failed.
  */
 #include "client/engine.h"
 #include "base/util.h"
@@ -19,8 +20,8 @@ struct viofs_chunk {
 	struct viofs_call call; /* first */
 	struct viofs_op *op;
 	struct viofs_chunk *next;
-	uint64_t at, len;       /* in the transfer */
-	uint8_t *bounce;        /* or NULL */
+	uint64_t at, len; /* in the transfer */
+	uint8_t *bounce;  /* or NULL */
 	struct fuse_write_out written;
 };
 
@@ -81,7 +82,8 @@ static bool next_piece(struct pieces *p, struct iovec *out)
 }
 
 /* The caller's memory of bytes [@at, @at + @len). Return: pieces, or 0: too many. */
-static unsigned int pieces_of(const struct viofs_io *io, uint64_t at, uint64_t len, struct iovec *out)
+static unsigned int pieces_of(const struct viofs_io *io, uint64_t at, uint64_t len,
+			      struct iovec *out)
 {
 	struct pieces p = { io, 0, at, len };
 	struct iovec piece;
@@ -173,7 +175,9 @@ static int send_chunk(struct viofs_op *op, struct viofs_chunk *chunk)
 	struct viofs_io *io = &op->io;
 	const struct viofs_session *s = op->a->s;
 	struct iovec pieces[PIECES_MAX];
-	struct fuse_write_in in = { .fh = io->file->fh, .offset = io->offset + chunk->at, .size = (uint32_t)chunk->len };
+	struct fuse_write_in in = { .fh = io->file->fh,
+				    .offset = io->offset + chunk->at,
+				    .size = (uint32_t)chunk->len };
 	struct viofs_request r;
 	unsigned int n = pieces_of(io, chunk->at, chunk->len, pieces);
 
@@ -187,7 +191,8 @@ static int send_chunk(struct viofs_op *op, struct viofs_chunk *chunk)
 		n = 1;
 	}
 	/* fuse_read_in has the same fields in the same places. */
-	in.flags = (uint32_t)io->file->oflags & (O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_ACCMODE);
+	in.flags =
+		(uint32_t)io->file->oflags & (O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_ACCMODE);
 	if (io->write && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
 		in.write_flags = FUSE_WRITE_KILL_SUIDGID;
 	r = viofs_request_to(io->write ? FUSE_WRITE : FUSE_READ, io->file->node, &in, sizeof(in));
@@ -243,8 +248,8 @@ static void send_chunks(struct viofs_op *op)
 		io_end(op);
 }
 
-void viofs_io_start(struct viofs_op *op, struct viofs_file *file, bool write, const struct iovec *iov,
-		    int count, uint64_t offset)
+void viofs_io_start(struct viofs_op *op, struct viofs_file *file, bool write,
+		    const struct iovec *iov, int count, uint64_t offset)
 {
 	struct viofs_io *io = &op->io;
 	int access = file->oflags & O_ACCMODE;
@@ -282,26 +287,28 @@ void viofs_io_start(struct viofs_op *op, struct viofs_file *file, bool write, co
 	send_chunks(op);
 }
 
-ssize_t viofs_file_preadv(struct viofs_file *file, const struct iovec *iov, int count, uint64_t offset,
-			  struct viofs_err *err)
+ssize_t viofs_file_preadv(struct viofs_file *file, const struct iovec *iov, int count,
+			  uint64_t offset, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "read", "file", viofs_io_start(op, file, false, iov, count, offset));
+	VIOFS_BLOCKING(file->s, err, "read", "file",
+		       viofs_io_start(op, file, false, iov, count, offset));
 }
 
-ssize_t viofs_file_pwritev(struct viofs_file *file, const struct iovec *iov, int count, uint64_t offset,
-			   struct viofs_err *err)
+ssize_t viofs_file_pwritev(struct viofs_file *file, const struct iovec *iov, int count,
+			   uint64_t offset, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "write", "file", viofs_io_start(op, file, true, iov, count, offset));
+	VIOFS_BLOCKING(file->s, err, "write", "file",
+		       viofs_io_start(op, file, true, iov, count, offset));
 }
 
-int viofs_file_preadv_async(struct viofs_async *a, struct viofs_file *file, const struct iovec *iov, int count,
-			    uint64_t offset, void *user)
+int viofs_file_preadv_async(struct viofs_async *a, struct viofs_file *file, const struct iovec *iov,
+			    int count, uint64_t offset, void *user)
 {
 	VIOFS_ASYNC(a, user, viofs_io_start(op, file, false, iov, count, offset));
 }
 
-int viofs_file_pwritev_async(struct viofs_async *a, struct viofs_file *file, const struct iovec *iov, int count,
-			     uint64_t offset, void *user)
+int viofs_file_pwritev_async(struct viofs_async *a, struct viofs_file *file,
+			     const struct iovec *iov, int count, uint64_t offset, void *user)
 {
 	VIOFS_ASYNC(a, user, viofs_io_start(op, file, true, iov, count, offset));
 }
@@ -327,16 +334,16 @@ ssize_t viofs_file_pwrite(struct viofs_file *file, const void *buffer, size_t si
 	return viofs_file_pwritev(file, &iov, 1, offset, err);
 }
 
-int viofs_file_pread_async(struct viofs_async *a, struct viofs_file *file, void *buffer, size_t size,
-			   uint64_t offset, void *user)
+int viofs_file_pread_async(struct viofs_async *a, struct viofs_file *file, void *buffer,
+			   size_t size, uint64_t offset, void *user)
 {
 	const struct iovec iov = one_piece(buffer, size);
 
 	return viofs_file_preadv_async(a, file, &iov, 1, offset, user);
 }
 
-int viofs_file_pwrite_async(struct viofs_async *a, struct viofs_file *file, const void *buffer, size_t size,
-			    uint64_t offset, void *user)
+int viofs_file_pwrite_async(struct viofs_async *a, struct viofs_file *file, const void *buffer,
+			    size_t size, uint64_t offset, void *user)
 {
 	const struct iovec iov = one_piece(buffer, size);
 

@@ -13,8 +13,8 @@
 /* One page less than 4 GiB: FUSE counts copied bytes in 32 bits. */
 #define COPY_MAX 0xfffff000ULL
 
-static int64_t read_or_write(struct viofs_file *file, bool write, const struct iovec *iov, int count,
-			     struct viofs_err *err)
+static int64_t read_or_write(struct viofs_file *file, bool write, const struct iovec *iov,
+			     int count, struct viofs_err *err)
 {
 	ssize_t n = 0;
 
@@ -36,12 +36,14 @@ static int64_t read_or_write(struct viofs_file *file, bool write, const struct i
 	return n;
 }
 
-ssize_t viofs_file_readv(struct viofs_file *file, const struct iovec *iov, int count, struct viofs_err *err)
+ssize_t viofs_file_readv(struct viofs_file *file, const struct iovec *iov, int count,
+			 struct viofs_err *err)
 {
 	return read_or_write(file, false, iov, count, err);
 }
 
-ssize_t viofs_file_writev(struct viofs_file *file, const struct iovec *iov, int count, struct viofs_err *err)
+ssize_t viofs_file_writev(struct viofs_file *file, const struct iovec *iov, int count,
+			  struct viofs_err *err)
 {
 	return read_or_write(file, true, iov, count, err);
 }
@@ -53,7 +55,8 @@ ssize_t viofs_file_read(struct viofs_file *file, void *buffer, size_t size, stru
 	return read_or_write(file, false, &iov, 1, err);
 }
 
-ssize_t viofs_file_write(struct viofs_file *file, const void *buffer, size_t size, struct viofs_err *err)
+ssize_t viofs_file_write(struct viofs_file *file, const void *buffer, size_t size,
+			 struct viofs_err *err)
 {
 	const struct iovec iov = { (void *)(uintptr_t)buffer, size };
 
@@ -74,7 +77,8 @@ static void got_size(struct viofs_op *op)
 	}
 }
 
-/* A device without LSEEK: data everywhere and a hole at the end, as lseek(2) where holes aren't told. */
+/* A device without LSEEK: data everywhere and a hole at the end, as lseek(2) where holes aren't
+ * told. */
 static void ask_size(struct viofs_op *op)
 {
 	const struct fuse_getattr_in in = {
@@ -136,7 +140,8 @@ static void start_lseek(struct viofs_op *op, struct viofs_file *file, int64_t of
 		ask_lseek(op);
 }
 
-static int64_t seek_on_device(struct viofs_file *file, int64_t offset, int whence, struct viofs_err *err)
+static int64_t seek_on_device(struct viofs_file *file, int64_t offset, int whence,
+			      struct viofs_err *err)
 {
 	VIOFS_BLOCKING(file->s, err, "lseek", WHICH, start_lseek(op, file, offset, whence));
 }
@@ -174,15 +179,16 @@ int64_t viofs_file_lseek(struct viofs_file *file, int64_t offset, int whence, st
 		to = base_of(file, whence, &base, err);
 	if (!to && whence != SEEK_DATA && whence != SEEK_HOLE &&
 	    (__builtin_add_overflow(base, offset, &to) || to < 0))
-		to = viofs_err_set(err, -EINVAL, "lseek: the offset would be less than 0, or too large.");
+		to = viofs_err_set(err, -EINVAL,
+				   "lseek: the offset would be less than 0, or too large.");
 	if (to >= 0)
 		file->position = (uint64_t)to;
 	pthread_mutex_unlock(&file->lock);
 	return to;
 }
 
-int viofs_file_lseek_async(struct viofs_async *a, struct viofs_file *file, int64_t offset, int whence,
-			   void *user)
+int viofs_file_lseek_async(struct viofs_async *a, struct viofs_file *file, int64_t offset,
+			   int whence, void *user)
 {
 	VIOFS_ASYNC(a, user, start_lseek(op, file, offset, whence));
 }
@@ -199,12 +205,14 @@ int viofs_file_stat(struct viofs_file *file, struct stat *st, struct viofs_err *
 	VIOFS_BLOCKING(file->s, err, "stat", WHICH, start_stat(op, file, st));
 }
 
-int viofs_file_stat_async(struct viofs_async *a, struct viofs_file *file, struct stat *st, void *user)
+int viofs_file_stat_async(struct viofs_async *a, struct viofs_file *file, struct stat *st,
+			  void *user)
 {
 	VIOFS_ASYNC(a, user, start_stat(op, file, st));
 }
 
-static void start_setattr(struct viofs_op *op, struct viofs_file *file, const struct fuse_setattr_in *in)
+static void start_setattr(struct viofs_op *op, struct viofs_file *file,
+			  const struct fuse_setattr_in *in)
 {
 	op->file = file;
 	op->in.setattr = *in;
@@ -218,7 +226,8 @@ int viofs_file_truncate(struct viofs_file *file, uint64_t size, struct viofs_err
 	VIOFS_BLOCKING(file->s, err, "truncate", WHICH, start_setattr(op, file, &in));
 }
 
-int viofs_file_truncate_async(struct viofs_async *a, struct viofs_file *file, uint64_t size, void *user)
+int viofs_file_truncate_async(struct viofs_async *a, struct viofs_file *file, uint64_t size,
+			      void *user)
 {
 	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
 
@@ -255,14 +264,16 @@ int viofs_file_chown(struct viofs_file *file, uid_t uid, gid_t gid, struct viofs
 	VIOFS_BLOCKING(file->s, err, "chown", WHICH, start_setattr(op, file, &in));
 }
 
-int viofs_file_chown_async(struct viofs_async *a, struct viofs_file *file, uid_t uid, gid_t gid, void *user)
+int viofs_file_chown_async(struct viofs_async *a, struct viofs_file *file, uid_t uid, gid_t gid,
+			   void *user)
 {
 	const struct fuse_setattr_in in = owner(uid, gid);
 
 	VIOFS_ASYNC(a, user, start_setattr(op, file, &in));
 }
 
-static void start_utimens(struct viofs_op *op, struct viofs_file *file, const struct timespec *times)
+static void start_utimens(struct viofs_op *op, struct viofs_file *file,
+			  const struct timespec *times)
 {
 	struct fuse_setattr_in in;
 	int rc = viofs_set_times(&in, times);
@@ -278,8 +289,8 @@ int viofs_file_utimens(struct viofs_file *file, const struct timespec *times, st
 	VIOFS_BLOCKING(file->s, err, "utimens", WHICH, start_utimens(op, file, times));
 }
 
-int viofs_file_utimens_async(struct viofs_async *a, struct viofs_file *file, const struct timespec *times,
-			     void *user)
+int viofs_file_utimens_async(struct viofs_async *a, struct viofs_file *file,
+			     const struct timespec *times, void *user)
 {
 	VIOFS_ASYNC(a, user, start_utimens(op, file, times));
 }
@@ -344,11 +355,12 @@ static void start_allocate(struct viofs_op *op, struct viofs_file *file, int mod
 int viofs_file_allocate(struct viofs_file *file, int mode, uint64_t offset, uint64_t size,
 			struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "fallocate", WHICH, start_allocate(op, file, mode, offset, size));
+	VIOFS_BLOCKING(file->s, err, "fallocate", WHICH,
+		       start_allocate(op, file, mode, offset, size));
 }
 
-int viofs_file_allocate_async(struct viofs_async *a, struct viofs_file *file, int mode, uint64_t offset,
-			      uint64_t size, void *user)
+int viofs_file_allocate_async(struct viofs_async *a, struct viofs_file *file, int mode,
+			      uint64_t offset, uint64_t size, void *user)
 {
 	VIOFS_ASYNC(a, user, start_allocate(op, file, mode, offset, size));
 }
@@ -376,7 +388,8 @@ static void ask_copy(struct viofs_op *op)
 		.off_out = op->number2,
 		.len = op->out_size,
 	};
-	struct viofs_request r = viofs_request_to(FUSE_COPY_FILE_RANGE, op->file->node, &in, sizeof(in));
+	struct viofs_request r =
+		viofs_request_to(FUSE_COPY_FILE_RANGE, op->file->node, &in, sizeof(in));
 
 	r.reply_size = sizeof(struct fuse_write_out);
 	viofs_op_call(op, &r, ask_copy, copied);
@@ -399,7 +412,8 @@ static void start_copy(struct viofs_op *op, struct viofs_file *from, uint64_t fr
 ssize_t viofs_file_copy(struct viofs_file *from, uint64_t from_offset, struct viofs_file *to,
 			uint64_t to_offset, size_t size, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(from->s, err, "copy", WHICH, start_copy(op, from, from_offset, to, to_offset, size));
+	VIOFS_BLOCKING(from->s, err, "copy", WHICH,
+		       start_copy(op, from, from_offset, to, to_offset, size));
 }
 
 int viofs_file_copy_async(struct viofs_async *a, struct viofs_file *from, uint64_t from_offset,
@@ -410,7 +424,8 @@ int viofs_file_copy_async(struct viofs_async *a, struct viofs_file *from, uint64
 
 static void got_lock(struct viofs_op *op)
 {
-	const struct fuse_file_lock *lk = &((const struct fuse_lk_out *)(const void *)op->reply)->lk;
+	const struct fuse_file_lock *lk =
+		&((const struct fuse_lk_out *)(const void *)op->reply)->lk;
 	struct flock *out = op->out;
 
 	out->l_type = (short)lk->type;
@@ -426,7 +441,8 @@ static void got_lock(struct viofs_op *op)
 /* op->mask is the opcode. */
 static void ask_lock(struct viofs_op *op)
 {
-	struct viofs_request r = viofs_request_to(op->mask, op->file->node, &op->in.lock, sizeof(op->in.lock));
+	struct viofs_request r =
+		viofs_request_to(op->mask, op->file->node, &op->in.lock, sizeof(op->in.lock));
 
 	r.reply_size = op->mask == FUSE_GETLK ? sizeof(struct fuse_lk_out) : 0;
 	viofs_op_call(op, &r, ask_lock, op->mask == FUSE_GETLK ? got_lock : viofs_op_finish_zero);
@@ -449,7 +465,8 @@ static int opcode_of(int command)
 	}
 }
 
-static void start_lock(struct viofs_op *op, struct viofs_file *file, int command, struct flock *lock)
+static void start_lock(struct viofs_op *op, struct viofs_file *file, int command,
+		       struct flock *lock)
 {
 	int opcode = opcode_of(command);
 	int rc = 0;
@@ -484,8 +501,8 @@ int viofs_file_lock(struct viofs_file *file, int command, struct flock *lock, st
 	VIOFS_BLOCKING(file->s, err, "lock", WHICH, start_lock(op, file, command, lock));
 }
 
-int viofs_file_lock_async(struct viofs_async *a, struct viofs_file *file, int command, struct flock *lock,
-			  void *user)
+int viofs_file_lock_async(struct viofs_async *a, struct viofs_file *file, int command,
+			  struct flock *lock, void *user)
 {
 	VIOFS_ASYNC(a, user, start_lock(op, file, command, lock));
 }
@@ -522,7 +539,8 @@ int viofs_file_flock(struct viofs_file *file, int operation, struct viofs_err *e
 	VIOFS_BLOCKING(file->s, err, "flock", WHICH, start_flock(op, file, operation));
 }
 
-int viofs_file_flock_async(struct viofs_async *a, struct viofs_file *file, int operation, void *user)
+int viofs_file_flock_async(struct viofs_async *a, struct viofs_file *file, int operation,
+			   void *user)
 {
 	VIOFS_ASYNC(a, user, start_flock(op, file, operation));
 }

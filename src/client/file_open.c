@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OFLAGS_TAKEN                                                                                   \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOFOLLOW |    \
-	 O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE)
+#define OFLAGS_TAKEN                                                                               \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC |         \
+	 O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE)
 /* Ours alone. */
 #define OFLAGS_NOT_SENT (O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
@@ -105,8 +105,9 @@ static uint32_t kill_flag(const struct viofs_op *op)
 {
 	const struct viofs_session *s = op->a->s;
 
-	return op->how & O_TRUNC && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2 ? FUSE_OPEN_KILL_SUIDGID :
-											  0;
+	return op->how & O_TRUNC && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2
+		       ? FUSE_OPEN_KILL_SUIDGID
+		       : 0;
 }
 
 static void ask_open(struct viofs_op *op)
@@ -220,8 +221,8 @@ static void found(struct viofs_op *op)
 	ask_open(op);
 }
 
-static void start_open(struct viofs_op *op, const char *path, unsigned int flags, int oflags, mode_t mode,
-		       struct viofs_file **out)
+static void start_open(struct viofs_op *op, const char *path, unsigned int flags, int oflags,
+		       mode_t mode, struct viofs_file **out)
 {
 	if (oflags & ~OFLAGS_TAKEN || (oflags & O_ACCMODE) == O_ACCMODE) {
 		viofs_op_finish(op, -EINVAL);
@@ -232,17 +233,18 @@ static void start_open(struct viofs_op *op, const char *path, unsigned int flags
 	op->out = out;
 	if (oflags & O_NOFOLLOW || (oflags & O_CREAT && oflags & O_EXCL))
 		flags |= VIOFS_PATH_NO_FOLLOW;
-	viofs_walk(op, op->walk, path, flags, oflags & O_CREAT ? VIOFS_TO_MAYBE : VIOFS_TO_NODE, found);
+	viofs_walk(op, op->walk, path, flags, oflags & O_CREAT ? VIOFS_TO_MAYBE : VIOFS_TO_NODE,
+		   found);
 }
 
-int viofs_file_open(struct viofs_session *s, const char *path, unsigned int flags, int oflags, mode_t mode,
-		    struct viofs_file **out, struct viofs_err *err)
+int viofs_file_open(struct viofs_session *s, const char *path, unsigned int flags, int oflags,
+		    mode_t mode, struct viofs_file **out, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "open", path, start_open(op, path, flags, oflags, mode, out));
 }
 
-int viofs_file_open_async(struct viofs_async *a, const char *path, unsigned int flags, int oflags, mode_t mode,
-			  struct viofs_file **out, void *user)
+int viofs_file_open_async(struct viofs_async *a, const char *path, unsigned int flags, int oflags,
+			  mode_t mode, struct viofs_file **out, void *user)
 {
 	VIOFS_ASYNC(a, user, start_open(op, path, flags, oflags, mode, out));
 }

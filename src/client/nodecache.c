@@ -24,8 +24,8 @@ static unsigned int node_bucket(const struct viofs_cache *c, uint64_t nodeid)
 }
 
 /* The device chooses names: with a seed, and no better than that, it can't choose buckets. */
-static unsigned int name_bucket(const struct viofs_cache *c, const struct viofs_node *folder, const char *name,
-				size_t len)
+static unsigned int name_bucket(const struct viofs_cache *c, const struct viofs_node *folder,
+				const char *name, size_t len)
 {
 	uint64_t h = mix(folder->nodeid ^ c->seed);
 
@@ -78,7 +78,8 @@ static void forget_locked(struct viofs_cache *c, uint64_t nodeid, uint64_t looku
 		c->forgets = more;
 		c->forget_room = room;
 	}
-	c->forgets[c->forget_count++] = (struct fuse_forget_one){ .nodeid = nodeid, .nlookup = lookups };
+	c->forgets[c->forget_count++] =
+		(struct fuse_forget_one){ .nodeid = nodeid, .nlookup = lookups };
 }
 
 static void put_locked(struct viofs_cache *c, struct viofs_node *node)
@@ -143,8 +144,8 @@ void viofs_node_put(struct viofs_cache *c, struct viofs_node *node)
 	pthread_mutex_unlock(&c->lock);
 }
 
-void viofs_node_set_attr(struct viofs_cache *c, struct viofs_node *node, const struct fuse_attr *attr,
-			 uint64_t valid, uint32_t valid_nsec)
+void viofs_node_set_attr(struct viofs_cache *c, struct viofs_node *node,
+			 const struct fuse_attr *attr, uint64_t valid, uint32_t valid_nsec)
 {
 	pthread_mutex_lock(&c->lock);
 	set_attr_locked(node, attr, valid, valid_nsec);
@@ -169,12 +170,13 @@ bool viofs_node_attr(struct viofs_cache *c, struct viofs_node *node, struct fuse
 	return holds;
 }
 
-static struct viofs_name **name_link(struct viofs_cache *c, const struct viofs_node *folder, const char *name,
-				     size_t len)
+static struct viofs_name **name_link(struct viofs_cache *c, const struct viofs_node *folder,
+				     const char *name, size_t len)
 {
 	struct viofs_name **at = &c->names[name_bucket(c, folder, name, len)];
 
-	while (*at && !((*at)->folder == folder && (*at)->len == len && !memcmp((*at)->name, name, len)))
+	while (*at &&
+	       !((*at)->folder == folder && (*at)->len == len && !memcmp((*at)->name, name, len)))
 		at = &(*at)->hash_next;
 	return at;
 }
@@ -206,7 +208,8 @@ static void drop_locked(struct viofs_cache *c, struct viofs_name **at)
 	free(n);
 }
 
-struct viofs_node *viofs_name_find(struct viofs_cache *c, const struct viofs_node *folder, const char *name)
+struct viofs_node *viofs_name_find(struct viofs_cache *c, const struct viofs_node *folder,
+				   const char *name)
 {
 	struct viofs_node *node = NULL;
 	struct viofs_name **at;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Nodes that the device counts references to, and the names they were found by. Private to src/client
+ * Nodes that the device counts references to, and the names they were found by. Private to
+ * src/client
  *
- * A node lives as long as somebody here has a reference: a walk, an open file, a name in the cache. Its
- * `lookups` is what the device has counted up: one for each LOOKUP and the like that was answered with it. When the
- * last reference goes, so many are given back with a FORGET, which waits in `forgets` for a batch.
- * A name holds a reference of its folder and one of its node, and is dropped when the device's time for it is over,
- * or when it is the least recently used of too many.
+ * A node lives as long as somebody here has a reference: a walk, an open file, a name in the cache.
+ * Its `lookups` is what the device has counted up: one for each LOOKUP and the like that was
+ * answered with it. When the last reference goes, so many are given back with a FORGET, which waits
+ * in `forgets` for a batch. A name holds a reference of its folder and one of its node, and is
+ * dropped when the device's time for it is over, or when it is the least recently used of too many.
  */
 #ifndef VIOFS_CLIENT_NODECACHE_H
 #define VIOFS_CLIENT_NODECACHE_H
@@ -62,15 +63,16 @@ struct viofs_node *viofs_node_take(struct viofs_cache *c, const struct fuse_entr
 void viofs_node_get(struct viofs_cache *c, struct viofs_node *node);
 void viofs_node_put(struct viofs_cache *c, struct viofs_node *node);
 /** viofs_node_set_attr() - what the device says it is now, and for how long. */
-void viofs_node_set_attr(struct viofs_cache *c, struct viofs_node *node, const struct fuse_attr *attr,
-			 uint64_t valid, uint32_t valid_nsec);
+void viofs_node_set_attr(struct viofs_cache *c, struct viofs_node *node,
+			 const struct fuse_attr *attr, uint64_t valid, uint32_t valid_nsec);
 /** viofs_node_stale() - attributes have to be asked for again. */
 void viofs_node_stale(struct viofs_cache *c, struct viofs_node *node);
 /** viofs_node_attr() - a copy. Return: do they hold still? */
 bool viofs_node_attr(struct viofs_cache *c, struct viofs_node *node, struct fuse_attr *out);
 
 /** viofs_name_find() - Return: the node with a reference, or NULL. */
-struct viofs_node *viofs_name_find(struct viofs_cache *c, const struct viofs_node *folder, const char *name);
+struct viofs_node *viofs_name_find(struct viofs_cache *c, const struct viofs_node *folder,
+				   const char *name);
 /** viofs_name_set() - @node is @folder's @name, for so long. */
 void viofs_name_set(struct viofs_cache *c, struct viofs_node *folder, const char *name,
 		    struct viofs_node *node, uint64_t valid, uint32_t valid_nsec);
@@ -82,6 +84,7 @@ void viofs_cache_drop(struct viofs_cache *c);
 /** viofs_forget_add() - @lookups of @nodeid are to be given back. */
 void viofs_forget_add(struct viofs_cache *c, uint64_t nodeid, uint64_t lookups);
 /** viofs_forget_take() - up to @max of them. Return: how many. */
-unsigned int viofs_forget_take(struct viofs_cache *c, struct fuse_forget_one *out, unsigned int max);
+unsigned int viofs_forget_take(struct viofs_cache *c, struct fuse_forget_one *out,
+			       unsigned int max);
 
 #endif

@@ -20,7 +20,8 @@
 #define DMA_DEFAULT ((size_t)32 << 20)
 #define DMA_MAX ((size_t)1 << 40)
 #define SPIN_DEFAULT 50U
-/* Of one request, beside its data: header, arguments, out header, structs, and what crosses a page. */
+/* Of one request, beside its data: header, arguments, out header, structs, and what crosses a page.
+ */
 #define PIECES_BESIDE_DATA 8U
 #define VFIO_PCI "vfio-pci"
 
@@ -43,7 +44,8 @@ static int take_options(const struct viofs_dev_options *given, struct viofs_dev_
 
 	viofs_dev_options_init(&all);
 	if (given && given->size < sizeof(given->size))
-		return viofs_err_set(err, -EINVAL, "viofs_dev_options.size is not set: call "
+		return viofs_err_set(err, -EINVAL,
+				     "viofs_dev_options.size is not set: call "
 				     "viofs_dev_options_init().");
 	if (given)
 		memcpy(&all, given, VIOFS_MIN(given->size, sizeof(all)));
@@ -58,11 +60,14 @@ static int take_options(const struct viofs_dev_options *given, struct viofs_dev_
 		all.spin_us = SPIN_DEFAULT;
 	if (all.depth < DEPTH_MIN || all.depth > DEPTH_MAX || all.max_data < DATA_MIN ||
 	    all.max_data > DATA_MAX || all.dma_size > DMA_MAX)
-		return viofs_err_set(err, -EINVAL, "viofs_dev_options: depth is %u..%u, max_data %u..%u "
-				     "bytes, dma_size less than a TiB.", DEPTH_MIN, DEPTH_MAX, DATA_MIN,
-				     DATA_MAX);
-	if (all.flags & ~(uint32_t)(VIOFS_DEV_BIND | VIOFS_DEV_SMALL_PAGES | VIOFS_DEV_UNSAFE_NOIOMMU))
-		return viofs_err_set(err, -EINVAL, "viofs_dev_options.flags has bits that this libviofs "
+		return viofs_err_set(err, -EINVAL,
+				     "viofs_dev_options: depth is %u..%u, max_data %u..%u "
+				     "bytes, dma_size less than a TiB.",
+				     DEPTH_MIN, DEPTH_MAX, DATA_MIN, DATA_MAX);
+	if (all.flags &
+	    ~(uint32_t)(VIOFS_DEV_BIND | VIOFS_DEV_SMALL_PAGES | VIOFS_DEV_UNSAFE_NOIOMMU))
+		return viofs_err_set(err, -EINVAL,
+				     "viofs_dev_options.flags has bits that this libviofs "
 				     "doesn't know.");
 	all.dma_size = viofs_align_up(all.dma_size, page);
 	*o = all;
@@ -80,18 +85,21 @@ static int take_hold(struct viofs_dev *dev, const char *text, struct viofs_err *
 		return rc ? viofs_err_prefix(err, rc, "%s", text) : 0;
 	}
 	if (o->queues)
-		return viofs_err_set(err, -EINVAL, "viofs_dev_options.queues goes with vhost-user: only, a "
+		return viofs_err_set(err, -EINVAL,
+				     "viofs_dev_options.queues goes with vhost-user: only, a "
 				     "PCI device says itself how many queues it has.");
 	if (!(o->flags & VIOFS_DEV_BIND) && strcmp(s->function.driver, VFIO_PCI) != 0)
-		return viofs_err_set(err, -EBUSY, "%s (%s) is bound to %s, not to vfio-pci. Bind it with "
-				     "`viofsctl bind %s`, or open it with VIOFS_DEV_BIND.", text,
-				     s->function.text,
+		return viofs_err_set(err, -EBUSY,
+				     "%s (%s) is bound to %s, not to vfio-pci. Bind it with "
+				     "`viofsctl bind %s`, or open it with VIOFS_DEV_BIND.",
+				     text, s->function.text,
 				     s->function.driver[0] ? s->function.driver : "no driver",
 				     s->function.text);
 	return viofs_hold_take(&s->function, (int)o->wait_ms, &dev->hold, err);
 }
 
-/* In single pages a transfer takes a descriptor for each (virtio 1.3 2.7.5.3.1 bounds the chain). */
+/* In single pages a transfer takes a descriptor for each (virtio 1.3 2.7.5.3.1 bounds the chain).
+ */
 static uint32_t bound_data(const struct viofs_dev *dev)
 {
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), pieces = VIOFS_PIECES_MAX, piece;
@@ -124,7 +132,8 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 	for (unsigned int i = 0; i < fs->queue_count; i++)
 		viofs_vq_sizes(depth_of(dev, i), sizes);
 	sizes[VIOFS_ARENA_DEVICE_RW] += dev->options.dma_size;
-	rc = viofs_arena_new(sizes, !(dev->options.flags & VIOFS_DEV_SMALL_PAGES), &dev->arena, err);
+	rc = viofs_arena_new(sizes, !(dev->options.flags & VIOFS_DEV_SMALL_PAGES), &dev->arena,
+			     err);
 	if (!rc)
 		rc = viofs_attach_map(&dev->at, dev->arena, err);
 	if (!rc)
@@ -150,8 +159,8 @@ static int attach(struct viofs_dev *dev, struct viofs_err *err)
 	return viofs_attach_open(&dev->source, &options, &dev->at, err);
 }
 
-int viofs_dev_open(const char *source, const struct viofs_dev_options *options, struct viofs_dev **out,
-		   struct viofs_err *err)
+int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
+		   struct viofs_dev **out, struct viofs_err *err)
 {
 	struct viofs_dev *dev = calloc(1, sizeof(*dev));
 	int rc;
@@ -160,7 +169,8 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options, 
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	dev->hold.lock_fd = -1;
 	pthread_mutex_init(&dev->lock, NULL);
-	dev->membarrier = !syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+	dev->membarrier =
+		!syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 	rc = take_options(options, &dev->options, err);
 	if (!rc)
 		rc = viofs_source_find(source, &dev->source, err);
@@ -211,7 +221,8 @@ int viofs_dev_info_get(struct viofs_dev *dev, struct viofs_dev_info *info)
 	const struct viofs_dev_info all = {
 		.size = VIOFS_MIN(info->size, sizeof(*info)),
 		.transport = fs->virtio->ops->name,
-		.id = dev->source.kind == VIOFS_SOURCE_PCI ? dev->source.function.text : dev->source.path,
+		.id = dev->source.kind == VIOFS_SOURCE_PCI ? dev->source.function.text
+							   : dev->source.path,
 		.tag = fs->tag,
 		.offered = fs->virtio->offered,
 		.negotiated = fs->virtio->negotiated,

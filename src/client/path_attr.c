@@ -79,7 +79,8 @@ static bool take_attr(struct viofs_op *op)
 		viofs_op_finish(op, -EIO);
 		return false;
 	}
-	viofs_node_set_attr(&op->a->s->cache, op->node, &out->attr, out->attr_valid, out->attr_valid_nsec);
+	viofs_node_set_attr(&op->a->s->cache, op->node, &out->attr, out->attr_valid,
+			    out->attr_valid_nsec);
 	return true;
 }
 
@@ -139,8 +140,8 @@ int viofs_path_stat(struct viofs_session *s, const char *path, unsigned int flag
 	VIOFS_BLOCKING(s, err, "stat", path, start_stat(op, path, flags, st));
 }
 
-int viofs_path_stat_async(struct viofs_async *a, const char *path, unsigned int flags, struct stat *st,
-			  void *user)
+int viofs_path_stat_async(struct viofs_async *a, const char *path, unsigned int flags,
+			  struct stat *st, void *user)
 {
 	VIOFS_ASYNC(a, user, start_stat(op, path, flags, st));
 }
@@ -171,7 +172,8 @@ static void get_statx(struct viofs_op *op)
 	struct viofs_request r;
 
 	hold_node(op);
-	if (op->a->s->agreed.conn.minor < 39 || __atomic_load_n(&op->a->s->no_statx, __ATOMIC_RELAXED)) {
+	if (op->a->s->agreed.conn.minor < 39 ||
+	    __atomic_load_n(&op->a->s->no_statx, __ATOMIC_RELAXED)) {
 		viofs_op_getattr(op);
 		return;
 	}
@@ -180,8 +182,8 @@ static void get_statx(struct viofs_op *op)
 	viofs_op_call_sees(op, &r, get_statx, got_statx);
 }
 
-static void start_statx(struct viofs_op *op, const char *path, unsigned int flags, unsigned int mask,
-			struct statx *stx)
+static void start_statx(struct viofs_op *op, const char *path, unsigned int flags,
+			unsigned int mask, struct statx *stx)
 {
 	op->out = stx;
 	op->mask = mask;
@@ -189,21 +191,22 @@ static void start_statx(struct viofs_op *op, const char *path, unsigned int flag
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, get_statx);
 }
 
-int viofs_path_statx(struct viofs_session *s, const char *path, unsigned int flags, unsigned int mask,
-		     struct statx *stx, struct viofs_err *err)
+int viofs_path_statx(struct viofs_session *s, const char *path, unsigned int flags,
+		     unsigned int mask, struct statx *stx, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "statx", path, start_statx(op, path, flags, mask, stx));
 }
 
-int viofs_path_statx_async(struct viofs_async *a, const char *path, unsigned int flags, unsigned int mask,
-			   struct statx *stx, void *user)
+int viofs_path_statx_async(struct viofs_async *a, const char *path, unsigned int flags,
+			   unsigned int mask, struct statx *stx, void *user)
 {
 	VIOFS_ASYNC(a, user, start_statx(op, path, flags, mask, stx));
 }
 
 static void got_statfs(struct viofs_op *op)
 {
-	const struct fuse_kstatfs *k = &((const struct fuse_statfs_out *)(const void *)op->reply)->st;
+	const struct fuse_kstatfs *k =
+		&((const struct fuse_statfs_out *)(const void *)op->reply)->st;
 	struct statvfs *st = op->out;
 
 	memset(st, 0, sizeof(*st));
@@ -226,20 +229,21 @@ static void get_statfs(struct viofs_op *op)
 	viofs_op_call(op, &r, get_statfs, got_statfs);
 }
 
-static void start_statfs(struct viofs_op *op, const char *path, unsigned int flags, struct statvfs *st)
+static void start_statfs(struct viofs_op *op, const char *path, unsigned int flags,
+			 struct statvfs *st)
 {
 	op->out = st;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, get_statfs);
 }
 
-int viofs_path_statfs(struct viofs_session *s, const char *path, unsigned int flags, struct statvfs *st,
-		      struct viofs_err *err)
+int viofs_path_statfs(struct viofs_session *s, const char *path, unsigned int flags,
+		      struct statvfs *st, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "statfs", path, start_statfs(op, path, flags, st));
 }
 
-int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned int flags, struct statvfs *st,
-			    void *user)
+int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned int flags,
+			    struct statvfs *st, void *user)
 {
 	VIOFS_ASYNC(a, user, start_statfs(op, path, flags, st));
 }
@@ -270,7 +274,8 @@ int viofs_path_access(struct viofs_session *s, const char *path, unsigned int fl
 	VIOFS_BLOCKING(s, err, "access", path, start_access(op, path, flags, mode));
 }
 
-int viofs_path_access_async(struct viofs_async *a, const char *path, unsigned int flags, int mode, void *user)
+int viofs_path_access_async(struct viofs_async *a, const char *path, unsigned int flags, int mode,
+			    void *user)
 {
 	VIOFS_ASYNC(a, user, start_access(op, path, flags, mode));
 }
@@ -290,7 +295,8 @@ void viofs_op_setattr(struct viofs_op *op)
 		op->in.setattr.valid |= FATTR_FH;
 		op->in.setattr.fh = op->file->fh;
 	}
-	if (op->in.setattr.valid & FATTR_SIZE && op->a->s->uid && op->a->s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
+	if (op->in.setattr.valid & FATTR_SIZE && op->a->s->uid &&
+	    op->a->s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
 		op->in.setattr.valid |= FATTR_KILL_SUIDGID;
 	r = viofs_request_to(FUSE_SETATTR, op->node, &op->in.setattr, sizeof(op->in.setattr));
 	r.reply_size = sizeof(struct fuse_attr_out);
@@ -356,16 +362,16 @@ int viofs_path_chmod_async(struct viofs_async *a, const char *path, unsigned int
 	VIOFS_ASYNC(a, user, start_setattr(op, path, flags, &in));
 }
 
-int viofs_path_chown(struct viofs_session *s, const char *path, unsigned int flags, uid_t uid, gid_t gid,
-		     struct viofs_err *err)
+int viofs_path_chown(struct viofs_session *s, const char *path, unsigned int flags, uid_t uid,
+		     gid_t gid, struct viofs_err *err)
 {
 	const struct fuse_setattr_in in = set_owner(uid, gid);
 
 	VIOFS_BLOCKING(s, err, "chown", path, start_setattr(op, path, flags, &in));
 }
 
-int viofs_path_chown_async(struct viofs_async *a, const char *path, unsigned int flags, uid_t uid, gid_t gid,
-			   void *user)
+int viofs_path_chown_async(struct viofs_async *a, const char *path, unsigned int flags, uid_t uid,
+			   gid_t gid, void *user)
 {
 	const struct fuse_setattr_in in = set_owner(uid, gid);
 
@@ -396,16 +402,16 @@ int viofs_path_utimens_async(struct viofs_async *a, const char *path, unsigned i
 	VIOFS_ASYNC(a, user, start_utimens(op, path, flags, times));
 }
 
-int viofs_path_truncate(struct viofs_session *s, const char *path, unsigned int flags, uint64_t size,
-			struct viofs_err *err)
+int viofs_path_truncate(struct viofs_session *s, const char *path, unsigned int flags,
+			uint64_t size, struct viofs_err *err)
 {
 	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
 
 	VIOFS_BLOCKING(s, err, "truncate", path, start_setattr(op, path, flags, &in));
 }
 
-int viofs_path_truncate_async(struct viofs_async *a, const char *path, unsigned int flags, uint64_t size,
-			      void *user)
+int viofs_path_truncate_async(struct viofs_async *a, const char *path, unsigned int flags,
+			      uint64_t size, void *user)
 {
 	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
 

@@ -93,7 +93,8 @@ int viofs_path_mkdir(struct viofs_session *s, const char *path, unsigned int fla
 	VIOFS_BLOCKING(s, err, "mkdir", path, start_mkdir(op, path, flags, mode));
 }
 
-int viofs_path_mkdir_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode, void *user)
+int viofs_path_mkdir_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode,
+			   void *user)
 {
 	VIOFS_ASYNC(a, user, start_mkdir(op, path, flags, mode));
 }
@@ -109,7 +110,8 @@ static void ask_mknod(struct viofs_op *op)
 	make(op, FUSE_MKNOD, &m, ask_mknod);
 }
 
-static void start_mknod(struct viofs_op *op, const char *path, unsigned int flags, mode_t mode, dev_t dev)
+static void start_mknod(struct viofs_op *op, const char *path, unsigned int flags, mode_t mode,
+			dev_t dev)
 {
 	op->in.mknod = (struct fuse_mknod_in){
 		.mode = mode & S_IFMT ? mode : mode | S_IFREG,
@@ -118,14 +120,14 @@ static void start_mknod(struct viofs_op *op, const char *path, unsigned int flag
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_mknod);
 }
 
-int viofs_path_mknod(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode, dev_t dev,
-		     struct viofs_err *err)
+int viofs_path_mknod(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
+		     dev_t dev, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "mknod", path, start_mknod(op, path, flags, mode, dev));
 }
 
-int viofs_path_mknod_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode, dev_t dev,
-			   void *user)
+int viofs_path_mknod_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode,
+			   dev_t dev, void *user)
 {
 	VIOFS_ASYNC(a, user, start_mknod(op, path, flags, mode, dev));
 }
@@ -151,7 +153,8 @@ static bool keep(struct viofs_op *op, const char *text)
 	return op->text;
 }
 
-static void start_symlink(struct viofs_op *op, const char *target, const char *path, unsigned int flags)
+static void start_symlink(struct viofs_op *op, const char *target, const char *path,
+			  unsigned int flags)
 {
 	if (!*target)
 		viofs_op_finish(op, -ENOENT);
@@ -159,14 +162,14 @@ static void start_symlink(struct viofs_op *op, const char *target, const char *p
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_symlink);
 }
 
-int viofs_path_symlink(struct viofs_session *s, const char *target, const char *path, unsigned int flags,
-		       struct viofs_err *err)
+int viofs_path_symlink(struct viofs_session *s, const char *target, const char *path,
+		       unsigned int flags, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "symlink", path, start_symlink(op, target, path, flags));
 }
 
-int viofs_path_symlink_async(struct viofs_async *a, const char *target, const char *path, unsigned int flags,
-			     void *user)
+int viofs_path_symlink_async(struct viofs_async *a, const char *target, const char *path,
+			     unsigned int flags, void *user)
 {
 	VIOFS_ASYNC(a, user, start_symlink(op, target, path, flags));
 }
@@ -189,7 +192,9 @@ static void ask_remove(struct viofs_op *op)
 	struct viofs_request r;
 
 	if (w->odd) {
-		viofs_op_finish(op, op->mask == FUSE_UNLINK ? -EISDIR : w->depth > 1 ? -EINVAL : -EBUSY);
+		viofs_op_finish(op, op->mask == FUSE_UNLINK ? -EISDIR
+				    : w->depth > 1          ? -EINVAL
+							    : -EBUSY);
 		return;
 	}
 	if (w->must_be_folder && op->mask == FUSE_UNLINK) {
@@ -206,7 +211,8 @@ static void start_remove(struct viofs_op *op, uint32_t opcode, const char *path,
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NAME, ask_remove);
 }
 
-int viofs_path_unlink(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_err *err)
+int viofs_path_unlink(struct viofs_session *s, const char *path, unsigned int flags,
+		      struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "unlink", path, start_remove(op, FUSE_UNLINK, path, flags));
 }
@@ -216,7 +222,8 @@ int viofs_path_unlink_async(struct viofs_async *a, const char *path, unsigned in
 	VIOFS_ASYNC(a, user, start_remove(op, FUSE_UNLINK, path, flags));
 }
 
-int viofs_path_rmdir(struct viofs_session *s, const char *path, unsigned int flags, struct viofs_err *err)
+int viofs_path_rmdir(struct viofs_session *s, const char *path, unsigned int flags,
+		     struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "rmdir", path, start_remove(op, FUSE_RMDIR, path, flags));
 }
@@ -239,7 +246,8 @@ static void renamed(struct viofs_op *op)
 
 static void ask_rename(struct viofs_op *op)
 {
-	const struct fuse_rename2_in in2 = { .newdir = op->walks[1].node->nodeid, .flags = op->mask };
+	const struct fuse_rename2_in in2 = { .newdir = op->walks[1].node->nodeid,
+					     .flags = op->mask };
 	const struct fuse_rename_in in = { .newdir = in2.newdir };
 	struct message m = { .size = 0 };
 	struct viofs_request r;
@@ -254,14 +262,16 @@ static void ask_rename(struct viofs_op *op)
 		append(&m, &in, sizeof(in));
 	append_name(&m, op->walks[0].name);
 	append_name(&m, op->walks[1].name);
-	r = viofs_request_to(op->mask ? FUSE_RENAME2 : FUSE_RENAME, op->walks[0].node, m.bytes, m.size);
+	r = viofs_request_to(op->mask ? FUSE_RENAME2 : FUSE_RENAME, op->walks[0].node, m.bytes,
+			     m.size);
 	viofs_op_call(op, &r, ask_rename, renamed);
 }
 
 /* The first path has been walked; op->text is the second, op->number has the flags. */
 static void rename_to(struct viofs_op *op)
 {
-	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT, ask_rename);
+	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT,
+		   ask_rename);
 }
 
 static void start_rename(struct viofs_op *op, const char *from, const char *to, unsigned int flags,
@@ -279,8 +289,8 @@ int viofs_path_rename(struct viofs_session *s, const char *from, const char *to,
 	VIOFS_BLOCKING(s, err, "rename", from, start_rename(op, from, to, flags, how));
 }
 
-int viofs_path_rename_async(struct viofs_async *a, const char *from, const char *to, unsigned int flags,
-			    unsigned int how, void *user)
+int viofs_path_rename_async(struct viofs_async *a, const char *from, const char *to,
+			    unsigned int flags, unsigned int how, void *user)
 {
 	VIOFS_ASYNC(a, user, start_rename(op, from, to, flags, how));
 }
@@ -308,7 +318,8 @@ static void ask_link(struct viofs_op *op)
 
 static void link_to(struct viofs_op *op)
 {
-	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT, ask_link);
+	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT,
+		   ask_link);
 }
 
 static void start_link(struct viofs_op *op, const char *from, const char *to, unsigned int flags)
@@ -324,8 +335,8 @@ int viofs_path_link(struct viofs_session *s, const char *from, const char *to, u
 	VIOFS_BLOCKING(s, err, "link", to, start_link(op, from, to, flags));
 }
 
-int viofs_path_link_async(struct viofs_async *a, const char *from, const char *to, unsigned int flags,
-			  void *user)
+int viofs_path_link_async(struct viofs_async *a, const char *from, const char *to,
+			  unsigned int flags, void *user)
 {
 	VIOFS_ASYNC(a, user, start_link(op, from, to, flags));
 }
@@ -362,21 +373,22 @@ static void ask_readlink(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_readlink, got_target);
 }
 
-static void start_readlink(struct viofs_op *op, const char *path, unsigned int flags, char *target, size_t size)
+static void start_readlink(struct viofs_op *op, const char *path, unsigned int flags, char *target,
+			   size_t size)
 {
 	op->out = target;
 	op->out_size = size;
 	viofs_walk(op, op->walk, path, flags | VIOFS_PATH_NO_FOLLOW, VIOFS_TO_NODE, ask_readlink);
 }
 
-ssize_t viofs_path_readlink(struct viofs_session *s, const char *path, unsigned int flags, char *target,
-			    size_t size, struct viofs_err *err)
+ssize_t viofs_path_readlink(struct viofs_session *s, const char *path, unsigned int flags,
+			    char *target, size_t size, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "readlink", path, start_readlink(op, path, flags, target, size));
 }
 
-int viofs_path_readlink_async(struct viofs_async *a, const char *path, unsigned int flags, char *target,
-			      size_t size, void *user)
+int viofs_path_readlink_async(struct viofs_async *a, const char *path, unsigned int flags,
+			      char *target, size_t size, void *user)
 {
 	VIOFS_ASYNC(a, user, start_readlink(op, path, flags, target, size));
 }

@@ -47,7 +47,8 @@ static void ask_get(struct viofs_op *op)
 	memcpy(args, &in, sizeof(in));
 	if (len)
 		memcpy(args + sizeof(in), op->text, len);
-	r = viofs_request_to(len ? FUSE_GETXATTR : FUSE_LISTXATTR, op->walk->node, args, sizeof(in) + len);
+	r = viofs_request_to(len ? FUSE_GETXATTR : FUSE_LISTXATTR, op->walk->node, args,
+			     sizeof(in) + len);
 	if (!room) {
 		r.reply_size = sizeof(struct fuse_getxattr_out);
 		viofs_op_call(op, &r, ask_get, got_size);
@@ -61,8 +62,8 @@ static void ask_get(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_get, got_value);
 }
 
-static void start_get(struct viofs_op *op, const char *path, unsigned int flags, const char *name, void *value,
-		      size_t size)
+static void start_get(struct viofs_op *op, const char *path, unsigned int flags, const char *name,
+		      void *value, size_t size)
 {
 	op->out = value;
 	op->out_size = size;
@@ -70,26 +71,26 @@ static void start_get(struct viofs_op *op, const char *path, unsigned int flags,
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_get);
 }
 
-ssize_t viofs_path_getxattr(struct viofs_session *s, const char *path, unsigned int flags, const char *name,
-			    void *value, size_t size, struct viofs_err *err)
+ssize_t viofs_path_getxattr(struct viofs_session *s, const char *path, unsigned int flags,
+			    const char *name, void *value, size_t size, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "getxattr", path, start_get(op, path, flags, name, value, size));
 }
 
-int viofs_path_getxattr_async(struct viofs_async *a, const char *path, unsigned int flags, const char *name,
-			      void *value, size_t size, void *user)
+int viofs_path_getxattr_async(struct viofs_async *a, const char *path, unsigned int flags,
+			      const char *name, void *value, size_t size, void *user)
 {
 	VIOFS_ASYNC(a, user, start_get(op, path, flags, name, value, size));
 }
 
-ssize_t viofs_path_listxattr(struct viofs_session *s, const char *path, unsigned int flags, char *names,
-			     size_t size, struct viofs_err *err)
+ssize_t viofs_path_listxattr(struct viofs_session *s, const char *path, unsigned int flags,
+			     char *names, size_t size, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "listxattr", path, start_get(op, path, flags, NULL, names, size));
 }
 
-int viofs_path_listxattr_async(struct viofs_async *a, const char *path, unsigned int flags, char *names,
-			       size_t size, void *user)
+int viofs_path_listxattr_async(struct viofs_async *a, const char *path, unsigned int flags,
+			       char *names, size_t size, void *user)
 {
 	VIOFS_ASYNC(a, user, start_get(op, path, flags, NULL, names, size));
 }
@@ -103,8 +104,10 @@ static void was_set(struct viofs_op *op)
 /* op->out is the caller's value, op->out_size its bytes. */
 static void ask_set(struct viofs_op *op)
 {
-	const struct fuse_setxattr_in in = { .size = (uint32_t)op->out_size, .flags = (uint32_t)op->how };
-	size_t head = op->a->s->agreed.conn.setxattr_ext ? sizeof(in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
+	const struct fuse_setxattr_in in = { .size = (uint32_t)op->out_size,
+					     .flags = (uint32_t)op->how };
+	size_t head =
+		op->a->s->agreed.conn.setxattr_ext ? sizeof(in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
 	size_t name = strlen(op->text) + 1, total = head + name + op->out_size;
 	struct viofs_request r;
 	struct iovec iov;
@@ -139,14 +142,16 @@ static void start_set(struct viofs_op *op, const char *path, unsigned int flags,
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_set);
 }
 
-int viofs_path_setxattr(struct viofs_session *s, const char *path, unsigned int flags, const char *name,
-			const void *value, size_t size, int how, struct viofs_err *err)
+int viofs_path_setxattr(struct viofs_session *s, const char *path, unsigned int flags,
+			const char *name, const void *value, size_t size, int how,
+			struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "setxattr", path, start_set(op, path, flags, name, value, size, how));
+	VIOFS_BLOCKING(s, err, "setxattr", path,
+		       start_set(op, path, flags, name, value, size, how));
 }
 
-int viofs_path_setxattr_async(struct viofs_async *a, const char *path, unsigned int flags, const char *name,
-			      const void *value, size_t size, int how, void *user)
+int viofs_path_setxattr_async(struct viofs_async *a, const char *path, unsigned int flags,
+			      const char *name, const void *value, size_t size, int how, void *user)
 {
 	VIOFS_ASYNC(a, user, start_set(op, path, flags, name, value, size, how));
 }
@@ -159,20 +164,21 @@ static void ask_removexattr(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_removexattr, was_set);
 }
 
-static void start_removexattr(struct viofs_op *op, const char *path, unsigned int flags, const char *name)
+static void start_removexattr(struct viofs_op *op, const char *path, unsigned int flags,
+			      const char *name)
 {
 	if (keep_name(op, name))
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_removexattr);
 }
 
-int viofs_path_removexattr(struct viofs_session *s, const char *path, unsigned int flags, const char *name,
-			   struct viofs_err *err)
+int viofs_path_removexattr(struct viofs_session *s, const char *path, unsigned int flags,
+			   const char *name, struct viofs_err *err)
 {
 	VIOFS_BLOCKING(s, err, "removexattr", path, start_removexattr(op, path, flags, name));
 }
 
-int viofs_path_removexattr_async(struct viofs_async *a, const char *path, unsigned int flags, const char *name,
-				 void *user)
+int viofs_path_removexattr_async(struct viofs_async *a, const char *path, unsigned int flags,
+				 const char *name, void *user)
 {
 	VIOFS_ASYNC(a, user, start_removexattr(op, path, flags, name));
 }

@@ -95,7 +95,8 @@ static const struct viofs_region *region_of(const struct viofs_dev *dev, const v
 	return NULL;
 }
 
-bool viofs_dma_piece(const struct viofs_dev *dev, const void *p, size_t len, uint64_t *iova, size_t *run)
+bool viofs_dma_piece(const struct viofs_dev *dev, const void *p, size_t len, uint64_t *iova,
+		     size_t *run)
 {
 	const struct viofs_region *r;
 	size_t off;

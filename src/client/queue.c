@@ -20,7 +20,8 @@ static int watch(struct viofs_queue *q, int fd)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
 
-	return fd < 0 || !epoll_ctl(q->epoll_fd, EPOLL_CTL_ADD, fd, &e) || errno == EEXIST ? 0 : -errno;
+	return fd < 0 || !epoll_ctl(q->epoll_fd, EPOLL_CTL_ADD, fd, &e) || errno == EEXIST ? 0
+											   : -errno;
 }
 
 static int open_descriptors(struct viofs_queue *q)
@@ -67,7 +68,8 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 	q->dev = dev;
 	q->wake_fd = q->epoll_fd = -1;
 	pthread_mutex_lock(&dev->lock);
-	/* The one with the fewest users, which gives everybody one of his own as long as there are any. */
+	/* The one with the fewest users, which gives everybody one of his own as long as there are
+	 * any. */
 	best = &dev->vqs[VIOFS_FS_REQUEST];
 	for (unsigned int i = VIOFS_FS_REQUEST + 1; i < dev->at.fs->queue_count; i++)
 		if (dev->vqs[i].user_count < best->user_count)
@@ -84,8 +86,10 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 	if (rc == -ENODEV)
 		viofs_err_set(err, rc, "The device %s.", dev->reason);
 	else
-		viofs_err_set(err, rc, "No descriptors for a queue's user: %s. Raise the limit of open "
-			      "files.", strerror(-rc));
+		viofs_err_set(err, rc,
+			      "No descriptors for a queue's user: %s. Raise the limit of open "
+			      "files.",
+			      strerror(-rc));
 	if (q->wake_fd >= 0)
 		close(q->wake_fd);
 	if (q->epoll_fd >= 0)
@@ -162,7 +166,8 @@ static int64_t coarse_now(void)
 	return (int64_t)ts.tv_sec * VIOFS_NSEC_PER_SEC + ts.tv_nsec;
 }
 
-/* The requests of one virtqueue from @requests[0] on. @done: out, how many. Return: 0 or why it stopped. */
+/* The requests of one virtqueue from @requests[0] on. @done: out, how many. Return: 0 or why it
+ * stopped. */
 static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_request *requests,
 		      unsigned int count, int64_t now, unsigned int *done)
 {
@@ -206,7 +211,8 @@ int viofs_queue_submit(struct viofs_queue *q, struct viofs_request *requests, un
 	if (viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
 		return -ENODEV;
 	while (!rc && sent < count) {
-		struct viofs_vq *vq = is_urgent(&requests[sent]) ? &q->dev->vqs[VIOFS_FS_HIPRIO] : q->vq;
+		struct viofs_vq *vq =
+			is_urgent(&requests[sent]) ? &q->dev->vqs[VIOFS_FS_HIPRIO] : q->vq;
 		unsigned int n;
 
 		rc = submit_run(q, vq, requests + sent, count - sent, now, &n);
@@ -234,7 +240,8 @@ static void keep_armed(struct viofs_vq *vq, const struct viofs_queue *q)
 static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_completion *out,
 		   unsigned int max)
 {
-	/* Once others may have ended what they have there, nobody takes it from the ring any more. */
+	/* Once others may have ended what they have there, nobody takes it from the ring any more.
+	 */
 	bool locked = viofs_vq_enter(vq), failed = viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;
 	const char *why = NULL;
 	unsigned int n = 0, drained = 0;
@@ -329,7 +336,8 @@ static bool arm_own(struct viofs_queue *q)
 	return more;
 }
 
-/* Only for those who wait for an answer there: FORGETs come back too, and nobody is to wake for them. */
+/* Only for those who wait for an answer there: FORGETs come back too, and nobody is to wake for
+ * them. */
 static bool arm_hiprio(struct viofs_queue *q)
 {
 	struct viofs_vq *vq = &q->dev->vqs[VIOFS_FS_HIPRIO];
@@ -342,7 +350,8 @@ static bool arm_hiprio(struct viofs_queue *q)
 	if (!q->armed_urgent)
 		vq->armed++;
 	q->armed_urgent = true;
-	while (!why && viofs_dev_state(q->dev) != VIOFS_DEV_FAILED && viofs_ring_arm(viofs_vq_ring(vq)))
+	while (!why && viofs_dev_state(q->dev) != VIOFS_DEV_FAILED &&
+	       viofs_ring_arm(viofs_vq_ring(vq)))
 		viofs_vq_drain(vq, NULL, NULL, 0, &why);
 	more = q->urgent_count || why;
 	viofs_vq_leave(vq, locked);

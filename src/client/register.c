@@ -10,12 +10,15 @@
 /* IOVAs of regions begin on these, as those of the arena do. */
 #define IOVA_ALIGN ((uint64_t)2 << 20)
 
-static int check(const struct viofs_dev *dev, const uint8_t *memory, size_t size, struct viofs_err *err)
+static int check(const struct viofs_dev *dev, const uint8_t *memory, size_t size,
+		 struct viofs_err *err)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	if (!size || size % page || (uintptr_t)memory % page || (uintptr_t)memory + size < (uintptr_t)memory)
-		return viofs_err_set(err, -EINVAL, "Memory for the device must be whole pages of %zu bytes.",
+	if (!size || size % page || (uintptr_t)memory % page ||
+	    (uintptr_t)memory + size < (uintptr_t)memory)
+		return viofs_err_set(err, -EINVAL,
+				     "Memory for the device must be whole pages of %zu bytes.",
 				     page);
 	if (dev->region_count == VIOFS_REGIONS_MAX)
 		return viofs_err_set(err, -ENOSPC, "The device has %u regions of memory already.",
@@ -23,7 +26,8 @@ static int check(const struct viofs_dev *dev, const uint8_t *memory, size_t size
 	for (unsigned int i = 0; i < dev->region_count; i++)
 		if (memory < dev->regions[i].memory + dev->regions[i].size &&
 		    dev->regions[i].memory < memory + size)
-			return viofs_err_set(err, -EINVAL, "The memory overlaps with memory that the device "
+			return viofs_err_set(err, -EINVAL,
+					     "The memory overlaps with memory that the device "
 					     "has already.");
 	return 0;
 }
@@ -36,7 +40,8 @@ static int find_iova(const struct viofs_dev *dev, size_t size, uint64_t *out)
 	size_t run;
 
 	/* The data section is the arena's last. */
-	from = viofs_arena_iova(dev->arena, dev->pool.base, 1, &run) + dev->pool.count * dev->pool.page;
+	from = viofs_arena_iova(dev->arena, dev->pool.base, 1, &run) +
+	       dev->pool.count * dev->pool.page;
 	for (unsigned int i = 0; i < dev->region_count; i++)
 		from = VIOFS_MAX(from, dev->regions[i].iova + dev->regions[i].size);
 	from = (from + IOVA_ALIGN - 1) & ~(IOVA_ALIGN - 1);
@@ -62,13 +67,16 @@ static int map_for_function(struct viofs_dev *dev, struct viofs_region *r, struc
 	int rc;
 
 	if (viofs_fs_address_policy(dev->at.fs) == VIOFS_ADDRESS_PHYSICAL || !v->translates)
-		return viofs_err_set(err, -ENOTSUP, "This device takes physical addresses, which memory of "
+		return viofs_err_set(err, -ENOTSUP,
+				     "This device takes physical addresses, which memory of "
 				     "the program's own can't be counted on to keep. Take it from "
 				     "viofs_dma_alloc().");
 	rc = find_iova(dev, r->size, &r->iova);
 	if (rc)
-		return viofs_err_set(err, rc, "The IOMMU has no room for %zu MiB more.", r->size >> 20);
-	return v->ops->dma_map(v, r->memory, r->size, r->iova, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE, err);
+		return viofs_err_set(err, rc, "The IOMMU has no room for %zu MiB more.",
+				     r->size >> 20);
+	return v->ops->dma_map(v, r->memory, r->size, r->iova, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE,
+			       err);
 }
 
 int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd, uint64_t offset,
@@ -96,8 +104,9 @@ static int take_back(struct viofs_dev *dev, const struct viofs_region *r, struct
 	if (dev->at.vhost)
 		return viofs_vhost_remove_region(dev->at.vhost, r->size, r->iova, err);
 	rc = dev->at.vfio->ops->dma_unmap(dev->at.vfio, r->iova, r->size);
-	return rc ? viofs_err_set(err, rc, "The memory can't be taken from the IOMMU: %s.", strerror(-rc)) :
-		    0;
+	return rc ? viofs_err_set(err, rc, "The memory can't be taken from the IOMMU: %s.",
+				  strerror(-rc))
+		  : 0;
 }
 
 int viofs_dma_unregister(struct viofs_dev *dev, void *memory, struct viofs_err *err)

@@ -37,7 +37,8 @@ static void give(struct viofs_vq *vq, unsigned int index)
 	vq->free_count++;
 }
 
-int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index, unsigned int depth)
+int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index,
+		  unsigned int depth)
 {
 	pthread_mutex_init(&vq->lock, NULL);
 	vq->dev = dev;
@@ -45,11 +46,12 @@ int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index
 	vq->shared = index == VIOFS_FS_HIPRIO || !dev->membarrier;
 	vq->depth = (uint16_t)depth;
 	vq->free = VIOFS_SLOT_END;
-	vq->in = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_IN, 4096);
-	vq->big = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_LONG,
-				    4096);
-	vq->out = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)depth * VIOFS_SLOT_OUT,
-				    4096);
+	vq->in = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ,
+				   (size_t)depth * VIOFS_SLOT_IN, 4096);
+	vq->big = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ,
+				    (size_t)depth * VIOFS_SLOT_LONG, 4096);
+	vq->out = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_WRITE,
+				    (size_t)depth * VIOFS_SLOT_OUT, 4096);
 	vq->slots = calloc(depth, sizeof(*vq->slots));
 	if (!vq->slots)
 		return -ENOMEM;
@@ -156,12 +158,13 @@ static void clear_reply(uint8_t *out, const struct viofs_request *r)
 }
 
 /* The message, in the slot's short or long part. Return: where it is. */
-static uint8_t *write_message(struct viofs_vq *vq, unsigned int index, const struct viofs_request *r,
-			      uint32_t len)
+static uint8_t *write_message(struct viofs_vq *vq, unsigned int index,
+			      const struct viofs_request *r, uint32_t len)
 {
 	bool is_long = r->args_size > VIOFS_SLOT_ARGS;
-	uint8_t *message = is_long ? vq->big + (size_t)index * VIOFS_SLOT_LONG + VIOFS_SLOT_LONG_TABLE :
-				     vq->in + (size_t)index * VIOFS_SLOT_IN + VIOFS_SLOT_TABLE;
+	uint8_t *message =
+		is_long ? vq->big + (size_t)index * VIOFS_SLOT_LONG + VIOFS_SLOT_LONG_TABLE
+			: vq->in + (size_t)index * VIOFS_SLOT_IN + VIOFS_SLOT_TABLE;
 	const struct fuse_in_header head = {
 		.len = len,
 		.opcode = r->opcode,
@@ -206,8 +209,8 @@ static int build(struct builder *b, struct viofs_vq *vq, unsigned int index, con
 static void choose_table(struct viofs_vq *vq, unsigned int index, struct viofs_ring_chain *chain)
 {
 	unsigned int total = (unsigned int)chain->readable + chain->writable;
-	uint8_t *table = total <= VIOFS_SLOT_TABLE / 16 ? vq->in + (size_t)index * VIOFS_SLOT_IN :
-							  vq->big + (size_t)index * VIOFS_SLOT_LONG;
+	uint8_t *table = total <= VIOFS_SLOT_TABLE / 16 ? vq->in + (size_t)index * VIOFS_SLOT_IN
+							: vq->big + (size_t)index * VIOFS_SLOT_LONG;
 	size_t run;
 
 	chain->indirect = NULL;
@@ -236,8 +239,9 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 	slot->generation++;
 	if (r->opcode != FUSE_INTERRUPT)
 		r->unique = ((uint64_t)slot->generation << 16 | vq->index << 12 | index) << 1;
-	message = write_message(vq, index, r, (uint32_t)(sizeof(struct fuse_in_header) + r->args_size +
-							 (uint64_t)data));
+	message = write_message(
+		vq, index, r,
+		(uint32_t)(sizeof(struct fuse_in_header) + r->args_size + (uint64_t)data));
 	clear_reply(vq->out + (size_t)index * VIOFS_SLOT_OUT, r);
 	b.dev = vq->dev;
 	b.count = 0;
@@ -271,7 +275,8 @@ void viofs_vq_kick(struct viofs_vq *vq)
 static void copy_reply(const struct viofs_vq *vq, unsigned int index, struct viofs_vq_slot *slot,
 		       uint32_t payload)
 {
-	const uint8_t *from = vq->out + (size_t)index * VIOFS_SLOT_OUT + sizeof(struct fuse_out_header);
+	const uint8_t *from =
+		vq->out + (size_t)index * VIOFS_SLOT_OUT + sizeof(struct fuse_out_header);
 	uint32_t fixed = VIOFS_MIN(payload, (uint32_t)slot->reply_size);
 	uint8_t copy[VIOFS_REQUEST_REPLY_MAX];
 
@@ -353,8 +358,8 @@ static void hand_over(struct viofs_vq *vq, unsigned int index)
 	wake(owner);
 }
 
-unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-			    unsigned int max, const char **why)
+unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
+			    struct viofs_completion *out, unsigned int max, const char **why)
 {
 	struct viofs_ring *ring = viofs_vq_ring(vq);
 	unsigned int n = 0;
@@ -387,8 +392,8 @@ unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct v
 	return n;
 }
 
-unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-				unsigned int max)
+unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q,
+				struct viofs_completion *out, unsigned int max)
 {
 	bool urgent = vq->index == VIOFS_FS_HIPRIO;
 	uint16_t *first = urgent ? &q->urgent_done : &q->done;
@@ -448,7 +453,8 @@ int64_t viofs_vq_oldest(const struct viofs_vq *vq)
 	for (unsigned int i = 0; i < vq->depth; i++) {
 		const struct viofs_vq_slot *slot = &vq->slots[i];
 
-		/* SETLKW may rightly wait for ever, INTERRUPT be left alone; nobody waits for FORGET. */
+		/* SETLKW may rightly wait for ever, INTERRUPT be left alone; nobody waits for
+		 * FORGET. */
 		if (slot->queued && slot->shape.replies && slot->shape.opcode != FUSE_SETLKW &&
 		    slot->shape.opcode != FUSE_INTERRUPT && slot->since < oldest)
 			oldest = slot->since;

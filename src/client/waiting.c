@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Waiting: spin first, since being woken costs more than most answers take; then sleep until an interrupt.
+ * Waiting: spin first, since being woken costs more than most answers take; then sleep until an
+ * interrupt.
  *
- * A kick may get lost: some back ends consume it before their ring is enabled. So it is given again, 10 ms
- * after the very first request and 1 s later on, at doubling intervals.
+ * A kick may get lost: some back ends consume it before their ring is enabled. So it is given
+ * again, 10 ms after the very first request and 1 s later on, at doubling intervals.
  */
 #include "client/client_dev.h"
 #include "base/barrier.h"
@@ -30,7 +31,8 @@ void viofs_wait_start(struct viofs_wait *w, struct viofs_queue *q, int64_t timeo
 	w->turns = 0;
 	w->start = viofs_now_ns();
 	w->spin_end = spin == UINT32_MAX ? INT64_MAX : w->start + spin * 1000LL;
-	w->end = timeout_ns < 0 || timeout_ns > INT64_MAX - w->start ? INT64_MAX : w->start + timeout_ns;
+	w->end = timeout_ns < 0 || timeout_ns > INT64_MAX - w->start ? INT64_MAX
+								     : w->start + timeout_ns;
 	w->rekick_interval = q->dev->answered ? REKICK_NS : REKICK_FIRST_NS;
 	w->rekick = w->start + w->rekick_interval;
 }

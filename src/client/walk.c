@@ -2,9 +2,10 @@
 /*
  * Along a path, as openat2(2) with RESOLVE_IN_ROOT goes.
  *
- * The walk keeps the folders it came through on a stack, each with a reference: ".." is a step back on it and is
- * never sent to the device. So nothing leads above the root, whatever others rename meanwhile, and whatever a
- * symbolic link says. A link's target is put in front of what is left of the path.
+ * The walk keeps the folders it came through on a stack, each with a reference: ".." is a step back
+ * on it and is never sent to the device. So nothing leads above the root, whatever others rename
+ * meanwhile, and whatever a symbolic link says. A link's target is put in front of what is left of
+ * the path.
  */
 #include "client/engine.h"
 #include "base/util.h"
@@ -158,7 +159,8 @@ static void read_link(struct viofs_op *op)
 	viofs_op_call(op, &r, read_link, link_read);
 }
 
-/* @node is what w->name leads to, with a reference that is ours. Return: 1 to go on; 0, as one_step(). */
+/* @node is what w->name leads to, with a reference that is ours. Return: 1 to go on; 0, as
+ * one_step(). */
 static int enter(struct viofs_op *op, struct viofs_node *node)
 {
 	struct viofs_walk *w = op->walk;
@@ -196,11 +198,12 @@ bool viofs_attr_can_be(const struct fuse_attr *a)
 	mode_t type = a->mode & S_IFMT;
 
 	return a->size <= INT64_MAX &&
-	       (type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFCHR || type == S_IFBLK ||
-		type == S_IFIFO || type == S_IFSOCK);
+	       (type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFCHR ||
+		type == S_IFBLK || type == S_IFIFO || type == S_IFSOCK);
 }
 
-int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e, struct viofs_node **out)
+int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e,
+		     struct viofs_node **out)
 {
 	struct viofs_node *node;
 
@@ -239,7 +242,8 @@ static void looked_up(struct viofs_op *op)
 		viofs_op_finish(op, rc);
 		return;
 	}
-	viofs_name_set(&op->a->s->cache, top(w), w->name, node, e->entry_valid, e->entry_valid_nsec);
+	viofs_name_set(&op->a->s->cache, top(w), w->name, node, e->entry_valid,
+		       e->entry_valid_nsec);
 	if (enter(op, node))
 		walk_on(op);
 }
@@ -318,7 +322,8 @@ void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, uns
 		viofs_op_finish(op, len ? -ENAMETOOLONG : -ENOENT);
 		return;
 	}
-	if (flags & ~(unsigned int)(VIOFS_PATH_NO_FOLLOW | VIOFS_PATH_NO_SYMLINKS | VIOFS_PATH_BENEATH)) {
+	if (flags &
+	    ~(unsigned int)(VIOFS_PATH_NO_FOLLOW | VIOFS_PATH_NO_SYMLINKS | VIOFS_PATH_BENEATH)) {
 		viofs_op_finish(op, -EINVAL);
 		return;
 	}

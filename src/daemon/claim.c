@@ -19,7 +19,8 @@ static int wait_time(const struct viofs_source *s, const char *text)
 	if (viofs_record_read(s->id, &record) || !record.pid)
 		return 0;
 	/* A socket's mount has what the user said as its source. */
-	if (viofs_tag_mounted(s->kind == VIOFS_SOURCE_PCI ? record.tag : text, s->id, &at) == 1 && at.ours)
+	if (viofs_tag_mounted(s->kind == VIOFS_SOURCE_PCI ? record.tag : text, s->id, &at) == 1 &&
+	    at.ours)
 		return 0;
 	return WAIT_ENDING_MS;
 }
@@ -36,11 +37,15 @@ static bool can_wait(const struct viofs_source *s, const struct viofs_options *o
 	if (!o->wait_on_loss)
 		return false;
 	if (s->kind != VIOFS_SOURCE_VHOST_USER)
-		say_no_wait(o, "it is for vhost-user: sources; QEMU does not tell its guest that a back "
-			    "end has died");
+		say_no_wait(
+			o,
+			"it is for vhost-user: sources; QEMU does not tell its guest that a back "
+			"end has died");
 	else if (!o->keeps_state)
-		say_no_wait(o, "a back end that is started anew has forgotten inodes and open files, "
-			    "unless you assert with -o backend-keeps-state that this one keeps them");
+		say_no_wait(
+			o,
+			"a back end that is started anew has forgotten inodes and open files, "
+			"unless you assert with -o backend-keeps-state that this one keeps them");
 	else
 		return true;
 	return false;
@@ -60,7 +65,8 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 	int rc = viofs_attach_open(s, &options, &c->at, err);
 
 	if (!rc && options.track && !c->at.vhost->link)
-		say_no_wait(o, "the back end does not offer VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, so "
+		say_no_wait(o,
+			    "the back end does not offer VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, so "
 			    "another one could not know which requests it has left unanswered");
 	return rc;
 }
@@ -92,7 +98,8 @@ static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
 		return rc ? viofs_err_prefix(err, rc, "%s", o->source) : 0;
 	}
 	if (o->queues)
-		return viofs_err_set(err, -EINVAL, "-o queues= goes with vhost-user: only, a PCI device "
+		return viofs_err_set(err, -EINVAL,
+				     "-o queues= goes with vhost-user: only, a PCI device "
 				     "says itself how many queues it has.");
 	return viofs_hold_take(&s->function, wait_time(s, o->source), &c->hold, err);
 }

@@ -35,10 +35,12 @@ void viofs_claim_let_go(struct viofs_claim *c);
 /** viofs_claim_drop_dma() - for the worker, which maps nothing: its copies of what that takes. */
 void viofs_claim_drop_dma(struct viofs_claim *c);
 
-/** viofs_claim_close_copies() - the worker's part of that: its copies of the device's descriptors. */
+/** viofs_claim_close_copies() - the worker's part of that: its copies of the device's descriptors.
+ */
 void viofs_claim_close_copies(struct viofs_claim *c);
 
-/** viofs_claim_close() - reset the device, unmap, give it back to its former driver. Return: 0 or -errno. */
+/** viofs_claim_close() - reset the device, unmap, give it back to its former driver. Return: 0 or
+ * -errno. */
 int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err);
 
 #endif

@@ -100,7 +100,8 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 	if (fd < 0)
 		return;
 	set_timeout(fd, SERVE_TIMEOUT_S);
-	/* What the loop waits for on its ring (supervisor.c) happens meanwhile too, and cuts it short. */
+	/* What the loop waits for on its ring (supervisor.c) happens meanwhile too, and cuts it
+	 * short. */
 	do
 		n = recv(fd, word, sizeof(word) - 1, 0);
 	while (n < 0 && errno == EINTR);

@@ -2,10 +2,10 @@
 /*
  * Taking the mount down.
  *
- * umount2(2) writes dirty pages out before it returns, through the worker, so it must not run in the
- * thread that takes signals: with a device that does not answer, the second signal is what ends it. A
- * busy mount refuses: what is dirty is written then, and whoever uses it has grace_s seconds to leave.
- * At the end the connection is aborted, after a last flush.
+ * umount2(2) writes dirty pages out before it returns, through the worker, so it must not run in
+ * the thread that takes signals: with a device that does not answer, the second signal is what ends
+ * it. A busy mount refuses: what is dirty is written then, and whoever uses it has grace_s seconds
+ * to leave. At the end the connection is aborted, after a last flush.
  */
 #include "daemon/ending.h"
 #include "base/log.h"
@@ -20,7 +20,8 @@
 #define QUIET_LOOKS 5
 #define FLUSH_NS (10 * VIOFS_NSEC_PER_SEC)
 
-/* syncfs(2) on a fuse mount only starts the writing (SB_I_NO_DATA_INTEGRITY): wait until it is done. */
+/* syncfs(2) on a fuse mount only starts the writing (SB_I_NO_DATA_INTEGRITY): wait until it is
+ * done. */
 static void flush(const struct viofs_ending *e)
 {
 	int64_t end = viofs_now_ns() + FLUSH_NS;
@@ -50,7 +51,8 @@ static void *unmount_main(void *arg)
 	rc = viofs_mount_unmount(e->mount);
 	if (rc != -EBUSY)
 		goto out;
-	viofs_warn("the mount is busy; whoever uses it has %u s to leave (a second signal ends it at once)",
+	viofs_warn("the mount is busy; whoever uses it has %u s to leave (a second signal ends it "
+		   "at once)",
 		   e->grace_s);
 	flush(e);
 	end = viofs_now_ns() + e->grace_s * VIOFS_NSEC_PER_SEC;

@@ -63,7 +63,8 @@ void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err)
 
 	if (rc)
 		o.err = *err;
-	/* Smaller than PIPE_BUF: one write, whole or not at all. A parent that is gone doesn't matter. */
+	/* Smaller than PIPE_BUF: one write, whole or not at all. A parent that is gone doesn't
+	 * matter. */
 	if (write(fd, &o, sizeof(o)) < 0)
 		viofs_debug("nobody waits for the outcome");
 	close(fd);

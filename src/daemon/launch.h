@@ -7,19 +7,21 @@
 
 /**
  * viofs_launch() - go on in a child of a session of its own
- * The parent does not return: it waits for viofs_launch_outcome(), says what went wrong, and exits with 0
- * or 1.
- * Return: in the child, a descriptor for viofs_launch_outcome(); -errno where there is no child.
+ * The parent does not return: it waits for viofs_launch_outcome(), says what went wrong, and exits
+ * with 0 or 1. Return: in the child, a descriptor for viofs_launch_outcome(); -errno where there is
+ * no child.
  */
 int viofs_launch(struct viofs_err *err);
 
 /** viofs_launch_outcome() - tell the parent. @rc: 0, or -errno with @err. Closes @fd. */
 void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err);
 
-/** viofs_launch_detach() - let go of the terminal: messages to the system's log, no standard streams. */
+/** viofs_launch_detach() - let go of the terminal: messages to the system's log, no standard
+ * streams. */
 void viofs_launch_detach(const char *mountpoint);
 
-/** viofs_launch_let_go() - no standard streams, no working directory; messages go where they went. */
+/** viofs_launch_let_go() - no standard streams, no working directory; messages go where they went.
+ */
 void viofs_launch_let_go(void);
 
 #endif

@@ -18,7 +18,8 @@ static int run(struct viofs_options *o)
 	int outcome_fd = -1;
 
 	if (geteuid() != 0) {
-		viofs_error("This takes root: a device is taken from its driver, and physical addresses "
+		viofs_error("This takes root: a device is taken from its driver, and physical "
+			    "addresses "
 			    "are read. Try sudo.");
 		return 1;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where the daemon's messages go: standard error, or the system's log once it has left the terminal. */
+/* Where the daemon's messages go: standard error, or the system's log once it has left the
+ * terminal. */
 #ifndef VIOFS_DAEMON_MESSAGE_H
 #define VIOFS_DAEMON_MESSAGE_H
 
@@ -8,12 +9,14 @@
 /** viofs_message_to_stderr() - as "virtiofs-vfio: TEXT". */
 void viofs_message_to_stderr(bool debug);
 
-/** viofs_message_to_syslog() - with the mount point, as there may be several daemons. @mountpoint: kept. */
+/** viofs_message_to_syslog() - with the mount point, as there may be several daemons. @mountpoint:
+ * kept. */
 void viofs_message_to_syslog(const char *mountpoint);
 
 /**
- * viofs_message_to_pipe() - through @fd (non-blocking) to a process that calls viofs_message_forward()
- * For the worker, which can open no log. It never waits: what the pipe has no room for is lost.
+ * viofs_message_to_pipe() - through @fd (non-blocking) to a process that calls
+ * viofs_message_forward() For the worker, which can open no log. It never waits: what the pipe has
+ * no room for is lost.
  */
 void viofs_message_to_pipe(int fd, bool debug);
 

@@ -2,8 +2,8 @@
 /*
  * The daemon's command line.
  *
- * libfuse splits and unescapes it. Its number conversions take trailing rubbish, so values come as text
- * and are read here, by a table of limits.
+ * libfuse splits and unescapes it. Its number conversions take trailing rubbish, so values come as
+ * text and are read here, by a table of limits.
  */
 #define FUSE_USE_VERSION 314
 #include "daemon/options.h"
@@ -26,12 +26,19 @@ struct raw {
 	struct viofs_err *err;
 	int rc;
 	int foreground, debug, help, version, allow_noiommu, small_pages, keeps_state;
-	char *poll, *channel, *workers, *cpus, *spin, *dma_mem, *init_timeout, *grace, *max_data, *queues, *timeout, *on_loss;
+	char *poll, *channel, *workers, *cpus, *spin, *dma_mem, *init_timeout, *grace, *max_data,
+		*queues, *timeout, *on_loss;
 	char *seccomp, *ring, *notify;
 };
 
-#define FLAG(text, field) { text, offsetof(struct raw, field), 1 }
-#define VALUE(text, field) { text "=%s", offsetof(struct raw, field), 0 }
+#define FLAG(text, field)                                                                          \
+	{                                                                                          \
+		text, offsetof(struct raw, field), 1                                               \
+	}
+#define VALUE(text, field)                                                                         \
+	{                                                                                          \
+		text "=%s", offsetof(struct raw, field), 0                                         \
+	}
 
 static const struct fuse_opt templates[] = {
 	FLAG("-f", foreground),
@@ -64,26 +71,42 @@ static const struct fuse_opt templates[] = {
 	FUSE_OPT_END,
 };
 
-/* For mount(8), systemd and fstab readers: nothing of the mount's. A trailing '*' means any ending. */
+/* For mount(8), systemd and fstab readers: nothing of the mount's. A trailing '*' means any ending.
+ */
 static const char *const fstab_words[] = {
-	"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "fail",
-	"_netdev", "bootwait", "nobootwait", "comment=*", "x-*", "X-*",
+	"defaults",
+	"auto",
+	"noauto",
+	"user",
+	"nouser",
+	"users",
+	"owner",
+	"group",
+	"nofail",
+	"fail",
+	"_netdev",
+	"bootwait",
+	"nobootwait",
+	"comment=*",
+	"x-*",
+	"X-*",
 	/* What a mount of ours always has. */
-	"allow_other", "default_permissions",
+	"allow_other",
+	"default_permissions",
 };
 
 /* Set by the daemon; another value would break the mount. */
 static const char *const own_words[] = {
-	"fsname=*", "subtype=*", "fd=*", "rootmode=*", "user_id=*", "group_id=*", "max_read=*",
-	"blkdev", "blksize=*", "auto_unmount", "allow_root",
+	"fsname=*",   "subtype=*", "fd=*",      "rootmode=*",   "user_id=*",  "group_id=*",
+	"max_read=*", "blkdev",    "blksize=*", "auto_unmount", "allow_root",
 };
 
 static bool is_word_of(const char *arg, const char *const *words, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		size_t len = strlen(words[i]);
-		bool matches = words[i][len - 1] == '*' ? !strncmp(arg, words[i], len - 1) :
-							  !strcmp(arg, words[i]);
+		bool matches = words[i][len - 1] == '*' ? !strncmp(arg, words[i], len - 1)
+							: !strcmp(arg, words[i]);
 
 		if (matches)
 			return true;
@@ -116,8 +139,11 @@ static int take_word(void *data, const char *arg, int key, struct fuse_args *out
 	if (is_word_of(arg, fstab_words, VIOFS_ARRAY_SIZE(fstab_words)))
 		return 0;
 	if (!strcmp(arg, "remount"))
-		return refuse(raw, "To change a mount's options say mount -i -o remount,... MOUNTPOINT; here "
-			      "there is no", arg);
+		return refuse(
+			raw,
+			"To change a mount's options say mount -i -o remount,... MOUNTPOINT; here "
+			"there is no",
+			arg);
 	if (is_word_of(arg, own_words, VIOFS_ARRAY_SIZE(own_words)))
 		return refuse(raw, "The daemon sets this mount option itself:", arg);
 	if (fuse_opt_add_opt_escaped(&raw->o->mount_options, arg)) {
@@ -171,11 +197,13 @@ static int take_number(const char *name, const char *text, bool size, uint64_t m
 		return 0;
 	}
 	if (size)
-		return viofs_err_set(err, -EINVAL, "-o %s=%s: a size from %lluK to %lluK is needed, "
-				     "such as 64M.", name, text, (unsigned long long)min >> 10,
+		return viofs_err_set(err, -EINVAL,
+				     "-o %s=%s: a size from %lluK to %lluK is needed, "
+				     "such as 64M.",
+				     name, text, (unsigned long long)min >> 10,
 				     (unsigned long long)max >> 10);
-	return viofs_err_set(err, -EINVAL, "-o %s=%s: a number from %llu to %llu is needed.", name, text,
-			     (unsigned long long)min, (unsigned long long)max);
+	return viofs_err_set(err, -EINVAL, "-o %s=%s: a number from %llu to %llu is needed.", name,
+			     text, (unsigned long long)min, (unsigned long long)max);
 }
 
 static int take_u32(const char *name, const char *text, uint32_t min, uint32_t max, uint32_t *out,
@@ -220,7 +248,9 @@ static int take_channel(const char *text, enum viofs_channel *channel, struct vi
 			return 0;
 		}
 	}
-	return text ? viofs_err_set(err, -EINVAL, "-o channel=%s: auto, uring or dev is needed.", text) : 0;
+	return text ? viofs_err_set(err, -EINVAL, "-o channel=%s: auto, uring or dev is needed.",
+				    text)
+		    : 0;
 }
 
 /* One number of a list, and where it ends. Return: false: there is none, or no such CPU. */
@@ -262,8 +292,11 @@ static int take_cpus(const char *text, cpu_set_t *cpus, struct viofs_err *err)
 	return 0;
 
 err_refuse:
-	return viofs_err_set(err, -EINVAL, "-o cpus=%s: numbers and ranges of CPUs are needed, with colons between "
-			     "them, such as 1 or 0:2-3.", text);
+	return viofs_err_set(
+		err, -EINVAL,
+		"-o cpus=%s: numbers and ranges of CPUs are needed, with colons between "
+		"them, such as 1 or 0:2-3.",
+		text);
 }
 
 static int take_ring(const char *text, enum viofs_ring_choice *ring, struct viofs_err *err)
@@ -304,10 +337,12 @@ static int take_on_loss(const struct raw *raw, struct viofs_options *o)
 	o->wait_on_loss = raw->on_loss && !strcmp(raw->on_loss, "wait");
 	o->keeps_state = raw->keeps_state;
 	if (o->keeps_state && !o->wait_on_loss)
-		return viofs_err_set(raw->err, -EINVAL, "-o backend-keeps-state goes with on-loss=wait: "
+		return viofs_err_set(raw->err, -EINVAL,
+				     "-o backend-keeps-state goes with on-loss=wait: "
 				     "nothing else depends on it.");
 	if (o->wait_on_loss && o->ring == VIOFS_RING_ONLY_PACKED)
-		return viofs_err_set(raw->err, -EINVAL, "-o on-loss=wait goes with split rings: back ends "
+		return viofs_err_set(raw->err, -EINVAL,
+				     "-o on-loss=wait goes with split rings: back ends "
 				     "track what is in flight for those. Leave ring=packed out.");
 	return 0;
 }
@@ -320,8 +355,10 @@ static int take_seccomp(const char *text, enum viofs_seccomp *seccomp, struct vi
 		if (strcmp(text, viofs_seccomp_name((enum viofs_seccomp)i)) != 0)
 			continue;
 		if (i < (int)viofs_sandbox_seccomp_default())
-			return viofs_err_set(err, -EINVAL, "-o seccomp=%s: this program was built without "
-					     "libseccomp, so there is only none.", text);
+			return viofs_err_set(err, -EINVAL,
+					     "-o seccomp=%s: this program was built without "
+					     "libseccomp, so there is only none.",
+					     text);
 		*seccomp = (enum viofs_seccomp)i;
 		return 0;
 	}
@@ -412,13 +449,16 @@ static int check_complete(const struct viofs_options *o, struct viofs_err *err)
 	if (o->help || o->version)
 		return 0;
 	if (!o->source)
-		return viofs_err_set(err, -EINVAL, "SOURCE and MOUNTPOINT are missing. See virtiofs-vfio "
+		return viofs_err_set(err, -EINVAL,
+				     "SOURCE and MOUNTPOINT are missing. See virtiofs-vfio "
 				     "--help; viofsctl list shows the devices.");
 	if (!o->mountpoint)
-		return viofs_err_set(err, -EINVAL, "MOUNTPOINT is missing: virtiofs-vfio %s MOUNTPOINT.",
+		return viofs_err_set(err, -EINVAL,
+				     "MOUNTPOINT is missing: virtiofs-vfio %s MOUNTPOINT.",
 				     o->source);
 	if (!*o->source)
-		return viofs_err_set(err, -EINVAL, "SOURCE is empty: a tag or a PCI address is needed.");
+		return viofs_err_set(err, -EINVAL,
+				     "SOURCE is empty: a tag or a PCI address is needed.");
 	return 0;
 }
 
@@ -433,8 +473,10 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	o->seccomp = viofs_sandbox_seccomp_default();
 	viofs_relay_config_default(&o->relay);
 	if (fuse_opt_parse(&args, &raw, templates, take_word))
-		rc = raw.rc ? raw.rc : viofs_err_set(err, -EINVAL, "The command line can't be read: an "
-						     "option lacks its value. See virtiofs-vfio --help.");
+		rc = raw.rc ? raw.rc
+			    : viofs_err_set(err, -EINVAL,
+					    "The command line can't be read: an "
+					    "option lacks its value. See virtiofs-vfio --help.");
 	if (!rc)
 		rc = take_values(&raw, o);
 	if (!rc)
@@ -470,11 +512,14 @@ const char *viofs_options_help(void)
 {
 	return "Usage: virtiofs-vfio [-f] [-d] [-o OPT,...] SOURCE MOUNTPOINT\n"
 	       "\n"
-	       "Mounts the directory that a virtio-fs device exports, driving the device from this\n"
+	       "Mounts the directory that a virtio-fs device exports, driving the device from "
+	       "this\n"
 	       "process through VFIO, or through the socket of a vhost-user back end (virtiofsd).\n"
 	       "\n"
-	       "SOURCE is the device's tag, or its PCI address such as 0000:00:04.0. tag:NAME is a tag\n"
-	       "whatever it looks like. `viofsctl list` shows both. vhost-user:PATH is a back end's socket:\n"
+	       "SOURCE is the device's tag, or its PCI address such as 0000:00:04.0. tag:NAME is a "
+	       "tag\n"
+	       "whatever it looks like. `viofsctl list` shows both. vhost-user:PATH is a back "
+	       "end's socket:\n"
 	       "no VM, no PCI device, no VFIO.\n"
 	       "\n"
 	       "  -f, --foreground   stay in the foreground, messages to standard error\n"
@@ -483,40 +528,58 @@ const char *viofs_options_help(void)
 	       "  -V, --version      the version\n"
 	       "\n"
 	       "Options for -o, or for mount -t fuse.virtiofs-vfio and /etc/fstab:\n"
-	       "  poll=adaptive      spin while there is work and a little after, then sleep (default)\n"
+	       "  poll=adaptive      spin while there is work and a little after, then sleep "
+	       "(default)\n"
 	       "  poll=busy          never sleep: lowest latency, a CPU of its own\n"
 	       "  poll=irq           never spin: least CPU\n"
-	       "  workers=N          threads that serve, each a share of the request queues; no more than the\n"
+	       "  workers=N          threads that serve, each a share of the request queues; no "
+	       "more than the\n"
 	       "                     device has of those (1; up to 64)\n"
-	       "  cpus=LIST          run on these CPUs only, such as 1 or 0:2-3 (those that it may use); with\n"
+	       "  cpus=LIST          run on these CPUs only, such as 1 or 0:2-3 (those that it may "
+	       "use); with\n"
 	       "                     several workers each has one of them, in turn\n"
-	       "  channel=auto       how requests come from the kernel: the way that measured faster (default)\n"
-	       "  channel=uring      FUSE over io_uring (Linux 6.14; enable_uring=Y of the fuse module)\n"
+	       "  channel=auto       how requests come from the kernel: the way that measured "
+	       "faster (default)\n"
+	       "  channel=uring      FUSE over io_uring (Linux 6.14; enable_uring=Y of the fuse "
+	       "module)\n"
 	       "  channel=dev        /dev/fuse\n"
-	       "  spin=US            adaptive: microseconds to spin with nothing to do (300; 0 with one CPU)\n"
+	       "  spin=US            adaptive: microseconds to spin with nothing to do (300; 0 "
+	       "with one CPU)\n"
 	       "  dma-mem=SIZE       memory for the device to read and write (default: about 32M)\n"
-	       "  max-data=SIZE      bytes of one WRITE (512K; 128K to 1M), of a READ 256K at most\n"
+	       "  max-data=SIZE      bytes of one WRITE (512K; 128K to 1M), of a READ 256K at "
+	       "most\n"
 	       "  no-hugepages       use 4 KiB pages for that memory\n"
 	       "  init-timeout=S     seconds to wait for the device to answer FUSE_INIT (30)\n"
-	       "  timeout=S          fail the session when a request has had no answer for so many seconds\n"
+	       "  timeout=S          fail the session when a request has had no answer for so many "
+	       "seconds\n"
 	       "                     (0: wait for ever); blocking file locks don't count\n"
-	       "  on-loss=eio        a device that is gone: requests fail with EIO until umount (default)\n"
-	       "  on-loss=wait       vhost-user: requests wait until the back end is there again; needs one\n"
-	       "                     that offers INFLIGHT_SHMFD, and backend-keeps-state; else it is eio\n"
-	       "  backend-keeps-state  you assert that the back end, started anew, still knows inodes and\n"
+	       "  on-loss=eio        a device that is gone: requests fail with EIO until umount "
+	       "(default)\n"
+	       "  on-loss=wait       vhost-user: requests wait until the back end is there again; "
+	       "needs one\n"
+	       "                     that offers INFLIGHT_SHMFD, and backend-keeps-state; else it "
+	       "is eio\n"
+	       "  backend-keeps-state  you assert that the back end, started anew, still knows "
+	       "inodes and\n"
 	       "                     open files\n"
-	       "  queues=N           vhost-user: request queues to use (what the back end says, or 1)\n"
-	       "  ring=auto          packed virtqueues where the device offers them (default); split, packed:\n"
+	       "  queues=N           vhost-user: request queues to use (what the back end says, or "
+	       "1)\n"
+	       "  ring=auto          packed virtqueues where the device offers them (default); "
+	       "split, packed:\n"
 	       "                     only these\n"
-	       "  notify=on          let the device say what has changed on its side, where it can (default);\n"
+	       "  notify=on          let the device say what has changed on its side, where it can "
+	       "(default);\n"
 	       "                     off: not; store: and let it put data into the page cache\n"
 	       "  grace=S            seconds that a busy mount is waited for on SIGTERM (10)\n"
-	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then reach all\n"
+	       "  allow-unsafe-noiommu  use VFIO where there is no IOMMU: the device can then "
+	       "reach all\n"
 	       "                     memory of this machine\n"
-	       "  seccomp=kill       the worker is killed for a system call that it has no use for (default);\n"
+	       "  seccomp=kill       the worker is killed for a system call that it has no use for "
+	       "(default);\n"
 	       "                     log: such calls are logged by the kernel; none: no filter\n"
 	       "  ro, noatime, ...   mount options, handed to the kernel\n"
 	       "\n"
-	       "Without -f it returns when the mount answers, with the outcome as its exit status.\n"
+	       "Without -f it returns when the mount answers, with the outcome as its exit "
+	       "status.\n"
 	       "End it with umount MOUNTPOINT, or SIGTERM.\n";
 }

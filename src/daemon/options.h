@@ -18,13 +18,13 @@ struct viofs_options {
 	bool allow_noiommu; /* allow-unsafe-noiommu */
 	bool small_pages;   /* no-hugepages */
 	enum viofs_ring_choice ring;
-	bool no_notify;     /* notify=off; relay.notify_store: notify=store */
-	uint32_t queues;    /* vhost-user: request queues, 0 = as the back end says */
-	bool wait_on_loss;  /* on-loss=wait; what it takes is seen when the device is known */
-	bool keeps_state;   /* backend-keeps-state */
-	uint32_t grace_s;   /* a busy mount is waited for this long on SIGTERM */
+	bool no_notify;    /* notify=off; relay.notify_store: notify=store */
+	uint32_t queues;   /* vhost-user: request queues, 0 = as the back end says */
+	bool wait_on_loss; /* on-loss=wait; what it takes is seen when the device is known */
+	bool keeps_state;  /* backend-keeps-state */
+	uint32_t grace_s;  /* a busy mount is waited for this long on SIGTERM */
 	enum viofs_seccomp seccomp;
-	cpu_set_t cpus;     /* that the worker is to run on; empty: those of the process */
+	cpu_set_t cpus; /* that the worker is to run on; empty: those of the process */
 	struct viofs_relay_config relay;
 	char *source, *mountpoint;
 	char *mount_options; /* for libfuse and the kernel: "ro,noatime"; NULL: none */
@@ -32,8 +32,8 @@ struct viofs_options {
 
 /**
  * viofs_options_parse() - read the command line
- * fstab's own words (nofail, _netdev, x-*, ...) are accepted and dropped; what isn't ours is kept for
- * the mount in @o->mount_options.
+ * fstab's own words (nofail, _netdev, x-*, ...) are accepted and dropped; what isn't ours is kept
+ * for the mount in @o->mount_options.
  * @o: filled in also on failure; viofs_options_fini() in both cases.
  * Return: 0; -EINVAL with the offending word in @err; -ENOMEM.
  */

@@ -3,8 +3,8 @@
  * A back end that goes away and comes back.
  *
  *   up      viofs_vhost_look() at each turn of the supervisor's loop; the socket's end wakes it
- *   away    the socket was closed while the session served. The worker goes on: what the kernel asks is
- *           put on the rings and stays there. PATH is tried again and again, the longer the rarer
+ *   away    the socket was closed while the session served. The worker goes on: what the kernel
+ *           asks is put on the rings and stays there. PATH is tried again, at growing intervals
  *   lost    for good: another kind of failure, a back end that won't do, or the mount was left and
  *           nobody came. The worker is woken and fails the session, as with on-loss=eio
  *
@@ -21,8 +21,8 @@
 /* Tries: at first this often, later each tenth of the time that it has taken. */
 #define TRY_MIN_NS (20 * VIOFS_NSEC_PER_MSEC)
 #define TRY_MAX_NS (1 * VIOFS_NSEC_PER_SEC)
-/* A try is given up after as long as the outage has lasted, in these bounds: nothing else is done here
- * meanwhile, and a slow machine is not to fail each try. */
+/* A try is given up after as long as the outage has lasted, in these bounds: nothing else is done
+ * here meanwhile, and a slow machine is not to fail each try. */
 #define TRY_END_MIN_NS (1 * VIOFS_NSEC_PER_SEC)
 #define TRY_END_MAX_NS (3 * VIOFS_NSEC_PER_SEC)
 
@@ -81,7 +81,8 @@ static void try_again(struct viofs_outage *o, int64_t now)
 	int rc;
 
 	limit = VIOFS_MIN(VIOFS_MAX(age, TRY_END_MIN_NS), TRY_END_MAX_NS);
-	rc = viofs_virtio_vhost_resume(o->claim->at.fs->virtio, now + limit, viofs_doorbell_signal, &err);
+	rc = viofs_virtio_vhost_resume(o->claim->at.fs->virtio, now + limit, viofs_doorbell_signal,
+				       &err);
 	if (!rc) {
 		come_back(o);
 		return;
@@ -133,8 +134,11 @@ json_t *viofs_outage_json(const struct viofs_outage *o)
 {
 	if (!o->claim)
 		return NULL;
-	return json_pack("{s:s, s:i, s:f, s:s*}", "state", o->lost ? "lost" : o->away ? "away" : "up",
-			 "reconnects", (int)o->reconnects,
-			 "away_s", o->away ? seconds(viofs_now_ns() - o->since) : 0.0,
-			 "last_try", o->away ? o->last.text : NULL);
+	return json_pack("{s:s, s:i, s:f, s:s*}", "state",
+			 o->lost   ? "lost"
+			 : o->away ? "away"
+				   : "up",
+			 "reconnects", (int)o->reconnects, "away_s",
+			 o->away ? seconds(viofs_now_ns() - o->since) : 0.0, "last_try",
+			 o->away ? o->last.text : NULL);
 }

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The worker's sandbox. */
 /*
- * What relaying takes is reading and writing descriptors that are open, waiting, memory and threads.
+ * What relaying takes is reading and writing descriptors that are open, waiting, memory and
+ * threads.
  *
- * Capabilities. Reading and writing /dev/fuse, eventfds and a VFIO device takes none. INIT's answer is
- * written without CAP_SYS_ADMIN: the kernel then bounds max_background by fuse's max_user_bgreq, which
- * by default is above ours (64) on machines of 200 MB and more. mlockall(MCL_FUTURE) stays in force, so each
- * later allocation counts against RLIMIT_MEMLOCK: it is raised for good, or, where it can't be
- * (CAP_SYS_RESOURCE is missing), CAP_IPC_LOCK is kept.
+ * Capabilities. Reading and writing /dev/fuse, eventfds and a VFIO device takes none. INIT's answer
+ * is written without CAP_SYS_ADMIN: the kernel then bounds max_background by fuse's max_user_bgreq,
+ * which by default is above ours (64) on machines of 200 MB and more. mlockall(MCL_FUTURE) stays in
+ * force, so each later allocation counts against RLIMIT_MEMLOCK: it is raised for good, or, where
+ * it can't be (CAP_SYS_RESOURCE is missing), CAP_IPC_LOCK is kept.
  *
  * User. The worker stays root without capabilities: any other user that exists everywhere (nobody)
  * is shared with other daemons, which could then kill or trace it. RLIMIT_NPROC doesn't bind root.
  *
- * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one but
- * that of standard input, which is taken. It holds without a filter too, up to a worker that closes
- * standard input and has one. It is 1, not 0, because poll(2) may not be given more descriptors than it.
+ * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one
+ * but that of standard input, which is taken. It holds without a filter too, up to a worker that
+ * closes standard input and has one. It is 1, not 0, because poll(2) may not be given more
+ * descriptors than it.
  *
  * io_uring. Its requests pass no filter. The worker's rings are made before and are restricted
  * (relay/sleep.c, relay/doorbell.c); io_uring_setup is not allowed.
  *
- * Namespaces. A mount namespace of its own would hold a copy of the very mount it serves, which umount
- * doesn't reach. So it has none.
+ * Namespaces. A mount namespace of its own would hold a copy of the very mount it serves, which
+ * umount doesn't reach. So it has none.
  */
 #include "daemon/sandbox.h"
 #include "base/log.h"
@@ -55,7 +57,8 @@ enum viofs_seccomp viofs_sandbox_seccomp_default(void)
 }
 
 #if VIOFS_HAVE_SECCOMP
-/* Allowed with any arguments; the kernel decides these without running the filter (5.11 and later). */
+/* Allowed with any arguments; the kernel decides these without running the filter (5.11 and later).
+ */
 static const int calls[] = {
 	/* The data path. */
 	SCMP_SYS(readv),          /* requests: kernel/devfuse.c */
@@ -65,15 +68,16 @@ static const int calls[] = {
 	SCMP_SYS(io_uring_enter), /* relay/sleep.c; kicks: relay/doorbell.c */
 	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/device_fd.c */
 	SCMP_SYS(pwrite64),
-	SCMP_SYS(recvfrom),       /* has the back end closed its socket: vhost/frontend.c */
-	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c), notifications; glibc chooses which. */
+	SCMP_SYS(recvfrom), /* has the back end closed its socket: vhost/frontend.c */
+	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c), notifications;
+	   glibc chooses which. */
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(nanosleep),
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(restart_syscall),
-	SCMP_SYS(getrusage),      /* does it share its CPU: relay/serve.c */
-	SCMP_SYS(sched_yield),    /* others may run: relay/serve.c */
+	SCMP_SYS(getrusage),   /* does it share its CPU: relay/serve.c */
+	SCMP_SYS(sched_yield), /* others may run: relay/serve.c */
 	/* The time, where the vDSO can't tell it (guests with an odd clock source). */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(gettimeofday),
@@ -87,7 +91,7 @@ static const int calls[] = {
 	SCMP_SYS(exit),
 	/* malloc: parked requests (relay/parking.c), stacks. mmap and mprotect are below. */
 	SCMP_SYS(brk),
-	SCMP_SYS(close),          /* a lost device is let go of: daemon/claim.c */
+	SCMP_SYS(close), /* a lost device is let go of: daemon/claim.c */
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(getrandom),
@@ -97,7 +101,7 @@ static const int calls[] = {
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(getpid),
-	SCMP_SYS(getppid),        /* is the supervisor there: vhost/link.c */
+	SCMP_SYS(getppid), /* is the supervisor there: vhost/link.c */
 	SCMP_SYS(gettid),
 };
 
@@ -112,15 +116,19 @@ static int add_narrow(scmp_filter_ctx ctx)
 {
 	const struct narrow narrow[] = {
 		/* Memory, no files, nothing to be executed. */
-		{ SCMP_SYS(mmap), 2, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-				       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS) } },
+		{ SCMP_SYS(mmap),
+		  2,
+		  { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+		    SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS) } },
 		{ SCMP_SYS(mprotect), 1, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) } },
 		/* A thread of several keeps itself to a CPU: relay/team.c. */
 		{ SCMP_SYS(sched_setaffinity), 1, { SCMP_A0(SCMP_CMP_EQ, 0, 0) } },
 		/* Threads, no processes. */
 		{ SCMP_SYS(clone), 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) } },
 		/* A ring becomes a thread's own: relay/sleep.c. */
-		{ SCMP_SYS(io_uring_register), 1, { SCMP_A1(SCMP_CMP_EQ, IORING_REGISTER_ENABLE_RINGS, 0) } },
+		{ SCMP_SYS(io_uring_register),
+		  1,
+		  { SCMP_A1(SCMP_CMP_EQ, IORING_REGISTER_ENABLE_RINGS, 0) } },
 		/* abort(3): signals to itself only. */
 		{ SCMP_SYS(tgkill), 1, { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0) } },
 	};
@@ -151,9 +159,12 @@ static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
 	if (!rc)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
-	return rc ? viofs_err_set(err, rc, "The worker's seccomp filter can't be loaded: %s. It needs a kernel "
-				  "with CONFIG_SECCOMP_FILTER; -o seccomp=none does without.",
-				  strerror(-rc)) : 0;
+	return rc ? viofs_err_set(
+			    err, rc,
+			    "The worker's seccomp filter can't be loaded: %s. It needs a kernel "
+			    "with CONFIG_SECCOMP_FILTER; -o seccomp=none does without.",
+			    strerror(-rc))
+		  : 0;
 }
 #else
 static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
@@ -177,7 +188,8 @@ static bool lift_memlock(void)
 static int drop_capabilities(bool keep_ipc_lock, struct viofs_err *err)
 {
 	capng_clear(CAPNG_SELECT_ALL);
-	/* Takes CAP_SETPCAP; without it NoNewPrivs keeps what the bounding set still names out of reach. */
+	/* Takes CAP_SETPCAP; without it NoNewPrivs keeps what the bounding set still names out of
+	 * reach. */
 	if (capng_apply(CAPNG_SELECT_BOUNDS))
 		viofs_debug("the worker's capability bounding set can't be emptied here");
 	if (keep_ipc_lock)
@@ -205,7 +217,8 @@ static int set_limits(bool debug, struct viofs_err *err)
 		return 0;
 	/* What is in memory is other people's files. */
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return viofs_err_set(err, -errno, "RLIMIT_CORE, PR_SET_DUMPABLE: %s", strerror(errno));
+		return viofs_err_set(err, -errno, "RLIMIT_CORE, PR_SET_DUMPABLE: %s",
+				     strerror(errno));
 	return 0;
 }
 
@@ -220,7 +233,8 @@ int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_
 	} else if (!VIOFS_HAVE_SECCOMP) {
 		viofs_warn("built without libseccomp: the worker has no seccomp filter");
 	}
-	/* One heap for all threads: how many CPUs there are, which glibc would ask for, doesn't matter. */
+	/* One heap for all threads: how many CPUs there are, which glibc would ask for, doesn't
+	 * matter. */
 	mallopt(M_ARENA_MAX, 1);
 	rc = drop_capabilities(!lift_memlock(), err);
 	if (rc)

@@ -12,13 +12,14 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define VIOFS_SANDBOX_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
 	__has_feature(memory_sanitizer) || __has_feature(undefined_behavior_sanitizer)
 #define VIOFS_SANDBOX_SANITIZED 1
 #endif
 #endif
 #ifndef VIOFS_SANDBOX_SANITIZED
-#define VIOFS_SANDBOX_SANITIZED VIOFS_SANITIZED /* gcc doesn't tell -fsanitize=undefined: the build does */
+#define VIOFS_SANDBOX_SANITIZED                                                                    \
+	VIOFS_SANITIZED /* gcc doesn't tell -fsanitize=undefined: the build does */
 #endif
 
 /** enum viofs_seccomp - what becomes of a process that makes a system call it has no use for */
@@ -36,12 +37,12 @@ struct viofs_sandbox_config {
 
 /**
  * viofs_sandbox_enter() - give up what relaying doesn't take; there is no way back
- * Afterwards: no capabilities (but CAP_IPC_LOCK, where RLIMIT_MEMLOCK can't be raised), none to be had by
- * execve(2) (NoNewPrivs, empty bounding set), no new descriptors (RLIMIT_NOFILE), no core file, and
- * the system calls of the table in sandbox.c only.
- * A build with sanitizers has no filter and keeps its limits; what a build lacks is said in a warning.
- * Context: the process has one thread; threads that it starts later are covered.
- * Return: 0; -errno with @err: the process must not go on.
+ * Afterwards: no capabilities (but CAP_IPC_LOCK, where RLIMIT_MEMLOCK can't be raised), none to be
+ * had by execve(2) (NoNewPrivs, empty bounding set), no new descriptors (RLIMIT_NOFILE), no core
+ * file, and the system calls of the table in sandbox.c only. A build with sanitizers has no filter
+ * and keeps its limits; what a build lacks is said in a warning. Context: the process has one
+ * thread; threads that it starts later are covered. Return: 0; -errno with @err: the process must
+ * not go on.
  */
 int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_err *err);
 

@@ -42,16 +42,12 @@ static json_t *workers_text(const char *text, size_t size)
 
 static json_t *init(const struct viofs_fuse_agreed *a)
 {
-	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
-			 "minor", (int)a->conn.minor,
-			 "kernel_minor", (int)a->kernel_minor,
-			 "device_minor", (int)a->device_minor,
-			 "max_write", (json_int_t)a->max_write,
-			 "max_pages", (json_int_t)a->max_pages,
-			 "max_readahead", (json_int_t)a->max_readahead,
-			 "max_background", (json_int_t)a->max_background,
-			 "congestion_threshold", (json_int_t)a->congestion_threshold,
-			 "time_gran", (json_int_t)a->time_gran,
+	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "minor",
+			 (int)a->conn.minor, "kernel_minor", (int)a->kernel_minor, "device_minor",
+			 (int)a->device_minor, "max_write", (json_int_t)a->max_write, "max_pages",
+			 (json_int_t)a->max_pages, "max_readahead", (json_int_t)a->max_readahead,
+			 "max_background", (json_int_t)a->max_background, "congestion_threshold",
+			 (json_int_t)a->congestion_threshold, "time_gran", (json_int_t)a->time_gran,
 			 "flags", bit_names(a->flags, viofs_fuse_init_flag_name));
 }
 
@@ -63,15 +59,14 @@ static json_t *queues(const struct viofs_status_source *s)
 		const struct viofs_fs_queue *queue = &s->fs->queues[q];
 		const struct viofs_queue_stats *stats = &s->stats->queues[q];
 
-		json_array_append_new(
-			list, json_pack("{s:i, s:s, s:i, s:I, s:I, s:I, s:i}",
-					"index", (int)queue->index,
-					"name", q == VIOFS_FS_HIPRIO ? "hiprio" : "request",
-					"size", (int)queue->ring.size,
-					"requests", (json_int_t)stats->requests,
-					"kicks", (json_int_t)queue->kicks,
-					"interrupts", (json_int_t)stats->interrupts,
-					"in_flight", (int)queue->ring.in_flight));
+		json_array_append_new(list, json_pack("{s:i, s:s, s:i, s:I, s:I, s:I, s:i}",
+						      "index", (int)queue->index, "name",
+						      q == VIOFS_FS_HIPRIO ? "hiprio" : "request",
+						      "size", (int)queue->ring.size, "requests",
+						      (json_int_t)stats->requests, "kicks",
+						      (json_int_t)queue->kicks, "interrupts",
+						      (json_int_t)stats->interrupts, "in_flight",
+						      (int)queue->ring.in_flight));
 	}
 	return list;
 }
@@ -82,40 +77,34 @@ static const char *dma(const struct viofs_status_source *s)
 		return "memory shared with the back end";
 	if (!s->vfio->translates)
 		return "physical, no IOMMU";
-	return viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL ?
-	       "physical (the device bypasses the IOMMU)" : "translated";
+	return viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL
+		       ? "physical (the device bypasses the IOMMU)"
+		       : "translated";
 }
 
 static json_t *device(const struct viofs_status_source *s)
 {
-	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:o, s:o, s:i, s:i}",
-			 "address", s->address,
-			 "transport", s->vfio ? "pci" : "vhost-user",
-			 "tag", s->fs->tag,
-			 "vfio", s->vfio ? s->vfio->ops->name : NULL,
-			 "vfio_passed_over", s->vfio && s->vfio->passed_over[0] ? s->vfio->passed_over : NULL,
-			 "dma", dma(s),
-			 "features_offered", viofs_status_features(s->fs->virtio->offered),
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:o, s:o, s:i, s:i}", "address",
+			 s->address, "transport", s->vfio ? "pci" : "vhost-user", "tag", s->fs->tag,
+			 "vfio", s->vfio ? s->vfio->ops->name : NULL, "vfio_passed_over",
+			 s->vfio && s->vfio->passed_over[0] ? s->vfio->passed_over : NULL, "dma",
+			 dma(s), "features_offered", viofs_status_features(s->fs->virtio->offered),
 			 "features", viofs_status_features(s->fs->virtio->negotiated),
-			 "num_request_queues", (int)s->fs->num_request_queues,
-			 "vectors", (int)s->fs->vectors);
+			 "num_request_queues", (int)s->fs->num_request_queues, "vectors",
+			 (int)s->fs->vectors);
 }
 
 static json_t *counts(const struct viofs_status_source *s)
 {
 	const struct viofs_relay_stats *t = s->stats;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			 "replies", (json_int_t)t->replies,
-			 "errors", (json_int_t)t->errors,
-			 "faults", (json_int_t)t->faults,
-			 "refused", (json_int_t)t->refused,
-			 "bytes_read", (json_int_t)t->bytes_read,
-			 "bytes_written", (json_int_t)t->bytes_written,
-			 "forgets", (json_int_t)t->forgets,
-			 "interrupts_sent", (json_int_t)t->interrupted,
-			 "sleeps", (json_int_t)t->sleeps,
-			 "handovers", (json_int_t)t->handovers);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "replies",
+			 (json_int_t)t->replies, "errors", (json_int_t)t->errors, "faults",
+			 (json_int_t)t->faults, "refused", (json_int_t)t->refused, "bytes_read",
+			 (json_int_t)t->bytes_read, "bytes_written", (json_int_t)t->bytes_written,
+			 "forgets", (json_int_t)t->forgets, "interrupts_sent",
+			 (json_int_t)t->interrupted, "sleeps", (json_int_t)t->sleeps, "handovers",
+			 (json_int_t)t->handovers);
 }
 
 static json_t *notifications(const struct viofs_relay_stats *t)
@@ -135,30 +124,21 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 {
 	const struct viofs_relay_stats *t = s->stats;
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
-			 "s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
-			 "source", s->source,
-			 "mountpoint", s->mountpoint,
-			 "session", s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving" :
-			 viofs_session_name(t->session),
-			 "reason", workers_text(t->reason, sizeof(t->reason)),
-			 "channel", viofs_channel_name(t->channel),
-			 "poll", viofs_poll_name(s->config->poll),
-			 "workers", (int)t->workers,
-			 "timeout_s", (int)(s->config->timeout_ms / 1000),
-			 "supervisor", (int)s->supervisor,
-			 "worker", (int)s->worker,
-			 "device", device(s),
-			 "init", init(&t->agreed),
-			 "queues", queues(s),
-			 "counts", counts(s),
-			 "parked", parked(t),
-			 "notifications", notifications(t),
-			 "slots", "used", (int)s->slots_used, "free", (int)(s->slots - s->slots_used),
-			 "oldest_request_s", (double)s->oldest_ns / 1e9,
-			 "quirks", bit_names(t->quirks, viofs_quirk_text),
-			 "last_fault", workers_text(t->last_fault, sizeof(t->last_fault)),
-			 "dma_memory", "bytes", (json_int_t)s->dma_bytes, "page_size",
-			 (json_int_t)s->page_size,
-			 "on_loss", s->outage ? "wait" : "eio", "back_end", s->outage);
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
+		"source", s->source, "mountpoint", s->mountpoint, "session",
+		s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving"
+								  : viofs_session_name(t->session),
+		"reason", workers_text(t->reason, sizeof(t->reason)), "channel",
+		viofs_channel_name(t->channel), "poll", viofs_poll_name(s->config->poll), "workers",
+		(int)t->workers, "timeout_s", (int)(s->config->timeout_ms / 1000), "supervisor",
+		(int)s->supervisor, "worker", (int)s->worker, "device", device(s), "init",
+		init(&t->agreed), "queues", queues(s), "counts", counts(s), "parked", parked(t),
+		"notifications", notifications(t), "slots", "used", (int)s->slots_used, "free",
+		(int)(s->slots - s->slots_used), "oldest_request_s", (double)s->oldest_ns / 1e9,
+		"quirks", bit_names(t->quirks, viofs_quirk_text), "last_fault",
+		workers_text(t->last_fault, sizeof(t->last_fault)), "dma_memory", "bytes",
+		(json_int_t)s->dma_bytes, "page_size", (json_int_t)s->page_size, "on_loss",
+		s->outage ? "wait" : "eio", "back_end", s->outage);
 }

@@ -21,10 +21,11 @@ struct viofs_status_source {
 	size_t dma_bytes, page_size;
 	pid_t supervisor, worker;
 	json_t *outage; /* viofs_outage_json(); taken over */
-	bool leaving; /* a signal asked for the end */
+	bool leaving;   /* a signal asked for the end */
 };
 
-/** viofs_status_json() - as an object; the schema is in viofsctl(8). Return: NULL: out of memory. */
+/** viofs_status_json() - as an object; the schema is in viofsctl(8). Return: NULL: out of memory.
+ */
 json_t *viofs_status_json(const struct viofs_status_source *s);
 
 /** viofs_status_features() - names of virtio feature bits, as a JSON array. */

@@ -4,16 +4,18 @@
  *
  *   start       find the device, claim it, mount, start the worker
  *   starting    until the worker reports that INIT is done; then the outcome is told
- *   serving     until the worker ends (the mount is gone, or the session failed) or a signal asks for it
- *               a back end that can be waited for is looked after meanwhile: outage.c
+ *   serving     until the worker ends (the mount is gone, or the session failed), or a signal asks
+ *               for the end. A back end that can be waited for is looked after meanwhile: outage.c
  *   leaving     a signal came: ending.c unmounts; a second one aborts
  *   lost        the device is gone and closed; the worker answers EIO until the mount is gone
  *   finish      mount gone, device reset and given back, socket and record removed
  *
- * No state depends on the device for its end. A worker that doesn't end by itself once the mount is gone
- * is killed; one that answers nothing, not even by its own time-out, is found out here (watch_worker()).
+ * No state depends on the device for its end. A worker that doesn't end by itself once the mount is
+ * gone is killed; one that answers nothing, not even by its own time-out, is found out here
+ * (watch_worker()).
  *
- * It relays nothing and holds copies of all descriptors. Whatever way the worker ends, finish is the same.
+ * It relays nothing and holds copies of all descriptors. Whatever way the worker ends, finish is
+ * the same.
  */
 #include "daemon/supervisor.h"
 #include "base/log.h"
@@ -43,7 +45,8 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-/* After the mount is gone the worker has this long (it takes 12 s at most, DESTROY and all); then it is killed. */
+/* After the mount is gone the worker has this long (it takes 12 s at most, DESTROY and all); then
+ * it is killed. */
 #define WORKER_END_NS (30 * VIOFS_NSEC_PER_SEC)
 /* viofsctl abort: it has no more than this, DESTROY or not. */
 #define ABORT_END_NS (1 * VIOFS_NSEC_PER_SEC)
@@ -70,7 +73,7 @@ struct supervisor {
 	struct viofs_sleep loop;
 	struct viofs_ending ending;
 	struct viofs_outage outage;
-	pid_t worker; /* 0: none, or reaped */
+	pid_t worker;         /* 0: none, or reaped */
 	unsigned int signals; /* that asked for the end */
 	int64_t kill_at;      /* ns, 0: not yet */
 	int64_t ending_since; /* ns, 0: the worker has not been seen ending */
@@ -79,7 +82,7 @@ struct supervisor {
 	bool lost;           /* the device is gone and closed */
 	bool aborted;        /* by viofsctl: that the worker is killed is no failure */
 	json_t *last_status; /* of the time when it was lost */
-	int rc; /* 0, or the first failure, with err */
+	int rc;              /* 0, or the first failure, with err */
 	struct viofs_err err;
 };
 
@@ -114,7 +117,8 @@ static int block_signals(struct supervisor *s, struct viofs_err *err)
 }
 
 /* Everything that can be wrong with the mount, before any device is touched. */
-static int check_mount(struct supervisor *s, struct viofs_mount_config *config, struct viofs_err *err)
+static int check_mount(struct supervisor *s, struct viofs_mount_config *config,
+		       struct viofs_err *err)
 {
 	int rc;
 
@@ -123,7 +127,8 @@ static int check_mount(struct supervisor *s, struct viofs_mount_config *config, 
 		return rc;
 	if (!realpath(s->o->mountpoint, s->mountpoint)) {
 		rc = -errno;
-		return viofs_err_set(err, rc, "mount point %s: %s", s->o->mountpoint, strerror(-rc));
+		return viofs_err_set(err, rc, "mount point %s: %s", s->o->mountpoint,
+				     strerror(-rc));
 	}
 	*config = (struct viofs_mount_config){
 		.source = s->o->source,
@@ -139,8 +144,10 @@ static int start_loop(struct supervisor *s, struct viofs_err *err)
 	int rc = viofs_sleep_init(&s->loop);
 
 	if (rc)
-		return viofs_err_set(err, rc, "io_uring: %s. Is it switched off here? (sysctl "
-				     "kernel.io_uring_disabled must be 0)", strerror(-rc));
+		return viofs_err_set(err, rc,
+				     "io_uring: %s. Is it switched off here? (sysctl "
+				     "kernel.io_uring_disabled must be 0)",
+				     strerror(-rc));
 	viofs_sleep_add(&s->loop, s->signal_fd, false);
 	viofs_sleep_add(&s->loop, s->pipes.report_fd, false);
 	viofs_sleep_add(&s->loop, s->pipes.log_fd, false);
@@ -213,8 +220,7 @@ static void start_serving(struct supervisor *s)
 		s->outcome_fd = -1;
 		viofs_launch_detach(s->mountpoint);
 	}
-	viofs_info("%s (%s) is mounted at %s", s->claim->at.fs->tag, device_name(s),
-		   s->mountpoint);
+	viofs_info("%s (%s) is mounted at %s", s->claim->at.fs->tag, device_name(s), s->mountpoint);
 }
 
 /* The worker has @ns for DESTROY. */
@@ -231,8 +237,9 @@ static void abort_mount(struct supervisor *s, int64_t ns)
 static json_t *make_status(void *arg);
 
 /*
- * The worker has let go of the device and answers EIO from here on. That must end with an unmount, and not
- * in finish(): taken away, the mount would uncover the directory below, for programs to write to.
+ * The worker has let go of the device and answers EIO from here on. That must end with an unmount,
+ * and not in finish(): taken away, the mount would uncover the directory below, for programs to
+ * write to.
  */
 static void lose_device(struct supervisor *s, int rc, const struct viofs_err *err)
 {
@@ -276,9 +283,12 @@ static void leave(struct supervisor *s)
 	notify_systemd("STOPPING=1");
 	viofs_outage_leave(&s->outage, s->o->grace_s);
 	if (s->signals == 1 && s->serving && !there) {
-		/* Detached (umount -l), or the root of who did a switch_root: it ends when its last user goes. */
-		viofs_warn("the mount is not at %s any more, so it can't be unmounted; a second signal "
-			   "aborts it", s->mountpoint);
+		/* Detached (umount -l), or the root of who did a switch_root: it ends when its last
+		 * user goes. */
+		viofs_warn("the mount is not at %s any more, so it can't be unmounted; a second "
+			   "signal "
+			   "aborts it",
+			   s->mountpoint);
 		return;
 	}
 	/* With no device there is nothing to write, and nobody to wait for. */
@@ -301,21 +311,33 @@ static void reap(struct supervisor *s)
 	while (take_report(s))
 		;
 	if (s->signals && !s->serving)
-		fail(s, viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered."), &err);
+		fail(s, viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered."),
+		     &err);
 	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		fail(s, viofs_err_set(&err, -EIO, "the worker made a system call that its seccomp filter "
-				      "doesn't know, and was killed; -o seccomp=log has it logged "
-				      "instead"), &err);
+		fail(s,
+		     viofs_err_set(&err, -EIO,
+				   "the worker made a system call that its seccomp filter "
+				   "doesn't know, and was killed; -o seccomp=log has it logged "
+				   "instead"),
+		     &err);
 	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
-		fail(s, viofs_err_set(&err, -EIO, "the worker was killed by SIGBUS: memory that it shares with "
-				      "the device is not there any more. Has the back end punched holes "
-				      "into it?"), &err);
+		fail(s,
+		     viofs_err_set(
+			     &err, -EIO,
+			     "the worker was killed by SIGBUS: memory that it shares with "
+			     "the device is not there any more. Has the back end punched holes "
+			     "into it?"),
+		     &err);
 	else if (WIFSIGNALED(status) && !s->aborted)
-		fail(s, viofs_err_set(&err, -EIO, "the worker was killed by signal %d (%s)",
-				      WTERMSIG(status), strsignal(WTERMSIG(status))), &err);
+		fail(s,
+		     viofs_err_set(&err, -EIO, "the worker was killed by signal %d (%s)",
+				   WTERMSIG(status), strsignal(WTERMSIG(status))),
+		     &err);
 	else if (WIFEXITED(status) && WEXITSTATUS(status))
-		fail(s, viofs_err_set(&err, -EIO, "the worker ended with status %d",
-				      WEXITSTATUS(status)), &err);
+		fail(s,
+		     viofs_err_set(&err, -EIO, "the worker ended with status %d",
+				   WEXITSTATUS(status)),
+		     &err);
 	else if (!s->serving)
 		fail(s, viofs_err_set(&err, -EIO, "The mount was gone before it answered."), &err);
 }
@@ -398,8 +420,9 @@ static void watch_end(struct supervisor *s, int64_t now)
 }
 
 /*
- * Second to the worker's own checks. It may be stuck itself: in a write to an eventfd that a back end has
- * filled, or at a device that holds up the CPU. Nor has it a bound on its own while a mount is being left.
+ * Second to the worker's own checks. It may be stuck itself: in a write to an eventfd that a back
+ * end has filled, or at a device that holds up the CPU. Nor has it a bound on its own while a mount
+ * is being left.
  */
 static void watch_worker(struct supervisor *s)
 {
@@ -410,17 +433,26 @@ static void watch_worker(struct supervisor *s)
 	struct viofs_err err;
 
 	watch_end(s, viofs_now_ns());
-	/* Twice in a row: the worker's slots are read without a lock, and one may have been half filled in. */
+	/* Twice in a row: the worker's slots are read without a lock, and one may have been half
+	 * filled in. */
 	s->overdue = stalls || stuck ? s->overdue + 1 : 0;
 	if (s->overdue < 2)
 		return;
 	if (stalls) {
-		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the device has answered nothing for %d s: the "
-				      "mount is aborted", (int)(age / VIOFS_NSEC_PER_SEC)), &err);
+		fail(s,
+		     viofs_err_set(&err, -ETIMEDOUT,
+				   "the device has answered nothing for %d s: the "
+				   "mount is aborted",
+				   (int)(age / VIOFS_NSEC_PER_SEC)),
+		     &err);
 		abort_mount(s, WORKER_END_NS);
 	} else {
-		fail(s, viofs_err_set(&err, -ETIMEDOUT, "the worker has done nothing about a request for "
-				      "%d s: it is killed", (int)(age / VIOFS_NSEC_PER_SEC)), &err);
+		fail(s,
+		     viofs_err_set(&err, -ETIMEDOUT,
+				   "the worker has done nothing about a request for "
+				   "%d s: it is killed",
+				   (int)(age / VIOFS_NSEC_PER_SEC)),
+		     &err);
 		abort_mount(s, 0);
 	}
 }
@@ -469,7 +501,8 @@ static void finish(struct supervisor *s)
 
 	if (s->mount)
 		viofs_ending_now(s->mount);
-	/* After the abort: before, it might wait for a page that a request of somebody else's holds. */
+	/* After the abort: before, it might wait for a page that a request of somebody else's
+	 * holds. */
 	if (s->worker) {
 		kill(s->worker, SIGKILL);
 		waitpid(s->worker, NULL, 0);
@@ -484,8 +517,10 @@ static void finish(struct supervisor *s)
 		viofs_control_close(s->control_fd, s->source.id);
 	rc = viofs_claim_close(s->claim, &err);
 	if (rc)
-		fail(s, viofs_err_prefix(&err, rc, "%s could not be given back to its driver",
-					 device_name(s)), &err);
+		fail(s,
+		     viofs_err_prefix(&err, rc, "%s could not be given back to its driver",
+				      device_name(s)),
+		     &err);
 	json_decref(s->last_status);
 	if (s->pipes.report_fd >= 0)
 		close(s->pipes.report_fd);
@@ -498,7 +533,10 @@ static void finish(struct supervisor *s)
 int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 {
 	struct supervisor s = {
-		.o = o, .outcome_fd = outcome_fd, .control_fd = -1, .signal_fd = -1,
+		.o = o,
+		.outcome_fd = outcome_fd,
+		.control_fd = -1,
+		.signal_fd = -1,
 		.pipes = { -1, -1 },
 	};
 	struct viofs_err err = { "" };

@@ -8,8 +8,8 @@
 /**
  * viofs_supervisor_run() - mount, watch over the worker, and take everything back at the end
  * @outcome_fd: for viofs_launch_outcome(), -1: in the foreground.
- * Return: the exit status: 0 after an unmount (whoever asked for it), 1 after a failure; what went wrong
- * has been said.
+ * Return: the exit status: 0 after an unmount (whoever asked for it), 1 after a failure; what went
+ * wrong has been said.
  */
 int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd);
 

@@ -2,15 +2,15 @@
 /*
  * The worker process, whatever number of threads -o workers= gives it.
  *
- * It has what the supervisor opened, and makes io_urings and threads of its own. Before it reads anything
- * that a device wrote it enters the sandbox (sandbox.h); from then on it can open nothing, and its messages
- * go to the supervisor, which has the log. Memory
- * pressure must not stop it: the kernel may need it to write dirty pages before it gets any memory back.
- * So it is locked into memory, is no prey for the OOM killer, and its own allocations don't wait for
- * writeback (PR_SET_IO_FLUSHER), as far as its rights go.
+ * It has what the supervisor opened, and makes io_urings and threads of its own. Before it reads
+ * anything that a device wrote it enters the sandbox (sandbox.h); from then on it can open nothing,
+ * and its messages go to the supervisor, which has the log. Memory pressure must not stop it: the
+ * kernel may need it to write dirty pages before it gets any memory back. So it is locked into
+ * memory, is no prey for the OOM killer, and its own allocations don't wait for writeback
+ * (PR_SET_IO_FLUSHER), as far as its rights go.
  *
- * SIGTERM and SIGINT are for the supervisor: the worker serves until the mount is gone, as unmounting
- * needs it. It goes on also where the supervisor was killed.
+ * SIGTERM and SIGINT are for the supervisor: the worker serves until the mount is gone, as
+ * unmounting needs it. It goes on also where the supervisor was killed.
  */
 #include "daemon/worker.h"
 #include "base/log.h"
@@ -86,11 +86,14 @@ static int pin(const cpu_set_t *cpus, struct viofs_err *err)
 {
 	if (!CPU_COUNT(cpus) || !sched_setaffinity(0, sizeof(*cpus), cpus))
 		return 0;
-	return viofs_err_set(err, -errno, "-o cpus=: %s. None of these CPUs is there for this process; "
-			     "taskset -p shows those that are.", strerror(errno));
+	return viofs_err_set(err, -errno,
+			     "-o cpus=: %s. None of these CPUs is there for this process; "
+			     "taskset -p shows those that are.",
+			     strerror(errno));
 }
 
-/* Everything that takes rights is done before the sandbox is entered; nothing a device said is read. */
+/* Everything that takes rights is done before the sandbox is entered; nothing a device said is
+ * read. */
 static int work(struct worker *w)
 {
 	const struct viofs_worker_config *c = w->config;

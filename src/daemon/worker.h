@@ -11,7 +11,7 @@
 
 /** struct viofs_worker_report - what the worker tells the supervisor, each in one write */
 struct viofs_worker_report {
-	int rc; /* 0: INIT is done, the mount answers; -errno: it failed, @err says how */
+	int rc;    /* 0: INIT is done, the mount answers; -errno: it failed, @err says how */
 	bool lost; /* ... but the worker goes on, and answers EIO until the mount is gone */
 	struct viofs_err err;
 };
@@ -22,8 +22,9 @@ struct viofs_worker_config {
 	int fuse_fd;
 	bool detach; /* it has no use for the terminal */
 	struct viofs_sandbox_config sandbox;
-	const cpu_set_t *cpus; /* to run on; empty: wherever this process may */
-	int supervisors_fds[3]; /* closed in the worker, so that they end with the supervisor; or -1 */
+	const cpu_set_t *cpus;  /* to run on; empty: wherever this process may */
+	int supervisors_fds[3]; /* closed in the worker, so that they end with the supervisor; or -1
+				 */
 };
 
 /** struct viofs_worker_pipes - what comes from the worker, to be read; both non-blocking */
@@ -34,9 +35,9 @@ struct viofs_worker_pipes {
 
 /**
  * viofs_worker_start() - fork the worker
- * It serves until the mount is gone and ends with status 0, or with 1 where the session failed. Where the
- * device is lost it reports so, lets go of its descriptors, and answers EIO until the mount is gone.
- * Return: its pid and @pipes, or -errno.
+ * It serves until the mount is gone and ends with status 0, or with 1 where the session failed.
+ * Where the device is lost it reports so, lets go of its descriptors, and answers EIO until the
+ * mount is gone. Return: its pid and @pipes, or -errno.
  */
 pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *pipes,
 			 struct viofs_err *err);

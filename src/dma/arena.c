@@ -3,16 +3,17 @@
  * The DMA arena.
  *
  * Two memfds. One holds the sections that the device touches, side by side, each given to it by its
- * access. The other is the private section's alone: a vhost-user back end gets the first descriptor, and
- * could map all of what that leads to. Both are sealed, or such a back end could cut the file short and
- * have us killed by SIGBUS.
+ * access. The other is the private section's alone: a vhost-user back end gets the first
+ * descriptor, and could map all of what that leads to. Both are sealed, or such a back end could
+ * cut the file short and have us killed by SIGBUS.
  *
- * `page` has an entry for every *system* page that the device touches: its address for the device and how
- * many pages from here on are contiguous, so that viofs_arena_iova() is a table look-up.
+ * `page` has an entry for every *system* page that the device touches: its address for the device
+ * and how many pages from here on are contiguous, so that viofs_arena_iova() is a table look-up.
  *
- * With the physical policy the order matters: an address read from pagemap is only good while the page
- * can't move, and it is VFIO's mapping that pins it. Pinning may itself move a page (out of CMA or
- * ZONE_MOVABLE), so the addresses are read again after mapping, and a run that moved is mapped anew.
+ * With the physical policy the order matters: an address read from pagemap is only good while the
+ * page can't move, and it is VFIO's mapping that pins it. Pinning may itself move a page (out of
+ * CMA or ZONE_MOVABLE), so the addresses are read again after mapping, and a run that moved is
+ * mapped anew.
  */
 #include "dma/arena.h"
 #include "base/log.h"
@@ -70,7 +71,8 @@ static bool is_private(int section)
 }
 
 /* Lay the device's sections out in pages of @page_size. */
-static void lay_out(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS], size_t page_size)
+static void lay_out(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS],
+		    size_t page_size)
 {
 	a->device.size = 0;
 	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++) {
@@ -92,7 +94,8 @@ static int reserve(struct area *area, bool hugepages)
 
 	if (!area->size)
 		return 0;
-	fd = hugepages ? viofs_hugepages_memfd(area->size, &map) : viofs_small_pages_memfd(area->size, &map);
+	fd = hugepages ? viofs_hugepages_memfd(area->size, &map)
+		       : viofs_small_pages_memfd(area->size, &map);
 	if (fd < 0)
 		return fd;
 	area->fd = fd;
@@ -109,7 +112,8 @@ static void give_back(struct area *area)
 		close(area->fd);
 }
 
-static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages)
+static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS],
+		       bool hugepages)
 {
 	int rc = -ENOMEM;
 
@@ -139,9 +143,10 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 	a->system_page = (size_t)sysconf(_SC_PAGESIZE);
 	rc = reserve_all(a, sizes, hugepages);
 	if (rc) {
-		viofs_err_set(err, rc, "can't reserve %zu MiB of memory for DMA: %s. Free some "
-			      "memory, or ask for less with -o dma-mem=", viofs_arena_size(a) >> 20,
-			      strerror(-rc));
+		viofs_err_set(err, rc,
+			      "can't reserve %zu MiB of memory for DMA: %s. Free some "
+			      "memory, or ask for less with -o dma-mem=",
+			      viofs_arena_size(a) >> 20, strerror(-rc));
 		viofs_arena_free(a);
 		return rc;
 	}
@@ -202,10 +207,13 @@ static int map_piece(struct viofs_arena *a, size_t first, size_t count, unsigned
 	int rc;
 
 	if (!viofs_vfio_iova_ok(a->vfio, iova, len))
-		return viofs_err_set(err, -ENOSPC, "the IOMMU can't map address 0x%llx (+0x%zx), which "
+		return viofs_err_set(err, -ENOSPC,
+				     "the IOMMU can't map address 0x%llx (+0x%zx), which "
 				     "is where the memory lies: it has too few address bits or the "
-				     "range is reserved", (unsigned long long)iova, len);
-	rc = a->vfio->ops->dma_map(a->vfio, a->device.base + first * a->system_page, len, iova, access, err);
+				     "range is reserved",
+				     (unsigned long long)iova, len);
+	rc = a->vfio->ops->dma_map(a->vfio, a->device.base + first * a->system_page, len, iova,
+				   access, err);
 	if (rc)
 		return rc;
 	a->mappings[a->mapping_count++] = (struct mapping){ iova, len };
@@ -236,13 +244,16 @@ static void unmap_down_to(struct viofs_arena *a, size_t count)
 static int read_physical(struct viofs_arena *a, const struct section *s, uint64_t *addresses,
 			 struct viofs_err *err)
 {
-	int rc = viofs_physical_read(a->device.base + s->offset, s->size / a->system_page, addresses);
+	int rc = viofs_physical_read(a->device.base + s->offset, s->size / a->system_page,
+				     addresses);
 
 	if (rc)
-		viofs_err_set(err, rc == -EPERM ? rc : -EIO,
-			      "physical addresses can't be read from /proc/self/pagemap (%s). This "
-			      "device does not offer ACCESS_PLATFORM, so it reads physical addresses and "
-			      "no other would be safe: run as root with CAP_SYS_ADMIN", strerror(-rc));
+		viofs_err_set(
+			err, rc == -EPERM ? rc : -EIO,
+			"physical addresses can't be read from /proc/self/pagemap (%s). This "
+			"device does not offer ACCESS_PLATFORM, so it reads physical addresses and "
+			"no other would be safe: run as root with CAP_SYS_ADMIN",
+			strerror(-rc));
 	return rc;
 }
 
@@ -274,7 +285,8 @@ static int map_physical(struct viofs_arena *a, const struct section *s, unsigned
 		if (rc || !moved)
 			break;
 		unmap_down_to(a, mark);
-		rc = viofs_err_set(err, -EAGAIN, "memory keeps moving while it is mapped for the device; "
+		rc = viofs_err_set(err, -EAGAIN,
+				   "memory keeps moving while it is mapped for the device; "
 				   "try again");
 	}
 	free(addresses);
@@ -424,5 +436,6 @@ bool viofs_arena_contains(const struct viofs_arena *a, const void *p, size_t len
 {
 	uintptr_t off = (uintptr_t)p - (uintptr_t)a->device.base;
 
-	return (uintptr_t)p >= (uintptr_t)a->device.base && viofs_range_ok(off, len, a->device.size);
+	return (uintptr_t)p >= (uintptr_t)a->device.base &&
+	       viofs_range_ok(off, len, a->device.size);
 }

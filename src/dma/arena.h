@@ -14,7 +14,7 @@ struct viofs_arena;
 
 /** enum viofs_arena_section - who may touch a part of the arena */
 enum viofs_arena_section {
-	VIOFS_ARENA_PRIVATE,      /* never mapped for the device: shadow state, journal, statistics */
+	VIOFS_ARENA_PRIVATE, /* never mapped for the device: shadow state, journal, statistics */
 	VIOFS_ARENA_DEVICE_READ,  /* descriptors, avail rings, requests */
 	VIOFS_ARENA_DEVICE_WRITE, /* used rings, small replies */
 	VIOFS_ARENA_DEVICE_RING,  /* packed rings, which both sides write */
@@ -24,16 +24,17 @@ enum viofs_arena_section {
 
 /** enum viofs_address_policy - what an address means to the device */
 enum viofs_address_policy {
-	VIOFS_ADDRESS_PHYSICAL,   /* no ACCESS_PLATFORM: the device bypasses the IOMMU (virtio 1.3 6.1) */
+	VIOFS_ADDRESS_PHYSICAL,   /* no ACCESS_PLATFORM: the device bypasses the IOMMU
+				     (virtio 1.3 6.1) */
 	VIOFS_ADDRESS_TRANSLATED, /* ACCESS_PLATFORM: the IOMMU's addresses, chosen by us */
 };
 
 /**
  * viofs_arena_new() - reserve the memory: zeroed, shared (survives in the fd), populated
  * @sizes: bytes wanted per section; each section starts on a page boundary of its own (2 MiB with
- * hugepages). Where too few hugepages are free nr_overcommit_hugepages is raised by what is missing;
- * without hugepages 4 KiB pages serve.
- * Return: 0 and *@out; -ENOMEM with what to do in @err.
+ * hugepages). Where too few hugepages are free nr_overcommit_hugepages is raised by what is
+ * missing; without hugepages 4 KiB pages serve. Return: 0 and *@out; -ENOMEM with what to do in
+ * @err.
  */
 int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 		    struct viofs_arena **out, struct viofs_err *err);
@@ -52,8 +53,9 @@ int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_addr
 		    struct viofs_err *err);
 
 /**
- * viofs_arena_share() - number the memory from @address on, for a device that maps viofs_arena_fd() itself
- * Address @address is offset 0 of the memfd: a vhost-user back end, which is told so. Nothing is mapped.
+ * viofs_arena_share() - number the memory from @address on, for a device that maps viofs_arena_fd()
+ * itself Address @address is offset 0 of the memfd: a vhost-user back end, which is told so.
+ * Nothing is mapped.
  */
 void viofs_arena_share(struct viofs_arena *a, uint64_t address);
 
@@ -74,10 +76,12 @@ void *viofs_arena_alloc(struct viofs_arena *a, enum viofs_arena_section section,
  */
 uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len, size_t *run);
 
-/** viofs_arena_fd() - the memfd of what the device touches: sealed in its size, nothing private in it. */
+/** viofs_arena_fd() - the memfd of what the device touches: sealed in its size, nothing private in
+ * it. */
 int viofs_arena_fd(const struct viofs_arena *a);
 
-/** viofs_arena_at() - our view of @len bytes at @offset of viofs_arena_fd(). Return: NULL: outside. */
+/** viofs_arena_at() - our view of @len bytes at @offset of viofs_arena_fd(). Return: NULL: outside.
+ */
 const void *viofs_arena_at(const struct viofs_arena *a, uint64_t offset, size_t len);
 
 /** viofs_arena_page_size() - 2 MiB with hugepages, else the system's page size. */

@@ -90,8 +90,8 @@ static int overcommit_set(uint64_t value)
 }
 
 /*
- * The limit counts surplus pages of the whole system, so what must be added is our need on top of the
- * surplus pages that are in use now, less the free ones of the pool.
+ * The limit counts surplus pages of the whole system, so what must be added is our need on top of
+ * the surplus pages that are in use now, less the free ones of the pool.
  */
 static int overcommit_raise(size_t size, uint64_t *before)
 {

@@ -10,10 +10,10 @@
  * forgotten. Only stop (again) and close: a new session opens the device anew.
  *
  * The rings and the drivers' state of them are in the arena, so that they outlive the process, each
- * part in the section that the device may do there what it has to. A part must be contiguous for the
- * device; on 4 KiB pages with physical addresses no run longer than a page can be counted on. So each
- * part is aligned to its size, up to a page, and a queue is halved until its parts fit: 256 entries
- * always do.
+ * part in the section that the device may do there what it has to. A part must be contiguous for
+ * the device; on 4 KiB pages with physical addresses no run longer than a page can be counted on.
+ * So each part is aligned to its size, up to a page, and a queue is halved until its parts fit: 256
+ * entries always do.
  */
 #include "fs/device.h"
 
@@ -137,9 +137,8 @@ static int check_queue_size(unsigned int q, unsigned int max, bool packed, unsig
 				     "Queue %u of the device does not exist (size 0).", q);
 	if (max > VIOFS_RING_SIZE_MAX || (!packed && !viofs_is_power_of_2(max)))
 		return viofs_err_set(
-			err, -EPROTO,
-			"Queue %u of the device has %u entries: not %s up to %u.", q, max,
-			packed ? "a number" : "a power of two", VIOFS_RING_SIZE_MAX);
+			err, -EPROTO, "Queue %u of the device has %u entries: not %s up to %u.", q,
+			max, packed ? "a number" : "a power of two", VIOFS_RING_SIZE_MAX);
 	/* With indirect tables too: a chain is never longer than the queue (2.7.5.3.1). */
 	if (max < min)
 		return viofs_err_set(err, -EPROTO,
@@ -290,8 +289,8 @@ static void alloc_parts(struct viofs_arena *arena, const struct viofs_ring_layou
 			struct ring_parts *p)
 {
 	p->desc = viofs_arena_alloc(arena, desc_section(l), l->desc, part_align(l->desc));
-	p->driver = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, l->driver,
-				      part_align(l->driver));
+	p->driver =
+		viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, l->driver, part_align(l->driver));
 	p->device = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, l->device,
 				      part_align(l->device));
 	p->state = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
@@ -363,8 +362,8 @@ static int eventfd_of(const struct viofs_fs *fs, unsigned int virtqueue)
 
 static int start_interrupts(struct viofs_fs *fs, struct viofs_err *err)
 {
-	int rc = fs->virtio->ops->interrupts_set(fs->virtio, fs->eventfds, viofs_fs_virtqueue_count(fs),
-						 err);
+	int rc = fs->virtio->ops->interrupts_set(fs->virtio, fs->eventfds,
+						 viofs_fs_virtqueue_count(fs), err);
 
 	if (rc < 0)
 		return rc;

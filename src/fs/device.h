@@ -27,15 +27,16 @@
 /* Larger queues are reduced to this before use: more than the relay ever has in flight. */
 #define VIOFS_FS_QUEUE_SIZE_MAX 1024U
 
-/* Features that viofs_fs_open() takes where they are offered, beside those that are always taken. */
+/* Features that viofs_fs_open() takes where they are offered, beside those that are always taken.
+ */
 #define VIOFS_FS_WANTED VIOFS_VIRTIO_F_RING_PACKED
 
 /** struct viofs_fs_queue - one virtqueue of the device */
 struct viofs_fs_queue {
 	_Alignas(64) struct viofs_ring ring; /* each has a thread of its own, perhaps */
-	uint16_t index;        /* the virtqueue's, as the device counts */
-	int interrupt_fd;      /* eventfd that its vector signals, shared where vectors are few */
-	uint64_t kicks;        /* notifications sent */
+	uint16_t index;                      /* the virtqueue's, as the device counts */
+	int interrupt_fd; /* eventfd that its vector signals, shared where vectors are few */
+	uint64_t kicks;   /* notifications sent */
 };
 
 /** struct viofs_fs - the device once negotiated; owns the virtio device and the eventfds */
@@ -44,13 +45,14 @@ struct viofs_fs {
 	char tag[VIOFS_TAG_TEXT];
 	uint32_t num_request_queues; /* as the device says */
 	unsigned int queue_count;    /* used: hiprio + request queues */
-	unsigned int vectors;        /* MSI-X vectors in use, 0 = none: only polling sees completions */
+	unsigned int vectors; /* MSI-X vectors in use, 0 = none: only polling sees completions */
 	/** entries; viofs_fs_start() reduces one whose ring the memory has no contiguous run for */
 	uint16_t queue_size[VIOFS_FS_VIRTQUEUES_MAX];
 	/** one per virtqueue, as the device counts, from viofs_fs_start() on, else -1 */
 	int eventfds[VIOFS_FS_VIRTQUEUES_MAX];
 	struct viofs_fs_queue *queues; /* queue_count, in the arena's private section */
-	struct viofs_fs_notification *notification; /* its queue and buffers, NULL: not negotiated */
+	struct viofs_fs_notification
+		*notification;    /* its queue and buffers, NULL: not negotiated */
 	uint32_t notify_buf_size; /* as the device says, 0: not negotiated */
 };
 
@@ -58,15 +60,16 @@ struct viofs_fs {
  * viofs_fs_open() - reset, negotiate, read tag and queue sizes; no queue is set up yet
  * @virtio: owned by the result on success.
  * Uses min(num_request_queues, queues the device has - 1, VIOFS_FS_QUEUES_MAX - 1) request queues.
- * Return: 0; -ETIMEDOUT: never leaves reset; -ENOTSUP: no VERSION_1; -EPROTO: refuses FEATURES_OK, a
- * tag or queue sizes that make no sense, config that never settles; each said in @err.
+ * Return: 0; -ETIMEDOUT: never leaves reset; -ENOTSUP: no VERSION_1; -EPROTO: refuses FEATURES_OK,
+ * a tag or queue sizes that make no sense, config that never settles; each said in @err.
  */
 int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct viofs_err *err);
 
 /**
  * viofs_fs_open_with() - the same, with a choice of features
  * @wanted: RING_PACKED, NOTIFICATION or not; taken where offered. Others are none of a caller's
- * business. With NOTIFICATION somebody has to call viofs_fs_notification_take() (fs/notification.h).
+ * business. With NOTIFICATION somebody has to call viofs_fs_notification_take()
+ * (fs/notification.h).
  */
 int viofs_fs_open_with(struct viofs_virtio *virtio, uint64_t wanted, struct viofs_fs **out,
 		       struct viofs_err *err);
@@ -83,7 +86,8 @@ int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_
 /** viofs_fs_stop() - reset the device: from here on it touches no memory. Return: 0 or -errno. */
 int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err);
 
-/** viofs_fs_close() - stops, closes the virtio device; NULL is fine. Not the arena, not the vfio. */
+/** viofs_fs_close() - stops, closes the virtio device; NULL is fine. Not the arena, not the vfio.
+ */
 void viofs_fs_close(struct viofs_fs *fs);
 
 /** viofs_fs_kick() - notify queue @q where the device wants it; counts. */
@@ -98,7 +102,8 @@ static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
 /** viofs_fs_kick_always() - notify whatever the device asked for: a kick may have been lost. */
 void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q);
 
-/** viofs_fs_virtqueue_count() - in use, as the device counts: a notification queue is one of them. */
+/** viofs_fs_virtqueue_count() - in use, as the device counts: a notification queue is one of them.
+ */
 unsigned int viofs_fs_virtqueue_count(const struct viofs_fs *fs);
 
 /** viofs_fs_address_policy() - by whether ACCESS_PLATFORM was negotiated. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The notification queue: buffers for what the device says unasked (virtio 1.3 5.11.6). */
 /*
- * All buffers are with the device, but for the one that is just being looked at. That one is copied,
- * once, and given back at once. So a device can have as many notifications under way as there are
- * buffers, however slow the kernel takes them, and a flood waits on the device's side.
+ * All buffers are with the device, but for the one that is just being looked at. That one is
+ * copied, once, and given back at once. So a device can have as many notifications under way as
+ * there are buffers, however slow the kernel takes them, and a flood waits on the device's side.
  */
 #include "fs/notification.h"
 
@@ -102,10 +102,11 @@ int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *ar
 		n->buffers += !rc;
 	}
 	if (!n->buffers)
-		return viofs_err_set(err, -EPROTO,
-				     "The device's notification queue has %u entries, too few for one "
-				     "notification of %u bytes. -o notify=off does without.",
-				     n->queue.ring.size, n->size);
+		return viofs_err_set(
+			err, -EPROTO,
+			"The device's notification queue has %u entries, too few for one "
+			"notification of %u bytes. -o notify=off does without.",
+			n->queue.ring.size, n->size);
 	kick(fs);
 	return 0;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The notification queue of a virtio-fs device (virtio 1.3 5.11.6): what the device says unasked. */
+/* The notification queue of a virtio-fs device (virtio 1.3 5.11.6): what the device says unasked.
+ */
 #ifndef VIOFS_FS_NOTIFICATION_H
 #define VIOFS_FS_NOTIFICATION_H
 
 #include "fs/device.h"
 
-/* Buffers that wait for the device to write a notification; all together at most 1 MiB, but for two. */
+/* Buffers that wait for the device to write a notification; all together at most 1 MiB, but for
+ * two. */
 #define VIOFS_FS_NOTIFY_BUFFERS_MAX 16U
 
 /** struct viofs_fs_notification - the queue and its buffers; in the arena's private section */
@@ -27,12 +29,13 @@ int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *ar
 			       struct viofs_err *err);
 
 /**
- * viofs_fs_notification_take() - the next notification, in private memory; its buffer is posted anew
+ * viofs_fs_notification_take() - the next notification, in private memory; its buffer is posted
+ * anew
  * @copy: fs->notify_buf_size bytes. @len: how many of them the device says it wrote.
  * Nothing of it has been checked but its length.
  * Context: one thread at a time, which may be another than those of the other queues.
- * Return: 1; 0: there is none; -EPROTO: the ring is broken, fs->notification->queue.ring.broken says
- * how.
+ * Return: 1; 0: there is none; -EPROTO: the ring is broken, fs->notification->queue.ring.broken
+ * says how.
  */
 int viofs_fs_notification_take(struct viofs_fs *fs, const struct viofs_arena *arena, void *copy,
 			       uint32_t *len);

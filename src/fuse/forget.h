@@ -21,7 +21,8 @@ struct viofs_fuse_forgets {
 int viofs_fuse_forgets_start(struct viofs_fuse_forgets *f, const void *message, size_t len);
 
 /**
- * viofs_fuse_forgets_next() - write the next piece, a whole BATCH_FORGET (a plain FORGET for one entry)
+ * viofs_fuse_forgets_next() - write the next piece, a whole BATCH_FORGET (a plain FORGET for one
+ * entry)
  * @out: VIOFS_FUSE_FORGET_BYTES. The unique is the original's; no reply will come.
  * Return: bytes written, 0 when done.
  */

@@ -3,8 +3,8 @@
  * FUSE_INIT.
  *
  * The kernel doesn't mask the reply with what it offered: whatever flag is set takes effect. So the
- * reply is masked here with what was sent to the device, which is the kernel's offer less what a relay
- * can't keep.
+ * reply is masked here with what was sent to the device, which is the kernel's offer less what a
+ * relay can't keep.
  */
 #include "fuse/init.h"
 #include "base/util.h"
@@ -21,13 +21,14 @@
 #define KNOWN ((1ULL << 43) - 1 - (1ULL << 31))
 
 /*
- * Not for the device: splicing is between the kernel and us; the io_uring channel, passthrough, resend
- * and time-outs are promises about /dev/fuse; submounts and DAX need the kernel's virtiofs.
+ * Not for the device: splicing is between the kernel and us; the io_uring channel, passthrough,
+ * resend and time-outs are promises about /dev/fuse; submounts and DAX need the kernel's virtiofs.
  */
-#define NOT_FOR_DEVICE \
-	(FUSE_SPLICE_READ | FUSE_SPLICE_WRITE | FUSE_SPLICE_MOVE | FUSE_SUBMOUNTS | \
-	 FUSE_MAP_ALIGNMENT | FUSE_HAS_INODE_DAX | VIOFS_FUSE_PASSTHROUGH | VIOFS_FUSE_HAS_RESEND | \
-	 VIOFS_FUSE_OVER_IO_URING | VIOFS_FUSE_REQUEST_TIMEOUT | VIOFS_FUSE_HAS_IO_URING_BUFPOOL)
+#define NOT_FOR_DEVICE                                                                             \
+	(FUSE_SPLICE_READ | FUSE_SPLICE_WRITE | FUSE_SPLICE_MOVE | FUSE_SUBMOUNTS |                \
+	 FUSE_MAP_ALIGNMENT | FUSE_HAS_INODE_DAX | VIOFS_FUSE_PASSTHROUGH |                        \
+	 VIOFS_FUSE_HAS_RESEND | VIOFS_FUSE_OVER_IO_URING | VIOFS_FUSE_REQUEST_TIMEOUT |           \
+	 VIOFS_FUSE_HAS_IO_URING_BUFPOOL)
 
 static uint64_t flags_in(const struct fuse_init_in *in)
 {
@@ -54,11 +55,13 @@ int viofs_fuse_init_request(const void *in, size_t len, struct fuse_init_in *out
 	uint64_t flags;
 
 	if (len < KERNEL_INIT_BYTES_OLD)
-		return viofs_err_set(err, -EPROTO, "the kernel's FUSE_INIT has %zu bytes, %u are needed",
-				     len, KERNEL_INIT_BYTES_OLD);
+		return viofs_err_set(err, -EPROTO,
+				     "the kernel's FUSE_INIT has %zu bytes, %u are needed", len,
+				     KERNEL_INIT_BYTES_OLD);
 	memcpy(&kernel, in, VIOFS_MIN(len, sizeof(kernel)));
 	if (kernel.major != FUSE_KERNEL_VERSION)
-		return viofs_err_set(err, -EPROTO, "the kernel speaks FUSE %u.%u, only 7.x is known",
+		return viofs_err_set(err, -EPROTO,
+				     "the kernel speaks FUSE %u.%u, only 7.x is known",
 				     kernel.major, kernel.minor);
 	flags = flags_in(&kernel) & KNOWN & ~(uint64_t)NOT_FOR_DEVICE;
 	/* A device that sees INIT_EXT reads the extension, which isn't there then. */
@@ -79,14 +82,19 @@ int viofs_fuse_init_request(const void *in, size_t len, struct fuse_init_in *out
 
 static int check_version(const struct fuse_init_out *d, size_t len, struct viofs_err *err)
 {
-	if (len != FUSE_COMPAT_INIT_OUT_SIZE && len != FUSE_COMPAT_22_INIT_OUT_SIZE && len < sizeof(*d))
-		return viofs_err_set(err, -EPROTO, "the device's answer to FUSE_INIT has %zu bytes; 8, 24 "
-				     "or %zu are legal", len, sizeof(*d));
+	if (len != FUSE_COMPAT_INIT_OUT_SIZE && len != FUSE_COMPAT_22_INIT_OUT_SIZE &&
+	    len < sizeof(*d))
+		return viofs_err_set(err, -EPROTO,
+				     "the device's answer to FUSE_INIT has %zu bytes; 8, 24 "
+				     "or %zu are legal",
+				     len, sizeof(*d));
 	if (d->major != FUSE_KERNEL_VERSION)
-		return viofs_err_set(err, -EPROTO, "the device speaks FUSE %u.%u, only 7.x is known",
-				     d->major, d->minor);
+		return viofs_err_set(err, -EPROTO,
+				     "the device speaks FUSE %u.%u, only 7.x is known", d->major,
+				     d->minor);
 	if (d->minor < VIOFS_FUSE_MINOR_MIN)
-		return viofs_err_set(err, -EPROTO, "the device speaks FUSE 7.%u, at least 7.%u is needed",
+		return viofs_err_set(err, -EPROTO,
+				     "the device speaks FUSE 7.%u, at least 7.%u is needed",
 				     d->minor, VIOFS_FUSE_MINOR_MIN);
 	return 0;
 }
@@ -99,8 +107,8 @@ static uint64_t agree_flags(const struct fuse_init_in *kernel, const struct fuse
 	if (!limits->default_permissions)
 		flags &= ~VIOFS_FUSE_ALLOW_IDMAP;
 	/*
-	 * Ours, and from then on a promise. Entries are few, and one that waits for somebody else's lock is
-	 * no use to the unlock: so not with locks of the device's.
+	 * Ours, and from then on a promise. Entries are few, and one that waits for somebody else's
+	 * lock is no use to the unlock: so not with locks of the device's.
 	 */
 	if (limits->io_uring && !(flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)))
 		flags |= flags_in(kernel) & VIOFS_FUSE_OVER_IO_URING;
@@ -143,10 +151,11 @@ int viofs_fuse_init_reply(const struct fuse_init_in *kernel, const struct fuse_i
 	a.flags = agree_flags(kernel, sent, limits, a.device_flags);
 	agree_sizes(&d, limits, &a);
 	a.max_readahead = VIOFS_MIN(d.max_readahead, kernel->max_readahead);
-	a.max_background = d.max_background ? VIOFS_MIN(d.max_background, limits->max_background) :
-			   limits->max_background;
-	a.congestion_threshold = VIOFS_MIN(d.congestion_threshold ? d.congestion_threshold :
-					   UINT16_MAX, a.max_background * 3 / 4);
+	a.max_background = d.max_background ? VIOFS_MIN(d.max_background, limits->max_background)
+					    : limits->max_background;
+	a.congestion_threshold =
+		VIOFS_MIN(d.congestion_threshold ? d.congestion_threshold : UINT16_MAX,
+			  a.max_background * 3 / 4);
 	a.time_gran = d.time_gran;
 	a.conn = (struct viofs_fuse_conn){
 		.minor = VIOFS_MIN(VIOFS_MIN(d.minor, sent->minor), (uint32_t)VIOFS_FUSE_MINOR_MAX),
@@ -173,15 +182,49 @@ int viofs_fuse_init_reply(const struct fuse_init_in *kernel, const struct fuse_i
 const char *viofs_fuse_init_flag_name(unsigned int bit)
 {
 	static const char *const names[] = {
-		"ASYNC_READ", "POSIX_LOCKS", "FILE_OPS", "ATOMIC_O_TRUNC", "EXPORT_SUPPORT",
-		"BIG_WRITES", "DONT_MASK", "SPLICE_WRITE", "SPLICE_MOVE", "SPLICE_READ", "FLOCK_LOCKS",
-		"HAS_IOCTL_DIR", "AUTO_INVAL_DATA", "DO_READDIRPLUS", "READDIRPLUS_AUTO", "ASYNC_DIO",
-		"WRITEBACK_CACHE", "NO_OPEN_SUPPORT", "PARALLEL_DIROPS", "HANDLE_KILLPRIV", "POSIX_ACL",
-		"ABORT_ERROR", "MAX_PAGES", "CACHE_SYMLINKS", "NO_OPENDIR_SUPPORT",
-		"EXPLICIT_INVAL_DATA", "MAP_ALIGNMENT", "SUBMOUNTS", "HANDLE_KILLPRIV_V2",
-		"SETXATTR_EXT", "INIT_EXT", "INIT_RESERVED", "SECURITY_CTX", "HAS_INODE_DAX",
-		"CREATE_SUPP_GROUP", "HAS_EXPIRE_ONLY", "DIRECT_IO_ALLOW_MMAP", "PASSTHROUGH",
-		"NO_EXPORT_SUPPORT", "HAS_RESEND", "ALLOW_IDMAP", "OVER_IO_URING", "REQUEST_TIMEOUT",
+		"ASYNC_READ",
+		"POSIX_LOCKS",
+		"FILE_OPS",
+		"ATOMIC_O_TRUNC",
+		"EXPORT_SUPPORT",
+		"BIG_WRITES",
+		"DONT_MASK",
+		"SPLICE_WRITE",
+		"SPLICE_MOVE",
+		"SPLICE_READ",
+		"FLOCK_LOCKS",
+		"HAS_IOCTL_DIR",
+		"AUTO_INVAL_DATA",
+		"DO_READDIRPLUS",
+		"READDIRPLUS_AUTO",
+		"ASYNC_DIO",
+		"WRITEBACK_CACHE",
+		"NO_OPEN_SUPPORT",
+		"PARALLEL_DIROPS",
+		"HANDLE_KILLPRIV",
+		"POSIX_ACL",
+		"ABORT_ERROR",
+		"MAX_PAGES",
+		"CACHE_SYMLINKS",
+		"NO_OPENDIR_SUPPORT",
+		"EXPLICIT_INVAL_DATA",
+		"MAP_ALIGNMENT",
+		"SUBMOUNTS",
+		"HANDLE_KILLPRIV_V2",
+		"SETXATTR_EXT",
+		"INIT_EXT",
+		"INIT_RESERVED",
+		"SECURITY_CTX",
+		"HAS_INODE_DAX",
+		"CREATE_SUPP_GROUP",
+		"HAS_EXPIRE_ONLY",
+		"DIRECT_IO_ALLOW_MMAP",
+		"PASSTHROUGH",
+		"NO_EXPORT_SUPPORT",
+		"HAS_RESEND",
+		"ALLOW_IDMAP",
+		"OVER_IO_URING",
+		"REQUEST_TIMEOUT",
 		"HAS_IO_URING_BUFPOOL",
 	};
 

@@ -16,7 +16,7 @@
 struct kind {
 	const char *name;
 	enum { NEVER, FIXED, NAME, DATA } form;
-	size_t size;	   /* of the struct */
+	size_t size;       /* of the struct */
 	size_t len_offset; /* of the u32 that says how long the name or the data are */
 };
 

@@ -2,8 +2,8 @@
 /*
  * The opcode table (uapi 7.45, and what fs/fuse of Linux 7.2 does beyond it).
  *
- * Devices that speak less than 7.27 are refused at INIT, so the shorter structures of minors below 9, 12
- * and 16 don't appear here.
+ * Devices that speak less than 7.27 are refused at INIT, so the shorter structures of minors below
+ * 9, 12 and 16 don't appear here.
  */
 #include "fuse/opcodes.h"
 #include "base/util.h"
@@ -14,14 +14,15 @@
 enum row_flags {
 	HIPRIO = 1 << 0,
 	NO_REPLY = 1 << 1,
-	DATA = 1 << 2,      /* what follows the struct is data, with a descriptor of its own */
+	DATA = 1 << 2, /* what follows the struct is data, with a descriptor of its own */
 	MAY_BLOCK = 1 << 3,
 	MAY_WAIT = 1 << 4,
-	OURS = 1 << 5,      /* never forwarded */
+	OURS = 1 << 5, /* never forwarded */
 };
 
 /* Sets the parts of the shape that depend on arguments or on what INIT agreed. */
-typedef int adjust_fn(const struct viofs_fuse_conn *conn, const void *args, struct viofs_fuse_shape *s);
+typedef int adjust_fn(const struct viofs_fuse_conn *conn, const void *args,
+		      struct viofs_fuse_shape *s);
 
 struct row {
 	uint16_t opcode;
@@ -39,7 +40,8 @@ static int readlink_room(const struct viofs_fuse_conn *conn, const void *args,
 	return 0;
 }
 
-static int read_room(const struct viofs_fuse_conn *conn, const void *args, struct viofs_fuse_shape *s)
+static int read_room(const struct viofs_fuse_conn *conn, const void *args,
+		     struct viofs_fuse_shape *s)
 {
 	s->reply_data = ((const struct fuse_read_in *)args)->size;
 	return 0;
@@ -55,7 +57,8 @@ static int getxattr_room(const struct viofs_fuse_conn *conn, const void *args,
 }
 
 /* A RETRY answer carries up to a page of iovecs, whatever out_size says. */
-static int ioctl_room(const struct viofs_fuse_conn *conn, const void *args, struct viofs_fuse_shape *s)
+static int ioctl_room(const struct viofs_fuse_conn *conn, const void *args,
+		      struct viofs_fuse_shape *s)
 {
 	s->reply_data = VIOFS_MAX(((const struct fuse_ioctl_in *)args)->out_size, conn->page_size);
 	return 0;
@@ -65,7 +68,8 @@ static int ioctl_room(const struct viofs_fuse_conn *conn, const void *args, stru
 static int setxattr_args(const struct viofs_fuse_conn *conn, const void *args,
 			 struct viofs_fuse_shape *s)
 {
-	size_t size = conn->setxattr_ext ? sizeof(struct fuse_setxattr_in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
+	size_t size =
+		conn->setxattr_ext ? sizeof(struct fuse_setxattr_in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
 
 	return s->args < size ? -EPROTO : 0;
 }
@@ -114,7 +118,8 @@ static const struct row table[] = {
 	{ FUSE_DESTROY, 0, 0, OURS, "DESTROY", NULL },
 	{ FUSE_IOCTL, IN(fuse_ioctl_in), IN(fuse_ioctl_out), DATA, "IOCTL", ioctl_room },
 	{ FUSE_POLL, IN(fuse_poll_in), IN(fuse_poll_out), 0, "POLL", NULL },
-	{ FUSE_NOTIFY_REPLY, IN(fuse_notify_retrieve_in), 0, DATA | NO_REPLY, "NOTIFY_REPLY", NULL },
+	{ FUSE_NOTIFY_REPLY, IN(fuse_notify_retrieve_in), 0, DATA | NO_REPLY, "NOTIFY_REPLY",
+	  NULL },
 	{ FUSE_BATCH_FORGET, IN(fuse_batch_forget_in), 0, HIPRIO | NO_REPLY, "BATCH_FORGET", NULL },
 	{ FUSE_FALLOCATE, IN(fuse_fallocate_in), 0, 0, "FALLOCATE", NULL },
 	{ FUSE_READDIRPLUS, IN(fuse_read_in), 0, 0, "READDIRPLUS", read_room },
@@ -127,7 +132,8 @@ static const struct row table[] = {
 	{ FUSE_SYNCFS, IN(fuse_syncfs_in), 0, 0, "SYNCFS", NULL },
 	{ FUSE_TMPFILE, IN(fuse_create_in), ENTRY + OPEN, 0, "TMPFILE", NULL },
 	{ VIOFS_FUSE_STATX, VIOFS_FUSE_STATX_IN, VIOFS_FUSE_STATX_OUT, 0, "STATX", NULL },
-	{ VIOFS_FUSE_COPY_FILE_RANGE_64, IN(fuse_copy_file_range_in), 8, 0, "COPY_FILE_RANGE_64", NULL },
+	{ VIOFS_FUSE_COPY_FILE_RANGE_64, IN(fuse_copy_file_range_in), 8, 0, "COPY_FILE_RANGE_64",
+	  NULL },
 	{ CUSE_INIT, 0, 0, OURS, "CUSE_INIT", NULL },
 };
 
@@ -135,13 +141,15 @@ static const struct row table[] = {
  * opcode order costs more than the rest of classifying. */
 static const struct row *find(uint32_t opcode)
 {
-	static uint8_t index[VIOFS_FUSE_COPY_FILE_RANGE_64 + 1]; /* row + 1; filled once, idempotent */
+	static uint8_t
+		index[VIOFS_FUSE_COPY_FILE_RANGE_64 + 1]; /* row + 1; filled once, idempotent */
 
 	if (opcode >= VIOFS_ARRAY_SIZE(index))
 		return opcode == CUSE_INIT ? &table[VIOFS_ARRAY_SIZE(table) - 1] : NULL;
 	if (!__atomic_load_n(&index[FUSE_LOOKUP], __ATOMIC_ACQUIRE))
 		for (size_t i = VIOFS_ARRAY_SIZE(table) - 1; i-- > 0;)
-			__atomic_store_n(&index[table[i].opcode], (uint8_t)(i + 1), __ATOMIC_RELEASE);
+			__atomic_store_n(&index[table[i].opcode], (uint8_t)(i + 1),
+					 __ATOMIC_RELEASE);
 	return index[opcode] ? &table[index[opcode] - 1] : NULL;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the FUSE protocol says about each request: its queue, its shape, the room its reply needs. */
+/* What the FUSE protocol says about each request: its queue, its shape, the room its reply needs.
+ */
 #ifndef VIOFS_FUSE_OPCODES_H
 #define VIOFS_FUSE_OPCODES_H
 
@@ -17,10 +18,10 @@
 
 /** struct viofs_fuse_conn - what INIT agreed, as far as shapes of messages depend on it */
 struct viofs_fuse_conn {
-	uint32_t minor;      /* the device's, clamped to what we know */
-	uint32_t page_size;  /* of this machine: bounds READLINK and IOCTL replies */
-	bool setxattr_ext;   /* FUSE_SETXATTR_EXT: SETXATTR's arguments are 16 bytes, not 8 */
-	bool remote_locks;   /* FUSE_POSIX_LOCKS or FUSE_FLOCK_LOCKS: INTERRUPT is of use */
+	uint32_t minor;     /* the device's, clamped to what we know */
+	uint32_t page_size; /* of this machine: bounds READLINK and IOCTL replies */
+	bool setxattr_ext;  /* FUSE_SETXATTR_EXT: SETXATTR's arguments are 16 bytes, not 8 */
+	bool remote_locks;  /* FUSE_POSIX_LOCKS or FUSE_FLOCK_LOCKS: INTERRUPT is of use */
 };
 
 /**
@@ -30,15 +31,15 @@ struct viofs_fuse_conn {
  */
 struct viofs_fuse_shape {
 	uint32_t opcode;
-	const char *name;      /* "LOOKUP", static */
-	uint32_t args;         /* bytes after the header that must be in one piece: struct and names */
-	uint32_t data;         /* bytes after those: WRITE data, IOCTL input; 0 = none */
-	uint32_t fixed;        /* bytes of the reply's struct(s) after fuse_out_header, 0..288 */
-	uint32_t reply_data;   /* room for data after those; the reply may be shorter; 0 = none */
-	bool hiprio;           /* FORGET, BATCH_FORGET, INTERRUPT: virtqueue 0 */
-	bool replies;          /* false: the device gets no writable descriptor */
-	bool may_block;        /* READ: handing the reply to the kernel can wait for a page lock */
-	bool may_wait;         /* SETLKW: the device may answer after hours */
+	const char *name; /* "LOOKUP", static */
+	uint32_t args;    /* bytes after the header that must be in one piece: struct and names */
+	uint32_t data;    /* bytes after those: WRITE data, IOCTL input; 0 = none */
+	uint32_t fixed;   /* bytes of the reply's struct(s) after fuse_out_header, 0..288 */
+	uint32_t reply_data; /* room for data after those; the reply may be shorter; 0 = none */
+	bool hiprio;         /* FORGET, BATCH_FORGET, INTERRUPT: virtqueue 0 */
+	bool replies;        /* false: the device gets no writable descriptor */
+	bool may_block;      /* READ: handing the reply to the kernel can wait for a page lock */
+	bool may_wait;       /* SETLKW: the device may answer after hours */
 };
 
 /**
@@ -46,8 +47,8 @@ struct viofs_fuse_shape {
  * @head: fuse_in_header, then at least the first 40 bytes of arguments where the request has them.
  * @len: bytes of the request in all, as read(2) said. Must equal head->len.
  * Return: 0; -ENOSYS: an opcode that we don't know, that never takes this path (CUSE_INIT, DAX
- * mappings) or that is the relay's own affair (INIT, DESTROY): not to be forwarded; -EPROTO: shorter
- * than its opcode needs.
+ * mappings) or that is the relay's own affair (INIT, DESTROY): not to be forwarded; -EPROTO:
+ * shorter than its opcode needs.
  */
 int viofs_fuse_classify(const struct viofs_fuse_conn *conn, const struct fuse_in_header *head,
 			size_t len, struct viofs_fuse_shape *out);

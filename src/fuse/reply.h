@@ -9,19 +9,21 @@
 struct viofs_fuse_reply {
 	int32_t error;    /* 0 or -1..-511, for fuse_out_header.error */
 	uint32_t payload; /* bytes after fuse_out_header; 0 with an error */
-	const char *fault; /* NULL, or what the device did wrong (static); the request gets @error */
+	const char
+		*fault; /* NULL, or what the device did wrong (static); the request gets @error */
 };
 
 /**
  * viofs_fuse_reply_check() - decide what the kernel gets
  * @shape: of the request. @unique: as it was sent to the device.
- * @head: *private copy* of the fuse_out_header the device wrote (zeroed before the request was sent).
+ * @head: *private copy* of the fuse_out_header the device wrote (zeroed before the request was
+ * sent).
  * @used_len: bytes that the used entry says were written, already <= the room offered.
  * @used_len_zero: the quirk of devices that never set it (SPDK, libkrun): head->len counts then.
  *
- * A length or error that breaks the rules gives -EIO to this request and a fault. An error reply with
- * trailing bytes is cut to its header, as the kernel driver does.
- * Return: 0; -EPROTO: the unique is another's: the session can't go on (out->fault says so).
+ * A length or error that breaks the rules gives -EIO to this request and a fault. An error reply
+ * with trailing bytes is cut to its header, as the kernel driver does. Return: 0; -EPROTO: the
+ * unique is another's: the session can't go on (out->fault says so).
  */
 int viofs_fuse_reply_check(const struct viofs_fuse_shape *shape, uint64_t unique,
 			   const struct fuse_out_header *head, uint32_t used_len,

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 
-static int open_function(struct viofs_attach *a, const struct viofs_pci_function *f, bool allow_noiommu,
-			 struct viofs_virtio **virtio, struct viofs_err *err)
+static int open_function(struct viofs_attach *a, const struct viofs_pci_function *f,
+			 bool allow_noiommu, struct viofs_virtio **virtio, struct viofs_err *err)
 {
 	int rc;
 
@@ -15,8 +15,10 @@ static int open_function(struct viofs_attach *a, const struct viofs_pci_function
 	if (rc)
 		return rc;
 	if (!a->vfio->translates)
-		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of this "
-			   "machine", f->text);
+		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of "
+			   "this "
+			   "machine",
+			   f->text);
 	return viofs_virtio_pci_open(a->vfio, virtio, err);
 }
 
@@ -42,10 +44,12 @@ static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio,
 		uint64_t offered = virtio->ops->features_get(virtio);
 
 		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED))
-			return viofs_err_set(err, -ENOTSUP, "ring=packed: the device does not offer "
-					     "VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it on "
-					     "with packed=on, where the back end has it.",
-					     (unsigned long long)offered);
+			return viofs_err_set(
+				err, -ENOTSUP,
+				"ring=packed: the device does not offer "
+				"VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it on "
+				"with packed=on, where the back end has it.",
+				(unsigned long long)offered);
 	}
 	return viofs_fs_open_with(virtio, wanted, &a->fs, err);
 }

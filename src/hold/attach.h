@@ -20,11 +20,11 @@ enum viofs_ring_choice {
 
 /** struct viofs_attach_options - how a device is to be opened; zeros are the defaults */
 struct viofs_attach_options {
-	bool allow_noiommu;          /* PCI: VFIO where no IOMMU stands before the device will do */
-	unsigned int queues;         /* vhost-user: request queues, 0 = as many as the back end says */
+	bool allow_noiommu;  /* PCI: VFIO where no IOMMU stands before the device will do */
+	unsigned int queues; /* vhost-user: request queues, 0 = as many as the back end says */
 	enum viofs_ring_choice ring;
-	/* vhost-user: have the back end track what it has in flight, if it can, which it does for split
-	 * rings: another one may take its place then (viofs_vhost.link). */
+	/* vhost-user: have the back end track what it has in flight, if it can, which it does for
+	 * split rings: another one may take its place then (viofs_vhost.link). */
 	bool track;
 	bool notification; /* take VIRTIO_FS_F_NOTIFICATION where it is offered */
 };
@@ -44,6 +44,7 @@ int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_op
 		      struct viofs_attach *out, struct viofs_err *err);
 
 /** viofs_attach_map() - let the device reach @arena. Return: 0 or -errno with @err. */
-int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena, struct viofs_err *err);
+int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,
+		     struct viofs_err *err);
 
 #endif

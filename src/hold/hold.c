@@ -52,12 +52,14 @@ static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_e
 		return 0; /* no tag, no mount by it */
 	if (viofs_tag_mounted(tag, f->text, &at) != 1 || at.ours)
 		return 0;
-	return viofs_err_set(err, -EBUSY, "%s (tag %s) is mounted by the kernel's virtiofs driver at %s "
-			     "(seen by process %d). umount it first.", f->text, tag, at.mountpoint,
-			     at.pid);
+	return viofs_err_set(err, -EBUSY,
+			     "%s (tag %s) is mounted by the kernel's virtiofs driver at %s "
+			     "(seen by process %d). umount it first.",
+			     f->text, tag, at.mountpoint, at.pid);
 }
 
-int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold, struct viofs_err *err)
+int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold,
+			 struct viofs_err *err)
 {
 	struct viofs_hold h = { .lock_fd = -1 };
 	int rc;
@@ -85,14 +87,16 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 		rc = check_kernel_mount(&h.function, err);
 	if (rc)
 		goto err_unlock;
-	/* A record that is there already, from a daemon that was killed or `viofsctl bind`, knows better. */
+	/* A record that is there already, from a daemon that was killed or `viofsctl bind`, knows
+	 * better. */
 	if (strcmp(h.function.driver, VFIO_PCI) != 0 || !h.record.known) {
 		memset(&h.record, 0, sizeof(h.record));
 		memcpy(h.record.former, h.function.driver, sizeof(h.record.former));
 	}
 	rc = viofs_record_write(h.lock_fd, &h.record);
 	if (rc) {
-		viofs_err_set(err, rc, VIOFS_RUN_DIR "/%s can't be written: %s.", f->text, strerror(-rc));
+		viofs_err_set(err, rc, VIOFS_RUN_DIR "/%s can't be written: %s.", f->text,
+			      strerror(-rc));
 		goto err_unlock;
 	}
 	load_vfio();
@@ -100,8 +104,8 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	if (rc)
 		goto err_unlock; /* bind() has put the former driver back */
 	h.bound = true;
-	/* With no IOMMU it is binding that makes the group, if there is to be one: what is missing then
-	 * viofs_vfio_open() says. */
+	/* With no IOMMU it is binding that makes the group, if there is to be one: what is missing
+	 * then viofs_vfio_open() says. */
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
 	if (!rc && h.function.iommu_group >= 0)
 		rc = viofs_pci_group_check(&h.function, err);
@@ -187,11 +191,15 @@ int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 	int rc;
 
 	if (strcmp(f->driver, VFIO_PCI) != 0)
-		return viofs_err_set(err, -EALREADY, "%s is not bound to vfio-pci but to %s: nothing to "
-				     "do.", f->text, f->driver[0] ? f->driver : "no driver");
+		return viofs_err_set(err, -EALREADY,
+				     "%s is not bound to vfio-pci but to %s: nothing to "
+				     "do.",
+				     f->text, f->driver[0] ? f->driver : "no driver");
 	if (viofs_record_read(f->text, &seen) || !seen.known)
-		return viofs_err_set(err, -EALREADY, "%s was bound to vfio-pci by somebody else; which "
-				     "driver it had isn't known. Use driverctl or sysfs.", f->text);
+		return viofs_err_set(err, -EALREADY,
+				     "%s was bound to vfio-pci by somebody else; which "
+				     "driver it had isn't known. Use driverctl or sysfs.",
+				     f->text);
 	rc = viofs_hold_take_name(f->text, 0, &h, err);
 	if (rc)
 		return rc;

@@ -8,8 +8,8 @@
 
 /** struct viofs_hold - while it exists nobody else of this project touches the function */
 struct viofs_hold {
-	char id[VIOFS_RECORD_ID]; /* of the record */
-	bool bound;               /* a function is bound to vfio-pci: it has to go back */
+	char id[VIOFS_RECORD_ID];           /* of the record */
+	bool bound;                         /* a function is bound to vfio-pci: it has to go back */
 	struct viofs_pci_function function; /* as it was found */
 	struct viofs_record record;
 	int lock_fd;
@@ -27,12 +27,14 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 		    struct viofs_err *err);
 
 /** viofs_hold_take_name() - lock a record and nothing else: of a back end's socket. As above. */
-int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold, struct viofs_err *err);
+int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold,
+			 struct viofs_err *err);
 
 /** viofs_hold_note() - write @tag, @mountpoint and @pid into the record, for others to read. */
 int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint, int pid);
 
-/** viofs_hold_release() - to its former driver (not one bound by `viofsctl bind`). Return: 0 or -errno. */
+/** viofs_hold_release() - to its former driver (not one bound by `viofsctl bind`). Return: 0 or
+ * -errno. */
 int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err);
 
 /** viofs_hold_keep() - let go, but leave it bound to vfio-pci until viofs_hold_return(). */

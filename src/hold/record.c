@@ -2,10 +2,10 @@
 /*
  * Records of taken devices.
  *
- * A record outlives whoever wrote it, kill -9 included: the next daemon, or `viofsctl unbind`, learns
- * from it which driver the device had. The lock is flock(2) on the file, so it goes with the last process
- * that has the descriptor. A file may be removed between our open and our lock: then we hold the lock of
- * a file that nobody will find, and try again.
+ * A record outlives whoever wrote it, kill -9 included: the next daemon, or `viofsctl unbind`,
+ * learns from it which driver the device had. The lock is flock(2) on the file, so it goes with the
+ * last process that has the descriptor. A file may be removed between our open and our lock: then
+ * we hold the lock of a file that nobody will find, and try again.
  */
 #include "hold/record.h"
 #include "base/file.h"
@@ -63,7 +63,8 @@ int viofs_record_read(const char *address, struct viofs_record *record)
 	/* The last of them, to the end: a path may have line breaks. */
 	mountpoint = strstr(text, MOUNTPOINT);
 	if (mountpoint) {
-		snprintf(record->mountpoint, sizeof(record->mountpoint), "%s", mountpoint + strlen(MOUNTPOINT));
+		snprintf(record->mountpoint, sizeof(record->mountpoint), "%s",
+			 mountpoint + strlen(MOUNTPOINT));
 		*mountpoint = '\0';
 	}
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
@@ -76,8 +77,8 @@ int viofs_record_write(int fd, const struct viofs_record *r)
 	char text[TEXT_MAX];
 	int n;
 
-	n = snprintf(text, sizeof(text), "former=%s\nby=%s\npid=%d\ntag=%s" MOUNTPOINT "%s\n", r->former,
-		     r->by_admin ? "viofsctl" : "daemon", r->pid, r->tag, r->mountpoint);
+	n = snprintf(text, sizeof(text), "former=%s\nby=%s\npid=%d\ntag=%s" MOUNTPOINT "%s\n",
+		     r->former, r->by_admin ? "viofsctl" : "daemon", r->pid, r->tag, r->mountpoint);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -ENAMETOOLONG;
 	if (ftruncate(fd, 0) < 0)
@@ -95,8 +96,8 @@ static bool is_current(const char *path, int fd)
 }
 
 /*
- * Return: the locked descriptor; -EAGAIN: somebody has it; -ESTALE: the file or its folder was removed
- * meanwhile, as who ends does; -errno.
+ * Return: the locked descriptor; -EAGAIN: somebody has it; -ESTALE: the file or its folder was
+ * removed meanwhile, as who ends does; -errno.
  */
 static int try_lock(const char *path)
 {
@@ -135,9 +136,9 @@ int viofs_record_lock(const char *address, int wait_ms, struct viofs_record *rec
 	if (fd >= 0 || fd == -EAGAIN)
 		viofs_record_read(address, record);
 	if (fd == -EAGAIN)
-		return viofs_err_set(err, -EBUSY, "%s is in use by another virtiofs-vfio (pid %d%s%s).",
-				     address, record->pid, record->mountpoint[0] ? ", at " : "",
-				     record->mountpoint);
+		return viofs_err_set(
+			err, -EBUSY, "%s is in use by another virtiofs-vfio (pid %d%s%s).", address,
+			record->pid, record->mountpoint[0] ? ", at " : "", record->mountpoint);
 	if (fd < 0)
 		return viofs_err_set(err, fd, "%s can't be opened: %s.%s", path, strerror(-fd),
 				     fd == -EACCES ? " Run it as root." : "");

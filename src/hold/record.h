@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What /run/virtiofs-vfio says about a device that was taken: by whom, and what must be put back. */
+/* What /run/virtiofs-vfio says about a device that was taken: by whom, and what must be put back.
+ */
 #ifndef VIOFS_HOLD_RECORD_H
 #define VIOFS_HOLD_RECORD_H
 
@@ -11,16 +12,17 @@
 
 #define VIOFS_RUN_DIR "/run/virtiofs-vfio"
 #define VIOFS_RECORD_SOCKET "vhost-user-" /* what names of sockets' records begin with */
-#define VIOFS_CONTROL_SUFFIX ".sock" /* ADDRESS.sock, beside the record */
+#define VIOFS_CONTROL_SUFFIX ".sock"      /* ADDRESS.sock, beside the record */
 /* A record's name: a PCI address, or one made of a socket's path. */
 #define VIOFS_RECORD_ID 48
 
-/** struct viofs_record - the file /run/virtiofs-vfio/ADDRESS; its lock is held by who has the device */
+/** struct viofs_record - the file /run/virtiofs-vfio/ADDRESS; its lock is held by who has the
+ * device */
 struct viofs_record {
-	bool known;       /* somebody has written it */
-	char former[64];  /* driver to give the device back to, "" = none */
-	bool by_admin;    /* bound by `viofsctl bind`: it stays with vfio-pci when a daemon ends */
-	int pid;          /* of the daemon, 0 = none */
+	bool known;      /* somebody has written it */
+	char former[64]; /* driver to give the device back to, "" = none */
+	bool by_admin;   /* bound by `viofsctl bind`: it stays with vfio-pci when a daemon ends */
+	int pid;         /* of the daemon, 0 = none */
 	char tag[VIOFS_TAG_TEXT];
 	char mountpoint[PATH_MAX];
 };
@@ -43,9 +45,9 @@ int viofs_record_write(int fd, const struct viofs_record *record);
 
 /**
  * viofs_record_sweep() - remove records of sockets that nobody holds any more
- * A daemon and its worker that were both killed, or a worker that has outlived its supervisor and has ended,
- * leave one. With a PCI device it says where that has to go back to; of a socket there is nothing to know.
- * As far as the caller's rights go.
+ * A daemon and its worker that were both killed, or a worker that has outlived its supervisor and
+ * has ended, leave one. With a PCI device it says where that has to go back to; of a socket there
+ * is nothing to know. As far as the caller's rights go.
  */
 void viofs_record_sweep(void);
 

@@ -14,7 +14,8 @@
 
 #define TAG_PREFIX "tag:"
 
-/* The tag lies at the start of the configuration (virtio 1.3 5.11.4), which may be read at any time. */
+/* The tag lies at the start of the configuration (virtio 1.3 5.11.4), which may be read at any
+ * time. */
 static int read_tag(struct viofs_vfio *v, void *tag, struct viofs_err *err)
 {
 	uint8_t raw[VIOFS_TAG_SIZE];
@@ -34,8 +35,8 @@ static int read_tag(struct viofs_vfio *v, void *tag, struct viofs_err *err)
 }
 
 int viofs_source_look(const struct viofs_pci_function *f,
-		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err), void *arg,
-		      struct viofs_err *err)
+		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err),
+		      void *arg, struct viofs_err *err)
 {
 	struct viofs_vfio *v = NULL;
 	struct viofs_hold hold;
@@ -90,16 +91,20 @@ static int find_socket(const char *path, struct viofs_source *out, struct viofs_
 	struct viofs_source s = { .kind = VIOFS_SOURCE_VHOST_USER };
 
 	if (!*path)
-		return viofs_err_set(err, -EINVAL, VIOFS_SOURCE_VHOST_PREFIX " lacks the path of the back "
-				     "end's socket.");
+		return viofs_err_set(err, -EINVAL,
+				     VIOFS_SOURCE_VHOST_PREFIX " lacks the path of the back "
+							       "end's socket.");
 	if (!realpath(path, s.path)) {
 		int rc = -errno;
 
-		return viofs_err_set(err, rc, VIOFS_SOURCE_VHOST_PREFIX "%s: %s.%s", path, strerror(-rc),
+		return viofs_err_set(err, rc, VIOFS_SOURCE_VHOST_PREFIX "%s: %s.%s", path,
+				     strerror(-rc),
 				     rc == -ENOENT ? " Start the back end first (virtiofsd "
-				     "--socket-path=... --shared-dir=...)." : "");
+						     "--socket-path=... --shared-dir=...)."
+						   : "");
 	}
-	snprintf(s.id, sizeof(s.id), VIOFS_RECORD_SOCKET "%016llx", (unsigned long long)hash(s.path));
+	snprintf(s.id, sizeof(s.id), VIOFS_RECORD_SOCKET "%016llx",
+		 (unsigned long long)hash(s.path));
 	*out = s;
 	return 0;
 }
@@ -145,13 +150,19 @@ static int find_tag(const char *tag, struct viofs_source *out, struct viofs_err 
 	if (found == 1)
 		return 0;
 	if (found)
-		return viofs_err_set(err, -EMFILE, "%d devices have the tag \"%s\": %s. Name the one by its "
-				     "address.", found, tag, same);
+		return viofs_err_set(err, -EMFILE,
+				     "%d devices have the tag \"%s\": %s. Name the one by its "
+				     "address.",
+				     found, tag, same);
 	if (!count)
-		return viofs_err_set(err, -ENODEV, "This machine has no virtio-fs device (1af4:105a on the "
-				     "PCI bus), so none has the tag \"%s\".", tag);
-	return viofs_err_set(err, -ENODEV, "No virtio-fs device has the tag \"%s\". Tags found: %s.%s See "
-			     "viofsctl list.", tag, others[0] ? others : "none", unknown);
+		return viofs_err_set(err, -ENODEV,
+				     "This machine has no virtio-fs device (1af4:105a on the "
+				     "PCI bus), so none has the tag \"%s\".",
+				     tag);
+	return viofs_err_set(err, -ENODEV,
+			     "No virtio-fs device has the tag \"%s\". Tags found: %s.%s See "
+			     "viofsctl list.",
+			     tag, others[0] ? others : "none", unknown);
 }
 
 static int find_address(const struct viofs_pci_address *a, struct viofs_source *out,
@@ -165,10 +176,11 @@ static int find_address(const struct viofs_pci_address *a, struct viofs_source *
 	if (rc)
 		return rc;
 	if (!viofs_pci_function_is_fs(&s.function))
-		return viofs_err_set(err, -ENOTTY, "%s is no virtio-fs device: it is %04x:%04x, not "
-				     "%04x:%04x. See viofsctl list.", s.function.text,
-				     s.function.vendor, s.function.device, VIOFS_PCI_VENDOR_VIRTIO,
-				     VIOFS_PCI_DEVICE_FS);
+		return viofs_err_set(err, -ENOTTY,
+				     "%s is no virtio-fs device: it is %04x:%04x, not "
+				     "%04x:%04x. See viofsctl list.",
+				     s.function.text, s.function.vendor, s.function.device,
+				     VIOFS_PCI_VENDOR_VIRTIO, VIOFS_PCI_DEVICE_FS);
 	if (viofs_source_tag(&s.function, s.tag, &why)) {
 		viofs_debug("%s: %s", s.function.text, why.text);
 		s.tag[0] = '\0';
@@ -192,9 +204,12 @@ int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_e
 		return find_address(&a, out, err);
 	rc = find_tag(text, out, &why);
 	if (rc == -ENODEV && strchr(text, ':'))
-		return viofs_err_set(err, -EINVAL, "\"%s\" is no PCI address such as 0000:00:04.0 "
-				     "(domain:bus:device.function, in hex), nor a tag that is there. See "
-				     "viofsctl list.", text);
+		return viofs_err_set(
+			err, -EINVAL,
+			"\"%s\" is no PCI address such as 0000:00:04.0 "
+			"(domain:bus:device.function, in hex), nor a tag that is there. See "
+			"viofsctl list.",
+			text);
 	if (rc)
 		*err = why;
 	return rc;

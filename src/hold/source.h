@@ -22,28 +22,29 @@ enum viofs_source_kind {
 /** struct viofs_source - a device found */
 struct viofs_source {
 	enum viofs_source_kind kind;
-	char id[VIOFS_RECORD_ID]; /* what its record and control socket are called */
+	char id[VIOFS_RECORD_ID];           /* what its record and control socket are called */
 	struct viofs_pci_function function; /* PCI */
-	char path[PATH_MAX];      /* VHOST_USER: of the socket, from the root */
-	char tag[VIOFS_TAG_TEXT]; /* "" where it could not be learnt yet */
+	char path[PATH_MAX];                /* VHOST_USER: of the socket, from the root */
+	char tag[VIOFS_TAG_TEXT];           /* "" where it could not be learnt yet */
 };
 
 /**
  * viofs_source_find() - look for SOURCE
  * @text: a PCI address, a tag, tag:NAME, or vhost-user:PATH.
- * Return: 0; -ENOENT: no such socket; -ENODEV: no such device; -EMFILE: several devices have that tag (@err lists them);
- * -ENOTTY: the address is not a virtio-fs device; -EINVAL; in @err.
+ * Return: 0; -ENOENT: no such socket; -ENODEV: no such device; -EMFILE: several devices have that
+ * tag (@err lists them); -ENOTTY: the address is not a virtio-fs device; -EINVAL; in @err.
  */
 int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err);
 
 /**
- * viofs_source_look() - a look through VFIO at a function that has no driver, or vfio-pci and nobody who uses it
+ * viofs_source_look() - a look through VFIO at a function that has no driver, or vfio-pci and
+ * nobody who uses it
  * @look: sets no queue up. The function is given back when it returns.
  * Return: what @look says; -EBUSY: somebody else has it; others, with @err.
  */
 int viofs_source_look(const struct viofs_pci_function *f,
-		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err), void *arg,
-		      struct viofs_err *err);
+		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err),
+		      void *arg, struct viofs_err *err);
 
 /**
  * viofs_source_tag() - learn the tag of @f without taking it from anybody

@@ -73,8 +73,9 @@ int viofs_devfuse_reply(int fd, struct iovec *iov, int count)
 	if (errno != EINVAL)
 		return -errno;
 	/*
-	 * A reply that fuse_dev_do_write() refuses has ended the request with EIO in some cases and left
-	 * it waiting in others. Answering once more settles both: ENOENT says that it had ended.
+	 * A reply that fuse_dev_do_write() refuses has ended the request with EIO in some cases and
+	 * left it waiting in others. Answering once more settles both: ENOENT says that it had
+	 * ended.
 	 */
 	viofs_devfuse_error(fd, out->unique, -EIO);
 	return -EINVAL;

@@ -25,19 +25,21 @@ ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count);
 /**
  * viofs_devfuse_reply() - answer a request; iov[0] starts with fuse_out_header, len filled in here
  * Context: any thread. May block on a page lock for READ.
- * Return: 0; -ENOENT: the request is gone (interrupted, aborted): nothing to do; -EINVAL: the kernel
- * didn't take this reply, the request has been ended with EIO; -ENODEV: unmounted.
+ * Return: 0; -ENOENT: the request is gone (interrupted, aborted): nothing to do; -EINVAL: the
+ * kernel didn't take this reply, the request has been ended with EIO; -ENODEV: unmounted.
  */
 int viofs_devfuse_reply(int fd, struct iovec *iov, int count);
 
 /**
- * viofs_devfuse_notify() - give the kernel a notification: fuse_out_header with unique 0, and payload
- * Context: any thread, but none that the answers of requests wait for: may block on locks that
- * somebody holds who waits for one. Return: 0; -ENOENT: it isn't cached; -EINVAL: not known; -ENODEV.
+ * viofs_devfuse_notify() - give the kernel a notification: fuse_out_header with unique 0, and
+ * payload Context: any thread, but none that the answers of requests wait for: may block on locks
+ * that somebody holds who waits for one. Return: 0; -ENOENT: it isn't cached; -EINVAL: not known;
+ * -ENODEV.
  */
 int viofs_devfuse_notify(int fd, const void *message, size_t len);
 
-/** viofs_devfuse_error() - answer @unique with @error (0 or -errno) and no payload. Return: as above. */
+/** viofs_devfuse_error() - answer @unique with @error (0 or -errno) and no payload. Return: as
+ * above. */
 int viofs_devfuse_error(int fd, uint64_t unique, int error);
 
 #endif

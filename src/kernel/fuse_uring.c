@@ -2,13 +2,14 @@
 /*
  * The FUSE-over-io_uring channel (Linux 6.14; fs/fuse/dev_uring.c).
  *
- * An entry is a header and a payload area that were given to the kernel once, by REGISTER, for one of its
- * queues; there is a queue for each possible CPU. The kernel fills it with a request and completes the
- * command. The answer goes back in the same memory by COMMIT_AND_FETCH, which is also the wait for the
- * next request. Copying is done in the context of the thread that submitted the command.
+ * An entry is a header and a payload area that were given to the kernel once, by REGISTER, for one
+ * of its queues; there is a queue for each possible CPU. The kernel fills it with a request and
+ * completes the command. The answer goes back in the same memory by COMMIT_AND_FETCH, which is also
+ * the wait for the next request. Copying is done in the context of the thread that submitted the
+ * command.
  *
- * The flag in the INIT reply makes every new request wait until each queue has an entry, so it is set
- * only where rings are ready. A REGISTER that fails takes the flag back: that is the way out.
+ * The flag in the INIT reply makes every new request wait until each queue has an entry, so it is
+ * set only where rings are ready. A REGISTER that fails takes the flag back: that is the way out.
  */
 #include "kernel/fuse_uring.h"
 
@@ -127,7 +128,8 @@ int viofs_fuse_uring_parse(const struct viofs_fuse_uring_header *header, size_t 
 }
 
 void viofs_fuse_uring_commit(struct io_uring_sqe *sqe, int fd, unsigned int queue,
-			     struct viofs_fuse_uring_header *header, int error, uint32_t payload_size)
+			     struct viofs_fuse_uring_header *header, int error,
+			     uint32_t payload_size)
 {
 	uint64_t unique = header->in.unique;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The FUSE-over-io_uring channel: entries that the kernel puts requests into, one queue for each CPU. */
+/* The FUSE-over-io_uring channel: entries that the kernel puts requests into, one queue for each
+ * CPU. */
 #ifndef VIOFS_KERNEL_FUSE_URING_H
 #define VIOFS_KERNEL_FUSE_URING_H
 
@@ -44,17 +45,19 @@ struct viofs_fuse_uring_request {
  */
 int viofs_fuse_uring_is_enabled(void);
 
-/** viofs_fuse_uring_queues() - queues that each need an entry: CPUs that may ever come. Or -errno. */
+/** viofs_fuse_uring_queues() - queues that each need an entry: CPUs that may ever come. Or -errno.
+ */
 int viofs_fuse_uring_queues(void);
 
-/** viofs_fuse_uring_count_cpus() - of a list such as "0-3,8": the highest one and 1. Return: or -EINVAL. */
+/** viofs_fuse_uring_count_cpus() - of a list such as "0-3,8": the highest one and 1. Return: or
+ * -EINVAL. */
 int viofs_fuse_uring_count_cpus(const char *list);
 
 /**
  * viofs_fuse_uring_register() - make @sqe hand an entry to the kernel, for requests of CPU @queue
  * @sqe: of a ring of IORING_SETUP_SQE128. @iov: header and payload area; read when it is submitted.
- * After INIT was answered. The CQE comes with the first request (0), or at once with -errno; then all
- * goes over /dev/fuse, for good.
+ * After INIT was answered. The CQE comes with the first request (0), or at once with -errno; then
+ * all goes over /dev/fuse, for good.
  */
 void viofs_fuse_uring_register(struct io_uring_sqe *sqe, int fd, unsigned int queue,
 			       const struct iovec iov[2]);
@@ -71,10 +74,11 @@ int viofs_fuse_uring_parse(const struct viofs_fuse_uring_header *header, size_t 
 
 /**
  * viofs_fuse_uring_commit() - make @sqe give the reply to the kernel and ask for the next request
- * @header: as the kernel filled it in. @error: 0 or -errno. @payload_size: of the reply, in the payload
- * area. The CQE comes with the next request (0); -ENOTCONN: unmounted or aborted.
+ * @header: as the kernel filled it in. @error: 0 or -errno. @payload_size: of the reply, in the
+ * payload area. The CQE comes with the next request (0); -ENOTCONN: unmounted or aborted.
  */
 void viofs_fuse_uring_commit(struct io_uring_sqe *sqe, int fd, unsigned int queue,
-			     struct viofs_fuse_uring_header *header, int error, uint32_t payload_size);
+			     struct viofs_fuse_uring_header *header, int error,
+			     uint32_t payload_size);
 
 #endif

@@ -33,8 +33,8 @@ struct viofs_mount {
 static struct viofs_err *libfuse_words;
 
 /* One message may come in several calls. */
-__attribute__((format(printf, 2, 0))) static void
-libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void libfuse_log(enum fuse_log_level level,
+							      const char *fmt, va_list ap)
 {
 	char *text;
 	size_t n;
@@ -94,14 +94,18 @@ int viofs_mount_check(const char *path, struct viofs_err *err)
 		int rc = -errno;
 
 		return viofs_err_set(err, rc, "mount point %s: %s%s", path, strerror(-rc),
-				     rc == -ENOENT ? "; make the directory first" :
-				     rc == -ENOTCONN ? "; a dead mount is in the way, umount it first" : "");
+				     rc == -ENOENT ? "; make the directory first"
+				     : rc == -ENOTCONN
+					     ? "; a dead mount is in the way, umount it first"
+					     : "");
 	}
 	if (!S_ISDIR(st.st_mode))
 		return viofs_err_set(err, -ENOTDIR, "mount point %s is not a directory", path);
 	if (find_mount(path, &ignored) != -ENOENT)
-		return viofs_err_set(err, -EBUSY, "%s is a mount point already; umount it first, or "
-				     "choose another directory", path);
+		return viofs_err_set(err, -EBUSY,
+				     "%s is a mount point already; umount it first, or "
+				     "choose another directory",
+				     path);
 	if (access("/dev/fuse", R_OK | W_OK) < 0)
 		return viofs_err_set(err, -ENODEV, "/dev/fuse: %s; load the module: modprobe fuse",
 				     strerror(errno));
@@ -123,7 +127,8 @@ static int add_options(struct fuse_args *args, const struct viofs_mount_config *
 	}
 	*s = '\0';
 	/* libfuse starts from nosuid,nodev: undone first, so that the user's options come last. */
-	n = asprintf(&own, "subtype=virtiofs-vfio,fsname=%s,allow_other,default_permissions,suid,dev",
+	n = asprintf(&own,
+		     "subtype=virtiofs-vfio,fsname=%s,allow_other,default_permissions,suid,dev",
 		     source);
 	if (n < 0)
 		return -ENOMEM;
@@ -159,7 +164,8 @@ static int new_session(const struct viofs_mount_config *config, struct fuse_sess
 		*session = fuse_session_new(&args, &none, sizeof(none), NULL);
 		libfuse_words = NULL;
 		if (!*session)
-			rc = viofs_err_set(err, -EINVAL, "The mount options \"%s\" are not understood: "
+			rc = viofs_err_set(err, -EINVAL,
+					   "The mount options \"%s\" are not understood: "
 					   "%s. See virtiofs-vfio --help.",
 					   config->options ? config->options : "",
 					   words.text[0] ? words.text : "libfuse gave no reason");
@@ -274,9 +280,11 @@ int viofs_mount_abort(struct viofs_mount *m)
 
 	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", m->device);
 	rc = viofs_text_write(path, "1");
-	/* Without fusectl: a forced unmount aborts the connection too, whether it succeeds or not. */
+	/* Without fusectl: a forced unmount aborts the connection too, whether it succeeds or not.
+	 */
 	if (rc && viofs_mount_is_there(m))
-		rc = umount2(m->path, MNT_FORCE | UMOUNT_NOFOLLOW) < 0 && errno != EBUSY ? -errno : 0;
+		rc = umount2(m->path, MNT_FORCE | UMOUNT_NOFOLLOW) < 0 && errno != EBUSY ? -errno
+											 : 0;
 	return rc;
 }
 

@@ -14,8 +14,9 @@ struct viofs_mount;
 struct viofs_mount_config {
 	const char *source;     /* what /proc/mounts shows: tag or address */
 	const char *mountpoint; /* an absolute path, no symbolic links */
-	const char *options;    /* further options for libfuse and the kernel ("ro,noatime"), or NULL */
-	uint32_t max_read;      /* bytes, 0 = the kernel's own bound */
+	const char
+		*options;  /* further options for libfuse and the kernel ("ro,noatime"), or NULL */
+	uint32_t max_read; /* bytes, 0 = the kernel's own bound */
 };
 
 /**
@@ -44,11 +45,12 @@ int viofs_mount_fd(const struct viofs_mount *m);
 /** viofs_mount_is_there() - is it still mounted where we put it? */
 bool viofs_mount_is_there(const struct viofs_mount *m);
 
-/** viofs_mount_unmount() - umount2(2) while somebody serves: dirty pages get written. Return: 0; -EBUSY;
- *  -EINVAL: was not mounted. */
+/** viofs_mount_unmount() - umount2(2) while somebody serves: dirty pages get written. Return: 0;
+ * -EBUSY; -EINVAL: was not mounted. */
 int viofs_mount_unmount(struct viofs_mount *m);
 
-/** viofs_mount_sync() - write dirty pages of the mount out (syncfs; blocks). Return: 0 or -errno. */
+/** viofs_mount_sync() - write dirty pages of the mount out (syncfs; blocks). Return: 0 or -errno.
+ */
 int viofs_mount_sync(struct viofs_mount *m);
 
 /** viofs_mount_detach() - MNT_DETACH: nobody finds it any more, who has files open keeps them. */

@@ -51,7 +51,8 @@ struct viofs_pci_config {
  * its type is skipped (the first good one of a type wins, virtio 1.3 4.1.4) or is an error where a
  * needed structure (common, notify, device) is left without.
  * Offsets are *not* checked against the BAR's size here: who maps the BAR does it.
- * Return: 0; -ENODEV: no virtio modern capabilities; -EPROTO: the list is broken; or the read's error.
+ * Return: 0; -ENODEV: no virtio modern capabilities; -EPROTO: the list is broken; or the read's
+ * error.
  */
 int viofs_pci_caps_walk(const struct viofs_pci_config *config, struct viofs_pci_caps *out,
 			struct viofs_err *err);

@@ -363,7 +363,8 @@ int viofs_pci_group_check(const struct viofs_pci_function *f, struct viofs_err *
 	return rc;
 }
 
-/* Kernels since 6.1 name it there; it has a device number only where there is a node to go with it. */
+/* Kernels since 6.1 name it there; it has a device number only where there is a node to go with it.
+ */
 int viofs_pci_function_vfio_name(const struct viofs_pci_function *f, char name[VIOFS_PCI_VFIO_NAME])
 {
 	char path[PATH_MAX];
@@ -378,8 +379,8 @@ int viofs_pci_function_vfio_name(const struct viofs_pci_function *f, char name[V
 	while (rc && (e = readdir(dir))) {
 		if (e->d_name[0] == '.' || strlen(e->d_name) >= VIOFS_PCI_VFIO_NAME)
 			continue;
-		viofs_pci_sysfs_path(path, sizeof(path), "bus/pci/devices/%s/vfio-dev/%s/dev", f->text,
-				     e->d_name);
+		viofs_pci_sysfs_path(path, sizeof(path), "bus/pci/devices/%s/vfio-dev/%s/dev",
+				     f->text, e->d_name);
 		if (stat(path, &st) < 0)
 			continue;
 		strcpy(name, e->d_name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A PCI function as sysfs shows it: find, identify, bind. Needs no library and no privileges to look. */
+/* A PCI function as sysfs shows it: find, identify, bind. Needs no library and no privileges to
+ * look. */
 #ifndef VIOFS_PCI_FUNCTION_H
 #define VIOFS_PCI_FUNCTION_H
 
@@ -18,8 +19,8 @@ struct viofs_pci_function {
 	struct viofs_pci_address address;
 	char text[VIOFS_PCI_ADDRESS_TEXT];
 	uint16_t vendor, device;
-	char driver[64];  /* "" = no driver */
-	int iommu_group;  /* -1 = none */
+	char driver[64]; /* "" = no driver */
+	int iommu_group; /* -1 = none */
 };
 
 /** viofs_pci_function_read() - Return: 0; -ENODEV: no function at @a (said in @err). */
@@ -38,9 +39,9 @@ int viofs_pci_function_scan(struct viofs_pci_function **list, struct viofs_err *
 
 /**
  * viofs_pci_function_bind() - hand the function to @driver by driver_override
- * Writes driver_override, unbinds the present driver, probes, and checks who has it then. On failure
- * the former driver is put back. Does nothing where @driver has it already.
- * Return: 0; -ENODEV: no such driver registered (module not loaded); -EBUSY and others.
+ * Writes driver_override, unbinds the present driver, probes, and checks who has it then. On
+ * failure the former driver is put back. Does nothing where @driver has it already. Return: 0;
+ * -ENODEV: no such driver registered (module not loaded); -EBUSY and others.
  */
 int viofs_pci_function_bind(const struct viofs_pci_address *a, const char *driver,
 			    struct viofs_err *err);
@@ -63,9 +64,11 @@ int viofs_pci_group_check(const struct viofs_pci_function *f, struct viofs_err *
 #define VIOFS_PCI_VFIO_NAME 64
 
 /**
- * viofs_pci_function_vfio_name() - the function's node in /dev/vfio/devices: "vfio3", "noiommu-vfio3"
- * Return: 0; -ENOENT: it has none: not bound for VFIO, or a kernel without such nodes.
+ * viofs_pci_function_vfio_name() - the function's node in /dev/vfio/devices: "vfio3",
+ * "noiommu-vfio3" Return: 0; -ENOENT: it has none: not bound for VFIO, or a kernel without such
+ * nodes.
  */
-int viofs_pci_function_vfio_name(const struct viofs_pci_function *f, char name[VIOFS_PCI_VFIO_NAME]);
+int viofs_pci_function_vfio_name(const struct viofs_pci_function *f,
+				 char name[VIOFS_PCI_VFIO_NAME]);
 
 #endif

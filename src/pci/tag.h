@@ -21,8 +21,8 @@ int viofs_tag_check(const uint8_t raw[VIOFS_TAG_SIZE], char out[VIOFS_TAG_TEXT],
 /**
  * viofs_pci_tag_read() - the tag and the number of request queues of a function
  * From the kernel driver's sysfs where there is one (Linux 6.9 on: /sys/fs/virtiofs), else through
- * the PCI_CFG capability's window in sysfs `config` (virtio 1.3 4.1.4.9), which needs root and disturbs
- * no driver. Never binds or unbinds.
+ * the PCI_CFG capability's window in sysfs `config` (virtio 1.3 4.1.4.9), which needs root and
+ * disturbs no driver. Never binds or unbinds.
  * @num_queues: may be NULL; 0 where only the tag could be learnt.
  * Return: 0; -EOPNOTSUPP: neither way works here (VFIO is the way for a function with no driver or
  * vfio-pci; the daemon does that); other -errno.

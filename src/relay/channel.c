@@ -30,8 +30,8 @@ static bool try_size(uint32_t queues, uint64_t memory, uint32_t size, uint32_t s
 	uint32_t spare = VIOFS_MAX(buffers / 4, VIOFS_CHANNEL_SPARE_BUFFERS);
 	uint32_t entries = buffers > spare ? buffers - spare : 0;
 
-	entries = VIOFS_MIN(entries, slots > VIOFS_CHANNEL_SPARE_SLOTS ?
-			    slots - VIOFS_CHANNEL_SPARE_SLOTS : 0);
+	entries = VIOFS_MIN(
+		entries, slots > VIOFS_CHANNEL_SPARE_SLOTS ? slots - VIOFS_CHANNEL_SPARE_SLOTS : 0);
 	if (entries < queues)
 		return false;
 	*out = (struct viofs_channel_plan){
@@ -65,12 +65,16 @@ int viofs_channel_plan(uint32_t queues, uint64_t memory, uint32_t max_data, uint
 static int say_disabled(int enabled, struct viofs_err *err)
 {
 	if (enabled == 0)
-		return viofs_err_set(err, -ENOTSUP, "-o channel=uring: the kernel has FUSE over io_uring switched "
-				     "off. echo Y > " VIOFS_FUSE_URING_ENABLE " switches it on for later "
-				     "mounts, fuse.enable_uring=1 on the kernel's command line for good.");
+		return viofs_err_set(
+			err, -ENOTSUP,
+			"-o channel=uring: the kernel has FUSE over io_uring switched "
+			"off. echo Y > " VIOFS_FUSE_URING_ENABLE " switches it on for later "
+			"mounts, fuse.enable_uring=1 on the kernel's command line for good.");
 	if (enabled == -ENOENT)
-		return viofs_err_set(err, -ENOTSUP, "-o channel=uring: this kernel has no FUSE over io_uring "
-				     "(Linux 6.14 with CONFIG_FUSE_IO_URING, and the fuse module loaded).");
+		return viofs_err_set(
+			err, -ENOTSUP,
+			"-o channel=uring: this kernel has no FUSE over io_uring "
+			"(Linux 6.14 with CONFIG_FUSE_IO_URING, and the fuse module loaded).");
 	return viofs_err_set(err, enabled, VIOFS_FUSE_URING_ENABLE ": %s", strerror(-enabled));
 }
 
@@ -81,12 +85,16 @@ static int plan_entries(struct viofs_relay_config *c, struct viofs_err *err)
 	int rc;
 
 	if (queues < 0)
-		return viofs_err_set(err, queues, "The number of CPUs can't be read: %s.", strerror(-queues));
-	rc = viofs_channel_plan((uint32_t)queues, (uint64_t)c->buffers * c->max_data, c->max_data, c->slots,
-				&plan);
+		return viofs_err_set(err, queues, "The number of CPUs can't be read: %s.",
+				     strerror(-queues));
+	rc = viofs_channel_plan((uint32_t)queues, (uint64_t)c->buffers * c->max_data, c->max_data,
+				c->slots, &plan);
 	if (rc)
-		return viofs_err_set(err, rc, "-o channel=uring: io_uring takes memory for each of %d possible "
-				     "CPUs. Give more of it with dma-mem=, or use channel=dev.", queues);
+		return viofs_err_set(
+			err, rc,
+			"-o channel=uring: io_uring takes memory for each of %d possible "
+			"CPUs. Give more of it with dma-mem=, or use channel=dev.",
+			queues);
 	c->queues = (uint32_t)queues;
 	c->depth = plan.depth;
 	c->max_data = plan.max_data;
@@ -95,8 +103,9 @@ static int plan_entries(struct viofs_relay_config *c, struct viofs_err *err)
 }
 
 /*
- * Over io_uring a direct READ is answered by a thread of the kernel's (entries.c), and wakes it: /dev/fuse is
- * faster for reads, by half natively, and no slower for most else (docs/performance.md). So AUTO is that.
+ * Over io_uring a direct READ is answered by a thread of the kernel's (entries.c), and wakes it:
+ * /dev/fuse is faster for reads, by half natively, and no slower for most else
+ * (docs/performance.md). So AUTO is that.
  */
 int viofs_channel_choose(struct viofs_relay_config *c, struct viofs_err *err)
 {

@@ -23,26 +23,28 @@ const char *viofs_channel_name(enum viofs_channel channel);
 struct viofs_channel_plan {
 	uint32_t depth;    /* entries of each queue */
 	uint32_t max_data; /* bytes of an entry's payload area, and of one READ or WRITE */
-	uint32_t buffers;  /* such areas in all: entries', and others for what comes over /dev/fuse */
+	uint32_t
+		buffers; /* such areas in all: entries', and others for what comes over /dev/fuse */
 };
 
 /**
  * viofs_channel_plan() - entries for @queues queues out of @memory bytes
  * With many queues requests get smaller before each queue has fewer entries than it takes to keep a
- * device busy. Never takes more than @memory, nor more than @slots - VIOFS_CHANNEL_SPARE_SLOTS entries.
- * Return: 0; -ENOSPC: not even one entry of 128 KiB for each.
+ * device busy. Never takes more than @memory, nor more than @slots - VIOFS_CHANNEL_SPARE_SLOTS
+ * entries. Return: 0; -ENOSPC: not even one entry of 128 KiB for each.
  */
 int viofs_channel_plan(uint32_t queues, uint64_t memory, uint32_t max_data, uint32_t slots,
 		       struct viofs_channel_plan *out);
 
-/* Slots and buffers that entries leave: for /dev/fuse, where FORGETs, and at first all requests, come from. */
+/* Slots and buffers that entries leave: for /dev/fuse, where FORGETs, and at first all requests,
+ * come from. */
 #define VIOFS_CHANNEL_SPARE_SLOTS 32U
 #define VIOFS_CHANNEL_SPARE_BUFFERS 4U
 
 /**
- * viofs_channel_choose() - settle @config->channel (AUTO becomes one of the others) and what goes with it
- * Before memory is reserved. Return: 0; -ENOTSUP, -ENOSPC: io_uring was asked for and can't be had, with
- * what to do in @err.
+ * viofs_channel_choose() - settle @config->channel (AUTO becomes one of the others) and what goes
+ * with it Before memory is reserved. Return: 0; -ENOTSUP, -ENOSPC: io_uring was asked for and can't
+ * be had, with what to do in @err.
  */
 int viofs_channel_choose(struct viofs_relay_config *config, struct viofs_err *err);
 

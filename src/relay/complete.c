@@ -2,10 +2,10 @@
 /*
  * From the ring to /dev/fuse.
  *
- * Whatever the device wrote may change under our eyes. So headers and structs are copied once to private
- * memory, checked there, and given to the kernel from there; only bulk data goes from DMA memory
- * straight to the kernel, which treats it as file contents and names, and no further than the device
- * said that it wrote.
+ * Whatever the device wrote may change under our eyes. So headers and structs are copied once to
+ * private memory, checked there, and given to the kernel from there; only bulk data goes from DMA
+ * memory straight to the kernel, which treats it as file contents and names, and no further than
+ * the device said that it wrote.
  */
 #include "relay/session.h"
 #include "base/log.h"
@@ -23,11 +23,12 @@
 void viofs_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape, const char *what)
 {
 	lane->stats->faults++;
-	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", shape->name, what);
+	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", shape->name,
+		 what);
 	/* Once, and then less and less often: 1, 2, 4, 8, ... */
 	if (viofs_is_power_of_2(lane->stats->faults))
-		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", shape->name, what,
-			   (unsigned long long)lane->stats->faults);
+		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", shape->name,
+			   what, (unsigned long long)lane->stats->faults);
 }
 
 void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)

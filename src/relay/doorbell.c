@@ -2,13 +2,14 @@
 /*
  * Notifying a device by eventfds.
  *
- * A vhost-user back end has the same kick eventfds as we, and O_NONBLOCK is of what both share. So it
- * could make one blocking and fill it: write(2) would wait then for as long as it likes. RWF_NOWAIT isn't for
- * eventfds, and they can't be opened a second time.
+ * A vhost-user back end has the same kick eventfds as we, and O_NONBLOCK is of what both share. So
+ * it could make one blocking and fill it: write(2) would wait then for as long as it likes.
+ * RWF_NOWAIT isn't for eventfds, and they can't be opened a second time.
  *
- * What the kernel itself does to an eventfd never waits, however full it is. So each one is registered
- * with an io_uring of its own, which signals it at each completion, and a notification is a NOP in that ring:
- * one system call still, some 70 ns dearer than the write. The rings can do nothing else.
+ * What the kernel itself does to an eventfd never waits, however full it is. So each one is
+ * registered with an io_uring of its own, which signals it at each completion, and a notification
+ * is a NOP in that ring: one system call still, some 70 ns dearer than the write. The rings can do
+ * nothing else.
  */
 #include "relay/doorbell.h"
 #include "base/util.h"
@@ -28,10 +29,11 @@ static int open_ring(struct io_uring *ring, int eventfd)
 	rc = io_uring_register_eventfd(ring, eventfd);
 	/* As in sleep.c: not all liburings have functions for these. */
 	if (!rc)
-		rc = io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
-				       VIOFS_ARRAY_SIZE(allowed));
+		rc = io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS,
+				       allowed, VIOFS_ARRAY_SIZE(allowed));
 	if (!rc)
-		rc = io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+		rc = io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_ENABLE_RINGS,
+				       NULL, 0);
 	if (rc)
 		io_uring_queue_exit(ring);
 	return rc;
@@ -41,7 +43,8 @@ static void ring_once(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
-	/* None: the last one was not taken, and goes now. Notifications are made up for (serve.c). */
+	/* None: the last one was not taken, and goes now. Notifications are made up for (serve.c).
+	 */
 	if (sqe)
 		io_uring_prep_nop(sqe);
 	io_uring_submit(ring);

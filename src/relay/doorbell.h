@@ -9,7 +9,7 @@
 
 /** struct viofs_doorbells - a ring for each of the device's kick eventfds */
 struct viofs_doorbells {
-	struct viofs_virtio *virtio; /* that rings them; NULL: there are none */
+	struct viofs_virtio *virtio;                    /* that rings them; NULL: there are none */
 	struct io_uring rings[VIOFS_FS_VIRTQUEUES_MAX]; /* as the device counts */
 	unsigned int count;
 };

@@ -9,8 +9,8 @@
 
 void viofs_entries_arena_sizes(uint32_t count, uint32_t lanes, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
-	sizes[VIOFS_ARENA_PRIVATE] += count * (sizeof(struct viofs_entry) + sizeof(uint16_t)) +
-				      (size_t)lanes * 2 * 64;
+	sizes[VIOFS_ARENA_PRIVATE] +=
+		count * (sizeof(struct viofs_entry) + sizeof(uint16_t)) + (size_t)lanes * 2 * 64;
 }
 
 void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth, unsigned int lane,
@@ -76,7 +76,8 @@ static int register_entry(struct viofs_lane *lane, unsigned int index)
 	entry->slot = slot->index;
 	entry->state = VIOFS_ENTRY_KERNEL;
 	iov[0] = (struct iovec){ &entry->header, sizeof(entry->header) };
-	iov[1] = (struct iovec){ viofs_slots_buffer(&lane->slots, slot->buffer), lane->slots.buffer_size };
+	iov[1] = (struct iovec){ viofs_slots_buffer(&lane->slots, slot->buffer),
+				 lane->slots.buffer_size };
 	sqe = viofs_sleep_command(&lane->sleep);
 	viofs_fuse_uring_register(sqe, lane->fuse_fd, entry->queue, iov);
 	sqe->user_data = to_data(index);
@@ -116,10 +117,10 @@ bool viofs_entries_are_lost(struct viofs_lane *lane)
 }
 
 /*
- * The end of an asynchronous direct READ takes the lock of each page that was read into, and its holder
- * may wait for another request (Linux commit bb737bbe), one that this thread is to fetch. A thread of the
- * kernel's may wait for it as long as it takes. Other requests end without such locks, and without
- * FUSE_ASYNC_DIO the reader itself takes them.
+ * The end of an asynchronous direct READ takes the lock of each page that was read into, and its
+ * holder may wait for another request (Linux commit bb737bbe), one that this thread is to fetch. A
+ * thread of the kernel's may wait for it as long as it takes. Other requests end without such
+ * locks, and without FUSE_ASYNC_DIO the reader itself takes them.
  */
 static bool may_block(const struct viofs_lane *lane, const struct viofs_entry *entry,
 		      const struct viofs_slot *slot)
@@ -132,8 +133,8 @@ static bool may_block(const struct viofs_lane *lane, const struct viofs_entry *e
 	return in.flags & O_DIRECT;
 }
 
-void viofs_entry_reply(struct viofs_lane *lane, struct viofs_slot *slot, int error, const void *fixed,
-		       uint32_t fixed_len, uint32_t data_len)
+void viofs_entry_reply(struct viofs_lane *lane, struct viofs_slot *slot, int error,
+		       const void *fixed, uint32_t fixed_len, uint32_t data_len)
 {
 	struct viofs_entry *entry = &lane->entries.entry[slot->entry];
 	uint8_t *payload = viofs_slots_buffer(&lane->slots, slot->buffer);

@@ -2,16 +2,16 @@
 /*
  * Entries of the io_uring channel, as the relay has them.
  *
- * An entry owns a slot and a buffer for good: the buffer is its payload area. So WRITE data is where the
- * device reads it, and READ data where the kernel takes it, and no list is looked at.
+ * An entry owns a slot and a buffer for good: the buffer is its payload area. So WRITE data is
+ * where the device reads it, and READ data where the kernel takes it, and no list is looked at.
  *
  *             header (private)     slot's request area       buffer = payload area
  *   request   in, first argument -> header, all arguments  <- names      WRITE data stays
  *   reply     out                <- checked in private     <- from there structs; data is there
  *
- * The device reads the request area and the buffer, and writes the slot's reply area and the buffer.
- * Names are copied out of the buffer, so that it can't change them; structs of replies are copied into it
- * once they are checked.
+ * The device reads the request area and the buffer, and writes the slot's reply area and the
+ * buffer. Names are copied out of the buffer, so that it can't change them; structs of replies are
+ * copied into it once they are checked.
  */
 #ifndef VIOFS_RELAY_ENTRIES_H
 #define VIOFS_RELAY_ENTRIES_H
@@ -41,14 +41,15 @@ struct viofs_entry {
 struct viofs_entries {
 	struct viofs_entry *entry; /* count */
 	uint16_t count;
-	bool active;               /* registered: requests come here */
-	bool closed;               /* the kernel took one back: time to look at /dev/fuse */
-	int failed;                /* -errno of a command that the kernel refused, or 0 */
-	uint16_t *arrived;         /* a stack of entries in that state */
+	bool active;       /* registered: requests come here */
+	bool closed;       /* the kernel took one back: time to look at /dev/fuse */
+	int failed;        /* -errno of a command that the kernel refused, or 0 */
+	uint16_t *arrived; /* a stack of entries in that state */
 	uint16_t arrived_count;
 };
 
-/** viofs_entries_arena_sizes() - add what @count entries in @lanes need, beside slots and buffers. */
+/** viofs_entries_arena_sizes() - add what @count entries in @lanes need, beside slots and buffers.
+ */
 void viofs_entries_arena_sizes(uint32_t count, uint32_t lanes, size_t sizes[VIOFS_ARENA_SECTIONS]);
 
 /**

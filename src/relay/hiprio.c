@@ -66,8 +66,8 @@ static void kick_locked(struct viofs_relay *r)
 }
 
 /*
- * Nobody waits for a FORGET, and each notification makes the device's side run at a bad time: between two
- * requests. So some are gathered, or as many as come within FORGETS_HELD_NS (serve.c).
+ * Nobody waits for a FORGET, and each notification makes the device's side run at a bad time:
+ * between two requests. So some are gathered, or as many as come within FORGETS_HELD_NS (serve.c).
  */
 static void notify_locked(struct viofs_relay *r, const struct viofs_slot *slot)
 {
@@ -120,7 +120,8 @@ static void park_locked(struct viofs_lane *lane, void *message, size_t len, int6
 	struct viofs_relay *r = lane->relay;
 	const struct fuse_in_header *head = message;
 
-	if (viofs_parking_put(&r->hiprio.parked, &(struct iovec){ message, len }, len, false, since)) {
+	if (viofs_parking_put(&r->hiprio.parked, &(struct iovec){ message, len }, len, false,
+			      since)) {
 		viofs_answer(lane, head->unique, -ENOMEM);
 		return;
 	}
@@ -177,7 +178,8 @@ static void refuse_interrupts(struct viofs_lane *lane, uint64_t unique)
 	int rc = -ENOENT;
 
 	for (unsigned int i = 0; i < r->lane_count && rc == -ENOENT; i++)
-		rc = viofs_devfuse_error(r->lanes[(lane->index + i) % r->lane_count].fuse_fd, unique, -ENOSYS);
+		rc = viofs_devfuse_error(r->lanes[(lane->index + i) % r->lane_count].fuse_fd,
+					 unique, -ENOSYS);
 	lane->stats->replies++;
 }
 
@@ -203,13 +205,13 @@ static bool is_kept(struct viofs_lane *lane, uint64_t kernel_unique)
 }
 
 /*
- * INTERRUPT names the request by the kernel's unique; the device knows it by ours. A request that has
- * ended needs none (no reply is legal, Documentation/filesystems/fuse: "Interrupting filesystem
- * operations"). One that this lane doesn't have another one may have; it has it by now, since the kernel
- * has an INTERRUPT read only after the request.
- * Return: 0; -EAGAIN: it is to be parked.
+ * INTERRUPT names the request by the kernel's unique; the device knows it by ours. A request that
+ * has ended needs none (no reply is legal, Documentation/filesystems/fuse: "Interrupting filesystem
+ * operations"). One that this lane doesn't have another one may have; it has it by now, since the
+ * kernel has an INTERRUPT read only after the request. Return: 0; -EAGAIN: it is to be parked.
  */
-static int send_interrupt(struct viofs_lane *lane, struct letter *l, const struct viofs_fuse_shape *shape)
+static int send_interrupt(struct viofs_lane *lane, struct letter *l,
+			  const struct viofs_fuse_shape *shape)
 {
 	struct viofs_relay *r = lane->relay;
 	unsigned int next = (lane->index + 1) % r->lane_count;
@@ -290,7 +292,8 @@ void viofs_hiprio_take_mail(struct viofs_lane *lane)
 		memcpy(&l, letter->message, sizeof(l));
 		free(letter);
 		/* It was classified when it was read: this can't fail. */
-		viofs_fuse_classify(&lane->relay->conn, &l.head, sizeof(l.head) + sizeof(l.in), &shape);
+		viofs_fuse_classify(&lane->relay->conn, &l.head, sizeof(l.head) + sizeof(l.in),
+				    &shape);
 		take_interrupt(lane, &l, &shape, viofs_now_ns());
 	}
 }
@@ -351,8 +354,8 @@ static void finish_interrupt(struct viofs_relay *r, struct viofs_slot *slot, uin
 	if (!used_len || viofs_fuse_reply_check(&slot->shape, slot->device_unique, &head, used_len,
 						false, &reply))
 		return;
-	/* ENOSYS: none will ever be sent again. EAGAIN: the kernel sends it again at once, so not for
-	 * ever; it does so only while there is something to interrupt. */
+	/* ENOSYS: none will ever be sent again. EAGAIN: the kernel sends it again at once, so not
+	 * for ever; it does so only while there is something to interrupt. */
 	if (reply.error == -ENOSYS || (reply.error == -EAGAIN && slot->interrupts < INTERRUPTS_MAX))
 		viofs_devfuse_error(lane->fuse_fd, slot->kernel_unique, reply.error);
 }

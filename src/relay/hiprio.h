@@ -2,12 +2,13 @@
 /*
  * The hiprio queue: FORGET, BATCH_FORGET and INTERRUPT (virtio 1.3 5.11.6.1).
  *
- * The device has one, and whatever lane reads such a message sends it there itself, with the lock. Lane 0
- * takes the completions, and sends what had to be parked for want of a slot or of room: both come free by
- * completions only. No request of a program goes this way, so the lock is on nobody's way.
+ * The device has one, and whatever lane reads such a message sends it there itself, with the lock.
+ * Lane 0 takes the completions, and sends what had to be parked for want of a slot or of room: both
+ * come free by completions only. No request of a program goes this way, so the lock is on nobody's
+ * way.
  *
- * An INTERRUPT names a request that another lane may have: it is passed on (team.h) until it has come to that
- * one, or has been everywhere.
+ * An INTERRUPT names a request that another lane may have: it is passed on (team.h) until it has
+ * come to that one, or has been everywhere.
  */
 #ifndef VIOFS_RELAY_HIPRIO_H
 #define VIOFS_RELAY_HIPRIO_H
@@ -29,7 +30,7 @@ struct viofs_relay;
 struct viofs_hiprio {
 	pthread_mutex_t lock; /* all below, the ring, and what the statistics have of it */
 	struct viofs_slots slots;
-	struct viofs_parking parked;  /* that there was no room for; only lane 0 takes from it */
+	struct viofs_parking parked; /* that there was no room for; only lane 0 takes from it */
 	/* Written with the lock, read without it too. */
 	_Atomic uint32_t forgets_held; /* on the ring, the device not notified yet */
 	_Atomic int64_t forgets_since; /* ns, of the first of those */
@@ -41,17 +42,20 @@ struct viofs_hiprio {
 void viofs_hiprio_init(struct viofs_relay *r);
 void viofs_hiprio_fini(struct viofs_relay *r);
 
-/** viofs_hiprio_take() - send a message that the lane has read, or keep it; @since: ns, when it was. */
+/** viofs_hiprio_take() - send a message that the lane has read, or keep it; @since: ns, when it
+ * was. */
 void viofs_hiprio_take(struct viofs_lane *lane, uint8_t *message, size_t len,
 		       const struct viofs_fuse_shape *shape, int64_t since);
 
-/** viofs_hiprio_take_mail() - look for the requests of the INTERRUPTs that were passed to the lane. */
+/** viofs_hiprio_take_mail() - look for the requests of the INTERRUPTs that were passed to the lane.
+ */
 void viofs_hiprio_take_mail(struct viofs_lane *lane);
 
 /** viofs_hiprio_send_kept() - what is parked, as far as there is room. Lane 0. */
 void viofs_hiprio_send_kept(struct viofs_lane *lane);
 
-/** viofs_hiprio_complete() - take completions. Lane 0. Return: how many; -EPROTO: the ring is broken. */
+/** viofs_hiprio_complete() - take completions. Lane 0. Return: how many; -EPROTO: the ring is
+ * broken. */
 int viofs_hiprio_complete(struct viofs_lane *lane);
 
 /** viofs_hiprio_kick_forgets() - notify the device of FORGETs that were held back. Any lane. */

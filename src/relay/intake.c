@@ -3,9 +3,9 @@
  * From an entry of the io_uring channel to a slot.
  *
  * Header and first argument are copied to the slot's request area, where a device reads them in one
- * piece. WRITE data stays in the buffer. Anything else that follows, names above all, is copied too,
- * since the device may write the buffer: to the request area, or, where that is too small, to the
- * beginning of the buffer itself, in one piece with the rest.
+ * piece. WRITE data stays in the buffer. Anything else that follows, names above all, is copied
+ * too, since the device may write the buffer: to the request area, or, where that is too small, to
+ * the beginning of the buffer itself, in one piece with the rest.
  */
 #include "relay/session.h"
 #include "base/util.h"
@@ -23,7 +23,8 @@ static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *s
 	return (shape->data || len <= room) && shape->fixed + (size_t)shape->reply_data <= room;
 }
 
-/* All that follows the first argument, to where it may stay. @at: bytes of header and first argument. */
+/* All that follows the first argument, to where it may stay. @at: bytes of header and first
+ * argument. */
 static void gather(struct viofs_lane *lane, struct viofs_slot *slot, size_t at, size_t len)
 {
 	uint8_t *message = viofs_slot_message(&lane->slots, slot);
@@ -38,7 +39,8 @@ static void gather(struct viofs_lane *lane, struct viofs_slot *slot, size_t at, 
 	}
 	memmove(buffer + at, buffer, len);
 	memcpy(buffer, message, at);
-	viofs_slots_note(&lane->slots, slot->buffer, viofs_slot_header(&lane->slots, slot), at + len);
+	viofs_slots_note(&lane->slots, slot->buffer, viofs_slot_header(&lane->slots, slot),
+			 at + len);
 	slot->spilled = true;
 }
 
@@ -56,7 +58,8 @@ static int fill(struct viofs_lane *lane, struct viofs_slot *slot, const struct v
 	at = sizeof(entry->header.in) + in.op_size;
 	memcpy(message, &entry->header.in, sizeof(entry->header.in));
 	memcpy(message + sizeof(entry->header.in), entry->header.op_in, in.op_size);
-	rc = viofs_fuse_classify(&lane->relay->conn, (const void *)message, at + in.payload_size, &slot->shape);
+	rc = viofs_fuse_classify(&lane->relay->conn, (const void *)message, at + in.payload_size,
+				 &slot->shape);
 	if (rc)
 		return rc;
 	slot->len = (uint32_t)(at + in.payload_size);
@@ -89,7 +92,8 @@ static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64
 	}
 	/* A FORGET that the kernel makes by itself: nobody waits, and it goes where FORGETs go. */
 	if (slot->shape.hiprio) {
-		viofs_hiprio_take(lane, viofs_slot_message(&lane->slots, slot), slot->len, &slot->shape, now);
+		viofs_hiprio_take(lane, viofs_slot_message(&lane->slots, slot), slot->len,
+				  &slot->shape, now);
 		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
 		return;
 	}

@@ -17,7 +17,8 @@
 #define PARKED_BYTES ((size_t)16 << 20)
 #define PARKED_COUNT 4096U
 
-/* Does the queue have the eventfd of the one before? Then one wake-up is for both, and one lane has both. */
+/* Does the queue have the eventfd of the one before? Then one wake-up is for both, and one lane has
+ * both. */
 static bool is_with_previous(const struct viofs_fs *fs, unsigned int q)
 {
 	return q > VIOFS_FS_REQUEST && fs->vectors &&
@@ -46,10 +47,13 @@ static unsigned int count_lanes(const struct viofs_relay_config *c, const struct
 		unsigned int most;
 		const char *what;
 	} bounds[] = {
-		{ count_queues(fs), "as many as the device has request queues with an interrupt of their own" },
-		{ c->depth ? c->queues : c->workers, "as many as the kernel has queues, which are CPUs" },
+		{ count_queues(fs),
+		  "as many as the device has request queues with an interrupt of their own" },
+		{ c->depth ? c->queues : c->workers,
+		  "as many as the kernel has queues, which are CPUs" },
 		{ (c->slots - entries_of(c)) / SLOTS_MIN, "as many as there is memory for" },
-		{ (c->buffers - entries_of(c)) / BUFFERS_MIN, "as many as there is memory for (dma-mem=)" },
+		{ (c->buffers - entries_of(c)) / BUFFERS_MIN,
+		  "as many as there is memory for (dma-mem=)" },
 	};
 	unsigned int n = VIOFS_MAX(c->workers, 1U), asked = n;
 	const char *what = NULL;
@@ -94,7 +98,8 @@ static void share_memory(struct viofs_relay *r)
 		viofs_entries_init(&lane->entries, c->queues, c->depth, i, r->lane_count, r->arena);
 		count = (uint16_t)(slots / left + lane->entries.count);
 		buffer_count = (uint16_t)(buffers / left + lane->entries.count);
-		viofs_slots_share(&r->slots, first_slot, count, first_buffer, buffer_count, &lane->slots);
+		viofs_slots_share(&r->slots, first_slot, count, first_buffer, buffer_count,
+				  &lane->slots);
 		slots -= slots / left;
 		buffers -= buffers / left;
 		first_slot = (uint16_t)(first_slot + count);
@@ -199,7 +204,8 @@ static void add_descriptors(struct viofs_lane *lane)
 	int before = -1;
 
 	/* With a lane for each request one is woken, not all. */
-	viofs_sleep_add_shared(&lane->sleep, lane->fuse_fd, r->lane_count > 1 && !lane->sleep.alone);
+	viofs_sleep_add_shared(&lane->sleep, lane->fuse_fd,
+			       r->lane_count > 1 && !lane->sleep.alone);
 	viofs_sleep_add(&lane->sleep, lane->lease.wake_fd, true);
 	if (!lane->index && r->fs->virtio->event_fd >= 0)
 		viofs_sleep_add(&lane->sleep, r->fs->virtio->event_fd, false);
@@ -238,9 +244,12 @@ static int prepare_lane(struct viofs_lane *lane, int fuse_fd, struct viofs_err *
 		return viofs_err_set(err, rc, "eventfd: %s", strerror(-rc));
 	lane->fuse_fd = lane->index ? viofs_devfuse_clone(fuse_fd) : fuse_fd;
 	if (lane->fuse_fd < 0)
-		return viofs_err_set(err, lane->fuse_fd, "/dev/fuse can't be opened once more (%s): -o workers=1 "
-				     "does without", strerror(-lane->fuse_fd));
-	if (r->config.pin_workers && r->lane_count > 1 && !sched_getaffinity(0, sizeof(cpus), &cpus))
+		return viofs_err_set(err, lane->fuse_fd,
+				     "/dev/fuse can't be opened once more (%s): -o workers=1 "
+				     "does without",
+				     strerror(-lane->fuse_fd));
+	if (r->config.pin_workers && r->lane_count > 1 &&
+	    !sched_getaffinity(0, sizeof(cpus), &cpus))
 		lane->cpu = choose_cpu(&cpus, lane->index);
 	add_descriptors(lane);
 	return 0;
@@ -257,8 +266,10 @@ int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 	if (!rc)
 		rc = viofs_doorbells_init(&r->doorbells, r->fs);
 	if (rc)
-		return viofs_err_set(err, rc, "io_uring: %s; it is switched off here? (sysctl "
-				     "kernel.io_uring_disabled must be 0)", strerror(-rc));
+		return viofs_err_set(err, rc,
+				     "io_uring: %s; it is switched off here? (sysctl "
+				     "kernel.io_uring_disabled must be 0)",
+				     strerror(-rc));
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
 		rc = prepare_lane(&r->lanes[i], fuse_fd, err);
 	return rc;

@@ -194,7 +194,8 @@ static void *standby_main(void *arg)
 		l->guarding = false;
 		if (!leads)
 			continue;
-		/* Somebody must stand by for us now; a thread deposed earlier may be there already. */
+		/* Somebody must stand by for us now; a thread deposed earlier may be there already.
+		 */
 		if (l->threads < 2)
 			start_standby(l);
 		else

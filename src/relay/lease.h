@@ -2,13 +2,13 @@
 /*
  * Who serves: one thread leads, and another can take over while the leader is stuck in a reply.
  *
- * Giving a READ reply to the kernel can block on a page lock whose holder waits for a completion that
- * only we can deliver (Linux commit bb737bbe). Handing every READ to a pool of reply threads would cost
- * two wake-ups for each. So the leader writes such replies itself, and marks the time it does so in
- * `writing`; a standby thread looks every VIOFS_LEASE_TICK_MS, and where the same write is still going
- * on a tick later it takes `writing` back to 0 by compare-and-swap and leads from there on. The deposed
- * thread learns of it when its write returns and its own compare-and-swap fails: it touches nothing of
- * the relay but the list of slots to give back, and becomes a standby.
+ * Giving a READ reply to the kernel can block on a page lock whose holder waits for a completion
+ * that only we can deliver (Linux commit bb737bbe). Handing every READ to a pool of reply threads
+ * would cost two wake-ups for each. So the leader writes such replies itself, and marks the time it
+ * does so in `writing`; a standby thread looks every VIOFS_LEASE_TICK_MS, and where the same write
+ * is still going on a tick later it takes `writing` back to 0 by compare-and-swap and leads from
+ * there on. The deposed thread learns of it when its write returns and its own compare-and-swap
+ * fails: it touches nothing of the relay but the list of slots to give back, and becomes a standby.
  *
  * Everything the leader owns (rings, slots, lists, io_uring) is consistent while it writes: the
  * completion has been taken off the ring and the slot is in state REPLYING. The store to `writing`
@@ -33,15 +33,15 @@ struct viofs_lease {
 	_Atomic bool guarded;     /* a standby ticks */
 	uint64_t ticket;          /* the leader's */
 	pthread_mutex_t lock;
-	pthread_cond_t changed;   /* guarded wanted, or finished */
+	pthread_cond_t changed; /* guarded wanted, or finished */
 	_Atomic bool finished;
 	bool guarding;
-	unsigned int threads;     /* beside the main one */
+	unsigned int threads;       /* beside the main one */
 	_Atomic unsigned int alive; /* started and not ended yet: these look at the lease */
-	uint16_t *returned;       /* slots whose stuck write came back, under the lock */
+	uint16_t *returned;         /* slots whose stuck write came back, under the lock */
 	_Atomic uint16_t returned_count;
-	int wake_fd;              /* eventfd: tells a sleeping leader that a slot came back */
-	void (*lead)(void *arg);  /* runs the relay until deposed or finished */
+	int wake_fd;             /* eventfd: tells a sleeping leader that a slot came back */
+	void (*lead)(void *arg); /* runs the relay until deposed or finished */
 	void *arg;
 };
 
@@ -54,7 +54,8 @@ int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uin
 /** viofs_lease_start() - start the first standby (a relay without one works, unguarded). */
 void viofs_lease_start(struct viofs_lease *l);
 
-/** viofs_lease_enter() - the leader is about to write a reply that may block. Return: the ticket. */
+/** viofs_lease_enter() - the leader is about to write a reply that may block. Return: the ticket.
+ */
 uint64_t viofs_lease_enter(struct viofs_lease *l);
 
 /** viofs_lease_leave() - back from the write. Return: true: still leading; false: deposed. */

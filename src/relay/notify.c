@@ -3,17 +3,19 @@
 /*
  * Theory of operation
  *
- * One thread owns the notification queue, and does nothing else: wait, copy, check, write. It is not
- * the thread that leads, since the kernel takes locks for a notification. INVAL_ENTRY waits for the
- * directory's, which somebody holds who waits for the device's answer to a LOOKUP; INVAL_INODE waits
- * for pages that a READ is under way for. Who leads has to go on meanwhile, or neither ever ends.
+ * One thread owns the notification queue, and does nothing else: wait, copy, check, write. It is
+ * not the thread that leads, since the kernel takes locks for a notification. INVAL_ENTRY waits for
+ * the directory's, which somebody holds who waits for the device's answer to a LOOKUP; INVAL_INODE
+ * waits for pages that a READ is under way for. Who leads has to go on meanwhile, or neither ever
+ * ends.
  *
- * A notification that breaks the rules is counted, said now and then, and dropped. A device that goes
- * on and on is no longer listened to. A ring that breaks is told to who leads, and ends the session
- * as any ring's breaking does.
+ * A notification that breaks the rules is counted, said now and then, and dropped. A device that
+ * goes on and on is no longer listened to. A ring that breaks is told to who leads, and ends the
+ * session as any ring's breaking does.
  *
  * At the end the thread is asked to stop and is waited for a second. One that is stuck in a write
- * stays behind: it finds out by `stop` that all but struct viofs_notify, which is left to it, is gone.
+ * stays behind: it finds out by `stop` that all but struct viofs_notify, which is left to it, is
+ * gone.
  */
 #include "relay/session.h"
 #include "base/log.h"
@@ -119,7 +121,8 @@ static bool pass_on(struct viofs_notify *n, uint32_t len)
 		rc = viofs_devfuse_notify(n->fuse_fd, n->copy, len);
 		if (n->stop)
 			return false;
-		/* ENOENT and the like: it isn't cached. EINVAL: the kernel is older than that code. */
+		/* ENOENT and the like: it isn't cached. EINVAL: the kernel is older than that code.
+		 */
 		if (rc == -ENODEV || rc == -ENOTCONN || rc == -ECONNABORTED || rc == -EPERM)
 			return false;
 		if (rc == -EINVAL || rc == -ENOSYS)
@@ -132,7 +135,8 @@ static bool pass_on(struct viofs_notify *n, uint32_t len)
 	refuse(r, name, fault);
 	if (r->stats->notifications_refused < REFUSED_MAX)
 		return true;
-	viofs_warn("no more notifications are taken from the device after %u that were wrong", REFUSED_MAX);
+	viofs_warn("no more notifications are taken from the device after %u that were wrong",
+		   REFUSED_MAX);
 	return false;
 }
 
@@ -180,8 +184,10 @@ void viofs_notify_start(struct viofs_relay *r)
 	pthread_attr_destroy(&attr);
 	n->started = !rc;
 	if (rc)
-		viofs_warn("no thread for notifications (%s): changes on the device's side are seen "
-			   "when cached entries have expired", strerror(rc));
+		viofs_warn(
+			"no thread for notifications (%s): changes on the device's side are seen "
+			"when cached entries have expired",
+			strerror(rc));
 }
 
 const char *viofs_notify_broken(const struct viofs_relay *r)

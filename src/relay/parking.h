@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests read from the kernel that can't be sent yet, in plain memory: so that reading can go on. */
+/* Requests read from the kernel that can't be sent yet, in plain memory: so that reading can go on.
+ */
 #ifndef VIOFS_RELAY_PARKING_H
 #define VIOFS_RELAY_PARKING_H
 
@@ -11,8 +12,8 @@
 /** struct viofs_parked - one request, whole */
 struct viofs_parked {
 	struct viofs_parked *next;
-	int64_t since;  /* ns, when it was read */
-	bool may_wait;  /* SETLKW */
+	int64_t since; /* ns, when it was read */
+	bool may_wait; /* SETLKW */
 	uint32_t len;
 	uint8_t message[];
 };
@@ -30,13 +31,14 @@ bool viofs_parking_is_full(const struct viofs_parking *p);
 
 /**
  * viofs_parking_put() - append the first @len bytes of @iov
- * Takes more than the limits by at most one request: it has been read already and must not get lost.
- * Return: 0; -ENOMEM.
+ * Takes more than the limits by at most one request: it has been read already and must not get
+ * lost. Return: 0; -ENOMEM.
  */
 int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len, bool may_wait,
 		      int64_t since);
 
-/** viofs_parking_take() - the oldest (that is no SETLKW, without @waiters); free(3) it. NULL: none. */
+/** viofs_parking_take() - the oldest (that is no SETLKW, without @waiters); free(3) it. NULL: none.
+ */
 struct viofs_parked *viofs_parking_take(struct viofs_parking *p, bool waiters);
 
 /** viofs_parking_take_unique() - the one with this fuse_in_header.unique, or NULL. */

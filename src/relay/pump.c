@@ -2,10 +2,10 @@
 /*
  * From /dev/fuse to a slot.
  *
- * A request lands where it stays: readv(2) puts header, arguments and the first 4 KiB of data into the
- * slot's request area and the rest into a buffer, which is used up only if the request is that long.
- * Where no slot or buffer is free the request lands in plain memory and is parked: reading goes on, so
- * that FORGET and INTERRUPT behind it get to the device.
+ * A request lands where it stays: readv(2) puts header, arguments and the first 4 KiB of data into
+ * the slot's request area and the rest into a buffer, which is used up only if the request is that
+ * long. Where no slot or buffer is free the request lands in plain memory and is parked: reading
+ * goes on, so that FORGET and INTERRUPT behind it get to the device.
  */
 #include "relay/session.h"
 #include "base/log.h"
@@ -66,7 +66,8 @@ static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t l
 	slot->since = since;
 	slot->kernel_unique = unique;
 	slot->nodeid = viofs_slot_header(&lane->slots, slot)->nodeid;
-	if (len > VIOFS_SLOT_SMALL && sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL)
+	if (len > VIOFS_SLOT_SMALL &&
+	    sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL)
 		viofs_slot_gather(&lane->slots, slot);
 	if (shape->may_wait)
 		lane->lockers++;
@@ -82,7 +83,8 @@ static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *s
 	size_t room = both ? lane->slots.buffer_size / 2 : lane->slots.buffer_size;
 	size_t spill = len > VIOFS_SLOT_SMALL ? len : 0;
 
-	/* WRITE's first 4 KiB lie in the slot, so only gathered messages need room for all of it. */
+	/* WRITE's first 4 KiB lie in the slot, so only gathered messages need room for all of it.
+	 */
 	if (spill && sizeof(struct fuse_in_header) + shape->args <= VIOFS_SLOT_SMALL)
 		spill = len - VIOFS_SLOT_SMALL;
 	return spill <= room && shape->reply_data <= room;
@@ -107,7 +109,8 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 	struct viofs_slot *slot;
 	int rc;
 
-	rc = m->len < sizeof(*head) ? -EPROTO : viofs_fuse_classify(&lane->relay->conn, head, m->len, &shape);
+	rc = m->len < sizeof(*head) ? -EPROTO
+				    : viofs_fuse_classify(&lane->relay->conn, head, m->len, &shape);
 	/* Forgets are copied in pieces: a batch may be longer than what a slot carries. */
 	if (!rc && !shape.hiprio && !fits(lane, &shape, m->len))
 		rc = -EPROTO;
@@ -156,7 +159,8 @@ static void prepare_landing(struct viofs_lane *lane, struct message *m)
 }
 
 /* What a message has beyond the slot is in the buffer. */
-static void note_spill(struct viofs_lane *lane, uint16_t buffer, const struct fuse_in_header *head, size_t len)
+static void note_spill(struct viofs_lane *lane, uint16_t buffer, const struct fuse_in_header *head,
+		       size_t len)
 {
 	if (len > VIOFS_SLOT_SMALL)
 		viofs_slots_note(&lane->slots, buffer, head, len - VIOFS_SLOT_SMALL);
@@ -204,8 +208,9 @@ static bool unpark(struct viofs_lane *lane)
 		return false;
 	if (lane->landing_buffer == VIOFS_BUFFER_NONE)
 		lane->landing_buffer = viofs_slots_take_buffer(&lane->slots, 0);
-	parked = lane->landing_buffer == VIOFS_BUFFER_NONE ? NULL :
-		 viofs_parking_take(&lane->parked, !too_many_lockers(lane));
+	parked = lane->landing_buffer == VIOFS_BUFFER_NONE
+			 ? NULL
+			 : viofs_parking_take(&lane->parked, !too_many_lockers(lane));
 	if (!parked) {
 		lane->landing = slot;
 		return false;
@@ -216,8 +221,8 @@ static bool unpark(struct viofs_lane *lane)
 	if (parked->len > VIOFS_SLOT_SMALL) {
 		slot->buffer = lane->landing_buffer;
 		lane->landing_buffer = VIOFS_BUFFER_NONE;
-		memcpy(viofs_slots_buffer(&lane->slots, slot->buffer), parked->message + VIOFS_SLOT_SMALL,
-		       parked->len - VIOFS_SLOT_SMALL);
+		memcpy(viofs_slots_buffer(&lane->slots, slot->buffer),
+		       parked->message + VIOFS_SLOT_SMALL, parked->len - VIOFS_SLOT_SMALL);
 		note_spill(lane, slot->buffer, &head, parked->len);
 	}
 	/* It was classified when it was parked: this can't fail. */

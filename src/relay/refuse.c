@@ -32,7 +32,8 @@ static int refuse_entries(struct viofs_lane *lane)
 		if (entry->state != VIOFS_ENTRY_ARRIVED)
 			continue;
 		slot = &lane->slots.slots[entry->slot];
-		viofs_entry_reply(lane, slot, wants_answer(entry->header.in.opcode) ? -EIO : 0, NULL, 0, 0);
+		viofs_entry_reply(lane, slot, wants_answer(entry->header.in.opcode) ? -EIO : 0,
+				  NULL, 0, 0);
 	}
 	e->arrived_count = 0;
 	return viofs_sleep_flush(&lane->sleep);

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of one request, beside its data: header, arguments, out header, structs, and pieces that cross. */
+/* Of one request, beside its data: header, arguments, out header, structs, and pieces that cross.
+ */
 #define PIECES_BESIDE_DATA 8U
 
 void viofs_relay_config_default(struct viofs_relay_config *config)
@@ -37,13 +38,13 @@ void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
 	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_relay_stats) + 64 +
 				      config->workers * sizeof(struct viofs_lane_stats) + 64;
 	viofs_entries_arena_sizes(config->queues * config->depth, config->workers, sizes);
-	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers, config->max_data,
-				sizes);
+	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers,
+				config->max_data, sizes);
 }
 
 /*
- * In single pages a transfer takes a descriptor for each of them, and a chain may not be longer than
- * the queue (virtio 1.3 2.7.5.3.1) nor than a slot's indirect table.
+ * In single pages a transfer takes a descriptor for each of them, and a chain may not be longer
+ * than the queue (virtio 1.3 2.7.5.3.1) nor than a slot's indirect table.
  */
 static uint32_t max_data(const struct viofs_relay *r)
 {
@@ -186,8 +187,8 @@ const char *viofs_quirk_text(unsigned int bit)
 
 const char *viofs_session_name(enum viofs_session session)
 {
-	static const char *const names[] = { "starting", "serving", "ending", "ended", "failed",
-				       "lost" };
+	static const char *const names[] = { "starting", "serving", "ending",
+					     "ended",    "failed",  "lost" };
 
 	return (unsigned int)session < VIOFS_ARRAY_SIZE(names) ? names[session] : "unknown";
 }

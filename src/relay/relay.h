@@ -26,22 +26,26 @@ enum viofs_poll {
 struct viofs_relay_config {
 	enum viofs_poll poll;
 	enum viofs_channel channel;
-	uint32_t queues, depth; /* of the io_uring channel, by viofs_channel_choose(); 0: not used */
-	uint32_t spin_us;      /* adaptive: how long to spin with nothing happening */
-	uint32_t slots;        /* requests in flight, 16..1024 */
-	uint32_t buffers;      /* data areas of max_data bytes, 4..1024 */
-	uint32_t max_data;     /* bytes of one WRITE or READ: 128 KiB..1 MiB, a multiple of the page size */
+	uint32_t queues,
+		depth;     /* of the io_uring channel, by viofs_channel_choose(); 0: not used */
+	uint32_t spin_us;  /* adaptive: how long to spin with nothing happening */
+	uint32_t slots;    /* requests in flight, 16..1024 */
+	uint32_t buffers;  /* data areas of max_data bytes, 4..1024 */
+	uint32_t max_data; /* bytes of one WRITE or READ: 128 KiB..1 MiB, a multiple of the page
+			      size */
 	uint32_t init_timeout_ms; /* for the device's answer to INIT */
 	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
 	bool notify_store;        /* STORE notifications may write into the page cache */
 	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
-	uint32_t workers;         /* threads that serve, 1..VIOFS_WORKERS_MAX; fewer, where there is no use */
-	bool pin_workers;         /* each on one of the CPUs that the process may run on, in turn */
+	uint32_t workers; /* threads that serve, 1..VIOFS_WORKERS_MAX; fewer, where there is no use
+			   */
+	bool pin_workers; /* each on one of the CPUs that the process may run on, in turn */
 };
 
 /*
- * Bytes of one READ, as the mount is to bound it. What a reader wants in one go comes in several at a time then:
- * the device fills one while the kernel copies another, and both stay in the CPU's cache (docs/performance.md).
+ * Bytes of one READ, as the mount is to bound it. What a reader wants in one go comes in several at
+ * a time then: the device fills one while the kernel copies another, and both stay in the CPU's
+ * cache (docs/performance.md).
  */
 #define VIOFS_RELAY_READ_MAX (256U << 10)
 
@@ -65,7 +69,8 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 /** viofs_relay_free() - NULL is fine. */
 void viofs_relay_free(struct viofs_relay *r);
 
-/** viofs_relay_stats_read() - as they are now; from memory shared by supervisor and worker. Any process. */
+/** viofs_relay_stats_read() - as they are now; from memory shared by supervisor and worker. Any
+ * process. */
 void viofs_relay_stats_read(const struct viofs_relay *r, struct viofs_relay_stats *out);
 
 /** viofs_relay_session() - where the session stands. Any process. */
@@ -76,8 +81,8 @@ int64_t viofs_relay_oldest_ns(const struct viofs_relay *r);
 
 /**
  * viofs_relay_unanswered_ns() - age of the oldest request in flight that must be answered some time
- * Not so SETLKW, which may rightly wait for ever, nor what nobody waits for (FORGET, INTERRUPT). 0 = none.
- * Any process.
+ * Not so SETLKW, which may rightly wait for ever, nor what nobody waits for (FORGET, INTERRUPT). 0
+ * = none. Any process.
  */
 int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r);
 
@@ -86,9 +91,9 @@ unsigned int viofs_relay_slots_used(const struct viofs_relay *r);
 
 /**
  * viofs_relay_prepare() - open what viofs_relay_run() needs, so that it opens nothing
- * For a worker that gives up its rights between the two; viofs_relay_run() does it itself otherwise.
- * Afterwards the relay makes threads, waits, reads and writes; its io_uring can do nothing else.
- * Return: 0 or -errno with @err.
+ * For a worker that gives up its rights between the two; viofs_relay_run() does it itself
+ * otherwise. Afterwards the relay makes threads, waits, reads and writes; its io_uring can do
+ * nothing else. Return: 0 or -errno with @err.
  */
 int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err);
 
@@ -98,8 +103,8 @@ int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
  * @ready: called once when INIT is done and the mount answers.
  * Return: 0 after an unmount; -errno where the session failed, with the reason in @err (and in the
  * statistics); the kernel's requests have then been answered with EIO as far as possible. Where the
- * device was lost (viofs_relay_is_lost()) the mount can be served on by viofs_relay_refuse(); nothing
- * touches the device any more.
+ * device was lost (viofs_relay_is_lost()) the mount can be served on by viofs_relay_refuse();
+ * nothing touches the device any more.
  */
 int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
 		    struct viofs_err *err);
@@ -109,8 +114,8 @@ bool viofs_relay_is_lost(const struct viofs_relay *r);
 
 /**
  * viofs_relay_refuse() - answer every request with EIO until the mount is gone
- * After viofs_relay_run(), in the same process. Touches neither device nor rings: they may be closed.
- * Return: 0, or -errno of reading /dev/fuse.
+ * After viofs_relay_run(), in the same process. Touches neither device nor rings: they may be
+ * closed. Return: 0, or -errno of reading /dev/fuse.
  */
 int viofs_relay_refuse(struct viofs_relay *r);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The loop of the thread that leads a lane: completions, requests, and when there are neither, spin or sleep.
+ * The loop of the thread that leads a lane: completions, requests, and when there are neither, spin
+ * or sleep.
  *
- * Going to sleep is: arm the interrupts, look at the rings once more (viofs_ring_arm() does), make sure
- * that the kernel's side is polled, sleep. A request that comes in between is seen by the poll, a
- * completion by the ring's event index: neither can be lost.
+ * Going to sleep is: arm the interrupts, look at the rings once more (viofs_ring_arm() does), make
+ * sure that the kernel's side is polled, sleep. A request that comes in between is seen by the
+ * poll, a completion by the ring's event index: neither can be lost.
  */
 #include "relay/session.h"
 #include "base/barrier.h"
@@ -19,8 +20,8 @@
 /* Requests taken before completions get their turn. */
 #define BATCH 32
 /*
- * Looks at the used rings between two looks at /dev/fuse, which cost a system call each, and a lock that
- * callers want. Not every look pauses the CPU: a guest's may leave the guest for it.
+ * Looks at the used rings between two looks at /dev/fuse, which cost a system call each, and a lock
+ * that callers want. Not every look pauses the CPU: a guest's may leave the guest for it.
  */
 #define LOOKS 512
 #define LOOKS_TO_A_PAUSE 16
@@ -28,7 +29,8 @@
 #define FORGETS_HELD_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* Times spin_us: how long an answer is waited for before sleeping. */
 #define IN_FLIGHT_FACTOR 10
-/* Times spin_us: how long the next request is waited for, where a little more would have been enough. */
+/* Times spin_us: how long the next request is waited for, where a little more would have been
+ * enough. */
 #define SPIN_FACTOR_MAX 5
 /* A request without an answer for this long: perhaps the notification got lost. */
 #define REKICK_FIRST_NS (1 * VIOFS_NSEC_PER_SEC)
@@ -37,7 +39,8 @@
 #define STALL_NS (30 * VIOFS_NSEC_PER_SEC)
 /* With nothing but traffic the clock is looked at once in so many turns. */
 #define TURNS 256
-/* A spinning thread that was away for so long has rivals for its CPU; for so long it then doesn't spin. */
+/* A spinning thread that was away for so long has rivals for its CPU; for so long it then doesn't
+ * spin. */
 #define AWAY_NS (1 * VIOFS_NSEC_PER_MSEC)
 #define NO_SPIN_NS (20 * VIOFS_NSEC_PER_MSEC)
 /* How often /dev/fuse is looked at where requests come over io_uring: for FORGETs and the end. */
@@ -129,16 +132,18 @@ static int check_due(struct viofs_lane *lane, int64_t now)
 		return 0;
 	oldest = oldest_unanswered(lane, now);
 	if (oldest >= limit)
-		return viofs_break(lane->relay, "a request has had no answer for %.1f s (timeout=%u), %u are in flight",
-				   (double)oldest / VIOFS_NSEC_PER_SEC, lane->relay->config.timeout_ms / 1000,
-				   viofs_in_flight(lane));
+		return viofs_break(
+			lane->relay,
+			"a request has had no answer for %.1f s (timeout=%u), %u are in flight",
+			(double)oldest / VIOFS_NSEC_PER_SEC, lane->relay->config.timeout_ms / 1000,
+			viofs_in_flight(lane));
 	lane->next_due = now + limit - oldest;
 	return 0;
 }
 
 /*
- * Return: 0; -ENODEV: the device is gone; -EPROTO: a queue broke, or somebody waits too long; -ECANCELED:
- * another lane has come to its end.
+ * Return: 0; -ENODEV: the device is gone; -EPROTO: a queue broke, or somebody waits too long;
+ * -ECANCELED: another lane has come to its end.
  */
 static int check_bounds(struct viofs_lane *lane, int64_t now)
 {
@@ -192,7 +197,8 @@ static int check_event(struct viofs_lane *lane)
 	return 0;
 }
 
-/* How long the loop may sleep with nothing happening, in ns. Return: -1: as long as nothing does. */
+/* How long the loop may sleep with nothing happening, in ns. Return: -1: as long as nothing does.
+ */
 static int64_t sleep_time(const struct viofs_lane *lane)
 {
 	int64_t now = viofs_now_ns(), until = lane->next_rekick;
@@ -252,7 +258,8 @@ static bool waits_for_device(const struct viofs_lane *lane)
 /* Watch the used rings for a while: cheap, where a look at /dev/fuse is a system call. */
 static void look(const struct viofs_lane *lane)
 {
-	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is. */
+	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is.
+	 */
 	if (!waits_for_device(lane) && lane->relay->stats->channel != VIOFS_CHANNEL_URING)
 		return;
 	for (int i = 1; i <= LOOKS && !has_used(lane) && !viofs_sleep_has_news(&lane->sleep); i++)
@@ -261,8 +268,9 @@ static void look(const struct viofs_lane *lane)
 }
 
 /*
- * Was this thread taken the CPU from while it spun? Then whoever it waits for may lack that CPU as well,
- * and it is time to sleep. A virtual CPU that stood still is no reason: the scheduler's count tells.
+ * Was this thread taken the CPU from while it spun? Then whoever it waits for may lack that CPU as
+ * well, and it is time to sleep. A virtual CPU that stood still is no reason: the scheduler's count
+ * tells.
  */
 static void notice_rivals(struct viofs_lane *lane, int64_t now)
 {
@@ -276,13 +284,15 @@ static void notice_rivals(struct viofs_lane *lane, int64_t now)
 }
 
 /*
- * How long it is worth to spin for the next request: longer, step by step, where sleeps are short, since being
- * woken costs both sides more than what is left to wait then. After a long one not at all, nor for the answer:
- * who asks so rarely is served as well by interrupts, and the CPU is left to others.
+ * How long it is worth to spin for the next request: longer, step by step, where sleeps are short,
+ * since being woken costs both sides more than what is left to wait then. After a long one not at
+ * all, nor for the answer: who asks so rarely is served as well by interrupts, and the CPU is left
+ * to others.
  */
 static void learn_spin(struct viofs_lane *lane, int64_t slept)
 {
-	int64_t spin = lane->relay->config.spin_us * VIOFS_NSEC_PER_USEC, most = SPIN_FACTOR_MAX * spin;
+	int64_t spin = lane->relay->config.spin_us * VIOFS_NSEC_PER_USEC,
+		most = SPIN_FACTOR_MAX * spin;
 
 	lane->spin = slept < most ? VIOFS_MIN(VIOFS_MAX(2 * lane->spin, spin), most) : 0;
 }
@@ -299,8 +309,10 @@ static int64_t spin_budget(struct viofs_lane *lane, int64_t now)
 	notice_rivals(lane, now);
 	if (now - lane->no_spin < 0 || !lane->spin)
 		return 0;
-	/* An answer is near, and being woken for it costs more (1 MiB takes a device some hundred us). */
-	return viofs_in_flight(lane) ? c->spin_us * VIOFS_NSEC_PER_USEC * IN_FLIGHT_FACTOR : lane->spin;
+	/* An answer is near, and being woken for it costs more (1 MiB takes a device some hundred
+	 * us). */
+	return viofs_in_flight(lane) ? c->spin_us * VIOFS_NSEC_PER_USEC * IN_FLIGHT_FACTOR
+				     : lane->spin;
 }
 
 /* Nothing to do right now. Return: 0, or -errno. */
@@ -319,18 +331,20 @@ static int idle(struct viofs_lane *lane, int64_t since, int64_t now)
 	}
 	lane->spun = now;
 	if (viofs_hiprio_forgets_held(hiprio) &&
-	    now - atomic_load_explicit(&hiprio->forgets_since, memory_order_relaxed) >= FORGETS_HELD_NS)
+	    now - atomic_load_explicit(&hiprio->forgets_since, memory_order_relaxed) >=
+		    FORGETS_HELD_NS)
 		viofs_hiprio_kick_forgets(lane->relay);
 	look(lane);
-	/* Whoever is to ask next may be waiting for this CPU. Giving it up takes longer than an answer does, though. */
+	/* Whoever is to ask next may be waiting for this CPU. Giving it up takes longer than an
+	 * answer does, though. */
 	if (!waits_for_device(lane))
 		sched_yield();
 	return 0;
 }
 
 /*
- * Give answered entries back, take what the ring has. With poll=irq what is to be submitted goes with the
- * wait, which comes when there is nothing else. Return: 0; -errno, as viofs_serve().
+ * Give answered entries back, take what the ring has. With poll=irq what is to be submitted goes
+ * with the wait, which comes when there is nothing else. Return: 0; -errno, as viofs_serve().
  */
 static int turn_ring(struct viofs_lane *lane)
 {
@@ -344,15 +358,16 @@ static int turn_ring(struct viofs_lane *lane)
 	if (rc)
 		return viofs_break(lane->relay, "submitting to io_uring: %s", strerror(-rc));
 	if (viofs_entries_are_lost(lane))
-		return viofs_break(lane->relay, "the kernel refused a command of FUSE over io_uring: %s",
+		return viofs_break(lane->relay,
+				   "the kernel refused a command of FUSE over io_uring: %s",
 				   strerror(-lane->entries.failed));
 	return 0;
 }
 
 /*
- * Is there any use in reading /dev/fuse, which is a system call? Not while the ring waits for it: a poll
- * that has not fired says that it is empty. Beside entries only FORGETs come there,
- * for lane 0, and the end.
+ * Is there any use in reading /dev/fuse, which is a system call? Not while the ring waits for it: a
+ * poll that has not fired says that it is empty. Beside entries only FORGETs come there, for lane
+ * 0, and the end.
  */
 static bool must_read(struct viofs_lane *lane)
 {
@@ -367,8 +382,8 @@ static bool must_read(struct viofs_lane *lane)
 }
 
 /*
- * With poll=irq and one request at a time the next look would find nothing: the poll, which is to be armed
- * again anyway, tells whether there is more.
+ * With poll=irq and one request at a time the next look would find nothing: the poll, which is to
+ * be armed again anyway, tells whether there is more.
  */
 static int read_requests(struct viofs_lane *lane)
 {

@@ -26,11 +26,11 @@ struct init_message {
 };
 
 /*
- * Wait for the one completion of a queue that nothing else uses now, kicking again at 10 ms, 20 ms, ...
- * Return: 0 and *@used_len; -ETIMEDOUT; -EPROTO.
+ * Wait for the one completion of a queue that nothing else uses now, kicking again at 10 ms, 20 ms,
+ * ... Return: 0 and *@used_len; -ETIMEDOUT; -EPROTO.
  */
-static int wait_alone(struct viofs_lane *lane, unsigned int q, int64_t timeout_ns, uint32_t *used_len,
-		      bool *rekicked)
+static int wait_alone(struct viofs_lane *lane, unsigned int q, int64_t timeout_ns,
+		      uint32_t *used_len, bool *rekicked)
 {
 	int64_t start = viofs_now_ns(), rekick = REKICK_NS, look = LOOK_NS;
 	const char *lost = NULL;
@@ -45,7 +45,8 @@ static int wait_alone(struct viofs_lane *lane, unsigned int q, int64_t timeout_n
 		if (rc > 0)
 			return 0;
 		if (rc < 0)
-			return viofs_break(lane->relay, "virtqueue %u: %s", q, lane->relay->fs->queues[q].ring.broken);
+			return viofs_break(lane->relay, "virtqueue %u: %s", q,
+					   lane->relay->fs->queues[q].ring.broken);
 		if (elapsed > timeout_ns)
 			return -ETIMEDOUT;
 		if (elapsed > look) {
@@ -98,15 +99,18 @@ static int read_kernel_init(struct viofs_lane *lane, struct init_message *messag
 
 	do {
 		if (poll(&p, 1, (int)lane->relay->config.init_timeout_ms) == 0)
-			return viofs_err_set(lane->relay->err, -ETIMEDOUT, "the kernel sent no FUSE_INIT");
+			return viofs_err_set(lane->relay->err, -ETIMEDOUT,
+					     "the kernel sent no FUSE_INIT");
 		n = viofs_devfuse_read(lane->fuse_fd, &iov, 1);
 	} while (n == -EAGAIN);
 	if (n < 0)
-		return viofs_err_set(lane->relay->err, (int)n, "reading FUSE_INIT: %s", strerror((int)-n));
+		return viofs_err_set(lane->relay->err, (int)n, "reading FUSE_INIT: %s",
+				     strerror((int)-n));
 	memset(message, 0, sizeof(*message));
 	memcpy(message, lane->plain, VIOFS_MIN((size_t)n, sizeof(*message)));
 	if ((size_t)n < sizeof(message->head) || message->head.opcode != FUSE_INIT)
-		return viofs_err_set(lane->relay->err, -EPROTO, "the kernel's first request is no FUSE_INIT");
+		return viofs_err_set(lane->relay->err, -EPROTO,
+				     "the kernel's first request is no FUSE_INIT");
 	*len = (size_t)n - sizeof(message->head);
 	return 0;
 }
@@ -126,13 +130,15 @@ static int check_init_reply(struct viofs_lane *lane, struct viofs_slot *slot, ui
 		lane->relay->used_len_zero = true;
 		lane->stats->quirks |= VIOFS_QUIRK_USED_LEN_ZERO;
 	}
-	if (viofs_fuse_reply_check(&slot->shape, slot->device_unique, &head, used_len, zero, &reply) ||
+	if (viofs_fuse_reply_check(&slot->shape, slot->device_unique, &head, used_len, zero,
+				   &reply) ||
 	    reply.fault)
-		return viofs_err_set(lane->relay->err, -EPROTO, "the device's answer to FUSE_INIT makes no sense: %s",
+		return viofs_err_set(lane->relay->err, -EPROTO,
+				     "the device's answer to FUSE_INIT makes no sense: %s",
 				     reply.fault);
 	if (reply.error)
-		return viofs_err_set(lane->relay->err, reply.error, "the device refused FUSE_INIT: %s",
-				     strerror(-reply.error));
+		return viofs_err_set(lane->relay->err, reply.error,
+				     "the device refused FUSE_INIT: %s", strerror(-reply.error));
 	memset(payload, 0, sizeof(*payload));
 	memcpy(payload, viofs_slot_reply_data(&lane->slots, slot), reply.payload);
 	return (int)reply.payload;
@@ -142,9 +148,11 @@ static void say_no_answer(struct viofs_lane *lane)
 {
 	const char *lost = viofs_device_lost(lane->relay);
 
-	viofs_err_set(lane->relay->err, -ETIMEDOUT, "the device did not answer FUSE_INIT within %u ms (status "
+	viofs_err_set(lane->relay->err, -ETIMEDOUT,
+		      "the device did not answer FUSE_INIT within %u ms (status "
 		      "0x%x%s%s). Is its back end (virtiofsd) alive on the host? "
-		      "-o init-timeout= waits longer", lane->relay->config.init_timeout_ms,
+		      "-o init-timeout= waits longer",
+		      lane->relay->config.init_timeout_ms,
 		      lane->relay->fs->virtio->ops->status_get(lane->relay->fs->virtio),
 		      lost ? ", it " : "", lost ? lost : "");
 }
@@ -160,7 +168,9 @@ static int negotiate(struct viofs_lane *lane, const struct init_message *kernel,
 		.io_uring = lane->entries.count,
 	};
 	struct viofs_fuse_shape shape = {
-		.opcode = FUSE_INIT, .name = "INIT", .replies = true,
+		.opcode = FUSE_INIT,
+		.name = "INIT",
+		.replies = true,
 		/* All of it is variable: 8 and 24 bytes are old, legal answers. */
 		.reply_data = sizeof(struct fuse_init_out),
 	};
@@ -171,18 +181,21 @@ static int negotiate(struct viofs_lane *lane, const struct init_message *kernel,
 	size_t sent_len;
 	int rc;
 
-	rc = viofs_fuse_init_request(&kernel->in, kernel_len, &sent.in, &sent_len, lane->relay->err);
+	rc = viofs_fuse_init_request(&kernel->in, kernel_len, &sent.in, &sent_len,
+				     lane->relay->err);
 	if (rc)
 		return rc;
 	sent.head.len = (uint32_t)(sizeof(sent.head) + sent_len);
 	shape.args = (uint32_t)sent_len;
 	rc = send_alone(lane, &sent, sent.head.len, &shape,
-			lane->relay->config.init_timeout_ms * VIOFS_NSEC_PER_MSEC, &slot, &used_len);
+			lane->relay->config.init_timeout_ms * VIOFS_NSEC_PER_MSEC, &slot,
+			&used_len);
 	if (rc == -ETIMEDOUT)
 		say_no_answer(lane);
 	else if (rc)
 		viofs_err_set(lane->relay->err, rc, "sending FUSE_INIT: %s",
-			      lane->relay->stats->reason[0] ? lane->relay->stats->reason : strerror(-rc));
+			      lane->relay->stats->reason[0] ? lane->relay->stats->reason
+							    : strerror(-rc));
 	if (rc)
 		return rc;
 	rc = check_init_reply(lane, slot, used_len, &answer);
@@ -193,7 +206,8 @@ static int negotiate(struct viofs_lane *lane, const struct init_message *kernel,
 	return rc;
 }
 
-/* INIT is answered, and new requests wait: for the entries, or for us to say that there are none. */
+/* INIT is answered, and new requests wait: for the entries, or for us to say that there are none.
+ */
 static void start_channel(struct viofs_relay *r)
 {
 	const bool planned = r->lanes[0].entries.count;
@@ -209,13 +223,15 @@ static void start_channel(struct viofs_relay *r)
 			viofs_warn("FUSE over io_uring can't be set up (%s): /dev/fuse is used",
 				   strerror(-rc));
 	} else if (planned && r->conn.remote_locks) {
-		viofs_info("the device handles file locks, which may wait for long: /dev/fuse is used, not "
+		viofs_info("the device handles file locks, which may wait for long: /dev/fuse is "
+			   "used, not "
 			   "io_uring");
 	} else if (planned) {
 		viofs_warn("the kernel does not offer FUSE over io_uring: /dev/fuse is used");
 	}
-	viofs_debug("requests come over %s, %u workers", r->stats->channel == VIOFS_CHANNEL_URING ?
-		    "io_uring" : "/dev/fuse", r->lane_count);
+	viofs_debug("requests come over %s, %u workers",
+		    r->stats->channel == VIOFS_CHANNEL_URING ? "io_uring" : "/dev/fuse",
+		    r->lane_count);
 }
 
 static int init_session(struct viofs_lane *lane)
@@ -236,10 +252,12 @@ static int init_session(struct viofs_lane *lane)
 		return rc;
 	}
 	head.unique = message.head.unique;
-	rc = viofs_devfuse_reply(lane->fuse_fd, (struct iovec[]){ { &head, sizeof(head) },
-							       { &out, sizeof(out) } }, 2);
+	rc = viofs_devfuse_reply(lane->fuse_fd,
+				 (struct iovec[]){ { &head, sizeof(head) }, { &out, sizeof(out) } },
+				 2);
 	if (rc)
-		return viofs_err_set(lane->relay->err, rc, "answering FUSE_INIT: %s", strerror(-rc));
+		return viofs_err_set(lane->relay->err, rc, "answering FUSE_INIT: %s",
+				     strerror(-rc));
 	lane->relay->conn = agreed->conn;
 	if (!(agreed->flags & FUSE_MAX_PAGES))
 		lane->stats->quirks |= VIOFS_QUIRK_NO_MAX_PAGES;
@@ -259,9 +277,8 @@ static bool is_nobody_there(struct viofs_lane *lane)
 }
 
 /*
- * What was in flight at the end comes back or not; the kernel has ended all of it already. The time is one
- * for all lanes, and for whoever takes over.
- * Return: 0, or VIOFS_DEPOSED.
+ * What was in flight at the end comes back or not; the kernel has ended all of it already. The time
+ * is one for all lanes, and for whoever takes over. Return: 0, or VIOFS_DEPOSED.
  */
 static int drain(struct viofs_lane *lane)
 {
@@ -299,7 +316,9 @@ static unsigned int all_in_flight(const struct viofs_relay *r)
 /* Nothing of any lane's is under way any more. */
 static void destroy_session(struct viofs_lane *lane)
 {
-	const struct viofs_fuse_shape shape = { .opcode = FUSE_DESTROY, .name = "DESTROY", .replies = true };
+	const struct viofs_fuse_shape shape = { .opcode = FUSE_DESTROY,
+						.name = "DESTROY",
+						.replies = true };
 	const struct fuse_in_header head = { .len = sizeof(head), .opcode = FUSE_DESTROY };
 	unsigned int left = all_in_flight(lane->relay);
 	struct viofs_slot *slot;
@@ -307,16 +326,18 @@ static void destroy_session(struct viofs_lane *lane)
 	int rc;
 
 	if (left) {
-		viofs_warn("%u requests are still with the device at the end: no DESTROY, the reset ends "
-			   "them", left);
+		viofs_warn("%u requests are still with the device at the end: no DESTROY, the "
+			   "reset ends "
+			   "them",
+			   left);
 		return;
 	}
 	if (is_nobody_there(lane)) {
 		viofs_info("the device is not there at the end: no DESTROY");
 		return;
 	}
-	rc = send_alone(lane, &head, sizeof(head), &shape, lane->relay->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC,
-			&slot, &used_len);
+	rc = send_alone(lane, &head, sizeof(head), &shape,
+			lane->relay->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC, &slot, &used_len);
 	if (rc)
 		viofs_info("the device did not answer DESTROY (%s)", strerror(-rc));
 	else
@@ -335,12 +356,14 @@ static void fail_lane(struct viofs_lane *lane)
 	/* Entries go back with the next wait, if there is one: viofs_relay_refuse(). */
 	viofs_sleep_flush(&lane->sleep);
 	for (const struct viofs_parked *p = lane->parked.first; p; p = p->next)
-		viofs_answer(lane, ((const struct fuse_in_header *)(const void *)p->message)->unique, -EIO);
+		viofs_answer(lane,
+			     ((const struct fuse_in_header *)(const void *)p->message)->unique,
+			     -EIO);
 }
 
 /*
- * The end of the session, which is lane 0's, after all others have ended theirs. What they have left to
- * hiprio it drains, too. Return: 0, or VIOFS_DEPOSED.
+ * The end of the session, which is lane 0's, after all others have ended theirs. What they have
+ * left to hiprio it drains, too. Return: 0, or VIOFS_DEPOSED.
  */
 static int end_session(struct viofs_lane *lane, int result)
 {
@@ -408,8 +431,8 @@ static int start_session(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 		return 0;
 	viofs_team_end(r);
 	r->stats->session = VIOFS_SESSION_FAILED;
-	snprintf(r->stats->reason, sizeof(r->stats->reason), "%.*s", (int)sizeof(r->stats->reason) - 1,
-		 err->text);
+	snprintf(r->stats->reason, sizeof(r->stats->reason), "%.*s",
+		 (int)sizeof(r->stats->reason) - 1, err->text);
 	return rc;
 }
 

@@ -10,11 +10,13 @@
 #include <sys/epoll.h>
 
 /*
- * What a restricted ring may be set up with. The kernel does its part of a request in the thread that
- * submitted it. It shall not interrupt it for that: the thread looks for a flag in the ring's memory, and
- * comes when it has something to submit too. With DEFER_TASKRUN (Linux 6.1) waking it costs least.
+ * What a restricted ring may be set up with. The kernel does its part of a request in the thread
+ * that submitted it. It shall not interrupt it for that: the thread looks for a flag in the ring's
+ * memory, and comes when it has something to submit too. With DEFER_TASKRUN (Linux 6.1) waking it
+ * costs least.
  */
-#define ONE_THREADS (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
+#define ONE_THREADS                                                                                \
+	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
 #define ANY_THREADS (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
 
 int viofs_sleep_init(struct viofs_sleep *s)
@@ -31,26 +33,30 @@ int viofs_sleep_init(struct viofs_sleep *s)
 /* liburing 2.3 declares functions for this and for restrictions, but its library has them not. */
 static int enable(struct io_uring *ring)
 {
-	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+				 0);
 }
 
 static int restrict_ring(struct io_uring *ring, bool commands)
 {
 	struct io_uring_restriction allowed[] = {
 		/* A command that may block is left to a thread of the kernel's. */
-		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = commands ? IOSQE_ASYNC : 0 },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
+		  .sqe_flags = commands ? IOSQE_ASYNC : 0 },
 		/* prepare() */
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD },
 		/* viofs_sleep_adopt() */
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ASYNC_CANCEL },
-		/* liburing's own for a time-out, where the kernel can't be given one with the wait. */
+		/* liburing's own for a time-out, where the kernel can't be given one with the wait.
+		 */
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_TIMEOUT },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_URING_CMD },
 	};
 	unsigned int count = VIOFS_ARRAY_SIZE(allowed) - !commands;
 
-	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed, count);
+	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
+				 count);
 }
 
 /* Still disabled. */
@@ -164,8 +170,8 @@ static bool take(struct viofs_sleep *s, uint64_t data, int res)
 		return false;
 	if (own)
 		f->outstanding = false;
-	/* A request that was cut short by a signal is simply made again. One of a thread before may have
-	 * emptied an eventfd before it was cancelled. */
+	/* A request that was cut short by a signal is simply made again. One of a thread before may
+	 * have emptied an eventfd before it was cancelled. */
 	if (res == -EINTR || res == -EAGAIN || res == -ECANCELED || (res < 0 && !own))
 		return false;
 	f->woke = true;
@@ -179,7 +185,8 @@ static int reap(struct viofs_sleep *s)
 	unsigned int head, n = 0;
 	int fired = 0;
 
-	io_uring_for_each_cqe(s->ring, head, cqe) {
+	io_uring_for_each_cqe(s->ring, head, cqe)
+	{
 		n++;
 		if (cqe->user_data == LIBURING_UDATA_TIMEOUT)
 			continue;
@@ -199,7 +206,8 @@ void viofs_sleep_adopt(struct viofs_sleep *s)
 	uint32_t before = s->epoch++;
 
 	if (s->ring == &s->first && s->alone) {
-		/* What is in it comes to the other thread, if it ever waits there, and to nobody else. */
+		/* What is in it comes to the other thread, if it ever waits there, and to nobody
+		 * else. */
 		for (unsigned int i = 0; i < s->count; i++)
 			s->fds[i].outstanding = false;
 		s->ring = &s->spare;

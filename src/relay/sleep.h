@@ -2,12 +2,12 @@
 /*
  * Waiting for the kernel, the device and other threads at once, on an io_uring.
  *
- * The same ring takes a channel's commands, so that one system call submits them and waits for anything.
- * Such a command's user_data is odd; its completion is handed to `other`.
+ * The same ring takes a channel's commands, so that one system call submits them and waits for
+ * anything. Such a command's user_data is odd; its completion is handed to `other`.
  *
- * The kernel completes a request in the thread that submitted it, and cheapest where that is the ring's only
- * one (viofs_sleep_own()). A thread that is stuck completes none: who takes over from it must call
- * viofs_sleep_adopt(), and goes on with a ring that any thread may use.
+ * The kernel completes a request in the thread that submitted it, and cheapest where that is the
+ * ring's only one (viofs_sleep_own()). A thread that is stuck completes none: who takes over from
+ * it must call viofs_sleep_adopt(), and goes on with a ring that any thread may use.
  */
 #ifndef VIOFS_RELAY_SLEEP_H
 #define VIOFS_RELAY_SLEEP_H
@@ -35,10 +35,10 @@ typedef void viofs_sleep_other(void *arg, uint64_t data, int res);
 
 /** struct viofs_sleep - the io_uring and what it waits for */
 struct viofs_sleep {
-	struct io_uring *ring;       /* one of these */
+	struct io_uring *ring; /* one of these */
 	struct io_uring first, spare;
 	bool open;
-	bool alone;                  /* the first is one thread's own; others have the spare one */
+	bool alone; /* the first is one thread's own; others have the spare one */
 	struct viofs_sleep_fd fds[VIOFS_SLEEP_FDS];
 	unsigned int count;
 	uint32_t epoch; /* counts threads that took over */
@@ -49,35 +49,41 @@ struct viofs_sleep {
 /** viofs_sleep_init() - Return: 0 or -errno (-ENOSYS, -EPERM: io_uring is switched off). */
 int viofs_sleep_init(struct viofs_sleep *s);
 /**
- * viofs_sleep_init_restricted() - a ring that can do no more than wait for descriptors and read them
+ * viofs_sleep_init_restricted() - a ring that can do no more than wait for descriptors and read
+ * them
  * @commands: that a channel has in it at one time; 0: none, and its opcode is not allowed.
- * @alone: one thread's own, where the kernel can (6.1). What it waits for when another takes over can't be
- * cancelled: nothing that is shared, then.
- * An io_uring is a way round a seccomp filter: whoever may submit can open files and connect sockets. This
- * ring takes the opcodes that sleep.c uses and channels' commands, and nothing can be registered with it.
- * Return: 0 or -errno; -EINVAL: the kernel is older than 5.10 (with @commands: than 5.19).
+ * @alone: one thread's own, where the kernel can (6.1). What it waits for when another takes over
+ * can't be cancelled: nothing that is shared, then. An io_uring is a way round a seccomp filter:
+ * whoever may submit can open files and connect sockets. This ring takes the opcodes that sleep.c
+ * uses and channels' commands, and nothing can be registered with it. Return: 0 or -errno; -EINVAL:
+ * the kernel is older than 5.10 (with @commands: than 5.19).
  */
 int viofs_sleep_init_restricted(struct viofs_sleep *s, unsigned int commands, bool alone);
-/** viofs_sleep_own() - by the thread that is to use a restricted ring, before anything else. Return: 0 or -errno. */
+/** viofs_sleep_own() - by the thread that is to use a restricted ring, before anything else.
+ * Return: 0 or -errno. */
 int viofs_sleep_own(struct viofs_sleep *s);
 void viofs_sleep_fini(struct viofs_sleep *s);
 
 /** viofs_sleep_add() - wait for @fd from now on. Return: its index, or -ENOSPC. */
 int viofs_sleep_add(struct viofs_sleep *s, int fd, bool counter);
 
-/** viofs_sleep_add_shared() - the same, to be polled; @shared: input for one wakes one of those who do so. */
+/** viofs_sleep_add_shared() - the same, to be polled; @shared: input for one wakes one of those who
+ * do so. */
 int viofs_sleep_add_shared(struct viofs_sleep *s, int fd, bool shared);
 
-/** viofs_sleep_remove() - no longer wait for what viofs_sleep_add() gave @index for, and has just fired. */
+/** viofs_sleep_remove() - no longer wait for what viofs_sleep_add() gave @index for, and has just
+ * fired. */
 void viofs_sleep_remove(struct viofs_sleep *s, unsigned int index);
 
 /**
  * viofs_sleep_adopt() - another thread waits from now on
- * Requests of the one before are made again, and cancelled, which takes effect when that thread gets on.
+ * Requests of the one before are made again, and cancelled, which takes effect when that thread
+ * gets on.
  */
 void viofs_sleep_adopt(struct viofs_sleep *s);
 
-/** viofs_sleep_command() - an SQE of 128 bytes for a command; viofs_sleep_flush() or _wait() submits it. */
+/** viofs_sleep_command() - an SQE of 128 bytes for a command; viofs_sleep_flush() or _wait()
+ * submits it. */
 struct io_uring_sqe *viofs_sleep_command(struct viofs_sleep *s);
 
 /** viofs_sleep_has_news() - would viofs_sleep_flush() find something? No system call. */

@@ -33,14 +33,17 @@ void viofs_slots_init(struct viofs_slots *s, uint16_t count, uint16_t buffers, u
 	s->slots = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*s->slots), 64);
 	s->free_buffers = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
 					    buffers * sizeof(*s->free_buffers), 64);
-	s->in_buffer = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, buffers * sizeof(*s->in_buffer), 64);
+	s->in_buffer =
+		viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, buffers * sizeof(*s->in_buffer), 64);
 	s->in_slot = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*s->in_slot), 64);
 	s->requests = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ,
 					(size_t)all * VIOFS_SLOT_REQUEST, 4096);
-	s->data = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_DATA, 4096);
-	s->replies = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_REPLY,
+	s->data = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)all * VIOFS_SLOT_DATA,
+				    4096);
+	s->replies = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE,
+				       (size_t)all * VIOFS_SLOT_REPLY, 4096);
+	s->buffers = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_RW, (size_t)buffers * buffer_size,
 				       4096);
-	s->buffers = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_RW, (size_t)buffers * buffer_size, 4096);
 	for (unsigned int i = 0; i < all; i++) {
 		s->slots[i].index = (uint16_t)i;
 		s->slots[i].buffer = VIOFS_BUFFER_NONE;
@@ -121,7 +124,8 @@ void viofs_slots_give_buffer(struct viofs_slots *s, uint16_t buffer)
 	s->free_buffers[s->free_buffer_count++] = buffer;
 }
 
-/* Relaxed, both: who forgets a nodeid has the device told of it later, and so has the kernel (forget()). */
+/* Relaxed, both: who forgets a nodeid has the device told of it later, and so has the kernel
+ * (forget()). */
 static uint64_t nodeid_of(const struct viofs_contents *c)
 {
 	return atomic_load_explicit(&c->nodeid, memory_order_relaxed);
@@ -156,11 +160,13 @@ static void fill(struct viofs_contents *c, uint64_t nodeid, uint32_t len)
 {
 	/* Behind them some other file's may go on. */
 	if (nodeid_of(c) != nodeid)
-		atomic_store_explicit(&c->nodeid, c->dirty <= len ? nodeid : 0, memory_order_relaxed);
+		atomic_store_explicit(&c->nodeid, c->dirty <= len ? nodeid : 0,
+				      memory_order_relaxed);
 	c->dirty = VIOFS_MAX(c->dirty, len);
 }
 
-void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head, size_t len)
+void viofs_slots_note(struct viofs_slots *s, uint16_t buffer, const struct fuse_in_header *head,
+		      size_t len)
 {
 	if (len)
 		fill(&s->in_buffer[buffer], file_of(head->opcode, head->nodeid), (uint32_t)len);
@@ -172,15 +178,16 @@ static void forget_in(struct viofs_contents *c, unsigned int count, uint64_t nod
 		uint64_t expected = nodeid;
 
 		if (nodeid_of(&c[i]) == nodeid)
-			atomic_compare_exchange_strong_explicit(&c[i].nodeid, &expected, 0, memory_order_relaxed,
+			atomic_compare_exchange_strong_explicit(&c[i].nodeid, &expected, 0,
+								memory_order_relaxed,
 								memory_order_relaxed);
 	}
 }
 
 /*
- * Whoever has a buffer fills it in at the same time, with another file's data: the kernel forgets none
- * that it reads or writes. Before the nodeid comes back for another file the device must have seen the
- * FORGET, and the kernel the answer to a LOOKUP.
+ * Whoever has a buffer fills it in at the same time, with another file's data: the kernel forgets
+ * none that it reads or writes. Before the nodeid comes back for another file the device must have
+ * seen the FORGET, and the kernel the answer to a LOOKUP.
  */
 static void forget(struct viofs_slots *s, uint64_t nodeid)
 {
@@ -198,7 +205,8 @@ void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len)
 		forget(s, head->nodeid);
 	if (head->opcode != FUSE_BATCH_FORGET)
 		return;
-	for (const uint8_t *end = (const uint8_t *)message + len; (const uint8_t *)(one + 1) <= end; one++)
+	for (const uint8_t *end = (const uint8_t *)message + len; (const uint8_t *)(one + 1) <= end;
+	     one++)
 		forget(s, one->nodeid);
 }
 
@@ -234,8 +242,9 @@ static uint8_t *request_area(const struct viofs_slots *s, const struct viofs_slo
 uint8_t *viofs_slot_message(const struct viofs_slots *s, const struct viofs_slot *slot)
 {
 	/* One page holds all of a FORGET, so that it is in one piece on scattered pages too. */
-	return request_area(s, slot) +
-	       (slot->index < s->hiprio ? VIOFS_SLOT_MESSAGE : VIOFS_SLOT_REQUEST - VIOFS_SLOT_HIPRIO);
+	return request_area(s, slot) + (slot->index < s->hiprio
+						? VIOFS_SLOT_MESSAGE
+						: VIOFS_SLOT_REQUEST - VIOFS_SLOT_HIPRIO);
 }
 
 uint8_t *viofs_slots_buffer(const struct viofs_slots *s, uint16_t buffer)
@@ -260,7 +269,8 @@ uint8_t *viofs_slot_reply_data(const struct viofs_slots *s, const struct viofs_s
 {
 	uint8_t *buffer;
 
-	/* Where the kernel takes it, behind the structs. What the device reads is not there then. */
+	/* Where the kernel takes it, behind the structs. What the device reads is not there then.
+	 */
 	if (slot->entry != VIOFS_SLOT_NO_ENTRY && !slot->spilled)
 		return viofs_slots_buffer(s, slot->buffer) + slot->shape.fixed;
 	if (slot->shape.reply_data <= VIOFS_SLOT_DATA)
@@ -312,21 +322,25 @@ static void add(struct builder *b, const uint8_t *p, size_t len)
 }
 
 /* Bytes [@from, @from + @len) of the message, wherever they lie. */
-static void add_message(struct builder *b, const struct viofs_slots *s, const struct viofs_slot *slot,
-			size_t from, size_t len)
+static void add_message(struct builder *b, const struct viofs_slots *s,
+			const struct viofs_slot *slot, size_t from, size_t len)
 {
-	size_t small = slot->spilled || from >= VIOFS_SLOT_SMALL ? 0 :
-		       VIOFS_MIN(len, VIOFS_SLOT_SMALL - from);
+	size_t small = slot->spilled || from >= VIOFS_SLOT_SMALL
+			       ? 0
+			       : VIOFS_MIN(len, VIOFS_SLOT_SMALL - from);
 
 	if (small)
 		add(b, viofs_slot_message(s, slot) + from, small);
 	if (len > small)
-		add(b, viofs_slots_buffer(s, slot->buffer) +
-		    (slot->spilled ? from : from + small - VIOFS_SLOT_SMALL), len - small);
+		add(b,
+		    viofs_slots_buffer(s, slot->buffer) +
+			    (slot->spilled ? from : from + small - VIOFS_SLOT_SMALL),
+		    len - small);
 }
 
 int viofs_slot_chain(const struct viofs_slots *s, const struct viofs_slot *slot, bool indirect,
-		     struct viofs_ring_piece *pieces, unsigned int max, struct viofs_ring_chain *chain)
+		     struct viofs_ring_piece *pieces, unsigned int max,
+		     struct viofs_ring_chain *chain)
 {
 	const struct viofs_fuse_shape *shape = &slot->shape;
 	struct builder b = { s->arena, pieces, 0, max, false };

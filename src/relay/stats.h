@@ -2,8 +2,9 @@
 /*
  * What the relay counts, in memory that both processes map: the worker writes, any reads.
  *
- * Each lane (session.h) counts for itself, so that no two write to the same place; what there is one of for
- * the session is written by whom it says. viofs_relay_stats_read() brings all of it together.
+ * Each lane (session.h) counts for itself, so that no two write to the same place; what there is
+ * one of for the session is written by whom it says. viofs_relay_stats_read() brings all of it
+ * together.
  */
 #ifndef VIOFS_RELAY_STATS_H
 #define VIOFS_RELAY_STATS_H
@@ -15,22 +16,22 @@
 #include <stdint.h>
 
 /* Quirks met (bits of viofs_relay_stats.quirks). */
-#define VIOFS_QUIRK_USED_LEN_ZERO (1U << 0)  /* used.len is 0 with a good reply */
-#define VIOFS_QUIRK_NO_MAX_PAGES (1U << 1)   /* requests of 128 KiB at most */
-#define VIOFS_QUIRK_FIXED_SIZE (1U << 2)     /* replies of a wrong length, refused */
-#define VIOFS_QUIRK_INIT_FLAGS (1U << 3)     /* INIT flags set that were never offered */
-#define VIOFS_QUIRK_OPEN_FLAGS (1U << 4)     /* open flags that can't be kept */
-#define VIOFS_QUIRK_LOST_KICK (1U << 5)      /* answered INIT only after a second notification */
+#define VIOFS_QUIRK_USED_LEN_ZERO (1U << 0) /* used.len is 0 with a good reply */
+#define VIOFS_QUIRK_NO_MAX_PAGES (1U << 1)  /* requests of 128 KiB at most */
+#define VIOFS_QUIRK_FIXED_SIZE (1U << 2)    /* replies of a wrong length, refused */
+#define VIOFS_QUIRK_INIT_FLAGS (1U << 3)    /* INIT flags set that were never offered */
+#define VIOFS_QUIRK_OPEN_FLAGS (1U << 4)    /* open flags that can't be kept */
+#define VIOFS_QUIRK_LOST_KICK (1U << 5)     /* answered INIT only after a second notification */
 #define VIOFS_QUIRKS 6
 
 /** enum viofs_session - where a session stands */
 enum viofs_session {
 	VIOFS_SESSION_STARTING, /* INIT not answered yet */
 	VIOFS_SESSION_SERVING,
-	VIOFS_SESSION_ENDING,   /* unmounted; DESTROY under way */
+	VIOFS_SESSION_ENDING, /* unmounted; DESTROY under way */
 	VIOFS_SESSION_ENDED,
-	VIOFS_SESSION_FAILED,   /* reason says why */
-	VIOFS_SESSION_LOST,     /* the device is gone, reason says how; the mount answers EIO */
+	VIOFS_SESSION_FAILED, /* reason says why */
+	VIOFS_SESSION_LOST,   /* the device is gone, reason says how; the mount answers EIO */
 };
 
 /** struct viofs_queue_stats - of one virtqueue; kicks and in-flight are with the queue itself */
@@ -39,7 +40,8 @@ struct viofs_queue_stats {
 	uint64_t interrupts;            /* wake-ups by its eventfd */
 };
 
-/** struct viofs_lane_stats - of one lane; the names are those of viofs_relay_stats, which has the sums */
+/** struct viofs_lane_stats - of one lane; the names are those of viofs_relay_stats, which has the
+ * sums */
 struct viofs_lane_stats {
 	_Alignas(64) uint64_t replies;
 	uint64_t errors, faults, refused;
@@ -60,19 +62,19 @@ struct viofs_relay_stats {
 	struct viofs_fuse_agreed agreed;
 	struct viofs_queue_stats queues[VIOFS_FS_QUEUES_MAX];
 	/* Sums of what the lanes have counted. */
-	uint64_t replies;        /* given to the kernel */
-	uint64_t errors;         /* of those, with an error that the device gave */
-	uint64_t faults;         /* replies of the device that broke the rules: EIO */
-	uint64_t refused;        /* requests answered here: opcodes not known */
+	uint64_t replies;                   /* given to the kernel */
+	uint64_t errors;                    /* of those, with an error that the device gave */
+	uint64_t faults;                    /* replies of the device that broke the rules: EIO */
+	uint64_t refused;                   /* requests answered here: opcodes not known */
 	uint64_t bytes_read, bytes_written; /* data of READ and WRITE */
-	uint64_t sleeps;         /* times a worker went to sleep */
-	uint64_t handovers;      /* times a reply blocked and another thread took over */
-	uint32_t quirks;         /* VIOFS_QUIRK_* */
-	char last_fault[96];     /* what the device last did wrong, and with which opcode */
+	uint64_t sleeps;                    /* times a worker went to sleep */
+	uint64_t handovers;                 /* times a reply blocked and another thread took over */
+	uint32_t quirks;                    /* VIOFS_QUIRK_* */
+	char last_fault[96]; /* what the device last did wrong, and with which opcode */
 	/* Those of hiprio, written with its lock; parked: what lanes have is added. */
-	uint64_t forgets;        /* FORGET and BATCH_FORGET messages sent */
-	uint64_t interrupted;    /* INTERRUPT messages sent */
-	uint64_t parked_total;   /* requests that had to wait in plain memory */
+	uint64_t forgets;            /* FORGET and BATCH_FORGET messages sent */
+	uint64_t interrupted;        /* INTERRUPT messages sent */
+	uint64_t parked_total;       /* requests that had to wait in plain memory */
 	uint32_t parked, parked_max; /* now, and the most at one time (of each lane, added up) */
 	/* Written by the thread of notify.c. */
 	uint64_t notifications, notifications_refused; /* given to the kernel; wrong ones */

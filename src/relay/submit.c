@@ -64,7 +64,8 @@ int viofs_submit_on(struct viofs_relay *r, struct viofs_slot *slot, unsigned int
 		viofs_slot_clear_reply(&r->slots, slot);
 	slot->queue = (uint16_t)q;
 	viofs_slot_header(&r->slots, slot)->unique = slot->device_unique;
-	/* QUEUED before it is on the ring: a successor finds the slot there if we die in between. */
+	/* QUEUED before it is on the ring: a successor finds the slot there if we die in between.
+	 */
 	slot->state = VIOFS_SLOT_QUEUED;
 	rc = viofs_ring_add(&r->fs->queues[q].ring, &chain);
 	if (rc)

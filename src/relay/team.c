@@ -13,7 +13,8 @@
 
 /* Everything is locked into memory (mlockall), so stacks are small. */
 #define STACK_BYTES (128 << 10)
-/* How long a thread that is stuck in a write is waited for at the end; after what lease.c waits for others. */
+/* How long a thread that is stuck in a write is waited for at the end; after what lease.c waits for
+ * others. */
 #define STUCK_S 2
 
 void viofs_team_init(struct viofs_team *t)
@@ -52,7 +53,8 @@ static void pin(const struct viofs_lane *lane)
 	CPU_ZERO(&one);
 	CPU_SET((unsigned int)lane->cpu, &one);
 	if (sched_setaffinity(0, sizeof(one), &one) < 0)
-		viofs_warn("worker %u can't be kept on CPU %d: %s", lane->index, lane->cpu, strerror(errno));
+		viofs_warn("worker %u can't be kept on CPU %d: %s", lane->index, lane->cpu,
+			   strerror(errno));
 }
 
 static void start_entries(struct viofs_lane *lane)
@@ -69,8 +71,8 @@ static void start_entries(struct viofs_lane *lane)
 }
 
 /*
- * The channel is known now. Replies in entries that could block are the kernel's threads' (entries.c), and
- * what still comes over /dev/fuse is lane 0's.
+ * The channel is known now. Replies in entries that could block are the kernel's threads'
+ * (entries.c), and what still comes over /dev/fuse is lane 0's.
  */
 static void start_serving(struct viofs_lane *lane)
 {
@@ -112,7 +114,8 @@ int viofs_team_start(struct viofs_relay *r, struct viofs_err *err)
 		r->lanes[i].started = !rc;
 	}
 	pthread_attr_destroy(&attr);
-	return rc ? viofs_err_set(err, rc, "a worker's thread can't be started: %s", strerror(-rc)) : 0;
+	return rc ? viofs_err_set(err, rc, "a worker's thread can't be started: %s", strerror(-rc))
+		  : 0;
 }
 
 int viofs_team_start_entries(struct viofs_relay *r)

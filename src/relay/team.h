@@ -4,13 +4,14 @@
  *
  *   GATHERING  threads are there and wait; lane 0 (the caller's thread) does INIT alone
  *   STARTING   each lane hands its entries to the kernel
- *   SERVING    each lane for itself, until one of them stops the team: the first one says how it ended
+ *   SERVING    each lane for itself, until one stops the team; the first one says how it ended
  *   ENDED      each lane has answered or drained what it had; nobody touches the device any more
  *   REFUSING   the device was lost: each lane answers EIO
  *   OVER       threads end
  *
- * Who stops the team wakes the others: each has an eventfd among what it sleeps for. A lane's thread stays
- * until the team is over, since the kernel takes the entries of a thread that ends back (entries.h).
+ * Who stops the team wakes the others: each has an eventfd among what it sleeps for. A lane's
+ * thread stays until the team is over, since the kernel takes the entries of a thread that ends
+ * back (entries.h).
  */
 #ifndef VIOFS_RELAY_TEAM_H
 #define VIOFS_RELAY_TEAM_H
@@ -46,9 +47,9 @@ struct viofs_team {
 	unsigned int serving;  /* lanes that have something to end */
 	int start_rc;          /* 0, or why one of them could not start */
 	_Atomic bool stopping;
-	int result;            /* of the session, from stopping on */
-	int64_t stopped;       /* ns, when that was */
-	const char *lost;      /* what viofs_device_lost() has found */
+	int result;       /* of the session, from stopping on */
+	int64_t stopped;  /* ns, when that was */
+	const char *lost; /* what viofs_device_lost() has found */
 };
 
 /** struct viofs_mailbox - what other lanes have for one */
@@ -61,10 +62,12 @@ struct viofs_mailbox {
 void viofs_team_init(struct viofs_team *t);
 void viofs_mailbox_init(struct viofs_mailbox *m);
 
-/** viofs_team_start() - the threads of all lanes but 0: they wait. Return: 0 or -errno with @err. */
+/** viofs_team_start() - the threads of all lanes but 0: they wait. Return: 0 or -errno with @err.
+ */
 int viofs_team_start(struct viofs_relay *r, struct viofs_err *err);
 
-/** viofs_team_start_entries() - each lane hands its entries over. Return: 0, or the first -errno. */
+/** viofs_team_start_entries() - each lane hands its entries over. Return: 0, or the first -errno.
+ */
 int viofs_team_start_entries(struct viofs_relay *r);
 
 /** viofs_team_serve() - all lanes serve from now on; the caller is to lead lane 0. */

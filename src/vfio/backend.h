@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a back end is to viofs_vfio_open(): whether it can be had, and having it. Private to src/vfio. */
+/* What a back end is to viofs_vfio_open(): whether it can be had, and having it. Private to
+ * src/vfio. */
 #ifndef VIOFS_VFIO_BACKEND_H
 #define VIOFS_VFIO_BACKEND_H
 
@@ -11,7 +12,8 @@
 struct viofs_vfio_backend {
 	const struct viofs_vfio_ops *ops;
 	bool unsafe; /* no IOMMU stands between: only for those who ask for it */
-	/** which node leads to @f. Return: 0; or -errno, and why there is none: part of a sentence */
+	/** which node leads to @f. Return: 0; or -errno, and why there is none: part of a sentence
+	 */
 	int (*find)(const struct viofs_pci_function *f, char node[VIOFS_VFIO_NODE],
 		    struct viofs_err *why);
 	/** Return: 0 and *@out; or -errno as viofs_vfio_open() has them */
@@ -22,7 +24,8 @@ struct viofs_vfio_backend {
 extern const struct viofs_vfio_backend viofs_vfio_cdev, viofs_vfio_group;
 extern const struct viofs_vfio_backend viofs_vfio_noiommu_cdev, viofs_vfio_noiommu;
 
-/** viofs_vfio_node() - "/dev/..." into @node; one too long comes out as "", which is never there. */
+/** viofs_vfio_node() - "/dev/..." into @node; one too long comes out as "", which is never there.
+ */
 void viofs_vfio_node(char node[VIOFS_VFIO_NODE], const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

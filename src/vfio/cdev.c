@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* VFIO by the device's own node and /dev/iommu (Documentation/driver-api/vfio.rst, userspace-api/iommufd.rst). */
+/* VFIO by the device's own node and /dev/iommu (Documentation/driver-api/vfio.rst,
+ * userspace-api/iommufd.rst). */
 /*
- * The node is /dev/vfio/devices/NAME, and NAME is what sysfs has in the device's vfio-dev folder: vfioN, or
- * noiommu-vfioN for a function that no IOMMU stands before (Linux 7.3). The device takes nothing until it is
- * bound to an iommufd; binding it claims its group. Order: /dev/iommu, the node, bind, an address space, the
- * device into it, ranges, which are known only then. The device is started last.
+ * The node is /dev/vfio/devices/NAME, and NAME is what sysfs has in the device's vfio-dev folder:
+ * vfioN, or noiommu-vfioN for a function that no IOMMU stands before (Linux 7.3). The device takes
+ * nothing until it is bound to an iommufd; binding it claims its group. Order: /dev/iommu, the
+ * node, bind, an address space, the device into it, ranges, which are known only then. The device
+ * is started last.
  *
- * There is no group's descriptor and no container: another function of the group could be bound to the same
- * iommufd, by us only. A device can be bound once; a second opener gets EINVAL, or EBUSY where the first came by
- * the group.
+ * There is no group's descriptor and no container: another function of the group could be bound to
+ * the same iommufd, by us only. A device can be bound once; a second opener gets EINVAL, or EBUSY
+ * where the first came by the group.
  *
- * With no IOMMU the same calls work, and mapping does what only it can do there: it pins the pages, so that the
- * kernel can't move them while the device has their physical addresses.
+ * With no IOMMU the same calls work, and mapping does what only it can do there: it pins the pages,
+ * so that the kernel can't move them while the device has their physical addresses.
  */
 #include "base/util.h"
 #include "vfio/backend.h"
@@ -32,7 +34,8 @@ static int find(const struct viofs_pci_function *f, const char *prefix, char nod
 	char name[VIOFS_PCI_VFIO_NAME], iommufd[VIOFS_VFIO_NODE];
 
 	if (viofs_pci_function_vfio_name(f, name))
-		return viofs_err_set(why, -ENOENT, "the kernel has no node for the device "
+		return viofs_err_set(why, -ENOENT,
+				     "the kernel has no node for the device "
 				     "(CONFIG_VFIO_DEVICE_CDEV)");
 	if (strncmp(name, prefix, strlen(prefix)) != 0)
 		return viofs_err_set(why, -ENOENT, "the device is %s", name);
@@ -67,16 +70,18 @@ static int bind_iommufd(const struct viofs_vfio_device *d, const struct viofs_pc
 	if (ioctl(d->fd, VIOFS_VFIO_BIND_IOMMUFD, &bind) == 0)
 		return 0;
 	rc = -errno;
-	/* Something else of the group is in use; or it is bound already, by the group or by the node. */
+	/* Something else of the group is in use; or it is bound already, by the group or by the
+	 * node. */
 	if (rc == -EBUSY && f->iommu_group >= 0 && viofs_pci_group_check(f, err) == -EPERM)
 		return -EPERM;
 	if (rc == -EBUSY || (rc == -EINVAL && viofs_vfio_holder(node)))
 		return viofs_vfio_busy_err(node, err);
-	return viofs_err_set(err, rc, "%s can't be bound to an iommufd: %s.%s", node, strerror(-rc),
-			     rc == -EPERM ?
-				     " Its IOMMU has no interrupt remapping, it seems: switch it on (for a "
-				     "guest: intremap=on), or load iommufd with allow_unsafe_interrupts=1." :
-				     "");
+	return viofs_err_set(
+		err, rc, "%s can't be bound to an iommufd: %s.%s", node, strerror(-rc),
+		rc == -EPERM
+			? " Its IOMMU has no interrupt remapping, it seems: switch it on (for a "
+			  "guest: intremap=on), or load iommufd with allow_unsafe_interrupts=1."
+			: "");
 }
 
 static int attach(struct viofs_vfio_device *d, struct viofs_err *err)
@@ -113,7 +118,8 @@ static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 
 	if (ioctl(d->iommu, VIOFS_IOMMUFD_IOAS_IOVA_RANGES, &question) < 0 && errno != EMSGSIZE) {
 		rc = -errno;
-		return viofs_err_set(err, rc, "%s: the IOMMU does not say which addresses it takes: %s.",
+		return viofs_err_set(err, rc,
+				     "%s: the IOMMU does not say which addresses it takes: %s.",
 				     d->vfio.address, strerror(-rc));
 	}
 	d->vfio.range_count = 0;
@@ -122,7 +128,8 @@ static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 			d->vfio.ranges[d->vfio.range_count++] =
 				(struct viofs_vfio_range){ ranges[i].first, ranges[i].last };
 	if (!d->vfio.range_count)
-		return viofs_err_set(err, -ENOSPC, "%s: the IOMMU has no address to give.", d->vfio.address);
+		return viofs_err_set(err, -ENOSPC, "%s: the IOMMU has no address to give.",
+				     d->vfio.address);
 	return 0;
 }
 
@@ -145,8 +152,8 @@ static int map_once(const struct viofs_vfio_device *d, void *vaddr, size_t len, 
 	return ioctl(d->iommu, VIOFS_IOMMUFD_IOAS_MAP, &map) < 0 ? -errno : 0;
 }
 
-static int cdev_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova, unsigned int access,
-			struct viofs_err *err)
+static int cdev_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
+			unsigned int access, struct viofs_err *err)
 {
 	return viofs_vfio_map(viofs_vfio_device_of(v), map_once, vaddr, len, iova, access, err);
 }
@@ -154,7 +161,9 @@ static int cdev_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t 
 static int cdev_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 {
 	const struct viofs_vfio_device *d = viofs_vfio_device_of(v);
-	struct viofs_iommufd_unmap unmap = { .size = sizeof(unmap), .ioas = d->ioas, .iova = iova, .len = len };
+	struct viofs_iommufd_unmap unmap = {
+		.size = sizeof(unmap), .ioas = d->ioas, .iova = iova, .len = len
+	};
 
 	if (ioctl(d->iommu, VIOFS_IOMMUFD_IOAS_UNMAP, &unmap) < 0)
 		return -errno;
@@ -192,22 +201,17 @@ static int open_device(const struct viofs_pci_function *f, const char *node,
 }
 
 /* The two have all but their names in common. */
-#define CDEV_OPS(text)                                      \
-	{                                                   \
-		.name = (text),                             \
-		.close = viofs_vfio_device_close,           \
-		.close_copy = viofs_vfio_device_close_copy, \
-		.drop_dma = viofs_vfio_device_drop_dma,     \
-		.lost = viofs_vfio_alerts_lost,             \
-		.config_read = viofs_vfio_device_config_read,   \
-		.config_write = viofs_vfio_device_config_write, \
-		.bar_size = viofs_vfio_device_bar_size,     \
-		.bar_read = viofs_vfio_device_bar_read,     \
-		.bar_write = viofs_vfio_device_bar_write,   \
-		.msix_set = viofs_vfio_device_msix_set,     \
-		.reset = viofs_vfio_device_reset,           \
-		.dma_map = cdev_dma_map,                    \
-		.dma_unmap = cdev_dma_unmap,                \
+#define CDEV_OPS(text)                                                                             \
+	{                                                                                          \
+		.name = (text), .close = viofs_vfio_device_close,                                  \
+		.close_copy = viofs_vfio_device_close_copy,                                        \
+		.drop_dma = viofs_vfio_device_drop_dma, .lost = viofs_vfio_alerts_lost,            \
+		.config_read = viofs_vfio_device_config_read,                                      \
+		.config_write = viofs_vfio_device_config_write,                                    \
+		.bar_size = viofs_vfio_device_bar_size, .bar_read = viofs_vfio_device_bar_read,    \
+		.bar_write = viofs_vfio_device_bar_write, .msix_set = viofs_vfio_device_msix_set,  \
+		.reset = viofs_vfio_device_reset, .dma_map = cdev_dma_map,                         \
+		.dma_unmap = cdev_dma_unmap,                                                       \
 	}
 
 static const struct viofs_vfio_ops cdev_ops = CDEV_OPS("cdev");
@@ -238,8 +242,8 @@ static int noiommu_cdev_find(const struct viofs_pci_function *f, char node[VIOFS
 	return find(f, "noiommu-vfio", node, why);
 }
 
-static int noiommu_cdev_open(const struct viofs_pci_function *f, const char *node, struct viofs_vfio **out,
-			     struct viofs_err *err)
+static int noiommu_cdev_open(const struct viofs_pci_function *f, const char *node,
+			     struct viofs_vfio **out, struct viofs_err *err)
 {
 	struct viofs_vfio_device *d = NULL;
 	int rc = open_device(f, node, &noiommu_cdev_ops, &d, err);

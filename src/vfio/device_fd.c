@@ -2,8 +2,8 @@
 /* What a VFIO device descriptor gives: configuration space, BARs, interrupts, reset. */
 /*
  * BARs are mapped where the kernel allows it (the sparse mmap capability leaves out the MSI-X table
- * on older kernels); the rest, and a mapping that fails, goes through pread(2) and pwrite(2), slower
- * but the same. Either way one access is one access of that width on the bus.
+ * on older kernels); the rest, and a mapping that fails, goes through pread(2) and pwrite(2),
+ * slower but the same. Either way one access is one access of that width on the bus.
  *
  * Memory decoding stays on from start to close: with it off a mapped access would be a SIGBUS.
  *

@@ -30,9 +30,9 @@ struct viofs_vfio_alerts {
 /** struct viofs_vfio_device - the back ends' own struct */
 struct viofs_vfio_device {
 	struct viofs_vfio vfio; /* first: the ops get a pointer to it */
-	int iommu; /* what maps memory: the container, or /dev/iommu; -1 = none */
-	int group; /* -1 = none */
-	uint32_t ioas; /* address space in /dev/iommu */
+	int iommu;              /* what maps memory: the container, or /dev/iommu; -1 = none */
+	int group;              /* -1 = none */
+	uint32_t ioas;          /* address space in /dev/iommu */
 	int fd;                 /* the device, -1 = none */
 	bool can_reset;
 	bool msix_on;
@@ -45,7 +45,8 @@ struct viofs_vfio_device {
 /** viofs_vfio_device_of() - the back end's struct of what the ops are given. */
 struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v);
 
-/** viofs_vfio_device_new() - with nothing open yet. Return: for viofs_vfio_device_close(); NULL: no memory. */
+/** viofs_vfio_device_new() - with nothing open yet. Return: for viofs_vfio_device_close(); NULL: no
+ * memory. */
 struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function *f,
 						const struct viofs_vfio_ops *ops,
 						struct viofs_err *err);
@@ -56,7 +57,8 @@ struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function 
  */
 int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);
 
-/** viofs_vfio_device_irqs_set() - let interrupts 0..@count-1 of @index signal @eventfds; 0 = off. */
+/** viofs_vfio_device_irqs_set() - let interrupts 0..@count-1 of @index signal @eventfds; 0 = off.
+ */
 int viofs_vfio_device_irqs_set(const struct viofs_vfio_device *d, unsigned int index,
 			       const int *eventfds, unsigned int count);
 

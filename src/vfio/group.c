@@ -18,7 +18,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-
 static int open_container(int iommu, struct viofs_err *err)
 {
 	char node[VIOFS_VFIO_NODE];
@@ -30,8 +29,8 @@ static int open_container(int iommu, struct viofs_err *err)
 		rc = errno == ENODEV || errno == ENXIO ? -ENOENT : -errno;
 		return viofs_err_set(err, rc, "%s can't be opened: %s. %s", node, strerror(-rc),
 				     rc == -ENOENT ? "VFIO is not there; load it: modprobe "
-						     "vfio-pci vfio_iommu_type1 (one by one)." :
-						     "It needs root.");
+						     "vfio-pci vfio_iommu_type1 (one by one)."
+						   : "It needs root.");
 	}
 	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION) {
 		close(fd);
@@ -41,10 +40,11 @@ static int open_container(int iommu, struct viofs_err *err)
 		close(fd);
 		return viofs_err_set(
 			err, -ENOENT,
-			iommu == VFIO_NOIOMMU_IOMMU ?
-				"VFIO does not offer its noiommu mode: it needs CAP_SYS_RAWIO and "
-				"vfio's parameter enable_unsafe_noiommu_mode=1." :
-				"VFIO has no IOMMU type1v2; load it: modprobe vfio_iommu_type1.");
+			iommu == VFIO_NOIOMMU_IOMMU
+				? "VFIO does not offer its noiommu mode: it needs CAP_SYS_RAWIO "
+				  "and "
+				  "vfio's parameter enable_unsafe_noiommu_mode=1."
+				: "VFIO has no IOMMU type1v2; load it: modprobe vfio_iommu_type1.");
 	}
 	return fd;
 }
@@ -96,13 +96,12 @@ static int attach_iommu(const struct viofs_vfio_device *d, const char *node, int
 	}
 	if (ioctl(d->iommu, VFIO_SET_IOMMU, iommu) < 0) {
 		rc = -errno;
-		return viofs_err_set(err, rc, "The IOMMU can't be set up for %s: %s.%s", node,
-				     strerror(-rc),
-				     rc == -EPERM ?
-					     " It has no interrupt remapping, it seems: switch it "
-					     "on (for a guest: intremap=on), or load "
-					     "vfio_iommu_type1 with allow_unsafe_interrupts=1." :
-					     "");
+		return viofs_err_set(
+			err, rc, "The IOMMU can't be set up for %s: %s.%s", node, strerror(-rc),
+			rc == -EPERM ? " It has no interrupt remapping, it seems: switch it "
+				       "on (for a guest: intremap=on), or load "
+				       "vfio_iommu_type1 with allow_unsafe_interrupts=1."
+				     : "");
 	}
 	return 0;
 }
@@ -152,8 +151,7 @@ static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 	void *info = NULL;
 	int rc;
 
-	rc = viofs_vfio_info_get(d->iommu, VFIO_IOMMU_GET_INFO, &question, sizeof(question),
-				 &info);
+	rc = viofs_vfio_info_get(d->iommu, VFIO_IOMMU_GET_INFO, &question, sizeof(question), &info);
 	if (rc < 0)
 		return viofs_err_set(err, rc, "%s: the IOMMU does not describe itself: %s.",
 				     d->vfio.address, strerror(-rc));
@@ -223,8 +221,8 @@ static const struct viofs_vfio_ops group_ops = {
 	.dma_unmap = group_dma_unmap,
 };
 
-static int group_open(const struct viofs_pci_function *f, const char *node,
-		      struct viofs_vfio **out, struct viofs_err *err)
+static int group_open(const struct viofs_pci_function *f, const char *node, struct viofs_vfio **out,
+		      struct viofs_err *err)
 {
 	struct viofs_vfio_device *d = NULL;
 	int rc;

@@ -5,10 +5,12 @@
 
 #include "base/err.h"
 
-/** viofs_vfio_holder() - Return: another process that has @node open; 0: none was seen (it may be hidden). */
+/** viofs_vfio_holder() - Return: another process that has @node open; 0: none was seen (it may be
+ * hidden). */
 int viofs_vfio_holder(const char *node);
 
-/** viofs_vfio_busy_err() - say that @node is in use, by whom as far as it can be seen. Return: -EBUSY. */
+/** viofs_vfio_busy_err() - say that @node is in use, by whom as far as it can be seen. Return:
+ * -EBUSY. */
 int viofs_vfio_busy_err(const char *node, struct viofs_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* VFIO's info structures, which may have a chain of capabilities behind them. Private to src/vfio. */
+/* VFIO's info structures, which may have a chain of capabilities behind them. Private to src/vfio.
+ */
 #ifndef VIOFS_VFIO_INFO_H
 #define VIOFS_VFIO_INFO_H
 
@@ -23,8 +24,8 @@ int viofs_vfio_info_get(int fd, unsigned long request, const void *question, siz
  * @info, @size: as from viofs_vfio_info_get().
  * @first: the structure's own offset of the first capability, 0 = none.
  * @least: bytes that the capability has at least.
- * Return: offset of the capability, with @least bytes from there on in @info; 0 = not there. A chain
- * that is a loop or leaves @info ends there.
+ * Return: offset of the capability, with @least bytes from there on in @info; 0 = not there. A
+ * chain that is a loop or leaves @info ends there.
  */
 size_t viofs_vfio_info_find(const void *info, size_t size, uint32_t first, uint16_t id,
 			    size_t least);

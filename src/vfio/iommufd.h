@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ioctls of /dev/iommu, and VFIO's that go with it: newer than the headers of Debian 12. Private to src/vfio. */
+/* The ioctls of /dev/iommu, and VFIO's that go with it: newer than the headers of Debian 12.
+ * Private to src/vfio. */
 /*
- * Linux 6.6 and later: include/uapi/linux/iommufd.h, and the end of VFIO's. All structures begin with their own
- * size, by which the kernel tells older callers from newer ones: these are the first versions, which every
- * kernel takes.
+ * Linux 6.6 and later: include/uapi/linux/iommufd.h, and the end of VFIO's. All structures begin
+ * with their own size, by which the kernel tells older callers from newer ones: these are the first
+ * versions, which every kernel takes.
  */
 #ifndef VIOFS_VFIO_IOMMUFD_H
 #define VIOFS_VFIO_IOMMUFD_H
@@ -28,7 +29,8 @@ struct viofs_iommufd_range {
 	uint64_t first, last;
 };
 
-/** struct viofs_iommufd_ranges - which IOVAs can be mapped; -EMSGSIZE where there are more than @count */
+/** struct viofs_iommufd_ranges - which IOVAs can be mapped; -EMSGSIZE where there are more than
+ * @count */
 struct viofs_iommufd_ranges {
 	uint32_t size, ioas;
 	uint32_t count; /* in: room; out: how many there are */
@@ -56,7 +58,8 @@ struct viofs_iommufd_unmap {
 #define VIOFS_VFIO_BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
 #define VIOFS_VFIO_ATTACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 19)
 
-/** struct viofs_vfio_bind - to be done first with a device's own node: until then it takes nothing else */
+/** struct viofs_vfio_bind - to be done first with a device's own node: until then it takes nothing
+ * else */
 struct viofs_vfio_bind {
 	uint32_t argsz, flags;
 	int32_t iommufd;

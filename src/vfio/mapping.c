@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mapping memory for the device, as far as it is the same for all back ends: what to try, what to say. */
+/* Mapping memory for the device, as far as it is the same for all back ends: what to try, what to
+ * say. */
 #include "vfio/mapping.h"
 
 #include "base/log.h"
@@ -36,7 +37,8 @@ static const char *hint(int rc)
 	case -ERANGE:
 		return " The address is reserved, or beyond what the IOMMU can reach.";
 	case -ENOSPC:
-		return " There are too many mappings, as the memory is in too many pieces: let it have "
+		return " There are too many mappings, as the memory is in too many pieces: let it "
+		       "have "
 		       "hugepages, which need few, ask for less (-o dma-mem=), or raise "
 		       "vfio_iommu_type1's parameter dma_entry_limit.";
 	case -EFAULT:
@@ -46,8 +48,8 @@ static const char *hint(int rc)
 	}
 }
 
-int viofs_vfio_map(const struct viofs_vfio_device *d, viofs_vfio_mapper *mapper, void *vaddr, size_t len,
-		   uint64_t iova, unsigned int access, struct viofs_err *err)
+int viofs_vfio_map(const struct viofs_vfio_device *d, viofs_vfio_mapper *mapper, void *vaddr,
+		   size_t len, uint64_t iova, unsigned int access, struct viofs_err *err)
 {
 	int rc = mapper(d, vaddr, len, iova, access);
 
@@ -55,13 +57,16 @@ int viofs_vfio_map(const struct viofs_vfio_device *d, viofs_vfio_mapper *mapper,
 	if ((rc == -EINVAL || rc == -EOPNOTSUPP) && access == VIOFS_VFIO_WRITE) {
 		rc = mapper(d, vaddr, len, iova, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
 		if (!rc)
-			viofs_debug("%s: the IOMMU has no write-only mappings; the device can read its "
-				    "reply buffers too.", d->vfio.address);
+			viofs_debug(
+				"%s: the IOMMU has no write-only mappings; the device can read its "
+				"reply buffers too.",
+				d->vfio.address);
 	}
 	if (!rc)
 		return 0;
 	if (rc == -ENOMEM)
 		return viofs_vfio_memlock_err(err, rc, len);
-	return viofs_err_set(err, rc, "%s: %zu KiB can't be mapped for the device at address 0x%llx: %s.%s",
-			     d->vfio.address, len >> 10, (unsigned long long)iova, strerror(-rc), hint(rc));
+	return viofs_err_set(
+		err, rc, "%s: %zu KiB can't be mapped for the device at address 0x%llx: %s.%s",
+		d->vfio.address, len >> 10, (unsigned long long)iova, strerror(-rc), hint(rc));
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* VFIO with no IOMMU: the device reaches all memory, at physical addresses. */
 /*
- * Nothing is mapped and VFIO pins nothing here. dma_map locks the pages (mlock(2)), which keeps them
- * from being swapped out; it does not keep the kernel from moving them, which compaction does to
- * 4 KiB pages, locked ones too (vm.compact_unevictable_allowed). Hugepages stay where they are unless
- * the administrator takes memory offline. So: hugepages here, and a device that must be trusted.
+ * Nothing is mapped and VFIO pins nothing here. dma_map locks the pages (mlock(2)), which keeps
+ * them from being swapped out; it does not keep the kernel from moving them, which compaction does
+ * to 4 KiB pages, locked ones too (vm.compact_unevictable_allowed). Hugepages stay where they are
+ * unless the administrator takes memory offline. So: hugepages here, and a device that must be
+ * trusted.
  *
- * dma_unmap has nothing to take back: the lock goes with the memory. The device is quiet by then, as
- * it was reset.
+ * dma_unmap has nothing to take back: the lock goes with the memory. The device is quiet by then,
+ * as it was reset.
  */
 #include "vfio/group.h"
 #include "vfio/mapping.h"

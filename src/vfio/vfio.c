@@ -32,7 +32,8 @@ void viofs_vfio_node(char node[VIOFS_VFIO_NODE], const char *fmt, ...)
 
 	len = snprintf(node, VIOFS_VFIO_NODE, "%s/", dev_root);
 	va_start(ap, fmt);
-	n = len < VIOFS_VFIO_NODE ? vsnprintf(node + len, (size_t)(VIOFS_VFIO_NODE - len), fmt, ap) : 0;
+	n = len < VIOFS_VFIO_NODE ? vsnprintf(node + len, (size_t)(VIOFS_VFIO_NODE - len), fmt, ap)
+				  : 0;
 	va_end(ap);
 	if (len + n >= VIOFS_VFIO_NODE)
 		node[0] = '\0';
@@ -52,21 +53,24 @@ static int no_node_err(const struct viofs_pci_function *f, const char *passed_ov
 
 	viofs_vfio_node(directory, "vfio");
 	if (f->iommu_group < 0)
-		return viofs_err_set(err, -ENODEV,
-				     "%s is in no IOMMU group: there is no IOMMU, or it is off. Switch it "
-				     "on (intel_iommu=on on the kernel's command line; for a guest, give it "
-				     "a virtual IOMMU). Without one there is only VFIO's noiommu mode "
-				     "(enable_unsafe_noiommu_mode=1) and -o allow-unsafe-noiommu.",
-				     f->text);
+		return viofs_err_set(
+			err, -ENODEV,
+			"%s is in no IOMMU group: there is no IOMMU, or it is off. Switch it "
+			"on (intel_iommu=on on the kernel's command line; for a guest, give it "
+			"a virtual IOMMU). Without one there is only VFIO's noiommu mode "
+			"(enable_unsafe_noiommu_mode=1) and -o allow-unsafe-noiommu.",
+			f->text);
 	if (access(directory, F_OK))
-		return viofs_err_set(err, -ENOENT,
-				     "%s is not there; load VFIO: modprobe vfio-pci and modprobe "
-				     "vfio_iommu_type1. In a container, its /dev/vfio must be handed in.",
-				     directory);
-	return viofs_err_set(err, -ENOENT,
-			     "VFIO has no node for %s (%s). The kernel lacks CONFIG_VFIO_GROUP and "
-			     "CONFIG_VFIO_DEVICE_CDEV, or the node was not handed into this container.",
-			     f->text, passed_over);
+		return viofs_err_set(
+			err, -ENOENT,
+			"%s is not there; load VFIO: modprobe vfio-pci and modprobe "
+			"vfio_iommu_type1. In a container, its /dev/vfio must be handed in.",
+			directory);
+	return viofs_err_set(
+		err, -ENOENT,
+		"VFIO has no node for %s (%s). The kernel lacks CONFIG_VFIO_GROUP and "
+		"CONFIG_VFIO_DEVICE_CDEV, or the node was not handed into this container.",
+		f->text, passed_over);
 }
 
 /* Anew: binding to vfio-pci changed the driver, and in noiommu mode the group too. */
@@ -80,13 +84,14 @@ static int read_again(const struct viofs_pci_function *f, struct viofs_pci_funct
 	/* vfio-pci, and the drivers made from it for a vendor. */
 	if (strstr(now->driver, "vfio"))
 		return 0;
-	return viofs_err_set(err, -EINVAL,
-			     "%s is not bound to vfio-pci but to %s: bind it first (viofsctl bind %s).",
-			     now->text, now->driver[0] ? now->driver : "no driver", now->text);
+	return viofs_err_set(
+		err, -EINVAL,
+		"%s is not bound to vfio-pci but to %s: bind it first (viofsctl bind %s).",
+		now->text, now->driver[0] ? now->driver : "no driver", now->text);
 }
 
-int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu,
-		    struct viofs_vfio **out, struct viofs_err *err)
+int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu, struct viofs_vfio **out,
+		    struct viofs_err *err)
 {
 	char passed_over[sizeof((*out)->passed_over)] = "", node[VIOFS_VFIO_NODE];
 	char refused[VIOFS_VFIO_NODE] = "";
@@ -124,11 +129,12 @@ int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu,
 	if (first_rc)
 		return viofs_err_set(err, first_rc, "%s", first.text);
 	if (refused[0])
-		return viofs_err_set(err, -EPERM,
-				     "%s can be had only with no IOMMU (%s), where the device reaches all "
-				     "memory of this machine. If you trust it, say -o "
-				     "allow-unsafe-noiommu.",
-				     now.text, refused);
+		return viofs_err_set(
+			err, -EPERM,
+			"%s can be had only with no IOMMU (%s), where the device reaches all "
+			"memory of this machine. If you trust it, say -o "
+			"allow-unsafe-noiommu.",
+			now.text, refused);
 	return no_node_err(&now, passed_over, err);
 }
 

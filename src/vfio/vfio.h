@@ -23,31 +23,34 @@ struct viofs_vfio_range {
 };
 
 /**
- * struct viofs_vfio_ops - one way to have a function: cdev + iommufd, group + container, either of them with
- * no IOMMU; and the function in memory of the unit tests
- * All return 0 or -errno unless said; @err is filled on failure where it is taken.
+ * struct viofs_vfio_ops - one way to have a function: cdev + iommufd, group + container, either of
+ * them with no IOMMU; and the function in memory of the unit tests All return 0 or -errno unless
+ * said; @err is filled on failure where it is taken.
  */
 struct viofs_vfio_ops {
-	const char *name; /* "cdev", "group", "noiommu-cdev", "noiommu": as `viofsctl show` says it */
+	const char
+		*name; /* "cdev", "group", "noiommu-cdev", "noiommu": as `viofsctl show` says it */
 	/** gives everything back, the function is reset by the kernel; @v is freed */
 	void (*close)(struct viofs_vfio *v);
-	/** closes this process's copies of what another process has too: the function is not touched,
-	 *  but as long as a copy is left the kernel can't have it back; @v is freed */
+	/** closes this process's copies of what another process has too: the function is not
+	 * touched, but as long as a copy is left the kernel can't have it back; @v is freed */
 	void (*close_copy)(struct viofs_vfio *v);
-	/** closes this process's copies of what only mapping memory takes: what is mapped stays, and
-	 *  goes with the device. No dma_map, no dma_unmap after it. */
+	/** closes this process's copies of what only mapping memory takes: what is mapped stays,
+	 * and goes with the device. No dma_map, no dma_unmap after it. */
 	void (*drop_dma)(struct viofs_vfio *v);
-	/** NULL, or why the function is lost: "..." in "the device ..."; NULL here too: nobody tells */
+	/** NULL, or why the function is lost: "..." in "the device ..."; NULL here too: nobody
+	 * tells */
 	const char *(*lost)(struct viofs_vfio *v);
 	int (*config_read)(struct viofs_vfio *v, unsigned int off, void *buf, unsigned int len);
 	int (*config_write)(struct viofs_vfio *v, unsigned int off, const void *buf,
 			    unsigned int len);
 	/** bytes of memory BAR @bar (0..5) that can be accessed, 0 = none or not a memory BAR */
 	uint64_t (*bar_size)(struct viofs_vfio *v, unsigned int bar);
-	/** naturally aligned access of @width 1, 2 or 4 bytes, inside bar_size (checked by the caller
-	 *  once, asserted here). Little endian on the bus, CPU order here. Can't fail: a function that
-	 *  is gone reads as all ones. */
-	uint32_t (*bar_read)(struct viofs_vfio *v, unsigned int bar, uint64_t off, unsigned int width);
+	/** naturally aligned access of @width 1, 2 or 4 bytes, inside bar_size (checked by the
+	 * caller once, asserted here). Little endian on the bus, CPU order here. Can't fail: a
+	 * function that is gone reads as all ones. */
+	uint32_t (*bar_read)(struct viofs_vfio *v, unsigned int bar, uint64_t off,
+			     unsigned int width);
 	void (*bar_write)(struct viofs_vfio *v, unsigned int bar, uint64_t off, unsigned int width,
 			  uint32_t value);
 	/** vectors 0..@count-1 signal @eventfds[i] (-1: not used); @count 0 = MSI-X off */
@@ -65,24 +68,26 @@ struct viofs_vfio_ops {
 struct viofs_vfio {
 	const struct viofs_vfio_ops *ops;
 	char address[VIOFS_PCI_ADDRESS_TEXT];
-	char passed_over[256];     /* better back ends and why not they: "cdev: ...; ...", "" = none */
-	bool translates;           /* an IOMMU stands between the device and memory */
-	int event_fd;              /* readable when ops->lost() may have changed, -1 = none */
+	char passed_over[256]; /* better back ends and why not they: "cdev: ...; ...", "" = none */
+	bool translates;       /* an IOMMU stands between the device and memory */
+	int event_fd;          /* readable when ops->lost() may have changed, -1 = none */
 	unsigned int msix_vectors; /* that the function has, 0 = no MSI-X */
 	unsigned int range_count;  /* 0 = any IOVA */
 	struct viofs_vfio_range ranges[16];
 };
 
 /**
- * viofs_vfio_open() - open a function that is bound to vfio-pci, by the best back end that it can be had by
+ * viofs_vfio_open() - open a function that is bound to vfio-pci, by the best back end that it can
+ * be had by
  * @allow_noiommu: also with no IOMMU, where there is none.
- * In this order: the device's own node and /dev/iommu, group and container, the same two with no IOMMU. Checks
- * that the group is viable, sets up the IOMMU, enables memory and bus mastering.
- * Return: 0 and *@out; -ENOENT: vfio not there (modules missing); -EPERM: group not viable, or noiommu not
- * allowed; -EBUSY: somebody else has it; -ENODEV: no IOMMU group; with what to do in @err.
+ * In this order: the device's own node and /dev/iommu, group and container, the same two with no
+ * IOMMU. Checks that the group is viable, sets up the IOMMU, enables memory and bus mastering.
+ * Return: 0 and *@out; -ENOENT: vfio not there (modules missing); -EPERM: group not viable, or
+ * noiommu not allowed; -EBUSY: somebody else has it; -ENODEV: no IOMMU group; with what to do in
+ * @err.
  */
-int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu,
-		    struct viofs_vfio **out, struct viofs_err *err);
+int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu, struct viofs_vfio **out,
+		    struct viofs_err *err);
 
 /** viofs_vfio_close() - NULL is fine. */
 void viofs_vfio_close(struct viofs_vfio *v);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Another back end in the place of one that has ended. */
 /*
- * Where INFLIGHT_SHMFD was negotiated, the back end notes in memory of its own, whose descriptor we keep and
- * never look into, which requests it has taken and not answered. After it has died another one is told
- * everything anew, gets that memory and the rings as they are, and takes up what was in flight. Who may try
- * that is one process; the other goes by the link (link.h).
+ * Where INFLIGHT_SHMFD was negotiated, the back end notes in memory of its own, whose descriptor we
+ * keep and never look into, which requests it has taken and not answered. After it has died another
+ * one is told everything anew, gets that memory and the rings as they are, and takes up what was in
+ * flight. Who may try that is one process; the other goes by the link (link.h).
  */
 #include "vhost/ask.h"
 
@@ -19,7 +19,8 @@ void viofs_vhost_disconnect(struct viofs_vhost *v)
 {
 	if (v->sock < 0)
 		return;
-	/* A process that was forked has a copy of it, and so has the epoll as long as that is open. */
+	/* A process that was forked has a copy of it, and so has the epoll as long as that is open.
+	 */
 	epoll_ctl(v->event_fd, EPOLL_CTL_DEL, v->sock, NULL);
 	close(v->sock);
 	v->sock = -1;
@@ -28,8 +29,8 @@ void viofs_vhost_disconnect(struct viofs_vhost *v)
 /* What one try came to: nobody there, or somebody who won't do. */
 static int say_again(const struct viofs_vhost *v, int rc, struct viofs_err *err)
 {
-	return viofs_err_set(err, v->closed ? -EAGAIN : rc, "%s%s", v->closed ? "" : "came back and ",
-			     v->lost);
+	return viofs_err_set(err, v->closed ? -EAGAIN : rc, "%s%s",
+			     v->closed ? "" : "came back and ", v->lost);
 }
 
 static int connect_again(struct viofs_vhost *v, struct viofs_err *err)
@@ -54,8 +55,12 @@ static int check_protocol(const struct viofs_vhost *v, uint64_t offered, struct 
 {
 	const char *missing = viofs_vhost_protocol_name(v->protocol_features & ~offered);
 
-	return missing ? viofs_err_set(err, -ENOTSUP, "came back without VHOST_USER_PROTOCOL_F_%s, which the session "
-				       "uses", missing) : 0;
+	return missing ? viofs_err_set(
+				 err, -ENOTSUP,
+				 "came back without VHOST_USER_PROTOCOL_F_%s, which the session "
+				 "uses",
+				 missing)
+		       : 0;
 }
 
 int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_err *err)

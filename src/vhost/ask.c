@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One exchange with a vhost-user back end: something is said or asked, and known to have been taken. */
+/* One exchange with a vhost-user back end: something is said or asked, and known to have been
+ * taken. */
 /*
- * One request is under way at a time. Each is answered, by a reply of its own, by the acknowledgement that
- * REPLY_ACK gives, or, where the back end has none, by a GET_FEATURES sent behind it; so a back end that refuses
- * something or dies is noticed at the message that did it. The first failure is kept in `lost`, and nothing is
- * sent after it: what the back end would make of it isn't known.
+ * One request is under way at a time. Each is answered, by a reply of its own, by the
+ * acknowledgement that REPLY_ACK gives, or, where the back end has none, by a GET_FEATURES sent
+ * behind it; so a back end that refuses something or dies is noticed at the message that did it.
+ * The first failure is kept in `lost`, and nothing is sent after it: what the back end would make
+ * of it isn't known.
  */
 #include "vhost/ask.h"
 
@@ -91,8 +93,8 @@ int viofs_vhost_tell(struct viofs_vhost *v, const struct viofs_vhost_message *m,
 	if (!rc && !ack)
 		rc = viofs_vhost_send(v->sock, &reply, -1, false, end);
 	if (!rc)
-		rc = viofs_vhost_receive(v->sock, ack ? m->request : reply.request, &reply,
-					 NULL, end);
+		rc = viofs_vhost_receive(v->sock, ack ? m->request : reply.request, &reply, NULL,
+					 end);
 	if (!rc && reply.size != sizeof(reply.payload.u64))
 		rc = -EPROTO;
 	if (!rc && ack && reply.payload.u64)
@@ -100,7 +102,8 @@ int viofs_vhost_tell(struct viofs_vhost *v, const struct viofs_vhost_message *m,
 	return rc ? viofs_vhost_lose(v, m->request, rc) : 0;
 }
 
-int viofs_vhost_tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t value, int fd)
+int viofs_vhost_tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t value,
+			 int fd)
 {
 	const struct viofs_vhost_message m = {
 		.request = request,
@@ -111,8 +114,8 @@ int viofs_vhost_tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request
 	return viofs_vhost_tell(v, &m, fd);
 }
 
-int viofs_vhost_tell_state(struct viofs_vhost *v, enum viofs_vhost_request request, unsigned int index,
-		      unsigned int num)
+int viofs_vhost_tell_state(struct viofs_vhost *v, enum viofs_vhost_request request,
+			   unsigned int index, unsigned int num)
 {
 	const struct viofs_vhost_message m = {
 		.request = request,

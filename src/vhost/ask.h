@@ -7,23 +7,27 @@
 #include "vhost/wire.h"
 
 /*
- * All return 0; or -errno, and v->lost is set: -ECONNRESET: the back end closed its socket; -ETIMEDOUT: it
- * doesn't answer; -EPROTO: what it answers is no answer; -EREMOTEIO: it refuses; -ENODEV: it was lost before.
+ * All return 0; or -errno, and v->lost is set: -ECONNRESET: the back end closed its socket;
+ * -ETIMEDOUT: it doesn't answer; -EPROTO: what it answers is no answer; -EREMOTEIO: it refuses;
+ * -ENODEV: it was lost before.
  */
 
 /** viofs_vhost_ask() - send @m, and take the reply into it. */
 int viofs_vhost_ask(struct viofs_vhost *v, struct viofs_vhost_message *m);
-/** viofs_vhost_ask_with_fd() - and the descriptor that comes with it into @fd, where that is not NULL. */
+/** viofs_vhost_ask_with_fd() - and the descriptor that comes with it into @fd, where that is not
+ * NULL. */
 int viofs_vhost_ask_with_fd(struct viofs_vhost *v, struct viofs_vhost_message *m, int *fd);
 /** viofs_vhost_ask_u64() - a request without a payload, answered by a number. */
 int viofs_vhost_ask_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t *value);
 
-/** viofs_vhost_tell() - send @m, with @fd where that is not -1, and learn that the back end took it. */
+/** viofs_vhost_tell() - send @m, with @fd where that is not -1, and learn that the back end took
+ * it. */
 int viofs_vhost_tell(struct viofs_vhost *v, const struct viofs_vhost_message *m, int fd);
-int viofs_vhost_tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t value, int fd);
+int viofs_vhost_tell_u64(struct viofs_vhost *v, enum viofs_vhost_request request, uint64_t value,
+			 int fd);
 /** viofs_vhost_tell_state() - something about the ring @index. */
-int viofs_vhost_tell_state(struct viofs_vhost *v, enum viofs_vhost_request request, unsigned int index,
-			   unsigned int num);
+int viofs_vhost_tell_state(struct viofs_vhost *v, enum viofs_vhost_request request,
+			   unsigned int index, unsigned int num);
 
 /**
  * viofs_vhost_agree() - on the protocol features @taken, and who owns the device

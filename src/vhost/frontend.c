@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The connection to a vhost-user back end: made, looked after, closed. */
 /*
- * One exchange is under way at a time (ask.h). While none is, nothing comes on the socket. So input on it means
- * that the back end has closed it, or does what no front end expects: both are the end.
+ * One exchange is under way at a time (ask.h). While none is, nothing comes on the socket. So input
+ * on it means that the back end has closed it, or does what no front end expects: both are the end.
  *
- * The back end has our eventfds, and what both have in common of them: whether they block, and how full they are.
- * So they are never written or read in a way that can wait (relay/doorbell.h, relay/sleep.h,
- * viofs_vhost_lost()).
+ * The back end has our eventfds, and what both have in common of them: whether they block, and how
+ * full they are. So they are never written or read in a way that can wait (relay/doorbell.h,
+ * relay/sleep.h, viofs_vhost_lost()).
  */
 #include "vhost/ask.h"
 
@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define PROTOCOL_WANTED                                                                            \
-	(VIOFS_VHOST_PROTOCOL_MQ | VIOFS_VHOST_PROTOCOL_REPLY_ACK | VIOFS_VHOST_PROTOCOL_CONFIG |          \
+	(VIOFS_VHOST_PROTOCOL_MQ | VIOFS_VHOST_PROTOCOL_REPLY_ACK | VIOFS_VHOST_PROTOCOL_CONFIG |  \
 	 VIOFS_VHOST_PROTOCOL_MEM_SLOTS)
 #define CONFIG_HEAD offsetof(union viofs_vhost_payload, config.bytes)
 
@@ -140,7 +140,8 @@ int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_
 	if (v->protocol_features & VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD)
 		v->link = viofs_vhost_link_new();
 	if (v->protocol_features & VIOFS_VHOST_PROTOCOL_INFLIGHT_SHMFD && !v->link) {
-		rc = viofs_err_set(err, -ENOMEM, "No memory or descriptor to watch the back end with.");
+		rc = viofs_err_set(err, -ENOMEM,
+				   "No memory or descriptor to watch the back end with.");
 		goto err_close;
 	}
 	*out = v;

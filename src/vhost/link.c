@@ -3,8 +3,8 @@
 /*
  * Who may connect (the supervisor) looks at the socket and says here what has become of it; who
  * relays (the worker, which has no such right) looks here. The first one writes and never reads
- * back: the other one could have written there too. When the first one was killed, the second one is on
- * its own: it has a copy of the first connection's socket.
+ * back: the other one could have written there too. When the first one was killed, the second one
+ * is on its own: it has a copy of the first connection's socket.
  */
 #include "vhost/link.h"
 

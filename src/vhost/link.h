@@ -18,7 +18,7 @@ struct viofs_vhost_link_shared;
 /** struct viofs_vhost_link - one process's end of it */
 struct viofs_vhost_link {
 	struct viofs_vhost_link_shared *shared; /* survives a fork */
-	int fd;					/* an eventfd, readable from LOST on */
+	int fd;                                 /* an eventfd, readable from LOST on */
 	pid_t owner; /* who says what has become of the back end, 0: nobody yet */
 };
 
@@ -28,10 +28,12 @@ struct viofs_vhost_link *viofs_vhost_link_new(void);
 /** viofs_vhost_link_free() - this process's part; NULL is fine. */
 void viofs_vhost_link_free(struct viofs_vhost_link *l);
 
-/** viofs_vhost_link_own() - this process looks after it, the children that it has from now on are told. */
+/** viofs_vhost_link_own() - this process looks after it, the children that it has from now on are
+ * told. */
 void viofs_vhost_link_own(struct viofs_vhost_link *l);
 
-/** viofs_vhost_link_get() - as the parent says; DIRECT where there is none any more, or never was. */
+/** viofs_vhost_link_get() - as the parent says; DIRECT where there is none any more, or never was.
+ */
 enum viofs_vhost_link_state viofs_vhost_link_get(const struct viofs_vhost_link *l);
 
 /** viofs_vhost_link_set() - to UP or AWAY. */

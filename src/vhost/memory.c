@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The memory that a back end is given. */
 /*
- * The memory table has one region, the arena's memfd from offset 0 on. Its "guest" and its "user" address only
- * have to be numbers that both sides use alike, so they are one constant, which tells the back end nothing of
- * where our memory lies. Memory that a program of the library's adds comes above it.
+ * The memory table has one region, the arena's memfd from offset 0 on. Its "guest" and its "user"
+ * address only have to be numbers that both sides use alike, so they are one constant, which tells
+ * the back end nothing of where our memory lies. Memory that a program of the library's adds comes
+ * above it.
  *
- * What the back end can do with what it gets: read and write the device's part of the arena at any time, which
- * a device may anyway. Not the private part, and not cut the memfd short (arena.c). It can punch holes into it:
- * pages that are gone read as zeros, and hugepages may be missing then, for which the kernel kills by SIGBUS.
+ * What the back end can do with what it gets: read and write the device's part of the arena at any
+ * time, which a device may anyway. Not the private part, and not cut the memfd short (arena.c). It
+ * can punch holes into it: pages that are gone read as zeros, and hugepages may be missing then,
+ * for which the kernel kills by SIGBUS.
  */
 #include "vhost/ask.h"
 
@@ -75,9 +77,10 @@ int viofs_vhost_add_region(struct viofs_vhost *v, uint64_t size, int fd, uint64_
 	int rc;
 
 	if (!(v->protocol_features & VIOFS_VHOST_PROTOCOL_MEM_SLOTS))
-		return viofs_err_set(err, -ENOTSUP,
-				     "The back end takes no memory but what it got at the start (it lacks "
-				     "VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS).");
+		return viofs_err_set(
+			err, -ENOTSUP,
+			"The back end takes no memory but what it got at the start (it lacks "
+			"VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS).");
 	if (fd < 0)
 		return viofs_err_set(err, -EBADF,
 				     "A back end needs the file that the memory is mapped from.");
@@ -100,7 +103,8 @@ int viofs_vhost_remove_region(struct viofs_vhost *v, uint64_t size, uint64_t add
 uint16_t viofs_vhost_used_idx(const struct viofs_vhost *v, uint64_t used)
 {
 	/* virtio 1.3 2.7.8: behind the flags. */
-	const uint16_t *at = viofs_arena_at(v->arena, used - MEMORY_ADDRESS + sizeof(*at), sizeof(*at));
+	const uint16_t *at =
+		viofs_arena_at(v->arena, used - MEMORY_ADDRESS + sizeof(*at), sizeof(*at));
 
 	return at ? le16toh(VIOFS_READ_ONCE(*at)) : 0;
 }

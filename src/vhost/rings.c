@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Virtqueues, as a back end is told of them; and the memory in which it notes what it has of them in flight. */
+/* Virtqueues, as a back end is told of them; and the memory in which it notes what it has of them
+ * in flight. */
 #include "vhost/ask.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,
 	/* The ring starts with its kick; what it signals must be known by then. */
 	if (!rc)
 		rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_VRING_CALL,
-			      index | (r->call_fd < 0 ? VRING_NO_FD : 0), r->call_fd);
+					  index | (r->call_fd < 0 ? VRING_NO_FD : 0), r->call_fd);
 	if (!rc)
 		rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_VRING_KICK, index, r->kick_fd);
 	if (!rc)

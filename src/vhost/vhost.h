@@ -32,9 +32,9 @@ const char *viofs_vhost_protocol_name(uint64_t mask);
 /** struct viofs_vhost_ring - a virtqueue to start */
 struct viofs_vhost_ring {
 	uint16_t size;
-	uint32_t base;		       /* where the back end goes on, as SET_VRING_BASE has it */
+	uint32_t base;                 /* where the back end goes on, as SET_VRING_BASE has it */
 	uint64_t desc, driver, device; /* as viofs_arena_iova() says */
-	int kick_fd, call_fd;	    /* eventfds; @call_fd -1: the back end must not signal */
+	int kick_fd, call_fd;          /* eventfds; @call_fd -1: the back end must not signal */
 };
 
 /** struct viofs_vhost - a connection; fields are to be read only */
@@ -42,15 +42,15 @@ struct viofs_vhost {
 	char path[108];
 	int sock, err_fd, event_fd;
 	int timeout_ms;
-	uint64_t features;	    /* virtio features offered, without bit 30 */
-	uint64_t acked;		    /* ... and taken, with bit 30 */
-	uint64_t protocol_features; /* taken */
-	unsigned int queue_max;	    /* virtqueues the back end can have, 0 = it doesn't say */
-	uint64_t next_address;	    /* of the next region of memory */
-	char lost[160];		    /* "", or why nothing more can be said to the back end */
-	bool closed; /* lost, because nobody is there: somebody may come back */
-	int64_t end_ns;			/* all messages until then, 0: each has its timeout_ms */
-	struct viofs_vhost_link *link;	/* with INFLIGHT_SHMFD, else NULL */
+	uint64_t features;             /* virtio features offered, without bit 30 */
+	uint64_t acked;                /* ... and taken, with bit 30 */
+	uint64_t protocol_features;    /* taken */
+	unsigned int queue_max;        /* virtqueues the back end can have, 0 = it doesn't say */
+	uint64_t next_address;         /* of the next region of memory */
+	char lost[160];                /* "", or why nothing more can be said to the back end */
+	bool closed;                   /* lost, because nobody is there: somebody may come back */
+	int64_t end_ns;                /* all messages until then, 0: each has its timeout_ms */
+	struct viofs_vhost_link *link; /* with INFLIGHT_SHMFD, else NULL */
 	struct viofs_vhost_region {
 		int fd; /* of the back end; it tracks there what it has in flight. -1: none yet */
 		uint64_t size, offset;
@@ -61,11 +61,11 @@ struct viofs_vhost {
 
 /**
  * viofs_vhost_open() - connect to the socket at @path and agree on the protocol
- * @track: take INFLIGHT_SHMFD where it is offered, so that another back end can go on where this one
- * ended. Then (*@out)->link is there, and viofs_vhost_reconnect() may be used.
- * Return: 0; -ENOENT: no such socket; -ENOTSOCK: it is none; -ECONNREFUSED: nobody listens;
- * -EPROTO: what answers is no vhost-user back end; -ECONNRESET: it closes; -ETIMEDOUT: it doesn't
- * answer; -ENOTSUP: it lacks protocol features; each with what to do in @err.
+ * @track: take INFLIGHT_SHMFD where it is offered, so that another back end can go on where this
+ * one ended. Then (*@out)->link is there, and viofs_vhost_reconnect() may be used. Return: 0;
+ * -ENOENT: no such socket; -ENOTSOCK: it is none; -ECONNREFUSED: nobody listens; -EPROTO: what
+ * answers is no vhost-user back end; -ECONNRESET: it closes; -ETIMEDOUT: it doesn't answer;
+ * -ENOTSUP: it lacks protocol features; each with what to do in @err.
  */
 int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_vhost **out,
 		     struct viofs_err *err);
@@ -92,9 +92,11 @@ int viofs_vhost_set_features(struct viofs_vhost *v, uint64_t features);
 int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err);
 
 /**
- * viofs_vhost_add_region() - give the back end more memory: @size bytes of @fd's file, from @offset on
+ * viofs_vhost_add_region() - give the back end more memory: @size bytes of @fd's file, from @offset
+ * on
  * @address: out, what the memory is called in descriptors. After viofs_vhost_share().
- * Return: 0; -EBADF: @fd is no file; -ENOTSUP: the back end can't (no CONFIGURE_MEM_SLOTS); others; @err.
+ * Return: 0; -EBADF: @fd is no file; -ENOTSUP: the back end can't (no CONFIGURE_MEM_SLOTS); others;
+ * @err.
  */
 int viofs_vhost_add_region(struct viofs_vhost *v, uint64_t size, int fd, uint64_t offset,
 			   uint64_t *address, struct viofs_err *err);
@@ -135,8 +137,8 @@ const char *viofs_vhost_look(struct viofs_vhost *v);
  * viofs_vhost_reconnect() - after viofs_vhost_look() with v->closed: connect anew, agree as before
  * v->features are those that are offered now. Nothing is known of the memory yet.
  * @end_ns: for this and the messages that follow, until it is set again.
- * Return: 0; -EAGAIN: nobody is there yet, or has gone again; -EPROTO, -ENOTSUP: what is there can't
- * go on with the session, @err says why ("came back without ...").
+ * Return: 0; -EAGAIN: nobody is there yet, or has gone again; -EPROTO, -ENOTSUP: what is there
+ * can't go on with the session, @err says why ("came back without ...").
  */
 int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_err *err);
 

@@ -4,10 +4,11 @@
  * Theory of operation
  *
  * One ring of descriptors, which both sides write, in turns: the driver makes descriptors available
- * at avail_idx, the device overwrites them with used ones at used_idx. Each side goes round in order,
- * and each has a wrap counter, true at first, that is inverted whenever its index starts again from 0.
- * A descriptor is available where its AVAIL mark is the driver's counter and USED is not, and used
- * where both are the device's counter (2.8.1). So no index is shared, and nobody clears anything.
+ * at avail_idx, the device overwrites them with used ones at used_idx. Each side goes round in
+ * order, and each has a wrap counter, true at first, that is inverted whenever its index starts
+ * again from 0. A descriptor is available where its AVAIL mark is the driver's counter and USED is
+ * not, and used where both are the device's counter (2.8.1). So no index is shared, and nobody
+ * clears anything.
  *
  * A chain takes consecutive descriptors and one id, from a list of free ids that is linked through
  * state.next. The device writes one used descriptor for a chain and skips as many as the chain had
@@ -72,7 +73,8 @@ static void advance(const struct viofs_ring *r, uint16_t *at, bool *wrap, unsign
  * Write the chain from avail_idx on, all but the head's flags, and move avail_idx behind it.
  * Return: the head's flags.
  */
-static unsigned int fill_direct(struct viofs_ring *r, const struct viofs_ring_chain *chain, uint16_t id)
+static unsigned int fill_direct(struct viofs_ring *r, const struct viofs_ring_chain *chain,
+				uint16_t id)
 {
 	unsigned int total = (unsigned int)chain->readable + chain->writable, head_flags = 0;
 	struct viofs_ring_packed_desc *ring = r->desc;
@@ -180,10 +182,10 @@ int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	*id = le16toh(VIOFS_READ_ONCE(desc->id));
 	*len = le32toh(VIOFS_READ_ONCE(desc->len));
 	/*
-	 * Without WRITE the length is reserved (2.8.4), and may be anything. But QEMU's devices never
-	 * set WRITE there, and mean it: so it counts where it is possible.
+	 * Without WRITE the length is reserved (2.8.4), and may be anything. But QEMU's devices
+	 * never set WRITE there, and mean it: so it counts where it is possible.
 	 */
-	if (!(flags & VIOFS_DESC_F_WRITE) && *id < r->size && *len > r->state[*id].writable)
+	if (!(flags & VIOFS_DESC_F_WRITE) && *id<r->size && * len> r->state[*id].writable)
 		*len = 0;
 	return 1;
 }

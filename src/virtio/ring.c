@@ -3,10 +3,10 @@
 /*
  * Theory of operation
  *
- * A ring's parts are shared with the device. The driver writes descriptors and never reads back what
- * it wrote: the device may have changed it, where it can write there at all. All that the driver
- * must remember of a chain is in state[], in memory of its own, found by the id that the device gives
- * back (split: the chain's first descriptor; packed: a number of the driver's choice).
+ * A ring's parts are shared with the device. The driver writes descriptors and never reads back
+ * what it wrote: the device may have changed it, where it can write there at all. All that the
+ * driver must remember of a chain is in state[], in memory of its own, found by the id that the
+ * device gives back (split: the chain's first descriptor; packed: a number of the driver's choice).
  *
  * What the device writes is loaded once, checked, then used. The first lie marks the ring broken:
  * from there on nothing is added and nothing taken, since which buffers the device still has is not
@@ -123,8 +123,9 @@ int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len)
 		return viofs_ring_break(r, "a used entry's id is outside the queue");
 	s = &r->state[id];
 	if (!s->count)
-		return viofs_ring_break(r, "a used entry's id is no chain in flight (not a head, or "
-					   "completed twice)");
+		return viofs_ring_break(r,
+					"a used entry's id is no chain in flight (not a head, or "
+					"completed twice)");
 	if (written > s->writable)
 		return viofs_ring_break(r, "a used entry's len is more than the device may write");
 
@@ -146,9 +147,9 @@ bool viofs_ring_arm(struct viofs_ring *r)
 	else
 		viofs_split_arm(r);
 	/*
-	 * What we ask for, before the look at the ring. Pairs with the device's full barrier between
-	 * its store of a used entry (split: of used.idx) and its load of what we ask for: either the
-	 * device sees that we wait, or we see its completion here.
+	 * What we ask for, before the look at the ring. Pairs with the device's full barrier
+	 * between its store of a used entry (split: of used.idx) and its load of what we ask for:
+	 * either the device sees that we wait, or we see its completion here.
 	 */
 	viofs_mb();
 	return r->broken || viofs_ring_has_used(r);

@@ -20,7 +20,8 @@
 #define VIOFS_RING_PACKED_AVAIL (1U << 7)
 #define VIOFS_RING_PACKED_USED (1U << 15)
 
-/** struct viofs_ring_desc - a descriptor as the device reads it, little endian (virtio 1.3 2.7.5) */
+/** struct viofs_ring_desc - a descriptor as the device reads it, little endian (virtio 1.3 2.7.5)
+ */
 struct viofs_ring_desc {
 	uint64_t addr;
 	uint32_t len;
@@ -28,7 +29,8 @@ struct viofs_ring_desc {
 	uint16_t next;
 };
 
-/** struct viofs_ring_packed_desc - the same in a packed ring, and in its indirect tables (2.8.13) */
+/** struct viofs_ring_packed_desc - the same in a packed ring, and in its indirect tables (2.8.13)
+ */
 struct viofs_ring_packed_desc {
 	uint64_t addr;
 	uint32_t len;
@@ -45,18 +47,19 @@ struct viofs_ring_piece {
 /** struct viofs_ring_chain - one buffer to make available: readable pieces, then writable ones */
 struct viofs_ring_chain {
 	const struct viofs_ring_piece *pieces;
-	uint16_t readable, writable;       /* how many of each; at least one in all */
-	struct viofs_ring_desc *indirect;  /* table of readable + writable entries, or NULL: direct */
+	uint16_t readable, writable; /* how many of each; at least one in all */
+	struct viofs_ring_desc
+		*indirect; /* table of readable + writable entries, or NULL: direct */
 	uint64_t indirect_iova;
-	uint32_t token;                    /* the caller's: comes back with the completion */
+	uint32_t token; /* the caller's: comes back with the completion */
 };
 
 /** struct viofs_ring_state - what the driver remembers of one head or id; private memory */
 struct viofs_ring_state {
 	uint32_t token;
-	uint32_t writable;  /* bytes the device may write: bound of used.len */
-	uint16_t count;     /* descriptors of the ring it takes, 0 = not in flight */
-	uint16_t next;      /* free list; split: or the chain's next descriptor */
+	uint32_t writable; /* bytes the device may write: bound of used.len */
+	uint16_t count;    /* descriptors of the ring it takes, 0 = not in flight */
+	uint16_t next;     /* free list; split: or the chain's next descriptor */
 };
 
 /**
@@ -71,21 +74,21 @@ struct viofs_ring {
 	struct viofs_ring_state *state; /* size entries */
 	uint16_t size;
 	bool event_idx, packed;
-	bool avail_wrap, used_wrap;    /* packed: wrap counters of the two indices (2.8.1) */
+	bool avail_wrap, used_wrap;     /* packed: wrap counters of the two indices (2.8.1) */
 	uint16_t free_head, free_count; /* of state; free_count counts descriptors */
-	uint16_t avail_idx;            /* next to publish: an index, packed: a place in the ring */
-	uint16_t used_idx;             /* next to look at, likewise */
-	uint16_t kicked_idx;           /* split: avail_idx at the last notification decision */
-	uint16_t in_flight;            /* chains the device has */
-	uint32_t added;                /* packed: descriptors since the last notification decision */
-	const char *broken;            /* NULL, or what the device did */
+	uint16_t avail_idx;             /* next to publish: an index, packed: a place in the ring */
+	uint16_t used_idx;              /* next to look at, likewise */
+	uint16_t kicked_idx;            /* split: avail_idx at the last notification decision */
+	uint16_t in_flight;             /* chains the device has */
+	uint32_t added;     /* packed: descriptors since the last notification decision */
+	const char *broken; /* NULL, or what the device did */
 };
 
 /** struct viofs_ring_layout - bytes of a ring's three parts */
 struct viofs_ring_layout {
-	size_t desc;   /* alignment 16 */
-	size_t driver; /* alignment 4 */
-	size_t device; /* alignment 4 */
+	size_t desc;       /* alignment 16 */
+	size_t driver;     /* alignment 4 */
+	size_t device;     /* alignment 4 */
 	bool desc_written; /* the device writes descriptors too */
 };
 
@@ -108,7 +111,8 @@ void viofs_ring_init(struct viofs_ring *r, uint16_t size, unsigned int flags, vo
  */
 int viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain);
 
-/** viofs_ring_should_kick() - after one or more add: must the device be notified (2.7.10, 2.8.12)? */
+/** viofs_ring_should_kick() - after one or more add: must the device be notified (2.7.10, 2.8.12)?
+ */
 bool viofs_ring_should_kick(struct viofs_ring *r);
 
 /** viofs_ring_has_used() - is there a completion to get? */
@@ -128,9 +132,9 @@ static inline bool viofs_ring_has_used(const struct viofs_ring *r)
 
 /**
  * viofs_ring_get() - take one completion
- * @token, @len: out; @len is what the device says it wrote, checked to be at most the writable bytes.
- * Return: 1; 0: none; -EPROTO: the device broke the ring's rules, r->broken says how, and every
- * later call fails the same way.
+ * @token, @len: out; @len is what the device says it wrote, checked to be at most the writable
+ * bytes. Return: 1; 0: none; -EPROTO: the device broke the ring's rules, r->broken says how, and
+ * every later call fails the same way.
  */
 int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len);
 

@@ -21,8 +21,7 @@ static inline unsigned int viofs_ring_desc_flags(const struct viofs_ring_chain *
 {
 	unsigned int last = (unsigned int)chain->readable + chain->writable - 1;
 
-	return (i >= chain->readable ? VIOFS_DESC_F_WRITE : 0) |
-	       (i < last ? VIOFS_DESC_F_NEXT : 0);
+	return (i >= chain->readable ? VIOFS_DESC_F_WRITE : 0) | (i < last ? VIOFS_DESC_F_NEXT : 0);
 }
 
 /*

@@ -5,9 +5,9 @@
  *
  * Three rings: descriptors, avail (the driver's), used (the device's). A descriptor is free, a head
  * in flight (state.count > 0), or a later part of a direct chain. Free ones are linked through
- * state.next from free_head. A chain takes its descriptors from the front of that list, so the links
- * of the list become the links of the chain, and stay what they are until the chain comes back and
- * is put in front again. With an indirect table a chain is its head alone.
+ * state.next from free_head. A chain takes its descriptors from the front of that list, so the
+ * links of the list become the links of the chain, and stay what they are until the chain comes
+ * back and is put in front again. With an indirect table a chain is its head alone.
  *
  * Order. Each barrier below names the access of the device that it pairs with (2.7.13, 2.7.14). The
  * full barriers, here and in viofs_ring_arm(), are the classic store-then-load pairs of the
@@ -134,10 +134,10 @@ bool viofs_split_should_kick(struct viofs_ring *r)
 		return false;
 	r->kicked_idx = r->avail_idx;
 	/*
-	 * avail.idx, stored in viofs_split_add(), before the load of avail_event or used.flags. Pairs
-	 * with the device's full barrier between its store to avail_event (or of flags without
-	 * NO_NOTIFY) and its last look at avail.idx before it sleeps: one of the two sees the other's
-	 * store.
+	 * avail.idx, stored in viofs_split_add(), before the load of avail_event or used.flags.
+	 * Pairs with the device's full barrier between its store to avail_event (or of flags
+	 * without NO_NOTIFY) and its last look at avail.idx before it sleeps: one of the two sees
+	 * the other's store.
 	 */
 	viofs_mb();
 	if (!r->event_idx)
@@ -158,8 +158,9 @@ int viofs_split_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	if (!pending)
 		return 0;
 	if (pending > r->in_flight)
-		return viofs_ring_break(r, "used.idx says more completions than there are requests in "
-					   "flight");
+		return viofs_ring_break(r,
+					"used.idx says more completions than there are requests in "
+					"flight");
 	/*
 	 * used.idx before the element, and before the reply in the buffer. Pairs with the device's
 	 * write barrier between its stores to those and to used.idx (2.7.8).

@@ -8,7 +8,8 @@
  *
  * The configuration is the back end's where it offers one (CONFIG). Else it is made here, as the
  * front end's part in vhost-user-fs: the tag is the socket's basename, with one request queue, or
- * as many as the user says. Then there is no notification queue: its size would be the back end's word.
+ * as many as the user says. Then there is no notification queue: its size would be the back end's
+ * word.
  *
  * Where the back end notes what it has in flight (viofs_vhost_track()), another one can take its
  * place: viofs_virtio_vhost_resume() tells it all that the first one was told. Who relays sees
@@ -51,7 +52,7 @@ struct vhost_transport {
 	unsigned int config_len;
 	unsigned int queues;
 	bool started[QUEUES_MAX];
-	struct viofs_vhost_ring rings[QUEUES_MAX]; /* as they were started */
+	struct viofs_vhost_ring rings[QUEUES_MAX];      /* as they were started */
 	int kick_fds[QUEUES_MAX], call_fds[QUEUES_MAX]; /* ours; the caller's or -1 */
 };
 
@@ -104,7 +105,8 @@ static uint64_t features_get(struct viofs_virtio *d)
 		features &= ~VIOFS_VIRTIO_F_RING_PACKED;
 	if (t->config_len <= CONFIG_BYTES)
 		features &= ~FS_F_NOTIFICATION;
-	/* There is no IOMMU here, and nobody to answer the questions that a back end has for one. */
+	/* There is no IOMMU here, and nobody to answer the questions that a back end has for one.
+	 */
 	return features & ~VIOFS_VIRTIO_F_ACCESS_PLATFORM;
 }
 
@@ -331,9 +333,10 @@ static int check_device(struct vhost_transport *t, struct viofs_err *err)
 		const char *name = viofs_virtio_feature_name(bit);
 
 		if (missing & 1ULL << bit)
-			return viofs_err_set(err, -ENOTSUP,
-					     "came back without %s (bit %u), which the session uses",
-					     name ? name : "a feature", bit);
+			return viofs_err_set(
+				err, -ENOTSUP,
+				"came back without %s (bit %u), which the session uses",
+				name ? name : "a feature", bit);
 	}
 	rc = viofs_vhost_config(t->vhost, 0, config, sizeof(config));
 	if (rc == -EOPNOTSUPP)
@@ -341,11 +344,13 @@ static int check_device(struct vhost_transport *t, struct viofs_err *err)
 	if (rc)
 		return viofs_err_set(err, t->vhost->closed ? -EAGAIN : rc, "%s", t->vhost->lost);
 	if (memcmp(config, t->config, CONFIG_TAG_BYTES) != 0)
-		return viofs_err_set(err, -ENOTSUP, "came back with another tag: it is another device");
+		return viofs_err_set(err, -ENOTSUP,
+				     "came back with another tag: it is another device");
 	return 0;
 }
 
-static int restart_rings(struct vhost_transport *t, void (*signal)(int eventfd), struct viofs_err *err)
+static int restart_rings(struct vhost_transport *t, void (*signal)(int eventfd),
+			 struct viofs_err *err)
 {
 	int rc = 0;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A virtio device, whatever the transport: status, features, configuration, queues, notifications. */
+/* A virtio device, whatever the transport: status, features, configuration, queues, notifications.
+ */
 #ifndef VIOFS_VIRTIO_VIRTIO_H
 #define VIOFS_VIRTIO_VIRTIO_H
 
@@ -51,8 +52,8 @@ struct viofs_virtio_ops {
 	void (*status_set)(struct viofs_virtio *d, uint8_t status);
 	uint64_t (*features_get)(struct viofs_virtio *d);
 	void (*features_set)(struct viofs_virtio *d, uint64_t features);
-	/** device-specific configuration under one generation (virtio 1.3 2.5.1); -ETIMEDOUT: it never
-	 *  settles (100 tries); -ERANGE: beyond what the device has */
+	/** device-specific configuration under one generation (virtio 1.3 2.5.1); -ETIMEDOUT: it
+	 * never settles (100 tries); -ERANGE: beyond what the device has */
 	int (*config_read)(struct viofs_virtio *d, unsigned int off, void *buf, unsigned int len);
 	/** number of queues the device has, 0..65535 */
 	unsigned int (*queue_count)(struct viofs_virtio *d);
@@ -62,13 +63,15 @@ struct viofs_virtio_ops {
 	int (*queue_enable)(struct viofs_virtio *d, unsigned int q,
 			    const struct viofs_virtio_queue_address *a, struct viofs_err *err);
 	/**
-	 * Interrupts: queue i signals @eventfds[i]. With fewer vectors than queues the last vector is
-	 * shared by the rest and signals the eventfd of the first of them. Return: vectors in use
+	 * Interrupts: queue i signals @eventfds[i]. With fewer vectors than queues the last vector
+	 * is shared by the rest and signals the eventfd of the first of them. Return: vectors in
+	 * use
 	 * (>= 1), 0 where the device refuses them all (the caller must poll), or -errno.
 	 */
 	int (*interrupts_set)(struct viofs_virtio *d, const int *eventfds, unsigned int count,
 			      struct viofs_err *err);
-	/** the eventfd by which queue @q is notified, which the device has too; left out: there are none */
+	/** the eventfd by which queue @q is notified, which the device has too; left out: there are
+	 * none */
 	int (*kick_fd)(struct viofs_virtio *d, unsigned int q);
 	/** available buffer notification (virtio 1.3 2.9) */
 	void (*notify)(struct viofs_virtio *d, unsigned int q);
@@ -79,10 +82,11 @@ struct viofs_virtio {
 	const struct viofs_virtio_ops *ops;
 	uint64_t offered;    /* features of the device */
 	uint64_t negotiated; /* after viofs_virtio_negotiate() */
-	/* What notify() calls in place of writing kick_fd(), which a device could make wait; NULL: it writes. */
+	/* What notify() calls in place of writing kick_fd(), which a device could make wait; NULL:
+	 * it writes. */
 	void (*bell)(void *arg, unsigned int q);
 	void *bell_arg;
-	int event_fd;        /* readable when viofs_virtio_is_lost() may have changed, -1 = none */
+	int event_fd; /* readable when viofs_virtio_is_lost() may have changed, -1 = none */
 };
 
 /**
@@ -101,11 +105,12 @@ int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct
 			    struct viofs_err *err);
 
 /**
- * viofs_virtio_vhost_resume() - after viofs_vhost_look() with v->closed: go on with another back end
- * Features, memory, what was in flight, and the rings are what they were; both sides of each are notified.
- * @end_ns: monotonic time to give up at. @signal: adds one to an eventfd that the back end has too and could
- * have made one to wait for.
- * Return: as viofs_vhost_reconnect(); on failure the socket is closed.
+ * viofs_virtio_vhost_resume() - after viofs_vhost_look() with v->closed: go on with another back
+ * end Features, memory, what was in flight, and the rings are what they were; both sides of each
+ * are notified.
+ * @end_ns: monotonic time to give up at. @signal: adds one to an eventfd that the back end has too
+ * and could have made one to wait for. Return: as viofs_vhost_reconnect(); on failure the socket is
+ * closed.
  */
 int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
 			      struct viofs_err *err);

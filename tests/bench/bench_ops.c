@@ -55,7 +55,7 @@ struct result {
 	long ops;
 	int64_t elapsed_ns;   /* without what came before the operations */
 	int64_t aside_cpu_ns; /* CPU time of what came before the operations */
-	int64_t cpu_ns;	      /* of the operations, as far as it was this process's */
+	int64_t cpu_ns;       /* of the operations, as far as it was this process's */
 	int err;
 	long seen[VIOFS_BENCH_CPUS]; /* operations that ended on each CPU, where sides are watched
 				      */
@@ -68,8 +68,8 @@ struct row {
 	long room; /* samples for each job */
 	struct result *results;
 	uint32_t *samples; /* ns */
-	int ready[2];	   /* a byte from each job when ready and when done */
-	int go[2];	   /* end of file starts the jobs */
+	int ready[2];      /* a byte from each job when ready and when done */
+	int go[2];         /* end of file starts the jobs */
 };
 
 static int64_t own_cpu_ns(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Preloaded into a program: how many times it allocated memory, to the file named by COUNT_ALLOCATIONS at its end. */
+/* Preloaded into a program: how many times it allocated memory, to the file named by
+ * COUNT_ALLOCATIONS at its end. */
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>

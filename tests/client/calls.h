@@ -12,7 +12,7 @@ struct calls {
 	struct viofs_dev *dev;
 	struct viofs_session *s;
 	const char *host;
-	bool failed;      /* the case that runs */
+	bool failed; /* the case that runs */
 	struct viofs_err err;
 };
 
@@ -25,7 +25,8 @@ struct calls {
 
 bool check_that(struct calls *t, bool good, const char *what, const char *file, int line);
 bool check_works(struct calls *t, long long rc, const char *what, const char *file, int line);
-bool check_fails(struct calls *t, long long rc, int e, const char *what, const char *file, int line);
+bool check_fails(struct calls *t, long long rc, int e, const char *what, const char *file,
+		 int line);
 
 /** on_host() - @path on this machine, static. */
 const char *on_host(const struct calls *t, const char *path);
@@ -36,6 +37,7 @@ struct calls_case {
 	void (*run)(struct calls *t);
 };
 
-extern const struct calls_case cases_names[], cases_files[], cases_async[], cases_raw[], cases_threads[];
+extern const struct calls_case cases_names[], cases_files[], cases_async[], cases_raw[],
+	cases_threads[];
 
 #endif

@@ -36,15 +36,17 @@ static void twins_of_paths(struct calls *t, struct viofs_async *a)
 	CHECK(t, !ONE(viofs_path_mkdir_async(a, "A", 0, 0700, a)));
 	CHECK(t, !ONE(viofs_path_mknod_async(a, "A/n", 0, S_IFREG | 0600, 0, a)));
 	CHECK(t, !ONE(viofs_path_symlink_async(a, "n", "A/s", 0, a)));
-	CHECK(t, ONE(viofs_path_readlink_async(a, "A/s", 0, text, sizeof(text), a)) == 1 && !strcmp(text, "n"));
+	CHECK(t, ONE(viofs_path_readlink_async(a, "A/s", 0, text, sizeof(text), a)) == 1 &&
+			 !strcmp(text, "n"));
 	CHECK(t, !ONE(viofs_path_truncate_async(a, "A/s", 0, 77, a)));
 	CHECK(t, !ONE(viofs_path_stat_async(a, "A/n", 0, &st, a)) && st.st_size == 77);
-	CHECK(t, !ONE(viofs_path_statx_async(a, "A/n", 0, STATX_SIZE, &stx, a)) && stx.stx_size == 77);
+	CHECK(t,
+	      !ONE(viofs_path_statx_async(a, "A/n", 0, STATX_SIZE, &stx, a)) && stx.stx_size == 77);
 	CHECK(t, !ONE(viofs_path_chmod_async(a, "A/n", 0, 0640, a)));
 	CHECK(t, !ONE(viofs_path_chown_async(a, "A/n", 0, 3, 4, a)));
 	CHECK(t, !ONE(viofs_path_utimens_async(a, "A/n", 0, times, a)));
-	CHECK(t, !ONE(viofs_path_stat_async(a, "A/s", 0, &st, a)) && st.st_uid == 3 && st.st_gid == 4 &&
-		 st.st_mtim.tv_sec == 3 && (st.st_mode & 07777) == 0640);
+	CHECK(t, !ONE(viofs_path_stat_async(a, "A/s", 0, &st, a)) && st.st_uid == 3 &&
+			 st.st_gid == 4 && st.st_mtim.tv_sec == 3 && (st.st_mode & 07777) == 0640);
 	CHECK(t, !ONE(viofs_path_access_async(a, "A/n", 0, R_OK, a)));
 	CHECK(t, !ONE(viofs_path_statfs_async(a, "A", 0, &fs, a)) && fs.f_bsize);
 	CHECK(t, !ONE(viofs_path_setxattr_async(a, "A/n", 0, "user.x", "yes", 3, 0, a)));
@@ -78,7 +80,8 @@ static void twins_of_files(struct calls *t, struct viofs_async *a)
 	if (!CHECK(t, !ONE(viofs_file_open_async(a, "F", 0, O_CREAT | O_RDWR, 0600, &f, a))))
 		return;
 	CHECK(t, ONE(viofs_file_pwrite_async(a, f, "12345", 5, 0, a)) == 5);
-	CHECK(t, ONE(viofs_file_pread_async(a, f, text, 16, 1, a)) == 4 && !memcmp(text, "2345", 4));
+	CHECK(t,
+	      ONE(viofs_file_pread_async(a, f, text, 16, 1, a)) == 4 && !memcmp(text, "2345", 4));
 	CHECK(t, ONE(viofs_file_pwritev_async(a, f, iov, 2, 5, a)) == 5);
 	CHECK(t, ONE(viofs_file_preadv_async(a, f, iov, 2, 0, a)) == 5);
 	CHECK(t, !memcmp(iov[0].iov_base, "123", 3) && !memcmp(iov[1].iov_base, "45", 2));
@@ -158,7 +161,8 @@ static void more_than_there_is_room_for(struct calls *t)
 	if (t->failed)
 		return;
 	for (uintptr_t i = 0; i < READS; i++)
-		WORKS(t, viofs_file_pread_async(a, f, back + i * BLOCK, BLOCK, i % 64 * BLOCK, (void *)i));
+		WORKS(t, viofs_file_pread_async(a, f, back + i * BLOCK, BLOCK, i % 64 * BLOCK,
+						(void *)i));
 	while (got < READS) {
 		int n = viofs_async_wait(a, e, 1, 64, 20000000000LL);
 

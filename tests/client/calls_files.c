@@ -57,11 +57,12 @@ static void large_transfers(struct calls *t)
 	fill(plain, LARGE, 1);
 	CHECK(t, viofs_file_pwrite(f, plain, LARGE, 0, &t->err) == (ssize_t)LARGE);
 	host_has(t, "large", plain, LARGE);
-	CHECK(t, viofs_file_pread(f, dma, LARGE, 0, &t->err) == (ssize_t)LARGE && !memcmp(plain, dma, LARGE));
+	CHECK(t, viofs_file_pread(f, dma, LARGE, 0, &t->err) == (ssize_t)LARGE &&
+			 !memcmp(plain, dma, LARGE));
 	fill(dma, LARGE, 2);
 	CHECK(t, viofs_file_pwrite(f, dma, LARGE - 1, 1, &t->err) == (ssize_t)LARGE - 1);
 	CHECK(t, viofs_file_pread(f, plain, LARGE, 1, &t->err) == (ssize_t)LARGE - 1 &&
-		 !memcmp(plain, dma, LARGE - 1));
+			 !memcmp(plain, dma, LARGE - 1));
 	CHECK(t, viofs_file_pread(f, plain, LARGE, LARGE - 10, &t->err) == 10);
 	CHECK(t, viofs_file_pread(f, plain, LARGE, LARGE, &t->err) == 0);
 	CHECK(t, viofs_file_pread(f, plain, 10, 1ULL << 40, &t->err) == 0);
@@ -112,7 +113,8 @@ static void positions(struct calls *t)
 	FAILS(t, viofs_file_lseek(f, -11, SEEK_CUR, &t->err), EINVAL);
 	g = make(t, "p", O_WRONLY | O_APPEND);
 	CHECK(t, viofs_file_write(g, "!", 1, &t->err) == 1);
-	CHECK(t, viofs_file_pread(f, text, sizeof(text), 0, &t->err) == 12 && !memcmp(text, "hello world!", 12));
+	CHECK(t, viofs_file_pread(f, text, sizeof(text), 0, &t->err) == 12 &&
+			 !memcmp(text, "hello world!", 12));
 	FAILS(t, viofs_file_read(g, text, 1, &t->err), EBADF);
 	WORKS(t, viofs_file_close(g, &t->err));
 	g = make(t, "p", O_RDONLY);
@@ -122,7 +124,8 @@ static void positions(struct calls *t)
 	CHECK(t, viofs_file_pread(f, text, sizeof(text), 0, &t->err) == 0);
 	WORKS(t, viofs_file_close(g, &t->err));
 	WORKS(t, viofs_file_close(f, &t->err));
-	FAILS(t, viofs_file_open(t->s, "p", 0, O_CREAT | O_EXCL | O_RDWR, 0600, &g, &t->err), EEXIST);
+	FAILS(t, viofs_file_open(t->s, "p", 0, O_CREAT | O_EXCL | O_RDWR, 0600, &g, &t->err),
+	      EEXIST);
 	FAILS(t, viofs_file_open(t->s, "/", 0, O_RDONLY, 0, &g, &t->err), EISDIR);
 	FAILS(t, viofs_file_open(t->s, "nothing", 0, O_RDONLY, 0, &g, &t->err), ENOENT);
 	FAILS(t, viofs_file_open(t->s, "p", 0, O_PATH, 0, &g, &t->err), EINVAL);
@@ -140,8 +143,8 @@ static void of_an_open_file(struct calls *t)
 	WORKS(t, viofs_file_chown(f, 1, 2, &t->err));
 	WORKS(t, viofs_file_utimens(f, times, &t->err));
 	WORKS(t, viofs_file_stat(f, &st, &t->err));
-	CHECK(t, st.st_size == 100 && (st.st_mode & 07777) == 0600 && st.st_uid == 1 && st.st_gid == 2 &&
-		 st.st_mtim.tv_sec == 7 && st.st_mtim.tv_nsec == 8);
+	CHECK(t, st.st_size == 100 && (st.st_mode & 07777) == 0600 && st.st_uid == 1 &&
+			 st.st_gid == 2 && st.st_mtim.tv_sec == 7 && st.st_mtim.tv_nsec == 8);
 	WORKS(t, viofs_file_sync(f, 0, &t->err));
 	WORKS(t, viofs_file_sync(f, 1, &t->err));
 	/* It lives on without a name. */
@@ -176,13 +179,15 @@ static void holes_and_copies(struct calls *t)
 	n = viofs_file_copy(f, 1 << 20, g, 2, 4, &t->err);
 	CHECK(t, !can(n) || n == 4);
 	if (n == 4)
-		CHECK(t, viofs_file_pread(g, text, 8, 0, &t->err) == 6 && !memcmp(text, "\0\0data", 6));
+		CHECK(t, viofs_file_pread(g, text, 8, 0, &t->err) == 6 &&
+				 !memcmp(text, "\0\0data", 6));
 	rc = viofs_file_allocate(f, 0, 3 << 20, 4096, &t->err);
 	CHECK(t, !can(rc) || !rc);
 	if (!rc) {
 		WORKS(t, viofs_file_stat(f, &st, &t->err));
 		CHECK(t, st.st_size == (3 << 20) + 4096);
-		rc = viofs_file_allocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1 << 20, 4096, &t->err);
+		rc = viofs_file_allocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1 << 20,
+					 4096, &t->err);
 		CHECK(t, !can(rc) || !rc);
 	}
 	WORKS(t, viofs_file_close(f, &t->err));
@@ -240,7 +245,8 @@ static void memory_of_our_own(struct calls *t)
 		f = make(t, "r", O_CREAT | O_RDWR);
 		fill(p, size / 2, 9);
 		CHECK(t, viofs_file_pwrite(f, p, size / 2, 0, &t->err) == (ssize_t)size / 2);
-		CHECK(t, viofs_file_pread(f, p + size / 2, size / 2, 0, &t->err) == (ssize_t)size / 2);
+		CHECK(t,
+		      viofs_file_pread(f, p + size / 2, size / 2, 0, &t->err) == (ssize_t)size / 2);
 		CHECK(t, !memcmp(p, p + size / 2, size / 2));
 		WORKS(t, viofs_file_close(f, &t->err));
 		WORKS(t, viofs_path_unlink(t->s, "r", 0, &t->err));

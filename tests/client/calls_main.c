@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs-calls SOURCE [FOLDER]: every call of libviofs against a device, compared with FOLDER, which it shares. */
+/* viofs-calls SOURCE [FOLDER]: every call of libviofs against a device, compared with FOLDER, which
+ * it shares. */
 #include "calls.h"
 
 #include <errno.h>
@@ -22,7 +23,8 @@ bool check_that(struct calls *t, bool good, const char *what, const char *file, 
 bool check_works(struct calls *t, long long rc, const char *what, const char *file, int line)
 {
 	if (rc < 0)
-		printf("# %s:%d: %s: %lld (%s): %s\n", file, line, what, rc, strerror((int)-rc), t->err.text);
+		printf("# %s:%d: %s: %lld (%s): %s\n", file, line, what, rc, strerror((int)-rc),
+		       t->err.text);
 	t->failed |= rc < 0;
 	return rc >= 0;
 }
@@ -32,7 +34,8 @@ bool check_fails(struct calls *t, long long rc, int e, const char *what, const c
 	bool good = rc == -e && t->err.text[0];
 
 	if (!good)
-		printf("# %s:%d: %s: %lld where %d is due (%s)\n", file, line, what, rc, -e, t->err.text);
+		printf("# %s:%d: %s: %lld where %d is due (%s)\n", file, line, what, rc, -e,
+		       t->err.text);
 	t->failed |= !good;
 	t->err.text[0] = '\0';
 	return good;
@@ -108,15 +111,15 @@ static bool counts_are_even(struct calls *t)
 	viofs_session_drop(t->s);
 	viofs_session_info_get(t->s, &info);
 	if (info.lookups || info.nodes || info.names)
-		printf("# left: %llu lookups, %u nodes, %u names\n", (unsigned long long)info.lookups, info.nodes,
-		       info.names);
+		printf("# left: %llu lookups, %u nodes, %u names\n",
+		       (unsigned long long)info.lookups, info.nodes, info.names);
 	return !info.lookups && !info.nodes && !info.names && device_agrees();
 }
 
 int main(int argc, char **argv)
 {
-	static const struct calls_case *const tables[] = { cases_names, cases_files, cases_async, cases_raw,
-							   cases_threads };
+	static const struct calls_case *const tables[] = { cases_names, cases_files, cases_async,
+							   cases_raw, cases_threads };
 	struct viofs_dev_options options;
 	struct calls t = { 0 };
 	int number = 0, total = 2;
@@ -141,8 +144,8 @@ int main(int argc, char **argv)
 	printf("1..%d\n", total);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		run(&t, tables[i], &number);
-	printf("%s %d - everything that was looked up is given back\n", counts_are_even(&t) ? "ok" : "not ok",
-	       ++number);
+	printf("%s %d - everything that was looked up is given back\n",
+	       counts_are_even(&t) ? "ok" : "not ok", ++number);
 	viofs_session_close(t.s);
 	rc = viofs_dev_close(t.dev, &t.err);
 	printf("%s %d - the device is given back\n", rc ? "not ok" : "ok", ++number);

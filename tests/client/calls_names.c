@@ -17,7 +17,8 @@ static void touch(struct calls *t, const char *path, const char *text)
 {
 	struct viofs_file *f = NULL;
 
-	if (!WORKS(t, viofs_file_open(t->s, path, 0, O_CREAT | O_WRONLY | O_TRUNC, 0644, &f, &t->err)))
+	if (!WORKS(t,
+		   viofs_file_open(t->s, path, 0, O_CREAT | O_WRONLY | O_TRUNC, 0644, &f, &t->err)))
 		return;
 	WORKS(t, viofs_file_write(f, text, strlen(text), &t->err));
 	WORKS(t, viofs_file_close(f, &t->err));
@@ -28,13 +29,15 @@ static void same_as_host(struct calls *t, const char *path)
 {
 	struct stat ours, theirs;
 
-	if (!WORKS(t, viofs_path_stat(t->s, path, VIOFS_PATH_NO_FOLLOW, &ours, &t->err)) || !t->host)
+	if (!WORKS(t, viofs_path_stat(t->s, path, VIOFS_PATH_NO_FOLLOW, &ours, &t->err)) ||
+	    !t->host)
 		return;
 	CHECK(t, !lstat(on_host(t, path), &theirs));
 	CHECK(t, ours.st_mode == theirs.st_mode && ours.st_size == theirs.st_size &&
-		 ours.st_nlink == theirs.st_nlink && ours.st_uid == theirs.st_uid &&
-		 ours.st_gid == theirs.st_gid && ours.st_rdev == theirs.st_rdev);
-	CHECK(t, ours.st_mtim.tv_sec == theirs.st_mtim.tv_sec && ours.st_mtim.tv_nsec == theirs.st_mtim.tv_nsec);
+			 ours.st_nlink == theirs.st_nlink && ours.st_uid == theirs.st_uid &&
+			 ours.st_gid == theirs.st_gid && ours.st_rdev == theirs.st_rdev);
+	CHECK(t, ours.st_mtim.tv_sec == theirs.st_mtim.tv_sec &&
+			 ours.st_mtim.tv_nsec == theirs.st_mtim.tv_nsec);
 }
 
 static void folders(struct calls *t)
@@ -115,12 +118,13 @@ static void unknown_names(struct calls *t)
 	CHECK(t, !mkdir(on_host(t, "u-folder"), 0700));
 	CHECK(t, !symlink("nowhere", on_host(t, "u-link")));
 	WORKS(t, viofs_path_rename(t->s, "u-move", "u-folder/moved", 0, 0, &t->err));
-	CHECK(t, !lstat(on_host(t, "u-folder/moved"), &st) && !unlink(on_host(t, "u-folder/moved")));
+	CHECK(t,
+	      !lstat(on_host(t, "u-folder/moved"), &st) && !unlink(on_host(t, "u-folder/moved")));
 	WORKS(t, viofs_path_unlink(t->s, "u-file", 0, &t->err));
 	WORKS(t, viofs_path_unlink(t->s, "u-link", 0, &t->err));
 	WORKS(t, viofs_path_rmdir(t->s, "u-folder", 0, &t->err));
 	CHECK(t, lstat(on_host(t, "u-file"), &st) && lstat(on_host(t, "u-link"), &st) &&
-		 lstat(on_host(t, "u-folder"), &st));
+			 lstat(on_host(t, "u-folder"), &st));
 }
 
 static void symbolic_links(struct calls *t)
@@ -161,8 +165,10 @@ static void symbolic_links(struct calls *t)
 	FAILS(t, viofs_path_stat(t->s, "loop", 0, &st, &t->err), ELOOP);
 	FAILS(t, viofs_path_stat(t->s, "d/file/", 0, &st, &t->err), ENOTDIR);
 	FAILS(t, viofs_path_stat(t->s, "d/file/x", 0, &st, &t->err), ENOTDIR);
-	FAILS(t, viofs_file_open(t->s, "absolute", 0, O_RDONLY | O_NOFOLLOW, 0, &f, &t->err), ELOOP);
-	FAILS(t, viofs_file_open(t->s, "dangling", 0, O_CREAT | O_EXCL | O_RDWR, 0600, &f, &t->err), EEXIST);
+	FAILS(t, viofs_file_open(t->s, "absolute", 0, O_RDONLY | O_NOFOLLOW, 0, &f, &t->err),
+	      ELOOP);
+	FAILS(t, viofs_file_open(t->s, "dangling", 0, O_CREAT | O_EXCL | O_RDWR, 0600, &f, &t->err),
+	      EEXIST);
 	WORKS(t, viofs_file_open(t->s, "dangling", 0, O_CREAT | O_RDWR, 0600, &f, &t->err));
 	WORKS(t, viofs_file_close(f, &t->err));
 	same_as_host(t, "d/new");
@@ -170,9 +176,11 @@ static void symbolic_links(struct calls *t)
 	longest[4095] = '\0';
 	WORKS(t, viofs_path_symlink(t->s, longest, "longest", 0, &t->err));
 	CHECK(t, viofs_path_readlink(t->s, "longest", 0, target, sizeof(target), &t->err) == 4095 &&
-		 !strcmp(target, longest));
-	for (const char *const *name = (const char *const[]){ "absolute", "d/out", "loop", "dangling", "folder",
-							      "longest", "d/new", "d/file", NULL }; *name; name++)
+			 !strcmp(target, longest));
+	for (const char *const *name =
+		     (const char *const[]){ "absolute", "d/out", "loop", "dangling", "folder",
+					    "longest", "d/new", "d/file", NULL };
+	     *name; name++)
 		WORKS(t, viofs_path_unlink(t->s, *name, 0, &t->err));
 	WORKS(t, viofs_path_rmdir(t->s, "d", 0, &t->err));
 }
@@ -220,7 +228,7 @@ static void attributes(struct calls *t)
 	same_as_host(t, "f");
 	WORKS(t, viofs_path_statx(t->s, "f", 0, STATX_BASIC_STATS, &stx, &t->err));
 	CHECK(t, stx.stx_size == 4 && stx.stx_mask & STATX_SIZE && stx.stx_uid == 12 &&
-		 (stx.stx_mode & 07777) == 0604);
+			 (stx.stx_mode & 07777) == 0604);
 	WORKS(t, viofs_path_access(t->s, "f", 0, R_OK, &t->err));
 	WORKS(t, viofs_path_statfs(t->s, "/", 0, &ours, &t->err));
 	CHECK(t, ours.f_bsize > 0 && ours.f_namemax == 255);
@@ -228,7 +236,7 @@ static void attributes(struct calls *t)
 		struct statvfs theirs;
 
 		CHECK(t, !statvfs(t->host, &theirs) && theirs.f_blocks == ours.f_blocks &&
-			 theirs.f_frsize == ours.f_frsize);
+				 theirs.f_frsize == ours.f_frsize);
 	}
 	WORKS(t, viofs_path_unlink(t->s, "f", 0, &t->err));
 }
@@ -241,22 +249,28 @@ static void extended_attributes(struct calls *t)
 	touch(t, "f", "");
 	for (size_t i = 0; i < sizeof(value); i++)
 		value[i] = (char)(i * 7);
-	WORKS(t, viofs_path_setxattr(t->s, "f", 0, "user.small", "hello", 5, XATTR_CREATE, &t->err));
-	FAILS(t, viofs_path_setxattr(t->s, "f", 0, "user.small", "hello", 5, XATTR_CREATE, &t->err), EEXIST);
-	FAILS(t, viofs_path_setxattr(t->s, "f", 0, "user.none", "x", 1, XATTR_REPLACE, &t->err), ENODATA);
+	WORKS(t,
+	      viofs_path_setxattr(t->s, "f", 0, "user.small", "hello", 5, XATTR_CREATE, &t->err));
+	FAILS(t, viofs_path_setxattr(t->s, "f", 0, "user.small", "hello", 5, XATTR_CREATE, &t->err),
+	      EEXIST);
+	FAILS(t, viofs_path_setxattr(t->s, "f", 0, "user.none", "x", 1, XATTR_REPLACE, &t->err),
+	      ENODATA);
 	CHECK(t, viofs_path_getxattr(t->s, "f", 0, "user.small", NULL, 0, &t->err) == 5);
-	CHECK(t, viofs_path_getxattr(t->s, "f", 0, "user.small", back, sizeof(back), &t->err) == 5 &&
-		 !memcmp(back, "hello", 5));
+	CHECK(t,
+	      viofs_path_getxattr(t->s, "f", 0, "user.small", back, sizeof(back), &t->err) == 5 &&
+		      !memcmp(back, "hello", 5));
 	FAILS(t, viofs_path_getxattr(t->s, "f", 0, "user.small", back, 4, &t->err), ERANGE);
 	FAILS(t, viofs_path_getxattr(t->s, "f", 0, "user.none", back, 4, &t->err), ENODATA);
 	n = viofs_path_listxattr(t->s, "f", 0, list, sizeof(list), &t->err);
 	CHECK(t, n >= 11 && memmem(list, (size_t)n, "user.small", 11));
 	CHECK(t, viofs_path_listxattr(t->s, "f", 0, NULL, 0, &t->err) == n);
 	/* Most file systems hold less; the request must be right all the same. */
-	n = viofs_path_setxattr(t->s, "f", 0, "user.large", value, t->host ? 2000 : sizeof(value), 0, &t->err);
+	n = viofs_path_setxattr(t->s, "f", 0, "user.large", value, t->host ? 2000 : sizeof(value),
+				0, &t->err);
 	if (WORKS(t, n))
-		CHECK(t, viofs_path_getxattr(t->s, "f", 0, "user.large", back, sizeof(back), &t->err) ==
-			 (t->host ? 2000 : 65536) && !memcmp(back, value, t->host ? 2000 : 65536));
+		CHECK(t, viofs_path_getxattr(t->s, "f", 0, "user.large", back, sizeof(back),
+					     &t->err) == (t->host ? 2000 : 65536) &&
+				 !memcmp(back, value, t->host ? 2000 : 65536));
 	if (t->host)
 		CHECK(t, getxattr(on_host(t, "f"), "user.small", back, sizeof(back)) == 5);
 	WORKS(t, viofs_path_removexattr(t->s, "f", 0, "user.small", &t->err));
@@ -291,7 +305,8 @@ static void directories(struct calls *t)
 
 		if (e.name[0] == '.')
 			continue;
-		CHECK(t, i >= 0 && i < ENTRIES && !seen[i] && (e.type == DT_REG || e.type == DT_UNKNOWN));
+		CHECK(t, i >= 0 && i < ENTRIES && !seen[i] &&
+				 (e.type == DT_REG || e.type == DT_UNKNOWN));
 		if (i >= 0 && i < ENTRIES)
 			seen[i] = true;
 		CHECK(t, !e.has_stat || (S_ISREG(e.st.st_mode) && e.st.st_ino == e.ino));

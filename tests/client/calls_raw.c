@@ -50,7 +50,7 @@ static void batches(struct calls *t)
 			break;
 		for (int i = 0; i < n; i++)
 			CHECK(t, !c[i].error && c[i].size == sizeof(out[0]) &&
-				 ((struct fuse_attr_out *)c[i].user)->attr.nlink);
+					 ((struct fuse_attr_out *)c[i].user)->attr.nlink);
 		got += n;
 	}
 	CHECK(t, got == sent && !viofs_queue_in_flight(q));
@@ -104,17 +104,23 @@ static void odd_requests(struct calls *t)
 
 	if (!WORKS(t, viofs_queue_open(t->dev, &q, &t->err)))
 		return;
-	CHECK(t, viofs_queue_submit(q, &r, 1) == 1 && viofs_queue_wait(q, &c, 1, 1, 10000000000LL) == 1);
+	CHECK(t, viofs_queue_submit(q, &r, 1) == 1 &&
+			 viofs_queue_wait(q, &c, 1, 1, 10000000000LL) == 1);
 	CHECK(t, (c.error == -ENOENT || (!c.error && !entry.nodeid)) && c.unique == r.unique);
-	/* Too late, and no harm. Of use where there are locks; virtiofsd of QEMU 7, without, dies of it. */
+	/* Too late, and no harm. Of use where there are locks; virtiofsd of QEMU 7, without, dies
+	 * of it. */
 	viofs_session_info_get(t->s, &info);
 	if (info.flags & FUSE_POSIX_LOCKS)
 		WORKS(t, viofs_queue_interrupt(q, r.unique));
-	r = (struct viofs_request){ .opcode = FUSE_FORGET, .nodeid = 1, .args = &forget, .args_size = sizeof(forget) };
-	CHECK(t, viofs_queue_submit(q, &r, 1) == 1 && viofs_queue_wait(q, &c, 1, 1, 10000000000LL) == 1);
+	r = (struct viofs_request){
+		.opcode = FUSE_FORGET, .nodeid = 1, .args = &forget, .args_size = sizeof(forget)
+	};
+	CHECK(t, viofs_queue_submit(q, &r, 1) == 1 &&
+			 viofs_queue_wait(q, &c, 1, 1, 10000000000LL) == 1);
 	CHECK(t, !c.error && !c.size);
 	r = (struct viofs_request){ .opcode = 4000 };
-	CHECK(t, viofs_queue_submit(q, &r, 1) == 1 && viofs_queue_wait(q, &c, 1, 1, 10000000000LL) == 1);
+	CHECK(t, viofs_queue_submit(q, &r, 1) == 1 &&
+			 viofs_queue_wait(q, &c, 1, 1, 10000000000LL) == 1);
 	CHECK(t, c.error == -ENOSYS && !c.fault);
 	viofs_queue_close(q);
 }
@@ -136,7 +142,8 @@ static void shared_queues(struct calls *t)
 			CHECK(t, viofs_queue_submit(q[i], &r, 1) == 1);
 		}
 		for (int i = 3; i >= 0; i--)
-			CHECK(t, viofs_queue_wait(q[i], &c, 1, 1, 10000000000LL) == 1 && c.user == &out[i] && !c.error);
+			CHECK(t, viofs_queue_wait(q[i], &c, 1, 1, 10000000000LL) == 1 &&
+					 c.user == &out[i] && !c.error);
 	}
 	for (int i = 0; i < 4; i++)
 		viofs_queue_close(q[i]);
@@ -144,9 +151,12 @@ static void shared_queues(struct calls *t)
 
 static void names_of_numbers(struct calls *t)
 {
-	CHECK(t, !strcmp(viofs_fuse_opcode_name(FUSE_GETATTR), "GETATTR") && !viofs_fuse_opcode_name(4000));
-	CHECK(t, !strcmp(viofs_fuse_init_flag_name(0), "ASYNC_READ") && !viofs_fuse_init_flag_name(63));
-	CHECK(t, viofs_virtio_feature_name(32) && strstr(viofs_virtio_feature_name(32), "VERSION_1"));
+	CHECK(t, !strcmp(viofs_fuse_opcode_name(FUSE_GETATTR), "GETATTR") &&
+			 !viofs_fuse_opcode_name(4000));
+	CHECK(t, !strcmp(viofs_fuse_init_flag_name(0), "ASYNC_READ") &&
+			 !viofs_fuse_init_flag_name(63));
+	CHECK(t,
+	      viofs_virtio_feature_name(32) && strstr(viofs_virtio_feature_name(32), "VERSION_1"));
 }
 
 static void what_is_told(struct calls *t)
@@ -155,9 +165,10 @@ static void what_is_told(struct calls *t)
 	struct viofs_dev_info dev = { .size = sizeof(dev) };
 	struct viofs_session *second;
 
-	CHECK(t, !viofs_session_info_get(t->s, &info) && info.minor >= 27 && info.max_write >= 4096);
-	CHECK(t, !viofs_dev_info_get(t->dev, &dev) && dev.request_queues && dev.tag[0] && dev.id[0] &&
-		 dev.negotiated >> 32 & 1);
+	CHECK(t,
+	      !viofs_session_info_get(t->s, &info) && info.minor >= 27 && info.max_write >= 4096);
+	CHECK(t, !viofs_dev_info_get(t->dev, &dev) && dev.request_queues && dev.tag[0] &&
+			 dev.id[0] && dev.negotiated >> 32 & 1);
 	dev.size = 0;
 	CHECK(t, viofs_dev_info_get(t->dev, &dev) == -EINVAL);
 	FAILS(t, viofs_session_open(t->dev, NULL, &second, &t->err), EBUSY);

@@ -29,11 +29,12 @@ static void files_of_its_own(struct calls *t, int number)
 
 		snprintf(path, sizeof(path), "threads/%d-%d", number, i % 5);
 		len = (size_t)snprintf(text, sizeof(text), "%d %d", number, i);
-		if (!WORKS(t, viofs_file_open(t->s, path, 0, O_CREAT | O_RDWR | O_TRUNC, 0600, &f, &t->err)))
+		if (!WORKS(t, viofs_file_open(t->s, path, 0, O_CREAT | O_RDWR | O_TRUNC, 0600, &f,
+					      &t->err)))
 			return;
 		CHECK(t, viofs_file_pwrite(f, text, len, 0, &t->err) == (ssize_t)len);
 		CHECK(t, viofs_file_pread(f, back, sizeof(back), 0, &t->err) == (ssize_t)len &&
-			 !memcmp(text, back, len));
+				 !memcmp(text, back, len));
 		WORKS(t, viofs_file_close(f, &t->err));
 		WORKS(t, viofs_path_stat(t->s, path, 0, &st, &t->err));
 		CHECK(t, st.st_size == (off_t)len);
@@ -63,9 +64,13 @@ static void requests(struct calls *t)
 		if (!WORKS(t, viofs_queue_open(t->dev, &q, &t->err)))
 			return;
 		for (int k = 0; k < 8; k++)
-			r[k] = (struct viofs_request){ .opcode = FUSE_GETATTR, .nodeid = 1, .args = &in,
-						       .args_size = sizeof(in), .reply = &out[k],
-						       .reply_size = sizeof(out[k]), .user = &out[k] };
+			r[k] = (struct viofs_request){ .opcode = FUSE_GETATTR,
+						       .nodeid = 1,
+						       .args = &in,
+						       .args_size = sizeof(in),
+						       .reply = &out[k],
+						       .reply_size = sizeof(out[k]),
+						       .user = &out[k] };
 		sent = viofs_queue_submit(q, r, 8);
 		WORKS(t, sent);
 		while (got < sent) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs-victim SOURCE [INIT-TIMEOUT-MS]: orders in lines, each answered by "RC TEXT", for tests of misbehaviour. */
+/* viofs-victim SOURCE [INIT-TIMEOUT-MS]: orders in lines, each answered by "RC TEXT", for tests of
+ * misbehaviour. */
 #include <viofs/viofs.h>
 
 #include <errno.h>
@@ -31,7 +32,8 @@ static int64_t read_file(struct viofs_session *s, const char *path, struct viofs
 }
 
 /* A file of the word @what again and again: "file" is small, so that a READ has room left. */
-static int64_t write_file(struct viofs_session *s, const char *path, const char *what, struct viofs_err *err)
+static int64_t write_file(struct viofs_session *s, const char *path, const char *what,
+			  struct viofs_err *err)
 {
 	struct viofs_file *f = NULL;
 	static char data[BYTES];

@@ -16,7 +16,8 @@
  *   dev_fuse.c      INIT, dispatch                          dev_locks.c   POSIX locks that block
  *   dev_tree.c, dev_dir.c, dev_null.c  what is served
  *   dev_notify.c    the notification queue
- *   dev_evil.c      misbehaviour, request by request        dev_hostile.c with what both sides share
+ *   dev_evil.c      misbehaviour, request by request
+ *   dev_hostile.c   misbehaviour with what both sides share
  *   dev_control.c   telling it what to do next
  *
  * One thread does all of it: what happens, happens in one order.
@@ -37,7 +38,7 @@
 
 #define DEV_QUEUES_MAX 10U /* hiprio, notifications and 8 request queues */
 #define DEV_REQUEST_QUEUES_MAX 8U
-#define DEV_NOTIFICATION 1 /* the queue, where it was negotiated */
+#define DEV_NOTIFICATION 1     /* the queue, where it was negotiated */
 #define DEV_NOTIFY_BYTES 4096U /* notify_buf_size, if not told otherwise */
 #define DEV_OPCODES 64U
 
@@ -68,13 +69,13 @@ struct dev_request {
 	uint8_t *in; /* all readable bytes */
 	uint32_t in_len;
 	struct fuse_in_header *head; /* in */
-	const void *arg;	     /* after the header */
+	const void *arg;             /* after the header */
 	uint32_t arg_len;
 	uint8_t *out; /* room for all writable bytes */
 	uint32_t room;
 	uint32_t out_len;  /* bytes of out that are written */
 	uint32_t used_len; /* what the used entry says */
-	int64_t due_ns;	   /* when it is completed */
+	int64_t due_ns;    /* when it is completed */
 };
 
 /** dev_payload() - where a reply's payload goes, and how much fits. */
@@ -102,13 +103,13 @@ struct dev {
 	/* options */
 	const char *socket_path, *control_path, *tag, *keep_path;
 	unsigned int request_queues;
-	uint32_t notify_size; /* notify_buf_size */
+	uint32_t notify_size;                  /* notify_buf_size */
 	uint64_t hide_features, hide_protocol; /* not offered */
 	bool packed, notify, iommu, strict, shuffle, poll, posix_locks, interrupt_enosys;
 	int64_t latency_ns;
 	struct fuse_init_out init; /* what the reply to INIT says, where set */
-	uint32_t init_set;	   /* bit per field that was set by hand */
-	uint64_t init_flags;	   /* or'ed into the flags */
+	uint32_t init_set;         /* bit per field that was set by hand */
+	uint64_t init_flags;       /* or'ed into the flags */
 	int init_error;
 	uint32_t init_bytes; /* of the reply's payload, 0 = all */
 
@@ -131,8 +132,8 @@ struct dev {
 	bool held, taking, silent, quit;
 	bool no_interrupts, storm;
 	bool kicks_full; /* they are left as they are, and the rings looked at all the time */
-	struct dev_request *pending;   /* finished, not completed yet */
-	struct dev_request *taken;     /* from the ring, and left alone */
+	struct dev_request *pending; /* finished, not completed yet */
+	struct dev_request *taken;   /* from the ring, and left alone */
 	unsigned int taken_count;
 	struct dev_request *scribbled; /* completed, and written to ever after */
 	uint64_t counts[DEV_OPCODES], forgotten, destroyed, notified;
@@ -234,7 +235,8 @@ int dev_tree_init(struct dev *d);
 int dev_dir_init(struct dev *d, const char *path);
 
 /* dev_hostile.c */
-/** dev_hostile_do() - the order @word. Return: 0: done; -EINVAL: there is no such order; others: it failed. */
+/** dev_hostile_do() - the order @word. Return: 0: done; -EINVAL: there is no such order; others: it
+ * failed. */
 int dev_hostile_do(struct dev *d, const char *word);
 
 /* dev_control.c */

@@ -63,8 +63,9 @@ void dev_chain_add(const struct dev_ring *r, struct dev_chain *c, uint64_t addre
 		c->readable_at = address;
 	if (dev_is_translated(r->dev)) {
 		if (!add_translated(r, c, address, len, writable))
-			dev_driver_fault("the IOMMU refuses a descriptor of the driver's: 0x%llx +0x%x",
-					 (unsigned long long)address, len);
+			dev_driver_fault(
+				"the IOMMU refuses a descriptor of the driver's: 0x%llx +0x%x",
+				(unsigned long long)address, len);
 		return;
 	}
 	p = dev_memory_guest(&r->dev->memory, address, len);

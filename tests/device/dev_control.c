@@ -68,16 +68,16 @@ static void stats(struct dev *d, char *text, size_t size)
 				      (unsigned long long)d->counts[i]);
 		comma = ", ";
 	}
-	n += (size_t)snprintf(text + n, size - n,
-			      "}, \"forgotten\": %llu, \"references\": %lld, \"destroyed\": %llu, "
-			      "\"locks_waiting\": %u, "
-			      "\"init_flags\": %llu, \"features\": %llu, \"taken\": %u, \"notified\": %llu, "
-			      "\"queues\": [",
-			      (unsigned long long)d->forgotten, (long long)dev_references,
-			      (unsigned long long)d->destroyed,
-			      dev_locks_waiting(), (unsigned long long)d->init_seen_flags,
-			      (unsigned long long)d->features, d->taken_count,
-			      (unsigned long long)d->notified);
+	n += (size_t)snprintf(
+		text + n, size - n,
+		"}, \"forgotten\": %llu, \"references\": %lld, \"destroyed\": %llu, "
+		"\"locks_waiting\": %u, "
+		"\"init_flags\": %llu, \"features\": %llu, \"taken\": %u, \"notified\": %llu, "
+		"\"queues\": [",
+		(unsigned long long)d->forgotten, (long long)dev_references,
+		(unsigned long long)d->destroyed, dev_locks_waiting(),
+		(unsigned long long)d->init_seen_flags, (unsigned long long)d->features,
+		d->taken_count, (unsigned long long)d->notified);
 	for (unsigned int i = 0; i < dev_queue_count(d) && n < size; i++) {
 		struct dev_queue *q = &d->queues[i];
 

@@ -31,7 +31,8 @@ struct dev_region_head {
 
 static uint64_t region_bytes(uint16_t entries)
 {
-	uint64_t n = sizeof(struct dev_region_head) + (uint64_t)entries * sizeof(struct region_desc);
+	uint64_t n =
+		sizeof(struct dev_region_head) + (uint64_t)entries * sizeof(struct region_desc);
 
 	return (n + ALIGN - 1) / ALIGN * ALIGN;
 }
@@ -41,7 +42,8 @@ int dev_inflight_make(struct dev_inflight_message *m)
 	int fd;
 
 	if (!m->num_queues || !m->queue_size)
-		dev_driver_fault("GET_INFLIGHT_FD for %u queues of %u", m->num_queues, m->queue_size);
+		dev_driver_fault("GET_INFLIGHT_FD for %u queues of %u", m->num_queues,
+				 m->queue_size);
 	m->mmap_size = m->num_queues * region_bytes(m->queue_size);
 	m->mmap_offset = 0;
 	fd = memfd_create("viofs-device-inflight", MFD_CLOEXEC);

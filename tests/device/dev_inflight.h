@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is in flight, noted where the next back end finds it (vhost-user.rst, "Inflight I/O tracking"). */
+/* What is in flight, noted where the next back end finds it (vhost-user.rst, "Inflight I/O
+ * tracking"). */
 #ifndef DEV_INFLIGHT_H
 #define DEV_INFLIGHT_H
 
@@ -39,7 +40,8 @@ int dev_inflight_make(struct dev_inflight_message *m);
 void dev_inflight_take(struct dev *d, const struct dev_inflight_message *m, int fd);
 /** dev_inflight_start() - a ring starts: begin a region, or go on where it ends. */
 void dev_inflight_start(struct dev_queue *q);
-/** dev_inflight_pop() - next of what was left, or of the ring. Return: as the ring's pop; @again: left. */
+/** dev_inflight_pop() - next of what was left, or of the ring. Return: as the ring's pop; @again:
+ * left. */
 int dev_inflight_pop(struct dev_queue *q, struct dev_request *r, bool *again);
 /** dev_inflight_push() - the ring's push, noted before and after. */
 void dev_inflight_push(struct dev_queue *q, const struct dev_request *r);

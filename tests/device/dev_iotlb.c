@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Addresses behind an IOMMU: translations that the front end is asked for (vhost-user.rst, IOTLB). */
+/* Addresses behind an IOMMU: translations that the front end is asked for (vhost-user.rst, IOTLB).
+ */
 /*
- * With VIRTIO_F_ACCESS_PLATFORM every address, rings included, is an IOVA. What is translated is kept
- * until the front end takes it back. What isn't is asked for on the back end's own channel; the
- * answer comes as an IOTLB message on the other one, before the question is acknowledged. While that
- * is waited for, messages of the front end are handled as ever: it may just be waiting for us.
+ * With VIRTIO_F_ACCESS_PLATFORM every address, rings included, is an IOVA. What is translated is
+ * kept until the front end takes it back. What isn't is asked for on the back end's own channel;
+ * the answer comes as an IOTLB message on the other one, before the question is acknowledged. While
+ * that is waited for, messages of the front end are handled as ever: it may just be waiting for us.
  */
 #include "dev.h"
 
@@ -55,7 +56,8 @@ static void add(struct dev_iotlb *t, const struct dev_iotlb_message *m)
 		.first = m->iova,
 		.last = m->iova + m->size - 1,
 		.user = m->user,
-		/* QEMU answers each question with all rights, whatever the IOMMU has: no more than asked. */
+		/* QEMU answers each question with all rights, whatever the IOMMU has: no more than
+		   asked. */
 		.perm = t->asking ? m->perm & t->asking : m->perm,
 	};
 }

@@ -17,14 +17,14 @@ struct dev_iotlb_message {
 
 struct dev_iotlb_entry {
 	uint64_t first, last; /* IOVAs, both included */
-	uint64_t user;	      /* where that is in the memory table */
-	uint8_t perm;	      /* 1 read, 2 write */
+	uint64_t user;        /* where that is in the memory table */
+	uint8_t perm;         /* 1 read, 2 write */
 };
 
 struct dev_iotlb {
 	struct dev_iotlb_entry entries[DEV_IOTLB_MAX];
 	unsigned int count;
-	uint8_t asking; /* what is being asked for: 1 read, 2 write */
+	uint8_t asking;           /* what is being asked for: 1 read, 2 write */
 	uint64_t misses, refused; /* questions; those that had no answer */
 };
 

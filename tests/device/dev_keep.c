@@ -32,11 +32,11 @@ static size_t done_size;
 
 /* These leave everything as it is. */
 static const bool reads_only[DEV_OPCODES] = {
-	[FUSE_GETATTR] = true,	 [FUSE_READLINK] = true,  [FUSE_READ] = true,
-	[FUSE_STATFS] = true,	 [FUSE_FSYNC] = true,	  [FUSE_GETXATTR] = true,
-	[FUSE_LISTXATTR] = true, [FUSE_FLUSH] = true,	  [FUSE_READDIR] = true,
-	[FUSE_FSYNCDIR] = true,	 [FUSE_ACCESS] = true,	  [FUSE_INTERRUPT] = true,
-	[FUSE_LSEEK] = true,	 [FUSE_SYNCFS] = true,
+	[FUSE_GETATTR] = true,   [FUSE_READLINK] = true, [FUSE_READ] = true,
+	[FUSE_STATFS] = true,    [FUSE_FSYNC] = true,    [FUSE_GETXATTR] = true,
+	[FUSE_LISTXATTR] = true, [FUSE_FLUSH] = true,    [FUSE_READDIR] = true,
+	[FUSE_FSYNCDIR] = true,  [FUSE_ACCESS] = true,   [FUSE_INTERRUPT] = true,
+	[FUSE_LSEEK] = true,     [FUSE_SYNCFS] = true,
 };
 
 void dev_keep_begin(void)
@@ -85,7 +85,8 @@ static void replay(struct dev *d, size_t at)
 	dev_reply_head(&r, dev_fuse_handle(&r));
 	if (r.out_len != rec.out_len ||
 	    memcmp(r.out, done + at + sizeof(rec) + rec.in_len, rec.out_len) != 0) {
-		dev_say("%s comes out differently when it is run again", dev_fuse_name(r.head->opcode));
+		dev_say("%s comes out differently when it is run again",
+			dev_fuse_name(r.head->opcode));
 		exit(1);
 	}
 	free(r.in);

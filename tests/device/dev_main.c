@@ -32,7 +32,8 @@ static const char usage[] =
 	"  --no FEATURE         do not offer version-1, protocol-features, event-idx, indirect, "
 	"mq,\n"
 	"                       reply-ack, config, inflight\n"
-	"  --keep FILE          keep the tree's state there: who starts with it goes on (dev_keep.c)\n"
+	"  --keep FILE          keep the tree's state there: who starts with it goes on "
+	"(dev_keep.c)\n"
 	"  --packed             offer packed rings\n"
 	"  --iommu              offer ACCESS_PLATFORM: addresses are the IOMMU's\n"
 	"  --notify             offer a notification queue; with --tag\n"
@@ -61,8 +62,8 @@ static const struct {
 } features[] = {
 	{ "version-1", 1ULL << 32, 0 }, { "protocol-features", 1ULL << 30, 0 },
 	{ "event-idx", 1ULL << 29, 0 }, { "indirect", 1ULL << 28, 0 },
-	{ "mq", 0, 1ULL << 0 },		{ "reply-ack", 0, 1ULL << 3 },
-	{ "config", 0, 1ULL << 9 },	{ "inflight", 0, 1ULL << 12 },
+	{ "mq", 0, 1ULL << 0 },         { "reply-ack", 0, 1ULL << 3 },
+	{ "config", 0, 1ULL << 9 },     { "inflight", 0, 1ULL << 12 },
 };
 
 /* Fields of the reply to INIT, in the order of dev.init_set's bits. */
@@ -243,7 +244,8 @@ static int take_option(struct dev *d, int c)
 		return serve(d, optarg);
 	case QUEUES:
 		d->request_queues = (unsigned int)atoi(optarg);
-		return d->request_queues && d->request_queues <= DEV_REQUEST_QUEUES_MAX ? 0 : -EINVAL;
+		return d->request_queues && d->request_queues <= DEV_REQUEST_QUEUES_MAX ? 0
+											: -EINVAL;
 	case TAG:
 		d->tag = optarg;
 		return 0;
@@ -412,8 +414,9 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned int i = 0; i < DEV_QUEUES_MAX; i++)
-		d.queues[i] =
-			(struct dev_queue){ .dev = &d, .index = i, .kick_fd = -1, .call_fd = -1, .err_fd = -1 };
+		d.queues[i] = (struct dev_queue){
+			.dev = &d, .index = i, .kick_fd = -1, .call_fd = -1, .err_fd = -1
+		};
 	rc = parse(&d, argc, argv);
 	if (rc)
 		return rc > 0 ? 0 : EXIT_USAGE;

@@ -215,8 +215,8 @@ static uint64_t offered(const struct dev *d)
 static uint64_t offered_protocol(const struct dev *d)
 {
 	/* Packed rings are noted in another way, which nobody here needs. */
-	return (P_MQ | P_REPLY_ACK | (d->packed || d->iommu ? 0 : P_INFLIGHT) | (d->tag ? P_CONFIG : 0) |
-		(d->iommu ? P_BACKEND_REQ : 0)) &
+	return (P_MQ | P_REPLY_ACK | (d->packed || d->iommu ? 0 : P_INFLIGHT) |
+		(d->tag ? P_CONFIG : 0) | (d->iommu ? P_BACKEND_REQ : 0)) &
 	       ~d->hide_protocol;
 }
 

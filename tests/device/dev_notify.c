@@ -79,8 +79,7 @@ bool dev_notify_run(struct dev *d)
 {
 	struct dev_queue *q = queue_of(d);
 
-	if (!d->notify || !(d->features & 1) || !q->started || !q->enabled ||
-	    !dev_queue_map(q))
+	if (!d->notify || !(d->features & 1) || !q->started || !q->enabled || !dev_queue_map(q))
 		return false;
 	while (waiting.first && give(d, waiting.first)) {
 		struct message *m = waiting.first;

@@ -78,7 +78,8 @@ static uint16_t chain_flags(const struct dev_ring *r, unsigned int at)
 	uint16_t flags = le16toh(desc_of(r)[at % r->vring.size].flags);
 
 	if ((flags >> AVAIL_BIT & 1) != wrap || (flags >> USED_BIT & 1) == wrap)
-		dev_driver_fault("descriptor %u of a chain is marked 0x%x", at % r->vring.size, flags);
+		dev_driver_fault("descriptor %u of a chain is marked 0x%x", at % r->vring.size,
+				 flags);
 	return flags;
 }
 
@@ -195,7 +196,8 @@ static bool jump(struct dev_ring *r, unsigned int by)
 	return false;
 }
 
-/* Every descriptor used, by an id that there is none of; the ring is nothing but lies from here on. */
+/* Every descriptor used, by an id that there is none of; the ring is nothing but lies from here on.
+ */
 static void scribble(struct dev_ring *r)
 {
 	uint16_t flags = r->used_wrap ? 1U << AVAIL_BIT | 1U << USED_BIT : 0;

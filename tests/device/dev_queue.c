@@ -256,7 +256,8 @@ unsigned int dev_queue_run(struct dev_queue *q)
 
 	if (dev_is_notification(q) || !q->started || !q->enabled || !dev_queue_map(q))
 		return 0;
-	while (q->started && q->enabled && dev_queue_map(q) && !d->silent && !(d->held && q->index != HIPRIO)) {
+	while (q->started && q->enabled && dev_queue_map(q) && !d->silent &&
+	       !(d->held && q->index != HIPRIO)) {
 		struct dev_request *r = calloc(1, sizeof(*r));
 		bool again;
 

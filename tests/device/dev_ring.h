@@ -26,7 +26,7 @@ struct dev_chain {
 	uint16_t slots; /* packed: descriptors of the ring that it takes */
 	unsigned int readable, writable;
 	unsigned int descriptors;
-	uint64_t readable_at; /* the address of the first readable one */
+	uint64_t readable_at;                /* the address of the first readable one */
 	struct iovec pieces[DEV_PIECES_MAX]; /* readable ones, then writable ones */
 };
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libviofs' directories and walks, whose device answers with anything. Input: options, what the program does, then
- * the device's answers, one after the other: a kind, then an error or a payload.
+ * libviofs' directories and walks, whose device answers with anything. Input: options, what the
+ * program does, then the device's answers, one after the other: a kind, then an error or a payload.
  *
- * All of src/client above the queue is the real code: the session, readdir, the names and nodes that READDIRPLUS
- * makes known, walks along them. In place of the queue is a device that answers at once. It reads its own answers as
- * the protocol has them, so it knows which entries the program must see, and counts lookups as devices do.
+ * All of src/client above the queue is the real code: the session, readdir, the names and nodes
+ * that READDIRPLUS makes known, walks along them. In place of the queue is a device that answers at
+ * once. It reads its own answers as the protocol has them, so it knows which entries the program
+ * must see, and counts lookups as devices do.
  */
 #include "fuzz.h"
 
@@ -59,10 +60,12 @@ static struct {
 
 int __wrap_viofs_queue_open(struct viofs_dev *d, struct viofs_queue **out, struct viofs_err *err);
 void __wrap_viofs_queue_close(struct viofs_queue *q);
-int __wrap_viofs_queue_submit(struct viofs_queue *q, struct viofs_request *requests, unsigned int count);
+int __wrap_viofs_queue_submit(struct viofs_queue *q, struct viofs_request *requests,
+			      unsigned int count);
 int __wrap_viofs_queue_poll(struct viofs_queue *q, struct viofs_completion *out, unsigned int max);
-unsigned int __wrap_viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-				   unsigned int max, const char **why);
+unsigned int __wrap_viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
+				   struct viofs_completion *out, unsigned int max,
+				   const char **why);
 void *__wrap_viofs_dma_alloc(struct viofs_dev *d, size_t size);
 void __wrap_viofs_dma_free(struct viofs_dev *d, void *memory);
 
@@ -81,8 +84,8 @@ void __wrap_viofs_queue_close(struct viofs_queue *q)
 	free(q);
 }
 
-unsigned int __wrap_viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-				   unsigned int max, const char **why)
+unsigned int __wrap_viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
+				   struct viofs_completion *out, unsigned int max, const char **why)
 {
 	return 0;
 }
@@ -214,8 +217,12 @@ static uint32_t answer_init(const struct viofs_request *r, bool plus)
 {
 	struct fuse_init_out *out = r->reply;
 
-	*out = (struct fuse_init_out){ .major = FUSE_KERNEL_VERSION, .minor = 36, .max_write = ROOM, .time_gran = 1,
-				       .max_pages = 1, .max_background = 16 };
+	*out = (struct fuse_init_out){ .major = FUSE_KERNEL_VERSION,
+				       .minor = 36,
+				       .max_write = ROOM,
+				       .time_gran = 1,
+				       .max_pages = 1,
+				       .max_background = 16 };
 	out->flags = FUSE_MAX_PAGES | FUSE_NO_OPENDIR_SUPPORT | (plus ? FUSE_DO_READDIRPLUS : 0U);
 	return sizeof(*out);
 }
@@ -310,8 +317,8 @@ static void check_entry(const struct viofs_dirent *entry)
 {
 	const struct expected *x = &f.entries[f.next];
 	bool known = x->type <= DT_SOCK && (x->type % 2 == 0 || x->type == DT_FIFO);
-	bool has_stat = f.plus && !is_dots(x->name) && x->e.nodeid > FUSE_ROOT_ID && is_type(x->e.attr.mode) &&
-			x->e.attr.size <= INT64_MAX;
+	bool has_stat = f.plus && !is_dots(x->name) && x->e.nodeid > FUSE_ROOT_ID &&
+			is_type(x->e.attr.mode) && x->e.attr.size <= INT64_MAX;
 
 	fuzz_check(f.next < f.count);
 	fuzz_check(!strcmp(entry->name, x->name));
@@ -320,7 +327,8 @@ static void check_entry(const struct viofs_dirent *entry)
 	fuzz_check(entry->has_stat == has_stat);
 	if (has_stat) {
 		check_stat(&entry->st);
-		fuzz_check(entry->st.st_ino == x->e.attr.ino && entry->st.st_mode == x->e.attr.mode);
+		fuzz_check(entry->st.st_ino == x->e.attr.ino &&
+			   entry->st.st_mode == x->e.attr.mode);
 		fuzz_check(entry->st.st_size == (off_t)x->e.attr.size);
 	}
 	f.next++;
@@ -375,12 +383,15 @@ static void read_portion(struct viofs_async *a, struct viofs_dir *dir)
 
 static void stat_last(struct viofs_session *s, uint8_t how)
 {
-	static const char *const before[] = { "", "/", "", "./", "../" }, *const behind[] = { "", "/", "/..", "/.", "/" };
+	static const char *const before[] = { "", "/", "", "./", "../" }, *const behind[] = {
+		"", "/", "/..", "/.", "/"
+	};
 	char path[2 * NAME_MAX + 8];
 	struct viofs_err err;
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s%s%s%s", before[how % 5], f.last, behind[how % 5], how & 8 ? f.last : "");
+	snprintf(path, sizeof(path), "%s%s%s%s", before[how % 5], f.last, behind[how % 5],
+		 how & 8 ? f.last : "");
 	if (!viofs_path_stat(s, path, how >> 4 & 7, &st, &err))
 		check_stat(&st);
 }
@@ -396,7 +407,8 @@ static struct viofs_dir *open_dir(struct viofs_session *s, const char *path)
 	return viofs_dir_open(s, path, 0, &dir, &err) ? NULL : dir;
 }
 
-static void act(struct viofs_session *s, struct viofs_async *a, struct viofs_dir **dir, uint8_t what)
+static void act(struct viofs_session *s, struct viofs_async *a, struct viofs_dir **dir,
+		uint8_t what)
 {
 	switch ((enum action)(what % ACTIONS)) {
 	case READ:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Notifications: input is a byte of options and the message. What passes is what the kernel expects:
- * the sizes are compared with a second reading of them.
+ * Notifications: input is a byte of options and the message. What passes is what the kernel
+ * expects: the sizes are compared with a second reading of them.
  */
 #include "fuzz.h"
 

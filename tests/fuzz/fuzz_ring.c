@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A virtqueue, split or packed, whose device writes anything, at any time, anywhere it may. Input:
- * options, then a list of what driver and device do. The driver's own notes say what must come of it.
+ * options, then a list of what driver and device do. The driver's own notes say what must come of
+ * it.
  */
 #include "fuzz.h"
 
@@ -212,7 +213,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memset(f.desc, 0, f.layout.desc);
 	viofs_ring_init(&f.ring, f.size,
-			(f.packed ? VIOFS_RING_PACKED : 0) | (options & 8 ? VIOFS_RING_EVENT_IDX : 0),
+			(f.packed ? VIOFS_RING_PACKED : 0) |
+				(options & 8 ? VIOFS_RING_EVENT_IDX : 0),
 			f.desc, f.driver, f.device, f.state);
 	/* A broken ring stays interesting only for so long. */
 	while (in.left)

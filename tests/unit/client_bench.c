@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The library on a bench. */
 /*
- * viofs_dev_open() is the real one. What it asks about the machine is linked in place of the real functions: which
- * function SOURCE is, whether somebody else has it, and VFIO. From struct viofs_vfio_ops on all of it is real again:
- * the virtio-pci transport, negotiation, the DMA arena, rings, slots.
+ * viofs_dev_open() is the real one. What it asks about the machine is linked in place of the real
+ * functions: which function SOURCE is, whether somebody else has it, and VFIO. From struct
+ * viofs_vfio_ops on all of it is real again: the virtio-pci transport, negotiation, the DMA arena,
+ * rings, slots.
  */
 #include "client_bench.h"
 
@@ -44,8 +45,10 @@ int __wrap_viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, stru
 	return 0;
 }
 
-int __wrap_viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint, int pid);
-int __wrap_viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint, int pid)
+int __wrap_viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint,
+			   int pid);
+int __wrap_viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint,
+			   int pid)
 {
 	return 0;
 }
@@ -56,10 +59,12 @@ int __wrap_viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
 	return 0;
 }
 
-int __wrap_viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
-			     struct viofs_attach *out, struct viofs_err *err);
-int __wrap_viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
-			     struct viofs_attach *out, struct viofs_err *err)
+int __wrap_viofs_attach_open(const struct viofs_source *s,
+			     const struct viofs_attach_options *options, struct viofs_attach *out,
+			     struct viofs_err *err);
+int __wrap_viofs_attach_open(const struct viofs_source *s,
+			     const struct viofs_attach_options *options, struct viofs_attach *out,
+			     struct viofs_err *err)
 {
 	struct viofs_virtio *virtio;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The library on a bench: its public calls on a model device, where VFIO and a real one would be. */
+/* The library on a bench: its public calls on a model device, where VFIO and a real one would be.
+ */
 #ifndef TESTS_UNIT_CLIENT_BENCH_H
 #define TESTS_UNIT_CLIENT_BENCH_H
 
@@ -11,9 +12,11 @@
 #define SOON_MS 10000
 
 /* A test on rings of both kinds: two struct CMUnitTest. */
-#define BOTH(test)                                                                                   \
-	{ #test ", split", test, bench_set_up_split, bench_tear_down, NULL },                        \
-	{ #test ", packed", test, bench_set_up_packed, bench_tear_down, NULL }
+#define BOTH(test)                                                                                 \
+	{ #test ", split", test, bench_set_up_split, bench_tear_down, NULL },                      \
+	{                                                                                          \
+#test ", packed", test, bench_set_up_packed, bench_tear_down, NULL                 \
+	}
 
 /* Requests of one test at most. */
 #define BENCH_REQUESTS 64U
@@ -57,12 +60,14 @@ struct model_request *bench_held(unsigned int n);
 
 /* Makes requests @from.. of the bench GETATTRs, of nodes @from + 1 and so on. Return: the first. */
 struct viofs_request *bench_getattr(unsigned int from, unsigned int count);
-/* Submits them, all of which must be taken, and waits until the device has got @seen requests in all. */
+/* Submits them, all of which must be taken, and waits until the device has got @seen requests in
+ * all. */
 void bench_send(struct viofs_queue *q, unsigned int from, unsigned int count, unsigned int seen);
 
 /*
- * Takes completions until @count are there, or -ENODEV or @ms are. Each must be one of bench_getattr()'s, not have
- * come before, and be a good answer or have error -EIO. Return: how many, or -ENODEV where none came.
+ * Takes completions until @count are there, or -ENODEV or @ms are. Each must be one of
+ * bench_getattr()'s, not have come before, and be a good answer or have error -EIO. Return: how
+ * many, or -ENODEV where none came.
  */
 int bench_take(struct viofs_queue *q, unsigned int count, int ms);
 bool bench_is_readable(int fd, int ms);

@@ -43,7 +43,9 @@ static int fake_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 }
 
 static const struct viofs_vfio_ops fake_vfio_ops = {
-	.name = "fake", .dma_map = fake_dma_map, .dma_unmap = fake_dma_unmap,
+	.name = "fake",
+	.dma_map = fake_dma_map,
+	.dma_unmap = fake_dma_unmap,
 };
 
 static inline void fake_vfio_init(struct fake_vfio *f, bool translates)

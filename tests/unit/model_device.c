@@ -177,14 +177,14 @@ static bool split_wants(struct model_device *d, const struct model_queue *mq, ui
 	const uint16_t *avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
 	uint16_t event = VIOFS_READ_ONCE(avail[2 + mq->size]);
 
-	return d->event_idx ?
-		       (uint16_t)(mq->used_idx - event - 1) < (uint16_t)(mq->used_idx - old) :
-		       !(VIOFS_READ_ONCE(avail[0]) & 1);
+	return d->event_idx ? (uint16_t)(mq->used_idx - event - 1) < (uint16_t)(mq->used_idx - old)
+			    : !(VIOFS_READ_ONCE(avail[0]) & 1);
 }
 
-/* virtio 1.3 2.8.10: 0 always, 1 never, 2 at a place and round. @old, @wrap: where the used one was put. */
-static bool packed_wants(struct model_device *d, const struct model_queue *mq, uint16_t old, bool wrap,
-			 unsigned int by)
+/* virtio 1.3 2.8.10: 0 always, 1 never, 2 at a place and round. @old, @wrap: where the used one was
+ * put. */
+static bool packed_wants(struct model_device *d, const struct model_queue *mq, uint16_t old,
+			 bool wrap, unsigned int by)
 {
 	const uint16_t *event = reach(d, mq->driver, 4, VIOFS_VFIO_READ);
 	uint16_t flags = VIOFS_READ_ONCE(event[1]), where = VIOFS_READ_ONCE(event[0]);
@@ -193,7 +193,8 @@ static bool packed_wants(struct model_device *d, const struct model_queue *mq, u
 	return flags == 2 ? place >= old && place < old + by : !flags;
 }
 
-static void push_packed(struct model_device *d, unsigned int q, uint32_t id, uint32_t len, unsigned int by)
+static void push_packed(struct model_device *d, unsigned int q, uint32_t id, uint32_t len,
+			unsigned int by)
 {
 	struct model_queue *mq = &d->function->queues[q];
 	struct viofs_ring_packed_desc *desc = &packed_ring(d, q)[mq->used_idx];
@@ -211,7 +212,8 @@ static void push_packed(struct model_device *d, unsigned int q, uint32_t id, uin
 	signal_driver(d, q, packed_wants(d, mq, old, wrap, by));
 }
 
-static void push(struct model_device *d, unsigned int q, uint32_t id, uint32_t len, uint16_t advance)
+static void push(struct model_device *d, unsigned int q, uint32_t id, uint32_t len,
+		 uint16_t advance)
 {
 	struct model_queue *mq = &d->function->queues[q];
 	uint16_t *used;
@@ -453,7 +455,8 @@ static void serve_queue(struct model_device *d, unsigned int q)
 		serve_split(d, q);
 		return;
 	}
-	while (d->count < MODEL_REQUESTS && has_packed(d, q)) { /* its part of event suppression is zero: always notify */
+	while (d->count < MODEL_REQUESTS &&
+	       has_packed(d, q)) { /* its part of event suppression is zero: always notify */
 		viofs_rmb();
 		take(d, q, 0);
 	}

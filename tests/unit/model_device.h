@@ -18,8 +18,8 @@
 /* One request as it came, and the answer as it goes. */
 struct model_request {
 	unsigned int queue;
-	uint16_t head;  /* packed: the buffer's id */
-	uint16_t taken; /* packed: descriptors of the ring */
+	uint16_t head;    /* packed: the buffer's id */
+	uint16_t taken;   /* packed: descriptors of the ring */
 	uint8_t *message; /* the readable bytes, of which `len` */
 	size_t len;
 	unsigned int readable, writable;     /* descriptors */
@@ -52,9 +52,9 @@ struct model_device {
 	pthread_mutex_t lock; /* all below, and the rings */
 	atomic_bool stop;
 	bool event_idx, packed;
-	bool any_queue; /* hiprio may carry any request: no violation */
-	model_hook *hook;	   /* NULL: none */
-	uint32_t hold_opcode;	   /* model_device_hold()'s */
+	bool any_queue;            /* hiprio may carry any request: no violation */
+	model_hook *hook;          /* NULL: none */
+	uint32_t hold_opcode;      /* model_device_hold()'s */
 	struct fuse_init_out init; /* the answer to INIT */
 	uint32_t init_bytes;
 	unsigned int drop_kicks; /* so many notifications are lost */
@@ -74,7 +74,8 @@ void model_device_set_hook(struct model_device *d, model_hook *hook);
 /* From now on requests of @opcode are held; 0: all but INIT. */
 void model_device_hold(struct model_device *d, uint32_t opcode);
 
-/* Fails the test where anything was done, to @d or to @f behind it, that a driver may not do. Also after the stop. */
+/* Fails the test where anything was done, to @d or to @f behind it, that a driver may not do. Also
+ * after the stop. */
 void model_device_check(const struct model_device *d, const struct model_function *f);
 
 /* Answers everything held (of @opcode, 0 = any), and stops holding by taking the hook away. */
@@ -91,8 +92,8 @@ struct model_request *model_device_wait(struct model_device *d, uint32_t opcode,
 unsigned int model_device_count(struct model_device *d, uint32_t opcode);
 
 /*
- * Writes an entry to the used ring as it is, and moves used.idx on by @advance; packed: a used descriptor, and
- * the place on by @advance descriptors.
+ * Writes an entry to the used ring as it is, and moves used.idx on by @advance; packed: a used
+ * descriptor, and the place on by @advance descriptors.
  */
 void model_device_push_raw(struct model_device *d, unsigned int q, uint32_t id, uint32_t len,
 			   uint16_t advance);

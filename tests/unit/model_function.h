@@ -41,26 +41,26 @@ struct model_queue {
 	bool enabled;
 	uint64_t desc, driver, device;
 	unsigned int notified;
-	uint16_t seen, used_idx; /* the device's own indices; packed: places in the ring */
+	uint16_t seen, used_idx;   /* the device's own indices; packed: places in the ring */
 	bool seen_wrap, used_wrap; /* packed: their wrap counters */
 };
 
 /* What the function does wrong; all zero: nothing. */
 struct model_faults {
-	int reset_polls;	   /* status reads until a reset is finished, -1: never */
-	_Atomic bool gone;	   /* everything reads as all ones */
-	bool refuse_features;	   /* FEATURES_OK doesn't stick */
-	bool gone_at_features;	   /* gone once FEATURES_OK is written */
-	bool needs_reset;	   /* NEEDS_RESET when DRIVER_OK is written */
-	bool gone_at_start;	   /* gone once DRIVER_OK is written */
-	bool ignore_driver_ok;	   /* DRIVER_OK doesn't stick */
-	int generation_moves;	   /* config_generation changes on so many reads, -1: on all */
+	int reset_polls;           /* status reads until a reset is finished, -1: never */
+	_Atomic bool gone;         /* everything reads as all ones */
+	bool refuse_features;      /* FEATURES_OK doesn't stick */
+	bool gone_at_features;     /* gone once FEATURES_OK is written */
+	bool needs_reset;          /* NEEDS_RESET when DRIVER_OK is written */
+	bool gone_at_start;        /* gone once DRIVER_OK is written */
+	bool ignore_driver_ok;     /* DRIVER_OK doesn't stick */
+	int generation_moves;      /* config_generation changes on so many reads, -1: on all */
 	bool refuse_all_vectors;   /* every queue_msix_vector reads back NO_VECTOR */
 	unsigned int vector_limit; /* so many vectors can be used, 0: all */
-	bool refuse_sharing;	   /* a vector serves one queue */
-	int msix_error;		   /* what msix_set returns */
-	bool ignore_size;	   /* writes to queue_size are lost */
-	bool enabled_at_reset;	   /* queues come enabled out of a reset */
+	bool refuse_sharing;       /* a vector serves one queue */
+	int msix_error;            /* what msix_set returns */
+	bool ignore_size;          /* writes to queue_size are lost */
+	bool enabled_at_reset;     /* queues come enabled out of a reset */
 };
 
 struct model_map {
@@ -99,13 +99,15 @@ struct model_function {
 	unsigned int map_count;
 	const char *violation; /* the first thing a driver must not do, NULL = none */
 	bool closed;
-	const char *_Atomic lost; /* what the kernel has said about the function, see model_alert() */
+	const char
+		*_Atomic lost; /* what the kernel has said about the function, see model_alert() */
 };
 
 /* A good function: @requests request queues of 128 entries, tag "myfs", VERSION_1 and no more. */
 void model_init(struct model_function *m, unsigned int requests);
 
-/* And with @features, queues of @size entries, and model_alert(), by a descriptor that is to be closed. */
+/* And with @features, queues of @size entries, and model_alert(), by a descriptor that is to be
+ * closed. */
 void model_equip(struct model_function *m, uint64_t features, uint16_t size);
 
 void model_set_tag(struct model_function *m, const char *tag, size_t len);

@@ -110,17 +110,18 @@ static void open_device(void)
 }
 
 /*
- * The daemon's other process looks at counters and slots, in memory that both map, with no lock, and takes what
- * it finds (relay/stats.h). Here a thread does, and ThreadSanitizer, which knows of no other process, looks away.
+ * The daemon's other process looks at counters and slots, in memory that both map, with no lock,
+ * and takes what it finds (relay/stats.h). Here a thread does, and ThreadSanitizer, which knows of
+ * no other process, looks away.
  */
 #ifdef VIOFS_TSAN
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
-#define as_another_process(look)                            \
-	do {                                                \
-		AnnotateIgnoreReadsBegin(__FILE__, __LINE__); \
-		look;                                       \
-		AnnotateIgnoreReadsEnd(__FILE__, __LINE__);   \
+#define as_another_process(look)                                                                   \
+	do {                                                                                       \
+		AnnotateIgnoreReadsBegin(__FILE__, __LINE__);                                      \
+		look;                                                                              \
+		AnnotateIgnoreReadsEnd(__FILE__, __LINE__);                                        \
 	} while (0)
 #else
 #define as_another_process(look) (look)

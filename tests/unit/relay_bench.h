@@ -31,16 +31,17 @@ struct relay_bench {
 	struct viofs_fs *fs;
 	struct viofs_arena *arena;
 	struct viofs_relay *relay;
-	int kernel, relay_fd; /* the two ends of the socket, -1 = none; of lane 0's */
-	int kernels[BENCH_LANES_MAX]; /* our ends of all of them: each lane has a socket of its own */
+	int kernel, relay_fd;         /* the two ends of the socket, -1 = none; of lane 0's */
+	int kernels[BENCH_LANES_MAX]; /* our ends of all of them: each lane has a socket of its own
+				       */
 	_Atomic unsigned int lanes;
 	unsigned int to; /* the lane that kernel_sends() sends to */
 	pthread_t thread;
 	bool running;
 	atomic_bool ready; /* the relay has said so */
-	int rc;		   /* of viofs_relay_run() */
+	int rc;            /* of viofs_relay_run() */
 	atomic_bool lost;  /* it has ended, and viofs_relay_refuse() serves */
-	int refused;	   /* what that returned */
+	int refused;       /* what that returned */
 	struct viofs_err err;
 
 	/* A reply to this unique blocks until it is 0 again, as on a page lock. */

@@ -68,7 +68,8 @@ static void physical_mappings_are_one_to_one(void **state)
 	}
 	for (unsigned int i = 0; i < fake.count; i++)
 		for (size_t off = 0; off < fake.mappings[i].len; off += page) {
-			assert_int_equal(viofs_physical_read(fake.mappings[i].vaddr + off, 1, &address), 0);
+			assert_int_equal(
+				viofs_physical_read(fake.mappings[i].vaddr + off, 1, &address), 0);
 			assert_int_equal(address, fake.mappings[i].iova + off);
 		}
 	p = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_RW, 1 << 20, 4096);

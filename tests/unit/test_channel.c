@@ -64,7 +64,8 @@ static void memory_is_never_exceeded(void **state)
 			}
 }
 
-/* What is reserved in all, in pages of 2 MiB, by what a user gets who says nothing, or has 64 workers. */
+/* What is reserved in all, in pages of 2 MiB, by what a user gets who says nothing, or has 64
+ * workers. */
 static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 {
 	static const uint32_t cpus[] = { 2, 64, 64 }, workers[] = { 1, 1, VIOFS_WORKERS_MAX };
@@ -75,8 +76,9 @@ static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 
 		viofs_relay_config_default(&c);
 		c.workers = workers[i];
-		assert_int_equal(viofs_channel_plan(cpus[i], (uint64_t)c.buffers * c.max_data, c.max_data,
-						    c.slots, &plan), 0);
+		assert_int_equal(viofs_channel_plan(cpus[i], (uint64_t)c.buffers * c.max_data,
+						    c.max_data, c.slots, &plan),
+				 0);
 		c.queues = cpus[i];
 		c.depth = plan.depth;
 		c.buffers = plan.buffers;
@@ -88,7 +90,8 @@ static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 	}
 }
 
-/* Whoever of the kernel's queues has no entry stops all, and two lanes with one would each wait for it. */
+/* Whoever of the kernel's queues has no entry stops all, and two lanes with one would each wait for
+ * it. */
 static void each_queue_of_the_kernels_is_one_lanes(uint32_t queues, unsigned int lanes)
 {
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
@@ -164,7 +167,8 @@ static void sizes_in_an_entry_must_add_up(void **state)
 
 static void a_commit_names_the_request_and_its_size(void **state)
 {
-	struct viofs_fuse_uring_header header = { .in = { .len = 56, .unique = 77 }, .commit_id = 78 };
+	struct viofs_fuse_uring_header header = { .in = { .len = 56, .unique = 77 },
+						  .commit_id = 78 };
 	struct io_uring_sqe sqe[2];
 
 	memset(sqe, 0xff, sizeof(sqe));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libviofs' calls on files on a model device: what waits for room or its turn, and a device that fails meanwhile. */
+/* libviofs' calls on files on a model device: what waits for room or its turn, and a device that
+ * fails meanwhile. */
 #include "client_bench.h"
 
 #include "base/util.h"
@@ -36,7 +37,8 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 		return holds ? MODEL_HOLD : MODEL_ANSWER;
 	}
 	if (r->opcode == FUSE_LOOKUP)
-		*entry = (struct fuse_entry_out){ .nodeid = 5, .attr = { .ino = 5, .mode = S_IFLNK | 0777 } };
+		*entry = (struct fuse_entry_out){ .nodeid = 5,
+						  .attr = { .ino = 5, .mode = S_IFLNK | 0777 } };
 	else if (r->opcode == FUSE_READLINK)
 		*(char *)(head + 1) = 'x';
 	else
@@ -173,7 +175,8 @@ static void no_more_calls_are_under_way_than_was_asked_for(void **state)
 	close_session();
 }
 
-/* One with its turn that finds no room, others without a turn behind it: nobody waits for the wrong one. */
+/* One with its turn that finds no room, others without a turn behind it: nobody waits for the wrong
+ * one. */
 static void turns_and_room_together_do_not_stall(void **state)
 {
 	struct viofs_queue *other;
@@ -189,11 +192,13 @@ static void turns_and_room_together_do_not_stall(void **state)
 	release();
 	assert_int_equal(take(12, SOON_MS), 12);
 	assert_int_equal(count_results(12, 0), 12);
-	assert_int_equal(viofs_queue_wait(other, bench.completions, 7, 7, SOON_MS * VIOFS_NSEC_PER_MSEC), 7);
+	assert_int_equal(
+		viofs_queue_wait(other, bench.completions, 7, 7, SOON_MS * VIOFS_NSEC_PER_MSEC), 7);
 	close_session();
 }
 
-/* Memory comes free: the one that needs it goes on, though another stands before it and waits for its turn. */
+/* Memory comes free: the one that needs it goes on, though another stands before it and waits for
+ * its turn. */
 static void those_without_a_turn_hold_nobody_up(void **state)
 {
 	struct viofs_dev_info info = { .size = sizeof(info) };
@@ -202,7 +207,8 @@ static void those_without_a_turn_hold_nobody_up(void **state)
 
 	open_session(2);
 	call(0, 1);
-	assert_int_equal(viofs_path_readlink_async(async, "link", 0, target, sizeof(target), &stats[1]), 0);
+	assert_int_equal(
+		viofs_path_readlink_async(async, "link", 0, target, sizeof(target), &stats[1]), 0);
 	call(2, 1);
 	assert_int_equal(viofs_dev_info_get(bench.dev, &info), 0);
 	memory = viofs_dma_alloc(bench.dev, info.dma_free);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libviofs' directories on a model device that says of entries what can't be. tests/fuzz/fuzz_dir.c looks for more. */
+/* libviofs' directories on a model device that says of entries what can't be. tests/fuzz/fuzz_dir.c
+ * looks for more. */
 #include "client_bench.h"
 
 #include <dirent.h>
@@ -185,12 +186,14 @@ static void entries_before_one_that_cant_be_are_given(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_no_inode_has_no_stat, bench_set_up_split, bench_tear_down),
-		cmocka_unit_test_setup_teardown(a_type_that_is_none_is_unknown, bench_set_up_split, bench_tear_down),
+		cmocka_unit_test_setup_teardown(what_is_no_inode_has_no_stat, bench_set_up_split,
+						bench_tear_down),
+		cmocka_unit_test_setup_teardown(a_type_that_is_none_is_unknown, bench_set_up_split,
+						bench_tear_down),
 		cmocka_unit_test_setup_teardown(nanoseconds_stay_below_a_second, bench_set_up_split,
 						bench_tear_down),
-		cmocka_unit_test_setup_teardown(entries_before_one_that_cant_be_are_given, bench_set_up_split,
-						bench_tear_down),
+		cmocka_unit_test_setup_teardown(entries_before_one_that_cant_be_are_given,
+						bench_set_up_split, bench_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

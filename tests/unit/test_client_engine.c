@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libviofs' requests (<viofs/request.h>) on a model device: order, full rings, time-outs, handles. */
+/* libviofs' requests (<viofs/request.h>) on a model device: order, full rings, time-outs, handles.
+ */
 #include "client_bench.h"
 
 #include "base/util.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libviofs with requests in flight on a device that breaks the rules, goes, or doesn't answer: what was answered
- * before is delivered, all else ends with -EIO, each once, and nothing hangs.
+ * libviofs with requests in flight on a device that breaks the rules, goes, or doesn't answer: what
+ * was answered before is delivered, all else ends with -EIO, each once, and nothing hangs.
  */
 #include "client_bench.h"
 
@@ -39,7 +39,8 @@ static void has_failed(struct viofs_queue *q, const char *why)
 	assert_int_equal(viofs_queue_open(bench.dev, &other, NULL), -ENODEV);
 }
 
-/* Two are answered, out of order, then @breaks does its worst, then one more answer comes that is not believed. */
+/* Two are answered, out of order, then @breaks does its worst, then one more answer comes that is
+ * not believed. */
 static void broken_by(void (*breaks)(void), const char *why)
 {
 	struct viofs_queue *q;
@@ -158,7 +159,8 @@ static void a_short_reply_is_a_fault_but_where_it_was_allowed(void **state)
 		r->reply_len = r->used_len = 24;
 		model_device_answer(&bench.device, r, 0);
 		if (i == 1) {
-			assert_int_equal(viofs_queue_wait(q, &c, 1, 1, SOON_MS * VIOFS_NSEC_PER_MSEC), 1);
+			assert_int_equal(
+				viofs_queue_wait(q, &c, 1, 1, SOON_MS * VIOFS_NSEC_PER_MSEC), 1);
 			assert_int_equal(c.error, 0);
 			assert_int_equal(c.size, 8);
 			assert_int_equal(bench.replies[0].attr_valid, 0);
@@ -199,10 +201,13 @@ static void *poll_once(void *arg)
 {
 	static struct viofs_completion c;
 
-	return viofs_queue_poll(arg, &c, 1) == 1 && c.error == -EIO && c.user == &bench.requests[0] ? &c : NULL;
+	return viofs_queue_poll(arg, &c, 1) == 1 && c.error == -EIO && c.user == &bench.requests[0]
+		       ? &c
+		       : NULL;
 }
 
-/* a is about to look at the ring, the device fails, and b is told of the end of a request that it had answered. */
+/* a is about to look at the ring, the device fails, and b is told of the end of a request that it
+ * had answered. */
 static void a_request_that_has_ended_is_not_taken_from_the_ring(void **state)
 {
 	struct viofs_completion c;

@@ -305,9 +305,9 @@ static void packed_rings_lie_where_both_may_write(void **state)
 		assert_int_equal(q->desc % 16, 0);
 		assert_int_equal(q->driver % 4, 0);
 		assert_int_equal(q->device % 4, 0);
-		assert_ptr_equal(model_memory(&model, q->desc, l.desc,
-					      VIOFS_VFIO_READ | VIOFS_VFIO_WRITE),
-				 ring->desc);
+		assert_ptr_equal(
+			model_memory(&model, q->desc, l.desc, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE),
+			ring->desc);
 		assert_ptr_equal(model_memory(&model, q->driver, l.driver, VIOFS_VFIO_READ),
 				 ring->driver);
 		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_VFIO_WRITE),

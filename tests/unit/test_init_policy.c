@@ -318,7 +318,8 @@ static void allow_idmap_needs_default_permissions(void **state)
 	assert_true(out_flags() == (FOR_DEVICE & ~(1ULL << 40)));
 }
 
-/* From then on requests wait for entries: so only where they are ready, and locks can't fill them. */
+/* From then on requests wait for entries: so only where they are ready, and locks can't fill them.
+ */
 static void io_uring_is_promised_by_us_alone(void **state)
 {
 	device_says(VIOFS_FUSE_OVER_IO_URING | FUSE_INIT_EXT);
@@ -359,7 +360,7 @@ static void max_write_is_bounded_by_what_a_slot_carries(void **state)
 {
 	static const uint32_t sizes[][2] = {
 		/* the device's, agreed */
-		{ 0, 4096 },	    { 1, 4096 },  { 4096, 4096 },      { 4097, 4097 },
+		{ 0, 4096 },        { 1, 4096 },  { 4096, 4096 },      { 4097, 4097 },
 		{ 130001, 130001 }, { MIB, MIB }, { MIB + 4096, MIB }, { UINT32_MAX, MIB },
 	};
 
@@ -377,7 +378,7 @@ static void max_write_is_bounded_by_what_a_slot_carries(void **state)
 
 static void max_pages_is_bounded_and_bounds_max_write(void **state)
 {
-	static const uint16_t pages[][2] = { { 0, 1 },	   { 1, 1 },	 { 17, 17 },
+	static const uint16_t pages[][2] = { { 0, 1 },     { 1, 1 },     { 17, 17 },
 					     { 256, 256 }, { 257, 256 }, { 65535, 256 } };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(pages); i++) {
@@ -419,7 +420,7 @@ static void max_background_leaves_slots_for_the_rest(void **state)
 	static const uint16_t values[][4] = {
 		/* the device's, its threshold, agreed */
 		{ 65535, 49149, 64, 48 }, { 0, 0, 64, 48 }, { 12, 9, 12, 9 }, { 12, 12, 12, 9 },
-		{ 12, 0, 12, 9 },	  { 64, 1, 64, 1 }, { 1, 1, 1, 0 },   { 65, 60, 64, 48 },
+		{ 12, 0, 12, 9 },         { 64, 1, 64, 1 }, { 1, 1, 1, 0 },   { 65, 60, 64, 48 },
 	};
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(values); i++) {

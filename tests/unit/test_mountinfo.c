@@ -66,7 +66,7 @@ static void the_kernels_mounts_have_no_addresses(void **state)
 
 static void other_types_do_not_count(void **state)
 {
-	static const char *const types[] = { "ext4",	      "9p",	   "fuse",
+	static const char *const types[] = { "ext4",          "9p",        "fuse",
 					     "fuse.virtiofs", "virtiofs2", "fuse.virtiofs-vfio2",
 					     "fuse.sshfs",    "virtiof" };
 

@@ -192,14 +192,21 @@ static void forgets_that_could_not_be_sent_wait_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(lookups_are_given_back_with_the_last_reference, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_name_holds_its_node_until_it_is_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_name_is_another_nodes_once_it_is_set_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(lookups_are_given_back_with_the_last_reference,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_name_holds_its_node_until_it_is_dropped, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_name_is_another_nodes_once_it_is_set_again, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(names_end_with_their_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_name_that_was_used_least_goes_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_folder_lives_as_long_as_names_in_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(attributes_hold_as_long_as_the_device_says, setup, teardown),
-		cmocka_unit_test_setup_teardown(forgets_that_could_not_be_sent_wait_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_name_that_was_used_least_goes_first, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_folder_lives_as_long_as_names_in_it, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(attributes_hold_as_long_as_the_device_says, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(forgets_that_could_not_be_sent_wait_again, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

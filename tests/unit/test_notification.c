@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The notification queue of a device: its place among the others, its buffers, what it must not say. */
+/* The notification queue of a device: its place among the others, its buffers, what it must not
+ * say. */
 #include "fs/notification.h"
 
 #include "model_function.h"
@@ -22,8 +23,8 @@ static void prepare(unsigned int requests, uint32_t size)
 {
 	model_init(&model, requests);
 	model.num_queues++;
-	model.features = VIOFS_VIRTIO_F_VERSION_1 | VIOFS_VIRTIO_F_ACCESS_PLATFORM |
-			 VIOFS_FS_F_NOTIFICATION;
+	model.features =
+		VIOFS_VIRTIO_F_VERSION_1 | VIOFS_VIRTIO_F_ACCESS_PLATFORM | VIOFS_FS_F_NOTIFICATION;
 	memcpy(model.device_config + 40, &size, sizeof(size));
 	fs = NULL;
 	arena = NULL;
@@ -39,8 +40,7 @@ static void start(void)
 		fail_msg("%s", err.text);
 	viofs_fs_arena_sizes(fs, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, &err), 0);
-	assert_int_equal(
-		viofs_arena_map(arena, &model.vfio, viofs_fs_address_policy(fs), &err), 0);
+	assert_int_equal(viofs_arena_map(arena, &model.vfio, viofs_fs_address_policy(fs), &err), 0);
 	if (viofs_fs_start(fs, arena, &err) != 0)
 		fail_msg("%s", err.text);
 }
@@ -175,7 +175,8 @@ static void a_lie_breaks_the_queue(void **state)
 	start();
 	model_push(&model, 1, (uint32_t)model_pop(&model, 1), 65);
 	assert_int_equal(viofs_fs_notification_take(fs, arena, copy, &len), -EPROTO);
-	assert_non_null(strstr(fs->notification->queue.ring.broken, "more than the device may write"));
+	assert_non_null(
+		strstr(fs->notification->queue.ring.broken, "more than the device may write"));
 	assert_int_equal(len, 77);
 	assert_int_equal(viofs_fs_notification_take(fs, arena, copy, &len), -EPROTO);
 	finish();

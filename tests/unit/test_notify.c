@@ -114,11 +114,15 @@ static void names_are_names(void **state)
 	good(make_named(FUSE_NOTIFY_INVAL_ENTRY, 16, 8, 1024, longest, 1025), "INVAL_ENTRY");
 	longest[1024] = 'a';
 	longest[1025] = '\0';
-	bad(make_named(FUSE_NOTIFY_INVAL_ENTRY, 16, 8, 1025, longest, 1026), true, "no possible length");
+	bad(make_named(FUSE_NOTIFY_INVAL_ENTRY, 16, 8, 1025, longest, 1026), true,
+	    "no possible length");
 	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 0, "", 1), true, "no possible length");
-	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, UINT32_MAX, "name", 5), true, "no possible length");
-	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 3, "name", 5), true, "another length than it says");
-	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 4, "name", 4), true, "another length than it says");
+	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, UINT32_MAX, "name", 5), true,
+	    "no possible length");
+	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 3, "name", 5), true,
+	    "another length than it says");
+	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 4, "name", 4), true,
+	    "another length than it says");
 	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 4, "names", 5), true, "a name that is none");
 	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 4, "na/e", 5), true, "a name that is none");
 	bad(make_named(FUSE_NOTIFY_DELETE, 24, 16, 4, "na\0e", 5), true, "a name that is none");
@@ -138,7 +142,8 @@ static void store_is_only_taken_where_asked_for(void **state)
 	bad(make(FUSE_NOTIFY_STORE, &s, sizeof(s)), true, "another length than it says");
 	s.out.size = 8;
 	s.out.offset = INT64_MAX - 8;
-	assert_null(viofs_fuse_notify_check(&m, make(FUSE_NOTIFY_STORE, &s, sizeof(s)), true, &name));
+	assert_null(
+		viofs_fuse_notify_check(&m, make(FUSE_NOTIFY_STORE, &s, sizeof(s)), true, &name));
 	s.out.offset++;
 	bad(make(FUSE_NOTIFY_STORE, &s, sizeof(s)), true, "beyond any file");
 	s.out.offset = UINT64_MAX;

@@ -14,19 +14,19 @@
 #define ROOM 1300U /* what requests with a size field ask for below */
 
 enum {
-	H = 1 << 0,	/* hiprio */
-	N = 1 << 1,	/* no reply, no writable descriptor */
-	D = 1 << 2,	/* what follows the struct is data */
+	H = 1 << 0,     /* hiprio */
+	N = 1 << 1,     /* no reply, no writable descriptor */
+	D = 1 << 2,     /* what follows the struct is data */
 	BLOCK = 1 << 3, /* the reply may wait for a page lock */
-	WAIT = 1 << 4,	/* the device may answer after hours */
+	WAIT = 1 << 4,  /* the device may answer after hours */
 };
 
 struct expected {
 	uint32_t opcode;
 	const char *name;
-	uint32_t args;	     /* the struct after the header */
-	uint32_t rest;	     /* bytes of names or data put behind it here */
-	uint32_t fixed;	     /* structs of the reply */
+	uint32_t args;       /* the struct after the header */
+	uint32_t rest;       /* bytes of names or data put behind it here */
+	uint32_t fixed;      /* structs of the reply */
 	uint32_t reply_data; /* room for what may be shorter */
 	unsigned int flags;
 	int size_at; /* offset in the struct of the size that the reply may have, -1: none */
@@ -275,7 +275,7 @@ static void ioctl_has_room_for_a_page_at_least(void **state)
 	struct viofs_fuse_shape s;
 
 	make(FUSE_IOCTL, 32 + 8);
-	put32(24, 8);	/* in_size */
+	put32(24, 8);   /* in_size */
 	put32(28, 100); /* out_size */
 	s = classify(&plain, message.head.len);
 	assert_int_equal(s.args, 32);

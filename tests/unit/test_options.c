@@ -111,7 +111,8 @@ static void defaults_are_those_of_the_relay(void **state)
 static void own_options_have_their_effect(void **state)
 {
 	assert_int_equal(parse("-o", "poll=irq,spin=7,init-timeout=3,grace=0,allow-unsafe-noiommu",
-			       "-o", "no-hugepages,max-data=256K", "myfs", "/mnt", NULL), 0);
+			       "-o", "no-hugepages,max-data=256K", "myfs", "/mnt", NULL),
+			 0);
 	assert_int_equal(o.relay.poll, VIOFS_POLL_IRQ);
 	assert_int_equal(o.relay.spin_us, 7);
 	assert_int_equal(o.relay.init_timeout_ms, 3000);
@@ -168,15 +169,18 @@ static void dma_memory_bounds_the_arena(void **state)
 
 static void fstabs_own_words_are_dropped(void **state)
 {
-	assert_int_equal(parse("-o", "defaults,_netdev,nofail,noauto,user,x-systemd.automount,"
+	assert_int_equal(parse("-o",
+			       "defaults,_netdev,nofail,noauto,user,x-systemd.automount,"
 			       "x-foo=bar,X-bar,comment=hello,allow_other,default_permissions",
-			       "myfs", "/mnt", NULL), 0);
+			       "myfs", "/mnt", NULL),
+			 0);
 	assert_null(o.mount_options);
 }
 
 static void other_options_are_kept_for_the_mount(void **state)
 {
-	assert_int_equal(parse("-o", "ro,noatime,nofail", "-o", "context=a:b", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(
+		parse("-o", "ro,noatime,nofail", "-o", "context=a:b", "myfs", "/mnt", NULL), 0);
 	assert_string_equal(o.mount_options, "ro,noatime,context=a:b");
 }
 

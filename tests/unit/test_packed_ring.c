@@ -145,7 +145,8 @@ static void strange_event_flags_are_kicked(void **state)
 	}
 }
 
-/* 2.8.4: a length without WRITE is reserved; but some devices never set it, and mean what they say. */
+/* 2.8.4: a length without WRITE is reserved; but some devices never set it, and mean what they say.
+ */
 static void without_the_write_flag_a_length_counts_if_it_is_possible(void **state)
 {
 	static const uint32_t lens[] = { 0, 1, 8, 9, UINT32_MAX };

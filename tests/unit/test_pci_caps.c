@@ -21,7 +21,7 @@
 static struct {
 	uint8_t bytes[256];
 	unsigned int reads, fail_at; /* fail_at: the read that covers this byte fails, 0 = none */
-	unsigned int beyond;	     /* reads that left the space */
+	unsigned int beyond;         /* reads that left the space */
 } space;
 
 static struct viofs_pci_caps caps;
@@ -386,7 +386,7 @@ static void the_list_goes_on_after_a_bad_entry(void **state)
 
 static void the_accessors_error_is_passed_on(void **state)
 {
-	static const unsigned int at[] = { 0x06,	  0x34,	     MSIX_AT,	    MSIX_AT + 2,
+	static const unsigned int at[] = { 0x06,          0x34,      MSIX_AT,       MSIX_AT + 2,
 					   NOTIFY_AT + 3, COMMON_AT, NOTIFY_AT + 17 };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(at); i++) {

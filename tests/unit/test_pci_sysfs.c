@@ -24,8 +24,8 @@ static struct {
 	const char *refuses_at; /* writes to such a path fail with `error` */
 	int error;
 	const char *taken_by; /* takes whatever is probed */
-	bool no_probe;	      /* the driver does not take it */
-	char log[2048];	      /* what was written: "attribute=text;" */
+	bool no_probe;        /* the driver does not take it */
+	char log[2048];       /* what was written: "attribute=text;" */
 } kernel;
 
 static struct viofs_pci_function function;

@@ -216,7 +216,7 @@ static void tags_are_text_of_1_to_36_bytes(void **state)
 		{ "a\x7f", -EPROTO },
 		{ "\xc2\x80", -EPROTO }, /* U+0080: a control character */
 		{ "\xc2\xa0", 0 },
-		{ "\x80", -EPROTO },	 /* a continuation first */
+		{ "\x80", -EPROTO },     /* a continuation first */
 		{ "\xc0\xaf", -EPROTO }, /* overlong */
 		{ "\xe0\x80\xaf", -EPROTO },
 		{ "\xf0\x80\x80\xaf", -EPROTO },

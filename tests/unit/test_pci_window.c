@@ -107,8 +107,8 @@ static int set_up(void **state)
 	memset(got, 0, sizeof(got));
 	err.text[0] = 0;
 	space.offset_sticks = true;
-	space.bytes[0x04] = 2;			  /* memory is decoded */
-	space.bytes[0x06] = 0x10;		  /* there is a list */
+	space.bytes[0x04] = 2;                    /* memory is decoded */
+	space.bytes[0x06] = 0x10;                 /* there is a list */
 	put32(0x10 + 4 * DEVICE_BAR, 0xfe00000c); /* 64 bits, prefetchable */
 	space.bytes[0x34] = COMMON_AT;
 	put_virtio(COMMON_AT, NOTIFY_AT, 16, 1, 0, 0x1000);

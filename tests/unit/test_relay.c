@@ -219,9 +219,9 @@ static long switches(void)
 }
 
 /*
- * spin= is 100 ms here: five times as long without a request is long, and an answer is spun for for 1 s. Where
- * others want the CPU it is right to sleep, and not to spin for 20 ms, so what counts is what happens where they
- * didn't, not in the 25 ms before either.
+ * spin= is 100 ms here: five times as long without a request is long, and an answer is spun for for
+ * 1 s. Where others want the CPU it is right to sleep, and not to spin for 20 ms, so what counts is
+ * what happens where they didn't, not in the 25 ms before either.
  */
 static void a_long_sleep_ends_spinning_and_a_short_one_brings_it_back(void **state)
 {

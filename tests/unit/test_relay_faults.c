@@ -103,7 +103,7 @@ static void struct_missing(struct model_request *r, struct fuse_out_header *out)
 static void a_reply_that_breaks_the_rules_is_eio(void **state)
 {
 	static void (*const faults[])(struct model_request *, struct fuse_out_header *) = {
-		no_header,	     half_a_header,    used_len_zero,  used_len_short,
+		no_header,           half_a_header,    used_len_zero,  used_len_short,
 		used_len_says_all,   len_of_nothing,   error_positive, error_beyond_511,
 		len_beyond_the_room, struct_too_short, struct_missing,
 	};

@@ -11,7 +11,7 @@
 
 #define READ_BYTES 4000U
 
-static bool lie;	/* the device writes headers only, and says that it wrote it all */
+static bool lie;        /* the device writes headers only, and says that it wrote it all */
 static bool never_says; /* used.len is 0 */
 
 static enum model_verdict write_less(struct model_device *d, struct model_request *r)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Several lanes: each serves what it reads, they end together, and an INTERRUPT finds its request. */
+/* Several lanes: each serves what it reads, they end together, and an INTERRUPT finds its request.
+ */
 #include "relay_bench.h"
 
 #include "base/util.h"
@@ -51,7 +52,8 @@ static unsigned int hold_all(unsigned int n)
 
 	bench_hold(0);
 	sent = send_all(n);
-	assert_non_null(model_device_wait(&bench.device, FUSE_GETATTR, VIOFS_MIN(n, slots) * bench.lanes));
+	assert_non_null(
+		model_device_wait(&bench.device, FUSE_GETATTR, VIOFS_MIN(n, slots) * bench.lanes));
 	usleep(5000); /* the rest is read */
 	return sent;
 }
@@ -76,12 +78,14 @@ static void each_serves_what_it_reads(unsigned int workers, enum viofs_poll poll
 	assert_int_equal(bench_stats()->replies, 40 * workers * 3);
 	/* INIT and DESTROY too. */
 	for (unsigned int q = 1; q <= 4; q++)
-		assert_in_range(bench_stats()->queues[q].requests, 3 * 10 * workers, 3 * 10 * workers + 2);
+		assert_in_range(bench_stats()->queues[q].requests, 3 * 10 * workers,
+				3 * 10 * workers + 2);
 }
 
 static void all_queues_are_served_in_each_way_to_wait(void **state)
 {
-	static const enum viofs_poll polls[] = { VIOFS_POLL_ADAPTIVE, VIOFS_POLL_IRQ, VIOFS_POLL_BUSY };
+	static const enum viofs_poll polls[] = { VIOFS_POLL_ADAPTIVE, VIOFS_POLL_IRQ,
+						 VIOFS_POLL_BUSY };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(polls); i++) {
 		set_up(state);
@@ -294,7 +298,8 @@ static void an_interrupt_waits_for_room_on_hiprio(void **state)
 
 static void a_fault_on_one_queue_ends_all(void **state)
 {
-	static const char *const names[] = { "virtqueue 0", "virtqueue 1", "virtqueue 2", "virtqueue 3" };
+	static const char *const names[] = { "virtqueue 0", "virtqueue 1", "virtqueue 2",
+					     "virtqueue 3" };
 
 	for (unsigned int q = 0; q < VIOFS_ARRAY_SIZE(names); q++) {
 		unsigned int sent;
@@ -329,7 +334,8 @@ static void a_timeout_in_one_lane_ends_all(void **state)
 
 static void a_lost_device_is_eio_in_all_lanes(void **state)
 {
-	static const enum viofs_poll polls[] = { VIOFS_POLL_IRQ, VIOFS_POLL_ADAPTIVE, VIOFS_POLL_BUSY };
+	static const enum viofs_poll polls[] = { VIOFS_POLL_IRQ, VIOFS_POLL_ADAPTIVE,
+						 VIOFS_POLL_BUSY };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(polls); i++) {
 		unsigned int sent;

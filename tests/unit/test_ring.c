@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What split and packed rings have in common, each with and without EVENT_IDX: one list of tests for all four. */
+/* What split and packed rings have in common, each with and without EVENT_IDX: one list of tests
+ * for all four. */
 #include "ring_bench.h"
 
 #include <errno.h>

@@ -82,7 +82,9 @@ static int confined(enum viofs_seccomp seccomp, int (*what)(void))
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid)
-		_exit(viofs_sandbox_enter(&config, NULL) || viofs_sleep_own(&before.sleep) ? NO_SANDBOX : what());
+		_exit(viofs_sandbox_enter(&config, NULL) || viofs_sleep_own(&before.sleep)
+			      ? NO_SANDBOX
+			      : what());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close_all();
 	return status;

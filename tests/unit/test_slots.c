@@ -480,7 +480,8 @@ static void hiprio_slots_are_kept_apart(void **state)
 	assert_ptr_equal(viofs_slots_take(&slots), &slots.slots[3]);
 }
 
-/* No slot and no buffer is in two pools, no two have one unique, and all are laid out in one place. */
+/* No slot and no buffer is in two pools, no two have one unique, and all are laid out in one place.
+ */
 static void pools_share_nothing(void **state)
 {
 	struct viofs_slots pools[3];
@@ -497,7 +498,8 @@ static void pools_share_nothing(void **state)
 			assert_false(seen[slot->index]);
 			seen[slot->index] = true;
 			assert_int_equal(slot->device_unique >> 1 & 0xffff, slot->index);
-			assert_ptr_equal(viofs_slot_reply(&pools[i], slot), viofs_slot_reply(&slots, slot));
+			assert_ptr_equal(viofs_slot_reply(&pools[i], slot),
+					 viofs_slot_reply(&slots, slot));
 		}
 		while ((buffer = viofs_slots_take_buffer(&pools[i], 0)) != VIOFS_BUFFER_NONE) {
 			assert_false(seen_buffer[buffer]);

@@ -26,9 +26,7 @@ static bool has(const json_t *list, const char *word)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(list, i, item)
-		if (!strcmp(json_string_value(item), word))
-			return true;
+	json_array_foreach(list, i, item) if (!strcmp(json_string_value(item), word)) return true;
 	return false;
 }
 
@@ -43,21 +41,38 @@ static json_t *make(struct viofs_relay_stats *stats)
 		{ .ring.size = 128, .ring.in_flight = 5, .kicks = 7, .index = 2 },
 	};
 	static struct viofs_fs fs = {
-		.virtio = &virtio, .tag = "myfs", .num_request_queues = 1, .queue_count = 2,
-		.vectors = 2, .queues = queues,
+		.virtio = &virtio,
+		.tag = "myfs",
+		.num_request_queues = 1,
+		.queue_count = 2,
+		.vectors = 2,
+		.queues = queues,
 	};
 	static const struct viofs_vfio_ops vfio_ops = { .name = "group" };
 	static const struct viofs_vfio vfio = {
-		.ops = &vfio_ops, .translates = true, .passed_over = "cdev: /dev/iommu is not there",
+		.ops = &vfio_ops,
+		.translates = true,
+		.passed_over = "cdev: /dev/iommu is not there",
 	};
 	static const struct viofs_relay_config config = {
-		.poll = VIOFS_POLL_IRQ, .timeout_ms = 20000,
+		.poll = VIOFS_POLL_IRQ,
+		.timeout_ms = 20000,
 	};
 	const struct viofs_status_source source = {
-		.source = "myfs", .mountpoint = "/mnt", .address = "0000:00:04.0", .config = &config,
-		.vfio = &vfio, .fs = &fs, .stats = stats, .slots_used = 28,
-		.slots = 128, .oldest_ns = 1500000000, .dma_bytes = 32 << 20, .page_size = 2 << 20,
-		.supervisor = 10, .worker = 11,
+		.source = "myfs",
+		.mountpoint = "/mnt",
+		.address = "0000:00:04.0",
+		.config = &config,
+		.vfio = &vfio,
+		.fs = &fs,
+		.stats = stats,
+		.slots_used = 28,
+		.slots = 128,
+		.oldest_ns = 1500000000,
+		.dma_bytes = 32 << 20,
+		.page_size = 2 << 20,
+		.supervisor = 10,
+		.worker = 11,
 	};
 	json_t *s = viofs_status_json(&source);
 
@@ -68,10 +83,22 @@ static json_t *make(struct viofs_relay_stats *stats)
 static void a_session_is_shown_whole(void **state)
 {
 	struct viofs_relay_stats stats = {
-		.session = VIOFS_SESSION_SERVING, .replies = 21, .errors = 2, .faults = 1, .refused = 4,
-		.bytes_read = 1ULL << 40, .bytes_written = 9, .forgets = 6, .interrupted = 8,
-		.parked = 3, .parked_max = 5, .parked_total = 17, .sleeps = 12, .handovers = 13,
-		.quirks = VIOFS_QUIRK_NO_MAX_PAGES, .last_fault = "GETATTR: wrong",
+		.session = VIOFS_SESSION_SERVING,
+		.replies = 21,
+		.errors = 2,
+		.faults = 1,
+		.refused = 4,
+		.bytes_read = 1ULL << 40,
+		.bytes_written = 9,
+		.forgets = 6,
+		.interrupted = 8,
+		.parked = 3,
+		.parked_max = 5,
+		.parked_total = 17,
+		.sleeps = 12,
+		.handovers = 13,
+		.quirks = VIOFS_QUIRK_NO_MAX_PAGES,
+		.last_fault = "GETATTR: wrong",
 		.workers = 3,
 	};
 	const json_t *q;
@@ -139,7 +166,8 @@ static void device_features_are_named(void **state)
 static void a_lost_device_is_shown_with_its_reason(void **state)
 {
 	struct viofs_relay_stats stats = {
-		.session = VIOFS_SESSION_LOST, .reason = "the device has closed its socket",
+		.session = VIOFS_SESSION_LOST,
+		.reason = "the device has closed its socket",
 	};
 	json_t *s = make(&stats);
 

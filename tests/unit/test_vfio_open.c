@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which back end is taken, and why not a better one; with a kernel of the test's own behind ioctl(2). */
+/* Which back end is taken, and why not a better one; with a kernel of the test's own behind
+ * ioctl(2). */
 #include "base/util.h"
 #include "pci/sysfs.h"
 #include "tree.h"
@@ -357,7 +358,8 @@ static void a_sibling_in_use_is_named(void **state)
 
 	kernel.bind_rc = -EBUSY;
 	kernel.set_iommu_rc = -EBUSY;
-	tree_link("sys/kernel/iommu_groups/5/devices/0000:01:00.1", "../../../../bus/pci/devices/0000:01:00.1");
+	tree_link("sys/kernel/iommu_groups/5/devices/0000:01:00.1",
+		  "../../../../bus/pci/devices/0000:01:00.1");
 	tree_file("sys/bus/pci/devices/0000:01:00.1/vendor", "0x1af4\n");
 	tree_link("sys/bus/pci/devices/0000:01:00.1/driver", "../../../drivers/e1000e");
 	assert_int_equal(viofs_vfio_open(&function, false, &v, &err), -EPERM);
@@ -447,9 +449,9 @@ static void what_stands_against_a_mapping_is_explained(void **state)
 		int rc;
 		const char *says;
 	} cases[] = {
-		{ -ENOMEM, "LimitMEMLOCK" },      { -ENOSPC, "dma_entry_limit" },
-		{ -EINVAL, "reserved" },          { -EOVERFLOW, "beyond what the IOMMU" },
-		{ -EEXIST, "mapped already" },    { -EFAULT, "can't be pinned" },
+		{ -ENOMEM, "LimitMEMLOCK" },    { -ENOSPC, "dma_entry_limit" },
+		{ -EINVAL, "reserved" },        { -EOVERFLOW, "beyond what the IOMMU" },
+		{ -EEXIST, "mapped already" },  { -EFAULT, "can't be pinned" },
 		{ -EIO, "Input/output error" },
 	};
 	struct viofs_vfio *v;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fio's engine on libviofs: each job is an asynchronous user of the device's session, and its buffers are memory that the
- * device itself reads and writes. setup() runs in fio's first thread, all else in the job's; so jobs must be threads: a
- * child of fork(2) can't use a device that its parent has opened.
+ * fio's engine on libviofs: each job is an asynchronous user of the device's session, and its
+ * buffers are memory that the device itself reads and writes. setup() runs in fio's first thread,
+ * all else in the job's; so jobs must be threads: a child of fork(2) can't use a device that its
+ * parent has opened.
  */
 #include "fio_engine.h"
 
@@ -13,24 +14,53 @@
 extern const char fio_version_string[];
 
 static struct fio_option options[] = {
-	{ .name = "source", .lname = "Device", .type = FIO_OPT_STR_STORE, .off1 = offsetof(struct viofs_fio_options, source),
-	  .help = "A tag, tag:NAME, a PCI address, or vhost-user:PATH", .category = FIO_OPT_C_ENGINE, .group = FIO_OPT_G_INVALID },
-	{ .name = "queues", .lname = "Request queues", .type = FIO_OPT_INT, .off1 = offsetof(struct viofs_fio_options, queues),
-	  .help = "Request queues, with vhost-user; 0: the back end's", .def = "0", .category = FIO_OPT_C_ENGINE,
+	{ .name = "source",
+	  .lname = "Device",
+	  .type = FIO_OPT_STR_STORE,
+	  .off1 = offsetof(struct viofs_fio_options, source),
+	  .help = "A tag, tag:NAME, a PCI address, or vhost-user:PATH",
+	  .category = FIO_OPT_C_ENGINE,
 	  .group = FIO_OPT_G_INVALID },
-	{ .name = "spin_us", .lname = "Polling", .type = FIO_OPT_INT, .off1 = offsetof(struct viofs_fio_options, spin_us),
-	  .help = "Poll so many us before sleeping; 4294967295: always", .def = "50", .category = FIO_OPT_C_ENGINE,
+	{ .name = "queues",
+	  .lname = "Request queues",
+	  .type = FIO_OPT_INT,
+	  .off1 = offsetof(struct viofs_fio_options, queues),
+	  .help = "Request queues, with vhost-user; 0: the back end's",
+	  .def = "0",
+	  .category = FIO_OPT_C_ENGINE,
 	  .group = FIO_OPT_G_INVALID },
-	{ .name = "device_timeout", .lname = "Time for an answer", .type = FIO_OPT_INT,
-	  .off1 = offsetof(struct viofs_fio_options, device_timeout), .maxval = 86400,
-	  .help = "A device that doesn't answer for so many seconds has failed; 0: never", .def = "60",
-	  .category = FIO_OPT_C_ENGINE, .group = FIO_OPT_G_INVALID },
-	{ .name = "small_pages", .lname = "No hugepages", .type = FIO_OPT_BOOL,
-	  .off1 = offsetof(struct viofs_fio_options, small_pages), .help = "Use no hugepages", .def = "0",
-	  .category = FIO_OPT_C_ENGINE, .group = FIO_OPT_G_INVALID },
-	{ .name = "unsafe_noiommu", .lname = "No IOMMU", .type = FIO_OPT_BOOL,
+	{ .name = "spin_us",
+	  .lname = "Polling",
+	  .type = FIO_OPT_INT,
+	  .off1 = offsetof(struct viofs_fio_options, spin_us),
+	  .help = "Poll so many us before sleeping; 4294967295: always",
+	  .def = "50",
+	  .category = FIO_OPT_C_ENGINE,
+	  .group = FIO_OPT_G_INVALID },
+	{ .name = "device_timeout",
+	  .lname = "Time for an answer",
+	  .type = FIO_OPT_INT,
+	  .off1 = offsetof(struct viofs_fio_options, device_timeout),
+	  .maxval = 86400,
+	  .help = "A device that doesn't answer for so many seconds has failed; 0: never",
+	  .def = "60",
+	  .category = FIO_OPT_C_ENGINE,
+	  .group = FIO_OPT_G_INVALID },
+	{ .name = "small_pages",
+	  .lname = "No hugepages",
+	  .type = FIO_OPT_BOOL,
+	  .off1 = offsetof(struct viofs_fio_options, small_pages),
+	  .help = "Use no hugepages",
+	  .def = "0",
+	  .category = FIO_OPT_C_ENGINE,
+	  .group = FIO_OPT_G_INVALID },
+	{ .name = "unsafe_noiommu",
+	  .lname = "No IOMMU",
+	  .type = FIO_OPT_BOOL,
 	  .off1 = offsetof(struct viofs_fio_options, unsafe_noiommu),
-	  .help = "With no IOMMU: the device can reach all memory of the machine", .def = "0", .category = FIO_OPT_C_ENGINE,
+	  .help = "With no IOMMU: the device can reach all memory of the machine",
+	  .def = "0",
+	  .category = FIO_OPT_C_ENGINE,
 	  .group = FIO_OPT_G_INVALID },
 	{ .name = NULL },
 };
@@ -57,8 +87,9 @@ static int take_share(struct thread_data *td)
 
 	/* Before anything of @td is looked at: another fio has other structs. */
 	if (strcmp(fio_version_string, VIOFS_FIO_VERSION)) {
-		log_err("viofs: made for %s, and this is %s: make the engine with that version's source\n", VIOFS_FIO_VERSION,
-			fio_version_string);
+		log_err("viofs: made for %s, and this is %s: make the engine with that version's "
+			"source\n",
+			VIOFS_FIO_VERSION, fio_version_string);
 		return 1;
 	}
 	if (job)
@@ -118,7 +149,8 @@ static int init(struct thread_data *td)
 		return 1;
 	job = td->io_ops_data;
 	job->events = calloc(td->o.iodepth, sizeof(*job->events));
-	rc = job->events ? viofs_async_open(job->session, td->o.iodepth, &job->async, &err) : -ENOMEM;
+	rc = job->events ? viofs_async_open(job->session, td->o.iodepth, &job->async, &err)
+			 : -ENOMEM;
 	return rc ? viofs_fio_fail(td, rc, "init", &err) : 0;
 }
 
@@ -203,17 +235,28 @@ static enum fio_q_status queue(struct thread_data *td, struct io_u *u)
 
 	fio_ro_check(td, u);
 	switch (u->ddir) {
-	case DDIR_READ: rc = viofs_file_pread_async(async, file, u->xfer_buf, u->xfer_buflen, u->offset, u); break;
-	case DDIR_WRITE: rc = viofs_file_pwrite_async(async, file, u->xfer_buf, u->xfer_buflen, u->offset, u); break;
-	case DDIR_TRIM:
-		rc = viofs_file_allocate_async(async, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, u->offset,
-					       u->xfer_buflen, u);
+	case DDIR_READ:
+		rc = viofs_file_pread_async(async, file, u->xfer_buf, u->xfer_buflen, u->offset, u);
 		break;
-	case DDIR_SYNC: rc = viofs_file_sync_async(async, file, 0, u); break;
+	case DDIR_WRITE:
+		rc = viofs_file_pwrite_async(async, file, u->xfer_buf, u->xfer_buflen, u->offset,
+					     u);
+		break;
+	case DDIR_TRIM:
+		rc = viofs_file_allocate_async(async, file,
+					       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					       u->offset, u->xfer_buflen, u);
+		break;
+	case DDIR_SYNC:
+		rc = viofs_file_sync_async(async, file, 0, u);
+		break;
 	/* FUSE has no range in a sync: the file is more than what was asked for. */
 	case DDIR_SYNC_FILE_RANGE:
-	case DDIR_DATASYNC: rc = viofs_file_sync_async(async, file, 1, u); break;
-	default: rc = -EOPNOTSUPP;
+	case DDIR_DATASYNC:
+		rc = viofs_file_sync_async(async, file, 1, u);
+		break;
+	default:
+		rc = -EOPNOTSUPP;
 	}
 	if (!rc)
 		return FIO_Q_QUEUED;
@@ -221,13 +264,14 @@ static enum fio_q_status queue(struct thread_data *td, struct io_u *u)
 	return FIO_Q_COMPLETED;
 }
 
-static int getevents(struct thread_data *td, unsigned int min, unsigned int max, const struct timespec *t)
+static int getevents(struct thread_data *td, unsigned int min, unsigned int max,
+		     const struct timespec *t)
 {
 	struct viofs_fio_job *job = td->io_ops_data;
 	int64_t ns = t ? t->tv_sec * 1000000000LL + t->tv_nsec : -1;
 
-	return min ? viofs_async_wait(job->async, job->events, min, max, ns) :
-		     viofs_async_poll(job->async, job->events, max);
+	return min ? viofs_async_wait(job->async, job->events, min, max, ns)
+		   : viofs_async_poll(job->async, job->events, max);
 }
 
 static struct io_u *event(struct thread_data *td, int number)

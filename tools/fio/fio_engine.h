@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fio's engine on libviofs: what its files share. With fio's headers, which are GPL-2.0-only, the engine is that too. */
+/* fio's engine on libviofs: what its files share. With fio's headers, which are GPL-2.0-only, the
+ * engine is that too. */
 #ifndef VIOFS_FIO_ENGINE_H
 #define VIOFS_FIO_ENGINE_H
 
@@ -23,15 +24,17 @@ struct viofs_fio_job {
 	struct viofs_async *async;
 	struct viofs_event *events; /* iodepth of them */
 	void *memory;
-	bool told;                  /* the first fault was printed */
+	bool told; /* the first fault was printed */
 };
 
-/** viofs_fio_share_get() - the device of @td's job, which all jobs with that source share. Return: 0; 1, that was said. */
+/** viofs_fio_share_get() - the device of @td's job, which all jobs with that source share. Return:
+ * 0; 1, that was said. */
 int viofs_fio_share_get(struct thread_data *td, struct viofs_fio_job *job);
 /** viofs_fio_share_put() - the last one closes it. */
 void viofs_fio_share_put(struct viofs_fio_job *job);
 
-/** viofs_fio_lay_out() - find out the files' sizes; make them where the job reads. Return: 0; 1, that was said. */
+/** viofs_fio_lay_out() - find out the files' sizes; make them where the job reads. Return: 0; 1,
+ * that was said. */
 int viofs_fio_lay_out(struct thread_data *td, struct viofs_session *session);
 
 /** viofs_fio_fail() - an error in fio's way, with its text. Return: 1. */

@@ -18,7 +18,8 @@ static uint64_t wanted(const struct thread_data *td)
 }
 
 /* From @at on. Return: 0 or a negative errno. */
-static int64_t fill(struct thread_data *td, struct viofs_file *file, uint64_t at, uint64_t end, struct viofs_err *err)
+static int64_t fill(struct thread_data *td, struct viofs_file *file, uint64_t at, uint64_t end,
+		    struct viofs_err *err)
 {
 	char *data = malloc(CHUNK);
 	int64_t rc = data ? 0 : -ENOMEM;
@@ -34,18 +35,23 @@ static int64_t fill(struct thread_data *td, struct viofs_file *file, uint64_t at
 	return rc < 0 ? rc : 0;
 }
 
-static int lay_out(struct thread_data *td, struct viofs_session *session, struct fio_file *f, uint64_t end)
+static int lay_out(struct thread_data *td, struct viofs_session *session, struct fio_file *f,
+		   uint64_t end)
 {
 	bool makes = td->o.allow_create && !read_only;
 	struct viofs_err err = { "" };
 	struct viofs_file *file;
-	int64_t rc = makes ? viofs_file_open(session, f->file_name, 0, O_WRONLY | O_CREAT, 0644, &file, &err) : -EROFS;
+	int64_t rc = makes ? viofs_file_open(session, f->file_name, 0, O_WRONLY | O_CREAT, 0644,
+					     &file, &err)
+			   : -EROFS;
 	int closed;
 
 	if (!makes)
-		log_err("viofs: %s is shorter than size=, and may not be filled up\n", f->file_name);
+		log_err("viofs: %s is shorter than size=, and may not be filled up\n",
+			f->file_name);
 	if (!rc) {
-		log_info("%s: filling up %s to %llu bytes\n", td->o.name, f->file_name, (unsigned long long)end);
+		log_info("%s: filling up %s to %llu bytes\n", td->o.name, f->file_name,
+			 (unsigned long long)end);
 		rc = fill(td, file, f->real_file_size, end, &err);
 		closed = viofs_file_close(file, rc ? NULL : &err);
 		rc = rc ? rc : closed;
@@ -79,7 +85,8 @@ int viofs_fio_lay_out(struct thread_data *td, struct viofs_session *session)
 	struct fio_file *f;
 	unsigned int i;
 
-	for_each_file(td, f, i) {
+	for_each_file(td, f, i)
+	{
 		if (lay_out_file(td, session, f))
 			return 1;
 	}

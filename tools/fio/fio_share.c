@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Devices of fio's jobs. A device can be opened once and has one session, so jobs with the same source= share it. Each
- * has its asynchronous user, and with it a queue. fio sets up all jobs in its first thread before any of them runs, so
- * a device is there until the last job that names it has ended, or fio does.
+ * Devices of fio's jobs. A device can be opened once and has one session, so jobs with the same
+ * source= share it. Each has its asynchronous user, and with it a queue. fio sets up all jobs in
+ * its first thread before any of them runs, so a device is there until the last job that names it
+ * has ended, or fio does.
  */
 #include "fio_engine.h"
 
@@ -41,7 +42,8 @@ static void add_needs(const char *source, struct viofs_dev_options *o)
 	struct thread_data *td;
 	int i;
 
-	for_each_td(td, i) {
+	for_each_td(td, i)
+	{
 		const struct viofs_fio_options *eo = td->eo;
 
 		if (td->io_ops != &ioengine || !eo || !eo->source || strcmp(eo->source, source))
@@ -52,15 +54,18 @@ static void add_needs(const char *source, struct viofs_dev_options *o)
 		/* fio aligns buffers itself where it has to, and asks for so much more. */
 		o->dma_size += td_max_bs(td) * td->o.iodepth + td->o.mem_align + 4UL * PAGE;
 	}
-	o->depth = (uint32_t)(depth < DEPTH_MIN ? DEPTH_MIN : depth > DEPTH_MAX ? DEPTH_MAX : depth);
+	o->depth = (uint32_t)(depth < DEPTH_MIN   ? DEPTH_MIN
+			      : depth > DEPTH_MAX ? DEPTH_MAX
+						  : depth);
 	data = (data + PAGE - 1) / PAGE * PAGE;
 	o->max_data = (uint32_t)(data < DATA_MIN ? DATA_MIN : data > DATA_MAX ? DATA_MAX : data);
 }
 
 static bool is_same(const struct viofs_fio_options *a, const struct viofs_fio_options *b)
 {
-	return a->queues == b->queues && a->spin_us == b->spin_us && a->device_timeout == b->device_timeout &&
-	       a->small_pages == b->small_pages && a->unsafe_noiommu == b->unsafe_noiommu;
+	return a->queues == b->queues && a->spin_us == b->spin_us &&
+	       a->device_timeout == b->device_timeout && a->small_pages == b->small_pages &&
+	       a->unsafe_noiommu == b->unsafe_noiommu;
 }
 
 static void free_share(struct viofs_fio_share *share)
@@ -74,7 +79,8 @@ static void free_share(struct viofs_fio_share *share)
 	free(share);
 }
 
-static int open_share(const struct viofs_fio_options *eo, struct viofs_fio_share **out, struct viofs_err *err)
+static int open_share(const struct viofs_fio_options *eo, struct viofs_fio_share **out,
+		      struct viofs_err *err)
 {
 	struct viofs_fio_share *share = calloc(1, sizeof(*share));
 	struct viofs_dev_options o;
@@ -113,13 +119,15 @@ int viofs_fio_share_get(struct thread_data *td, struct viofs_fio_job *job)
 	int rc = 0;
 
 	pthread_mutex_lock(&lock);
-	for (share = shares; share && strcmp(share->options.source, eo->source); share = share->next)
+	for (share = shares; share && strcmp(share->options.source, eo->source);
+	     share = share->next)
 		;
 	if (!share) {
 		rc = open_share(eo, &share, &err);
 	} else if (!is_same(&share->options, eo)) {
 		rc = -EINVAL;
-		snprintf(err.text, sizeof(err.text), "Jobs on one device need the same options of the engine.");
+		snprintf(err.text, sizeof(err.text),
+			 "Jobs on one device need the same options of the engine.");
 	}
 	if (!rc) {
 		share->jobs++;
@@ -145,7 +153,8 @@ void viofs_fio_share_put(struct viofs_fio_job *job)
 	pthread_mutex_unlock(&lock);
 }
 
-/* fio forgets jobs that it has set up and never began. Their device goes back to its driver all the same. */
+/* fio forgets jobs that it has set up and never began. Their device goes back to its driver all the
+ * same. */
 static void __attribute__((destructor)) close_rest(void)
 {
 	while (shares) {

@@ -22,14 +22,14 @@ enum viofs_bench_kind {
 
 /** struct viofs_bench_job - what is to be measured */
 struct viofs_bench_job {
-	const char *source, *path, *name; /* name: in the rows */
-	char op[128];        /* as it was given */
+	const char *source, *path, *name;                /* name: in the rows */
+	char op[128];                                    /* as it was given */
 	unsigned int weight[VIOFS_BENCH_KINDS], weights; /* of the mix; their sum */
 	uint32_t block;
 	unsigned int depth, batch, threads;
 	bool sequential, prepare;
-	uint64_t size;       /* of the file, as far as it is used */
-	uint64_t requests;   /* of each thread; 0: as long as @seconds */
+	uint64_t size;     /* of the file, as far as it is used */
+	uint64_t requests; /* of each thread; 0: as long as @seconds */
 	double seconds;
 	uint32_t spin_us, queues;
 	bool small_pages, noiommu, json, histogram;
@@ -40,7 +40,7 @@ struct viofs_bench_target {
 	struct viofs_dev *dev;
 	uint64_t nodeid, fh; /* of the file; the root's where there is none */
 	bool has_file;
-	const char *name;    /* LOOKUP's, in the root */
+	const char *name; /* LOOKUP's, in the root */
 };
 
 /** struct viofs_bench_result - of one thread, or of all */
@@ -60,8 +60,10 @@ int viofs_bench_run(const struct viofs_bench_job *job, const struct viofs_bench_
 		    struct viofs_bench_result *sum);
 
 /* bench_target.c */
-/** viofs_bench_look_up() - what the device calls @path; a reference is taken. Return: 0; a negative errno with @err. */
-int viofs_bench_look_up(struct viofs_dev *dev, const char *path, uint64_t *nodeid, struct viofs_err *err);
+/** viofs_bench_look_up() - what the device calls @path; a reference is taken. Return: 0; a negative
+ * errno with @err. */
+int viofs_bench_look_up(struct viofs_dev *dev, const char *path, uint64_t *nodeid,
+			struct viofs_err *err);
 /** viofs_bench_open() - for reading and writing. */
 int viofs_bench_open(struct viofs_dev *dev, uint64_t nodeid, uint64_t *fh, struct viofs_err *err);
 /** viofs_bench_give_back() - RELEASE and FORGET. */

@@ -20,8 +20,10 @@ static const char usage[] =
 	"Usage: viofs-bench [OPTION]... SOURCE\n"
 	"Sends requests straight to a virtio-fs device and measures how long they take.\n"
 	"\n"
-	"  -o, --op=KIND[=WEIGHT],...  getattr (default), lookup, statfs, read, write; a mix by weights, as in\n"
-	"                            read=70,write=30. A device of nothing (viofs-device --serve null) answers all\n"
+	"  -o, --op=KIND[=WEIGHT],...  getattr (default), lookup, statfs, read, write; a mix by "
+	"weights, as in\n"
+	"                            read=70,write=30. A device of nothing (viofs-device --serve "
+	"null) answers all\n"
 	"                            of them: that is the null-request rate\n"
 	"  -b, --bs=BYTES            of a read or write (4k)\n"
 	"  -d, --depth=N             requests of a thread in flight (1)\n"
@@ -30,37 +32,52 @@ static const char usage[] =
 	"  -t, --time=SECONDS        (3)\n"
 	"  -n, --requests=N          of each thread, instead of a time\n"
 	"  -f, --file=PATH           what is read, written, looked up (for getattr: the root)\n"
-	"  -s, --size=BYTES          of the file, as far as it is used (its own; with --prepare 64m)\n"
+	"  -s, --size=BYTES          of the file, as far as it is used (its own; with --prepare "
+	"64m)\n"
 	"  -p, --prepare             make the file, or fill it up to --size\n"
 	"  -S, --sequential          block after block (by chance)\n"
 	"      --spin=US             poll so long before sleeping (always); 0 = never\n"
 	"      --queues=N            request queues, with vhost-user (the back end's)\n"
 	"      --small-pages         use no hugepages\n"
-	"      --unsafe-noiommu      with no IOMMU: the device can reach all memory of the machine\n"
+	"      --unsafe-noiommu      with no IOMMU: the device can reach all memory of the "
+	"machine\n"
 	"      --name=TEXT           how the row is called (the op)\n"
 	"      --histogram           times, how often each\n"
 	"      --json                a row for programs\n"
 	"\n"
-	"SOURCE is a tag, tag:NAME, a PCI address such as 0000:00:04.0, or vhost-user:PATH. Numbers may end in k, m, g.\n";
+	"SOURCE is a tag, tag:NAME, a PCI address such as 0000:00:04.0, or vhost-user:PATH. "
+	"Numbers may end in k, m, g.\n";
 
 enum long_only { SPIN = 256, QUEUES, SMALL_PAGES, NOIOMMU, NAME, HISTOGRAM, JSON, HELP, VERSION };
 
 static const struct option options[] = {
-	{ "op", required_argument, NULL, 'o' }, { "bs", required_argument, NULL, 'b' },
-	{ "depth", required_argument, NULL, 'd' }, { "batch", required_argument, NULL, 'B' },
-	{ "threads", required_argument, NULL, 'j' }, { "time", required_argument, NULL, 't' },
-	{ "requests", required_argument, NULL, 'n' }, { "file", required_argument, NULL, 'f' },
-	{ "size", required_argument, NULL, 's' }, { "prepare", no_argument, NULL, 'p' },
-	{ "sequential", no_argument, NULL, 'S' }, { "spin", required_argument, NULL, SPIN },
-	{ "queues", required_argument, NULL, QUEUES }, { "small-pages", no_argument, NULL, SMALL_PAGES },
-	{ "unsafe-noiommu", no_argument, NULL, NOIOMMU }, { "name", required_argument, NULL, NAME },
-	{ "histogram", no_argument, NULL, HISTOGRAM }, { "json", no_argument, NULL, JSON },
-	{ "help", no_argument, NULL, HELP }, { "version", no_argument, NULL, VERSION }, { NULL, 0, NULL, 0 },
+	{ "op", required_argument, NULL, 'o' },
+	{ "bs", required_argument, NULL, 'b' },
+	{ "depth", required_argument, NULL, 'd' },
+	{ "batch", required_argument, NULL, 'B' },
+	{ "threads", required_argument, NULL, 'j' },
+	{ "time", required_argument, NULL, 't' },
+	{ "requests", required_argument, NULL, 'n' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "size", required_argument, NULL, 's' },
+	{ "prepare", no_argument, NULL, 'p' },
+	{ "sequential", no_argument, NULL, 'S' },
+	{ "spin", required_argument, NULL, SPIN },
+	{ "queues", required_argument, NULL, QUEUES },
+	{ "small-pages", no_argument, NULL, SMALL_PAGES },
+	{ "unsafe-noiommu", no_argument, NULL, NOIOMMU },
+	{ "name", required_argument, NULL, NAME },
+	{ "histogram", no_argument, NULL, HISTOGRAM },
+	{ "json", no_argument, NULL, JSON },
+	{ "help", no_argument, NULL, HELP },
+	{ "version", no_argument, NULL, VERSION },
+	{ NULL, 0, NULL, 0 },
 };
 
 static int complain(const char *what, const char *text)
 {
-	fprintf(stderr, "viofs-bench: %s%s%s. See viofs-bench --help.\n", what, text ? ": " : "", text ? text : "");
+	fprintf(stderr, "viofs-bench: %s%s%s. See viofs-bench --help.\n", what, text ? ": " : "",
+		text ? text : "");
 	return EXIT_USAGE;
 }
 
@@ -98,8 +115,9 @@ static int take_mix(struct viofs_bench_job *job, char *text)
 		unsigned int kind = 0;
 		uint64_t weight = 1;
 
-		while (kind < VIOFS_BENCH_KINDS && (strlen(viofs_bench_kind_names[kind]) != len ||
-						    strncmp(viofs_bench_kind_names[kind], word, len) != 0))
+		while (kind < VIOFS_BENCH_KINDS &&
+		       (strlen(viofs_bench_kind_names[kind]) != len ||
+			strncmp(viofs_bench_kind_names[kind], word, len) != 0))
 			kind++;
 		if (kind == VIOFS_BENCH_KINDS)
 			return complain("no such op", word);
@@ -149,18 +167,40 @@ static int take(struct viofs_bench_job *job, int letter, char *text)
 	case 't':
 		job->seconds = atof(text);
 		return job->seconds > 0 ? 0 : complain("--time is above zero", text);
-	case 'f': job->path = text; return 0;
-	case 'p': job->prepare = true; return 0;
-	case 'S': job->sequential = true; return 0;
-	case SMALL_PAGES: job->small_pages = true; return 0;
-	case NOIOMMU: job->noiommu = true; return 0;
-	case NAME: job->name = text; return 0;
-	case HISTOGRAM: job->histogram = true; return 0;
-	case JSON: job->json = true; return 0;
-	case HELP: fputs(usage, stdout); exit(0);
-	case VERSION: puts("viofs-bench " VIOFS_VERSION); exit(0);
-	case '?': return complain("no such option, or its argument is missing", NULL);
-	default: return take_number(job, letter, text);
+	case 'f':
+		job->path = text;
+		return 0;
+	case 'p':
+		job->prepare = true;
+		return 0;
+	case 'S':
+		job->sequential = true;
+		return 0;
+	case SMALL_PAGES:
+		job->small_pages = true;
+		return 0;
+	case NOIOMMU:
+		job->noiommu = true;
+		return 0;
+	case NAME:
+		job->name = text;
+		return 0;
+	case HISTOGRAM:
+		job->histogram = true;
+		return 0;
+	case JSON:
+		job->json = true;
+		return 0;
+	case HELP:
+		fputs(usage, stdout);
+		exit(0);
+	case VERSION:
+		puts("viofs-bench " VIOFS_VERSION);
+		exit(0);
+	case '?':
+		return complain("no such option, or its argument is missing", NULL);
+	default:
+		return take_number(job, letter, text);
 	}
 }
 
@@ -169,16 +209,25 @@ static int parse(struct viofs_bench_job *job, int argc, char **argv)
 	bool io;
 	int letter, rc = 0;
 
-	*job = (struct viofs_bench_job){ .block = 4096, .depth = 1, .batch = 1, .threads = 1, .seconds = 3,
-					 .spin_us = UINT32_MAX, .weight = { 1 }, .weights = 1, .op = "getattr" };
+	*job = (struct viofs_bench_job){ .block = 4096,
+					 .depth = 1,
+					 .batch = 1,
+					 .threads = 1,
+					 .seconds = 3,
+					 .spin_us = UINT32_MAX,
+					 .weight = { 1 },
+					 .weights = 1,
+					 .op = "getattr" };
 	opterr = 0;
-	while (!rc && (letter = getopt_long(argc, argv, "o:b:d:B:j:t:n:f:s:pS", options, NULL)) != -1)
+	while (!rc &&
+	       (letter = getopt_long(argc, argv, "o:b:d:B:j:t:n:f:s:pS", options, NULL)) != -1)
 		rc = take(job, letter, optarg);
 	if (rc)
 		return rc;
 	io = job->weight[VIOFS_BENCH_READ] || job->weight[VIOFS_BENCH_WRITE];
 	if (argc - optind != 1)
-		return complain(argc == optind ? "SOURCE is missing" : "more than one SOURCE", NULL);
+		return complain(argc == optind ? "SOURCE is missing" : "more than one SOURCE",
+				NULL);
 	if ((io || job->prepare || job->weight[VIOFS_BENCH_LOOKUP]) && !job->path)
 		return complain("--file is missing", NULL);
 	if (job->weight[VIOFS_BENCH_LOOKUP] && strchr(job->path + (job->path[0] == '/'), '/'))
@@ -197,7 +246,9 @@ static int fill(const struct viofs_bench_job *job, struct viofs_file *file, stru
 	if (data)
 		memset(data, 'p', CHUNK);
 	for (uint64_t at = 0; rc >= 0 && at < job->size; at += CHUNK)
-		rc = viofs_file_pwrite(file, data, job->size - at < CHUNK ? (size_t)(job->size - at) : CHUNK, at, err);
+		rc = viofs_file_pwrite(file, data,
+				       job->size - at < CHUNK ? (size_t)(job->size - at) : CHUNK,
+				       at, err);
 	free(data);
 	return rc < 0 ? (int)rc : 0;
 }
@@ -218,7 +269,8 @@ static int settle_size(struct viofs_bench_job *job, struct viofs_file *file, str
 	else if (!job->size || (uint64_t)st.st_size < job->size)
 		job->size = (uint64_t)st.st_size;
 	if (!rc && io && job->size < job->block) {
-		snprintf(err->text, sizeof(err->text), "%s has %llu bytes, less than a block: --prepare --size=64m fills it.",
+		snprintf(err->text, sizeof(err->text),
+			 "%s has %llu bytes, less than a block: --prepare --size=64m fills it.",
 			 job->path, (unsigned long long)job->size);
 		rc = -EINVAL;
 	}
@@ -226,10 +278,11 @@ static int settle_size(struct viofs_bench_job *job, struct viofs_file *file, str
 }
 
 /*
- * The requests are ours, the file is the library's: what the device calls it is asked for by single requests, beside the
- * session. Return: 0, or a negative errno with @err.
+ * The requests are ours, the file is the library's: what the device calls it is asked for by single
+ * requests, beside the session. Return: 0, or a negative errno with @err.
  */
-static int find(const struct viofs_bench_job *job, struct viofs_bench_target *target, struct viofs_err *err)
+static int find(const struct viofs_bench_job *job, struct viofs_bench_target *target,
+		struct viofs_err *err)
 {
 	bool io = job->weight[VIOFS_BENCH_READ] || job->weight[VIOFS_BENCH_WRITE];
 	int rc;
@@ -245,16 +298,19 @@ static int find(const struct viofs_bench_job *job, struct viofs_bench_target *ta
 	return rc;
 }
 
-static int measure(struct viofs_bench_job *job, struct viofs_session *session, struct viofs_err *err)
+static int measure(struct viofs_bench_job *job, struct viofs_session *session,
+		   struct viofs_err *err)
 {
 	struct viofs_bench_target target = { .dev = viofs_session_dev(session) };
-	struct viofs_dev_stats before = { .size = sizeof(before) }, after = { .size = sizeof(after) };
+	struct viofs_dev_stats before = { .size = sizeof(before) },
+			       after = { .size = sizeof(after) };
 	static struct viofs_bench_result result;
 	struct viofs_file *file = NULL;
 	int rc = 0;
 
 	if (job->path) {
-		rc = viofs_file_open(session, job->path, 0, job->prepare ? O_RDWR | O_CREAT : O_RDONLY, 0644, &file, err);
+		rc = viofs_file_open(session, job->path, 0,
+				     job->prepare ? O_RDWR | O_CREAT : O_RDONLY, 0644, &file, err);
 		if (!rc)
 			rc = settle_size(job, file, err);
 		viofs_file_close(file, NULL);
@@ -308,7 +364,9 @@ static int with_device(struct viofs_bench_job *job)
 		o.depth = job->depth * job->threads > 1024 ? 1024 : job->depth * job->threads;
 	if (job->block > o.max_data)
 		o.max_data = job->block;
-	o.dma_size += io ? (size_t)job->threads * (((size_t)job->block * job->depth + 4095) / 4096 * 4096) : 0;
+	o.dma_size +=
+		io ? (size_t)job->threads * (((size_t)job->block * job->depth + 4095) / 4096 * 4096)
+		   : 0;
 	rc = viofs_dev_open(job->source, &o, &dev, &err);
 	if (!rc) {
 		rc = viofs_session_open(dev, NULL, &session, &err);

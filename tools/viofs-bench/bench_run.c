@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The threads of viofs-bench. Each has a queue handle, DMA memory, and `depth` requests that are sent again as soon as they have
- * ended, in batches of what has ended together. Nothing is allocated after the start, and the time is read once for a
- * batch, not for a request.
+ * The threads of viofs-bench. Each has a queue handle, DMA memory, and `depth` requests that are
+ * sent again as soon as they have ended, in batches of what has ended together. Nothing is
+ * allocated after the start, and the time is read once for a batch, not for a request.
  */
 #include "bench.h"
 
@@ -19,7 +19,8 @@
 
 static volatile int stopped;
 
-const char *const viofs_bench_kind_names[VIOFS_BENCH_KINDS] = { "getattr", "lookup", "statfs", "read", "write" };
+const char *const viofs_bench_kind_names[VIOFS_BENCH_KINDS] = { "getattr", "lookup", "statfs",
+								"read", "write" };
 
 /* One of the `depth`. */
 struct slot {
@@ -80,7 +81,9 @@ static uint64_t random_number(struct worker *w)
 
 static enum viofs_bench_kind choose(struct worker *w)
 {
-	unsigned int at = w->job->weights > 1 ? (unsigned int)(random_number(w) % w->job->weights) : 0, kind;
+	unsigned int at = w->job->weights > 1 ? (unsigned int)(random_number(w) % w->job->weights)
+					      : 0,
+		     kind;
 
 	for (kind = 0; kind < VIOFS_BENCH_KINDS - 1 && at >= w->job->weight[kind]; kind++)
 		at -= w->job->weight[kind];
@@ -91,10 +94,12 @@ static uint64_t choose_offset(struct worker *w)
 {
 	uint64_t blocks = w->job->size / w->job->block;
 
-	return (w->job->sequential ? w->next++ % blocks : random_number(w) % blocks) * w->job->block;
+	return (w->job->sequential ? w->next++ % blocks : random_number(w) % blocks) *
+	       w->job->block;
 }
 
-static void set_args(struct slot *s, uint32_t opcode, const void *args, uint32_t size, void *reply, uint32_t reply_size)
+static void set_args(struct slot *s, uint32_t opcode, const void *args, uint32_t size, void *reply,
+		     uint32_t reply_size)
 {
 	s->request.opcode = opcode;
 	s->request.args = args;
@@ -109,9 +114,12 @@ static void prepare_io(struct worker *w, struct slot *s, bool write)
 	uint64_t offset = choose_offset(w);
 
 	/* fuse_read_in and fuse_write_in are alike in what is set here. */
-	s->args.write = (struct fuse_write_in){ .fh = w->target->fh, .offset = offset, .size = w->job->block };
+	s->args.write = (struct fuse_write_in){ .fh = w->target->fh,
+						.offset = offset,
+						.size = w->job->block };
 	if (write) {
-		set_args(s, FUSE_WRITE, &s->args.write, sizeof(s->args.write), &s->reply.write, sizeof(s->reply.write));
+		set_args(s, FUSE_WRITE, &s->args.write, sizeof(s->args.write), &s->reply.write,
+			 sizeof(s->reply.write));
 		s->request.data = &s->data;
 		s->request.data_count = 1;
 	} else {
@@ -130,8 +138,8 @@ static void prepare(struct worker *w, struct slot *s)
 	case VIOFS_BENCH_LOOKUP:
 		s->request.nodeid = FUSE_ROOT_ID;
 		snprintf(s->args.name, sizeof(s->args.name), "%s", w->target->name);
-		set_args(s, FUSE_LOOKUP, s->args.name, (uint32_t)strlen(s->args.name) + 1, &s->reply.entry,
-			 sizeof(s->reply.entry));
+		set_args(s, FUSE_LOOKUP, s->args.name, (uint32_t)strlen(s->args.name) + 1,
+			 &s->reply.entry, sizeof(s->reply.entry));
 		break;
 	case VIOFS_BENCH_STATFS:
 		set_args(s, FUSE_STATFS, NULL, 0, &s->reply.statfs, sizeof(s->reply.statfs));
@@ -150,7 +158,10 @@ static void prepare(struct worker *w, struct slot *s)
 static void forget(struct worker *w, const struct slot *s)
 {
 	struct fuse_forget_in in = { .nlookup = 1 };
-	struct viofs_request r = { .opcode = FUSE_FORGET, .nodeid = s->reply.entry.nodeid, .args = &in, .args_size = sizeof(in),
+	struct viofs_request r = { .opcode = FUSE_FORGET,
+				   .nodeid = s->reply.entry.nodeid,
+				   .args = &in,
+				   .args_size = sizeof(in),
 				   .flags = VIOFS_REQUEST_SILENT };
 
 	/* Hiprio may be full for a moment. */
@@ -158,7 +169,8 @@ static void forget(struct worker *w, const struct slot *s)
 		;
 }
 
-static void account(struct worker *w, struct slot *s, const struct viofs_completion *c, uint64_t now)
+static void account(struct worker *w, struct slot *s, const struct viofs_completion *c,
+		    uint64_t now)
 {
 	bool io = s->kind == VIOFS_BENCH_READ || s->kind == VIOFS_BENCH_WRITE;
 
@@ -203,7 +215,8 @@ static bool is_enough(const struct worker *w, uint64_t now, uint64_t end)
 static int work(struct worker *w)
 {
 	struct viofs_completion done[BATCH_MAX];
-	uint64_t begin = clock_ns(CLOCK_MONOTONIC), end = begin + (uint64_t)(w->job->seconds * 1e9), now = begin;
+	uint64_t begin = clock_ns(CLOCK_MONOTONIC), end = begin + (uint64_t)(w->job->seconds * 1e9),
+		 now = begin;
 	unsigned int in_flight = w->job->depth;
 	int rc;
 
@@ -214,7 +227,8 @@ static int work(struct worker *w)
 	rc = send_batch(w, w->job->depth);
 	while (!rc && in_flight) {
 		unsigned int again = 0;
-		int count = viofs_queue_wait(w->queue, done, w->job->batch < in_flight ? w->job->batch : in_flight,
+		int count = viofs_queue_wait(w->queue, done,
+					     w->job->batch < in_flight ? w->job->batch : in_flight,
 					     BATCH_MAX, -1);
 
 		if (count < 0)
@@ -250,8 +264,8 @@ static int set_up(struct worker *w)
 	w->batch = calloc(job->depth > BATCH_MAX ? job->depth : BATCH_MAX, sizeof(*w->batch));
 	w->memory = data ? viofs_dma_alloc(w->target->dev, (size_t)job->block * job->depth) : NULL;
 	if (!w->slots || !w->batch || (data && !w->memory)) {
-		snprintf(w->err.text, sizeof(w->err.text), "Out of memory for %u requests of %u bytes.", job->depth,
-			 job->block);
+		snprintf(w->err.text, sizeof(w->err.text),
+			 "Out of memory for %u requests of %u bytes.", job->depth, job->block);
 		return -ENOMEM;
 	}
 	for (unsigned int i = 0; i < job->depth; i++) {
@@ -261,7 +275,8 @@ static int set_up(struct worker *w)
 		s->request.gid = getgid();
 		s->request.pid = (uint32_t)getpid();
 		s->request.user = s;
-		s->data = (struct iovec){ data ? w->memory + (size_t)i * job->block : NULL, job->block };
+		s->data = (struct iovec){ data ? w->memory + (size_t)i * job->block : NULL,
+					  job->block };
 		if (data)
 			memset(s->data.iov_base, (int)('a' + i % 26), job->block);
 	}
@@ -297,7 +312,8 @@ static int collect(struct worker *w, struct viofs_bench_result *sum)
 	if (w->result.seconds > sum->seconds)
 		sum->seconds = w->result.seconds;
 	if (w->rc)
-		fprintf(stderr, "viofs-bench: %s\n", w->err.text[0] ? w->err.text : strerror(-w->rc));
+		fprintf(stderr, "viofs-bench: %s\n",
+			w->err.text[0] ? w->err.text : strerror(-w->rc));
 	return w->rc;
 }
 
@@ -321,7 +337,8 @@ int viofs_bench_run(const struct viofs_bench_job *job, const struct viofs_bench_
 		w->random = 88172645463325252ULL + i * 7919ULL;
 		w->next = job->size / job->block / job->threads * i;
 		if (pthread_create(&w->thread, NULL, run_worker, w)) {
-			fprintf(stderr, "viofs-bench: %u threads can't be started.\n", job->threads);
+			fprintf(stderr, "viofs-bench: %u threads can't be started.\n",
+				job->threads);
 			/* The barrier waits for all of them. */
 			exit(1);
 		}

@@ -27,14 +27,18 @@ static int ask(struct viofs_dev *dev, struct viofs_request *r, struct viofs_err 
 	viofs_queue_close(queue);
 	rc = rc < 0 ? rc : done.error;
 	if (rc)
-		snprintf(err->text, sizeof(err->text), "%s: %s", viofs_fuse_opcode_name(r->opcode), strerror(-rc));
+		snprintf(err->text, sizeof(err->text), "%s: %s", viofs_fuse_opcode_name(r->opcode),
+			 strerror(-rc));
 	return rc;
 }
 
 static void forget(struct viofs_dev *dev, uint64_t nodeid)
 {
 	struct fuse_forget_in in = { .nlookup = 1 };
-	struct viofs_request r = { .opcode = FUSE_FORGET, .nodeid = nodeid, .args = &in, .args_size = sizeof(in),
+	struct viofs_request r = { .opcode = FUSE_FORGET,
+				   .nodeid = nodeid,
+				   .args = &in,
+				   .args_size = sizeof(in),
 				   .flags = VIOFS_REQUEST_SILENT };
 	struct viofs_err err;
 
@@ -42,7 +46,8 @@ static void forget(struct viofs_dev *dev, uint64_t nodeid)
 		ask(dev, &r, &err);
 }
 
-int viofs_bench_look_up(struct viofs_dev *dev, const char *path, uint64_t *nodeid, struct viofs_err *err)
+int viofs_bench_look_up(struct viofs_dev *dev, const char *path, uint64_t *nodeid,
+			struct viofs_err *err)
 {
 	uint64_t at = FUSE_ROOT_ID;
 
@@ -50,8 +55,12 @@ int viofs_bench_look_up(struct viofs_dev *dev, const char *path, uint64_t *nodei
 		size_t len = strcspn(path, "/");
 		char name[256];
 		struct fuse_entry_out out;
-		struct viofs_request r = { .opcode = FUSE_LOOKUP, .nodeid = at, .args = name, .args_size = (uint32_t)len + 1,
-					   .reply = &out, .reply_size = sizeof(out) };
+		struct viofs_request r = { .opcode = FUSE_LOOKUP,
+					   .nodeid = at,
+					   .args = name,
+					   .args_size = (uint32_t)len + 1,
+					   .reply = &out,
+					   .reply_size = sizeof(out) };
 		int rc;
 
 		if (len >= sizeof(name))
@@ -73,8 +82,12 @@ int viofs_bench_open(struct viofs_dev *dev, uint64_t nodeid, uint64_t *fh, struc
 {
 	struct fuse_open_in in = { .flags = O_RDWR };
 	struct fuse_open_out out;
-	struct viofs_request r = { .opcode = FUSE_OPEN, .nodeid = nodeid, .args = &in, .args_size = sizeof(in),
-				   .reply = &out, .reply_size = sizeof(out) };
+	struct viofs_request r = { .opcode = FUSE_OPEN,
+				   .nodeid = nodeid,
+				   .args = &in,
+				   .args_size = sizeof(in),
+				   .reply = &out,
+				   .reply_size = sizeof(out) };
 	int rc = ask(dev, &r, err);
 
 	if (!rc)
@@ -85,7 +98,10 @@ int viofs_bench_open(struct viofs_dev *dev, uint64_t nodeid, uint64_t *fh, struc
 void viofs_bench_give_back(const struct viofs_bench_target *target)
 {
 	struct fuse_release_in in = { .fh = target->fh, .flags = O_RDWR };
-	struct viofs_request r = { .opcode = FUSE_RELEASE, .nodeid = target->nodeid, .args = &in, .args_size = sizeof(in) };
+	struct viofs_request r = { .opcode = FUSE_RELEASE,
+				   .nodeid = target->nodeid,
+				   .args = &in,
+				   .args_size = sizeof(in) };
 	struct viofs_err err;
 
 	if (target->has_file)

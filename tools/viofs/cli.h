@@ -17,15 +17,15 @@ struct viofs_cli {
 	const char *source;
 	struct viofs_dev *dev;
 	struct viofs_session *session;
-	const char *cwd;  /* on the share, begins with a slash; "/" outside the shell */
+	const char *cwd;     /* on the share, begins with a slash; "/" outside the shell */
 	const char *command; /* for messages */
-	int status;       /* 0, or 1 as soon as something went wrong */
+	int status;          /* 0, or 1 as soon as something went wrong */
 	bool shell;
 };
 
 /** struct viofs_cli_option - a row of a command's table; the last has no name */
 struct viofs_cli_option {
-	int letter;        /* below 32: it has a long name only */
+	int letter; /* below 32: it has a long name only */
 	const char *name;
 	const char *value; /* how its argument is called, NULL: it has none */
 	const char *help;
@@ -33,19 +33,19 @@ struct viofs_cli_option {
 
 /** struct viofs_cli_args - what was given */
 struct viofs_cli_args {
-	bool has[128];           /* by letter */
+	bool has[128]; /* by letter */
 	const char *value[128];
 	int count;
-	char **paths;            /* and whatever else is no option; SOURCE is not among them */
+	char **paths; /* and whatever else is no option; SOURCE is not among them */
 };
 
 /** struct viofs_cli_command - a row of the table of commands */
 struct viofs_cli_command {
 	const char *name;
-	const char *usage;  /* what follows SOURCE */
+	const char *usage; /* what follows SOURCE */
 	const char *about;
 	const struct viofs_cli_option *options;
-	int min, max;       /* paths; max < 0: any number */
+	int min, max; /* paths; max < 0: any number */
 	bool in_shell;
 	int (*run)(struct viofs_cli *cli, const struct viofs_cli_args *args);
 };
@@ -70,15 +70,16 @@ const struct viofs_cli_command *viofs_cli_find(const char *name);
 
 /**
  * viofs_cli_parse() - options and paths of @command
- * @argv: argv[0] is the command. @device_options: those of opening a device go too. Paths are moved to the end
- * of @argv.
- * Return: 0; VIOFS_EXIT_USAGE: that was said. --help is has[VIOFS_OPT_HELP], and nothing else is checked.
+ * @argv: argv[0] is the command. @device_options: those of opening a device go too. Paths are moved
+ * to the end of @argv. Return: 0; VIOFS_EXIT_USAGE: that was said. --help is has[VIOFS_OPT_HELP],
+ * and nothing else is checked.
  */
-int viofs_cli_parse(const struct viofs_cli_command *command, int argc, char **argv, bool device_options,
-		    struct viofs_cli_args *args);
+int viofs_cli_parse(const struct viofs_cli_command *command, int argc, char **argv,
+		    bool device_options, struct viofs_cli_args *args);
 
 /** viofs_cli_check_count() - Return: 0; VIOFS_EXIT_USAGE: too many or too few, that was said. */
-int viofs_cli_check_count(const struct viofs_cli_command *command, const struct viofs_cli_args *args);
+int viofs_cli_check_count(const struct viofs_cli_command *command,
+			  const struct viofs_cli_args *args);
 
 /** viofs_cli_help() - of one command; NULL: of the program. */
 void viofs_cli_help(const struct viofs_cli_command *command, bool shell);
@@ -100,15 +101,18 @@ int viofs_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * @rc: negative errno. @err: NULL, or the library's words.
  * Return: 1.
  */
-int viofs_cli_fail(struct viofs_cli *cli, const char *path, int64_t rc, const struct viofs_err *err);
+int viofs_cli_fail(struct viofs_cli *cli, const char *path, int64_t rc,
+		   const struct viofs_err *err);
 
-/** viofs_cli_path() - an argument as a path from the share's root, to be freed. Exits where memory is gone. */
+/** viofs_cli_path() - an argument as a path from the share's root, to be freed. Exits where memory
+ * is gone. */
 char *viofs_cli_path(const struct viofs_cli *cli, const char *argument);
 
 /** viofs_cli_number() - a number of an option, in [min, max]. Return: 0; VIOFS_EXIT_USAGE: said. */
 int viofs_cli_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *out);
 
-/** viofs_cli_catch_signals() - SIGINT, SIGTERM and SIGHUP once: viofs_cli_stopped() says so; then as ever. */
+/** viofs_cli_catch_signals() - SIGINT, SIGTERM and SIGHUP once: viofs_cli_stopped() says so; then
+ * as ever. */
 void viofs_cli_catch_signals(void);
 bool viofs_cli_stopped(void);
 /** viofs_cli_go_on() - the shell has seen it. */

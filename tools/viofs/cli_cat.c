@@ -12,8 +12,8 @@
 
 struct block {
 	uint8_t *data;
-	bool waits;     /* a read is under way */
-	bool free_it;   /* malloc()ed: no DMA memory was left */
+	bool waits;   /* a read is under way */
+	bool free_it; /* malloc()ed: no DMA memory was left */
 	int64_t result;
 };
 
@@ -81,7 +81,8 @@ static int copy(struct reader *r)
 		struct block *b = &r->blocks[i % AHEAD];
 
 		/* One read beyond the size: what grows meanwhile is read to its end. */
-		while (!rc && (r->asked <= i || (r->asked < i + AHEAD && r->asked * BLOCK < r->size)))
+		while (!rc &&
+		       (r->asked <= i || (r->asked < i + AHEAD && r->asked * BLOCK < r->size)))
 			rc = ask(r);
 		if (!rc)
 			rc = await(r, b);
@@ -121,7 +122,8 @@ static bool cat(struct reader *r, const char *argument)
 	if (rc == EPIPE)
 		return false;
 	if (rc)
-		viofs_cli_fail(r->cli, rc > 0 ? "standard output" : argument, rc > 0 ? -rc : rc, NULL);
+		viofs_cli_fail(r->cli, rc > 0 ? "standard output" : argument, rc > 0 ? -rc : rc,
+			       NULL);
 	return rc <= 0;
 }
 

@@ -43,10 +43,12 @@ static bool is_inside(const char *outer, const char *inner)
 {
 	size_t len = strlen(outer);
 
-	return !strncmp(outer, inner, len) && (inner[len] == '/' || !inner[len] || (len && outer[len - 1] == '/'));
+	return !strncmp(outer, inner, len) &&
+	       (inner[len] == '/' || !inner[len] || (len && outer[len - 1] == '/'));
 }
 
-static void add(const struct way *w, struct viofs_xfer *x, const char *argument, const char *to, bool into)
+static void add(const struct way *w, struct viofs_xfer *x, const char *argument, const char *to,
+		bool into)
 {
 	char *from = side_path(w, w->from_share, argument), *base = viofs_text_base(argument);
 	/* DIR/. and the like: what is in it goes into the target itself. */
@@ -54,7 +56,8 @@ static void add(const struct way *w, struct viofs_xfer *x, const char *argument,
 	char *target = into && !plain ? viofs_text_join(to, base) : strdup(to);
 
 	if (from && target && w->from_share && w->to_share && is_inside(from, target)) {
-		w->cli->status = viofs_cli_say("%s: \"%s\" can't be copied into itself.", w->cli->command, argument);
+		w->cli->status = viofs_cli_say("%s: \"%s\" can't be copied into itself.",
+					       w->cli->command, argument);
 		free(from);
 		free(target);
 	} else {
@@ -96,7 +99,8 @@ static int copy(const struct way *w, const struct viofs_cli_args *args, unsigned
 	return status;
 }
 
-static int run(struct viofs_cli *cli, const struct viofs_cli_args *args, bool from_share, bool to_share)
+static int run(struct viofs_cli *cli, const struct viofs_cli_args *args, bool from_share,
+	       bool to_share)
 {
 	struct way w = { cli, from_share, to_share };
 	struct rlimit files;
@@ -105,7 +109,8 @@ static int run(struct viofs_cli *cli, const struct viofs_cli_args *args, bool fr
 	if (args->has['j'] && viofs_cli_number("--jobs", args->value['j'], 1, 1024, &jobs))
 		return VIOFS_EXIT_USAGE;
 	if (args->has[VIOFS_OPT_VERIFY] && !viofs_verify_can())
-		return viofs_cli_say("--verify: this viofs was built without checksums (libxxhash).");
+		return viofs_cli_say(
+			"--verify: this viofs was built without checksums (libxxhash).");
 	/* A descriptor for each file under way, and each directory above it. */
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;

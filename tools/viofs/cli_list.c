@@ -24,8 +24,9 @@ static void print_long(const struct stat *st)
 		snprintf(size, sizeof(size), "%u, %u", major(st->st_rdev), minor(st->st_rdev));
 	else
 		snprintf(size, sizeof(size), "%lld", (long long)st->st_size);
-	printf("%s %3llu %5u %5u %12s %s ", viofs_text_mode(st->st_mode, mode), (unsigned long long)st->st_nlink,
-	       st->st_uid, st->st_gid, size, viofs_text_time(&st->st_mtim, 0, when));
+	printf("%s %3llu %5u %5u %12s %s ", viofs_text_mode(st->st_mode, mode),
+	       (unsigned long long)st->st_nlink, st->st_uid, st->st_gid, size,
+	       viofs_text_time(&st->st_mtim, 0, when));
 }
 
 /* @path: where it is, for what a symbolic link leads to. */
@@ -42,7 +43,8 @@ static void print_entry(struct ls *ls, const char *path, const char *name, const
 	}
 	viofs_text_put(name, stdout);
 	if (ls->args->has['l'] && S_ISLNK(st->st_mode) &&
-	    viofs_path_readlink(ls->cli->session, path, VIOFS_PATH_NO_FOLLOW, target, sizeof(target), NULL) >= 0) {
+	    viofs_path_readlink(ls->cli->session, path, VIOFS_PATH_NO_FOLLOW, target,
+				sizeof(target), NULL) >= 0) {
 		fputs(" -> ", stdout);
 		viofs_text_put(target, stdout);
 	}
@@ -124,7 +126,8 @@ static void stream_dir(struct ls *ls, const char *path)
 		return;
 	}
 	while (!viofs_cli_stopped() && (rc = viofs_dir_read(dir, &e, &err)) > 0) {
-		struct viofs_listing_entry entry = { (char *)e.name, e.type, e.has_stat != 0, e.st };
+		struct viofs_listing_entry entry = { (char *)e.name, e.type, e.has_stat != 0,
+						     e.st };
 
 		if (is_shown(ls, e.name) && strcmp(e.name, ".") != 0 && strcmp(e.name, "..") != 0)
 			show(ls, path, &entry);

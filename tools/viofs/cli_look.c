@@ -18,24 +18,26 @@ static void print_time(const char *what, const struct timespec *t)
 	printf("%-7s %s\n", what, viofs_text_time(t, 1, when));
 }
 
-static void print_stat(struct viofs_cli *cli, const char *name, const char *path, const struct stat *st)
+static void print_stat(struct viofs_cli *cli, const char *name, const char *path,
+		       const struct stat *st)
 {
 	char mode[11], target[4096];
 
 	printf("file    ");
 	viofs_text_put(name, stdout);
-	if (S_ISLNK(st->st_mode) &&
-	    viofs_path_readlink(cli->session, path, VIOFS_PATH_NO_FOLLOW, target, sizeof(target), NULL) >= 0) {
+	if (S_ISLNK(st->st_mode) && viofs_path_readlink(cli->session, path, VIOFS_PATH_NO_FOLLOW,
+							target, sizeof(target), NULL) >= 0) {
 		printf(" -> ");
 		viofs_text_put(target, stdout);
 	}
-	printf("\ntype    %s\nsize    %lld\nblocks  %lld of 512, I/O in %ld\n", viofs_text_type(st->st_mode),
-	       (long long)st->st_size, (long long)st->st_blocks, (long)st->st_blksize);
+	printf("\ntype    %s\nsize    %lld\nblocks  %lld of 512, I/O in %ld\n",
+	       viofs_text_type(st->st_mode), (long long)st->st_size, (long long)st->st_blocks,
+	       (long)st->st_blksize);
 	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
 		printf("device  %u, %u\n", major(st->st_rdev), minor(st->st_rdev));
 	printf("inode   %llu\nlinks   %llu\nmode    %04o %s\nowner   %u\ngroup   %u\n",
-	       (unsigned long long)st->st_ino, (unsigned long long)st->st_nlink, st->st_mode & 07777,
-	       viofs_text_mode(st->st_mode, mode), st->st_uid, st->st_gid);
+	       (unsigned long long)st->st_ino, (unsigned long long)st->st_nlink,
+	       st->st_mode & 07777, viofs_text_mode(st->st_mode, mode), st->st_uid, st->st_gid);
 	print_time("access", &st->st_atim);
 	print_time("modify", &st->st_mtim);
 	print_time("change", &st->st_ctim);
@@ -47,7 +49,8 @@ int viofs_cli_stat(struct viofs_cli *cli, const struct viofs_cli_args *args)
 		char *path = viofs_cli_path(cli, args->paths[i]);
 		struct viofs_err err;
 		struct stat st;
-		int rc = viofs_path_stat(cli->session, path, args->has['L'] ? 0 : VIOFS_PATH_NO_FOLLOW, &st, &err);
+		int rc = viofs_path_stat(cli->session, path,
+					 args->has['L'] ? 0 : VIOFS_PATH_NO_FOLLOW, &st, &err);
 
 		if (rc)
 			viofs_cli_fail(cli, args->paths[i], rc, &err);
@@ -65,7 +68,8 @@ int viofs_cli_readlink(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	for (int i = 0; i < args->count; i++) {
 		char *path = viofs_cli_path(cli, args->paths[i]);
 		struct viofs_err err;
-		ssize_t rc = viofs_path_readlink(cli->session, path, VIOFS_PATH_NO_FOLLOW, target, sizeof(target), &err);
+		ssize_t rc = viofs_path_readlink(cli->session, path, VIOFS_PATH_NO_FOLLOW, target,
+						 sizeof(target), &err);
 
 		if (rc < 0) {
 			viofs_cli_fail(cli, args->paths[i], rc, &err);
@@ -80,7 +84,8 @@ int viofs_cli_readlink(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	return 0;
 }
 
-static void print_space(const struct viofs_cli_args *args, const char *name, const struct statvfs *st)
+static void print_space(const struct viofs_cli_args *args, const char *name,
+			const struct statvfs *st)
 {
 	uint64_t unit = args->has['i'] ? 1 : st->f_frsize, all, free_, mine;
 	char text[3][16];
@@ -89,11 +94,14 @@ static void print_space(const struct viofs_cli_args *args, const char *name, con
 	free_ = args->has['i'] ? st->f_ffree : st->f_bfree;
 	mine = args->has['i'] ? st->f_ffree : st->f_bavail;
 	if (args->has['h'])
-		printf("%10s %10s %10s", viofs_text_size(all * unit, text[0]), viofs_text_size((all - free_) * unit, text[1]),
+		printf("%10s %10s %10s", viofs_text_size(all * unit, text[0]),
+		       viofs_text_size((all - free_) * unit, text[1]),
 		       viofs_text_size(mine * unit, text[2]));
 	else
-		printf("%10llu %10llu %10llu", (unsigned long long)(args->has['i'] ? all : all * unit / 1024),
-		       (unsigned long long)(args->has['i'] ? all - free_ : (all - free_) * unit / 1024),
+		printf("%10llu %10llu %10llu",
+		       (unsigned long long)(args->has['i'] ? all : all * unit / 1024),
+		       (unsigned long long)(args->has['i'] ? all - free_
+							   : (all - free_) * unit / 1024),
 		       (unsigned long long)(args->has['i'] ? mine : mine * unit / 1024));
 	printf(" %3.0f%% ", all ? 100.0 * (double)(all - free_) / (double)all : 0.0);
 	viofs_text_put(name, stdout);
@@ -128,8 +136,8 @@ struct tree {
 	uint64_t levels, dirs, files;
 };
 
-static void draw_entry(struct tree *t, const char *path, const struct viofs_listing_entry *e, const char *prefix,
-		       bool last)
+static void draw_entry(struct tree *t, const char *path, const struct viofs_listing_entry *e,
+		       const char *prefix, bool last)
 {
 	char size[16], target[4096];
 
@@ -138,7 +146,8 @@ static void draw_entry(struct tree *t, const char *path, const struct viofs_list
 		printf("[%5s]  ", viofs_text_size((uint64_t)e->st.st_size, size));
 	viofs_text_put(e->name, stdout);
 	if (e->has_stat && S_ISLNK(e->st.st_mode) &&
-	    viofs_path_readlink(t->cli->session, path, VIOFS_PATH_NO_FOLLOW, target, sizeof(target), NULL) >= 0) {
+	    viofs_path_readlink(t->cli->session, path, VIOFS_PATH_NO_FOLLOW, target, sizeof(target),
+				NULL) >= 0) {
 		printf(" -> ");
 		viofs_text_put(target, stdout);
 	}
@@ -147,7 +156,8 @@ static void draw_entry(struct tree *t, const char *path, const struct viofs_list
 
 static void draw(struct tree *t, const char *path, const char *prefix, uint64_t level);
 
-static void draw_below(struct tree *t, const char *path, const char *prefix, bool last, uint64_t level)
+static void draw_below(struct tree *t, const char *path, const char *prefix, bool last,
+		       uint64_t level)
 {
 	const char *more = t->utf8 ? last ? "    " : "│   " : last ? "    " : "|   ";
 	char *deeper;
@@ -169,7 +179,8 @@ static void draw(struct tree *t, const char *path, const char *prefix, uint64_t 
 	for (size_t i = 0; i < list.count; i++) {
 		struct viofs_listing_entry e = list.entries[i];
 
-		if ((!t->args->has['a'] && e.name[0] == '.') || (t->args->has['d'] && !viofs_listing_is_dir(&e)))
+		if ((!t->args->has['a'] && e.name[0] == '.') ||
+		    (t->args->has['d'] && !viofs_listing_is_dir(&e)))
 			continue;
 		list.entries[i] = list.entries[shown];
 		list.entries[shown++] = e;
@@ -195,7 +206,9 @@ static void draw(struct tree *t, const char *path, const char *prefix, uint64_t 
 
 int viofs_cli_tree(struct viofs_cli *cli, const struct viofs_cli_args *args)
 {
-	struct tree t = { .cli = cli, .args = args, .utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8") };
+	struct tree t = { .cli = cli,
+			  .args = args,
+			  .utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8") };
 
 	if (args->has['L'] && viofs_cli_number("--levels", args->value['L'], 1, 4096, &t.levels))
 		return VIOFS_EXIT_USAGE;
@@ -208,6 +221,7 @@ int viofs_cli_tree(struct viofs_cli *cli, const struct viofs_cli_args *args)
 		draw(&t, path, "", 1);
 		free(path);
 	}
-	printf("\n%llu directories, %llu files\n", (unsigned long long)t.dirs, (unsigned long long)t.files);
+	printf("\n%llu directories, %llu files\n", (unsigned long long)t.dirs,
+	       (unsigned long long)t.files);
 	return 0;
 }

@@ -23,14 +23,17 @@ static const struct viofs_cli_option stat_options[] = {
 	{ 0, NULL, NULL, NULL },
 };
 
-#define TRANSFER_OPTIONS \
-	{ 'r', "recursive", NULL, "directories with all that is in them" }, \
-	{ 'c', "resume", NULL, "go on where an earlier run was cut off (see viofs(1))" }, \
-	{ VIOFS_OPT_VERIFY, "verify", NULL, "read back what was written, compare checksums" }, \
-	{ VIOFS_OPT_OWNER, "owner", NULL, "owner and group too" }, \
-	{ 'j', "jobs", "N", "files under way at once (64)" }, \
-	{ 'q', "quiet", NULL, "no progress on the terminal" }, \
-	{ 'v', "verbose", NULL, "say each name when it is done" }
+#define TRANSFER_OPTIONS                                                                           \
+	{ 'r', "recursive", NULL, "directories with all that is in them" },                        \
+		{ 'c', "resume", NULL, "go on where an earlier run was cut off (see viofs(1))" },  \
+		{ VIOFS_OPT_VERIFY, "verify", NULL,                                                \
+		  "read back what was written, compare checksums" },                               \
+		{ VIOFS_OPT_OWNER, "owner", NULL, "owner and group too" },                         \
+		{ 'j', "jobs", "N", "files under way at once (64)" },                              \
+		{ 'q', "quiet", NULL, "no progress on the terminal" },                             \
+	{                                                                                          \
+		'v', "verbose", NULL, "say each name when it is done"                              \
+	}
 
 static const struct viofs_cli_option transfer_options[] = {
 	TRANSFER_OPTIONS,
@@ -90,29 +93,33 @@ static const struct viofs_cli_option none[] = { { 0, NULL, NULL, NULL } };
 
 const struct viofs_cli_command viofs_cli_commands[] = {
 	{ "ls", "[PATH]...", "List directories", ls_options, 0, -1, true, viofs_cli_ls },
-	{ "stat", "PATH...", "All that is known of a file", stat_options, 1, -1, true, viofs_cli_stat },
+	{ "stat", "PATH...", "All that is known of a file", stat_options, 1, -1, true,
+	  viofs_cli_stat },
 	{ "cat", "PATH...", "Print files", none, 1, -1, true, viofs_cli_cat },
-	{ "get", "PATH... LOCAL", "Copy from the share; LOCAL is a directory, or a name", transfer_options, 2, -1,
-	  true, viofs_cli_get },
-	{ "put", "LOCAL... PATH", "Copy to the share; PATH is a directory, or a name", transfer_options, 2, -1, true,
-	  viofs_cli_put },
-	{ "cp", "PATH... PATH", "Copy within the share", transfer_options, 2, -1, true, viofs_cli_cp },
+	{ "get", "PATH... LOCAL", "Copy from the share; LOCAL is a directory, or a name",
+	  transfer_options, 2, -1, true, viofs_cli_get },
+	{ "put", "LOCAL... PATH", "Copy to the share; PATH is a directory, or a name",
+	  transfer_options, 2, -1, true, viofs_cli_put },
+	{ "cp", "PATH... PATH", "Copy within the share", transfer_options, 2, -1, true,
+	  viofs_cli_cp },
 	{ "mkdir", "PATH...", "Make directories", mkdir_options, 1, -1, true, viofs_cli_mkdir },
 	{ "rmdir", "PATH...", "Remove empty directories", none, 1, -1, true, viofs_cli_rmdir },
 	{ "rm", "PATH...", "Remove files", rm_options, 1, -1, true, viofs_cli_rm },
-	{ "mv", "PATH... PATH", "Rename, or move into a directory", mv_options, 2, -1, true, viofs_cli_mv },
+	{ "mv", "PATH... PATH", "Rename, or move into a directory", mv_options, 2, -1, true,
+	  viofs_cli_mv },
 	{ "ln", "PATH PATH", "Another name for a file", ln_options, 2, 2, true, viofs_cli_ln },
 	{ "readlink", "PATH...", "Where symbolic links lead to", readlink_options, 1, -1, true,
 	  viofs_cli_readlink },
-	{ "chmod", "MODE PATH...", "Change permissions (octal)", none, 2, -1, true, viofs_cli_chmod },
+	{ "chmod", "MODE PATH...", "Change permissions (octal)", none, 2, -1, true,
+	  viofs_cli_chmod },
 	{ "tree", "[PATH]...", "Draw what is below", tree_options, 0, -1, true, viofs_cli_tree },
 	{ "df", "[PATH]...", "How much space there is", df_options, 0, -1, true, viofs_cli_df },
-	{ "raw", "OPCODE [FIELD=VALUE]...", "Send one FUSE request and print it and its reply", none, 0, -1, true,
-	  viofs_cli_raw },
+	{ "raw", "OPCODE [FIELD=VALUE]...", "Send one FUSE request and print it and its reply",
+	  none, 0, -1, true, viofs_cli_raw },
 	{ "shell", "", "Commands from the terminal, or from standard input", none, 0, 0, false,
 	  viofs_cli_shell },
-	{ "probe", "[DIRECTORY]", "Try every opcode: what the device can, and how it differs", probe_options, 0, 1,
-	  false, viofs_cli_probe },
+	{ "probe", "[DIRECTORY]", "Try every opcode: what the device can, and how it differs",
+	  probe_options, 0, 1, false, viofs_cli_probe },
 	{ NULL, NULL, NULL, NULL, 0, 0, false, NULL },
 };
 
@@ -171,7 +178,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!args.count) {
-		viofs_cli_say("%s: SOURCE is missing: a tag, a PCI address, or vhost-user:PATH. See viofs %s --help.",
+		viofs_cli_say("%s: SOURCE is missing: a tag, a PCI address, or vhost-user:PATH. "
+			      "See viofs %s --help.",
 			      command->name, command->name);
 		return VIOFS_EXIT_USAGE;
 	}

@@ -43,7 +43,8 @@ static int make_parents(struct viofs_cli *cli, char *path, struct viofs_err *err
 	return rc;
 }
 
-static int make_dir(struct viofs_cli *cli, char *path, mode_t mode, bool parents, struct viofs_err *err)
+static int make_dir(struct viofs_cli *cli, char *path, mode_t mode, bool parents,
+		    struct viofs_err *err)
 {
 	int rc = parents ? make_parents(cli, path, err) : 0;
 
@@ -106,7 +107,8 @@ int viofs_cli_chmod(struct viofs_cli *cli, const struct viofs_cli_args *args)
 }
 
 /* One of mv's: @to is a directory where @into. */
-static void move_one(struct viofs_cli *cli, const char *argument, const char *to, bool into, unsigned int how)
+static void move_one(struct viofs_cli *cli, const char *argument, const char *to, bool into,
+		     unsigned int how)
 {
 	char *from = viofs_cli_path(cli, argument), *base = viofs_text_base(argument);
 	char *target = into && base ? viofs_text_join(to, base) : strdup(to);
@@ -136,15 +138,16 @@ int viofs_cli_mv(struct viofs_cli *cli, const struct viofs_cli_args *args)
 }
 
 /* A name beside @path that nobody has, to be renamed over it. */
-static int link_over(struct viofs_cli *cli, const char *what, const char *path, bool symbolic, struct viofs_err *err)
+static int link_over(struct viofs_cli *cli, const char *what, const char *path, bool symbolic,
+		     struct viofs_err *err)
 {
 	char temporary[4096];
 	int rc = snprintf(temporary, sizeof(temporary), "%s.%08x", path, (unsigned int)random());
 
 	if (rc >= (int)sizeof(temporary))
 		return -ENAMETOOLONG;
-	rc = symbolic ? viofs_path_symlink(cli->session, what, temporary, 0, err) :
-			viofs_path_link(cli->session, what, temporary, VIOFS_PATH_NO_FOLLOW, err);
+	rc = symbolic ? viofs_path_symlink(cli->session, what, temporary, 0, err)
+		      : viofs_path_link(cli->session, what, temporary, VIOFS_PATH_NO_FOLLOW, err);
 	if (rc)
 		return rc;
 	rc = viofs_path_rename(cli->session, temporary, path, 0, 0, err);
@@ -170,8 +173,9 @@ int viofs_cli_ln(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	if (!what || !path || !base)
 		rc = -ENOMEM;
 	else
-		rc = symbolic ? viofs_path_symlink(cli->session, what, path, 0, &err) :
-				viofs_path_link(cli->session, what, path, VIOFS_PATH_NO_FOLLOW, &err);
+		rc = symbolic ? viofs_path_symlink(cli->session, what, path, 0, &err)
+			      : viofs_path_link(cli->session, what, path, VIOFS_PATH_NO_FOLLOW,
+						&err);
 	if (rc == -EEXIST && args->has['f'])
 		rc = link_over(cli, what, path, symbolic, &err);
 	if (rc)

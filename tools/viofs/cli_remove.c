@@ -63,7 +63,8 @@ static void remove_entry(struct removal *r, const char *dir, const struct viofs_
 		return;
 	}
 	if (!e->has_stat && !e->type)
-		down = !viofs_path_stat(r->cli->session, path, VIOFS_PATH_NO_FOLLOW, &st, NULL) && S_ISDIR(st.st_mode);
+		down = !viofs_path_stat(r->cli->session, path, VIOFS_PATH_NO_FOLLOW, &st, NULL) &&
+		       S_ISDIR(st.st_mode);
 	if (down)
 		remove_tree(r, path);
 	else

@@ -112,8 +112,8 @@ int viofs_cli_number(const char *what, const char *text, uint64_t min, uint64_t 
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (errno || end == text || *end || text[0] == '-' || value < min || value > max) {
-		viofs_cli_say("%s is a number from %llu to %llu, not \"%s\".", what, (unsigned long long)min,
-			      (unsigned long long)max, text);
+		viofs_cli_say("%s is a number from %llu to %llu, not \"%s\".", what,
+			      (unsigned long long)min, (unsigned long long)max, text);
 		return VIOFS_EXIT_USAGE;
 	}
 	*out = value;
@@ -135,7 +135,8 @@ int viofs_cli_open(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	if (args->has[VIOFS_OPT_SMALL_PAGES])
 		options.flags |= VIOFS_DEV_SMALL_PAGES;
 	if (args->has[VIOFS_OPT_TIMEOUT]) {
-		if (viofs_cli_number("--timeout", args->value[VIOFS_OPT_TIMEOUT], 0, 86400, &seconds))
+		if (viofs_cli_number("--timeout", args->value[VIOFS_OPT_TIMEOUT], 0, 86400,
+				     &seconds))
 			return VIOFS_EXIT_USAGE;
 		options.timeout_ms = (uint32_t)seconds * 1000;
 	}

@@ -38,7 +38,8 @@ int viofs_cli_raw(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	}
 	op = viofs_raw_find(args->paths[0]);
 	if (!op) {
-		viofs_cli_say("raw: There is no opcode \"%s\". raw alone lists them.", args->paths[0]);
+		viofs_cli_say("raw: There is no opcode \"%s\". raw alone lists them.",
+			      args->paths[0]);
 		return VIOFS_EXIT_USAGE;
 	}
 	if (viofs_raw_open(&r, cli->session, &err))
@@ -112,9 +113,11 @@ static void help(void)
 	puts("  cd        [PATH]                   Go there\n"
 	     "  pwd                                Where that is\n"
 	     "  lcd       LOCAL                    Go there on this machine\n"
-	     "  drop                               Forget names and attributes: ask the device again\n"
+	     "  drop                               Forget names and attributes: ask the device "
+	     "again\n"
 	     "  exit                               The end\n"
-	     "COMMAND --help lists options. Names may be quoted: 'a b', \"a b\", a\\ b, and $'a\\nb\\377'.");
+	     "COMMAND --help lists options. Names may be quoted: 'a b', \"a b\", a\\ b, and "
+	     "$'a\\nb\\377'.");
 }
 
 /* What only the shell has. Return: false: it is none of these. */
@@ -132,8 +135,10 @@ static bool builtin(struct shell *sh, int count, char **words, int *status)
 	else if (!strcmp(words[0], "drop"))
 		viofs_session_drop(sh->cli->session);
 	else if (!strcmp(words[0], "lcd"))
-		*status = count < 2 || chdir(words[1]) ?
-				  viofs_cli_say("lcd: %s", count < 2 ? "a path is missing" : strerror(errno)) : 0;
+		*status = count < 2 || chdir(words[1])
+				  ? viofs_cli_say("lcd: %s",
+						  count < 2 ? "a path is missing" : strerror(errno))
+				  : 0;
 	else
 		return false;
 	return true;

@@ -2,9 +2,9 @@
 /*
  * viofs probe: every opcode, tried on a directory of the run's own.
  *
- * INIT, and DESTROY at the end, are the session's. All else is single requests, so that each opcode's row is about the
- * device and not about what the library makes of it. A request that is malformed on purpose is not among them: some
- * devices end by it.
+ * INIT, and DESTROY at the end, are the session's. All else is single requests, so that each
+ * opcode's row is about the device and not about what the library makes of it. A request that is
+ * malformed on purpose is not among them: some devices end by it.
  */
 #include "probe.h"
 #include "text.h"
@@ -48,8 +48,9 @@ static void note_answer(struct viofs_probe *p, struct viofs_probe_row *row)
 	if (r->done.fault)
 		viofs_probe_quirk(p, "%s: %s", viofs_fuse_opcode_name(row->opcode), r->done.fault);
 	else if (!r->done.error && r->reply_size < r->request.reply_size)
-		viofs_probe_quirk(p, "%s: a reply of %u bytes where %u are due", viofs_fuse_opcode_name(row->opcode),
-				  r->reply_size, r->request.reply_size);
+		viofs_probe_quirk(p, "%s: a reply of %u bytes where %u are due",
+				  viofs_fuse_opcode_name(row->opcode), r->reply_size,
+				  r->request.reply_size);
 	if (row->tried)
 		return;
 	row->tried = true;
@@ -72,7 +73,8 @@ int viofs_probe_try(struct viofs_probe *p, uint32_t opcode, const char *fmt, ...
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	for (word = strtok_r(text, " ", &save); word && count < 24; word = strtok_r(NULL, " ", &save))
+	for (word = strtok_r(text, " ", &save); word && count < 24;
+	     word = strtok_r(NULL, " ", &save))
 		words[count++] = word;
 	rc = viofs_raw_build(&p->raw, viofs_raw_row(opcode), words, count);
 	if (!rc)
@@ -81,7 +83,8 @@ int viofs_probe_try(struct viofs_probe *p, uint32_t opcode, const char *fmt, ...
 		/* Its memory may be written later: it is not used again. */
 		p->lost = true;
 		row->tried = true;
-		snprintf(row->note, sizeof(row->note), rc == -ENODEV ? "the device is lost" : "no answer");
+		snprintf(row->note, sizeof(row->note),
+			 rc == -ENODEV ? "the device is lost" : "no answer");
 		return -ENODEV;
 	}
 	if (rc) {
@@ -114,9 +117,10 @@ static int make_dir(struct viofs_probe *p, const char *parent)
 	struct viofs_err err;
 	int rc;
 
-	snprintf(p->name, sizeof(p->name), "viofs-probe-%d-%08x", (int)getpid(), (unsigned int)random());
-	if ((size_t)snprintf(p->top, sizeof(p->top), "%s/%s", strcmp(parent, "/") ? parent : "", p->name) >=
-	    sizeof(p->top))
+	snprintf(p->name, sizeof(p->name), "viofs-probe-%d-%08x", (int)getpid(),
+		 (unsigned int)random());
+	if ((size_t)snprintf(p->top, sizeof(p->top), "%s/%s", strcmp(parent, "/") ? parent : "",
+			     p->name) >= sizeof(p->top))
 		return viofs_cli_fail(p->cli, parent, -ENAMETOOLONG, NULL);
 	rc = viofs_path_mkdir(p->cli->session, p->top, 0, 0700, &err);
 	if (rc)
@@ -149,7 +153,8 @@ static int find_parent(struct viofs_probe *p, const char *parent)
 /* Whatever the steps have left. */
 static void remove_all(struct viofs_probe *p)
 {
-	static const char *const names[] = { "file", "file2", "renamed", "link", "node", "sym", "sub", "tmp" };
+	static const char *const names[] = { "file", "file2", "renamed", "link",
+					     "node", "sym",   "sub",     "tmp" };
 	struct viofs_err err;
 	struct stat st;
 	char path[192];

@@ -13,8 +13,8 @@
 struct viofs_probe_row {
 	uint32_t opcode;
 	bool tried, supported;
-	int error;          /* negative errno of the first answer, 0 */
-	int64_t ns;         /* of the first answer; 0: there is none */
+	int error;  /* negative errno of the first answer, 0 */
+	int64_t ns; /* of the first answer; 0: there is none */
 	char note[96];
 };
 
@@ -23,8 +23,8 @@ struct viofs_probe {
 	struct viofs_cli *cli;
 	struct viofs_raw raw;
 	bool read_only, lost;
-	char top[128];      /* the directory of the run's own, from the root */
-	char name[64];      /* its last component */
+	char top[128];        /* the directory of the run's own, from the root */
+	char name[64];        /* its last component */
 	uint64_t parent, dir; /* nodeids */
 	uint64_t parent_lookups;
 	struct viofs_probe_row rows[VIOFS_PROBE_ROWS];
@@ -33,14 +33,15 @@ struct viofs_probe {
 	unsigned int quirk_count;
 	struct viofs_dev_info dev;
 	struct viofs_session_info session;
-	int64_t close_ms;   /* what the session's end took: DESTROY is in it */
+	int64_t close_ms; /* what the session's end took: DESTROY is in it */
 };
 
 /** viofs_probe_row() - of @opcode; made where it is missing. */
 struct viofs_probe_row *viofs_probe_row(struct viofs_probe *p, uint32_t opcode);
 
 /** viofs_probe_quirk() - something that a driver has to know. */
-void viofs_probe_quirk(struct viofs_probe *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void viofs_probe_quirk(struct viofs_probe *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /**
  * viofs_probe_try() - a request, noted in its row
@@ -50,7 +51,8 @@ void viofs_probe_quirk(struct viofs_probe *p, const char *fmt, ...) __attribute_
 int viofs_probe_try(struct viofs_probe *p, uint32_t opcode, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** viofs_probe_expect() - where @good isn't true a note is made, and the opcode counts as not supported. */
+/** viofs_probe_expect() - where @good isn't true a note is made, and the opcode counts as not
+ * supported. */
 void viofs_probe_expect(struct viofs_probe *p, uint32_t opcode, bool good, const char *what);
 
 /* probe_steps.c: what is tried, in an order that each needs little of the others. */

@@ -12,8 +12,9 @@
 #define INTERRUPTED_MS 2000
 
 /*
- * A second owner waits, and is interrupted. INTERRUPT of a request that has ended is not tried: the C virtiofsd ends by
- * it. A device that goes on waiting gets the first lock taken away, so that the request ends all the same.
+ * A second owner waits, and is interrupted. INTERRUPT of a request that has ended is not tried: the
+ * C virtiofsd ends by it. A device that goes on waiting gets the first lock taken away, so that the
+ * request ends all the same.
  */
 static void interrupt(struct viofs_probe *p, unsigned long long node, unsigned long long fh)
 {
@@ -42,14 +43,17 @@ static void interrupt(struct viofs_probe *p, unsigned long long node, unsigned l
 			rc = viofs_raw_wait(&waiter, INTERRUPTED_MS);
 		row->supported = !rc && waiter.done.error == -EINTR;
 		row->ns = row->supported ? waiter.ns - WAITS_MS * 1000000LL : 0;
-		snprintf(row->note, sizeof(row->note), "%s", row->supported ? "the lock that waited ended with EINTR" :
-			 "a lock that waits goes on waiting");
+		snprintf(row->note, sizeof(row->note), "%s",
+			 row->supported ? "the lock that waited ended with EINTR"
+					: "a lock that waits goes on waiting");
 	} else if (!rc) {
-		snprintf(row->note, sizeof(row->note), "not tried: a lock that is held was answered: %s",
+		snprintf(row->note, sizeof(row->note),
+			 "not tried: a lock that is held was answered: %s",
 			 waiter.done.error ? strerror(-waiter.done.error) : "given twice");
 		viofs_probe_quirk(p, "SETLKW: did not wait for a lock that another owner has");
 	}
-	viofs_probe_try(p, FUSE_SETLK, "nodeid=%llu fh=%llu owner=1 start=0 end=999 type=%d", node, fh, F_UNLCK);
+	viofs_probe_try(p, FUSE_SETLK, "nodeid=%llu fh=%llu owner=1 start=0 end=999 type=%d", node,
+			fh, F_UNLCK);
 	if (!waiter.answered && viofs_raw_wait(&waiter, INTERRUPTED_MS)) {
 		viofs_probe_quirk(p, "SETLKW: not given when the lock became free");
 		p->lost = true;
@@ -61,10 +65,13 @@ void viofs_probe_locks(struct viofs_probe *p, uint64_t node_id, uint64_t handle)
 {
 	unsigned long long node = node_id, fh = handle;
 
-	viofs_probe_try(p, FUSE_GETLK, "nodeid=%llu fh=%llu owner=1 start=0 end=99 type=%d", node, fh, F_WRLCK);
+	viofs_probe_try(p, FUSE_GETLK, "nodeid=%llu fh=%llu owner=1 start=0 end=99 type=%d", node,
+			fh, F_WRLCK);
 	/* A lock that is free: it waits for nobody. */
-	viofs_probe_try(p, FUSE_SETLKW, "nodeid=%llu fh=%llu owner=1 start=200 end=299 type=%d", node, fh, F_WRLCK);
-	if (viofs_probe_try(p, FUSE_SETLK, "nodeid=%llu fh=%llu owner=1 start=0 end=99 type=%d", node, fh, F_WRLCK))
+	viofs_probe_try(p, FUSE_SETLKW, "nodeid=%llu fh=%llu owner=1 start=200 end=299 type=%d",
+			node, fh, F_WRLCK);
+	if (viofs_probe_try(p, FUSE_SETLK, "nodeid=%llu fh=%llu owner=1 start=0 end=99 type=%d",
+			    node, fh, F_WRLCK))
 		return;
 	interrupt(p, node, fh);
 }

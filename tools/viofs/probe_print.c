@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Quicker than that, DESTROY had its answer: the library gives up waiting for it after about a second. */
+/* Quicker than that, DESTROY had its answer: the library gives up waiting for it after about a
+ * second. */
 #define DESTROY_MS 500
 
 static const char *name_of(uint32_t opcode, char text[16])
@@ -59,15 +60,19 @@ static void print_facts(const struct viofs_probe *p)
 	printf("device             %s %s", p->dev.transport, p->dev.id);
 	if (p->dev.tag && *p->dev.tag)
 		printf(", tag %s", viofs_text_name(p->dev.tag, tag, sizeof(tag)));
-	printf("\nqueues             %u request queues in use, %u offered; %u entries; %u requests in flight on each\n",
-	       p->dev.request_queues, p->dev.request_queues_offered, p->dev.queue_size, p->dev.depth);
+	printf("\nqueues             %u request queues in use, %u offered; %u entries; %u requests "
+	       "in flight on each\n",
+	       p->dev.request_queues, p->dev.request_queues_offered, p->dev.queue_size,
+	       p->dev.depth);
 	print_bits("virtio offered", p->dev.offered, viofs_virtio_feature_name);
 	print_bits("virtio in use", p->dev.negotiated, viofs_virtio_feature_name);
 	printf("FUSE               7.%u of the device, 7.%u spoken\n", s->device_minor, s->minor);
 	print_bits("INIT answered", s->answered, viofs_fuse_init_flag_name);
 	print_bits("INIT in use", s->flags, viofs_fuse_init_flag_name);
-	printf("limits             max_write %u, max_pages %u, max_readahead %u, max_background %u, congestion %u, "
-	       "time_gran %u ns\n\n", s->max_write, s->max_pages, s->max_readahead, s->max_background,
+	printf("limits             max_write %u, max_pages %u, max_readahead %u, max_background "
+	       "%u, congestion %u, "
+	       "time_gran %u ns\n\n",
+	       s->max_write, s->max_pages, s->max_readahead, s->max_background,
 	       s->congestion_threshold, s->time_gran);
 }
 
@@ -111,11 +116,13 @@ static json_t *bits(uint64_t flags, const char *(*name)(unsigned int bit))
 
 static json_t *describe_device(const struct viofs_probe *p)
 {
-	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:o, s:o}", "transport", p->dev.transport, "id", p->dev.id,
-			 "tag", p->dev.tag, "request_queues", (json_int_t)p->dev.request_queues, "request_queues_offered",
-			 (json_int_t)p->dev.request_queues_offered, "queue_size", (json_int_t)p->dev.queue_size, "depth",
-			 (json_int_t)p->dev.depth, "offered", bits(p->dev.offered, viofs_virtio_feature_name),
-			 "negotiated", bits(p->dev.negotiated, viofs_virtio_feature_name));
+	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:o, s:o}", "transport",
+			 p->dev.transport, "id", p->dev.id, "tag", p->dev.tag, "request_queues",
+			 (json_int_t)p->dev.request_queues, "request_queues_offered",
+			 (json_int_t)p->dev.request_queues_offered, "queue_size",
+			 (json_int_t)p->dev.queue_size, "depth", (json_int_t)p->dev.depth,
+			 "offered", bits(p->dev.offered, viofs_virtio_feature_name), "negotiated",
+			 bits(p->dev.negotiated, viofs_virtio_feature_name));
 }
 
 static json_t *describe_init(const struct viofs_session_info *s)
@@ -123,19 +130,22 @@ static json_t *describe_init(const struct viofs_session_info *s)
 	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "device_minor",
 			 (json_int_t)s->device_minor, "minor", (json_int_t)s->minor, "offered",
 			 bits(s->offered, viofs_fuse_init_flag_name), "answered",
-			 bits(s->answered, viofs_fuse_init_flag_name), "flags", bits(s->flags, viofs_fuse_init_flag_name),
-			 "max_write", (json_int_t)s->max_write, "max_pages", (json_int_t)s->max_pages, "max_readahead",
-			 (json_int_t)s->max_readahead, "max_background", (json_int_t)s->max_background,
-			 "congestion_threshold", (json_int_t)s->congestion_threshold, "time_gran",
+			 bits(s->answered, viofs_fuse_init_flag_name), "flags",
+			 bits(s->flags, viofs_fuse_init_flag_name), "max_write",
+			 (json_int_t)s->max_write, "max_pages", (json_int_t)s->max_pages,
+			 "max_readahead", (json_int_t)s->max_readahead, "max_background",
+			 (json_int_t)s->max_background, "congestion_threshold",
+			 (json_int_t)s->congestion_threshold, "time_gran",
 			 (json_int_t)s->time_gran);
 }
 
 static json_t *describe_row(const struct viofs_probe_row *row)
 {
 	char text[16];
-	json_t *o = json_pack("{s:s, s:I, s:b, s:b, s:i, s:s}", "opcode", name_of(row->opcode, text), "number",
-			      (json_int_t)row->opcode, "tried", (int)row->tried, "supported", (int)row->supported,
-			      "error", row->error, "note", row->note);
+	json_t *o =
+		json_pack("{s:s, s:I, s:b, s:b, s:i, s:s}", "opcode", name_of(row->opcode, text),
+			  "number", (json_int_t)row->opcode, "tried", (int)row->tried, "supported",
+			  (int)row->supported, "error", row->error, "note", row->note);
 
 	if (row->ns)
 		json_object_set_new(o, "us", json_real((double)row->ns / 1000));
@@ -152,8 +162,9 @@ int viofs_probe_print_json(const struct viofs_probe *p)
 	for (unsigned int i = 0; i < p->quirk_count; i++)
 		json_array_append_new(quirks, json_string(p->quirks[i]));
 	all = json_pack("{s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "device", describe_device(p), "init",
-			describe_init(&p->session), "read_only", (int)p->read_only, "lost", (int)p->lost,
-			"destroy_answered", (int)destroy_answered(p), "opcodes", ops, "quirks", quirks);
+			describe_init(&p->session), "read_only", (int)p->read_only, "lost",
+			(int)p->lost, "destroy_answered", (int)destroy_answered(p), "opcodes", ops,
+			"quirks", quirks);
 	text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
 	json_decref(all);
 	if (!text)

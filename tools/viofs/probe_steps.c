@@ -64,7 +64,8 @@ static void forget_entries(struct viofs_probe *p)
 		memcpy(&len, data + at + 144, sizeof(len));
 		if (!len || len > 255 || at + 152 + len > size)
 			return;
-		if (node && !(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.'))
+		if (node && !(len == 1 && name[0] == '.') &&
+		    !(len == 2 && name[0] == '.' && name[1] == '.'))
 			forget(p, node);
 		at += (152 + len + 7) & ~7U;
 	}
@@ -73,14 +74,16 @@ static void forget_entries(struct viofs_probe *p)
 static void read_directory(struct viofs_probe *p, ull dir)
 {
 	ull fh;
-	int rc = viofs_probe_try(p, FUSE_OPENDIR, "nodeid=%llu flags=%u", dir, O_RDONLY | O_DIRECTORY);
+	int rc = viofs_probe_try(p, FUSE_OPENDIR, "nodeid=%llu flags=%u", dir,
+				 O_RDONLY | O_DIRECTORY);
 
 	/* A device that says ENOSYS wants no OPENDIR, and fh 0. */
 	if (rc && rc != -ENOSYS)
 		return;
 	fh = rc ? 0 : viofs_raw_get(&p->raw, "fh");
 	if (!viofs_probe_try(p, FUSE_READDIR, "nodeid=%llu fh=%llu size=4096", dir, fh))
-		viofs_probe_expect(p, FUSE_READDIR, has_entries(p, 0) || !p->raw.out_size, "entries that make no sense");
+		viofs_probe_expect(p, FUSE_READDIR, has_entries(p, 0) || !p->raw.out_size,
+				   "entries that make no sense");
 	if (!viofs_probe_try(p, FUSE_READDIRPLUS, "nodeid=%llu fh=%llu size=4096", dir, fh)) {
 		viofs_probe_expect(p, FUSE_READDIRPLUS, has_entries(p, 128) || !p->raw.out_size,
 				   "entries that make no sense");
@@ -103,20 +106,24 @@ void viofs_probe_looking(struct viofs_probe *p)
 			forget(p, p->dir);
 	} else if (p->read_only && !p->lost) {
 		/* "." is for exporting over NFS; that a name is not there is an answer too. */
-		snprintf(viofs_probe_row(p, FUSE_LOOKUP)->note, 96, "asked for \".\": %s", strerror(-p->raw.done.error));
+		snprintf(viofs_probe_row(p, FUSE_LOOKUP)->note, 96, "asked for \".\": %s",
+			 strerror(-p->raw.done.error));
 	}
 	if (!viofs_probe_try(p, FUSE_GETATTR, "nodeid=%llu", dir))
-		viofs_probe_expect(p, FUSE_GETATTR, S_ISDIR(viofs_raw_get(&p->raw, "mode")), "the root is no directory");
+		viofs_probe_expect(p, FUSE_GETATTR, S_ISDIR(viofs_raw_get(&p->raw, "mode")),
+				   "the root is no directory");
 	viofs_probe_try(p, STATX, "nodeid=%llu sx_mask=0xfff", dir);
 	if (!viofs_probe_try(p, FUSE_STATFS, "nodeid=%llu", dir))
-		viofs_probe_expect(p, FUSE_STATFS, viofs_raw_get(&p->raw, "namelen") > 0, "names of 0 bytes at most");
+		viofs_probe_expect(p, FUSE_STATFS, viofs_raw_get(&p->raw, "namelen") > 0,
+				   "names of 0 bytes at most");
 	viofs_probe_try(p, FUSE_ACCESS, "nodeid=%llu mask=4", dir);
 	read_directory(p, dir);
 	viofs_probe_try(p, FUSE_LISTXATTR, "nodeid=%llu size=0", dir);
 	viofs_probe_try(p, FUSE_GETXATTR, "nodeid=%llu size=256 name=user.viofs-probe", dir);
 	viofs_probe_try(p, FUSE_SYNCFS, "nodeid=1");
 	viofs_probe_try(p, FUSE_BMAP, "nodeid=%llu block=0 blocksize=512", dir);
-	not_tried(p, FUSE_NOTIFY_REPLY, "it answers a notification, and there is no notification queue");
+	not_tried(p, FUSE_NOTIFY_REPLY,
+		  "it answers a notification, and there is no notification queue");
 	not_tried(p, FUSE_SETUPMAPPING, "needs a DAX window");
 	not_tried(p, FUSE_REMOVEMAPPING, "needs a DAX window");
 }
@@ -129,29 +136,36 @@ static void write_and_read(struct viofs_probe *p, ull node, ull fh)
 		viofs_probe_expect(p, FUSE_WRITE, viofs_raw_get(&p->raw, "size") == strlen(text),
 				   "took another number of bytes");
 	if (!viofs_probe_try(p, FUSE_READ, "nodeid=%llu fh=%llu size=4096", node, fh))
-		viofs_probe_expect(p, FUSE_READ, p->raw.out_size == strlen(text) && !memcmp(p->raw.out, text, strlen(text)),
+		viofs_probe_expect(p, FUSE_READ,
+				   p->raw.out_size == strlen(text) &&
+					   !memcmp(p->raw.out, text, strlen(text)),
 				   "something else than what was written");
 	viofs_probe_try(p, FUSE_FLUSH, "nodeid=%llu fh=%llu lock_owner=1", node, fh);
 	viofs_probe_try(p, FUSE_FSYNC, "nodeid=%llu fh=%llu", node, fh);
 	if (!viofs_probe_try(p, FUSE_LSEEK, "nodeid=%llu fh=%llu offset=0 whence=4", node, fh))
 		viofs_probe_expect(p, FUSE_LSEEK, viofs_raw_get(&p->raw, "offset") == strlen(text),
 				   "SEEK_HOLE is not the end of a file with no hole");
-	viofs_probe_try(p, FUSE_FALLOCATE, "nodeid=%llu fh=%llu offset=0 length=8192 mode=0", node, fh);
+	viofs_probe_try(p, FUSE_FALLOCATE, "nodeid=%llu fh=%llu offset=0 length=8192 mode=0", node,
+			fh);
 	viofs_probe_try(p, FUSE_POLL, "nodeid=%llu fh=%llu events=1", node, fh);
-	viofs_probe_try(p, FUSE_IOCTL, "nodeid=%llu fh=%llu cmd=%u out_size=4", node, fh, FS_IOC_GETFLAGS_CMD);
+	viofs_probe_try(p, FUSE_IOCTL, "nodeid=%llu fh=%llu cmd=%u out_size=4", node, fh,
+			FS_IOC_GETFLAGS_CMD);
 }
 
 static void copies(struct viofs_probe *p, ull node, ull fh)
 {
 	ull other, other_fh;
 
-	if (viofs_probe_try(p, FUSE_CREATE, "nodeid=%llu name=file2 flags=%u mode=0100600", (ull)p->dir, O_RDWR))
+	if (viofs_probe_try(p, FUSE_CREATE, "nodeid=%llu name=file2 flags=%u mode=0100600",
+			    (ull)p->dir, O_RDWR))
 		return;
 	other = nodeid(p);
 	other_fh = viofs_raw_get(&p->raw, "fh");
-	viofs_probe_try(p, FUSE_COPY_FILE_RANGE, "nodeid=%llu fh_in=%llu nodeid_out=%llu fh_out=%llu len=8", node, fh, other,
+	viofs_probe_try(p, FUSE_COPY_FILE_RANGE,
+			"nodeid=%llu fh_in=%llu nodeid_out=%llu fh_out=%llu len=8", node, fh, other,
 			other_fh);
-	viofs_probe_try(p, COPY_64, "nodeid=%llu fh_in=%llu nodeid_out=%llu fh_out=%llu len=8", node, fh, other, other_fh);
+	viofs_probe_try(p, COPY_64, "nodeid=%llu fh_in=%llu nodeid_out=%llu fh_out=%llu len=8",
+			node, fh, other, other_fh);
 	viofs_probe_try(p, FUSE_RELEASE, "nodeid=%llu fh=%llu", other, other_fh);
 	if (viofs_probe_try(p, FUSE_BATCH_FORGET, "nodeid=0 forget_nodeid=%llu nlookup=1", other))
 		forget(p, other);
@@ -162,7 +176,8 @@ static void xattrs(struct viofs_probe *p, ull node)
 	if (viofs_probe_try(p, FUSE_SETXATTR, "nodeid=%llu name=user.viofs-probe data=value", node))
 		return;
 	if (!viofs_probe_try(p, FUSE_GETXATTR, "nodeid=%llu name=user.viofs-probe size=256", node))
-		viofs_probe_expect(p, FUSE_GETXATTR, p->raw.out_size == 5 && !memcmp(p->raw.out, "value", 5),
+		viofs_probe_expect(p, FUSE_GETXATTR,
+				   p->raw.out_size == 5 && !memcmp(p->raw.out, "value", 5),
 				   "another value than was set");
 	viofs_probe_try(p, FUSE_LISTXATTR, "nodeid=%llu size=4096", node);
 	viofs_probe_try(p, FUSE_REMOVEXATTR, "nodeid=%llu name=user.viofs-probe", node);
@@ -172,7 +187,8 @@ static void file(struct viofs_probe *p)
 {
 	ull node, fh;
 
-	if (viofs_probe_try(p, FUSE_CREATE, "nodeid=%llu name=file flags=%u mode=0100640", (ull)p->dir, O_RDWR))
+	if (viofs_probe_try(p, FUSE_CREATE, "nodeid=%llu name=file flags=%u mode=0100640",
+			    (ull)p->dir, O_RDWR))
 		return;
 	node = nodeid(p);
 	fh = viofs_raw_get(&p->raw, "fh");
@@ -180,12 +196,15 @@ static void file(struct viofs_probe *p)
 	viofs_probe_locks(p, node, fh);
 	copies(p, node, fh);
 	if (!viofs_probe_try(p, FUSE_SETATTR, "nodeid=%llu valid=%u size=3", node, ATTR_SIZE))
-		viofs_probe_expect(p, FUSE_SETATTR, viofs_raw_get(&p->raw, "size") == 3, "the size is not what was set");
+		viofs_probe_expect(p, FUSE_SETATTR, viofs_raw_get(&p->raw, "size") == 3,
+				   "the size is not what was set");
 	xattrs(p, node);
 	viofs_probe_try(p, FUSE_RELEASE, "nodeid=%llu fh=%llu", node, fh);
 	if (!viofs_probe_try(p, FUSE_OPEN, "nodeid=%llu flags=0", node))
-		viofs_probe_try(p, FUSE_RELEASE, "nodeid=%llu fh=%llu", node, (ull)viofs_raw_get(&p->raw, "fh"));
-	if (!viofs_probe_try(p, FUSE_LINK, "nodeid=%llu oldnodeid=%llu name=link", (ull)p->dir, node))
+		viofs_probe_try(p, FUSE_RELEASE, "nodeid=%llu fh=%llu", node,
+				(ull)viofs_raw_get(&p->raw, "fh"));
+	if (!viofs_probe_try(p, FUSE_LINK, "nodeid=%llu oldnodeid=%llu name=link", (ull)p->dir,
+			     node))
 		forget(p, nodeid(p));
 	forget(p, node);
 }
@@ -219,17 +238,22 @@ static void names(struct viofs_probe *p)
 	if (!viofs_probe_try(p, FUSE_SYMLINK, "nodeid=%llu name=sym target=where-to", dir)) {
 		node = nodeid(p);
 		if (!viofs_probe_try(p, FUSE_READLINK, "nodeid=%llu", node))
-			viofs_probe_expect(p, FUSE_READLINK, p->raw.out_size == 8 && !memcmp(p->raw.out, "where-to", 8),
+			viofs_probe_expect(p, FUSE_READLINK,
+					   p->raw.out_size == 8 &&
+						   !memcmp(p->raw.out, "where-to", 8),
 					   "another target than was set");
 		forget(p, node);
 	}
 	snprintf(words, sizeof(words), "newdir=%llu newname=renamed", dir);
 	change(p, FUSE_RENAME, "node", words);
-	snprintf(words, sizeof(words), "newdir=%llu newname=node flags=1", dir); /* RENAME_NOREPLACE */
+	snprintf(words, sizeof(words), "newdir=%llu newname=node flags=1",
+		 dir); /* RENAME_NOREPLACE */
 	change(p, FUSE_RENAME2, "renamed", words);
-	if (!viofs_probe_try(p, TMPFILE, "nodeid=%llu name=tmp flags=%u mode=0100600", dir, O_RDWR)) {
+	if (!viofs_probe_try(p, TMPFILE, "nodeid=%llu name=tmp flags=%u mode=0100600", dir,
+			     O_RDWR)) {
 		node = nodeid(p);
-		viofs_probe_try(p, FUSE_RELEASE, "nodeid=%llu fh=%llu", node, (ull)viofs_raw_get(&p->raw, "fh"));
+		viofs_probe_try(p, FUSE_RELEASE, "nodeid=%llu fh=%llu", node,
+				(ull)viofs_raw_get(&p->raw, "fh"));
 		forget(p, node);
 	}
 	change(p, FUSE_UNLINK, "sym", "");

@@ -47,7 +47,8 @@ static void bar(const struct viofs_progress *p, char out[BAR + 10])
 	memset(out + 1, '.', BAR);
 	memset(out + 1, '#', done);
 	out[0] = '[';
-	snprintf(out + BAR + 1, 9, "] %3u%% ", done == BAR ? 100 : (unsigned int)(p->bytes * 100 / p->all_bytes));
+	snprintf(out + BAR + 1, 9, "] %3u%% ",
+		 done == BAR ? 100 : (unsigned int)(p->bytes * 100 / p->all_bytes));
 }
 
 static void left(const struct viofs_progress *p, double per_s, char out[24])
@@ -56,7 +57,8 @@ static void left(const struct viofs_progress *p, double per_s, char out[24])
 
 	out[0] = '\0';
 	if (!p->open_end && p->bytes < p->all_bytes && seconds >= 1 && seconds < 360000)
-		snprintf(out, 24, "%u:%02u left ", (unsigned int)seconds / 60, (unsigned int)seconds % 60);
+		snprintf(out, 24, "%u:%02u left ", (unsigned int)seconds / 60,
+			 (unsigned int)seconds % 60);
 }
 
 void viofs_progress_show(struct viofs_progress *p)
@@ -74,8 +76,9 @@ void viofs_progress_show(struct viofs_progress *p)
 	per_s = (double)p->bytes * 1e9 / (double)(t - p->begin);
 	bar(p, drawn);
 	left(p, per_s, time_left);
-	snprintf(line, sizeof(line), "%s%llu files %sB %sB/s %s%s", drawn, (unsigned long long)p->files,
-		 viofs_text_size(p->bytes, size), viofs_text_size((uint64_t)per_s, rate), time_left, p->name);
+	snprintf(line, sizeof(line), "%s%llu files %sB %sB/s %s%s", drawn,
+		 (unsigned long long)p->files, viofs_text_size(p->bytes, size),
+		 viofs_text_size((uint64_t)per_s, rate), time_left, p->name);
 	fprintf(stderr, "\r%.*s\033[K", (int)columns() - 1, line);
 }
 

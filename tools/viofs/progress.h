@@ -8,10 +8,10 @@
 
 struct viofs_progress {
 	bool on;
-	bool open_end;          /* more may be found */
-	uint64_t files, bytes;  /* done */
+	bool open_end;                 /* more may be found */
+	uint64_t files, bytes;         /* done */
 	uint64_t all_files, all_bytes; /* found so far */
-	int64_t begin, last;    /* ns */
+	int64_t begin, last;           /* ns */
 	char name[80];
 };
 

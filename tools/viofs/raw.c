@@ -109,7 +109,8 @@ uint64_t viofs_raw_get(const struct viofs_raw *r, const char *field)
 	return value;
 }
 
-static int complain(struct viofs_raw *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int complain(struct viofs_raw *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 static int complain(struct viofs_raw *r, const char *fmt, ...)
 {
 	va_list ap;
@@ -145,7 +146,9 @@ static int set_header(struct viofs_raw *r, const char *word, size_t len, const c
 		if (i == 0)
 			r->request.nodeid = n;
 		else
-			*(i == 1 ? &r->request.uid : i == 2 ? &r->request.gid : &r->request.pid) = (uint32_t)n;
+			*(i == 1   ? &r->request.uid
+			  : i == 2 ? &r->request.gid
+				   : &r->request.pid) = (uint32_t)n;
 		return 1;
 	}
 	return 0;
@@ -167,7 +170,8 @@ static int set_field(struct viofs_raw *r, const char *word, size_t len, const ch
 
 static uint32_t arg(const struct viofs_raw *r, const char *field)
 {
-	uint32_t offset, size = locate(viofs_raw_args(r, r->op), field, strlen(field), &offset), value = 0;
+	uint32_t offset, size = locate(viofs_raw_args(r, r->op), field, strlen(field), &offset),
+			 value = 0;
 
 	if (size == sizeof(value))
 		memcpy(&value, r->args + offset, size);
@@ -218,7 +222,8 @@ static bool is_known(const struct viofs_raw *r, const char *word, size_t len)
 {
 	const char *at = r->op->names;
 
-	if (len == 4 && !memcmp(word, "data", 4) && r->op->flags & (VIOFS_RAW_DATA_IN | VIOFS_RAW_VALUE_IN))
+	if (len == 4 && !memcmp(word, "data", 4) &&
+	    r->op->flags & (VIOFS_RAW_DATA_IN | VIOFS_RAW_VALUE_IN))
 		return true;
 	for (; *at; at += strcspn(at, " "), at += *at == ' ')
 		if (strcspn(at, " ") == len && !memcmp(at, word, len))
@@ -242,7 +247,8 @@ static int take_words(struct viofs_raw *r, char **words, int count)
 		if (rc < 0)
 			return rc;
 		if (!rc && !is_known(r, words[i], len))
-			return complain(r, "%s has no field \"%.*s\"", viofs_fuse_opcode_name(r->op->opcode),
+			return complain(r, "%s has no field \"%.*s\"",
+					viofs_fuse_opcode_name(r->op->opcode),
 					(int)(len < 60 ? len : 60), words[i]);
 	}
 	return 0;
@@ -262,7 +268,8 @@ static int make_room(struct viofs_raw *r)
 		r->out_room = size;
 	if (flags & VIOFS_RAW_SIZE_OUT && size)
 		r->request.reply_size = 0;
-	return r->out_room > VIOFS_RAW_DATA ? complain(r, "size: %u are the most", VIOFS_RAW_DATA) : 0;
+	return r->out_room > VIOFS_RAW_DATA ? complain(r, "size: %u are the most", VIOFS_RAW_DATA)
+					    : 0;
 }
 
 static int add_data(struct viofs_raw *r, char **words, int count)
@@ -292,15 +299,21 @@ int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **w
 
 	r->op = op;
 	if (op->flags & VIOFS_RAW_OURS)
-		return complain(r, "%s is for the session to send", viofs_fuse_opcode_name(op->opcode));
+		return complain(r, "%s is for the session to send",
+				viofs_fuse_opcode_name(op->opcode));
 	memset(r->args, 0, sizeof(r->args));
 	memset(r->reply, 0, sizeof(r->reply));
 	r->request = (struct viofs_request){
 		.opcode = op->opcode,
-		.flags = VIOFS_REQUEST_SHORT | (op->flags & VIOFS_RAW_NO_REPLY ? VIOFS_REQUEST_SILENT : 0),
-		.uid = getuid(), .gid = getgid(), .pid = (uint32_t)getpid(),
+		.flags = VIOFS_REQUEST_SHORT |
+			 (op->flags & VIOFS_RAW_NO_REPLY ? VIOFS_REQUEST_SILENT : 0),
+		.uid = getuid(),
+		.gid = getgid(),
+		.pid = (uint32_t)getpid(),
 		.args_size = viofs_raw_size(viofs_raw_args(r, op)),
-		.args = r->args, .reply = r->reply, .user = r,
+		.args = r->args,
+		.reply = r->reply,
+		.user = r,
 	};
 	/* BATCH_FORGET is asked for one at a time here. */
 	if (op->opcode == 42)
@@ -328,7 +341,9 @@ static int await(struct viofs_raw *r, int64_t timeout_ns)
 
 	for (;;) {
 		int64_t left = timeout_ns < 0 ? -1 : end - now();
-		int rc = timeout_ns >= 0 && left <= 0 ? 0 : viofs_queue_wait(r->queue, &r->done, 1, 1, left);
+		int rc = timeout_ns >= 0 && left <= 0
+				 ? 0
+				 : viofs_queue_wait(r->queue, &r->done, 1, 1, left);
 
 		if (rc < 0)
 			return rc;
@@ -348,7 +363,8 @@ int viofs_raw_wait(struct viofs_raw *r, unsigned int timeout_ms)
 		return rc;
 	r->answered = true;
 	if (!r->done.error) {
-		r->reply_size = r->done.size < r->request.reply_size ? r->done.size : r->request.reply_size;
+		r->reply_size =
+			r->done.size < r->request.reply_size ? r->done.size : r->request.reply_size;
 		r->out_size = r->done.size - r->reply_size;
 		if (r->out_size > r->out_room)
 			r->out_size = (uint32_t)r->out_room;

@@ -2,8 +2,9 @@
 /*
  * Single FUSE requests, written and read by the names of their fields.
  *
- * The structs of <linux/fuse.h> are rows of a table (raw_table.c), so one piece of code makes, sends and prints any of
- * them, of opcodes too that are newer than the header of the machine where this is built.
+ * The structs of <linux/fuse.h> are rows of a table (raw_table.c), so one piece of code makes,
+ * sends and prints any of them, of opcodes too that are newer than the header of the machine where
+ * this is built.
  */
 #ifndef VIOFS_TOOLS_RAW_H
 #define VIOFS_TOOLS_RAW_H
@@ -20,20 +21,21 @@
 
 /** enum viofs_raw_flag - what a request has beside structs and names */
 enum viofs_raw_flag {
-	VIOFS_RAW_DATA_IN = 1,     /* data behind the struct: WRITE, IOCTL */
-	VIOFS_RAW_VALUE_IN = 2,    /* data behind the names: SETXATTR */
-	VIOFS_RAW_DATA_OUT = 4,    /* as many bytes as the request's size field says */
-	VIOFS_RAW_TARGET_OUT = 8,  /* a text of up to 4095 bytes: READLINK */
-	VIOFS_RAW_SIZE_OUT = 16,   /* DATA_OUT; with size 0 the struct instead: GETXATTR */
-	VIOFS_RAW_ENTRIES = 32,    /* DATA_OUT is directory entries */
-	VIOFS_RAW_PLUS = 64,       /* with attributes */
+	VIOFS_RAW_DATA_IN = 1,    /* data behind the struct: WRITE, IOCTL */
+	VIOFS_RAW_VALUE_IN = 2,   /* data behind the names: SETXATTR */
+	VIOFS_RAW_DATA_OUT = 4,   /* as many bytes as the request's size field says */
+	VIOFS_RAW_TARGET_OUT = 8, /* a text of up to 4095 bytes: READLINK */
+	VIOFS_RAW_SIZE_OUT = 16,  /* DATA_OUT; with size 0 the struct instead: GETXATTR */
+	VIOFS_RAW_ENTRIES = 32,   /* DATA_OUT is directory entries */
+	VIOFS_RAW_PLUS = 64,      /* with attributes */
 	VIOFS_RAW_NO_REPLY = 128,
-	VIOFS_RAW_OURS = 256,      /* the session's, not to be sent by hand */
+	VIOFS_RAW_OURS = 256, /* the session's, not to be sent by hand */
 };
 
 /**
  * struct viofs_raw_op - a row
- * @args, @reply: "name:bytes name:bytes ..."; a name of "." is padding. @names: of the names behind the struct.
+ * @args, @reply: "name:bytes name:bytes ..."; a name of "." is padding. @names: of the names behind
+ * the struct.
  */
 struct viofs_raw_op {
 	uint32_t opcode;
@@ -57,8 +59,8 @@ struct viofs_raw {
 	struct viofs_completion done;
 	bool answered;
 	uint32_t reply_size, out_size; /* of the struct, of the data behind it */
-	int64_t begin, ns; /* when it was sent, how long it took */
-	char said[160]; /* what was wrong with the words */
+	int64_t begin, ns;             /* when it was sent, how long it took */
+	char said[160];                /* what was wrong with the words */
 };
 
 /** viofs_raw_find() - a row by the opcode's name or number, NULL: none. */
@@ -80,15 +82,16 @@ int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **w
 
 /**
  * viofs_raw_send() - what was built, and wait for its end
- * @timeout_ms: 0 = as long as the device has. Return: 0, whatever the device answered; -ETIMEDOUT: nothing (the request
- * is still its); -ENODEV and others: it was not sent.
+ * @timeout_ms: 0 = as long as the device has. Return: 0, whatever the device answered; -ETIMEDOUT:
+ * nothing (the request is still its); -ENODEV and others: it was not sent.
  */
 int viofs_raw_send(struct viofs_raw *r, unsigned int timeout_ms);
 
 /** viofs_raw_wait() - go on waiting for what viofs_raw_send() gave up. Return: as there. */
 int viofs_raw_wait(struct viofs_raw *r, unsigned int timeout_ms);
 
-/** viofs_raw_get() - a field of the last reply by its first name of that kind; 0 where it is missing. */
+/** viofs_raw_get() - a field of the last reply by its first name of that kind; 0 where it is
+ * missing. */
 uint64_t viofs_raw_get(const struct viofs_raw *r, const char *field);
 
 /** viofs_raw_size() - bytes of a struct. */

@@ -91,8 +91,9 @@ static void print_entries(const uint8_t *data, size_t size, bool plus, FILE *out
 		}
 		memcpy(name, e + DIRENT_BYTES, len);
 		name[len] = '\0';
-		fprintf(out, "  ino %-10llu off %-10llu type %2llu ", (unsigned long long)load(e, 8),
-			(unsigned long long)load(e + 8, 8), (unsigned long long)load(e + 20, 4));
+		fprintf(out, "  ino %-10llu off %-10llu type %2llu ",
+			(unsigned long long)load(e, 8), (unsigned long long)load(e + 8, 8),
+			(unsigned long long)load(e + 20, 4));
 		if (plus)
 			fprintf(out, "nodeid %-10llu ", (unsigned long long)load(data + at, 8));
 		fprintf(out, "%s\n", viofs_text_name(name, text, sizeof(text)));
@@ -105,10 +106,13 @@ void viofs_raw_print_request(const struct viofs_raw *r, FILE *out)
 	uint32_t size = viofs_raw_size(viofs_raw_args(r, r->op));
 	char text[VIOFS_TEXT_MAX];
 
-	fprintf(out, "%s (%u) nodeid %llu, uid %u, gid %u, pid %u\n", viofs_fuse_opcode_name(r->op->opcode),
-		r->op->opcode, (unsigned long long)r->request.nodeid, r->request.uid, r->request.gid, r->request.pid);
+	fprintf(out, "%s (%u) nodeid %llu, uid %u, gid %u, pid %u\n",
+		viofs_fuse_opcode_name(r->op->opcode), r->op->opcode,
+		(unsigned long long)r->request.nodeid, r->request.uid, r->request.gid,
+		r->request.pid);
 	print_fields(viofs_raw_args(r, r->op), r->args, size, out);
-	for (const char *name = r->op->names; *name; name += strcspn(name, " "), name += *name == ' ') {
+	for (const char *name = r->op->names; *name;
+	     name += strcspn(name, " "), name += *name == ' ') {
 		const char *value = (const char *)r->args + size;
 
 		fprintf(out, "  %-18.*s %s\n", (int)strcspn(name, " "), name,

@@ -10,7 +10,8 @@
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct viofs_listing_entry *)a)->name, ((const struct viofs_listing_entry *)b)->name);
+	return strcmp(((const struct viofs_listing_entry *)a)->name,
+		      ((const struct viofs_listing_entry *)b)->name);
 }
 
 static int add(struct viofs_listing *list, const struct viofs_dirent *e)
@@ -24,15 +25,16 @@ static int add(struct viofs_listing *list, const struct viofs_dirent *e)
 		list->entries = more;
 		list->room = room;
 	}
-	list->entries[list->count] = (struct viofs_listing_entry){ strdup(e->name), e->type, e->has_stat != 0, e->st };
+	list->entries[list->count] =
+		(struct viofs_listing_entry){ strdup(e->name), e->type, e->has_stat != 0, e->st };
 	if (!list->entries[list->count].name)
 		return -ENOMEM;
 	list->count++;
 	return 0;
 }
 
-int viofs_listing_read(struct viofs_session *s, const char *path, bool sorted, struct viofs_listing *list,
-		       struct viofs_err *err)
+int viofs_listing_read(struct viofs_session *s, const char *path, bool sorted,
+		       struct viofs_listing *list, struct viofs_err *err)
 {
 	struct viofs_dirent e;
 	struct viofs_dir *dir;

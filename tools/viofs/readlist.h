@@ -10,7 +10,7 @@
 
 struct viofs_listing_entry {
 	char *name;
-	uint32_t type;  /* DT_REG, ..., DT_UNKNOWN */
+	uint32_t type; /* DT_REG, ..., DT_UNKNOWN */
 	bool has_stat;
 	struct stat st;
 };
@@ -26,8 +26,8 @@ struct viofs_listing {
  * @sorted: by the bytes of the names. @list: what could be read, also where it fails.
  * Return: 0, or a negative errno with @err.
  */
-int viofs_listing_read(struct viofs_session *s, const char *path, bool sorted, struct viofs_listing *list,
-		       struct viofs_err *err);
+int viofs_listing_read(struct viofs_session *s, const char *path, bool sorted,
+		       struct viofs_listing *list, struct viofs_err *err);
 void viofs_listing_free(struct viofs_listing *list);
 
 /** viofs_listing_is_dir() - as far as the entry says. */

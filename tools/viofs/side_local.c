@@ -35,16 +35,18 @@ static int64_t or_errno(int64_t rc)
 	return rc < 0 ? -errno : rc;
 }
 
-static void local_stat(struct viofs_xfer *x, const struct viofs_place *p, bool follow, struct stat *st,
-		       struct viofs_op *op)
+static void local_stat(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
+		       struct stat *st, struct viofs_op *op)
 {
-	viofs_xfer_ready(x, op, or_errno(fstatat(p->dir, p->name, st, follow ? 0 : AT_SYMLINK_NOFOLLOW)));
+	viofs_xfer_ready(x, op,
+			 or_errno(fstatat(p->dir, p->name, st, follow ? 0 : AT_SYMLINK_NOFOLLOW)));
 }
 
-static void local_open(struct viofs_xfer *x, const struct viofs_place *p, int flags, mode_t mode, void **file,
-		       struct viofs_op *op)
+static void local_open(struct viofs_xfer *x, const struct viofs_place *p, int flags, mode_t mode,
+		       void **file, struct viofs_op *op)
 {
-	/* Below a name of the command line nothing is followed, whoever changes it meanwhile; and no fifo waits. */
+	/* Below a name of the command line nothing is followed, whoever changes it meanwhile; and
+	 * no fifo waits. */
 	int more = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (p->dir == AT_FDCWD ? 0 : O_NOFOLLOW);
 	int fd = openat(p->dir, p->name, flags | more, mode);
 
@@ -64,24 +66,26 @@ static void local_read(struct viofs_xfer *x, void *file, void *data, size_t size
 	size_t done = 0;
 	ssize_t n = 0;
 
-	while (done < size && (n = pread(to_fd(file), (char *)data + done, size - done, (off_t)(offset + done))) > 0)
+	while (done < size && (n = pread(to_fd(file), (char *)data + done, size - done,
+					 (off_t)(offset + done))) > 0)
 		done += (size_t)n;
 	viofs_xfer_ready(x, op, n < 0 ? -errno : (int64_t)done);
 }
 
-static void local_write(struct viofs_xfer *x, void *file, const void *data, size_t size, uint64_t offset,
-			struct viofs_op *op)
+static void local_write(struct viofs_xfer *x, void *file, const void *data, size_t size,
+			uint64_t offset, struct viofs_op *op)
 {
 	size_t done = 0;
 	ssize_t n = 0;
 
-	while (done < size &&
-	       (n = pwrite(to_fd(file), (const char *)data + done, size - done, (off_t)(offset + done))) > 0)
+	while (done < size && (n = pwrite(to_fd(file), (const char *)data + done, size - done,
+					  (off_t)(offset + done))) > 0)
 		done += (size_t)n;
 	viofs_xfer_ready(x, op, n < 0 ? -errno : (int64_t)done);
 }
 
-static void local_seek(struct viofs_xfer *x, void *file, uint64_t offset, int whence, struct viofs_op *op)
+static void local_seek(struct viofs_xfer *x, void *file, uint64_t offset, int whence,
+		       struct viofs_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(lseek(to_fd(file), (off_t)offset, whence)));
 }
@@ -99,8 +103,8 @@ static void local_settle(struct viofs_xfer *x, void *file, struct viofs_op *op)
 	viofs_xfer_ready(x, op, rc);
 }
 
-static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file, const struct viofs_place *p,
-		       const struct stat *st, struct viofs_op *op)
+static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file,
+		       const struct viofs_place *p, const struct stat *st, struct viofs_op *op)
 {
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 	/* A directory that the command line names may be behind a link. */
@@ -110,8 +114,8 @@ static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file, c
 
 	/* An open file has no name here. */
 	if (what == VIOFS_ATTR_OWNER)
-		rc = p ? fchownat(p->dir, p->name, st->st_uid, st->st_gid, flag) :
-			 fchown(to_fd(file), st->st_uid, st->st_gid);
+		rc = p ? fchownat(p->dir, p->name, st->st_uid, st->st_gid, flag)
+		       : fchown(to_fd(file), st->st_uid, st->st_gid);
 	else if (what == VIOFS_ATTR_MODE)
 		rc = p ? fchmodat(p->dir, p->name, mode, flag) : fchmod(to_fd(file), mode);
 	else
@@ -119,8 +123,8 @@ static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file, c
 	viofs_xfer_ready(x, op, or_errno(rc));
 }
 
-static void local_rename(struct viofs_xfer *x, const struct viofs_place *from, const struct viofs_place *to,
-			 struct viofs_op *op)
+static void local_rename(struct viofs_xfer *x, const struct viofs_place *from,
+			 const struct viofs_place *to, struct viofs_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(renameat(from->dir, from->name, to->dir, to->name)));
 }
@@ -130,15 +134,17 @@ static void local_unlink(struct viofs_xfer *x, const struct viofs_place *p, stru
 	viofs_xfer_ready(x, op, or_errno(unlinkat(p->dir, p->name, 0)));
 }
 
-static void local_mkdir(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode, struct viofs_op *op)
+static void local_mkdir(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode,
+			struct viofs_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(mkdirat(p->dir, p->name, mode)));
 }
 
-static void local_enter(struct viofs_xfer *x, const struct viofs_place *p, bool existed, bool follow, int *fd,
-			struct viofs_op *op)
+static void local_enter(struct viofs_xfer *x, const struct viofs_place *p, bool existed,
+			bool follow, int *fd, struct viofs_op *op)
 {
-	*fd = openat(p->dir, p->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+	*fd = openat(p->dir, p->name,
+		     O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
 	viofs_xfer_ready(x, op, *fd < 0 ? -errno : 0);
 }
 
@@ -163,11 +169,13 @@ static void local_mknod(struct viofs_xfer *x, const struct viofs_place *p, mode_
 	viofs_xfer_ready(x, op, or_errno(mknodat(p->dir, p->name, mode, dev)));
 }
 
-static void local_dir_open(struct viofs_xfer *x, const struct viofs_place *p, bool follow, void **dir,
-			   struct viofs_op *op)
+static void local_dir_open(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
+			   void **dir, struct viofs_op *op)
 {
 	struct local_dir *d = calloc(1, sizeof(*d));
-	int fd = d ? openat(p->dir, p->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW)) : -1;
+	int fd = d ? openat(p->dir, p->name,
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW))
+		   : -1;
 	int rc;
 
 	if (fd >= 0)
@@ -193,7 +201,8 @@ static void local_dir_fill(struct viofs_xfer *x, void *dir, struct viofs_op *op)
 	d->left = PORTION;
 }
 
-static int local_dir_next(struct viofs_xfer *x, void *dir, const char **name, bool *has_stat, struct stat *st)
+static int local_dir_next(struct viofs_xfer *x, void *dir, const char **name, bool *has_stat,
+			  struct stat *st)
 {
 	struct local_dir *d = dir;
 	struct dirent *e;

@@ -10,8 +10,11 @@
 static size_t character(const unsigned char *s)
 {
 	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = s[0] < 0x80 ? 1 : (s[0] & 0xe0) == 0xc0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 :
-		     (s[0] & 0xf8) == 0xf0 ? 4 : 0;
+	size_t len = s[0] < 0x80             ? 1
+		     : (s[0] & 0xe0) == 0xc0 ? 2
+		     : (s[0] & 0xf0) == 0xe0 ? 3
+		     : (s[0] & 0xf8) == 0xf0 ? 4
+					     : 0;
 	unsigned int code = len == 1 ? s[0] : len ? s[0] & (0x7fU >> len) : 0;
 
 	for (size_t i = 1; i < len; i++) {
@@ -20,10 +23,10 @@ static size_t character(const unsigned char *s)
 		code = code << 6 | (s[i] & 0x3f);
 	}
 	/* C0, DEL and C1 controls, surrogates, marks that turn the direction of writing. */
-	if (!len || code < least[len] || code < 0x20 || (code >= 0x7f && code < 0xa0) || code > 0x10ffff ||
-	    (code >= 0xd800 && code < 0xe000) || (code >= 0x202a && code <= 0x202e) ||
-	    (code >= 0x2066 && code <= 0x2069) || code == 0x200e || code == 0x200f || code == 0x2028 ||
-	    code == 0x2029)
+	if (!len || code < least[len] || code < 0x20 || (code >= 0x7f && code < 0xa0) ||
+	    code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ||
+	    (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+	    code == 0x200e || code == 0x200f || code == 0x2028 || code == 0x2029)
 		return 0;
 	return len;
 }
@@ -98,13 +101,27 @@ const char *viofs_text_mode(mode_t mode, char out[11])
 	static const char rights[] = "rwxrwxrwx";
 
 	switch (mode & S_IFMT) {
-	case S_IFDIR: out[0] = 'd'; break;
-	case S_IFLNK: out[0] = 'l'; break;
-	case S_IFCHR: out[0] = 'c'; break;
-	case S_IFBLK: out[0] = 'b'; break;
-	case S_IFIFO: out[0] = 'p'; break;
-	case S_IFSOCK: out[0] = 's'; break;
-	default: out[0] = '-'; break;
+	case S_IFDIR:
+		out[0] = 'd';
+		break;
+	case S_IFLNK:
+		out[0] = 'l';
+		break;
+	case S_IFCHR:
+		out[0] = 'c';
+		break;
+	case S_IFBLK:
+		out[0] = 'b';
+		break;
+	case S_IFIFO:
+		out[0] = 'p';
+		break;
+	case S_IFSOCK:
+		out[0] = 's';
+		break;
+	default:
+		out[0] = '-';
+		break;
 	}
 	for (int i = 0; i < 9; i++)
 		if (mode & (0400 >> i))
@@ -124,14 +141,22 @@ const char *viofs_text_mode(mode_t mode, char out[11])
 const char *viofs_text_type(mode_t mode)
 {
 	switch (mode & S_IFMT) {
-	case S_IFREG: return "regular file";
-	case S_IFDIR: return "directory";
-	case S_IFLNK: return "symbolic link";
-	case S_IFCHR: return "character device";
-	case S_IFBLK: return "block device";
-	case S_IFIFO: return "fifo";
-	case S_IFSOCK: return "socket";
-	default: return "unknown type";
+	case S_IFREG:
+		return "regular file";
+	case S_IFDIR:
+		return "directory";
+	case S_IFLNK:
+		return "symbolic link";
+	case S_IFCHR:
+		return "character device";
+	case S_IFBLK:
+		return "block device";
+	case S_IFIFO:
+		return "fifo";
+	case S_IFSOCK:
+		return "socket";
+	default:
+		return "unknown type";
 	}
 }
 

@@ -11,8 +11,9 @@
 #define VIOFS_TEXT_MAX 16384
 
 /**
- * viofs_text_name() - a name as it can be printed: control characters, bytes that are no UTF-8 and the backslash as
- * \n, \t, \\, \377, so that no name can do something to a terminal or look like another
+ * viofs_text_name() - a name as it can be printed: control characters, bytes that are no UTF-8 and
+ * the backslash as \n, \t, \\, \377, so that no name can do something to a terminal or look like
+ * another
  * @out: of @size, cut at a character's end where it is too small. Return: @out.
  */
 const char *viofs_text_name(const char *name, char *out, size_t size);
@@ -35,7 +36,8 @@ const char *viofs_text_time(const struct timespec *t, int full, char out[48]);
 /** viofs_text_join() - @top/@name, to be freed; NULL: no memory. */
 char *viofs_text_join(const char *top, const char *name);
 
-/** viofs_text_base() - the last component, without slashes behind it, to be freed; "" of "/" and the like. */
+/** viofs_text_base() - the last component, without slashes behind it, to be freed; "" of "/" and
+ * the like. */
 char *viofs_text_base(const char *path);
 
 #endif

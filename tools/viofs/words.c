@@ -44,7 +44,8 @@ static const char *quoted(const char *s, char quote, bool letters, char **out)
 	return *s ? s + 1 : NULL;
 }
 
-/* One word at @s into @out, which has room for all of the line. Return: behind it, NULL: a quote is missing. */
+/* One word at @s into @out, which has room for all of the line. Return: behind it, NULL: a quote is
+ * missing. */
 static const char *word(const char *s, char *out)
 {
 	while (s && *s && !strchr(" \t\n", *s)) {

@@ -12,9 +12,9 @@ struct viofs_words {
 };
 
 /**
- * viofs_words_split() - as a shell does: blanks, 'as it is', "with \" in it", back\ slash, $'\n\t\\\377\xff'; # begins a
- * comment
- * Return: 0; -1: w->said says why. viofs_words_free() is due in any case.
+ * viofs_words_split() - as a shell does: blanks, 'as it is', "with \" in it", back\ slash,
+ * $'\n\t\\\377\xff'; # begins a comment Return: 0; -1: w->said says why. viofs_words_free() is due
+ * in any case.
  */
 int viofs_words_split(const char *line, struct viofs_words *w);
 void viofs_words_free(struct viofs_words *w);

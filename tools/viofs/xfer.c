@@ -56,7 +56,8 @@ void viofs_xfer_fail(struct viofs_xfer *x, const char *path, int64_t rc)
 	struct viofs_err err = { "" };
 
 	if (x->fault)
-		snprintf(err.text, sizeof(err.text), "Input/output error; the device broke the rules: %s", x->fault);
+		snprintf(err.text, sizeof(err.text),
+			 "Input/output error; the device broke the rules: %s", x->fault);
 	viofs_progress_clear(&x->progress);
 	viofs_cli_fail(x->cli, path, rc, &err);
 }
@@ -146,7 +147,8 @@ int viofs_xfer_open(struct viofs_xfer *x, struct viofs_cli *cli, const struct vi
 void viofs_xfer_close(struct viofs_xfer *x)
 {
 	viofs_async_close(x->async);
-	for (unsigned int i = 0; x->blocks && i < VIOFS_XFER_LARGE_COUNT + VIOFS_XFER_SMALL_COUNT; i++) {
+	for (unsigned int i = 0; x->blocks && i < VIOFS_XFER_LARGE_COUNT + VIOFS_XFER_SMALL_COUNT;
+	     i++) {
 		if (x->blocks[i].plain)
 			free(x->blocks[i].data);
 		else
@@ -208,8 +210,8 @@ static void drop_waiting(struct viofs_xfer *x)
 
 static bool is_done(const struct viofs_xfer *x)
 {
-	return !x->files_active && !x->dirs_active && !x->unfinished && !x->files.count && !x->dirs.count && !x->parked.count &&
-	       !x->ready;
+	return !x->files_active && !x->dirs_active && !x->unfinished && !x->files.count &&
+	       !x->dirs.count && !x->parked.count && !x->ready;
 }
 
 static void tell_ready(struct viofs_xfer *x)
@@ -238,7 +240,8 @@ void viofs_xfer_run(struct viofs_xfer *x)
 		tell_ready(x);
 		if (is_done(x))
 			break;
-		count = viofs_async_wait(x->async, events, x->ready ? 0 : 1, EVENTS, x->ready ? 0 : LOOK_NS);
+		count = viofs_async_wait(x->async, events, x->ready ? 0 : 1, EVENTS,
+					 x->ready ? 0 : LOOK_NS);
 		for (int i = 0; i < count; i++) {
 			struct viofs_op *op = events[i].user;
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Copying trees between this machine and a share, or within a share, with many files under way at once.
+ * Copying trees between this machine and a share, or within a share, with many files under way at
+ * once.
  *
- * One thread. Whatever is asked of the share is asynchronous; what is asked of this machine is done at once, and
- * its end is told by the same loop (viofs_xfer.ready), so that the steps of a copy read the same for both sides. While a
- * local write runs the device goes on with what it has.
+ * One thread. Whatever is asked of the share is asynchronous; what is asked of this machine is done
+ * at once, and its end is told by the same loop (viofs_xfer.ready), so that the steps of a copy
+ * read the same for both sides. While a local write runs the device goes on with what it has.
  *
- * A node is a file or directory that is to be copied. Directories wait on a stack, so that the copy goes down first
- * and few of them are open; all else waits in a queue, and directories are read on only while it is short. Below the
- * names of the command line local files are reached by their directory's descriptor and without following links, so
- * whatever names and types a share shows, nothing is written outside of the target.
+ * A node is a file or directory that is to be copied. Directories wait on a stack, so that the copy
+ * goes down first and few of them are open; all else waits in a queue, and directories are read on
+ * only while it is short. Below the names of the command line local files are reached by their
+ * directory's descriptor and without following links, so whatever names and types a share shows,
+ * nothing is written outside of the target.
  *
  * A copy is a node that is being worked on: see xfer_file.c.
  */
@@ -29,8 +31,9 @@
 #define VIOFS_XFER_SMALL (1U << 16)
 #define VIOFS_XFER_SMALL_COUNT 64U
 /*
- * Everything of a partial file that lies so far below its end is there: blocks end in any order, but none is begun
- * that is further above the first that has not ended. Never to become less, since it is about files of older runs.
+ * Everything of a partial file that lies so far below its end is there: blocks end in any order,
+ * but none is begun that is further above the first that has not ended. Never to become less, since
+ * it is about files of older runs.
  */
 #define VIOFS_XFER_WINDOW (16U << 20)
 #define VIOFS_XFER_PART ".part"
@@ -39,7 +42,8 @@
 
 struct viofs_xfer;
 
-/** struct viofs_op - something under way; @done is called from the loop, never from where it was started */
+/** struct viofs_op - something under way; @done is called from the loop, never from where it was
+ * started */
 struct viofs_op {
 	void (*done)(struct viofs_op *op, int64_t result);
 	struct viofs_op *next;
@@ -58,32 +62,35 @@ enum viofs_attr { VIOFS_ATTR_OWNER, VIOFS_ATTR_MODE, VIOFS_ATTR_TIMES };
 
 /** struct viofs_side - this machine, or the share. All but dir_next() and dir_fd() end by @op. */
 struct viofs_side {
-	void (*stat)(struct viofs_xfer *x, const struct viofs_place *p, bool follow, struct stat *st,
-		     struct viofs_op *op);
-	void (*open)(struct viofs_xfer *x, const struct viofs_place *p, int flags, mode_t mode, void **file,
-		     struct viofs_op *op);
+	void (*stat)(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
+		     struct stat *st, struct viofs_op *op);
+	void (*open)(struct viofs_xfer *x, const struct viofs_place *p, int flags, mode_t mode,
+		     void **file, struct viofs_op *op);
 	void (*close)(struct viofs_xfer *x, void *file, struct viofs_op *op);
 	void (*read)(struct viofs_xfer *x, void *file, void *data, size_t size, uint64_t offset,
 		     struct viofs_op *op);
-	void (*write)(struct viofs_xfer *x, void *file, const void *data, size_t size, uint64_t offset,
-		      struct viofs_op *op);
-	void (*seek)(struct viofs_xfer *x, void *file, uint64_t offset, int whence, struct viofs_op *op);
+	void (*write)(struct viofs_xfer *x, void *file, const void *data, size_t size,
+		      uint64_t offset, struct viofs_op *op);
+	void (*seek)(struct viofs_xfer *x, void *file, uint64_t offset, int whence,
+		     struct viofs_op *op);
 	void (*truncate)(struct viofs_xfer *x, void *file, uint64_t size, struct viofs_op *op);
 	/* The share copies by itself; NULL: it can't. The result is the number of bytes. */
 	void (*clone)(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
 		      struct viofs_op *op);
-	/* To the disk, and out of the page cache where that is ours, so that reading back says something. */
+	/* To the disk, and out of the page cache where that is ours, so that reading back says
+	 * something. */
 	void (*settle)(struct viofs_xfer *x, void *file, struct viofs_op *op);
 	/* @file: NULL: of the name itself, not of what a link leads to. */
-	void (*attr)(struct viofs_xfer *x, enum viofs_attr what, void *file, const struct viofs_place *p,
-		     const struct stat *st, struct viofs_op *op);
-	void (*rename)(struct viofs_xfer *x, const struct viofs_place *from, const struct viofs_place *to,
-		       struct viofs_op *op);
+	void (*attr)(struct viofs_xfer *x, enum viofs_attr what, void *file,
+		     const struct viofs_place *p, const struct stat *st, struct viofs_op *op);
+	void (*rename)(struct viofs_xfer *x, const struct viofs_place *from,
+		       const struct viofs_place *to, struct viofs_op *op);
 	void (*unlink)(struct viofs_xfer *x, const struct viofs_place *p, struct viofs_op *op);
-	void (*mkdir)(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode, struct viofs_op *op);
-	/* Into a directory that is there: @fd is for the places below. -ENOTDIR. */
-	void (*enter)(struct viofs_xfer *x, const struct viofs_place *p, bool existed, bool follow, int *fd,
+	void (*mkdir)(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode,
 		      struct viofs_op *op);
+	/* Into a directory that is there: @fd is for the places below. -ENOTDIR. */
+	void (*enter)(struct viofs_xfer *x, const struct viofs_place *p, bool existed, bool follow,
+		      int *fd, struct viofs_op *op);
 	void (*symlink)(struct viofs_xfer *x, const char *target, const struct viofs_place *p,
 			struct viofs_op *op);
 	void (*readlink)(struct viofs_xfer *x, const struct viofs_place *p, char target[4096],
@@ -95,7 +102,8 @@ struct viofs_side {
 	/* The result is 0 at the end. */
 	void (*dir_fill)(struct viofs_xfer *x, void *dir, struct viofs_op *op);
 	/* An entry of the portion: 1; 0: no more in it; a negative errno. */
-	int (*dir_next)(struct viofs_xfer *x, void *dir, const char **name, bool *has_stat, struct stat *st);
+	int (*dir_next)(struct viofs_xfer *x, void *dir, const char **name, bool *has_stat,
+			struct stat *st);
 	int (*dir_fd)(void *dir);
 	void (*dir_close)(struct viofs_xfer *x, void *dir, struct viofs_op *op);
 };
@@ -144,11 +152,12 @@ struct viofs_xfer {
 	bool stopping;
 	const char *fault; /* what the device did wrong in what is being looked at, or NULL */
 	struct viofs_op *ready, *ready_last;
-	struct viofs_nodes files, dirs, parked; /* to be begun; directories that are not read on for now */
+	struct viofs_nodes files, dirs,
+		parked; /* to be begun; directories that are not read on for now */
 	unsigned int files_active, dirs_active; /* worked on; read */
-	unsigned int unfinished; /* directories that were begun */
+	unsigned int unfinished;                /* directories that were begun */
 	struct viofs_block *blocks;
-	struct viofs_block *small, *large; /* free */
+	struct viofs_block *small, *large;       /* free */
 	struct viofs_copy *hungry, *hungry_last; /* wait for a buffer */
 	struct viofs_progress progress;
 };
@@ -175,8 +184,10 @@ struct viofs_block *viofs_xfer_take_block(struct viofs_xfer *x, bool large);
 void viofs_xfer_give_block(struct viofs_xfer *x, struct viofs_block *b);
 
 /* xfer_dir.c */
-/** viofs_node_new() - below @parent; NULL: out of memory, or a name that no directory can have, which was said. */
-struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *parent, const char *name);
+/** viofs_node_new() - below @parent; NULL: out of memory, or a name that no directory can have,
+ * which was said. */
+struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *parent,
+				  const char *name);
 /** viofs_node_done() - it is copied, or not; frees it, and ends its directory with the last one. */
 void viofs_node_done(struct viofs_xfer *x, struct viofs_node *node);
 void viofs_dir_begin(struct viofs_xfer *x, struct viofs_node *node);

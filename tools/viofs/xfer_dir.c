@@ -97,14 +97,16 @@ static void on_mode(struct viofs_node *node, int64_t result)
 {
 	if (result < 0)
 		complain(node, result);
-	node->x->to->attr(node->x, VIOFS_ATTR_TIMES, NULL, &node->to, &node->st, step(node, on_times));
+	node->x->to->attr(node->x, VIOFS_ATTR_TIMES, NULL, &node->to, &node->st,
+			  step(node, on_times));
 }
 
 static void on_owner(struct viofs_node *node, int64_t result)
 {
 	if (result < 0)
 		complain(node, result);
-	node->x->to->attr(node->x, VIOFS_ATTR_MODE, NULL, &node->to, &node->st, step(node, on_mode));
+	node->x->to->attr(node->x, VIOFS_ATTR_MODE, NULL, &node->to, &node->st,
+			  step(node, on_mode));
 }
 
 /* All below has ended, and nobody needs the descriptor of the directory that was read. */
@@ -135,7 +137,8 @@ static void end_reading(struct viofs_node *node)
 		finish(node);
 }
 
-static void add_child(struct viofs_node *node, const char *name, bool has_stat, const struct stat *st)
+static void add_child(struct viofs_node *node, const char *name, bool has_stat,
+		      const struct stat *st)
 {
 	struct viofs_xfer *x = node->x;
 	struct viofs_node *child = viofs_node_new(x, node, name);
@@ -217,7 +220,8 @@ static void on_opened(struct viofs_node *node, int64_t result)
 		end_reading(node);
 		return;
 	}
-	node->x->to->mkdir(node->x, &node->to, (node->st.st_mode & 0777) | 0700, step(node, on_made));
+	node->x->to->mkdir(node->x, &node->to, (node->st.st_mode & 0777) | 0700,
+			   step(node, on_made));
 }
 
 void viofs_dir_begin(struct viofs_xfer *x, struct viofs_node *node)

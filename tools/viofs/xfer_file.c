@@ -2,15 +2,18 @@
 /*
  * A file's data, block by block, several at once.
  *
- * Steps: what is there already (--resume), open both, move blocks, [verify], attributes, close both, rename. Blocks are
- * read in order of their offsets, each is written as soon as it is there; c->in_flight counts those that are read or
- * written. An error keeps new blocks from beginning; when the last one has ended, both files are closed.
+ * Steps: what is there already (--resume), open both, move blocks, [verify], attributes, close
+ * both, rename. Blocks are read in order of their offsets, each is written as soon as it is there;
+ * c->in_flight counts those that are read or written. An error keeps new blocks from beginning;
+ * when the last one has ended, both files are closed.
  *
- * Where the copy is longer than a block it is made under the name with .part, so that a cut-off copy is told from
- * a whole one by its name, and nobody takes the one for the other. A shorter one has nothing to be resumed.
+ * Where the copy is longer than a block it is made under the name with .part, so that a cut-off
+ * copy is told from a whole one by its name, and nobody takes the one for the other. A shorter one
+ * has nothing to be resumed.
  *
- * A file that is as long as what stat(2) said ends with a read that is shorter than was asked for: that tells of files
- * that grow, and of those in /proc and the like that say 0, with no request more.
+ * A file that is as long as what stat(2) said ends with a read that is shorter than was asked for:
+ * that tells of files that grow, and of those in /proc and the like that say 0, with no request
+ * more.
  */
 #include "xfer_file.h"
 
@@ -109,7 +112,8 @@ static void on_attr_mode(struct viofs_op *op, int64_t result)
 	if (result < 0)
 		on_attr_times(op, result);
 	else
-		c->x->to->attr(c->x, VIOFS_ATTR_TIMES, c->to, NULL, &c->node->st, step(c, on_attr_times));
+		c->x->to->attr(c->x, VIOFS_ATTR_TIMES, c->to, NULL, &c->node->st,
+			       step(c, on_attr_times));
 }
 
 static void on_attr_owner(struct viofs_op *op, int64_t result)
@@ -121,7 +125,8 @@ static void on_attr_owner(struct viofs_op *op, int64_t result)
 	if (result < 0 || (!c->existed && !c->x->owner && !(mode & 07000) && (mode & 0200)))
 		on_attr_mode(op, result);
 	else
-		c->x->to->attr(c->x, VIOFS_ATTR_MODE, c->to, NULL, &c->node->st, step(c, on_attr_mode));
+		c->x->to->attr(c->x, VIOFS_ATTR_MODE, c->to, NULL, &c->node->st,
+			       step(c, on_attr_mode));
 }
 
 void viofs_copy_finish(struct viofs_copy *c)
@@ -129,7 +134,8 @@ void viofs_copy_finish(struct viofs_copy *c)
 	if (c->error)
 		close_both(c);
 	else if (c->x->owner)
-		c->x->to->attr(c->x, VIOFS_ATTR_OWNER, c->to, NULL, &c->node->st, step(c, on_attr_owner));
+		c->x->to->attr(c->x, VIOFS_ATTR_OWNER, c->to, NULL, &c->node->st,
+			       step(c, on_attr_owner));
 	else
 		on_attr_owner(&c->op, 0);
 }
@@ -146,7 +152,8 @@ static void on_truncated(struct viofs_op *op, int64_t result)
 		viofs_copy_finish(c);
 }
 
-/* All is written. A hole at the end, or what a longer partial file had there, is a matter of the size. */
+/* All is written. A hole at the end, or what a longer partial file had there, is a matter of the
+ * size. */
 static void data_ends(struct viofs_copy *c)
 {
 	if (!c->error && (c->sparse || c->resumed))
@@ -221,7 +228,8 @@ static uint64_t lowest(const struct viofs_copy *c)
 /* One more block to be read now? */
 static bool may_read(const struct viofs_copy *c)
 {
-	if (c->ended || c->in_flight >= VIOFS_XFER_AHEAD || c->next - lowest(c) >= VIOFS_XFER_WINDOW - c->unit)
+	if (c->ended || c->in_flight >= VIOFS_XFER_AHEAD ||
+	    c->next - lowest(c) >= VIOFS_XFER_WINDOW - c->unit)
 		return false;
 	if (c->sparse)
 		return c->next < c->segment_end;
@@ -319,8 +327,8 @@ static void clone(struct viofs_copy *c)
 {
 	uint64_t size = c->end - c->next;
 
-	c->x->from->clone(c->x, c->from, c->to, size < CLONE_MAX ? (size_t)size : CLONE_MAX, c->next,
-			  step(c, on_cloned));
+	c->x->from->clone(c->x, c->from, c->to, size < CLONE_MAX ? (size_t)size : CLONE_MAX,
+			  c->next, step(c, on_cloned));
 }
 
 static void on_to_opened(struct viofs_op *op, int64_t result);
@@ -328,15 +336,16 @@ static void on_to_opened(struct viofs_op *op, int64_t result);
 static void reopen(struct viofs_copy *c)
 {
 	c->existed = true;
-	c->x->to->open(c->x, target(c), (c->x->verify ? O_RDWR : O_WRONLY) | O_TRUNC | O_NOFOLLOW, 0, &c->to,
-		       step(c, on_to_opened));
+	c->x->to->open(c->x, target(c), (c->x->verify ? O_RDWR : O_WRONLY) | O_TRUNC | O_NOFOLLOW,
+		       0, &c->to, step(c, on_to_opened));
 }
 
 static void on_same_looked(struct viofs_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
-	if (!result && c->have.st_ino == c->node->st.st_ino && c->have.st_dev == c->node->st.st_dev) {
+	if (!result && c->have.st_ino == c->node->st.st_ino &&
+	    c->have.st_dev == c->node->st.st_dev) {
 		c->error = -EEXIST; /* a file is not copied onto itself */
 		close_both(c);
 	} else {
@@ -363,7 +372,8 @@ static void on_to_opened(struct viofs_op *op, int64_t result)
 		close_both(c);
 		return;
 	}
-	c->sparse = (uint64_t)st->st_blocks * 512 < (uint64_t)st->st_size && st->st_size > (off_t)c->unit;
+	c->sparse = (uint64_t)st->st_blocks * 512 < (uint64_t)st->st_size &&
+		    st->st_size > (off_t)c->unit;
 	c->end = (uint64_t)st->st_size;
 	c->segment_end = c->next;
 	if (c->x->from == c->x->to && c->x->from->clone && !c->sparse && c->end > c->next)
@@ -383,8 +393,8 @@ static void on_from_opened(struct viofs_op *op, int64_t result)
 		return;
 	}
 	c->existed = c->resumed;
-	c->x->to->open(c->x, target(c), flags | (c->resumed ? 0 : O_EXCL), (c->node->st.st_mode & 0777) | 0200, &c->to,
-		       step(c, on_to_opened));
+	c->x->to->open(c->x, target(c), flags | (c->resumed ? 0 : O_EXCL),
+		       (c->node->st.st_mode & 0777) | 0200, &c->to, step(c, on_to_opened));
 }
 
 static void open_both(struct viofs_copy *c)
@@ -392,7 +402,8 @@ static void open_both(struct viofs_copy *c)
 	c->x->from->open(c->x, &c->node->from, O_RDONLY, 0, &c->from, step(c, on_from_opened));
 }
 
-/* A partial file is one of this file as it is now: not longer, and last written after the file was. */
+/* A partial file is one of this file as it is now: not longer, and last written after the file was.
+ */
 static void on_part_looked(struct viofs_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
@@ -401,9 +412,11 @@ static void on_part_looked(struct viofs_op *op, int64_t result)
 
 	if (!result && S_ISREG(c->have.st_mode) && c->have.st_size <= st->st_size &&
 	    (c->have.st_mtim.tv_sec > st->st_mtim.tv_sec ||
-	     (c->have.st_mtim.tv_sec == st->st_mtim.tv_sec && c->have.st_mtim.tv_nsec >= st->st_mtim.tv_nsec))) {
+	     (c->have.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+	      c->have.st_mtim.tv_nsec >= st->st_mtim.tv_nsec))) {
 		c->resumed = true;
-		c->next = size > VIOFS_XFER_WINDOW ? (size - VIOFS_XFER_WINDOW) / c->unit * c->unit : 0;
+		c->next = size > VIOFS_XFER_WINDOW ? (size - VIOFS_XFER_WINDOW) / c->unit * c->unit
+						   : 0;
 		c->x->progress.bytes += c->next;
 	}
 	open_both(c);
@@ -415,7 +428,8 @@ static void on_whole_looked(struct viofs_op *op, int64_t result)
 	const struct stat *st = &c->node->st, *have = &c->have;
 
 	if (!result && S_ISREG(have->st_mode) && have->st_size == st->st_size &&
-	    have->st_mtim.tv_sec == st->st_mtim.tv_sec && have->st_mtim.tv_nsec == st->st_mtim.tv_nsec) {
+	    have->st_mtim.tv_sec == st->st_mtim.tv_sec &&
+	    have->st_mtim.tv_nsec == st->st_mtim.tv_nsec) {
 		c->x->progress.bytes += (uint64_t)st->st_size;
 		viofs_copy_end(c);
 	} else if (c->part.path) {
@@ -441,7 +455,8 @@ static int make_part(struct viofs_copy *c)
 	} else {
 		for (const char *s = base; *s; s++)
 			hash = (hash ^ (unsigned char)*s) * 16777619U;
-		snprintf(c->part.path, len, "%.*s~%08x" VIOFS_XFER_PART, (int)(base - to->path) + 200, to->path, hash);
+		snprintf(c->part.path, len, "%.*s~%08x" VIOFS_XFER_PART,
+			 (int)(base - to->path) + 200, to->path, hash);
 	}
 	c->part.name = c->node->parent ? c->part.path + (base - to->path) : c->part.path;
 	return 0;
@@ -451,7 +466,8 @@ void viofs_copy_regular(struct viofs_copy *c)
 {
 	bool large = c->node->st.st_size > (off_t)VIOFS_XFER_BLOCK;
 
-	c->unit = c->node->st.st_size >= (off_t)VIOFS_XFER_SMALL ? VIOFS_XFER_BLOCK : VIOFS_XFER_SMALL;
+	c->unit = c->node->st.st_size >= (off_t)VIOFS_XFER_SMALL ? VIOFS_XFER_BLOCK
+								 : VIOFS_XFER_SMALL;
 	if ((large || c->x->verify) && make_part(c)) {
 		c->error = -ENOMEM;
 		viofs_copy_end(c);

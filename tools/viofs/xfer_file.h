@@ -18,9 +18,9 @@ struct viofs_copy {
 	struct viofs_copy *next_hungry;
 	bool is_hungry;
 	void (*fed)(struct viofs_copy *c);
-	void *from, *to;            /* open files */
-	struct viofs_place part;    /* path NULL: it is written under its own name */
-	struct stat have;           /* of what is there already */
+	void *from, *to;         /* open files */
+	struct viofs_place part; /* path NULL: it is written under its own name */
+	struct stat have;        /* of what is there already */
 	bool existed, resumed, sparse, ended, seeking;
 	uint64_t segment_end;       /* of a sparse file's data */
 	uint64_t next, end;         /* what is to be read next; end of what is known to be there */
@@ -36,7 +36,8 @@ struct viofs_copy {
 };
 
 /* xfer.c */
-/** viofs_xfer_wait_block() - nothing of @c is under way, and no buffer is left: @then when there may be one. */
+/** viofs_xfer_wait_block() - nothing of @c is under way, and no buffer is left: @then when there
+ * may be one. */
 void viofs_xfer_wait_block(struct viofs_copy *c, void (*then)(struct viofs_copy *c));
 
 /* xfer_node.c */

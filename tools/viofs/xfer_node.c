@@ -32,9 +32,10 @@ static void say_error(const struct viofs_copy *c)
 	}
 	viofs_text_name(c->node->from.path, name, sizeof(name));
 	viofs_progress_clear(&c->x->progress);
-	c->x->cli->status = viofs_cli_say("%s: %s: %s", c->x->cli->command, name,
-					  c->mismatch ? "What was read back differs from what was written; it is removed." :
-							"Is a directory; -r copies those.");
+	c->x->cli->status = viofs_cli_say(
+		"%s: %s: %s", c->x->cli->command, name,
+		c->mismatch ? "What was read back differs from what was written; it is removed."
+			    : "Is a directory; -r copies those.");
 }
 
 void viofs_copy_end(struct viofs_copy *c)
@@ -75,7 +76,8 @@ static void on_mode(struct viofs_op *op, int64_t result)
 	if (result < 0)
 		on_times(op, result);
 	else
-		c->x->to->attr(c->x, VIOFS_ATTR_TIMES, NULL, &c->node->to, &c->node->st, step(c, on_times));
+		c->x->to->attr(c->x, VIOFS_ATTR_TIMES, NULL, &c->node->to, &c->node->st,
+			       step(c, on_times));
 }
 
 static void on_owner(struct viofs_op *op, int64_t result)
@@ -85,13 +87,15 @@ static void on_owner(struct viofs_op *op, int64_t result)
 	if (result < 0 || S_ISLNK(c->node->st.st_mode))
 		on_mode(op, result);
 	else
-		c->x->to->attr(c->x, VIOFS_ATTR_MODE, NULL, &c->node->to, &c->node->st, step(c, on_mode));
+		c->x->to->attr(c->x, VIOFS_ATTR_MODE, NULL, &c->node->to, &c->node->st,
+			       step(c, on_mode));
 }
 
 void viofs_copy_attrs(struct viofs_copy *c)
 {
 	if (c->x->owner)
-		c->x->to->attr(c->x, VIOFS_ATTR_OWNER, NULL, &c->node->to, &c->node->st, step(c, on_owner));
+		c->x->to->attr(c->x, VIOFS_ATTR_OWNER, NULL, &c->node->to, &c->node->st,
+			       step(c, on_owner));
 	else
 		on_owner(&c->op, 0);
 }
@@ -141,7 +145,8 @@ static void make(struct viofs_copy *c)
 	if (S_ISLNK(st->st_mode))
 		c->x->to->symlink(c->x, c->target, &c->node->to, step(c, on_made));
 	else
-		c->x->to->mknod(c->x, &c->node->to, st->st_mode & (S_IFMT | 07777), st->st_rdev, step(c, on_made));
+		c->x->to->mknod(c->x, &c->node->to, st->st_mode & (S_IFMT | 07777), st->st_rdev,
+				step(c, on_made));
 }
 
 static void on_target(struct viofs_op *op, int64_t result)

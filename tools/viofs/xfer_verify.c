@@ -2,8 +2,8 @@
 /*
  * --verify: what was written is read back, and its checksums compared with those of what was read.
  *
- * A block's checksum is taken when it is read to be copied. Blocks without one (of an earlier run that is resumed, holes,
- * what the device copied by itself) are read from both sides.
+ * A block's checksum is taken when it is read to be copied. Blocks without one (of an earlier run
+ * that is resumed, holes, what the device copied by itself) are read from both sides.
  */
 #include "xfer_file.h"
 #include "tools_config.h"
@@ -106,7 +106,8 @@ static void on_read_back(struct viofs_op *op, int64_t result)
 		c->error = result;
 	} else if (!c->error) {
 		d = digest(b->data, (size_t)result);
-		if ((size_t)result != b->size || d.low != c->digests[index].low || d.high != c->digests[index].high) {
+		if ((size_t)result != b->size || d.low != c->digests[index].low ||
+		    d.high != c->digests[index].high) {
 			c->error = -EBADMSG;
 			c->mismatch = true;
 		}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * QEMU's own random number device, driven through VFIO by our transport, rings and arena: a device that
- * obeys the IOMMU, and whose side of the rings nobody of this project wrote.
- *   rng_dma ADDRESS [packed]
- * Requests of all shapes; then two that the IOMMU has to stop, and nothing of our memory may change.
+ * QEMU's own random number device, driven through VFIO by our transport, rings and arena: a device
+ * that obeys the IOMMU, and whose side of the rings nobody of this project wrote. rng_dma ADDRESS
+ * [packed] Requests of all shapes; then two that the IOMMU has to stop, and nothing of our memory
+ * may change.
  */
 #include "base/util.h"
 #include "dma/arena.h"
@@ -108,7 +108,8 @@ static void start(void)
 	device = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_WRITE, l.device, 64);
 	state = viofs_arena_alloc(t.arena, VIOFS_ARENA_PRIVATE,
 				  size * sizeof(struct viofs_ring_state), 64);
-	t.table = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_READ, PIECES * sizeof(*t.table), 64);
+	t.table =
+		viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_READ, PIECES * sizeof(*t.table), 64);
 	t.out = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_WRITE, BYTES, 4096);
 	t.readable = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_READ, 4096, 4096);
 	viofs_ring_init(&t.ring, size, flags, desc, driver, device, state);
@@ -197,9 +198,9 @@ static void stray(uint64_t iova, const char *what)
 		check(t.out[i] == CANARY, "memory that was not meant has changed");
 	lost = viofs_virtio_is_lost(t.virtio);
 	printf("stray write to %s: stopped, the device %s\n", what,
-	       lost	 ? lost :
-	       got < 0	 ? "did not answer" :
-			   "took no notice");
+	       lost      ? lost
+	       : got < 0 ? "did not answer"
+			 : "took no notice");
 }
 
 int main(int argc, char **argv)

@@ -123,7 +123,7 @@ static void query(const char *label, int file, int cmd, short type, off_t start,
 		transcript_line(label, "%s lock at %lld+%lld by %s", names[range.l_type],
 				(long long)range.l_start, (long long)range.l_len,
 				range.l_pid == getppid() ? "parent"
-				: range.l_pid == -1	 ? "a description"
+				: range.l_pid == -1      ? "a description"
 							 : "somebody");
 }
 

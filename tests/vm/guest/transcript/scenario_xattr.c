@@ -167,9 +167,9 @@ static int set_acl(const char *path, const char *name, unsigned int user_perm, u
 {
 	struct acl acl = { .version = htole32(2) };
 	const struct acl_entry entries[] = {
-		{ USER_OBJ, 6, NO_ID },	 { USER, user_perm, TRANSCRIPT_USER },
+		{ USER_OBJ, 6, NO_ID },  { USER, user_perm, TRANSCRIPT_USER },
 		{ GROUP_OBJ, 4, NO_ID }, { GROUP, 6, TRANSCRIPT_GROUP },
-		{ MASK, mask, NO_ID },	 { OTHER, 0, NO_ID },
+		{ MASK, mask, NO_ID },   { OTHER, 0, NO_ID },
 	};
 
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
