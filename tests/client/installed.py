@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The README's program and those of docs/examples, built in C and C++ against an installed libviofs, and run."""
+"""The program of docs/library.md and those of docs/examples, built in C and C++ against an installed libviofs, and run."""
 
 import os
 import re
@@ -23,9 +23,9 @@ def run(argv, **more):
     return p.stdout
 
 
-def readme_program():
-    """The lines of README.md that are C."""
-    with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
+def documented_program():
+    """The lines of docs/library.md that are C."""
+    with open(os.path.join(SOURCE, "docs", "library.md"), encoding="utf-8") as f:
         found = re.search(r"```c\n(.*?)```", f.read(), re.S)
     return found.group(1)
 
@@ -75,7 +75,7 @@ def main():
     try:
         run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", work])
         prefix = next(root for root, dirs, _ in os.walk(work) if "include" in dirs)
-        programs = {"readme": readme_program()}
+        programs = {"library-page": documented_program()}
         for name in sorted(os.listdir(os.path.join(SOURCE, "docs", "examples"))):
             with open(os.path.join(SOURCE, "docs", "examples", name), encoding="utf-8") as f:
                 programs[name.split(".")[0]] = f.read()
