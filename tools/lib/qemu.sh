@@ -65,9 +65,12 @@ qemu_kvm_trial() {
 	printf '%s\n' '#!/bin/busybox sh' 'echo KVM works' 'exec busybox poweroff -nf' >"$work/root/init"
 	chmod 755 "$work/root/init"
 	(cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initrd"
-	timeout -k 1 30 "$QEMU" -machine q35,accel=kvm,kernel-irqchip=split -cpu max -m 256M -nodefaults -no-user-config \
-		-display none -no-reboot -kernel "$dir/vmlinux" -initrd "$work/initrd" -serial "file:$work/console" \
-		-append 'console=ttyS0 quiet panic=-1' >/dev/null 2>&1 </dev/null || true
+	# In braces: where QEMU aborts, bash says so on the standard error of the group.
+	{
+		timeout -k 1 30 "$QEMU" -machine q35,accel=kvm,kernel-irqchip=split -cpu max -m 256M -nodefaults -no-user-config \
+			-display none -no-reboot -kernel "$dir/vmlinux" -initrd "$work/initrd" -serial "file:$work/console" \
+			-append 'console=ttyS0 quiet panic=-1' >/dev/null 2>&1 </dev/null || true
+	} 2>/dev/null
 	grep -q 'KVM works' "$work/console" 2>/dev/null && status=0
 	rm -rf "$work"
 	return "$status"
