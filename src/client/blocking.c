@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Blocking calls: threads that share a lane, one of which leads. */
+/*
+ * Blocking calls: threads that share a lane, one of which leads.
+ *
+ * Where there is no leader, but a follower whose call has not ended, somebody is on his way who
+ * will lead or look for one who does: whoever leaves the lane while nobody leads wakes such a
+ * follower. It is not enough that a leader does so when he goes: the one that he woke may have
+ * been told by then that his own call has ended. A test goes through all interleavings of three
+ * threads (tests/unit/test_client_leader.c).
+ */
 #include "client/engine.h"
 #include "base/barrier.h"
 #include "base/util.h"
@@ -8,7 +16,9 @@
 #include <string.h>
 
 /* A follower looks so often, then sleeps until it is woken. */
+#ifndef FOLLOWER_SPINS /* fewer in a test of all interleavings */
 #define FOLLOWER_SPINS 2000
+#endif
 
 /* A thread that waits for its op, and may be made leader. */
 struct viofs_follower {
@@ -41,6 +51,13 @@ struct viofs_op *viofs_op_begin(struct viofs_session *s)
 	return op;
 }
 
+void viofs_op_ended(struct viofs_op *op)
+{
+	if (op->waiter)
+		pthread_cond_signal(op->waiter);
+	__atomic_store_n(&op->finished, 1, __ATOMIC_RELEASE);
+}
+
 static bool is_finished(const struct viofs_op *op)
 {
 	return __atomic_load_n(&op->finished, __ATOMIC_ACQUIRE);
@@ -67,8 +84,16 @@ static void lead(struct viofs_async *a, struct viofs_op *op)
 		pthread_mutex_lock(&a->lock);
 	}
 	a->leader = false;
-	if (a->followers)
-		pthread_cond_signal(&a->followers->cond);
+}
+
+static void wake_a_follower(const struct viofs_async *a)
+{
+	struct viofs_follower *f = a->followers;
+
+	while (f && is_finished(f->op))
+		f = f->next;
+	if (f)
+		pthread_cond_signal(&f->cond);
 }
 
 static void follow(struct viofs_async *a, struct viofs_op *op)
@@ -122,6 +147,8 @@ int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *wha
 		else
 			lead(a, op);
 	}
+	if (!a->leader)
+		wake_a_follower(a);
 	result = op->result;
 	if (result < 0)
 		say(err, op, what, which);

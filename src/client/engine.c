@@ -178,9 +178,7 @@ void viofs_op_finish(struct viofs_op *op, int64_t result)
 	op->under_way = false;
 	release(op);
 	if (op->blocking) {
-		if (op->waiter)
-			pthread_cond_signal(op->waiter);
-		__atomic_store_n(&op->finished, 1, __ATOMIC_RELEASE);
+		viofs_op_ended(op);
 		return;
 	}
 	op->next = NULL;

@@ -158,6 +158,8 @@ struct viofs_op *viofs_op_begin(struct viofs_session *s);
  * -ENOMEM. */
 int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *what,
 		     const char *which);
+/** viofs_op_ended() - of a lane's, whose lock is held: wake who waits for it. */
+void viofs_op_ended(struct viofs_op *op);
 /**
  * viofs_op_call() - send a request of @op
  * @retry: the step that calls, to be run again where there is no room. @next: goes on with the

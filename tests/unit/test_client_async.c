@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -317,6 +318,43 @@ static void a_device_that_breaks_the_ring_ends_blocking_calls(void **state)
 	close_session();
 }
 
+static void *stat_root(void *arg)
+{
+	struct stat st;
+
+	return viofs_path_stat(session, "/", 0, &st, NULL) ? arg : NULL;
+}
+
+/* The one that leads, and the one that would be next, are answered together: the third one is not
+ * forgotten. */
+static void threads_whose_calls_end_together_leave_nobody_behind(void **state)
+{
+	static const unsigned int order[] = { 3, 1, 2 };
+	pthread_t threads[3];
+
+	open_session(0);
+	for (unsigned int round = 0; round < 10; round++) {
+		struct timespec end = { .tv_sec = time(NULL) + SOON_MS / 1000 };
+		void *failed;
+
+		for (unsigned int i = 0; i < 3; i++) {
+			assert_int_equal(pthread_create(&threads[i], NULL, stat_root, &session), 0);
+			device_has(3 * round + i + 1);
+			usleep(5000); /* it sleeps */
+		}
+		for (unsigned int i = 0; i < 3; i++) {
+			answer(3 * round + order[i]);
+			if (i == 1)
+				usleep(5000);
+		}
+		for (unsigned int i = 0; i < 3; i++) {
+			assert_int_equal(pthread_timedjoin_np(threads[i], &failed, &end), 0);
+			assert_null(failed);
+		}
+	}
+	close_session();
+}
+
 static void closing_waits_for_what_is_under_way(void **state)
 {
 	open_session(2);
@@ -341,6 +379,7 @@ int main(void)
 		BOTH(a_device_that_breaks_the_ring_ends_calls_that_wait_for_room),
 		BOTH(a_device_that_breaks_the_ring_ends_calls_that_wait_for_their_turn),
 		BOTH(a_device_that_breaks_the_ring_ends_blocking_calls),
+		BOTH(threads_whose_calls_end_together_leave_nobody_behind),
 		BOTH(closing_waits_for_what_is_under_way),
 	};
 
