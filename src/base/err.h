@@ -9,6 +9,7 @@
 
 /**
  * viofs_err_set() - set the text and hand back the error number
+ * What names and paths in it could do to a terminal is taken out: the message form of base/text.h.
  * @err: may be NULL.
  * @rc: negative errno, returned unchanged: `return viofs_err_set(err, -EINVAL, "...")`.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Messages through a sink. */
 #include "base/log.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,14 +18,16 @@ void viofs_log_set_sink(viofs_log_sink *sink, enum viofs_log_level max)
 void viofs_log(enum viofs_log_level level, const char *fmt, ...)
 {
 	int saved = errno;
-	char message[1024];
+	char text[1024 + 4], message[1024];
 	va_list ap;
 
 	if (!log_sink || level > log_max)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* Names and paths come in as they are; a sequence of UTF-8 that is cut off lies beyond. */
+	viofs_text_clean(VIOFS_TEXT_MESSAGE, text, message, sizeof(message));
 	log_sink(level, message);
 	errno = saved;
 }

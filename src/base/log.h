@@ -12,7 +12,10 @@ enum viofs_log_level {
 	VIOFS_LOG_DEBUG,
 };
 
-/** typedef viofs_log_sink - takes one message, without a newline. Context: any thread. */
+/**
+ * typedef viofs_log_sink - takes one message, without a newline, in the message form (base/text.h)
+ * Context: any thread.
+ */
 typedef void viofs_log_sink(enum viofs_log_level level, const char *message);
 
 /**

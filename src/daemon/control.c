@@ -19,6 +19,7 @@
 #define SERVE_TIMEOUT_S 2
 #define WORD_MAX 32
 #define REPLY_MAX (1 << 20)
+#define NO_MEMORY "{\"error\":\"out of memory\"}"
 
 static int fill_address(struct sockaddr_un *a, const char *path)
 {
@@ -109,8 +110,7 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 	word[strcspn(word, "\n")] = '\0';
 	reply = answer(word, commands, arg);
 	text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-	if (text)
-		send_all(fd, text, strlen(text));
+	send_all(fd, text ? text : NO_MEMORY, strlen(text ? text : NO_MEMORY));
 	free(text);
 	json_decref(reply);
 	close(fd);

@@ -79,9 +79,6 @@ bool viofs_message_forward(int fd)
 
 	while ((n = read(fd, &l, sizeof(l))) == (ssize_t)sizeof(l)) {
 		l.text[sizeof(l.text) - 1] = '\0';
-		for (char *c = l.text; *c; c++)
-			if ((unsigned char)*c < ' ' || *c == 0x7f)
-				*c = '?';
 		if (l.level >= VIOFS_LOG_ERROR && l.level <= VIOFS_LOG_DEBUG)
 			viofs_log((enum viofs_log_level)l.level, "%s", l.text);
 	}

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A session in JSON. */
 #include "daemon/status.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "fuse/init.h"
 #include "relay/stats.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Names of the bits set, "bit 63" where there is none. */
 static json_t *bit_names(uint64_t bits, const char *(*name_of)(unsigned int bit))
@@ -29,15 +32,26 @@ json_t *viofs_status_features(uint64_t features)
 	return bit_names(features, viofs_virtio_feature_name);
 }
 
-/* Text that the worker wrote: whatever it is, it ends, and it is ASCII. */
+json_t *viofs_status_text(const char *text)
+{
+	size_t size = VIOFS_TEXT_GROWTH * strlen(text) + 1;
+	char *out = malloc(size);
+	json_t *string;
+
+	if (!out)
+		return NULL;
+	string = json_string(viofs_text_clean(VIOFS_TEXT_JSON, text, out, size));
+	free(out);
+	return string;
+}
+
+/* Text that the worker wrote: whatever it is, it ends, and it is a message. */
 static json_t *workers_text(const char *text, size_t size)
 {
-	char copy[128];
-	size_t len = 0;
+	char copy[256 + 1], clean[VIOFS_TEXT_GROWTH * sizeof(copy)];
 
-	for (; len < VIOFS_MIN(size, sizeof(copy)) && text[len]; len++)
-		copy[len] = text[len] < ' ' || text[len] > '~' ? '?' : text[len];
-	return json_stringn(copy, len);
+	snprintf(copy, sizeof(copy), "%.*s", (int)size, text);
+	return json_string(viofs_text_clean(VIOFS_TEXT_MESSAGE, copy, clean, sizeof(clean)));
 }
 
 static json_t *init(const struct viofs_fuse_agreed *a)
@@ -84,9 +98,10 @@ static const char *dma(const struct viofs_status_source *s)
 
 static json_t *device(const struct viofs_status_source *s)
 {
-	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:o, s:o, s:i, s:i}", "address",
-			 s->address, "transport", s->vfio ? "pci" : "vhost-user", "tag", s->fs->tag,
-			 "vfio", s->vfio ? s->vfio->ops->name : NULL, "vfio_passed_over",
+	return json_pack("{s:o, s:s, s:o, s:s*, s:s*, s:s, s:o, s:o, s:i, s:i}", "address",
+			 viofs_status_text(s->address), "transport", s->vfio ? "pci" : "vhost-user",
+			 "tag", viofs_status_text(s->fs->tag), "vfio",
+			 s->vfio ? s->vfio->ops->name : NULL, "vfio_passed_over",
 			 s->vfio && s->vfio->passed_over[0] ? s->vfio->passed_over : NULL, "dma",
 			 dma(s), "features_offered", viofs_status_features(s->fs->virtio->offered),
 			 "features", viofs_status_features(s->fs->virtio->negotiated),
@@ -125,9 +140,10 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 	const struct viofs_relay_stats *t = s->stats;
 
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"{s:o, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
 		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
-		"source", s->source, "mountpoint", s->mountpoint, "session",
+		"source", viofs_status_text(s->source), "mountpoint",
+		viofs_status_text(s->mountpoint), "session",
 		s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving"
 								  : viofs_session_name(t->session),
 		"reason", workers_text(t->reason, sizeof(t->reason)), "channel",

@@ -28,6 +28,13 @@ struct viofs_status_source {
  */
 json_t *viofs_status_json(const struct viofs_status_source *s);
 
+/**
+ * viofs_status_text() - text that need not be UTF-8 (a path, a tag) as a JSON string, in the JSON
+ * form of base/text.h
+ * Return: NULL: out of memory.
+ */
+json_t *viofs_status_text(const char *text);
+
 /** viofs_status_features() - names of virtio feature bits, as a JSON array. */
 json_t *viofs_status_features(uint64_t features);
 

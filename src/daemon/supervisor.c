@@ -81,7 +81,7 @@ struct supervisor {
 	bool serving;
 	bool lost;           /* the device is gone and closed */
 	bool aborted;        /* by viofsctl: that the worker is killed is no failure */
-	json_t *last_status; /* of the time when it was lost */
+	json_t *last_status; /* of the time when it was lost; NULL: out of memory then */
 	int rc;              /* 0, or the first failure, with err */
 	struct viofs_err err;
 };
@@ -234,7 +234,7 @@ static void abort_mount(struct supervisor *s, int64_t ns)
 		s->kill_at = kill_at;
 }
 
-static json_t *make_status(void *arg);
+static json_t *make_live_status(const struct supervisor *s);
 
 /*
  * The worker has let go of the device and answers EIO from here on. That must end with an unmount,
@@ -248,7 +248,7 @@ static void lose_device(struct supervisor *s, int rc, const struct viofs_err *er
 	viofs_error("%s. The device is lost: requests get EIO from now on. Unmount %s to end this.",
 		    err->text, s->mountpoint);
 	notify_systemd("STATUS=The device is lost; unmount to end this.");
-	s->last_status = make_status(s);
+	s->last_status = make_live_status(s);
 	/* The loop's poll of it ends with what it polls. */
 	s->loop.fds[BACK_END].fd = -1;
 	viofs_outage_end(&s->outage);
@@ -386,7 +386,9 @@ static json_t *make_status(void *arg)
 {
 	const struct supervisor *s = arg;
 
-	return s->last_status ? json_incref(s->last_status) : make_live_status(s);
+	/* What a live one is made of is gone with the device, whether or not the last one could be
+	 * made. */
+	return s->lost ? json_incref(s->last_status) : make_live_status(s);
 }
 
 /* For viofsctl: the end, whoever uses the mount, and whether or not the device answers. */

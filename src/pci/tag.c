@@ -3,6 +3,7 @@
 #include "pci/tag.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "pci/sysfs.h"
 #include "pci/window.h"
@@ -26,35 +27,6 @@
 #define LOCK_TRIES 100
 #define LOCK_WAIT_NS (10 * VIOFS_NSEC_PER_MSEC)
 
-/*
- * The length of the UTF-8 sequence at @s (RFC 3629: no overlong ones, no surrogates, nothing above
- * U+10FFFF) and its code point. Return: 0 where there is none.
- */
-static unsigned int take_utf8(const uint8_t *s, size_t left, uint32_t *point)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned int len;
-
-	if (s[0] < 0x80) {
-		*point = s[0];
-		return 1;
-	}
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (len > left)
-		return 0;
-	*point = s[0] & (0x7fU >> len);
-	for (unsigned int i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		*point = *point << 6 | (s[i] & 0x3fU);
-	}
-	if (*point < least[len] || *point > 0x10ffff || (*point >= 0xd800 && *point <= 0xdfff))
-		return 0;
-	return len;
-}
-
 static bool is_control(uint32_t point)
 {
 	return point < 0x20 || (point >= 0x7f && point < 0xa0);
@@ -71,7 +43,7 @@ int viofs_tag_check(const uint8_t raw[VIOFS_TAG_SIZE], char out[VIOFS_TAG_TEXT],
 				     "configured (tag=NAME).");
 	for (size_t i = 0; i < len;) {
 		uint32_t point = 0;
-		unsigned int n = take_utf8(raw + i, len - i, &point);
+		unsigned int n = viofs_text_utf8(raw + i, len - i, &point);
 
 		if (!n)
 			return viofs_err_set(err, -EPROTO,

@@ -30,6 +30,8 @@ static bool has(const json_t *list, const char *word)
 	return false;
 }
 
+static const char *source = "myfs", *mountpoint = "/mnt", *address = "0000:00:04.0";
+
 static json_t *make(struct viofs_relay_stats *stats)
 {
 	static struct viofs_virtio virtio = {
@@ -58,10 +60,10 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.poll = VIOFS_POLL_IRQ,
 		.timeout_ms = 20000,
 	};
-	const struct viofs_status_source source = {
-		.source = "myfs",
-		.mountpoint = "/mnt",
-		.address = "0000:00:04.0",
+	const struct viofs_status_source all = {
+		.source = source,
+		.mountpoint = mountpoint,
+		.address = address,
 		.config = &config,
 		.vfio = &vfio,
 		.fs = &fs,
@@ -74,7 +76,7 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.supervisor = 10,
 		.worker = 11,
 	};
-	json_t *s = viofs_status_json(&source);
+	json_t *s = viofs_status_json(&all);
 
 	assert_non_null(s);
 	return s;
@@ -194,9 +196,24 @@ static void a_hijacked_worker_spoils_no_more_than_its_own_words(void **state)
 	stats.last_fault[0] = '\n';
 	s = make(&stats);
 	assert_non_null(s);
-	assert_int_equal(strlen(text(s, "last_fault")), sizeof(stats.last_fault));
-	assert_memory_equal(text(s, "last_fault"), "???", 3);
+	assert_memory_equal(text(s, "last_fault"), "\\n\\377\\377", 10);
+	assert_true(strlen(text(s, "last_fault")) <= 4 * sizeof(stats.last_fault));
 	assert_string_equal(text(s, "session"), "unknown");
+	json_decref(s);
+}
+
+static void what_is_not_utf8_is_shown_all_the_same(void **state)
+{
+	struct viofs_relay_stats stats = { .session = VIOFS_SESSION_SERVING };
+	json_t *s;
+
+	source = "vhost-user:/tmp/\xe9";
+	address = "/tmp/\xe9";
+	mountpoint = "/mnt/\xff\\\n";
+	s = make(&stats);
+	assert_string_equal(text(s, "source"), "vhost-user:/tmp/\\351");
+	assert_string_equal(text(s, "mountpoint"), "/mnt/\\377\\\\\n");
+	assert_string_equal(text(json_object_get(s, "device"), "address"), "/tmp/\\351");
 	json_decref(s);
 }
 
@@ -205,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hijacked_worker_spoils_no_more_than_its_own_words),
 		cmocka_unit_test(a_session_is_shown_whole),
+		cmocka_unit_test(what_is_not_utf8_is_shown_all_the_same),
 		cmocka_unit_test(device_features_are_named),
 		cmocka_unit_test(a_lost_device_is_shown_with_its_reason),
 		cmocka_unit_test(an_unknown_feature_bit_shows_as_its_number),

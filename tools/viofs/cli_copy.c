@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs get, put, cp: what is copied where to. */
 #include "cli.h"
-#include "text.h"
+#include "format.h"
 #include "xfer.h"
 #include "xfer_file.h"
 
@@ -50,10 +50,10 @@ static bool is_inside(const char *outer, const char *inner)
 static void add(const struct way *w, struct viofs_xfer *x, const char *argument, const char *to,
 		bool into)
 {
-	char *from = side_path(w, w->from_share, argument), *base = viofs_text_base(argument);
+	char *from = side_path(w, w->from_share, argument), *base = viofs_format_base(argument);
 	/* DIR/. and the like: what is in it goes into the target itself. */
 	bool plain = !base || !*base || !strcmp(base, ".") || !strcmp(base, "..");
-	char *target = into && !plain ? viofs_text_join(to, base) : strdup(to);
+	char *target = into && !plain ? viofs_format_join(to, base) : strdup(to);
 
 	if (from && target && w->from_share && w->to_share && is_inside(from, target)) {
 		w->cli->status = viofs_cli_say("%s: \"%s\" can't be copied into itself.",

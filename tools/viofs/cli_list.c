@@ -2,7 +2,7 @@
 /* viofs ls: names, and what is behind them. */
 #include "cli.h"
 #include "readlist.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,9 +24,9 @@ static void print_long(const struct stat *st)
 		snprintf(size, sizeof(size), "%u, %u", major(st->st_rdev), minor(st->st_rdev));
 	else
 		snprintf(size, sizeof(size), "%lld", (long long)st->st_size);
-	printf("%s %3llu %5u %5u %12s %s ", viofs_text_mode(st->st_mode, mode),
+	printf("%s %3llu %5u %5u %12s %s ", viofs_format_mode(st->st_mode, mode),
 	       (unsigned long long)st->st_nlink, st->st_uid, st->st_gid, size,
-	       viofs_text_time(&st->st_mtim, 0, when));
+	       viofs_format_time(&st->st_mtim, 0, when));
 }
 
 /* @path: where it is, for what a symbolic link leads to. */
@@ -41,12 +41,12 @@ static void print_entry(struct ls *ls, const char *path, const char *name, const
 		putchar('\0');
 		return;
 	}
-	viofs_text_put(name, stdout);
+	viofs_format_put(name, stdout);
 	if (ls->args->has['l'] && S_ISLNK(st->st_mode) &&
 	    viofs_path_readlink(ls->cli->session, path, VIOFS_PATH_NO_FOLLOW, target,
 				sizeof(target), NULL) >= 0) {
 		fputs(" -> ", stdout);
-		viofs_text_put(target, stdout);
+		viofs_format_put(target, stdout);
 	}
 	putchar('\n');
 }
@@ -59,7 +59,7 @@ static bool is_shown(const struct ls *ls, const char *name)
 /* One entry of @dir, with what --long wants. */
 static void show(struct ls *ls, const char *dir, const struct viofs_listing_entry *e)
 {
-	char *path = viofs_text_join(dir, e->name);
+	char *path = viofs_format_join(dir, e->name);
 	struct stat st = e->st;
 	int rc = 0;
 
@@ -82,7 +82,7 @@ static void go_down(struct ls *ls, const char *dir, const struct viofs_listing *
 
 		if (!viofs_listing_is_dir(e) || !is_shown(ls, e->name))
 			continue;
-		path = viofs_text_join(dir, e->name);
+		path = viofs_format_join(dir, e->name);
 		if (path)
 			list_dir(ls, path);
 		free(path);
@@ -97,7 +97,7 @@ static void list_dir(struct ls *ls, const char *path)
 
 	if (ls->headings && !ls->args->has['0']) {
 		printf("%s", ls->printed ? "\n" : "");
-		viofs_text_put(path, stdout);
+		viofs_format_put(path, stdout);
 		puts(":");
 	}
 	ls->printed = true;

@@ -2,7 +2,7 @@
 /* viofs stat, readlink, df, tree: looking without changing. */
 #include "cli.h"
 #include "readlist.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -15,7 +15,7 @@ static void print_time(const char *what, const struct timespec *t)
 {
 	char when[48];
 
-	printf("%-7s %s\n", what, viofs_text_time(t, 1, when));
+	printf("%-7s %s\n", what, viofs_format_time(t, 1, when));
 }
 
 static void print_stat(struct viofs_cli *cli, const char *name, const char *path,
@@ -24,20 +24,20 @@ static void print_stat(struct viofs_cli *cli, const char *name, const char *path
 	char mode[11], target[4096];
 
 	printf("file    ");
-	viofs_text_put(name, stdout);
+	viofs_format_put(name, stdout);
 	if (S_ISLNK(st->st_mode) && viofs_path_readlink(cli->session, path, VIOFS_PATH_NO_FOLLOW,
 							target, sizeof(target), NULL) >= 0) {
 		printf(" -> ");
-		viofs_text_put(target, stdout);
+		viofs_format_put(target, stdout);
 	}
 	printf("\ntype    %s\nsize    %lld\nblocks  %lld of 512, I/O in %ld\n",
-	       viofs_text_type(st->st_mode), (long long)st->st_size, (long long)st->st_blocks,
+	       viofs_format_type(st->st_mode), (long long)st->st_size, (long long)st->st_blocks,
 	       (long)st->st_blksize);
 	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
 		printf("device  %u, %u\n", major(st->st_rdev), minor(st->st_rdev));
 	printf("inode   %llu\nlinks   %llu\nmode    %04o %s\nowner   %u\ngroup   %u\n",
 	       (unsigned long long)st->st_ino, (unsigned long long)st->st_nlink,
-	       st->st_mode & 07777, viofs_text_mode(st->st_mode, mode), st->st_uid, st->st_gid);
+	       st->st_mode & 07777, viofs_format_mode(st->st_mode, mode), st->st_uid, st->st_gid);
 	print_time("access", &st->st_atim);
 	print_time("modify", &st->st_mtim);
 	print_time("change", &st->st_ctim);
@@ -76,7 +76,7 @@ int viofs_cli_readlink(struct viofs_cli *cli, const struct viofs_cli_args *args)
 		} else if (args->has['0']) {
 			fwrite(target, 1, (size_t)rc + 1, stdout);
 		} else {
-			viofs_text_put(target, stdout);
+			viofs_format_put(target, stdout);
 			putchar('\n');
 		}
 		free(path);
@@ -94,9 +94,9 @@ static void print_space(const struct viofs_cli_args *args, const char *name,
 	free_ = args->has['i'] ? st->f_ffree : st->f_bfree;
 	mine = args->has['i'] ? st->f_ffree : st->f_bavail;
 	if (args->has['h'])
-		printf("%10s %10s %10s", viofs_text_size(all * unit, text[0]),
-		       viofs_text_size((all - free_) * unit, text[1]),
-		       viofs_text_size(mine * unit, text[2]));
+		printf("%10s %10s %10s", viofs_format_size(all * unit, text[0]),
+		       viofs_format_size((all - free_) * unit, text[1]),
+		       viofs_format_size(mine * unit, text[2]));
 	else
 		printf("%10llu %10llu %10llu",
 		       (unsigned long long)(args->has['i'] ? all : all * unit / 1024),
@@ -104,7 +104,7 @@ static void print_space(const struct viofs_cli_args *args, const char *name,
 							   : (all - free_) * unit / 1024),
 		       (unsigned long long)(args->has['i'] ? mine : mine * unit / 1024));
 	printf(" %3.0f%% ", all ? 100.0 * (double)(all - free_) / (double)all : 0.0);
-	viofs_text_put(name, stdout);
+	viofs_format_put(name, stdout);
 	putchar('\n');
 }
 
@@ -143,13 +143,13 @@ static void draw_entry(struct tree *t, const char *path, const struct viofs_list
 
 	printf("%s%s", prefix, t->utf8 ? last ? "└── " : "├── " : last ? "`-- " : "|-- ");
 	if (t->args->has['s'] && e->has_stat)
-		printf("[%5s]  ", viofs_text_size((uint64_t)e->st.st_size, size));
-	viofs_text_put(e->name, stdout);
+		printf("[%5s]  ", viofs_format_size((uint64_t)e->st.st_size, size));
+	viofs_format_put(e->name, stdout);
 	if (e->has_stat && S_ISLNK(e->st.st_mode) &&
 	    viofs_path_readlink(t->cli->session, path, VIOFS_PATH_NO_FOLLOW, target, sizeof(target),
 				NULL) >= 0) {
 		printf(" -> ");
-		viofs_text_put(target, stdout);
+		viofs_format_put(target, stdout);
 	}
 	putchar('\n');
 }
@@ -186,7 +186,7 @@ static void draw(struct tree *t, const char *path, const char *prefix, uint64_t 
 		list.entries[shown++] = e;
 	}
 	for (size_t i = 0; i < shown && !viofs_cli_stopped(); i++) {
-		char *below = viofs_text_join(path, list.entries[i].name);
+		char *below = viofs_format_join(path, list.entries[i].name);
 
 		if (!below)
 			break;
@@ -216,7 +216,7 @@ int viofs_cli_tree(struct viofs_cli *cli, const struct viofs_cli_args *args)
 		const char *name = args->count ? args->paths[i] : ".";
 		char *path = viofs_cli_path(cli, name);
 
-		viofs_text_put(name, stdout);
+		viofs_format_put(name, stdout);
 		putchar('\n');
 		draw(&t, path, "", 1);
 		free(path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs mkdir, rmdir, mv, ln, chmod: changing names and modes. */
 #include "cli.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -110,8 +110,8 @@ int viofs_cli_chmod(struct viofs_cli *cli, const struct viofs_cli_args *args)
 static void move_one(struct viofs_cli *cli, const char *argument, const char *to, bool into,
 		     unsigned int how)
 {
-	char *from = viofs_cli_path(cli, argument), *base = viofs_text_base(argument);
-	char *target = into && base ? viofs_text_join(to, base) : strdup(to);
+	char *from = viofs_cli_path(cli, argument), *base = viofs_format_base(argument);
+	char *target = into && base ? viofs_format_join(to, base) : strdup(to);
 	struct viofs_err err;
 	int rc = target ? viofs_path_rename(cli->session, from, target, 0, how, &err) : -ENOMEM;
 
@@ -161,12 +161,12 @@ int viofs_cli_ln(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	bool symbolic = args->has['s'];
 	char *what = symbolic ? strdup(args->paths[0]) : viofs_cli_path(cli, args->paths[0]);
 	char *path = viofs_cli_path(cli, args->paths[1]);
-	char *base = viofs_text_base(args->paths[0]), *inside = NULL;
+	char *base = viofs_format_base(args->paths[0]), *inside = NULL;
 	struct viofs_err err;
 	int rc;
 
 	if (base && is_dir(cli, path)) {
-		inside = viofs_text_join(path, base);
+		inside = viofs_format_join(path, base);
 		free(path);
 		path = inside;
 	}

@@ -2,7 +2,7 @@
 /* viofs rm: files, and trees with many requests in flight. */
 #include "cli.h"
 #include "readlist.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static void remove_tree(struct removal *r, const char *path);
 
 static void remove_entry(struct removal *r, const char *dir, const struct viofs_listing_entry *e)
 {
-	char *path = viofs_text_join(dir, e->name);
+	char *path = viofs_format_join(dir, e->name);
 	bool down = viofs_listing_is_dir(e);
 	struct stat st;
 
@@ -90,7 +90,7 @@ static void remove_tree(struct removal *r, const char *path)
 
 static void remove_path(struct removal *r, const struct viofs_cli_args *args, const char *argument)
 {
-	char *path = viofs_cli_path(r->cli, argument), *base = viofs_text_base(path);
+	char *path = viofs_cli_path(r->cli, argument), *base = viofs_format_base(path);
 	struct viofs_err err;
 	struct stat st;
 	int rc;

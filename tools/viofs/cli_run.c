@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The device and session of a run, its messages and signals. */
 #include "cli.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -80,11 +80,11 @@ int viofs_cli_say(const char *fmt, ...)
 
 int viofs_cli_fail(struct viofs_cli *cli, const char *path, int64_t rc, const struct viofs_err *err)
 {
-	char name[VIOFS_TEXT_MAX];
+	char name[VIOFS_FORMAT_NAME_MAX];
 	const char *lost = cli->dev ? viofs_dev_failed(cli->dev) : NULL;
 
 	cli->status = 1;
-	viofs_text_name(path, name, sizeof(name));
+	viofs_format_name(path, name, sizeof(name));
 	if (lost)
 		return viofs_cli_say("%s: %s: %s (the device is lost: %s)", cli->command, name,
 				     strerror((int)-rc), lost);
@@ -95,7 +95,7 @@ int viofs_cli_fail(struct viofs_cli *cli, const char *path, int64_t rc, const st
 
 char *viofs_cli_path(const struct viofs_cli *cli, const char *argument)
 {
-	char *path = argument[0] == '/' ? strdup(argument) : viofs_text_join(cli->cwd, argument);
+	char *path = argument[0] == '/' ? strdup(argument) : viofs_format_join(cli->cwd, argument);
 
 	if (!path) {
 		viofs_cli_say("Out of memory.");

@@ -2,7 +2,7 @@
 /* viofs shell, and raw: commands one after the other on one session. */
 #include "cli.h"
 #include "raw.h"
-#include "text.h"
+#include "format.h"
 #include "words.h"
 #include "tools_config.h"
 
@@ -131,7 +131,7 @@ static bool builtin(struct shell *sh, int count, char **words, int *status)
 	else if (!strcmp(words[0], "cd"))
 		*status = change_dir(sh, count > 1 ? words[1] : "/");
 	else if (!strcmp(words[0], "pwd"))
-		viofs_text_put(sh->cwd, stdout), putchar('\n');
+		viofs_format_put(sh->cwd, stdout), putchar('\n');
 	else if (!strcmp(words[0], "drop"))
 		viofs_session_drop(sh->cli->session);
 	else if (!strcmp(words[0], "lcd"))

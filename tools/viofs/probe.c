@@ -7,7 +7,7 @@
  * malformed on purpose is not among them: some devices end by it.
  */
 #include "probe.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <stdarg.h>

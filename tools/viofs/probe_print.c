@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What viofs probe found: a table, and JSON. */
 #include "probe.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -59,7 +59,7 @@ static void print_facts(const struct viofs_probe *p)
 
 	printf("device             %s %s", p->dev.transport, p->dev.id);
 	if (p->dev.tag && *p->dev.tag)
-		printf(", tag %s", viofs_text_name(p->dev.tag, tag, sizeof(tag)));
+		printf(", tag %s", viofs_format_name(p->dev.tag, tag, sizeof(tag)));
 	printf("\nqueues             %u request queues in use, %u offered; %u entries; %u requests "
 	       "in flight on each\n",
 	       p->dev.request_queues, p->dev.request_queues_offered, p->dev.queue_size,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How far a copy is, on a terminal. */
 #include "progress.h"
-#include "text.h"
+#include "format.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,8 +77,8 @@ void viofs_progress_show(struct viofs_progress *p)
 	bar(p, drawn);
 	left(p, per_s, time_left);
 	snprintf(line, sizeof(line), "%s%llu files %sB %sB/s %s%s", drawn,
-		 (unsigned long long)p->files, viofs_text_size(p->bytes, size),
-		 viofs_text_size((uint64_t)per_s, rate), time_left, p->name);
+		 (unsigned long long)p->files, viofs_format_size(p->bytes, size),
+		 viofs_format_size((uint64_t)per_s, rate), time_left, p->name);
 	fprintf(stderr, "\r%.*s\033[K", (int)columns() - 1, line);
 }
 
@@ -91,5 +91,5 @@ void viofs_progress_clear(struct viofs_progress *p)
 void viofs_progress_name(struct viofs_progress *p, const char *path)
 {
 	if (p->on)
-		viofs_text_name(path, p->name, sizeof(p->name));
+		viofs_format_name(path, p->name, sizeof(p->name));
 }

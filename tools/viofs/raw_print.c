@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A request and its reply, decoded. */
 #include "raw.h"
-#include "text.h"
+#include "format.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -96,7 +96,7 @@ static void print_entries(const uint8_t *data, size_t size, bool plus, FILE *out
 			(unsigned long long)load(e + 20, 4));
 		if (plus)
 			fprintf(out, "nodeid %-10llu ", (unsigned long long)load(data + at, 8));
-		fprintf(out, "%s\n", viofs_text_name(name, text, sizeof(text)));
+		fprintf(out, "%s\n", viofs_format_name(name, text, sizeof(text)));
 		at += all;
 	}
 }
@@ -104,7 +104,7 @@ static void print_entries(const uint8_t *data, size_t size, bool plus, FILE *out
 void viofs_raw_print_request(const struct viofs_raw *r, FILE *out)
 {
 	uint32_t size = viofs_raw_size(viofs_raw_args(r, r->op));
-	char text[VIOFS_TEXT_MAX];
+	char text[VIOFS_FORMAT_NAME_MAX];
 
 	fprintf(out, "%s (%u) nodeid %llu, uid %u, gid %u, pid %u\n",
 		viofs_fuse_opcode_name(r->op->opcode), r->op->opcode,
@@ -116,7 +116,7 @@ void viofs_raw_print_request(const struct viofs_raw *r, FILE *out)
 		const char *value = (const char *)r->args + size;
 
 		fprintf(out, "  %-18.*s %s\n", (int)strcspn(name, " "), name,
-			viofs_text_name(value, text, sizeof(text)));
+			viofs_format_name(value, text, sizeof(text)));
 		size += (uint32_t)strlen(value) + 1;
 	}
 	if (r->in_size)

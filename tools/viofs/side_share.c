@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The share as one side of a copy: libviofs's asynchronous calls. */
-#include "text.h"
+#include "format.h"
 #include "xfer.h"
 
 #include <errno.h>
@@ -135,7 +135,7 @@ static void share_enter(struct viofs_xfer *x, const struct viofs_place *p, bool 
 {
 	/* Nobody looks at it: that there is a "." below the name is what is asked. */
 	static struct stat ignored;
-	char *inside = existed ? viofs_text_join(p->path, ".") : NULL;
+	char *inside = existed ? viofs_format_join(p->path, ".") : NULL;
 
 	*fd = -1;
 	if (!existed)

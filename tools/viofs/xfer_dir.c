@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Nodes and directories: each goes down, and gets its times when all below has ended. */
 #include "xfer.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@ struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *paren
 	}
 	node = calloc(1, sizeof(*node));
 	if (node) {
-		node->from.path = viofs_text_join(parent->from.path, name);
-		node->to.path = viofs_text_join(parent->to.path, name);
+		node->from.path = viofs_format_join(parent->from.path, name);
+		node->to.path = viofs_format_join(parent->to.path, name);
 	}
 	if (!node || !node->from.path || !node->to.path) {
 		viofs_xfer_fail(x, parent->from.path, -ENOMEM);

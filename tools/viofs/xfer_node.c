@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A copy's beginning and end, and whole copies of what is neither file nor directory. */
 #include "xfer_file.h"
-#include "text.h"
+#include "format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static void say_error(const struct viofs_copy *c)
 		viofs_xfer_fail(c->x, c->node->from.path, c->error);
 		return;
 	}
-	viofs_text_name(c->node->from.path, name, sizeof(name));
+	viofs_format_name(c->node->from.path, name, sizeof(name));
 	viofs_progress_clear(&c->x->progress);
 	c->x->cli->status = viofs_cli_say(
 		"%s: %s: %s", c->x->cli->command, name,
@@ -50,7 +50,7 @@ void viofs_copy_end(struct viofs_copy *c)
 			char name[4096];
 
 			viofs_progress_clear(&x->progress);
-			puts(viofs_text_name(c->node->to.path, name, sizeof(name)));
+			puts(viofs_format_name(c->node->to.path, name, sizeof(name)));
 		}
 	}
 	x->files_active--;

@@ -1,85 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Names, sizes, modes and times for people. */
-#include "text.h"
+#include "format.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Bytes of the UTF-8 character at @s, 0: it is none that may be printed. */
-static size_t character(const unsigned char *s)
+const char *viofs_format_name(const char *name, char *out, size_t size)
 {
-	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = s[0] < 0x80             ? 1
-		     : (s[0] & 0xe0) == 0xc0 ? 2
-		     : (s[0] & 0xf0) == 0xe0 ? 3
-		     : (s[0] & 0xf8) == 0xf0 ? 4
-					     : 0;
-	unsigned int code = len == 1 ? s[0] : len ? s[0] & (0x7fU >> len) : 0;
-
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3f);
-	}
-	/* C0, DEL and C1 controls, surrogates, marks that turn the direction of writing. */
-	if (!len || code < least[len] || code < 0x20 || (code >= 0x7f && code < 0xa0) ||
-	    code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ||
-	    (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
-	    code == 0x200e || code == 0x200f || code == 0x2028 || code == 0x2029)
-		return 0;
-	return len;
+	return viofs_text_clean(VIOFS_TEXT_NAME, name, out, size);
 }
 
-/* One character of @s as it is printed. Return: bytes of @s that it was. */
-static size_t escape(const unsigned char *s, char out[8])
+void viofs_format_put(const char *name, FILE *out)
 {
-	static const char letters[] = "\a\b\t\n\v\f\r\\";
-	const char *known = strchr(letters, s[0]);
-	size_t len = character(s);
+	char piece[VIOFS_TEXT_PIECE];
+	size_t taken;
 
-	if (known) {
-		snprintf(out, 8, "\\%c", "abtnvfr\\"[known - letters]);
-		return 1;
-	}
-	if (!len) {
-		snprintf(out, 8, "\\%03o", s[0]);
-		return 1;
-	}
-	memcpy(out, s, len);
-	out[len] = '\0';
-	return len;
-}
-
-const char *viofs_text_name(const char *name, char *out, size_t size)
-{
-	const unsigned char *s = (const unsigned char *)name;
-	char piece[8];
-	size_t at = 0;
-
-	while (*s) {
-		s += escape(s, piece);
-		if (at + strlen(piece) >= size)
-			break;
-		memcpy(out + at, piece, strlen(piece));
-		at += strlen(piece);
-	}
-	out[at] = '\0';
-	return out;
-}
-
-void viofs_text_put(const char *name, FILE *out)
-{
-	const unsigned char *s = (const unsigned char *)name;
-	char piece[8];
-
-	while (*s) {
-		s += escape(s, piece);
+	while ((taken = viofs_text_next(VIOFS_TEXT_NAME, name, piece))) {
 		fputs(piece, out);
+		name += taken;
 	}
 }
 
-const char *viofs_text_size(uint64_t bytes, char out[16])
+const char *viofs_format_size(uint64_t bytes, char out[16])
 {
 	static const char units[] = "KMGTPE";
 	double value = (double)bytes;
@@ -96,7 +40,7 @@ const char *viofs_text_size(uint64_t bytes, char out[16])
 	return out;
 }
 
-const char *viofs_text_mode(mode_t mode, char out[11])
+const char *viofs_format_mode(mode_t mode, char out[11])
 {
 	static const char rights[] = "rwxrwxrwx";
 
@@ -138,7 +82,7 @@ const char *viofs_text_mode(mode_t mode, char out[11])
 	return out;
 }
 
-const char *viofs_text_type(mode_t mode)
+const char *viofs_format_type(mode_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -160,7 +104,7 @@ const char *viofs_text_type(mode_t mode)
 	}
 }
 
-const char *viofs_text_time(const struct timespec *t, int full, char out[48])
+const char *viofs_format_time(const struct timespec *t, int full, char out[48])
 {
 	char day[24], zone[8];
 	struct tm tm;
@@ -178,7 +122,7 @@ const char *viofs_text_time(const struct timespec *t, int full, char out[48])
 	return out;
 }
 
-char *viofs_text_join(const char *top, const char *name)
+char *viofs_format_join(const char *top, const char *name)
 {
 	size_t len = strlen(top);
 	char *out;
@@ -188,7 +132,7 @@ char *viofs_text_join(const char *top, const char *name)
 	return asprintf(&out, "%.*s/%s", (int)len, top, name) < 0 ? NULL : out;
 }
 
-char *viofs_text_base(const char *path)
+char *viofs_format_base(const char *path)
 {
 	size_t end = strlen(path), begin;
 

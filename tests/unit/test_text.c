@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Text from others on its way to terminals, logs and JSON. */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+	const char *text, *message, *name, *json;
+} forms[] = {
+	{ "", "", "", "" },
+	{ "/mnt/a b", "/mnt/a b", "/mnt/a b", "/mnt/a b" },
+	{ "a\\b", "a\\b", "a\\\\b", "a\\\\b" },
+	{ "\a\b\t\n\v\f\r", "\\a\\b\\t\\n\\v\\f\\r", "\\a\\b\\t\\n\\v\\f\\r", "\a\b\t\n\v\f\r" },
+	{ "\033[2J", "\\033[2J", "\\033[2J", "\033[2J" },
+	{ "x\x7f", "x\\177", "x\\177", "x\x7f" },
+	/* CSI, in Latin-1 and in UTF-8 */
+	{ "\x9b", "\\233", "\\233", "\\233" },
+	{ "\xc2\x9b", "\\302\\233", "\\302\\233", "\xc2\x9b" },
+	{ "caf\xe9", "caf\\351", "caf\\351", "caf\\351" },
+	{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+	  "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
+	/* right to left from here */
+	{ "\xe2\x80\xae", "\\342\\200\\256", "\\342\\200\\256", "\xe2\x80\xae" },
+	/* overlong, a surrogate, above U+10FFFF, cut off */
+	{ "\xc0\xaf", "\\300\\257", "\\300\\257", "\\300\\257" },
+	{ "\xed\xa0\x80", "\\355\\240\\200", "\\355\\240\\200", "\\355\\240\\200" },
+	{ "\xf4\x90\x80\x80", "\\364\\220\\200\\200", "\\364\\220\\200\\200",
+	  "\\364\\220\\200\\200" },
+	{ "\xe2\x82", "\\342\\202", "\\342\\202", "\\342\\202" },
+};
+
+static void each_form_is_as_it_says(void **state)
+{
+	char out[64];
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(forms); i++) {
+		assert_string_equal(
+			viofs_text_clean(VIOFS_TEXT_MESSAGE, forms[i].text, out, sizeof(out)),
+			forms[i].message);
+		assert_string_equal(
+			viofs_text_clean(VIOFS_TEXT_NAME, forms[i].text, out, sizeof(out)),
+			forms[i].name);
+		assert_string_equal(
+			viofs_text_clean(VIOFS_TEXT_JSON, forms[i].text, out, sizeof(out)),
+			forms[i].json);
+	}
+}
+
+/* As who reads JSON does it. */
+static void undo(const char *s, char *out)
+{
+	while (*s) {
+		char digits[4] = { 0 };
+
+		if (*s != '\\') {
+			*out++ = *s++;
+		} else if (s[1] == '\\') {
+			*out++ = '\\';
+			s += 2;
+		} else {
+			memcpy(digits, s + 1, 3);
+			*out++ = (char)strtol(digits, NULL, 8);
+			s += 4;
+		}
+	}
+	*out = '\0';
+}
+
+/* Every one of 1 to 4 bytes out of those that matter, and text of any bytes. */
+static void any_text(unsigned int number, char out[5])
+{
+	static const char bytes[] = "\\n0\x1b\x7f\x80\x9b\xae\xbf\xc2\xe2\xed\xf0\xf4\xff";
+	unsigned int base = sizeof(bytes) - 1, at = 0;
+
+	for (; at < 4 && number; number /= base)
+		out[at++] = bytes[number % base];
+	out[at] = '\0';
+}
+
+static void the_json_form_is_utf8_and_can_be_undone(void **state)
+{
+	char text[5], json[32], back[32];
+
+	for (unsigned int i = 0; i < 50625; i++) {
+		uint32_t point;
+
+		any_text(i, text);
+		viofs_text_clean(VIOFS_TEXT_JSON, text, json, sizeof(json));
+		undo(json, back);
+		assert_string_equal(back, text);
+		for (const char *s = json; *s;) {
+			unsigned int n = viofs_text_utf8((const uint8_t *)s, strlen(s), &point);
+
+			assert_int_not_equal(n, 0);
+			s += n;
+		}
+	}
+}
+
+static void the_message_form_is_harmless_and_does_not_change_again(void **state)
+{
+	char text[5], once[32], twice[32], name[32], json[32];
+
+	for (unsigned int i = 0; i < 50625; i++) {
+		any_text(i, text);
+		viofs_text_clean(VIOFS_TEXT_MESSAGE, text, once, sizeof(once));
+		for (const char *s = once; *s; s++)
+			assert_true((unsigned char)*s >= ' ' && *s != 0x7f);
+		viofs_text_clean(VIOFS_TEXT_MESSAGE, once, twice, sizeof(twice));
+		assert_string_equal(once, twice);
+		viofs_text_clean(VIOFS_TEXT_JSON, text, json, sizeof(json));
+		viofs_text_clean(VIOFS_TEXT_MESSAGE, json, once, sizeof(once));
+		viofs_text_clean(VIOFS_TEXT_NAME, text, name, sizeof(name));
+		assert_string_equal(once, name);
+	}
+}
+
+static void too_little_room_cuts_between_characters(void **state)
+{
+	char out[8];
+
+	assert_string_equal(viofs_text_clean(VIOFS_TEXT_NAME, "ab\xff", out, 6), "ab");
+	assert_string_equal(viofs_text_clean(VIOFS_TEXT_NAME, "ab\xff", out, 7), "ab\\377");
+	assert_string_equal(viofs_text_clean(VIOFS_TEXT_NAME, "ab\xe2\x82\xac", out, 5), "ab");
+	assert_string_equal(viofs_text_clean(VIOFS_TEXT_NAME, "ab", out, 1), "");
+}
+
+static void an_error_is_one_harmless_line(void **state)
+{
+	struct viofs_err err;
+	char name[600];
+
+	assert_int_equal(viofs_err_set(&err, -5, "%s: no", "a\n\033[2J\xff"), -5);
+	assert_string_equal(err.text, "a\\n\\033[2J\\377: no");
+	assert_int_equal(viofs_err_prefix(&err, -6, "%s", "b\r"), -6);
+	assert_string_equal(err.text, "b\\r: a\\n\\033[2J\\377: no");
+	/* Cut in the middle of a character: 511 is no multiple of 2. */
+	for (size_t i = 0; i < sizeof(name) - 1; i++)
+		name[i] = i & 1 ? '\xa9' : '\xc3';
+	name[sizeof(name) - 1] = '\0';
+	viofs_err_set(&err, -5, "%s", name);
+	assert_int_equal(strlen(err.text), 510);
+	assert_null(strchr(err.text, '\\'));
+	viofs_err_set(NULL, -5, "%s", name);
+	viofs_err_prefix(NULL, -5, "%s", name);
+}
+
+static char said[2048];
+
+static void take(enum viofs_log_level level, const char *message)
+{
+	strncpy(said, message, sizeof(said) - 1);
+}
+
+static void a_logged_message_is_one_harmless_line(void **state)
+{
+	viofs_log_set_sink(take, VIOFS_LOG_DEBUG);
+	viofs_error("%s is in the way", "/mnt/\033]0;root\a\xfe");
+	assert_string_equal(said, "/mnt/\\033]0;root\\a\\376 is in the way");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_form_is_as_it_says),
+		cmocka_unit_test(the_json_form_is_utf8_and_can_be_undone),
+		cmocka_unit_test(the_message_form_is_harmless_and_does_not_change_again),
+		cmocka_unit_test(too_little_room_cuts_between_characters),
+		cmocka_unit_test(an_error_is_one_harmless_line),
+		cmocka_unit_test(a_logged_message_is_one_harmless_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
