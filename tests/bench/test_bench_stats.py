@@ -103,9 +103,11 @@ class Documents(unittest.TestCase):
             subprocess.run([sys.executable, "-B", os.path.join(LIB, "bench_docs.py"), folder, folder], check=True)
             with open(document, encoding="utf-8") as text:
                 new = text.read()
-            self.assertTrue(os.path.exists(os.path.join(folder, "performance.svg")))
+            self.assertTrue(os.path.exists(os.path.join(folder, "performance", "guest.svg")))
+            with open(os.path.join(folder, "performance", "guest.json"), encoding="utf-8") as rows:
+                self.assertEqual(json.load(rows), result)
         self.assertNotIn("old", new)
-        self.assertIn("| statx | 1 | kernel |", new)
+        self.assertRegex(new, r"\| work \| jobs \| kernel \|.*\n.*\n\| statx \| 1 \| [0-9.]+ \| [0-9.]+ \([0-9.]+\)")
         self.assertTrue(new.startswith("above\n") and "between\n" in new and "kept\n" in new)
 
 

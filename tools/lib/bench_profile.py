@@ -307,6 +307,14 @@ def table(result):
     return [list(HEAD)] + lines, [i in (0, 2, 12) for i in range(len(HEAD))]
 
 
+def summary(result):
+    """The rows and columns that a reader compares first."""
+    lines, is_text = table(dict(result, rows=[row for row in result["rows"] if row["work"] == "statx"]))
+    wanted = [HEAD.index(name) for name in ("work", "jobs", "server", "instructions", "system calls", "context switches",
+                                            "kicks", "interrupts", "sleeps")]
+    return [[line[i] for i in wanted] for line in lines], [is_text[i] for i in wanted]
+
+
 def file_table(rows):
     """Where the instructions of each are, by source file; polling left out."""
     files = {}
@@ -337,7 +345,7 @@ def files_text(result, make):
 
 def all_text(result, make, most):
     out = make(*table(result)) + "\n" + files_text(result, make)
-    for row in [row for row in result["rows"] if row.get("files")] if most else ():
+    for row in [row for row in result["rows"] if row.get("functions")] if most else ():
         out += f"\nInstructions of one request by function, {row['work']}, jobs: {row['jobs']}, "
         out += bench_report.driver_name(row) + "\n\n" + make(*function_table(row, most))
     return out

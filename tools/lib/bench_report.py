@@ -101,6 +101,21 @@ def markdown(rows):
     return for_document(*lines_of(rows))
 
 
+def matrix(rows):
+    """A line for each work, a column for each driver: its median in us, in brackets the ratio."""
+    drivers = list(dict.fromkeys(driver_name(row) for row in rows))
+    found = {(row["work"], row["jobs"], driver_name(row)): row for row in rows}
+    lines = [["work", "jobs"] + [name.replace(" (default)", "") for name in drivers]]
+    for work, jobs in dict.fromkeys((row["work"], row["jobs"]) for row in rows):
+        line = [work, str(jobs)]
+        for name in drivers:
+            row = found.get((work, jobs, name))
+            own = ratio(row) if row else None
+            line.append(("" if row is None else number(row["median_us"])) + ("" if own is None else f" ({own:.2f})"))
+        lines.append(line)
+    return lines, [True] + [False] * (len(lines[0]) - 1)
+
+
 def goals_lines(goals):
     lines = [["work", "jobs", "of", "what", "have", "at least", "aim", ""]]
     lines += [[g["work"], str(g["jobs"]), g["of"], g["what"], f"{g['have']:.2f}", f"{g['least']:.2f}",
