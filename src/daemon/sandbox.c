@@ -16,7 +16,7 @@
  * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one
  * but that of standard input, which is taken. It holds without a filter too, up to a worker that
  * closes standard input and has one. It is 1, not 0, because poll(2) may not be given more
- * descriptors than it.
+ * descriptors than it: who waits for several takes a ring (relay/sleep.h).
  *
  * io_uring. Its requests pass no filter. The worker's rings are made before and are restricted
  * (relay/sleep.c, relay/doorbell.c); io_uring_setup is not allowed.
@@ -69,8 +69,8 @@ static const int calls[] = {
 	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/device_fd.c */
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(recvfrom), /* has the back end closed its socket: vhost/frontend.c */
-	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c), notifications;
-	   glibc chooses which. */
+	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c); glibc chooses
+	   which. poll: of one descriptor, RLIMIT_NOFILE allows no more. */
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(nanosleep),

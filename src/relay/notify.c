@@ -9,6 +9,10 @@
  * waits for pages that a READ is under way for. Who leads has to go on meanwhile, or neither ever
  * ends.
  *
+ * It waits on a ring of its own (sleep.h), for the device and for the end: poll(2) refuses more
+ * descriptors than the sandbox leaves it numbers for, and a read of an eventfd that the back end
+ * has emptied would block. Where waiting fails, listening ends: without a wait it would take a CPU.
+ *
  * A notification that breaks the rules is counted, said now and then, and dropped. A device that
  * goes on and on is no longer listened to. A ring that breaks is told to who leads, and ends the
  * session as any ring's breaking does.
@@ -23,9 +27,9 @@
 #include "fs/notification.h"
 #include "fuse/notify_check.h"
 #include "kernel/devfuse.h"
+#include "relay/sleep.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +41,8 @@
 #define REFUSED_MAX 1000U
 #define STOP_MS 1000
 /* How long to sleep at most: an interrupt may get lost; another's eventfd can't be waited for. */
-#define WAIT_MS 1000
-#define WAIT_SHARED_MS 20
+#define WAIT_NS (1 * VIOFS_NSEC_PER_SEC)
+#define WAIT_SHARED_NS (20 * VIOFS_NSEC_PER_MSEC)
 
 struct viofs_notify {
 	struct viofs_relay *relay;
@@ -47,12 +51,38 @@ struct viofs_notify {
 	atomic_bool stop, done;
 	_Atomic(const char *) broken;
 	int stop_fd, fuse_fd;
+	struct viofs_sleep sleep; /* for stop_fd and, where nobody else reads it, the interrupt */
+	bool alone;
 	void *copy;
 };
+
+/* Does a request queue use the same eventfd? Then its count is not ours to take. */
+static bool is_shared(const struct viofs_fs *fs)
+{
+	for (unsigned int q = 0; q < fs->queue_count; q++)
+		if (fs->queues[q].interrupt_fd == fs->notification->queue.interrupt_fd)
+			return true;
+	return false;
+}
+
+static int prepare_sleep(struct viofs_notify *n)
+{
+	const struct viofs_fs *fs = n->relay->fs;
+	int rc = viofs_sleep_init_restricted(&n->sleep, 0, false);
+
+	if (rc)
+		return rc;
+	n->alone = fs->vectors && !is_shared(fs);
+	viofs_sleep_add(&n->sleep, n->stop_fd, false);
+	if (n->alone)
+		viofs_sleep_add(&n->sleep, fs->notification->queue.interrupt_fd, true);
+	return 0;
+}
 
 int viofs_notify_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
 	struct viofs_notify *n;
+	int rc;
 
 	if (!r->fs->notification)
 		return 0;
@@ -64,38 +94,24 @@ int viofs_notify_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 	n->fuse_fd = fuse_fd;
 	n->copy = malloc(r->fs->notify_buf_size);
 	n->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (!n->copy || n->stop_fd < 0)
-		return viofs_err_set(err, n->copy ? -errno : -ENOMEM,
-				     "no memory or descriptor for notifications");
+	rc = !n->copy ? -ENOMEM : n->stop_fd < 0 ? -errno : prepare_sleep(n);
+	if (rc)
+		return viofs_err_set(err, rc, "notifications can't be waited for: %s",
+				     strerror(-rc));
 	return 0;
 }
 
-/* Does a request queue use the same eventfd? Then its count is not ours to take. */
-static bool is_shared(const struct viofs_fs *fs)
+/* Return: 0 or -errno: waiting is not possible. */
+static int wait_for_device(struct viofs_notify *n)
 {
-	for (unsigned int q = 0; q < fs->queue_count; q++)
-		if (fs->queues[q].interrupt_fd == fs->notification->queue.interrupt_fd)
-			return true;
-	return false;
-}
+	struct viofs_ring *ring = &n->relay->fs->notification->queue.ring;
+	int rc;
 
-static void wait_for_device(const struct viofs_notify *n)
-{
-	struct viofs_fs *fs = n->relay->fs;
-	struct viofs_fs_queue *queue = &fs->notification->queue;
-	bool alone = fs->vectors && !is_shared(fs);
-	struct pollfd fds[] = {
-		{ .fd = n->stop_fd, .events = POLLIN },
-		{ .fd = alone ? queue->interrupt_fd : -1, .events = POLLIN },
-	};
-	uint64_t times;
-
-	if (viofs_ring_arm(&queue->ring))
-		return;
-	poll(fds, VIOFS_ARRAY_SIZE(fds), alone ? WAIT_MS : WAIT_SHARED_MS);
-	if (fds[1].revents & POLLIN && read(queue->interrupt_fd, &times, sizeof(times)) < 0)
-		viofs_debug("eventfd: %s", strerror(errno));
-	viofs_ring_disarm(&queue->ring);
+	if (viofs_ring_arm(ring))
+		return 0;
+	rc = viofs_sleep_wait(&n->sleep, n->alone ? WAIT_NS : WAIT_SHARED_NS);
+	viofs_ring_disarm(ring);
+	return rc == -ETIME ? 0 : rc;
 }
 
 static void refuse(struct viofs_relay *r, const char *name, const char *why)
@@ -151,21 +167,26 @@ static void *listen_to_device(void *arg)
 {
 	struct viofs_notify *n = arg;
 	struct viofs_relay *r = n->relay;
+	int rc = viofs_sleep_own(&n->sleep);
 	bool more = true;
 	uint32_t len;
-	int rc;
 
-	while (more && !n->stop) {
-		rc = viofs_fs_notification_take(r->fs, r->arena, n->copy, &len);
-		if (rc < 0) {
+	while (more && !rc && !n->stop) {
+		int got = viofs_fs_notification_take(r->fs, r->arena, n->copy, &len);
+
+		if (got < 0) {
 			report_broken(n);
 			break;
 		}
-		if (rc)
+		if (got)
 			more = pass_on(n, len);
 		else
-			wait_for_device(n);
+			rc = wait_for_device(n);
 	}
+	if (rc)
+		viofs_warn("notifications can't be waited for any more (%s): changes on the "
+			   "device's side are seen when cached entries have expired",
+			   strerror(-rc));
 	n->done = true;
 	return NULL;
 }
@@ -214,7 +235,9 @@ void viofs_notify_stop(struct viofs_relay *r)
 	}
 	if (n->started)
 		pthread_join(n->thread, NULL);
-	close(n->stop_fd);
+	viofs_sleep_fini(&n->sleep);
+	if (n->stop_fd >= 0)
+		close(n->stop_fd);
 	free(n->copy);
 	free(n);
 }
