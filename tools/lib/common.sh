@@ -5,6 +5,8 @@
 
 VIOFS_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
 VIOFS_LIB=$VIOFS_ROOT/tools/lib
+VIOFS_BENCH=$VIOFS_ROOT/tools/lab/bench
+VIOFS_VM=$VIOFS_ROOT/tools/lab/vm
 VIOFS_BUILD=${VIOFS_BUILD:-$VIOFS_ROOT/build}
 [[ $VIOFS_BUILD == /* ]] || VIOFS_BUILD=$PWD/$VIOFS_BUILD
 VIOFS_GUEST=$VIOFS_BUILD/guest

@@ -110,13 +110,13 @@ kernel_initrd() {
 	local dir=$1
 	mkdir -p "$dir"/{bin,dev,proc,sys,layers,newroot}
 	cp "$(command -v busybox)" "$dir/bin/busybox"
-	install -m 755 "$VIOFS_LIB/guest/initramfs-init" "$dir/init"
+	install -m 755 "$VIOFS_VM/guest/initramfs-init" "$dir/init"
 	(cd "$dir" && find . | cpio --quiet -o -H newc -R 0:0) >"$2"
 }
 
 kernel_key() {
 	{
-		cat "$VIOFS_LIB"/{kernel.sh,vmlinux.py,guest/initramfs-init,packages/modules}
+		cat "$VIOFS_VM"/{kernel.sh,vmlinux.py,guest/initramfs-init} "$VIOFS_LIB/packages/modules"
 		stat -L -c '%n %s %Y' -- "$1" "$(kernel_image "$1")" "$(command -v busybox)"
 	} | sha256sum
 }
@@ -134,7 +134,7 @@ kernel_build() (
 	quiet mksquashfs "$stage/root" "$stage/files/modules.sqfs" -noappend -no-progress -all-root -comp lz4 ||
 		die 1 "mksquashfs cannot make the image of kernel modules"
 	image=$(kernel_image "$source")
-	quiet "$VIOFS_LIB/vmlinux.py" "$image" "$stage/files/vmlinux" || cp "$image" "$stage/files/vmlinux"
+	quiet "$VIOFS_VM/vmlinux.py" "$image" "$stage/files/vmlinux" || cp "$image" "$stage/files/vmlinux"
 	kernel_key "$source" >"$stage/files/key"
 	rm -rf "$dir"
 	mv "$stage/files" "$dir"

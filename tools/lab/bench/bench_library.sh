@@ -3,7 +3,7 @@
 # The part of tools/bench library that runs in the guest: the kernel's driver, ours, and libviofs, in turns.
 # usage: bench_library.sh ROUNDS SECONDS 'DRIVER...' TREE-FILES [NAME]
 # With NAME only GETATTR is measured, and called so.
-# What comes out, for tools/lib/bench_library.py:
+# What comes out, for tools/lab/bench/bench_library.py:
 #   #fact NAME VALUE    #round N DRIVER    #tree SECONDS    and rows of viofs-bench-ops or viofs-bench
 set -eu
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/lib")
+LIB = os.path.dirname(os.path.abspath(__file__))
 ENABLE_URING = "/sys/module/fuse/parameters/enable_uring"
 TINY = ["--rounds", "1", "--seconds", "0.02"]
 # as the rows of all modes have them

@@ -40,5 +40,5 @@ matrix_run() {
 			[[ " ${columns[*]} " == *" $word "* ]] || continue 2
 		done
 		if matrix_row "${columns[@]}" 3<&-; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-	done 3< <(read_list "$VIOFS_LIB/matrix.list")
+	done 3< <(read_list "$VIOFS_VM/matrix.list")
 }

@@ -10,7 +10,7 @@ import unittest
 from xml.dom import minidom
 
 sys.dont_write_bytecode = True
-LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/lib")
+LIB = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, LIB)
 
 import bench_goals  # noqa: E402

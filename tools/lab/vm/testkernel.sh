@@ -15,7 +15,7 @@ TESTKERNEL_MODULES=(iommu/iommufd/iommufd vfio/vfio vfio/vfio_iommu_type1 vfio/p
 # testkernel_key DEBIAN: DEBIAN is the tree of Debian's kernel
 testkernel_key() {
 	{
-		cat "$VIOFS_LIB/testkernel.sh"
+		cat "$VIOFS_VM/testkernel.sh"
 		testkernel_version "$1"
 	} | sha256sum
 }

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.."))
 BUILD = os.environ.get("VIOFS_BUILD", os.path.join(ROOT, "build"))
 SHARE_PARENT = "/dev/shm"
 DATA_MIB = 256
@@ -45,7 +45,7 @@ def output_of(*command):
 
 def built(name):
     """The path of a program in the build directory."""
-    for folder in ("tests/bench", "tests/device", "src/daemon", "tools", "tools/viofs"):
+    for folder in ("tools/lab/bench", "tests/device", "src/daemon", "tools", "tools/viofs"):
         path = os.path.join(BUILD, folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
@@ -111,9 +111,9 @@ GUEST_CPUS = 2
 
 
 def run_in_guest(share, timeout_s, script, arguments, line, options=(), backend=("rust", VIRTIOFSD_OPTIONS)):
-    """Both drivers' guest: runs tools/lib/SCRIPT in it, and has line() take what that prints, as it comes."""
+    """Both drivers' guest: runs tools/lab/bench/SCRIPT in it, and has line() take what that prints, as it comes."""
     files = [word for name in ("bench_steps.sh", script)
-             for word in ("--file", f"{os.path.join(ROOT, 'tools/lib', name)}:/{name}")]
+             for word in ("--file", f"{os.path.join(ROOT, 'tools/lab/bench', name)}:/{name}")]
     command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", backend[0], "--virtiofsd-opts",
                backend[1], "--share", share, "--smp", str(GUEST_CPUS), "--timeout", str(int(timeout_s)),
                "--put", built("viofs-bench-ops"), *options, *files, "--", "sh", "/" + script, *arguments]

@@ -3,7 +3,7 @@
 # The bench's part inside the guest: mounts with each driver in turn and has every row measured.
 # usage: bench_guest.sh ROUNDS SECONDS 'VARIANT...' 'WORK[:JOBS]...' 'VARIANT-TO-LEAVE-IDLE...'
 # A variant is "kernel", "default", a channel, a poll mode, or CHANNEL:POLL. What comes out, for
-# tools/lib/bench_guest.py:
+# tools/lab/bench/bench_guest.py:
 #   #fact NAME VALUE    #status VARIANT JSON    #left_out VARIANT WHY    #round N VARIANT    #idle VARIANT JSON
 # and the rows of viofs-bench-ops.
 set -eu

@@ -27,11 +27,11 @@ payload_programs() {
 # takes longer than all else here, so the answer is kept.
 payload_missing() {
 	local kept=$VIOFS_GUEST/payload.list key
-	key=$(stat -L -c '%n %s %Y %i' -- "$@" "$USERLAND_LIST" "$VIOFS_LIB/closure.py" | sha256sum)
+	key=$(stat -L -c '%n %s %Y %i' -- "$@" "$USERLAND_LIST" "$VIOFS_VM/closure.py" | sha256sum)
 	if [[ ! -e $kept || $(head -n 1 "$kept") != "$key" ]]; then
 		{
 			printf '%s\n' "$key"
-			printf '%s\n' "$@" | "$VIOFS_LIB/closure.py" |
+			printf '%s\n' "$@" | "$VIOFS_VM/closure.py" |
 				grep -vxFf "$USERLAND_LIST" | grep -vxFf <(printf '%s\n' "$@") | while read -r file; do
 				[[ -d $file && ! -L $file ]] || printf '%s\n' "${file#/}"
 			done
@@ -88,7 +88,7 @@ payload_config() {
 payload_build() {
 	local work=$1 root=$1/payload programs
 	mkdir -p "$root/usr/local/bin" "$root/usr/lib/viofs"
-	install -m 755 "$VIOFS_LIB"/guest/{init,pump} "$root/usr/lib/viofs"
+	install -m 755 "$VIOFS_VM"/guest/{init,pump} "$root/usr/lib/viofs"
 	payload_config "$root/usr/lib/viofs/config"
 	((!${#vm_command[@]})) || printf '%s\0' "${vm_command[@]}" >"$root/usr/lib/viofs/command"
 	mapfile -t programs < <(payload_programs)

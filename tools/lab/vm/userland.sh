@@ -12,7 +12,7 @@ USERLAND_LIST=$VIOFS_GUEST/userland.list
 # userland_key: changes with the lists, this code, and every file (not directory) that went into the image.
 userland_key() {
 	{
-		cat "$VIOFS_LIB"/{userland.sh,closure.py} "$VIOFS_LIB"/packages/{userland,guest-tests}
+		cat "$VIOFS_VM"/{userland.sh,closure.py} "$VIOFS_LIB"/packages/{userland,guest-tests}
 		tr '\n' '\0' <"$USERLAND_LIST" | xargs -0 stat -c '%f %s %Y %n' -- 2>&1 | grep -v ^4
 	} | sha256sum
 }
@@ -85,7 +85,7 @@ userland_build() (
 	stage=$(mktemp -d "$VIOFS_GUEST/userland.XXXXXX")
 	# shellcheck disable=SC2064 # the value of now
 	trap "rm -rf -- '$stage'" EXIT
-	userland_files | "$VIOFS_LIB/closure.py" >"$USERLAND_LIST"
+	userland_files | "$VIOFS_VM/closure.py" >"$USERLAND_LIST"
 	tar -C / -cf - --no-recursion --files-from <(sed 's,^/,,' "$USERLAND_LIST") | tar -C "$stage" -xpf -
 	userland_skeleton "$stage"
 	ldconfig -r "$stage" 2>/dev/null || true
