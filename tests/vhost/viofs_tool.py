@@ -17,6 +17,7 @@ BACKEND = sys.argv[1]
 VIOFS = os.environ["VIOFS_TOOL"]
 BENCH = os.environ["VIOFS_BENCH"]
 MIB = 1 << 20
+UMASK = 0o027
 ODD = ["a\nb", "tab\there", "-r", " ", "$(x)", "\\n", "é漢", "n" * 255]
 ODD_BYTES = [name.encode() for name in ODD] + [b"\xff\xfe", b"\x1b[31m"]
 
@@ -61,7 +62,7 @@ class Share(Session):
         argv = [program] + ([words[0]] if program == VIOFS else []) + ["vhost-user:" + self.socket]
         argv += words[1:] if program == VIOFS else words
         return subprocess.Popen(argv, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, env=dict(self.environment(), LC_ALL="C.UTF-8"), **more)
+                                stderr=subprocess.PIPE, env=dict(self.environment(), LC_ALL="C.UTF-8"), umask=UMASK, **more)
 
     def viofs(self, *words, status=0, given=None, program=VIOFS):
         """Output and errors, both bytes; the exit status is checked."""
@@ -103,8 +104,12 @@ def facts(top):
     return found
 
 
-def same(one, other):
+def same(one, other, owner=False):
+    """Is @other a copy of @one?"""
     first, second = facts(one), facts(other)
+    if not owner:
+        first = {path: (stat.S_IFMT(mode) | (mode & 0o777 & ~UMASK if not stat.S_ISLNK(mode) else 0o777), *rest)
+                 for path, (mode, *rest) in first.items()}
     for path in sorted(set(first) | set(second)):
         check(first.get(path) == second.get(path), f"{path}: {str(first.get(path))[:200]} is {str(second.get(path))[:200]}")
 
@@ -138,11 +143,13 @@ def a_tree_goes_there_and_back_and_within():
         make_tree(tree)
         s.viofs("put", "-r", tree, "/")
         same(tree, s.path("tree"))
-        s.viofs("cp", "-r", "tree", "/copy")
-        same(tree, s.path("copy"))
+        s.viofs("put", "-r", "--owner", tree, "/owned")
+        same(tree, s.path("owned"), owner=True)
+        s.viofs("cp", "-r", "--owner", "owned", "/copy")
+        same(tree, s.path("copy"), owner=True)
         s.viofs("get", "-r", "--verify", "copy", back)
         same(tree, back)
-        s.viofs("rm", "-r", "tree", "/copy")
+        s.viofs("rm", "-r", "tree", "/copy", "owned")
         check(not os.listdir(s.share), "rm -r has left something")
 
 
@@ -161,6 +168,71 @@ def a_tree_is_merged_into_what_is_there():
         s.viofs("get", "-c", "-r", "tree/.", back)
         same(tree, s.path("tree"))
         same(tree, back)
+
+
+def make_traps(top):
+    """What must not become root's: somebody's programs with set-user-ID and the like, and nodes of devices."""
+    os.mkdir(top)
+    for name, mode in (("suid", 0o4755), ("sgid", 0o2777), ("plain", 0o666)):
+        path = os.path.join(top, name)
+        with open(path, "wb") as f:
+            f.write(b"x" * (MIB + 1 if name == "sgid" else 3))
+        os.chown(path, 65534, 65533)
+        os.chmod(path, mode)
+    os.mkdir(os.path.join(top, "folder"))
+    os.chown(os.path.join(top, "folder"), 65534, 65533)
+    os.chmod(os.path.join(top, "folder"), 0o3777)
+    os.mkfifo(os.path.join(top, "fifo"), 0o600)
+    os.chmod(os.path.join(top, "fifo"), 0o4666)
+    os.mknod(os.path.join(top, "null"), stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    os.mknod(os.path.join(top, "loop"), stat.S_IFBLK | 0o660, os.makedev(7, 99))
+
+
+def rights(top):
+    found = {}
+    for name in sorted(os.listdir(top)):
+        s = os.lstat(os.path.join(top, name))
+        found[name] = (oct(s.st_mode), s.st_uid, s.st_gid, s.st_rdev)
+    return found
+
+
+def set_user_id_and_devices_take_their_owner():
+    plain = {"suid": (oct(stat.S_IFREG | 0o750), 0, 0, 0), "sgid": (oct(stat.S_IFREG | 0o750), 0, 0, 0),
+             "plain": (oct(stat.S_IFREG | 0o640), 0, 0, 0), "folder": (oct(stat.S_IFDIR | 0o750), 0, 0, 0),
+             "fifo": (oct(stat.S_IFIFO | 0o640), 0, 0, 0)}
+    with Share() as s:
+        make_traps(s.path("traps"))
+        make_traps(os.path.join(s.local, "traps"))
+        all_of_it = rights(s.path("traps"))
+        for words, made in ((("get", "-r", "traps"), os.path.join(s.local, "plain")),
+                            (("put", "-r", os.path.join(s.local, "traps")), s.path("put")),
+                            (("cp", "-r", "traps"), s.path("copied"))):
+            target = made if words[0] == "get" else "/" + os.path.basename(made)
+            _, err = s.viofs(*words, target, status=1)
+            check(err.count(b"Is a device node; --owner copies those.") == 2 and err.count(b"\n") == 2, err)
+            check(rights(made) == plain, f"{words}: {rights(made)}")
+            s.viofs(words[0], "--owner", *words[1:], target + "-owned")
+            check(rights(made + "-owned") == all_of_it, f"{words}: {rights(made + '-owned')} of {all_of_it}")
+
+
+def a_folder_that_is_there_keeps_its_rights():
+    with Share() as s:
+        target = os.path.join(s.local, "there")
+        os.makedirs(s.path("d/inner"))
+        s.write("d/f", b"1", 0o666)
+        os.mkdir(target)
+        os.mkdir(os.path.join(target, "inner"))
+        os.chmod(target, 0o2700)
+        os.chmod(os.path.join(target, "inner"), 0o1711)
+        os.mkdir(s.path("d/new"))
+        for name in ("d", "d/inner", "d/new"):
+            os.chmod(s.path(name), 0o777)
+        os.chown(target, -1, 65533)
+        s.viofs("get", "-r", "d/.", target)
+        modes = {name: oct(os.stat(os.path.join(target, name)).st_mode & 0o7777) for name in (".", "inner", "new", "f")}
+        check(modes == {".": "0o2700", "inner": "0o1711", "new": "0o2750", "f": "0o640"}, modes)
+        s.viofs("get", "-r", "--owner", "d/.", target)
+        check(os.stat(target).st_mode & 0o7777 == 0o777, "--owner has left a folder as it was")
 
 
 def nothing_is_written_through_links():
@@ -454,7 +526,7 @@ def bench_measures():
 
 
 ALL = [a_tree_goes_there_and_back_and_within, a_tree_is_merged_into_what_is_there, nothing_is_written_through_links,
-       holes_stay_holes, cat_prints_and_stops_when_nobody_reads, names_are_printed_safely, looking, changing_names,
+       set_user_id_and_devices_take_their_owner, a_folder_that_is_there_keeps_its_rights, holes_stay_holes, cat_prints_and_stops_when_nobody_reads, names_are_printed_safely, looking, changing_names,
        errors_name_the_path_and_others_go_on, a_part_of_another_file_is_no_part, shell_and_raw,
        probe_tells_what_the_device_can, bench_measures]
 OWN = [a_copy_is_resumed_after_kill_and_interrupt, what_is_read_back_otherwise_is_an_error, a_tree_in_flight_with_faults,

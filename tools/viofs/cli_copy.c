@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #define JOBS 64U
 
@@ -66,6 +67,18 @@ static void add(const struct way *w, struct viofs_xfer *x, const char *argument,
 	free(base);
 }
 
+/*
+ * Whoever copies owns the copies, unless the owner is copied too: a set-user-ID program of the
+ * source's owner must not become one of root's.
+ */
+static mode_t mode_mask(bool owner)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return owner ? 07777 : 0777 & ~mask;
+}
+
 static int copy(const struct way *w, const struct viofs_cli_args *args, unsigned int jobs)
 {
 	const char *last = args->paths[args->count - 1];
@@ -88,6 +101,7 @@ static int copy(const struct way *w, const struct viofs_cli_args *args, unsigned
 		x.resume = args->has['c'];
 		x.verify = args->has[VIOFS_OPT_VERIFY];
 		x.owner = args->has[VIOFS_OPT_OWNER];
+		x.mode_mask = mode_mask(x.owner);
 		x.verbose = args->has['v'];
 		viofs_progress_init(&x.progress, args->has['q']);
 		for (int i = 0; i < args->count - 1; i++)

@@ -6,7 +6,6 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const struct viofs_cli_option ls_options[] = {
 	{ 'a', "all", NULL, "names that begin with a dot too" },
@@ -28,7 +27,8 @@ static const struct viofs_cli_option stat_options[] = {
 		{ 'c', "resume", NULL, "go on where an earlier run was cut off (see viofs(1))" },  \
 		{ VIOFS_OPT_VERIFY, "verify", NULL,                                                \
 		  "read back what was written, compare checksums" },                               \
-		{ VIOFS_OPT_OWNER, "owner", NULL, "owner and group too" },                         \
+		{ VIOFS_OPT_OWNER, "owner", NULL,                                                  \
+		  "owner, group, set-user-ID bits and device nodes too" },                         \
 		{ 'j', "jobs", "N", "files under way at once (64)" },                              \
 		{ 'q', "quiet", NULL, "no progress on the terminal" },                             \
 	{                                                                                          \
@@ -138,8 +138,6 @@ static int run_on_device(const struct viofs_cli_command *command, const struct v
 	int status;
 
 	viofs_cli_catch_signals();
-	/* Modes are meant as they are. */
-	umask(0);
 	status = viofs_cli_open(&cli, args);
 	if (status)
 		return status;

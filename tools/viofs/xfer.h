@@ -123,7 +123,7 @@ struct viofs_node {
 	void *dir;
 	int to_fd;
 	unsigned int pending; /* nodes below, and 1 while it is read */
-	bool entered, failed;
+	bool entered, existed, failed;
 };
 
 /** struct viofs_block - a buffer, and what is done with it */
@@ -148,6 +148,7 @@ struct viofs_xfer {
 	struct viofs_async *async;
 	const struct viofs_side *from, *to;
 	bool recursive, resume, verify, owner, verbose;
+	mode_t mode_mask; /* what a copy gets of the source's mode */
 	unsigned int jobs;
 	bool stopping;
 	const char *fault; /* what the device did wrong in what is being looked at, or NULL */
@@ -188,6 +189,14 @@ void viofs_xfer_give_block(struct viofs_xfer *x, struct viofs_block *b);
  * which was said. */
 struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *parent,
 				  const char *name);
+/** viofs_node_know() - what it is; from here on the mode in node->st is the one that its copy gets.
+ */
+void viofs_node_know(struct viofs_xfer *x, struct viofs_node *node, const struct stat *st);
+/**
+ * viofs_node_mode_now() - the mode to make its copy with
+ * What belongs to others in the end is nobody else's until then.
+ */
+mode_t viofs_node_mode_now(const struct viofs_xfer *x, const struct viofs_node *node);
 /** viofs_node_done() - it is copied, or not; frees it, and ends its directory with the last one. */
 void viofs_node_done(struct viofs_xfer *x, struct viofs_node *node);
 void viofs_dir_begin(struct viofs_xfer *x, struct viofs_node *node);

@@ -46,6 +46,21 @@ struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *paren
 	return node;
 }
 
+void viofs_node_know(struct viofs_xfer *x, struct viofs_node *node, const struct stat *st)
+{
+	node->st = *st;
+	node->st.st_mode &= S_IFMT | x->mode_mask;
+	node->has_stat = true;
+}
+
+mode_t viofs_node_mode_now(const struct viofs_xfer *x, const struct viofs_node *node)
+{
+	mode_t mode = node->st.st_mode & (x->owner ? 0700 : 0777);
+
+	/* The copy is written to. */
+	return mode | (S_ISDIR(node->st.st_mode) ? 0700 : 0200);
+}
+
 static void finish(struct viofs_node *node);
 
 void viofs_node_done(struct viofs_xfer *x, struct viofs_node *node)
@@ -103,10 +118,20 @@ static void on_mode(struct viofs_node *node, int64_t result)
 
 static void on_owner(struct viofs_node *node, int64_t result)
 {
-	if (result < 0)
+	struct viofs_xfer *x = node->x;
+	bool is_made_so = (node->st.st_mode & 0700) == 0700;
+
+	if (result < 0) {
+		/* Its bits are meant for its owner. */
 		complain(node, result);
-	node->x->to->attr(node->x, VIOFS_ATTR_MODE, NULL, &node->to, &node->st,
-			  step(node, on_mode));
+		on_mode(node, 0);
+	} else if (!x->owner && (node->existed || is_made_so)) {
+		/* One that was there stays as it is; a new one may have its parent's set-group-ID.
+		 */
+		on_mode(node, 0);
+	} else {
+		x->to->attr(x, VIOFS_ATTR_MODE, NULL, &node->to, &node->st, step(node, on_mode));
+	}
 }
 
 /* All below has ended, and nobody needs the descriptor of the directory that was read. */
@@ -147,9 +172,8 @@ static void add_child(struct viofs_node *node, const char *name, bool has_stat,
 		node->failed = true;
 		return;
 	}
-	child->has_stat = has_stat;
 	if (has_stat)
-		child->st = *st;
+		viofs_node_know(x, child, st);
 	if (has_stat && S_ISDIR(st->st_mode)) {
 		viofs_xfer_push(&x->dirs, child, true);
 		return;
@@ -202,12 +226,11 @@ static void on_entered(struct viofs_node *node, int64_t result)
 
 static void on_made(struct viofs_node *node, int64_t result)
 {
-	bool existed = result == -EEXIST;
-
-	if (result < 0 && !existed)
+	node->existed = result == -EEXIST;
+	if (result < 0 && !node->existed)
 		on_entered(node, result);
 	else
-		node->x->to->enter(node->x, &node->to, existed, node->to_named, &node->to_fd,
+		node->x->to->enter(node->x, &node->to, node->existed, node->to_named, &node->to_fd,
 				   step(node, on_entered));
 }
 
@@ -220,7 +243,7 @@ static void on_opened(struct viofs_node *node, int64_t result)
 		end_reading(node);
 		return;
 	}
-	node->x->to->mkdir(node->x, &node->to, (node->st.st_mode & 0777) | 0700,
+	node->x->to->mkdir(node->x, &node->to, viofs_node_mode_now(node->x, node),
 			   step(node, on_made));
 }
 

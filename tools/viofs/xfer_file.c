@@ -121,8 +121,8 @@ static void on_attr_owner(struct viofs_op *op, int64_t result)
 	struct viofs_copy *c = of(op);
 	mode_t mode = c->node->st.st_mode;
 
-	/* A new file was made with its mode, but for what creating does not give. */
-	if (result < 0 || (!c->existed && !c->x->owner && !(mode & 07000) && (mode & 0200)))
+	/* A new file was made with its mode, but that it can be written to. */
+	if (result < 0 || (!c->existed && !c->x->owner && (mode & 0200)))
 		on_attr_mode(op, result);
 	else
 		c->x->to->attr(c->x, VIOFS_ATTR_MODE, c->to, NULL, &c->node->st,
@@ -394,7 +394,7 @@ static void on_from_opened(struct viofs_op *op, int64_t result)
 	}
 	c->existed = c->resumed;
 	c->x->to->open(c->x, target(c), flags | (c->resumed ? 0 : O_EXCL),
-		       (c->node->st.st_mode & 0777) | 0200, &c->to, step(c, on_to_opened));
+		       viofs_node_mode_now(c->x, c->node), &c->to, step(c, on_to_opened));
 }
 
 static void open_both(struct viofs_copy *c)

@@ -29,6 +29,7 @@ struct viofs_copy {
 	unsigned int in_flight;
 	int64_t error;
 	bool verifying, mismatch;
+	const char *refused;          /* why, in words */
 	struct viofs_digest *digests; /* by block; none of what was not read */
 	bool *has_digest;
 	size_t digest_room;

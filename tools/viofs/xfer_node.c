@@ -22,20 +22,20 @@ static struct viofs_op *step(struct viofs_copy *c, void (*done)(struct viofs_op 
 
 static void say_error(const struct viofs_copy *c)
 {
+	const char *why = c->mismatch ? "What was read back differs from what was written; it is "
+					"removed."
+				      : c->refused;
 	char name[4096];
 
 	if (c->x->stopping && c->error == -EINTR)
 		return;
-	if (!c->mismatch && c->error != -EISDIR) {
+	if (!why) {
 		viofs_xfer_fail(c->x, c->node->from.path, c->error);
 		return;
 	}
 	viofs_format_name(c->node->from.path, name, sizeof(name));
 	viofs_progress_clear(&c->x->progress);
-	c->x->cli->status = viofs_cli_say(
-		"%s: %s: %s", c->x->cli->command, name,
-		c->mismatch ? "What was read back differs from what was written; it is removed."
-			    : "Is a directory; -r copies those.");
+	c->x->cli->status = viofs_cli_say("%s: %s: %s", c->x->cli->command, name, why);
 }
 
 void viofs_copy_end(struct viofs_copy *c)
@@ -145,8 +145,9 @@ static void make(struct viofs_copy *c)
 	if (S_ISLNK(st->st_mode))
 		c->x->to->symlink(c->x, c->target, &c->node->to, step(c, on_made));
 	else
-		c->x->to->mknod(c->x, &c->node->to, st->st_mode & (S_IFMT | 07777), st->st_rdev,
-				step(c, on_made));
+		c->x->to->mknod(c->x, &c->node->to,
+				(st->st_mode & S_IFMT) | viofs_node_mode_now(c->x, c->node),
+				st->st_rdev, step(c, on_made));
 }
 
 static void on_target(struct viofs_op *op, int64_t result)
@@ -159,6 +160,13 @@ static void on_target(struct viofs_op *op, int64_t result)
 		make(c);
 }
 
+static void refuse(struct viofs_copy *c, int64_t rc, const char *why)
+{
+	c->error = rc;
+	c->refused = why;
+	viofs_copy_end(c);
+}
+
 /* What it is, is known. */
 static void begin_known(struct viofs_copy *c)
 {
@@ -167,8 +175,7 @@ static void begin_known(struct viofs_copy *c)
 
 	if (S_ISDIR(node->st.st_mode)) {
 		if (!x->recursive) {
-			c->error = -EISDIR;
-			viofs_copy_end(c);
+			refuse(c, -EISDIR, "Is a directory; -r copies those.");
 			return;
 		}
 		x->files_active--;
@@ -179,6 +186,8 @@ static void begin_known(struct viofs_copy *c)
 		viofs_copy_regular(c);
 	} else if (S_ISLNK(node->st.st_mode)) {
 		x->from->readlink(x, &node->from, c->target, step(c, on_target));
+	} else if ((S_ISCHR(node->st.st_mode) || S_ISBLK(node->st.st_mode)) && !x->owner) {
+		refuse(c, -EPERM, "Is a device node; --owner copies those.");
 	} else {
 		make(c);
 	}
@@ -193,7 +202,7 @@ static void on_stat(struct viofs_op *op, int64_t result)
 		on_times(op, result);
 		return;
 	}
-	node->has_stat = true;
+	viofs_node_know(c->x, node, &c->have);
 	if (!node->parent && !S_ISDIR(node->st.st_mode)) {
 		c->x->progress.all_files++;
 		c->x->progress.all_bytes += (uint64_t)node->st.st_size;
@@ -217,5 +226,5 @@ void viofs_copy_begin(struct viofs_xfer *x, struct viofs_node *node)
 		begin_known(c);
 	else
 		/* What the command line names is followed, where it is a link. */
-		x->from->stat(x, &node->from, !node->parent, &node->st, step(c, on_stat));
+		x->from->stat(x, &node->from, !node->parent, &c->have, step(c, on_stat));
 }
