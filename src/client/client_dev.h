@@ -115,6 +115,7 @@ struct viofs_dev {
 	uint64_t sleeps;
 	pthread_mutex_t lock; /* handles, failing */
 	int state;            /* enum viofs_dev_state */
+	bool runs_on;         /* it has failed and can't be stopped; under lock */
 	char reason[256];     /* "the device ..." */
 	char fault[264];      /* the same as a sentence, for completions */
 };

@@ -30,7 +30,9 @@ fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
 	vsnprintf(dev->reason, sizeof(dev->reason), fmt, ap);
 	snprintf(dev->fault, sizeof(dev->fault), "it %s", dev->reason);
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILING, __ATOMIC_RELEASE);
-	viofs_fs_stop(dev->at.fs, NULL); /* from here on it touches no memory */
+	/* From here on it touches no memory; else what it was given is its own until it is closed.
+	 */
+	dev->runs_on = viofs_fs_stop(dev->at.fs, NULL) && dev->at.vfio;
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILED, __ATOMIC_RELEASE);
 	wake_all(dev);
 }

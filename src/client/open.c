@@ -200,15 +200,12 @@ int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
 
 	if (!dev)
 		return 0;
-	viofs_fs_close(dev->at.fs); /* reset: from here on the device touches no memory */
+	/* The device first, and with it what of the program's memory it was given. */
+	viofs_attach_close(&dev->at, dev->arena);
 	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
 		viofs_vq_fini(&dev->vqs[i]);
 	viofs_pool_fini(&dev->pool);
-	while (dev->region_count && !viofs_dma_unregister(dev, dev->regions[0].memory, NULL))
-		;
 	viofs_arena_free(dev->arena);
-	viofs_vhost_close(dev->at.vhost);
-	viofs_vfio_close(dev->at.vfio);
 	rc = viofs_hold_release(&dev->hold, err);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);

@@ -117,7 +117,13 @@ int viofs_dma_unregister(struct viofs_dev *dev, void *memory, struct viofs_err *
 	for (unsigned int i = 0; i < dev->region_count; i++) {
 		if (dev->regions[i].memory != memory)
 			continue;
-		/* A device that has failed is reset: it reaches nothing. */
+		if (dev->runs_on) {
+			rc = viofs_err_set(err, -EBUSY,
+					   "The device has failed and could not be stopped: it may "
+					   "write to this memory until viofs_dev_close().");
+			break;
+		}
+		/* A device that has failed is halted: it reaches nothing. */
 		rc = take_back(dev, &dev->regions[i],
 			       viofs_dev_state(dev) == VIOFS_DEV_WORKS ? err : NULL);
 		if (viofs_dev_state(dev) != VIOFS_DEV_WORKS)

@@ -9,6 +9,8 @@
 
 /* For a daemon that has unmounted and still talks to the device: DESTROY, reset, binding. */
 #define WAIT_ENDING_MS 15000
+/* For a reset by a worker that nobody waits for. */
+#define ORPHAN_RESET_MS 1000
 
 /* Is there a daemon to wait for: one that holds the device but has no mount any more? */
 static int wait_time(const struct viofs_source *s, const char *text)
@@ -132,11 +134,17 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 
 void viofs_claim_let_go(struct viofs_claim *c)
 {
-	viofs_fs_close(c->at.fs); /* reset, as far as anybody is there: bounded in time */
-	viofs_arena_unmap(c->arena);
-	viofs_vhost_close(c->at.vhost);
-	viofs_vfio_close(c->at.vfio);
-	c->at = (struct viofs_attach){ NULL, NULL, NULL };
+	/* Bounded in time, also where nobody is there any more. */
+	if (viofs_attach_close(&c->at, c->arena))
+		viofs_warn("%s: the device could not be stopped: it did not finish its reset, nor "
+			   "could bus mastering be switched off. The kernel was left to do it.",
+			   c->hold.id);
+}
+
+void viofs_claim_halt(struct viofs_claim *c)
+{
+	if (c->at.vfio)
+		viofs_virtio_halt(c->at.fs->virtio, ORPHAN_RESET_MS, false, NULL);
 }
 
 void viofs_claim_drop_dma(struct viofs_claim *c)
@@ -160,11 +168,9 @@ int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
 
 	if (!c)
 		return 0;
-	viofs_fs_close(c->at.fs); /* reset: from here on the device touches no memory */
+	viofs_claim_let_go(c);
 	viofs_relay_free(c->relay);
 	viofs_arena_free(c->arena);
-	viofs_vhost_close(c->at.vhost);
-	viofs_vfio_close(c->at.vfio);
 	rc = viofs_hold_release(&c->hold, err);
 	free(c);
 	return rc;

@@ -27,7 +27,7 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 		     struct viofs_claim **out, struct viofs_err *err);
 
 /**
- * viofs_claim_let_go() - the device is lost: reset what is left of it, unmap, close it
+ * viofs_claim_let_go() - the device is lost: halt what is left of it, close it, unmap
  * The record is held until viofs_claim_close(), and memory and statistics stay; c->at.fs is gone.
  */
 void viofs_claim_let_go(struct viofs_claim *c);
@@ -39,8 +39,15 @@ void viofs_claim_drop_dma(struct viofs_claim *c);
  */
 void viofs_claim_close_copies(struct viofs_claim *c);
 
-/** viofs_claim_close() - reset the device, unmap, give it back to its former driver. Return: 0 or
- * -errno. */
+/**
+ * viofs_claim_halt() - for a worker whose supervisor was killed: memory is about to go
+ * What the supervisor does at the end, as far as it takes no rights. A back end needs it not: it
+ * has mapped the memory itself.
+ */
+void viofs_claim_halt(struct viofs_claim *c);
+
+/** viofs_claim_close() - halt the device, close it, unmap, give it back to its former driver.
+ * Return: 0 or -errno. */
 int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err);
 
 #endif

@@ -10,7 +10,8 @@
  * (PR_SET_IO_FLUSHER), as far as its rights go.
  *
  * SIGTERM and SIGINT are for the supervisor: the worker serves until the mount is gone, as
- * unmounting needs it. It goes on also where the supervisor was killed.
+ * unmounting needs it. It goes on also where the supervisor was killed; then nobody is left to halt
+ * the device, and it does that itself before its memory goes.
  */
 #include "daemon/worker.h"
 #include "base/log.h"
@@ -30,6 +31,7 @@
 
 struct worker {
 	const struct viofs_worker_config *config;
+	pid_t supervisor;
 	int report_fd;
 };
 
@@ -117,11 +119,12 @@ static int work(struct worker *w)
 		rc = viofs_sandbox_enter(&c->sandbox, &err);
 	if (!rc)
 		rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
-	if (!rc)
-		return 0;
-	if (!viofs_relay_is_lost(c->claim->relay)) {
-		report(w, rc, &err, false);
-		return 1;
+	if (!rc || !viofs_relay_is_lost(c->claim->relay)) {
+		if (rc)
+			report(w, rc, &err, false);
+		if (getppid() != w->supervisor)
+			viofs_claim_halt(c->claim);
+		return rc ? 1 : 0;
 	}
 	/* The device first: whoever unplugs it waits for us. */
 	viofs_claim_close_copies(c->claim);
@@ -152,7 +155,7 @@ static int make_pipes(int report[2], int log[2])
 pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *pipes,
 			 struct viofs_err *err)
 {
-	struct worker w = { config, -1 };
+	struct worker w = { config, getpid(), -1 };
 	int reports[2], log[2], rc;
 	pid_t pid;
 

@@ -160,11 +160,26 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 	return 0;
 }
 
+static void unmap_down_to(struct viofs_arena *a, size_t count)
+{
+	while (a->mapping_count > count) {
+		struct mapping *m = &a->mappings[--a->mapping_count];
+
+		a->vfio->ops->dma_unmap(a->vfio, m->iova, m->len);
+	}
+}
+
+static void unmap(struct viofs_arena *a)
+{
+	unmap_down_to(a, 0);
+	a->vfio = NULL;
+}
+
 void viofs_arena_free(struct viofs_arena *a)
 {
 	if (!a)
 		return;
-	viofs_arena_unmap(a);
+	unmap(a);
 	give_back(&a->device);
 	give_back(&a->private);
 	free(a->pages);
@@ -230,15 +245,6 @@ static int map_runs(struct viofs_arena *a, const struct section *s, unsigned int
 	for (size_t i = first; !rc && i < end; i += a->pages[i].run)
 		rc = map_piece(a, i, a->pages[i].run, access, err);
 	return rc;
-}
-
-static void unmap_down_to(struct viofs_arena *a, size_t count)
-{
-	while (a->mapping_count > count) {
-		struct mapping *m = &a->mappings[--a->mapping_count];
-
-		a->vfio->ops->dma_unmap(a->vfio, m->iova, m->len);
-	}
 }
 
 static int read_physical(struct viofs_arena *a, const struct section *s, uint64_t *addresses,
@@ -354,7 +360,7 @@ int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_addr
 			rc = map_translated(a, s, access, &iova, err);
 	}
 	if (rc)
-		viofs_arena_unmap(a);
+		unmap(a);
 	return rc;
 }
 
@@ -368,11 +374,11 @@ void viofs_arena_share(struct viofs_arena *a, uint64_t address)
 	find_runs(a, 0, count);
 }
 
-void viofs_arena_unmap(struct viofs_arena *a)
+void viofs_arena_detach(struct viofs_arena *a)
 {
-	if (!a->vfio)
+	if (!a)
 		return;
-	unmap_down_to(a, 0);
+	a->mapping_count = 0;
 	a->vfio = NULL;
 }
 

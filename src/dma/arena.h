@@ -39,7 +39,10 @@ enum viofs_address_policy {
 int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 		    struct viofs_arena **out, struct viofs_err *err);
 
-/** viofs_arena_free() - unmaps from the device too; NULL is fine. */
+/**
+ * viofs_arena_free() - unmaps from the device too; NULL is fine.
+ * The device doesn't touch it any more: that was seen (viofs_fs_close()), or its vfio is closed.
+ */
 void viofs_arena_free(struct viofs_arena *a);
 
 /**
@@ -59,8 +62,8 @@ int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_addr
  */
 void viofs_arena_share(struct viofs_arena *a, uint64_t address);
 
-/** viofs_arena_unmap() - after the device was reset. */
-void viofs_arena_unmap(struct viofs_arena *a);
+/** viofs_arena_detach() - its vfio is closed, and has taken back what was mapped; NULL is fine. */
+void viofs_arena_detach(struct viofs_arena *a);
 
 /**
  * viofs_arena_alloc() - take a piece of a section; at set-up only, nothing is ever given back

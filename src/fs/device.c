@@ -6,8 +6,9 @@
  *   open      after viofs_fs_open(): features negotiated, tag and sizes known; the device reads no
  *             memory. viofs_fs_arena_sizes(), viofs_fs_address_policy(), start, close.
  *   started   after viofs_fs_start(): rings live, the device may touch the arena. Kicks, ring
- * calls. stopped   after viofs_fs_stop() or a failed start: the device is reset, features are
- * forgotten. Only stop (again) and close: a new session opens the device anew.
+ *             calls.
+ *   stopped   after viofs_fs_stop() or a failed start: the device is halted, features are
+ *             forgotten. Only stop (again) and close: a new session opens the device anew.
  *
  * The rings and the drivers' state of them are in the arena, so that they outlive the process, each
  * part in the section that the device may do there what it has to. A part must be contiguous for
@@ -428,22 +429,25 @@ int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_
 
 int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err)
 {
-	int rc = viofs_virtio_reset(fs->virtio, RESET_TIMEOUT_MS, err);
+	int rc = viofs_virtio_halt(fs->virtio, RESET_TIMEOUT_MS, true, err);
 	int rc2 = fs->virtio->ops->interrupts_set(fs->virtio, NULL, 0, rc ? NULL : err);
 
 	fs->vectors = 0;
 	return rc ? rc : rc2;
 }
 
-void viofs_fs_close(struct viofs_fs *fs)
+int viofs_fs_close(struct viofs_fs *fs)
 {
+	int rc;
+
 	if (!fs)
-		return;
-	viofs_virtio_close(fs->virtio); /* resets, takes the vectors off the eventfds */
+		return 0;
+	rc = viofs_virtio_close(fs->virtio); /* halts it, takes the vectors off the eventfds */
 	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
 		if (fs->eventfds[q] >= 0)
 			close(fs->eventfds[q]);
 	free(fs);
+	return rc;
 }
 
 void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q)

@@ -83,12 +83,17 @@ void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SE
  */
 int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err);
 
-/** viofs_fs_stop() - reset the device: from here on it touches no memory. Return: 0 or -errno. */
+/**
+ * viofs_fs_stop() - halt the device: from here on it touches no memory
+ * Return: 0; -errno: it may still (viofs_virtio_halt()), or -errno of switching interrupts off.
+ */
 int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err);
 
-/** viofs_fs_close() - stops, closes the virtio device; NULL is fine. Not the arena, not the vfio.
+/**
+ * viofs_fs_close() - halt and close the virtio device; NULL is fine. Not the arena, not the vfio.
+ * Return: as viofs_virtio_halt(): unless 0 the vfio is to be closed before memory goes.
  */
-void viofs_fs_close(struct viofs_fs *fs);
+int viofs_fs_close(struct viofs_fs *fs);
 
 /** viofs_fs_kick() - notify queue @q where the device wants it; counts. */
 static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)

@@ -72,6 +72,19 @@ int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_op
 	return rc;
 }
 
+int viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena)
+{
+	int rc = viofs_fs_close(a->fs);
+
+	viofs_vhost_close(a->vhost);
+	viofs_vfio_close(a->vfio);
+	viofs_arena_detach(arena);
+	if (!a->vfio)
+		rc = 0;
+	*a = (struct viofs_attach){ NULL, NULL, NULL };
+	return rc;
+}
+
 int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena, struct viofs_err *err)
 {
 	if (a->vhost)

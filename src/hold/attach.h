@@ -38,10 +38,19 @@ struct viofs_attach {
 
 /**
  * viofs_attach_open() - open VFIO or connect, reset, negotiate
- * Return: 0; -errno with @err. @out's parts are to be closed in both cases.
+ * Return: 0; -errno with @err. @out's parts are to be closed in both cases: viofs_attach_close().
  */
 int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
 		      struct viofs_attach *out, struct viofs_err *err);
+
+/**
+ * viofs_attach_close() - the end of a device: it is halted, then what leads to it closed
+ * @arena: what it was given, or NULL: still there afterwards, and nobody else's until now. Where
+ * the device is not to be stopped the kernel cuts it off from memory when the last descriptor
+ * closes: so memory goes after this, whatever is returned. Return: 0; -errno: a function that could
+ * not be stopped from here.
+ */
+int viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena);
 
 /** viofs_attach_map() - let the device reach @arena. Return: 0 or -errno with @err. */
 int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,

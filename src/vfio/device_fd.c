@@ -5,7 +5,9 @@
  * on older kernels); the rest, and a mapping that fails, goes through pread(2) and pwrite(2),
  * slower but the same. Either way one access is one access of that width on the bus.
  *
- * Memory decoding stays on from start to close: with it off a mapped access would be a SIGBUS.
+ * Memory decoding stays on from start to close: with it off a mapped access would be a SIGBUS. Bus
+ * mastering is off until the device has been reset by its driver (viofs_vfio_bus_master_set()):
+ * what a former driver gave it to write to is somebody else's memory by now.
  *
  * At close the kernel clears bus mastering and resets the function, when the last copy of the
  * descriptor goes. Interrupts are switched off before, as a copy may be in another process.
@@ -210,7 +212,7 @@ int viofs_vfio_device_msix_set(struct viofs_vfio *v, const int *eventfds, unsign
 	return 0;
 }
 
-/* INTx is kept off: nobody here would answer it. */
+/* Memory decoding. INTx is kept off: nobody here would answer it. */
 static int enable_function(struct viofs_vfio *v)
 {
 	uint16_t raw, command;
@@ -219,7 +221,7 @@ static int enable_function(struct viofs_vfio *v)
 	rc = viofs_vfio_device_config_read(v, PCI_COMMAND, &raw, sizeof(raw));
 	if (rc)
 		return rc;
-	command = le16toh(raw) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE;
+	command = le16toh(raw) | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE;
 	raw = htole16(command);
 	rc = viofs_vfio_device_config_write(v, PCI_COMMAND, &raw, sizeof(raw));
 	if (!rc)
@@ -227,7 +229,7 @@ static int enable_function(struct viofs_vfio *v)
 	if (rc)
 		return rc;
 	command = le16toh(raw);
-	if (command == 0xffff || !(command & PCI_COMMAND_MEMORY) || !(command & PCI_COMMAND_MASTER))
+	if (command == 0xffff || !(command & PCI_COMMAND_MEMORY))
 		return -EIO;
 	return 0;
 }
@@ -364,8 +366,7 @@ int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err)
 	if (!rc) {
 		rc = enable_function(&d->vfio);
 		if (rc)
-			return viofs_err_set(err, rc,
-					     "%s: memory and bus mastering can't be enabled: %s.",
+			return viofs_err_set(err, rc, "%s: its memory can't be enabled: %s.",
 					     address, strerror(-rc));
 	}
 	for (unsigned int i = 0; !rc && i < VIOFS_VFIO_BARS; i++)

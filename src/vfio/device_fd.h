@@ -52,7 +52,7 @@ struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function 
 						struct viofs_err *err);
 
 /**
- * viofs_vfio_device_start() - look at @d->fd, map the BARs, enable memory and bus mastering
+ * viofs_vfio_device_start() - look at @d->fd, map the BARs, enable memory; no bus mastering yet
  * Return: 0, or -errno; what was done is undone by viofs_vfio_device_fini().
  */
 int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);

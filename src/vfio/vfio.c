@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "base/util.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,6 +144,29 @@ void viofs_vfio_close(struct viofs_vfio *v)
 {
 	if (v)
 		v->ops->close(v);
+}
+
+int viofs_vfio_bus_master_set(struct viofs_vfio *v, bool on)
+{
+	uint16_t raw, command;
+	int rc;
+
+	rc = v->ops->config_read(v, PCI_COMMAND, &raw, sizeof(raw));
+	if (rc)
+		return rc;
+	command = le16toh(raw);
+	if (command == 0xffff)
+		return -ENODEV;
+	command = on ? command | PCI_COMMAND_MASTER : command & (uint16_t)~PCI_COMMAND_MASTER;
+	raw = htole16(command);
+	rc = v->ops->config_write(v, PCI_COMMAND, &raw, sizeof(raw));
+	if (!rc)
+		rc = v->ops->config_read(v, PCI_COMMAND, &raw, sizeof(raw));
+	if (rc)
+		return rc;
+	if (le16toh(raw) == 0xffff)
+		return -ENODEV;
+	return !!(le16toh(raw) & PCI_COMMAND_MASTER) == on ? 0 : -EIO;
 }
 
 static int config_read(void *context, unsigned int off, void *buf, unsigned int len)

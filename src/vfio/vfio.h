@@ -30,7 +30,8 @@ struct viofs_vfio_range {
 struct viofs_vfio_ops {
 	const char
 		*name; /* "cdev", "group", "noiommu-cdev", "noiommu": as `viofsctl show` says it */
-	/** gives everything back, the function is reset by the kernel; @v is freed */
+	/** gives everything back: the function is reset by the kernel and cut off from memory, then
+	 * what is mapped is taken back, as far as no other process has copies; @v is freed */
 	void (*close)(struct viofs_vfio *v);
 	/** closes this process's copies of what another process has too: the function is not
 	 * touched, but as long as a copy is left the kernel can't have it back; @v is freed */
@@ -81,7 +82,8 @@ struct viofs_vfio {
  * be had by
  * @allow_noiommu: also with no IOMMU, where there is none.
  * In this order: the device's own node and /dev/iommu, group and container, the same two with no
- * IOMMU. Checks that the group is viable, sets up the IOMMU, enables memory and bus mastering.
+ * IOMMU. Checks that the group is viable, sets up the IOMMU, enables memory. Bus mastering stays
+ * off, see viofs_vfio_bus_master_set().
  * Return: 0 and *@out; -ENOENT: vfio not there (modules missing); -EPERM: group not viable, or
  * noiommu not allowed; -EBUSY: somebody else has it; -ENODEV: no IOMMU group; with what to do in
  * @err.
@@ -89,8 +91,17 @@ struct viofs_vfio {
 int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu, struct viofs_vfio **out,
 		    struct viofs_err *err);
 
-/** viofs_vfio_close() - NULL is fine. */
+/** viofs_vfio_close() - NULL is fine. What is mapped is taken back with it, when it is quiet. */
 void viofs_vfio_close(struct viofs_vfio *v);
+
+/**
+ * viofs_vfio_bus_master_set() - may the function reach memory? (PCI 3.0 6.2.2)
+ * On when the device has been reset, and before it is given an address; off where it goes on though
+ * it should not.
+ * Return: 0; -ENODEV: the function is not on the bus any more, and so reaches nothing; -EIO: the
+ * bit does not stick; -errno of the access.
+ */
+int viofs_vfio_bus_master_set(struct viofs_vfio *v, bool on);
 
 /** viofs_vfio_config() - configuration space accessors over @v, for the capability walk. */
 struct viofs_pci_config viofs_vfio_config(struct viofs_vfio *v);

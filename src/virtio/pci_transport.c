@@ -22,6 +22,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -323,21 +324,42 @@ static void notify(struct viofs_virtio *d, unsigned int q)
 	t->vfio->ops->bar_write(t->vfio, t->caps.notify.bar, t->notify_at[q], NOTIFY_WIDTH, q);
 }
 
-static void transport_close(struct viofs_virtio *d)
+static int dma_set(struct viofs_virtio *d, bool on)
+{
+	return viofs_vfio_bus_master_set(transport_of(d)->vfio, on);
+}
+
+static int function_reset(struct viofs_virtio *d)
+{
+	struct viofs_vfio *v = transport_of(d)->vfio;
+	uint16_t vendor;
+	int rc;
+
+	/* The kernel would wait a minute for one that is not there any more. */
+	rc = v->ops->config_read(v, PCI_VENDOR_ID, &vendor, sizeof(vendor));
+	if (rc || vendor == 0xffff)
+		return rc ? rc : -ENODEV;
+	return v->ops->reset(v);
+}
+
+static int transport_close(struct viofs_virtio *d)
 {
 	struct pci_transport *t = transport_of(d);
+	int rc = 0;
 
-	/* One that doesn't reset is left to the kernel, which resets the function when vfio closes.
-	 */
 	if (status_get(d) != 0)
-		viofs_virtio_reset(d, CLOSE_RESET_MS, NULL);
+		rc = viofs_virtio_halt(d, CLOSE_RESET_MS, true, NULL);
+	/* Where it can't be done VFIO does it, with the last descriptor. */
 	interrupts_off(t, 0, NULL);
 	free(t);
+	return rc;
 }
 
 static const struct viofs_virtio_ops pci_ops = {
 	.name = "pci",
 	.close = transport_close,
+	.dma_set = dma_set,
+	.function_reset = function_reset,
 	.is_lost = is_lost,
 	.status_get = status_get,
 	.status_set = status_set,

@@ -211,18 +211,20 @@ static void notify(struct viofs_virtio *d, unsigned int q)
 	(void)n;
 }
 
-static void transport_close(struct viofs_virtio *d)
+static int transport_close(struct viofs_virtio *d)
 {
 	struct vhost_transport *t = transport_of(d);
+	int rc = 0;
 
 	/* A back end that is stopped is not waited for twice: closing the socket says the same. */
 	viofs_vhost_set_timeout(t->vhost, CLOSE_RESET_MS);
 	if (status_get(d))
-		viofs_virtio_reset(d, CLOSE_RESET_MS, NULL);
+		rc = viofs_virtio_halt(d, CLOSE_RESET_MS, false, NULL);
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)
 		if (t->kick_fds[q] >= 0)
 			close(t->kick_fds[q]);
 	free(t);
+	return rc;
 }
 
 static const struct viofs_virtio_ops vhost_ops = {

@@ -5,6 +5,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 /* All ones: what a function that has left the bus reads as. */
@@ -37,10 +38,9 @@ const char *viofs_virtio_feature_name(unsigned int bit)
 	return bit < VIOFS_ARRAY_SIZE(feature_names) ? feature_names[bit] : NULL;
 }
 
-void viofs_virtio_close(struct viofs_virtio *d)
+int viofs_virtio_close(struct viofs_virtio *d)
 {
-	if (d)
-		d->ops->close(d);
+	return d ? d->ops->close(d) : 0;
 }
 
 static const char *status_fault(struct viofs_virtio *d, uint8_t status)
@@ -95,6 +95,33 @@ int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err 
 		"The device did not finish its reset within %d ms (status 0x%02x). Look at "
 		"the device's side, the program or the card that serves it.",
 		timeout_ms, status);
+}
+
+/* Return: 0: the device reaches no memory. */
+static int cut_off(struct viofs_virtio *d, bool function_reset)
+{
+	int rc;
+
+	if (function_reset && d->ops->function_reset && !d->ops->function_reset(d) &&
+	    !d->ops->status_get(d))
+		return 0;
+	if (!d->ops->dma_set)
+		return -EOPNOTSUPP;
+	rc = d->ops->dma_set(d, false);
+	return rc == -ENODEV ? 0 : rc;
+}
+
+int viofs_virtio_halt(struct viofs_virtio *d, int timeout_ms, bool function_reset,
+		      struct viofs_err *err)
+{
+	int rc = 0;
+
+	if (!d->halted)
+		rc = viofs_virtio_reset(d, timeout_ms, err);
+	if (rc && !cut_off(d, function_reset))
+		rc = 0;
+	d->halted = !rc;
+	return rc;
 }
 
 /* Status bits only ever add up until the next reset (virtio 1.3 2.1.1). */
@@ -157,7 +184,14 @@ int viofs_virtio_driver_ok(struct viofs_virtio *d, struct viofs_err *err)
 {
 	const char *fault;
 	uint8_t status;
+	int rc = d->ops->dma_set ? d->ops->dma_set(d, true) : 0;
 
+	if (rc)
+		return viofs_err_set(err, rc,
+				     "The device can't be allowed to reach memory (bus mastering): "
+				     "%s.",
+				     strerror(-rc));
+	d->halted = false;
 	status_add(d, VIOFS_VIRTIO_DRIVER_OK);
 	status = d->ops->status_get(d);
 	fault = status_fault(d, status);

@@ -42,8 +42,12 @@ struct viofs_virtio_queue_address {
 /** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, or vhost-user */
 struct viofs_virtio_ops {
 	const char *name; /* "pci", "vhost-user" */
-	/** the device is reset first; @d is freed, not its vfio or vhost */
-	void (*close)(struct viofs_virtio *d);
+	/** the device is halted first; @d is freed, not its vfio or vhost. Return: of the halt */
+	int (*close)(struct viofs_virtio *d);
+	/** may the device reach memory? It may not at first; left out: nobody here can say */
+	int (*dma_set)(struct viofs_virtio *d, bool on);
+	/** a reset by other means than the device's; left out, or -errno: there are none */
+	int (*function_reset)(struct viofs_virtio *d);
 	/** NULL, or why the device is gone for good; may be left out: the status tells */
 	const char *(*is_lost)(struct viofs_virtio *d);
 	/** gone, but it may come back; may be left out: never */
@@ -87,6 +91,7 @@ struct viofs_virtio {
 	void (*bell)(void *arg, unsigned int q);
 	void *bell_arg;
 	int event_fd; /* readable when viofs_virtio_is_lost() may have changed, -1 = none */
+	bool halted;  /* by viofs_virtio_halt() */
 };
 
 /**
@@ -115,14 +120,25 @@ int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct
 int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
 			      struct viofs_err *err);
 
-/** viofs_virtio_close() - reset and free; NULL is fine. */
-void viofs_virtio_close(struct viofs_virtio *d);
+/** viofs_virtio_close() - halt and free; NULL is fine. Return: as viofs_virtio_halt(). */
+int viofs_virtio_close(struct viofs_virtio *d);
 
 /**
  * viofs_virtio_reset() - status 0, and wait until it reads 0 (virtio 1.3 2.4)
  * Return: 0; -ETIMEDOUT after @timeout_ms; -ENODEV: reads 0xff, the device is gone.
  */
 int viofs_virtio_reset(struct viofs_virtio *d, int timeout_ms, struct viofs_err *err);
+
+/**
+ * viofs_virtio_halt() - the end: from here on the device touches no memory
+ * Status 0; where that isn't finished in @timeout_ms, a function reset; where there is none, or it
+ * doesn't help, no more bus mastering. What has only been halted is not to be started again.
+ * @function_reset: allowed; it may take a minute, and takes ioctl(2).
+ * Return: 0; -errno, as viofs_virtio_reset(): it may still write, until VFIO is closed. A back end
+ * behind a socket has mapped the memory itself, and may whatever is returned.
+ */
+int viofs_virtio_halt(struct viofs_virtio *d, int timeout_ms, bool function_reset,
+		      struct viofs_err *err);
 
 /**
  * viofs_virtio_negotiate() - ACKNOWLEDGE, DRIVER, features, FEATURES_OK (virtio 1.3 3.1.1)

@@ -5,6 +5,9 @@
  * forbids a driver (a wrong width, a queue changed after it was enabled, a kick before
  * DRIVER_OK...) is noted in `violation`, which every test looks at in the end; what a device may do
  * wrong is in `faults`.
+ *
+ * A device that runs on writes to all that it has, at the last moment before VFIO is closed: memory
+ * that has gone before is a SIGSEGV.
  */
 #include "model_function.h"
 
@@ -158,6 +161,8 @@ static void status_write(struct model_function *m, uint8_t value)
 		m->faults.gone = true;
 	if ((added & S_FEATURES_OK) && !features_fine(m))
 		value &= (uint8_t)~S_FEATURES_OK;
+	if ((added & S_DRIVER_OK) && !(m->config[MODEL_COMMAND] & MODEL_COMMAND_MASTER))
+		violate(m, "DRIVER_OK before bus mastering");
 	if (added & S_DRIVER_OK) {
 		if (m->faults.needs_reset)
 			value |= S_NEEDS_RESET;
@@ -418,9 +423,22 @@ void model_alert(struct model_function *m, const char *how)
 		assert_int_equal(write(m->vfio.event_fd, &one, sizeof(one)), sizeof(one));
 }
 
+bool model_reaches_memory(const struct model_function *m)
+{
+	return (m->status & S_DRIVER_OK) && !m->faults.gone && !m->closed &&
+	       (m->config[MODEL_COMMAND] & MODEL_COMMAND_MASTER);
+}
+
+/* The kernel clears bus mastering, and takes back what is mapped. */
 static void model_close(struct viofs_vfio *v)
 {
-	model_of(v)->closed = true;
+	struct model_function *m = model_of(v);
+
+	for (unsigned int i = 0; model_reaches_memory(m) && i < m->map_count; i++)
+		if (m->maps[i].access & VIOFS_VFIO_WRITE)
+			memset(m->maps[i].vaddr, 0xa5, m->maps[i].len);
+	m->map_count = 0;
+	m->closed = true;
 }
 
 static int config_read(struct viofs_vfio *v, unsigned int off, void *buf, unsigned int len)
@@ -440,6 +458,8 @@ static int config_write(struct viofs_vfio *v, unsigned int off, const void *buf,
 	if (!viofs_range_ok(off, len, sizeof(m->config)))
 		return -EINVAL;
 	memcpy(m->config + off, buf, len);
+	if (off == MODEL_COMMAND && m->faults.master_sticks)
+		m->config[off] |= MODEL_COMMAND_MASTER;
 	return 0;
 }
 
@@ -466,7 +486,14 @@ static int msix_set(struct viofs_vfio *v, const int *eventfds, unsigned int coun
 
 static int function_reset(struct viofs_vfio *v)
 {
-	return -EOPNOTSUPP;
+	struct model_function *m = model_of(v);
+
+	if (m->faults.no_function_reset)
+		return -EOPNOTSUPP;
+	m->function_resets++;
+	if (!m->faults.function_reset_lies)
+		finish_reset(m);
+	return 0;
 }
 
 static int dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
@@ -484,6 +511,8 @@ static int dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 {
 	struct model_function *m = model_of(v);
 
+	if (m->resetting && model_reaches_memory(m))
+		violate(m, "memory was taken from a device that does not finish its reset");
 	for (unsigned int i = 0; i < m->map_count; i++)
 		if (m->maps[i].iova == iova && m->maps[i].len == len) {
 			m->maps[i] = m->maps[--m->map_count];
@@ -543,6 +572,7 @@ static void init_config(struct model_function *m)
 {
 	put16(m->config + 0x00, 0x1af4);
 	put16(m->config + 0x02, 0x105a);
+	put16(m->config + MODEL_COMMAND, 0x0002);
 	put16(m->config + 0x06, 0x0010); /* there is a capability list */
 	m->config[0x34] = MODEL_CAP_COMMON;
 	put_cap(m, MODEL_CAP_COMMON, MODEL_CAP_ISR, 1, MODEL_COMMON, 0x1000);

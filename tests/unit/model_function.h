@@ -24,6 +24,8 @@
 #define MODEL_NOTIFY 0x3000U
 #define MODEL_MULTIPLIER 4U
 
+#define MODEL_COMMAND 0x04U
+#define MODEL_COMMAND_MASTER 0x04U
 /* Positions of the capabilities in configuration space. */
 #define MODEL_CAP_COMMON 0x40U
 #define MODEL_CAP_ISR 0x50U
@@ -59,6 +61,9 @@ struct model_faults {
 	unsigned int vector_limit; /* so many vectors can be used, 0: all */
 	bool refuse_sharing;       /* a vector serves one queue */
 	int msix_error;            /* what msix_set returns */
+	bool no_function_reset;    /* the function has none */
+	bool function_reset_lies;  /* it has one that does nothing */
+	bool master_sticks;        /* bus mastering can't be switched off */
 	bool ignore_size;          /* writes to queue_size are lost */
 	bool enabled_at_reset;     /* queues come enabled out of a reset */
 };
@@ -93,7 +98,7 @@ struct model_function {
 
 	/* what was done to it */
 	int eventfds[MODEL_VECTORS_MAX];
-	unsigned int vectors_on, msix_calls, resets;
+	unsigned int vectors_on, msix_calls, resets, function_resets;
 	_Atomic unsigned int accesses;
 	struct model_map maps[MODEL_MAPS];
 	unsigned int map_count;
@@ -116,6 +121,9 @@ void model_set_config32(struct model_function *m, unsigned int off, uint32_t val
 
 /* Memory at @iova as the device gets at it; fails the test where it isn't mapped for @access. */
 void *model_memory(struct model_function *m, uint64_t iova, size_t len, unsigned int access);
+
+/* Could the device write to its memory now? */
+bool model_reaches_memory(const struct model_function *m);
 
 /* The kernel says that the function is @how ("is being unplugged"). */
 void model_alert(struct model_function *m, const char *how);

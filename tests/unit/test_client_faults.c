@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -377,6 +378,33 @@ static void locks_and_interrupts_may_wait_for_ever(void **state)
 	assert_int_equal(c[1].error, 0);
 }
 
+/* The model writes to all that it has when VFIO is closed. */
+static void memory_of_a_device_that_runs_on_goes_after_vfio(void **state)
+{
+	bench_open();
+	bench.function.faults.reset_polls = -1;
+	bench.function.faults.no_function_reset = true;
+	bench.function.faults.master_sticks = true;
+	bench_send(bench_queue(), 0, 1, 1);
+	/* The rest of it is bench_tear_down(). */
+}
+
+static void memory_of_a_failed_device_that_runs_on_stays_its_own(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	bench_open();
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(viofs_dma_register(bench.dev, memory, page, -1, 0, NULL), 0);
+	bench.function.faults.reset_polls = -1;
+	bench.function.faults.no_function_reset = true;
+	bench.function.faults.master_sticks = true;
+	viofs_dev_fail(bench.dev, "%s", "breaks a rule");
+	assert_int_equal(viofs_dma_unregister(bench.dev, memory, &bench.err), -EBUSY);
+	assert_non_null(strstr(bench.err.text, "viofs_dev_close()"));
+}
+
 static void a_device_can_be_closed_with_all_in_flight(void **state)
 {
 	struct viofs_queue *q;
@@ -409,6 +437,11 @@ int main(void)
 		BOTH(a_request_by_hiprio_has_no_more_time_than_others),
 		BOTH(locks_and_interrupts_may_wait_for_ever),
 		BOTH(a_device_can_be_closed_with_all_in_flight),
+		cmocka_unit_test_setup_teardown(memory_of_a_device_that_runs_on_goes_after_vfio,
+						bench_set_up_split, bench_tear_down),
+		cmocka_unit_test_setup_teardown(
+			memory_of_a_failed_device_that_runs_on_stays_its_own, bench_set_up_split,
+			bench_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include "base/util.h"
 #include "fs/device.h"
+#include "hold/attach.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -75,11 +76,10 @@ static void start_good(void)
 		fail_msg("%s", err.text);
 }
 
-/* The arena goes first: close may not look at it any more. */
 static void finish(void)
 {
-	viofs_arena_free(arena);
 	viofs_fs_close(fs);
+	viofs_arena_free(arena);
 	if (model.violation)
 		fail_msg("%s", model.violation);
 	assert_int_equal(model.vectors_on, 0);
@@ -448,16 +448,112 @@ static void stop_resets_and_can_be_repeated(void **state)
 	finish();
 }
 
-static void stop_says_when_the_device_is_gone(void **state)
+/* 0xff may be a lie, or memory decoding that somebody has switched off. */
+static void a_device_that_is_gone_is_cut_off_all_the_same(void **state)
 {
 	prepare(1);
 	open_good();
 	start_good();
 	model.faults.gone = true;
 	assert_string_equal(viofs_virtio_is_lost(fs->virtio), "is gone (status 0xff)");
-	assert_int_equal(viofs_fs_stop(fs, &err), -ENODEV);
-	assert_non_null(strstr(err.text, "gone"));
+	assert_int_equal(viofs_fs_stop(fs, &err), 0);
+	model.faults.gone = false;
+	assert_false(model_reaches_memory(&model));
 	finish();
+}
+
+/* From the bus, that is: there is nothing to wait for. */
+static void a_function_that_is_gone_is_not_reset(void **state)
+{
+	prepare(1);
+	open_good();
+	start_good();
+	model.faults.gone = true;
+	memset(model.config, 0xff, sizeof(model.config));
+	assert_int_equal(viofs_fs_stop(fs, &err), 0);
+	assert_int_equal(model.function_resets, 0);
+	finish();
+}
+
+static void nothing_reaches_memory_before_a_reset(void **state)
+{
+	prepare(1);
+	assert_false(model.config[MODEL_COMMAND] & MODEL_COMMAND_MASTER);
+	open_good();
+	assert_false(model.config[MODEL_COMMAND] & MODEL_COMMAND_MASTER);
+	start_good();
+	assert_true(model_reaches_memory(&model));
+	finish();
+}
+
+/* A running device, that will not finish its reset. */
+static void start_stubborn(void)
+{
+	prepare(1);
+	open_good();
+	start_good();
+	model.faults.reset_polls = -1;
+}
+
+static void close_fs(int rc)
+{
+	assert_int_equal(viofs_fs_close(fs), rc);
+	fs = NULL;
+}
+
+static void a_reset_that_does_not_finish_is_made_a_function_reset(void **state)
+{
+	start_stubborn();
+	close_fs(0);
+	assert_int_equal(model.function_resets, 1);
+	assert_int_equal(model.status, 0);
+	finish();
+}
+
+static void without_a_function_reset_it_is_cut_off(void **state)
+{
+	start_stubborn();
+	model.faults.no_function_reset = true;
+	close_fs(0);
+	assert_false(model_reaches_memory(&model));
+	assert_int_not_equal(model.status, 0);
+	finish();
+}
+
+static void a_function_reset_is_not_believed(void **state)
+{
+	start_stubborn();
+	model.faults.function_reset_lies = true;
+	close_fs(0);
+	assert_int_equal(model.function_resets, 1);
+	assert_false(model_reaches_memory(&model));
+	finish();
+}
+
+/* As a worker without rights does it. */
+static void it_can_be_cut_off_without_a_function_reset(void **state)
+{
+	start_stubborn();
+	assert_int_equal(viofs_virtio_halt(fs->virtio, 20, false, &err), 0);
+	assert_int_equal(model.function_resets, 0);
+	assert_false(model_reaches_memory(&model));
+	/* And that is not done twice. */
+	assert_int_equal(viofs_virtio_halt(fs->virtio, 100000, false, &err), 0);
+	finish();
+}
+
+/* The model writes to all of it when vfio is closed. */
+static void memory_of_a_device_that_runs_on_goes_last(void **state)
+{
+	struct viofs_attach at = { .vfio = &model.vfio };
+
+	start_stubborn();
+	at.fs = fs;
+	model.faults.no_function_reset = model.faults.master_sticks = true;
+	assert_int_equal(viofs_attach_close(&at, arena), -ETIMEDOUT);
+	assert_true(model.closed);
+	viofs_arena_free(arena);
+	assert_null(model.violation);
 }
 
 /* Small pages at physical addresses: rings shrink to what is contiguous, at least to 256 entries.
@@ -520,7 +616,14 @@ int main(void)
 		cmocka_unit_test(without_vectors_it_starts_and_is_polled),
 		cmocka_unit_test(a_failed_start_leaves_the_device_reset),
 		cmocka_unit_test(stop_resets_and_can_be_repeated),
-		cmocka_unit_test(stop_says_when_the_device_is_gone),
+		cmocka_unit_test(a_device_that_is_gone_is_cut_off_all_the_same),
+		cmocka_unit_test(a_function_that_is_gone_is_not_reset),
+		cmocka_unit_test(nothing_reaches_memory_before_a_reset),
+		cmocka_unit_test(a_reset_that_does_not_finish_is_made_a_function_reset),
+		cmocka_unit_test(without_a_function_reset_it_is_cut_off),
+		cmocka_unit_test(a_function_reset_is_not_believed),
+		cmocka_unit_test(it_can_be_cut_off_without_a_function_reset),
+		cmocka_unit_test(memory_of_a_device_that_runs_on_goes_last),
 		cmocka_unit_test(rings_fit_the_contiguous_memory_there_is),
 		cmocka_unit_test(close_takes_null),
 	};
