@@ -4,9 +4,7 @@
 #include "base/util.h"
 #include "viofs_config.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define EXIT_USAGE 2
@@ -26,30 +24,6 @@ static const char usage[] =
 	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the "
 	"socket of a\n"
 	"back end, vhost-user:PATH. --json prints the same for programs (list, show, status).\n";
-
-int viofs_ctl_complain(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("viofsctl: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	return 1;
-}
-
-int viofs_ctl_print_json(json_t *value)
-{
-	char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
-
-	json_decref(value);
-	if (!text)
-		return viofs_ctl_complain("Out of memory.");
-	puts(text);
-	free(text);
-	return 0;
-}
 
 static int run_list(const char *argument, bool json)
 {

@@ -209,6 +209,7 @@ int viofs_ctl_status(const char *mountpoint, bool json)
 		status |= viofs_ctl_print_json(
 			json_incref(mountpoint ? json_array_get(all, 0) : all));
 	} else if (!json) {
+		viofs_ctl_clean(all);
 		json_array_foreach(all, i, s) print_status(s);
 		if (!status && !json_array_size(all))
 			fputs("viofsctl: No virtiofs-vfio is running.\n", stderr);

@@ -264,6 +264,7 @@ int viofs_ctl_print_device(json_t *o, bool json)
 {
 	if (json)
 		return viofs_ctl_print_json(o);
+	viofs_ctl_clean(o);
 	print_device(o);
 	json_decref(o);
 	return 0;

@@ -30,6 +30,12 @@ int viofs_ctl_ask_all(const char *mountpoint, json_t *all);
 /** viofs_ctl_complain() - "viofsctl: TEXT" to standard error. Return: 1. */
 int viofs_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/**
+ * viofs_ctl_clean() - all strings in @value as they can be printed on a terminal
+ * Of text in the JSON form (base/text.h) that is the name form.
+ */
+void viofs_ctl_clean(json_t *value);
+
 /** viofs_ctl_print_json() - indented, and freed. Return: 0, or 1 where memory ran out. */
 int viofs_ctl_print_json(json_t *value);
 
