@@ -3,6 +3,7 @@
 #include "pci/tag.h"
 
 #include "base/file.h"
+#include "base/run.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "pci/sysfs.h"
@@ -15,8 +16,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 /* struct virtio_fs_config (virtio 1.3 5.11.4): the tag, then num_request_queues. */
@@ -24,8 +23,9 @@
 /* virtqueues are counted in 16 bits. */
 #define QUEUES_MAX 0xffffU
 
-#define LOCK_TRIES 100
-#define LOCK_WAIT_NS (10 * VIOFS_NSEC_PER_MSEC)
+/* A look takes less than a millisecond. */
+#define LOCK_WAIT_MS 1000
+#define LOCK_NAME 32
 
 static bool is_control(uint32_t point)
 {
@@ -128,65 +128,77 @@ static int file_write(void *context, unsigned int off, const void *buf, unsigned
 	return (size_t)n == len ? 0 : -EIO;
 }
 
-/*
- * The window has one offset register: two of us at once would read each other's places. The lock is
- * among ourselves, and anybody may hold it, so no waiting for ever.
- */
-static int lock_config(int fd)
-{
-	const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
-
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		nanosleep(&wait, NULL);
-	}
-	return -EBUSY;
-}
-
 static int open_config(const struct viofs_pci_function *f, struct viofs_err *err)
 {
 	char path[PATH_MAX];
-	int fd, rc;
+	int fd;
 
 	viofs_pci_sysfs_path(path, sizeof(path), "bus/pci/devices/%s/config", f->text);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
-		rc = -errno;
+		int rc = -errno;
+
 		return viofs_err_set(err, rc, "Opening %s failed: %s.%s", path, strerror(-rc),
 				     rc == -EACCES ? " The tag can be read by root only." : "");
-	}
-	rc = lock_config(fd);
-	if (rc) {
-		close(fd);
-		return viofs_err_set(err, rc, "Locking %s failed: %s. Who has it open?", path,
-				     strerror(-rc));
 	}
 	return fd;
 }
 
-/* Twice, and both must be the same: a window that is only a piece of memory, or in use, shows. */
-static int read_from_window(const struct viofs_pci_function *f, uint8_t raw[CONFIG_SIZE],
-			    struct viofs_err *err)
+/*
+ * The window has one offset register: two of us at once would read each other's places. The lock
+ * isn't on `config` itself, which anybody may open, and lock.
+ */
+static int lock_window(const struct viofs_pci_function *f, char name[LOCK_NAME],
+		       struct viofs_err *err)
 {
-	struct viofs_pci_config config = { .read = file_read, .write = file_write };
-	uint8_t again[CONFIG_SIZE];
-	int fd, rc;
+	int lock;
 
-	fd = open_config(f, err);
-	if (fd < 0)
-		return fd;
-	config.context = &fd;
+	snprintf(name, LOCK_NAME, "config-%s", f->text);
+	lock = viofs_run_lock(name, LOCK_WAIT_MS);
+	if (lock < 0)
+		viofs_err_set(err, lock, "%s: " VIOFS_RUN_DIR "/%s can't be locked: %s.", f->text,
+			      name, strerror(-lock));
+	return lock;
+}
+
+/* Twice, and both must be the same: a window that is only a piece of memory, or in use, shows. */
+static int look_twice(int fd, uint8_t raw[CONFIG_SIZE], struct viofs_err *err)
+{
+	const struct viofs_pci_config config = {
+		.read = file_read,
+		.write = file_write,
+		.context = &fd,
+	};
+	uint8_t again[CONFIG_SIZE];
+	int rc;
+
 	rc = viofs_pci_window_read(&config, 0, raw, CONFIG_SIZE, err);
 	if (!rc)
 		rc = viofs_pci_window_read(&config, 0, again, CONFIG_SIZE, err);
 	if (!rc && memcmp(raw, again, CONFIG_SIZE) != 0)
 		rc = viofs_err_set(err, -EOPNOTSUPP,
 				   "Two looks at the device's configuration differ.");
+	return rc;
+}
+
+static int read_from_window(const struct viofs_pci_function *f, uint8_t raw[CONFIG_SIZE],
+			    struct viofs_err *err)
+{
+	char name[LOCK_NAME];
+	int fd, lock, rc;
+
+	fd = open_config(f, err);
+	if (fd < 0)
+		return fd;
+	rc = lock = lock_window(f, name, err);
+	if (lock >= 0) {
+		rc = look_twice(fd, raw, err);
+		if (rc)
+			viofs_err_prefix(err, rc, "%s", f->text);
+		viofs_run_remove(name, lock);
+	}
 	close(fd);
-	return rc ? viofs_err_prefix(err, rc, "%s", f->text) : 0;
+	return rc;
 }
 
 int viofs_pci_tag_read(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],

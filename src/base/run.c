@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Files of /run/virtiofs-vfio. */
+/*
+ * A lock is flock(2) on a file. The file is removed before it is unlocked, and may be so between
+ * our open and our lock: then we hold the lock of a file that nobody will find, and try again.
+ *
+ * The descriptor that holds the lock is for reading only, as a worker inherits it: what a file says
+ * is for others to rely on. Who writes opens the file for the moment.
+ */
+#include "base/run.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RETRY_US 20000
+#define RUN_PATH_MAX 512
+
+static const char *run_dir = VIOFS_RUN_DIR;
+
+void viofs_run_set_dir(const char *dir)
+{
+	run_dir = dir ? dir : VIOFS_RUN_DIR;
+}
+
+const char *viofs_run_path(char *buf, size_t size, const char *name)
+{
+	int n = snprintf(buf, size, "%s/%s", run_dir, name);
+
+	if (n < 0 || (size_t)n >= size)
+		buf[0] = '\0';
+	return buf;
+}
+
+/* Is @fd still the file that the name leads to? */
+static bool is_current(const char *path, int fd)
+{
+	struct stat mine, named;
+
+	return !fstat(fd, &mine) && !lstat(path, &named) && mine.st_ino == named.st_ino &&
+	       mine.st_dev == named.st_dev;
+}
+
+/*
+ * Return: the locked descriptor; -EAGAIN: somebody has it; -ESTALE: the file or its folder was
+ * removed meanwhile, as who ends does; -errno.
+ */
+static int try_lock(const char *path)
+{
+	int fd, rc = 0;
+
+	if (mkdir(run_dir, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		rc = errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	else if (!is_current(path, fd))
+		rc = -ESTALE;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+int viofs_run_lock(const char *name, int wait_ms)
+{
+	int64_t end = viofs_now_ns() + wait_ms * VIOFS_NSEC_PER_MSEC;
+	char path[RUN_PATH_MAX];
+	int fd;
+
+	viofs_run_path(path, sizeof(path), name);
+	for (;;) {
+		fd = try_lock(path);
+		if (fd != -EAGAIN && fd != -ESTALE)
+			return fd;
+		if (fd == -EAGAIN && viofs_now_ns() - end >= 0)
+			return -EBUSY;
+		usleep(RETRY_US);
+	}
+}
+
+int viofs_run_is_locked(const char *name)
+{
+	char path[RUN_PATH_MAX];
+	int fd, locked;
+
+	fd = open(viofs_run_path(path, sizeof(path), name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	/* Shared, so that two who look don't see each other. */
+	locked = flock(fd, LOCK_SH | LOCK_NB) < 0;
+	close(fd);
+	return locked;
+}
+
+/* The new text with a NUL in one go; what is left of the old one behind it isn't read. */
+static int replace(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (pwrite(fd, text, len + 1, 0) != (ssize_t)len + 1)
+		return -EIO;
+	return ftruncate(fd, (off_t)len) < 0 ? -errno : 0;
+}
+
+int viofs_run_write(const char *name, int lock, const char *text)
+{
+	char path[RUN_PATH_MAX];
+	int fd, rc;
+
+	fd = open(viofs_run_path(path, sizeof(path), name), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	rc = is_current(path, lock) ? replace(fd, text) : -ESTALE;
+	close(fd);
+	return rc;
+}
+
+void viofs_run_remove(const char *name, int lock)
+{
+	char path[RUN_PATH_MAX];
+
+	unlink(viofs_run_path(path, sizeof(path), name));
+	close(lock);
+	/* The last one leaves nothing behind; not empty is as good. */
+	rmdir(run_dir);
+}
