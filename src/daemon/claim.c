@@ -2,6 +2,7 @@
 /* Claiming a device, and giving it back. */
 #include "daemon/claim.h"
 #include "base/log.h"
+#include "hold/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,16 +14,11 @@
 #define ORPHAN_RESET_MS 1000
 
 /* Is there a daemon to wait for: one that holds the device but has no mount any more? */
-static int wait_time(const struct viofs_source *s, const char *text)
+static int wait_time(const struct viofs_source *s)
 {
-	struct viofs_record record;
-	struct viofs_mounted at;
+	struct viofs_state state;
 
-	if (viofs_record_read(s->id, &record) || !record.pid)
-		return 0;
-	/* A socket's mount has what the user said as its source. */
-	if (viofs_tag_mounted(s->kind == VIOFS_SOURCE_PCI ? record.tag : text, s->id, &at) == 1 &&
-	    at.ours)
+	if (viofs_state_read(s->id, &state) || !state.record.pid || state.mounted)
 		return 0;
 	return WAIT_ENDING_MS;
 }
@@ -96,14 +92,14 @@ static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
 	int rc;
 
 	if (s->kind == VIOFS_SOURCE_VHOST_USER) {
-		rc = viofs_hold_take_name(s->id, wait_time(s, o->source), &c->hold, err);
+		rc = viofs_hold_take_name(s->id, wait_time(s), &c->hold, err);
 		return rc ? viofs_err_prefix(err, rc, "%s", o->source) : 0;
 	}
 	if (o->queues)
 		return viofs_err_set(err, -EINVAL,
 				     "-o queues= goes with vhost-user: only, a PCI device "
 				     "says itself how many queues it has.");
-	return viofs_hold_take(&s->function, wait_time(s, o->source), &c->hold, err);
+	return viofs_hold_take(&s->function, wait_time(s), &c->hold, err);
 }
 
 int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o,

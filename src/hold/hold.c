@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Holding a function for VFIO. */
 #include "hold/hold.h"
-#include "base/log.h"
-#include "base/util.h"
+#include "base/file.h"
+#include "hold/state.h"
+#include "pci/mountinfo.h"
 #include "pci/tag.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define VFIO_PCI "vfio-pci"
 
-extern char **environ;
-
-/* modprobe(8), quietly: whether it helped shows when the module is needed. */
+/*
+ * modprobe(8), quietly: whether it helped shows when the module is needed. By the path that the
+ * kernel itself uses: mount(8)'s helpers and cron's jobs have no PATH that leads there. What
+ * modprobe.d(5) makes it run gets the usual one.
+ */
 static void load_module(const char *name)
 {
-	char *argv[] = { (char *)"modprobe", (char *)"-q", (char *)name, NULL };
+	char path[PATH_MAX], *argv[] = { path, (char *)"-q", (char *)name, NULL };
+	char *env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	pid_t pid;
 
-	if (!posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ))
+	if (viofs_text_read("/proc/sys/kernel/modprobe", path, sizeof(path)) <= 0)
+		strcpy(path, "/sbin/modprobe");
+	if (!posix_spawn(&pid, path, NULL, NULL, argv, env))
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
 }
@@ -31,27 +37,43 @@ static void load_module(const char *name)
 /* iommufd comes along with vfio, where the kernel has it. */
 static void load_vfio(void)
 {
-	struct stat st;
-
-	if (stat("/sys/bus/pci/drivers/" VFIO_PCI, &st) < 0)
+	if (!viofs_pci_has_driver(VFIO_PCI))
 		load_module(VFIO_PCI);
 	/* With an IOMMU only; without one the module loads and does nothing. */
-	if (stat("/sys/module/vfio_iommu_type1", &st) < 0)
+	if (!viofs_pci_has_module("vfio_iommu_type1"))
 		load_module("vfio_iommu_type1");
 }
 
-/* The kernel's driver may have it, but not while somebody works with it. */
+/*
+ * The kernel's driver may have it, but not while somebody works with it. Where it can't be told
+ * which device a mount is of, any may be of this one.
+ */
 static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_err *err)
 {
+	struct viofs_mountinfo_query query = { .ours = false };
+	struct viofs_err why = { "" };
 	struct viofs_mounted at;
 	char tag[VIOFS_TAG_TEXT];
+	int rc;
 
 	if (!f->driver[0] || !strcmp(f->driver, VFIO_PCI))
 		return 0;
-	if (viofs_pci_tag_read(f, tag, NULL, NULL))
-		return 0; /* no tag, no mount by it */
-	if (viofs_tag_mounted(tag, f->text, &at) != 1 || at.ours)
+	if (!viofs_pci_tag_read(f, tag, NULL, &why))
+		query.source = tag;
+	rc = viofs_mountinfo_search(&query, &at);
+	if (!rc)
 		return 0;
+	if (rc < 0)
+		return viofs_err_set(err, rc,
+				     "Whether the kernel's driver has %s mounted can't be seen in "
+				     "/proc: %s.",
+				     f->text, strerror(-rc));
+	if (!query.source)
+		return viofs_err_set(err, -EBUSY,
+				     "The kernel's virtiofs driver has a mount at %s (seen by "
+				     "process %d), and it may be of %s, whose tag is not known: "
+				     "%s. umount it first, or unbind %s from %s by hand.",
+				     at.mountpoint, at.pid, f->text, why.text, f->text, f->driver);
 	return viofs_err_set(err, -EBUSY,
 			     "%s (tag %s) is mounted by the kernel's virtiofs driver at %s "
 			     "(seen by process %d). umount it first.",
@@ -62,14 +84,57 @@ int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold,
 			 struct viofs_err *err)
 {
 	struct viofs_hold h = { .lock_fd = -1 };
+	struct viofs_state state;
 	int rc;
 
 	rc = h.lock_fd = viofs_record_lock(id, wait_ms, &h.record, err);
+	if (rc == -EBUSY && !viofs_state_read(id, &state))
+		return viofs_state_say(&state, id, rc, err);
 	if (rc < 0)
 		return rc;
 	snprintf(h.id, sizeof(h.id), "%s", id);
 	*hold = h;
 	return 0;
+}
+
+/* What a record says that was there before us counts while nobody else has the function: it is of a
+ * daemon that was killed, at whatever moment, or of `viofsctl bind`. */
+static bool is_record_good(const struct viofs_record *r, const struct viofs_pci_function *f)
+{
+	return r->known && (!f->driver[0] || !strcmp(f->driver, VFIO_PCI));
+}
+
+/* Under the lock: what is to be done, before it is done. */
+static int note_former(struct viofs_hold *h, struct viofs_err *err)
+{
+	struct viofs_record *r = &h->record;
+	int rc;
+
+	h->found = *r;
+	if (is_record_good(r, &h->function)) {
+		r->pid = 0;
+		r->mountpoint[0] = '\0';
+	} else {
+		memset(&h->found, 0, sizeof(h->found));
+		memset(r, 0, sizeof(*r));
+		memcpy(r->former, h->function.driver, sizeof(r->former));
+	}
+	rc = viofs_record_write(h->id, h->lock_fd, r);
+	return rc ? viofs_err_set(err, rc, VIOFS_RUN_DIR "/%s can't be written: %s.", h->id,
+				  strerror(-rc))
+		  : 0;
+}
+
+/* Nothing was done: the record is as it was found. */
+static void forget(struct viofs_hold *h)
+{
+	if (!h->found.known) {
+		viofs_record_remove(h->id, h->lock_fd);
+	} else {
+		viofs_record_write(h->id, h->lock_fd, &h->found);
+		close(h->lock_fd);
+	}
+	h->lock_fd = -1;
 }
 
 int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
@@ -81,28 +146,21 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	rc = viofs_hold_take_name(f->text, wait_ms, &h, err);
 	if (rc)
 		return rc;
-	/* Under the lock: it may have changed hands while we waited. */
+	h.found = h.record;
+	load_vfio();
+	/* Under the lock: it may have changed hands while we waited. And as late as can be: nothing
+	 * keeps the kernel from mounting it in the moment that is left. */
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
 	if (!rc)
 		rc = check_kernel_mount(&h.function, err);
-	if (rc)
-		goto err_unlock;
-	/* A record that is there already, from a daemon that was killed or `viofsctl bind`, knows
-	 * better. */
-	if (strcmp(h.function.driver, VFIO_PCI) != 0 || !h.record.known) {
-		memset(&h.record, 0, sizeof(h.record));
-		memcpy(h.record.former, h.function.driver, sizeof(h.record.former));
-	}
-	rc = viofs_record_write(h.lock_fd, &h.record);
+	if (!rc)
+		rc = note_former(&h, err);
+	if (!rc)
+		rc = viofs_pci_function_bind(&f->address, VFIO_PCI, err);
 	if (rc) {
-		viofs_err_set(err, rc, VIOFS_RUN_DIR "/%s can't be written: %s.", f->text,
-			      strerror(-rc));
-		goto err_unlock;
+		forget(&h); /* bind() has put the former driver back */
+		return rc;
 	}
-	load_vfio();
-	rc = viofs_pci_function_bind(&f->address, VFIO_PCI, err);
-	if (rc)
-		goto err_unlock; /* bind() has put the former driver back */
 	h.bound = true;
 	/* With no IOMMU it is binding that makes the group, if there is to be one: what is missing
 	 * then viofs_vfio_open() says. */
@@ -111,11 +169,7 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 		rc = viofs_pci_group_check(&h.function, err);
 	*hold = h;
 	if (rc)
-		viofs_hold_release(hold, NULL);
-	return rc;
-
-err_unlock:
-	viofs_record_remove(f->text, h.lock_fd);
+		viofs_hold_leave(hold);
 	return rc;
 }
 
@@ -126,7 +180,7 @@ int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountp
 	snprintf(r->tag, sizeof(r->tag), "%s", tag);
 	snprintf(r->mountpoint, sizeof(r->mountpoint), "%s", mountpoint);
 	r->pid = pid;
-	return viofs_record_write(hold->lock_fd, r);
+	return viofs_record_write(hold->id, hold->lock_fd, r);
 }
 
 /* Return: is the driver that the function has to go back to another than the one it has now? */
@@ -170,12 +224,20 @@ int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
 	return rc;
 }
 
+void viofs_hold_leave(struct viofs_hold *hold)
+{
+	if (hold->found.known)
+		forget(hold);
+	else
+		viofs_hold_release(hold, NULL);
+}
+
 int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err)
 {
 	int rc;
 
 	hold->record.by_admin = true;
-	rc = viofs_record_write(hold->lock_fd, &hold->record);
+	rc = viofs_record_write(hold->id, hold->lock_fd, &hold->record);
 	close(hold->lock_fd);
 	hold->lock_fd = -1;
 	if (rc)
@@ -184,27 +246,43 @@ int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err)
 	return 0;
 }
 
+/* Under the lock. Return: 0, or -EALREADY: there is nothing to be undone. */
+static int check_return(const struct viofs_hold *h, struct viofs_err *err)
+{
+	const struct viofs_pci_function *f = &h->function;
+	const char *driver = f->driver[0] ? f->driver : "no driver";
+
+	/* Killed between two steps, it may have its former driver, or none. */
+	if (h->record.known &&
+	    (is_record_good(&h->record, f) || !strcmp(f->driver, h->record.former)))
+		return 0;
+	if (strcmp(f->driver, VFIO_PCI) != 0)
+		return viofs_err_set(err, -EALREADY,
+				     "%s is not bound to vfio-pci but to %s: nothing to do.",
+				     f->text, driver);
+	return viofs_err_set(err, -EALREADY,
+			     "%s was bound to vfio-pci by somebody else; which driver it had isn't "
+			     "known. Use driverctl or sysfs.",
+			     f->text);
+}
+
 int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 {
-	struct viofs_record seen;
 	struct viofs_hold h;
 	int rc;
 
-	if (strcmp(f->driver, VFIO_PCI) != 0)
-		return viofs_err_set(err, -EALREADY,
-				     "%s is not bound to vfio-pci but to %s: nothing to "
-				     "do.",
-				     f->text, f->driver[0] ? f->driver : "no driver");
-	if (viofs_record_read(f->text, &seen) || !seen.known)
-		return viofs_err_set(err, -EALREADY,
-				     "%s was bound to vfio-pci by somebody else; which "
-				     "driver it had isn't known. Use driverctl or sysfs.",
-				     f->text);
 	rc = viofs_hold_take_name(f->text, 0, &h, err);
 	if (rc)
 		return rc;
+	rc = viofs_pci_function_read(&f->address, &h.function, err);
+	if (!rc)
+		rc = check_return(&h, err);
+	if (rc) {
+		/* A record that is no longer true goes, too. */
+		viofs_record_remove(h.id, h.lock_fd);
+		return rc;
+	}
 	h.bound = true;
-	h.function = *f;
 	h.record.by_admin = false;
 	return viofs_hold_release(&h, err);
 }

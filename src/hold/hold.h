@@ -12,6 +12,7 @@ struct viofs_hold {
 	bool bound;                         /* a function is bound to vfio-pci: it has to go back */
 	struct viofs_pci_function function; /* as it was found */
 	struct viofs_record record;
+	struct viofs_record found; /* what the record said before, if that is to stay */
 	int lock_fd;
 };
 
@@ -20,8 +21,8 @@ struct viofs_hold {
  * Loads the modules vfio-pci and vfio_iommu_type1 where they are missing (modprobe(8)).
  * @wait_ms: for another holder that is about to end.
  * Return: 0; -EBUSY: held by another daemon, or mounted by the kernel's driver (in any mount
- * namespace); -EPERM: the IOMMU group is not viable; -ENODEV: no vfio-pci; others. On failure the
- * function is as it was.
+ * namespace), or perhaps so, where it has a mount and the tag of @f is not known; -EPERM: the IOMMU
+ * group is not viable; -ENODEV: no vfio-pci; others. On failure the function is as it was.
  */
 int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
 		    struct viofs_err *err);
@@ -36,6 +37,13 @@ int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountp
 /** viofs_hold_release() - to its former driver (not one bound by `viofsctl bind`). Return: 0 or
  * -errno. */
 int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err);
+
+/**
+ * viofs_hold_leave() - as if it had not been taken
+ * What `viofsctl bind`, or a daemon that was killed, has left with vfio-pci stays there, with its
+ * record.
+ */
+void viofs_hold_leave(struct viofs_hold *hold);
 
 /** viofs_hold_keep() - let go, but leave it bound to vfio-pci until viofs_hold_return(). */
 int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err);

@@ -5,12 +5,12 @@
 #define VIOFS_HOLD_RECORD_H
 
 #include "base/err.h"
+#include "base/run.h"
 #include "pci/tag.h"
 
 #include <limits.h>
 #include <stdbool.h>
 
-#define VIOFS_RUN_DIR "/run/virtiofs-vfio"
 #define VIOFS_RECORD_SOCKET "vhost-user-" /* what names of sockets' records begin with */
 #define VIOFS_CONTROL_SUFFIX ".sock"      /* ADDRESS.sock, beside the record */
 /* A record's name: a PCI address, or one made of a socket's path. */
@@ -28,20 +28,20 @@ struct viofs_record {
 };
 
 /**
- * viofs_record_lock() - open the record of @address and lock it; made where there is none
+ * viofs_record_lock() - lock the record of @id; made where there is none
  * @wait_ms: for another holder that is about to end.
  * @record: out, what it says; zeroed where it is new.
- * Return: descriptor that holds the lock (it outlives a fork); -EBUSY: held, @record says by whom;
+ * Return: descriptor that holds the lock, for reading only (it outlives a fork); -EBUSY: held;
  * -EACCES and others, in @err.
  */
-int viofs_record_lock(const char *address, int wait_ms, struct viofs_record *record,
+int viofs_record_lock(const char *id, int wait_ms, struct viofs_record *record,
 		      struct viofs_err *err);
 
 /** viofs_record_read() - look without locking. Return: 0; -ENOENT: not taken by us. */
-int viofs_record_read(const char *address, struct viofs_record *record);
+int viofs_record_read(const char *id, struct viofs_record *record);
 
-/** viofs_record_write() - under the lock @fd. Return: 0 or -errno. */
-int viofs_record_write(int fd, const struct viofs_record *record);
+/** viofs_record_write() - under the lock @lock. Return: 0 or -errno. */
+int viofs_record_write(const char *id, int lock, const struct viofs_record *record);
 
 /**
  * viofs_record_sweep() - remove records of sockets that nobody holds any more
@@ -52,6 +52,6 @@ int viofs_record_write(int fd, const struct viofs_record *record);
 void viofs_record_sweep(void);
 
 /** viofs_record_remove() - the device is as it was: remove and unlock. */
-void viofs_record_remove(const char *address, int fd);
+void viofs_record_remove(const char *id, int lock);
 
 #endif

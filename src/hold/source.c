@@ -50,7 +50,7 @@ int viofs_source_look(const struct viofs_pci_function *f,
 	if (!rc)
 		rc = look(v, arg, err);
 	viofs_vfio_close(v);
-	viofs_hold_release(&hold, NULL);
+	viofs_hold_leave(&hold);
 	return rc;
 }
 

@@ -39,7 +39,7 @@ int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_e
 /**
  * viofs_source_look() - a look through VFIO at a function that has no driver, or vfio-pci and
  * nobody who uses it
- * @look: sets no queue up. The function is given back when it returns.
+ * @look: sets no queue up. The function has the driver then that it had before.
  * Return: what @look says; -EBUSY: somebody else has it; others, with @err.
  */
 int viofs_source_look(const struct viofs_pci_function *f,

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Written to driver_override: none. An empty write would not reach the kernel. */
 #define OVERRIDE_NONE "\n"
@@ -154,18 +155,24 @@ int viofs_pci_function_scan(struct viofs_pci_function **list, struct viofs_err *
 	return (int)count;
 }
 
-static bool driver_registered(const char *driver)
+bool viofs_pci_has_driver(const char *driver)
 {
 	char path[PATH_MAX];
-	struct stat st;
 
-	return stat(viofs_pci_sysfs_path(path, sizeof(path), "bus/pci/drivers/%s", driver), &st) ==
-	       0;
+	viofs_pci_sysfs_path(path, sizeof(path), "bus/pci/drivers/%s", driver);
+	return access(path, F_OK) == 0;
+}
+
+bool viofs_pci_has_module(const char *module)
+{
+	char path[PATH_MAX];
+
+	return access(viofs_pci_sysfs_path(path, sizeof(path), "module/%s", module), F_OK) == 0;
 }
 
 static int check_registered(const char *driver, struct viofs_err *err)
 {
-	if (driver_registered(driver))
+	if (viofs_pci_has_driver(driver))
 		return 0;
 	return viofs_err_set(err, -ENODEV, "The driver %s is not there; load it: modprobe %s.",
 			     driver, driver);

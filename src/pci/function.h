@@ -37,6 +37,12 @@ bool viofs_pci_function_is_fs(const struct viofs_pci_function *f);
  */
 int viofs_pci_function_scan(struct viofs_pci_function **list, struct viofs_err *err);
 
+/** viofs_pci_has_driver() - is the PCI driver @driver registered? */
+bool viofs_pci_has_driver(const char *driver);
+
+/** viofs_pci_has_module() - is it loaded, or built in and with parameters? */
+bool viofs_pci_has_module(const char *module);
+
 /**
  * viofs_pci_function_bind() - hand the function to @driver by driver_override
  * Writes driver_override, unbinds the present driver, probes, and checks who has it then. On

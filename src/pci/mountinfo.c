@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who has a tag mounted: /proc/PID/mountinfo of every mount namespace (proc(5)). */
-#include "pci/tag.h"
+#include "pci/mountinfo.h"
 
 #include "base/util.h"
+#include "pci/address.h"
 #include "pci/sysfs.h"
 
 #include <dirent.h>
@@ -77,14 +78,21 @@ static bool is_same_function(const char *source, const char *address)
 	       viofs_pci_address_parse(address, &b) == 0 && viofs_pci_address_equal(&a, &b);
 }
 
+static bool is_wanted_source(const struct viofs_mountinfo_query *q, const char *source)
+{
+	if (!q->source && !q->address)
+		return true;
+	return (q->source && !strcmp(source, q->source)) ||
+	       (q->ours && is_same_function(source, q->address));
+}
+
 /* "ID PARENT MAJ:MIN ROOT MOUNTPOINT OPTIONS [OPTIONAL...] - TYPE SOURCE SUPER" */
-static bool match_line(const char *line, const char *end, const char *tag, const char *address,
+static bool match_line(const char *line, const char *end, const struct viofs_mountinfo_query *q,
 		       struct viofs_mounted *out)
 {
-	struct field mountpoint, word, type;
-	char source[PATH_MAX];
+	char source[PATH_MAX], at[PATH_MAX];
+	struct field mountpoint, word;
 	const char *p = line;
-	bool ours;
 
 	for (int i = 0; i < 4; i++)
 		take_word(&p, end);
@@ -94,27 +102,26 @@ static bool match_line(const char *line, const char *end, const char *tag, const
 		if (!word.len)
 			return false;
 	} while (!field_is(word, "-"));
-	type = take_word(&p, end);
-	ours = field_is(type, TYPE_OURS);
-	if (!ours && !field_is(type, TYPE_KERNEL))
+	if (!field_is(take_word(&p, end), q->ours ? TYPE_OURS : TYPE_KERNEL))
 		return false;
 	decode(take_word(&p, end), source, sizeof(source));
-	if (!(tag && strcmp(source, tag) == 0) && !(ours && is_same_function(source, address)))
+	if (!is_wanted_source(q, source))
 		return false;
-
+	decode(mountpoint, at, sizeof(at));
+	if (q->mountpoint && strcmp(at, q->mountpoint) != 0)
+		return false;
 	memset(out, 0, sizeof(*out));
-	decode(mountpoint, out->mountpoint, sizeof(out->mountpoint));
-	out->ours = ours;
+	memcpy(out->mountpoint, at, sizeof(at));
 	return true;
 }
 
-int viofs_mountinfo_match(const char *mountinfo, const char *tag, const char *address,
+int viofs_mountinfo_match(const char *mountinfo, const struct viofs_mountinfo_query *query,
 			  struct viofs_mounted *out)
 {
 	for (const char *line = mountinfo; *line;) {
 		const char *end = strchrnul(line, '\n');
 
-		if (match_line(line, end, tag, address, out))
+		if (match_line(line, end, query, out))
 			return 1;
 		line = *end ? end + 1 : end;
 	}
@@ -154,7 +161,7 @@ static int see_namespace(struct seen *seen, const char *pid)
 }
 
 /* Line by line: a host of containers has megabytes of this. Return: 1, 0, or -ENOENT: unread. */
-static int search_process(const char *pid, const char *tag, const char *address,
+static int search_process(const char *pid, const struct viofs_mountinfo_query *query,
 			  struct viofs_mounted *out)
 {
 	char path[PATH_MAX], *line = NULL;
@@ -166,15 +173,15 @@ static int search_process(const char *pid, const char *tag, const char *address,
 	if (!file)
 		return -ENOENT;
 	for (; !found && getline(&line, &size, file) > 0; lines++)
-		found = viofs_mountinfo_match(line, tag, address, out);
+		found = viofs_mountinfo_match(line, query, out);
 	free(line);
 	fclose(file);
 	/* No namespace is without a mount: the process ended before the first read. */
 	return lines ? found : -ENOENT;
 }
 
-static int search_entry(struct seen *seen, const char *pid, const char *tag, const char *address,
-			struct viofs_mounted *found)
+static int search_entry(struct seen *seen, const char *pid,
+			const struct viofs_mountinfo_query *query, struct viofs_mounted *found)
 {
 	int rc;
 
@@ -183,7 +190,7 @@ static int search_entry(struct seen *seen, const char *pid, const char *tag, con
 	rc = see_namespace(seen, pid);
 	if (rc <= 0)
 		return rc;
-	rc = search_process(pid, tag, address, found);
+	rc = search_process(pid, query, found);
 	if (rc == -ENOENT) {
 		/* Nothing learnt: another process may stand for this namespace. */
 		seen->count--;
@@ -194,7 +201,7 @@ static int search_entry(struct seen *seen, const char *pid, const char *tag, con
 	return rc;
 }
 
-int viofs_tag_mounted(const char *tag, const char *address, struct viofs_mounted *out)
+int viofs_mountinfo_search(const struct viofs_mountinfo_query *query, struct viofs_mounted *out)
 {
 	struct viofs_mounted found = { 0 };
 	struct seen seen = { 0 };
@@ -207,7 +214,7 @@ int viofs_tag_mounted(const char *tag, const char *address, struct viofs_mounted
 	if (!dir)
 		return -errno;
 	while (!rc && (e = readdir(dir)))
-		rc = search_entry(&seen, e->d_name, tag, address, &found);
+		rc = search_entry(&seen, e->d_name, query, &found);
 	closedir(dir);
 	free(seen.ids);
 	if (rc >= 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Learning a function's tag without taking the device from anybody, and who has it mounted. */
+/* Learning a function's tag without taking the device from anybody. */
 #ifndef VIOFS_PCI_TAG_H
 #define VIOFS_PCI_TAG_H
 
@@ -29,23 +29,5 @@ int viofs_tag_check(const uint8_t raw[VIOFS_TAG_SIZE], char out[VIOFS_TAG_TEXT],
  */
 int viofs_pci_tag_read(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
 		       uint32_t *num_queues, struct viofs_err *err);
-
-/** struct viofs_mounted - where a tag is mounted */
-struct viofs_mounted {
-	char mountpoint[256]; /* in its own mount namespace, "" = nowhere */
-	int pid;              /* a process in that namespace */
-	bool ours;            /* type fuse.virtiofs-vfio */
-};
-
-/**
- * viofs_tag_mounted() - look for @tag in every mount namespace (/proc/PID/mountinfo)
- * Finds type virtiofs with source @tag, and type fuse.virtiofs-vfio with source @tag or @address.
- * Return: 1 found, 0 not, or -errno.
- */
-int viofs_tag_mounted(const char *tag, const char *address, struct viofs_mounted *out);
-
-/** viofs_mountinfo_match() - the same for one mountinfo text; pure, for tests. Return: 1 or 0. */
-int viofs_mountinfo_match(const char *mountinfo, const char *tag, const char *address,
-			  struct viofs_mounted *out);
 
 #endif

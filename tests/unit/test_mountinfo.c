@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Is a tag mounted: mountinfo texts, and a /proc of the test's own with several namespaces. */
 #include "base/util.h"
+#include "pci/mountinfo.h"
 #include "pci/sysfs.h"
-#include "pci/tag.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -18,20 +18,35 @@
 
 static struct viofs_mounted mounted;
 
+/* @address: with it, or where @ours, our mounts are looked for. */
+static int match(const char *text, bool ours, const char *tag, const char *address)
+{
+	const struct viofs_mountinfo_query q = { ours, .source = tag, .address = address };
+
+	memset(&mounted, 0x5a, sizeof(mounted));
+	return viofs_mountinfo_match(text, &q, &mounted);
+}
+
 static void is_mounted(const char *text, const char *tag, const char *address, const char *where,
 		       bool ours)
 {
-	memset(&mounted, 0x5a, sizeof(mounted));
-	if (!viofs_mountinfo_match(text, tag, address, &mounted))
+	if (!match(text, ours, tag, address))
 		fail_msg("not found in: %s", text);
 	assert_string_equal(mounted.mountpoint, where);
-	assert_int_equal(mounted.ours, ours);
+	assert_false(match(text, !ours, tag, address));
 }
 
 static void is_not(const char *text, const char *tag, const char *address)
 {
-	if (viofs_mountinfo_match(text, tag, address, &mounted))
+	if (match(text, false, tag, address) || match(text, true, tag, address))
 		fail_msg("found in: %s", text);
+}
+
+static int search(bool ours, const char *tag)
+{
+	const struct viofs_mountinfo_query q = { ours, .source = tag };
+
+	return viofs_mountinfo_search(&q, &mounted);
 }
 
 static void the_kernels_mount_is_found_by_its_tag(void **state)
@@ -134,7 +149,7 @@ static void broken_lines_are_passed_over(void **state)
 /* A type or source longer than any buffer for it. */
 static void long_words_are_cut_and_do_not_match(void **state)
 {
-	char text[8192], longest[5000], where[300];
+	char text[8192], longest[5000], where[5000];
 
 	memset(longest, 'a', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
@@ -143,14 +158,45 @@ static void long_words_are_cut_and_do_not_match(void **state)
 	snprintf(text, sizeof(text), "40 22 0:35 / /mnt rw - virtiofs%s myfs rw\n", longest);
 	is_not(text, "myfs", NULL);
 	snprintf(text, sizeof(text), "40 22 0:35 / /%s rw - virtiofs myfs rw\n", longest);
-	snprintf(where, sizeof(where), "/%.254s", longest);
+	snprintf(where, sizeof(where), "/%.4094s", longest);
 	is_mounted(text, "myfs", NULL, where, false);
+}
+
+static void no_source_finds_any(void **state)
+{
+	is_mounted(ROOT "40 22 0:35 / /mnt rw - virtiofs myfs rw\n", NULL, NULL, "/mnt", false);
+	is_mounted("40 22 0:35 / /m rw - fuse.virtiofs-vfio myfs rw\n", NULL, NULL, "/m", true);
+	is_not(ROOT, NULL, NULL);
+}
+
+static void a_mount_is_found_by_its_place(void **state)
+{
+	struct viofs_mountinfo_query q = { .ours = true, .mountpoint = "/a b" };
+
+	assert_true(viofs_mountinfo_match("40 22 0:35 / /a\\040b rw - fuse.virtiofs-vfio x rw\n",
+					  &q, &mounted));
+	assert_false(viofs_mountinfo_match("40 22 0:35 / /a rw - fuse.virtiofs-vfio x rw\n", &q,
+					   &mounted));
+	q.ours = false;
+	assert_false(viofs_mountinfo_match("40 22 0:35 / /a\\040b rw - fuse.virtiofs-vfio x rw\n",
+					   &q, &mounted));
+}
+
+/* A dead mount of ours, or one that anybody has made with such a source, stands before it. */
+static void no_mount_of_ours_hides_the_kernels(void **state)
+{
+	static const char text[] = ROOT "40 22 0:35 / /dead rw - fuse.virtiofs-vfio myfs rw\n"
+					"41 22 0:36 / /live rw - virtiofs myfs rw\n";
+
+	assert_true(match(text, false, "myfs", NULL));
+	assert_string_equal(mounted.mountpoint, "/live");
+	assert_true(match(text, true, "myfs", NULL));
+	assert_string_equal(mounted.mountpoint, "/dead");
 }
 
 static void an_empty_tag_finds_nothing_by_accident(void **state)
 {
 	is_not("40 22 0:35 / /mnt rw - virtiofs myfs rw\n", "", NULL);
-	is_not("40 22 0:35 / /mnt rw - virtiofs myfs rw\n", NULL, NULL);
 }
 
 /* A /proc with processes in namespaces. */
@@ -178,15 +224,15 @@ static int drop_proc(void **state)
 
 static void a_mount_in_another_namespace_is_found(void **state)
 {
-	assert_int_equal(viofs_tag_mounted("myfs", NULL, &mounted), 0);
+	assert_int_equal(search(false, "myfs"), 0);
 	assert_string_equal(mounted.mountpoint, "");
 	tree_file("proc/300/mountinfo", ROOT "40 22 0:35 / /deep rw - virtiofs myfs rw\n");
 	tree_link("proc/300/ns/mnt", "mnt:[4026532000]");
-	assert_int_equal(viofs_tag_mounted("myfs", NULL, &mounted), 1);
+	assert_int_equal(search(false, "myfs"), 1);
 	assert_string_equal(mounted.mountpoint, "/deep");
 	assert_int_equal(mounted.pid, 300);
-	assert_false(mounted.ours);
-	assert_int_equal(viofs_tag_mounted("other", "0000:00:04.0", &mounted), 0);
+	assert_int_equal(search(true, "myfs"), 0);
+	assert_int_equal(search(false, "other"), 0);
 }
 
 /* It ended while we looked: another process stands for its namespace. */
@@ -199,10 +245,9 @@ static void a_process_that_ended_does_not_hide_its_namespace(void **state)
 	tree_link("proc/402/ns/mnt", "mnt:[4026532001]");
 	tree_link("proc/403/ns/mnt", "mnt:[4026532001]");
 	tree_file("proc/402/mountinfo", "40 22 0:35 / /c rw - fuse.virtiofs-vfio myfs rw\n");
-	assert_int_equal(viofs_tag_mounted("myfs", NULL, &mounted), 1);
+	assert_int_equal(search(true, "myfs"), 1);
 	assert_string_equal(mounted.mountpoint, "/c");
 	assert_int_equal(mounted.pid, 402);
-	assert_true(mounted.ours);
 }
 
 static void what_is_no_process_is_not_looked_at(void **state)
@@ -211,14 +256,14 @@ static void what_is_no_process_is_not_looked_at(void **state)
 	tree_link("proc/self/ns/mnt", "mnt:[77]");
 	tree_file("proc/500/mountinfo", "40 22 0:35 / /a rw - virtiofs myfs rw\n");
 	tree_link("proc/500/ns/mnt", "strange"); /* no namespace that we know the look of */
-	assert_int_equal(viofs_tag_mounted("myfs", NULL, &mounted), 0);
+	assert_int_equal(search(false, "myfs"), 0);
 }
 
 static void without_proc_it_is_an_error(void **state)
 {
 	viofs_pci_set_proc_root(tree_path("nowhere"));
 	mounted.pid = 99;
-	assert_int_equal(viofs_tag_mounted("myfs", NULL, &mounted), -ENOENT);
+	assert_int_equal(search(false, "myfs"), -ENOENT);
 	assert_int_equal(mounted.pid, 99);
 }
 
@@ -234,6 +279,9 @@ int main(void)
 		cmocka_unit_test(words_elsewhere_in_the_line_do_not_count),
 		cmocka_unit_test(broken_lines_are_passed_over),
 		cmocka_unit_test(long_words_are_cut_and_do_not_match),
+		cmocka_unit_test(no_source_finds_any),
+		cmocka_unit_test(a_mount_is_found_by_its_place),
+		cmocka_unit_test(no_mount_of_ours_hides_the_kernels),
 		cmocka_unit_test(an_empty_tag_finds_nothing_by_accident),
 		cmocka_unit_test_setup_teardown(a_mount_in_another_namespace_is_found, make_proc,
 						drop_proc),

@@ -3,6 +3,8 @@
 #include "ctl.h"
 #include "hold/hold.h"
 #include "hold/source.h"
+#include "hold/state.h"
+#include "pci/mountinfo.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,34 +16,63 @@ struct device {
 	char tag[VIOFS_TAG_TEXT];
 	struct viofs_err why; /* the tag is not known */
 	struct viofs_mounted mounted;
+	const char *by;    /* NULL: not mounted */
+	const char *state; /* of a mount of ours, NULL: as it should be, or not known */
 };
+
+/* A mount by us: what the record says, whose writer was root; where nobody has the device, what the
+ * mount table says. */
+static void look_for_ours(struct device *d)
+{
+	const struct viofs_mountinfo_query query = {
+		.ours = true,
+		.source = d->tag[0] ? d->tag : NULL,
+		.address = d->function.text,
+	};
+	struct viofs_state s;
+	int rc = viofs_state_read(d->function.text, &s);
+
+	if (!rc && s.holder != VIOFS_HOLDER_NONE && s.record.mountpoint[0]) {
+		memcpy(d->mounted.mountpoint, s.record.mountpoint, sizeof(s.record.mountpoint));
+		if (!s.mounted)
+			d->state = "unmounted, but in use";
+		else if (s.holder == VIOFS_HOLDER_WORKER)
+			d->state = "supervisor killed";
+	} else if (viofs_mountinfo_search(&query, &d->mounted) == 1 && (!rc || rc == -ENOENT)) {
+		d->state = "dead";
+	}
+	if (d->mounted.mountpoint[0])
+		d->by = "virtiofs-vfio";
+}
 
 static void look(const struct viofs_pci_function *f, struct device *d)
 {
+	struct viofs_mountinfo_query query = { .source = d->tag };
+
 	memset(d, 0, sizeof(*d));
 	d->function = *f;
 	if (viofs_source_tag(f, d->tag, &d->why))
 		d->tag[0] = '\0';
-	/* By address at least: then the tag can't match anything. */
-	viofs_tag_mounted(d->tag[0] ? d->tag : f->text, f->text, &d->mounted);
+	if (d->tag[0] && viofs_mountinfo_search(&query, &d->mounted) == 1)
+		d->by = "kernel";
+	else
+		look_for_ours(d);
 }
 
 static json_t *text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	return text && text[0] ? json_string(text) : json_null();
 }
 
 static json_t *describe(const struct device *d)
 {
 	const struct viofs_pci_function *f = &d->function;
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "address", f->text, "tag",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "address", f->text, "tag",
 			 text_or_null(d->tag), "driver", text_or_null(f->driver), "iommu_group",
 			 f->iommu_group < 0 ? json_null() : json_integer(f->iommu_group),
 			 "mountpoint", text_or_null(d->mounted.mountpoint), "mounted_by",
-			 !d->mounted.mountpoint[0]
-				 ? json_null()
-				 : json_string(d->mounted.ours ? "virtiofs-vfio" : "kernel"));
+			 text_or_null(d->by), "mount_state", text_or_null(d->state));
 }
 
 json_t *viofs_ctl_describe(const struct viofs_pci_function *f)
@@ -59,9 +90,10 @@ static void print_row(const struct device *d)
 
 	if (f->iommu_group >= 0)
 		snprintf(group, sizeof(group), "%d", f->iommu_group);
-	printf("%-13s %-20s %-11s %-6s %s\n", f->text, d->tag[0] ? d->tag : "?",
+	printf("%-13s %-20s %-11s %-6s %s%s%s%s\n", f->text, d->tag[0] ? d->tag : "?",
 	       f->driver[0] ? f->driver : "-", group,
-	       d->mounted.mountpoint[0] ? d->mounted.mountpoint : "-");
+	       d->mounted.mountpoint[0] ? d->mounted.mountpoint : "-", d->state ? " (" : "",
+	       d->state ? d->state : "", d->state ? ")" : "");
 	if (!d->tag[0])
 		viofs_ctl_complain("%s: the tag is not known: %s", f->text, d->why.text);
 }

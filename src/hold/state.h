@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who has a device at this moment: one answer for all that tell of it. */
+#ifndef VIOFS_HOLD_STATE_H
+#define VIOFS_HOLD_STATE_H
+
+#include "base/err.h"
+#include "hold/record.h"
+
+#include <stdbool.h>
+
+/** enum viofs_holder - who holds a record's lock */
+enum viofs_holder {
+	VIOFS_HOLDER_NONE,   /* nobody, if there is a record at all */
+	VIOFS_HOLDER_ALIVE,  /* a daemon, or a program with libviofs */
+	VIOFS_HOLDER_WORKER, /* the worker of a supervisor that was killed: it serves on */
+};
+
+/** struct viofs_state - of a device */
+struct viofs_state {
+	enum viofs_holder holder;
+	bool mounted; /* at record.mountpoint, as the holder has said it */
+	struct viofs_record record;
+};
+
+/**
+ * viofs_state_read() - by the record, its lock, the control socket and the mount table
+ * Return: 0; -ENOENT: no record; -EACCES: not to be seen without root; -errno.
+ */
+int viofs_state_read(const char *id, struct viofs_state *out);
+
+/** viofs_state_say() - "DEVICE is in use by ...", for the user. Return: @rc. */
+int viofs_state_say(const struct viofs_state *s, const char *device, int rc, struct viofs_err *err);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Taking a function and giving it back: never from under the kernel's mount, and whole again
+ * whenever the one who took it was killed. */
+#include "base/run.h"
+#include "hold/hold.h"
+#include "hold/state.h"
+#include "model_sysfs.h"
+#include "pci/sysfs.h"
+#include "tree.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FS "0000:00:04.0"
+#define ROOT "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"
+
+static struct viofs_pci_function function;
+static struct viofs_hold hold;
+static struct viofs_err err;
+
+static void read_function(void)
+{
+	struct viofs_pci_address a = model_address(FS);
+
+	assert_int_equal(viofs_pci_function_read(&a, &function, &err), 0);
+}
+
+static int set_up(void **state)
+{
+	static char proc[PATH_MAX], run[PATH_MAX]; /* kept, not copied, by their users */
+
+	err.text[0] = 0;
+	tree_make();
+	model_sysfs_start();
+	snprintf(proc, sizeof(proc), "%s", tree_path("proc"));
+	viofs_pci_set_proc_root(proc);
+	snprintf(run, sizeof(run), "%s", tree_path("run"));
+	viofs_run_set_dir(run);
+	model_add_function(FS, "0x1af4\n", "0x105a\n", "virtio-pci", "1");
+	tree_link("sys/fs/virtiofs/2/device", "../../../devices/pci0000:00/" FS "/virtio2");
+	tree_file("sys/fs/virtiofs/2/tag", "myfs\n");
+	tree_file("proc/1/mountinfo", ROOT);
+	tree_link("proc/1/ns/mnt", "mnt:[4026531832]");
+	read_function();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	model_sysfs_end();
+	viofs_pci_set_proc_root(NULL);
+	viofs_run_set_dir(NULL);
+	tree_remove();
+	return 0;
+}
+
+static void err_has(const char *words)
+{
+	if (!strstr(err.text, words))
+		fail_msg("\"%s\" lacks \"%s\"", err.text, words);
+}
+
+static int take(void)
+{
+	return viofs_hold_take(&function, 0, &hold, &err);
+}
+
+static void must(int rc)
+{
+	if (rc)
+		fail_msg("%d: %s", rc, err.text);
+}
+
+static void is_untouched(void)
+{
+	assert_string_equal(model_driver(FS), "virtio-pci");
+	assert_string_equal(model_override(FS), "(null)\n");
+	assert_false(tree_exists("run/" FS));
+}
+
+static void it_is_taken_and_given_back(void **state)
+{
+	must(take());
+	assert_string_equal(model_driver(FS), "vfio-pci");
+	assert_non_null(strstr(tree_read("run/" FS), "former=virtio-pci\n"));
+	must(viofs_hold_release(&hold, &err));
+	is_untouched();
+}
+
+/* Of a daemon that was killed, or of anybody: such a mount takes no rights. */
+static void a_mount_of_our_type_hides_no_mount_of_the_kernels(void **state)
+{
+	tree_file("proc/1/mountinfo", ROOT "40 22 0:35 / /dead rw - fuse.virtiofs-vfio myfs rw\n"
+					   "41 22 0:36 / /live rw - virtiofs myfs rw\n");
+	assert_int_equal(take(), -EBUSY);
+	err_has("at /live");
+	is_untouched();
+	tree_file("proc/1/mountinfo", ROOT "40 22 0:35 / /dead rw - fuse.virtiofs-vfio myfs rw\n");
+	tree_file("proc/2/mountinfo", ROOT "41 22 0:36 / /deep rw - virtiofs myfs rw\n");
+	tree_link("proc/2/ns/mnt", "mnt:[4026532000]");
+	assert_int_equal(take(), -EBUSY);
+	err_has("at /deep (seen by process 2)");
+	is_untouched();
+}
+
+static void another_tag_is_no_hindrance(void **state)
+{
+	tree_file("proc/1/mountinfo", ROOT "41 22 0:36 / /live rw - virtiofs other rw\n");
+	must(take());
+	must(viofs_hold_release(&hold, &err));
+}
+
+/* No sysfs of the driver's (before Linux 6.9), and configuration space has no answer. */
+static void with_an_unknown_tag_any_mount_of_the_kernels_is_one_too_many(void **state)
+{
+	tree_unlink("sys/fs/virtiofs/2/tag");
+	tree_unlink("sys/fs/virtiofs/2/device");
+	tree_file("proc/1/mountinfo", ROOT "41 22 0:36 / /live rw - virtiofs other rw\n");
+	assert_int_equal(take(), -EBUSY);
+	err_has("at /live");
+	err_has("may be of " FS);
+	is_untouched();
+	tree_file("proc/1/mountinfo", ROOT);
+	must(take());
+	must(viofs_hold_release(&hold, &err));
+}
+
+static void where_mounts_cannot_be_seen_nothing_is_taken(void **state)
+{
+	viofs_pci_set_proc_root(tree_path("nowhere"));
+	assert_int_equal(take(), -ENOENT);
+	err_has("can't be seen in /proc");
+	is_untouched();
+}
+
+static void what_is_bound_for_good_is_left_so(void **state)
+{
+	must(take());
+	must(viofs_hold_keep(&hold, &err));
+	read_function();
+	must(take());
+	viofs_hold_leave(&hold);
+	assert_string_equal(model_driver(FS), "vfio-pci");
+	must(take());
+	must(viofs_hold_release(&hold, &err));
+	assert_string_equal(model_driver(FS), "vfio-pci");
+	must(viofs_hold_return(&function, &err));
+	is_untouched();
+}
+
+static void what_others_have_bound_is_not_ours_to_return(void **state)
+{
+	assert_int_equal(viofs_hold_return(&function, &err), -EALREADY);
+	err_has("bound to vfio-pci but to virtio-pci");
+	model_set_driver(FS, "vfio-pci");
+	assert_int_equal(viofs_hold_return(&function, &err), -EALREADY);
+	err_has("by somebody else");
+	assert_string_equal(model_driver(FS), "vfio-pci");
+	assert_false(tree_exists("run"));
+}
+
+/* In a child: take it, and be killed before the write that is the @at-th. Return: was it? */
+static bool take_and_be_killed(unsigned int at)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		model_kernel.killed_at = at;
+		if (!take())
+			viofs_hold_release(&hold, NULL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* A look learns the tag of a function that vfio-pci has; `unbind TAG` has to begin with one. */
+static void who_is_killed_at_any_moment_leaves_what_can_be_undone(void **state)
+{
+	unsigned int at = 1;
+
+	for (; take_and_be_killed(at); at++) {
+		read_function();
+		if (!function.driver[0] || !strcmp(function.driver, "vfio-pci")) {
+			must(take());
+			viofs_hold_leave(&hold);
+			read_function();
+		}
+		must(viofs_hold_return(&function, &err));
+		is_untouched();
+		assert_false(tree_exists("run"));
+	}
+	/* override, unbind, probe; override, unbind, bind */
+	assert_int_equal(at, 7);
+}
+
+static void the_next_one_gives_it_back_too(void **state)
+{
+	for (unsigned int at = 1; take_and_be_killed(at); at++) {
+		read_function();
+		must(take());
+		must(viofs_hold_release(&hold, &err));
+		is_untouched();
+	}
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void state_says(enum viofs_holder holder, const char *words)
+{
+	struct viofs_state s;
+
+	assert_int_equal(viofs_state_read(FS, &s), 0);
+	assert_int_equal(s.holder, holder);
+	viofs_state_say(&s, FS, 0, &err);
+	err_has(words);
+}
+
+/* All that tell of a device say the same, whatever has become of its daemon and its mount. */
+static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
+{
+	struct viofs_state s;
+	int socket;
+
+	assert_int_equal(viofs_state_read(FS, &s), -ENOENT);
+	must(take());
+	must(viofs_hold_note(&hold, "myfs", "/m", 12345));
+	socket = listen_at(tree_path("run/" FS ".sock"));
+	state_says(VIOFS_HOLDER_ALIVE, "umount -l");
+	tree_file("proc/1/mountinfo", ROOT "40 22 0:35 / /m rw - fuse.virtiofs-vfio myfs rw\n");
+	state_says(VIOFS_HOLDER_ALIVE, "in use by another virtiofs-vfio (pid 12345, at /m).");
+	close(socket);
+	state_says(VIOFS_HOLDER_WORKER, "supervisor (pid 12345) was killed");
+	err_has("ends with umount /m");
+	assert_int_equal(viofs_hold_return(&function, &err), -EBUSY);
+	err_has("supervisor (pid 12345) was killed");
+	tree_file("proc/1/mountinfo", ROOT);
+	state_says(VIOFS_HOLDER_WORKER, "when the last file that is open there is closed");
+	close(hold.lock_fd);
+	state_says(VIOFS_HOLDER_NONE, "Nobody uses");
+	must(viofs_hold_return(&function, &err));
+	is_untouched();
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(it_is_taken_and_given_back),
+		TEST(a_mount_of_our_type_hides_no_mount_of_the_kernels),
+		TEST(another_tag_is_no_hindrance),
+		TEST(with_an_unknown_tag_any_mount_of_the_kernels_is_one_too_many),
+		TEST(where_mounts_cannot_be_seen_nothing_is_taken),
+		TEST(what_is_bound_for_good_is_left_so),
+		TEST(what_others_have_bound_is_not_ours_to_return),
+		TEST(who_is_killed_at_any_moment_leaves_what_can_be_undone),
+		TEST(the_next_one_gives_it_back_too),
+		TEST(who_has_it_is_told_by_lock_socket_and_mount),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

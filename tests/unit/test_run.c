@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Locks and notes in /run/virtiofs-vfio, here in a tree of the test's own. */
+#include "base/run.h"
+#include "tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int set_up(void **state)
+{
+	static char dir[PATH_MAX]; /* kept, not copied, by its user */
+
+	tree_make();
+	snprintf(dir, sizeof(dir), "%s", tree_path("run"));
+	viofs_run_set_dir(dir);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	viofs_run_set_dir(NULL);
+	tree_remove();
+	return 0;
+}
+
+static int lock_it(void)
+{
+	int lock = viofs_run_lock("it", 0);
+
+	assert_true(lock >= 0);
+	return lock;
+}
+
+static void one_has_a_lock_and_nothing_is_left(void **state)
+{
+	int lock;
+
+	assert_int_equal(viofs_run_is_locked("it"), -ENOENT);
+	lock = lock_it();
+	assert_int_equal(viofs_run_is_locked("it"), 1);
+	assert_int_equal(viofs_run_lock("it", 50), -EBUSY);
+	assert_true(fcntl(lock, F_GETFD) & FD_CLOEXEC);
+	viofs_run_remove("it", lock);
+	assert_false(tree_exists("run"));
+	lock = lock_it();
+	close(lock);
+	assert_int_equal(viofs_run_is_locked("it"), 0);
+}
+
+static void only_root_can_open_it(void **state)
+{
+	mode_t mask = umask(0);
+	struct stat st;
+	int lock = lock_it();
+
+	umask(mask);
+	assert_int_equal(stat(tree_path("run/it"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat(tree_path("run"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+	viofs_run_remove("it", lock);
+}
+
+/* A worker has it too. */
+static void who_has_the_lock_cannot_write_by_it(void **state)
+{
+	int lock = lock_it();
+
+	assert_int_equal(fcntl(lock, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(write(lock, "x", 1), -1);
+	assert_int_equal(ftruncate(lock, 0), -1);
+	assert_int_equal(viofs_run_write("it", lock, "longer text\n"), 0);
+	assert_int_equal(viofs_run_write("it", lock, "text\n"), 0);
+	assert_string_equal(tree_read("run/it"), "text\n");
+	viofs_run_remove("it", lock);
+}
+
+static void a_lock_outlives_who_took_it(void **state)
+{
+	int lock = lock_it(), gate[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(gate), 0);
+	pid = fork();
+	if (!pid) {
+		char c;
+
+		close(gate[1]);
+		_exit(read(gate[0], &c, 1) != 0);
+	}
+	close(gate[0]);
+	close(lock);
+	assert_int_equal(viofs_run_is_locked("it"), 1);
+	close(gate[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(viofs_run_is_locked("it"), 0);
+}
+
+static void a_file_that_was_removed_is_not_written_to(void **state)
+{
+	int lock = lock_it(), other;
+
+	tree_unlink("run/it");
+	assert_int_equal(viofs_run_write("it", lock, "x"), -ESTALE);
+	other = lock_it();
+	assert_int_equal(viofs_run_write("it", lock, "x"), -ESTALE);
+	assert_string_equal(tree_read("run/it"), "");
+	close(lock);
+	viofs_run_remove("it", other);
+}
+
+static void a_link_is_not_followed(void **state)
+{
+	tree_file("victim", "text");
+	tree_link("run/it", tree_path("victim"));
+	assert_int_equal(viofs_run_lock("it", 0), -ELOOP);
+	assert_string_equal(tree_read("victim"), "text");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_has_a_lock_and_nothing_is_left),        TEST(only_root_can_open_it),
+		TEST(who_has_the_lock_cannot_write_by_it),       TEST(a_lock_outlives_who_took_it),
+		TEST(a_file_that_was_removed_is_not_written_to), TEST(a_link_is_not_followed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
