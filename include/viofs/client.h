@@ -93,6 +93,8 @@ struct viofs_event {
  * _async call returns 0 when it is under way, and an event tells its end; or -ENOMEM or -ENODEV,
  * and there will be no event. Pointers that it is given (buffers, out-parameters; not paths, names
  * and iovecs) must stay good until the event is taken.
+ * It takes 128 KiB of viofs_dev_options.dma_size for itself, so that its calls wait for nobody's
+ * memory.
  * @max: calls under way at once, from which on more of them wait for their turn; 0 = 128.
  * Return: 0 and *@out; -ENOMEM, -EMFILE, -ENODEV with @err.
  */

@@ -42,6 +42,10 @@
 
 #define VIOFS_REGIONS_MAX 64U
 
+/* Bytes of each user's reserve of DMA memory: a portion of a directory, the largest value of an
+ * attribute. */
+#define VIOFS_RESERVE (128U << 10)
+
 /** enum viofs_dev_state - see above; only ever goes up */
 enum viofs_dev_state {
 	VIOFS_DEV_WORKS,
@@ -102,6 +106,7 @@ struct viofs_dev {
 	struct viofs_attach at;
 	struct viofs_arena *arena;
 	struct viofs_pool pool;
+	uint8_t *reserves; /* of lanes, one for each request queue; see scratch.c */
 	struct viofs_vq vqs[VIOFS_FS_QUEUES_MAX];
 	unsigned int next_vq; /* handles get request queues in turn; under lock */
 	bool indirect;

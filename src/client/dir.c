@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORTION (128U << 10)
+#define PORTION VIOFS_RESERVE
 
 struct viofs_dir {
 	struct viofs_session *s;

@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "fuse/forget.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,10 +101,13 @@ static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *
 		r->reply = op->reply;
 	op->step = next;
 	rc = viofs_op_send(op, &op->call, r);
-	if (!rc)
+	if (!rc) {
+		viofs_scratch_free(op->a, op->dma);
+		op->dma = NULL;
 		viofs_op_retry(op, retry);
-	else if (rc < 0) /* it comes back at once: @next frees what the call has made so far */
+	} else if (rc < 0) { /* it comes back at once: @next frees what the call has made so far */
 		op->call.done(&op->call, &(struct viofs_completion){ .error = rc });
+	}
 }
 
 void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
@@ -138,16 +142,14 @@ bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry)
 		viofs_op_retry(op, retry);
 		return false;
 	}
+	assert(size <= VIOFS_RESERVE);
 	if (!op->dma)
 		op->dma = viofs_dma_alloc(op->a->s->dev, size);
-	if (op->dma)
-		return true;
-	/* What is in flight here gives some back; else nobody knows. */
-	if (op->a->in_flight)
+	if (!op->dma)
+		op->dma = viofs_reserve_take(op->a);
+	if (!op->dma)
 		viofs_op_retry(op, retry);
-	else
-		viofs_op_finish(op, -ENOMEM);
-	return false;
+	return op->dma;
 }
 
 void viofs_op_finish_zero(struct viofs_op *op)
@@ -160,7 +162,7 @@ static void release(struct viofs_op *op)
 	viofs_walk_fini(op, &op->walks[0]);
 	viofs_walk_fini(op, &op->walks[1]);
 	viofs_node_put(&op->a->s->cache, op->node);
-	viofs_dma_free(op->a->s->dev, op->dma);
+	viofs_scratch_free(op->a, op->dma);
 	free(op->io.iov);
 	free(op->text);
 	op->node = NULL;
@@ -276,13 +278,16 @@ int viofs_async_turn(struct viofs_async *a)
 int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max,
 		     struct viofs_err *err)
 {
+	int rc;
+
 	a->s = s;
 	a->max = max;
 	a->waiting_tail = &a->waiting;
 	a->later_tail = &a->later;
 	a->ended_tail = &a->ended;
 	pthread_mutex_init(&a->lock, NULL);
-	return viofs_queue_open(s->dev, &a->q, err);
+	rc = viofs_queue_open(s->dev, &a->q, err);
+	return rc ? rc : viofs_reserve_init(a, err);
 }
 
 void viofs_async_fini(struct viofs_async *a)
@@ -291,6 +296,7 @@ void viofs_async_fini(struct viofs_async *a)
 		return;
 	viofs_queue_close(a->q);
 	viofs_chunks_fini(a);
+	viofs_reserve_fini(a);
 	while (a->free) {
 		struct viofs_op *op = a->free;
 

@@ -116,6 +116,8 @@ struct viofs_async {
 	struct viofs_op *later,
 		**later_tail;       /* whose turn comes when fewer than max are under way */
 	struct viofs_chunk *chunks; /* free ones */
+	uint8_t *reserve;           /* see scratch.c */
+	bool reserve_taken;
 	unsigned int pending, ended_count;
 	unsigned int under_way,
 		max; /* ops that have begun to take what there is little of; 0 = any number */
@@ -184,8 +186,8 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step);
 void viofs_op_finish(struct viofs_op *op, int64_t result);
 /** viofs_op_finish_zero() - as a step: 0. */
 void viofs_op_finish_zero(struct viofs_op *op);
-/** viofs_op_dma() - DMA memory until the op's end. Return: false: none now, @op is to be run again
- * or ended. */
+/** viofs_op_dma() - up to VIOFS_RESERVE bytes of DMA memory, until the op's end or until it waits.
+ * Return: false: none now, @op is run again. */
 bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry);
 /** viofs_async_init(), viofs_async_fini() - embedded. */
 int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max,
@@ -201,6 +203,16 @@ static inline int64_t viofs_async_nap(const struct viofs_async *a, int64_t ns)
 }
 /** viofs_async_forget() - send FORGETs that are due; @all: not only a full batch. */
 void viofs_async_forget(struct viofs_async *a, bool all);
+
+/* scratch.c */
+/** viofs_reserve_init() - Return: 0; -ENOMEM: the pool is empty. */
+int viofs_reserve_init(struct viofs_async *a, struct viofs_err *err);
+void viofs_reserve_fini(struct viofs_async *a);
+/** viofs_reserve_take() - Return: VIOFS_RESERVE bytes, or NULL: a request of @a in flight has them.
+ */
+void *viofs_reserve_take(struct viofs_async *a);
+/** viofs_scratch_free() - the reserve, or memory of the pool. */
+void viofs_scratch_free(struct viofs_async *a, void *memory);
 
 /* walk.c */
 /** viofs_walk() - resolve @path into op->walk, then run @then; ends @op where that fails. */

@@ -47,7 +47,7 @@ static struct viofs_chunk *take_chunk(struct viofs_async *a)
 
 static void give_chunk(struct viofs_async *a, struct viofs_chunk *chunk)
 {
-	viofs_dma_free(a->s->dev, chunk->bounce);
+	viofs_scratch_free(a, chunk->bounce);
 	chunk->next = a->chunks;
 	a->chunks = chunk;
 }
@@ -170,26 +170,36 @@ static void chunk_done(struct viofs_call *call, const struct viofs_completion *c
 	send_chunks(op);
 }
 
+/* Return: false: there is no memory now. The reserve makes a chunk shorter. */
+static bool take_bounce(struct viofs_async *a, struct viofs_chunk *chunk)
+{
+	chunk->bounce = viofs_dma_alloc(a->s->dev, chunk->len);
+	if (chunk->bounce || chunk->op->io.in_flight)
+		return chunk->bounce;
+	chunk->bounce = viofs_reserve_take(a);
+	chunk->len = VIOFS_MIN(chunk->len, (uint64_t)VIOFS_RESERVE);
+	return chunk->bounce;
+}
+
+/* Return: as viofs_op_send(). */
 static int send_chunk(struct viofs_op *op, struct viofs_chunk *chunk)
 {
 	struct viofs_io *io = &op->io;
 	const struct viofs_session *s = op->a->s;
 	struct iovec pieces[PIECES_MAX];
-	struct fuse_write_in in = { .fh = io->file->fh,
-				    .offset = io->offset + chunk->at,
-				    .size = (uint32_t)chunk->len };
+	struct fuse_write_in in = { .fh = io->file->fh, .offset = io->offset + chunk->at };
 	struct viofs_request r;
 	unsigned int n = pieces_of(io, chunk->at, chunk->len, pieces);
 
 	if (!all_dma(s->dev, pieces, n)) {
-		chunk->bounce = viofs_dma_alloc(s->dev, chunk->len);
-		if (!chunk->bounce)
-			return -ENOBUFS;
+		if (!take_bounce(op->a, chunk))
+			return 0;
 		if (io->write)
 			copy(io, chunk, chunk->len, false);
 		pieces[0] = (struct iovec){ chunk->bounce, chunk->len };
 		n = 1;
 	}
+	in.size = (uint32_t)chunk->len;
 	/* fuse_read_in has the same fields in the same places. */
 	in.flags =
 		(uint32_t)io->file->oflags & (O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_ACCMODE);
@@ -231,14 +241,14 @@ static void send_chunks(struct viofs_op *op)
 			if (rc != 1)
 				give_chunk(op->a, chunk);
 		}
-		if ((!rc || rc == -ENOBUFS) && io->in_flight)
+		if (!rc && io->in_flight)
 			break; /* its own completions bring it back here */
-		if (!rc || (rc == -ENOBUFS && op->a->in_flight)) {
+		if (!rc) {
 			viofs_op_retry(op, send_chunks);
 			return;
 		}
 		if (rc != 1) {
-			stop_at(io, io->issued, rc == -ENOBUFS ? -ENOMEM : rc);
+			stop_at(io, io->issued, rc);
 			break;
 		}
 		io->issued += chunk->len;

@@ -126,12 +126,13 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 {
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
 	struct viofs_fs *fs = dev->at.fs;
+	size_t reserves = (size_t)(fs->queue_count - VIOFS_FS_REQUEST) * VIOFS_RESERVE;
 	int rc;
 
 	viofs_fs_arena_sizes(fs, sizes);
 	for (unsigned int i = 0; i < fs->queue_count; i++)
 		viofs_vq_sizes(depth_of(dev, i), sizes);
-	sizes[VIOFS_ARENA_DEVICE_RW] += dev->options.dma_size;
+	sizes[VIOFS_ARENA_DEVICE_RW] += reserves + dev->options.dma_size;
 	rc = viofs_arena_new(sizes, !(dev->options.flags & VIOFS_DEV_SMALL_PAGES), &dev->arena,
 			     err);
 	if (!rc)
@@ -144,6 +145,8 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 	dev->max_data = bound_data(dev);
 	for (unsigned int i = 0; !rc && i < fs->queue_count; i++)
 		rc = viofs_vq_init(&dev->vqs[i], dev, i, depth_of(dev, i));
+	dev->reserves = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_RW, reserves,
+					  (size_t)sysconf(_SC_PAGESIZE));
 	if (!rc)
 		rc = viofs_pool_init(&dev->pool, dev->arena, dev->options.dma_size);
 	return rc ? viofs_err_set(err, rc, "Out of memory.") : 0;

@@ -134,7 +134,7 @@ static void link_read(struct viofs_op *op)
 
 	/* A private copy: the device could go on writing. */
 	memcpy(target, op->dma, VIOFS_MIN(op->size, sizeof(target)));
-	viofs_dma_free(op->a->s->dev, op->dma);
+	viofs_scratch_free(op->a, op->dma);
 	op->dma = NULL;
 	viofs_node_put(&op->a->s->cache, op->node);
 	op->node = NULL;

@@ -6,9 +6,11 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 
 #define LULL_MS 50
 #define CALLS 40U
+#define TRANSFER ((size_t)500000)
 
 static struct viofs_session *session;
 static struct viofs_async *async;
@@ -26,7 +29,15 @@ static struct stat stats[CALLS];
 static struct viofs_event events[CALLS];
 static unsigned int came[CALLS];
 
-/* A share that is a folder full of links to "x"; GETATTR is held where the test wants it. */
+/* A share that is a folder full of links to "x", and files named "file"; GETATTR is held where the
+ * test wants it. */
+static uint32_t mode_of(const struct model_request *r)
+{
+	const char *name = (const char *)r->message + sizeof(struct fuse_in_header);
+
+	return strcmp(name, "file") ? S_IFLNK | 0777 : S_IFREG | 0666;
+}
+
 static enum model_verdict share(struct model_device *d, struct model_request *r)
 {
 	struct fuse_out_header *head = (void *)r->reply;
@@ -39,7 +50,7 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 	}
 	if (r->opcode == FUSE_LOOKUP)
 		*entry = (struct fuse_entry_out){ .nodeid = 5,
-						  .attr = { .ino = 5, .mode = S_IFLNK | 0777 } };
+						  .attr = { .ino = 5, .mode = mode_of(r) } };
 	else if (r->opcode == FUSE_READLINK)
 		*(char *)(head + 1) = 'x';
 	else
@@ -48,6 +59,24 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 	head->len = (uint32_t)(sizeof(*head) + (r->opcode == FUSE_LOOKUP ? sizeof(*entry) : 1));
 	r->reply_len = r->used_len = head->len;
 	return MODEL_ANSWER;
+}
+
+static void *read_and_write(void *arg)
+{
+	struct viofs_file *file = NULL;
+	uint8_t *data = malloc(TRANSFER);
+	struct viofs_err err;
+	bool good = data && !viofs_file_open(session, "file", 0, O_RDWR, 0, &file, &err) &&
+		    viofs_file_pread(file, data, TRANSFER, 0, &err) == (ssize_t)TRANSFER;
+
+	for (size_t i = 0; good && i < TRANSFER; i++)
+		good = data[i] == model_device_byte(5, i);
+	good = good && viofs_file_pwrite(file, data, TRANSFER, 0, &err) == (ssize_t)TRANSFER;
+	if (!good)
+		print_message("%s\n", err.text);
+	viofs_file_close(file, NULL);
+	free(data);
+	return good ? NULL : arg;
 }
 
 static void open_session(unsigned int max)
@@ -198,26 +227,27 @@ static void turns_and_room_together_do_not_stall(void **state)
 	close_session();
 }
 
-/* Memory comes free: the one that needs it goes on, though another stands before it and waits for
+/* A slot comes free: the one that needs it goes on, though another stands before it and waits for
  * its turn. */
 static void those_without_a_turn_hold_nobody_up(void **state)
 {
-	struct viofs_dev_info info = { .size = sizeof(info) };
+	struct viofs_queue *other;
 	char target[PATH_MAX];
-	void *memory;
 
+	bench.options.depth = 8;
 	open_session(2);
+	other = bench_queue();
+	assert_int_equal(viofs_queue_submit(other, bench_getattr(0, 7), 7), 7);
+	device_has(7);
 	call(0, 1);
+	device_has(8);
 	assert_int_equal(
 		viofs_path_readlink_async(async, "link", 0, target, sizeof(target), &stats[1]), 0);
 	call(2, 1);
-	assert_int_equal(viofs_dev_info_get(bench.dev, &info), 0);
-	memory = viofs_dma_alloc(bench.dev, info.dma_free);
-	assert_non_null(memory);
-	assert_non_null(model_device_wait(&bench.device, FUSE_LOOKUP, 1));
 	assert_int_equal(take(1, LULL_MS), 0);
-	assert_int_equal(model_device_count(&bench.device, FUSE_READLINK), 0);
-	viofs_dma_free(bench.dev, memory);
+	assert_int_equal(model_device_count(&bench.device, FUSE_LOOKUP), 0);
+	answer(1);
+	assert_int_equal(bench_take(other, 1, SOON_MS), 1);
 	assert_int_equal(take(1, SOON_MS), 1);
 	assert_int_equal(came[1], 1);
 	assert_int_equal(events[1].result, 1);
@@ -225,6 +255,52 @@ static void those_without_a_turn_hold_nobody_up(void **state)
 	release();
 	assert_int_equal(take(2, SOON_MS), 2);
 	assert_int_equal(count_results(1, 0), 1);
+	assert_int_equal(bench_take(other, 6, SOON_MS), 6);
+	close_session();
+}
+
+/* The program has taken all DMA memory: what calls need beside it they have. */
+static void calls_go_on_where_others_have_all_the_memory(void **state)
+{
+	struct viofs_dev_info info = { .size = sizeof(info) };
+	char targets[CALLS][8], target[8];
+	void *memory;
+
+	open_session(0);
+	assert_int_equal(viofs_dev_info_get(bench.dev, &info), 0);
+	memory = viofs_dma_alloc(bench.dev, info.dma_free);
+	assert_non_null(memory);
+	for (unsigned int i = 0; i < CALLS; i++)
+		assert_int_equal(viofs_path_readlink_async(async, "link", 0, targets[i],
+							   sizeof(targets[i]), &stats[i]),
+				 0);
+	assert_int_equal(take(CALLS, SOON_MS), CALLS);
+	assert_int_equal(count_results(CALLS, 1), CALLS);
+	for (unsigned int i = 0; i < CALLS; i++)
+		assert_string_equal(targets[i], "x");
+	assert_int_equal(viofs_path_readlink(session, "link", 0, target, sizeof(target), NULL), 1);
+	viofs_dma_free(bench.dev, memory);
+	close_session();
+}
+
+static void transfers_on_all_lanes_go_on_without_any_memory(void **state)
+{
+	struct viofs_dev_info info = { .size = sizeof(info) };
+	pthread_t threads[4];
+	void *memory, *failed;
+
+	bench.request_queues = 3;
+	open_session(0);
+	assert_int_equal(viofs_dev_info_get(bench.dev, &info), 0);
+	memory = viofs_dma_alloc(bench.dev, info.dma_free);
+	assert_non_null(memory);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_and_write, &session), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+	viofs_dma_free(bench.dev, memory);
 	close_session();
 }
 
@@ -374,6 +450,8 @@ int main(void)
 		BOTH(no_more_calls_are_under_way_than_was_asked_for),
 		BOTH(turns_and_room_together_do_not_stall),
 		BOTH(those_without_a_turn_hold_nobody_up),
+		BOTH(calls_go_on_where_others_have_all_the_memory),
+		BOTH(transfers_on_all_lanes_go_on_without_any_memory),
 		BOTH(a_wait_for_events_ends_after_its_time),
 		BOTH(a_descriptor_tells_of_events),
 		BOTH(a_device_that_breaks_the_ring_ends_calls_that_wait_for_room),

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * DMA memory of calls: bounce buffers, and replies that have no place in a slot.
+ *
+ * It comes from the pool, which the program and all users of the session share. Where the pool is
+ * empty nobody knows when somebody gives something back: another user's buffers may wait for a poll
+ * that comes after this call. So each user has a reserve beside it, for one request at a time.
+ * Whoever finds the reserve taken waits for a request of the same user, which its own polls end.
+ * For that nobody keeps the reserve while he waits for anything but the device.
+ */
+#include "client/engine.h"
+
+#include <errno.h>
+
+int viofs_reserve_init(struct viofs_async *a, struct viofs_err *err)
+{
+	struct viofs_session *s = a->s;
+
+	if (a >= s->lanes && a < s->lanes + VIOFS_LANES_MAX) {
+		a->reserve = s->dev->reserves + (size_t)(a - s->lanes) * VIOFS_RESERVE;
+		return 0;
+	}
+	a->reserve = viofs_dma_alloc(s->dev, VIOFS_RESERVE);
+	return a->reserve ? 0
+			  : viofs_err_set(err, -ENOMEM,
+					  "Of the device's DMA memory there are no %u KiB left for "
+					  "a user of calls. Raise viofs_dev_options.dma_size.",
+					  VIOFS_RESERVE >> 10);
+}
+
+void viofs_reserve_fini(struct viofs_async *a)
+{
+	viofs_dma_free(a->s->dev, a->reserve); /* a lane's is not of the pool */
+	a->reserve = NULL;
+}
+
+void *viofs_reserve_take(struct viofs_async *a)
+{
+	if (a->reserve_taken)
+		return NULL;
+	a->reserve_taken = true;
+	return a->reserve;
+}
+
+void viofs_scratch_free(struct viofs_async *a, void *memory)
+{
+	if (memory && memory == a->reserve)
+		a->reserve_taken = false;
+	else
+		viofs_dma_free(a->s->dev, memory);
+}
