@@ -78,7 +78,6 @@ static void lead(struct viofs_async *a, struct viofs_op *op)
 		ns = viofs_wait_prepare(&w, a->q);
 		if (ns)
 			viofs_async_forget(a, true);
-		ns = viofs_async_nap(a, ns);
 		pthread_mutex_unlock(&a->lock);
 		viofs_wait_sleep(a->q, ns);
 		pthread_mutex_lock(&a->lock);

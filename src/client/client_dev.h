@@ -8,9 +8,13 @@
  * every running thread pass a full barrier (membarrier(2)), and waits until the first is out; from
  * then on all take the mutex. Hiprio is shared from the start.
  *
- * A request has a slot from submit until its completion is taken. Whoever looks at the used ring
- * completes what he finds there: his own goes to his array, that of others to their lists, and
- * their descriptor is signalled if they sleep.
+ * A request has a slot from submit until somebody finds it on the used ring, whoever that is: his
+ * own goes to his array, that of others to theirs, and their descriptor is signalled if they sleep.
+ * So nobody can keep slots by not polling: who finds none waits for the device alone. What a handle
+ * has in flight or not taken yet is bounded by the depth, as its array is.
+ *
+ * A handle that found no slot is `hungry`. It is told when slots have come free since then, by
+ * viofs_queue_arm() or, if it sleeps, by its descriptor.
  *
  * A device that fails is reset by whoever finds out (dev->state FAILING, then FAILED). Not before
  * FAILED are requests in flight ended with an error, since until the reset the memory is the
@@ -56,7 +60,7 @@ enum viofs_dev_state {
 /** struct viofs_vq_slot - one request; private memory */
 struct viofs_vq_slot {
 	struct viofs_queue *owner; /* NULL: free */
-	uint16_t next;             /* free list, or the owner's list of completions */
+	uint16_t next;             /* free list */
 	uint16_t flags;            /* of enum viofs_request_flag */
 	uint16_t reply_size;       /* bytes of the caller's reply */
 	bool queued;               /* the device has it */
@@ -80,6 +84,7 @@ struct viofs_vq {
 	struct viofs_vq_slot *slots;
 	uint8_t *in, *out, *big; /* DMA memory, VIOFS_SLOT_* for each slot */
 	uint16_t free, free_count, depth;
+	uint32_t given; /* slots that came free so far */
 	uint64_t requests, replies, faults;
 };
 
@@ -125,15 +130,22 @@ struct viofs_dev {
 	char fault[264];      /* the same as a sentence, for completions */
 };
 
+/** struct viofs_done - completions that others found: a ring that holds all there can be */
+struct viofs_done {
+	struct viofs_completion *ring;
+	unsigned int first, count, room;
+};
+
 struct viofs_queue {
 	struct viofs_dev *dev;
 	struct viofs_vq *vq;
-	struct viofs_queue *vq_next;       /* of the same virtqueue */
-	uint16_t done, done_last;          /* slots of vq completed by others; under its lock */
-	uint16_t urgent_done, urgent_last; /* slots of hiprio */
-	unsigned int done_count, urgent_count;
-	unsigned int in_flight; /* not silent */
-	unsigned int urgent;    /* of them, on hiprio */
+	struct viofs_queue *vq_next;   /* of the same virtqueue */
+	struct viofs_done done;        /* of vq, under its lock */
+	struct viofs_done urgent_done; /* of hiprio, under its lock */
+	uint32_t hungry_at;            /* vq->given when a submit found no slot */
+	bool hungry;                   /* ... and it was not told of any since then */
+	unsigned int in_flight;        /* not silent */
+	unsigned int urgent;           /* of them, on hiprio */
 	bool armed;        /* sleeps, or is about to: set before its virtqueues are looked at */
 	bool armed_urgent; /* for hiprio too */
 	unsigned int idle; /* polls that found nothing */

@@ -87,7 +87,7 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step)
 		a->later_tail = &op->next;
 		return;
 	}
-	/* Others on the same virtqueue may have all slots; their completions free some. */
+	/* A slot that comes free, or a request of its own, wakes it. */
 	*a->waiting_tail = op;
 	a->waiting_tail = &op->next;
 }
@@ -371,7 +371,7 @@ int viofs_async_wait(struct viofs_async *a, struct viofs_event *events, unsigned
 			return (int)got;
 		if (ns)
 			viofs_async_forget(a, true);
-		viofs_wait_sleep(a->q, viofs_async_nap(a, ns));
+		viofs_wait_sleep(a->q, ns);
 	}
 }
 

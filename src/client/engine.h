@@ -27,7 +27,6 @@
 #define VIOFS_LANES_MAX (VIOFS_FS_QUEUES_MAX - 1)
 /* Requests of one read or write in flight at once. */
 #define VIOFS_IO_PARALLEL 8U
-#define VIOFS_NAP_NS 100000
 
 struct viofs_op;
 typedef void viofs_step(struct viofs_op *op);
@@ -195,12 +194,6 @@ int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned in
 void viofs_async_fini(struct viofs_async *a);
 /** viofs_async_turn() - completions, steps, and what waits. Return: how many completions. */
 int viofs_async_turn(struct viofs_async *a);
-/** viofs_async_nap() - ns to sleep: not long while something waits for room that others have to
- * make. */
-static inline int64_t viofs_async_nap(const struct viofs_async *a, int64_t ns)
-{
-	return a->waiting && !a->in_flight && ns > VIOFS_NAP_NS ? VIOFS_NAP_NS : ns;
-}
 /** viofs_async_forget() - send FORGETs that are due; @all: not only a full batch. */
 void viofs_async_forget(struct viofs_async *a, bool all);
 

@@ -43,6 +43,17 @@ static int open_descriptors(struct viofs_queue *q)
 	return rc;
 }
 
+static int open_rings(struct viofs_queue *q)
+{
+	q->done.room = q->vq->depth;
+	q->urgent_done.room = q->dev->vqs[VIOFS_FS_HIPRIO].depth;
+	q->done.ring = calloc(q->done.room + q->urgent_done.room, sizeof(*q->done.ring));
+	if (!q->done.ring)
+		return -ENOMEM;
+	q->urgent_done.ring = q->done.ring + q->done.room;
+	return 0;
+}
+
 static void link_user(struct viofs_queue *q)
 {
 	struct viofs_vq *vq = q->vq;
@@ -77,6 +88,8 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 	q->vq = best;
 	rc = viofs_dev_state(dev) == VIOFS_DEV_WORKS ? open_descriptors(q) : -ENODEV;
 	if (!rc)
+		rc = open_rings(q);
+	if (!rc)
 		link_user(q);
 	pthread_mutex_unlock(&dev->lock);
 	if (!rc) {
@@ -94,6 +107,7 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 		close(q->wake_fd);
 	if (q->epoll_fd >= 0)
 		close(q->epoll_fd);
+	free(q->done.ring);
 	free(q);
 	return rc;
 }
@@ -149,6 +163,7 @@ void viofs_queue_close(struct viofs_queue *q)
 	pthread_mutex_unlock(&q->dev->lock);
 	close(q->epoll_fd);
 	close(q->wake_fd);
+	free(q->done.ring);
 	free(q);
 }
 
@@ -166,6 +181,12 @@ static int64_t coarse_now(void)
 	return (int64_t)ts.tv_sec * VIOFS_NSEC_PER_SEC + ts.tv_nsec;
 }
 
+/* What it has in flight, or not taken yet, has a place in viofs_done. */
+static bool has_place(const struct viofs_queue *q, bool urgent)
+{
+	return urgent ? q->urgent < q->urgent_done.room : q->in_flight - q->urgent < q->done.room;
+}
+
 /* The requests of one virtqueue from @requests[0] on. @done: out, how many. Return: 0 or why it
  * stopped. */
 static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_request *requests,
@@ -178,17 +199,26 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 
 	while (!rc && n < count && is_urgent(&requests[n]) == urgent) {
 		struct viofs_request *r = &requests[n];
+		bool silent = r->flags & VIOFS_REQUEST_SILENT;
 
+		if (!silent && !has_place(q, urgent)) {
+			rc = -ENOSPC; /* its own completions are to be taken */
+			break;
+		}
 		rc = viofs_vq_add(vq, q, r, now);
 		/* Nobody polls for FORGETs. */
 		if (rc == -ENOSPC && urgent)
 			viofs_vq_drain(vq, NULL, NULL, 0, &why);
 		if (rc == -ENOSPC && urgent && !why && vq->free_count)
 			rc = viofs_vq_add(vq, q, r, now);
+		if (rc == -ENOSPC && !urgent) {
+			q->hungry = true;
+			q->hungry_at = vq->given;
+		}
 		if (rc)
 			break;
 		n++;
-		if (!(r->flags & VIOFS_REQUEST_SILENT)) {
+		if (!silent) {
 			q->in_flight++;
 			q->urgent += urgent;
 		}
@@ -221,15 +251,18 @@ int viofs_queue_submit(struct viofs_queue *q, struct viofs_request *requests, un
 	return sent || rc == -ENOSPC ? (int)sent : rc;
 }
 
-/* Somebody sleeps: what comes from now on has to wake him, too. */
+/* Others sleep: what comes from now on has to wake them, too, and slots that have come free wake
+ * those who wait for one. */
 static void keep_armed(struct viofs_vq *vq, const struct viofs_queue *q)
 {
 	const uint64_t one = 1;
+	bool more;
 
-	if (!vq->armed || !viofs_ring_arm(viofs_vq_ring(vq)))
+	if (!vq->armed)
 		return;
+	more = viofs_ring_arm(viofs_vq_ring(vq));
 	for (struct viofs_queue *other = vq->users; other; other = other->vq_next) {
-		if (other != q && viofs_queue_is_armed(other)) {
+		if (other != q && viofs_queue_is_armed(other) && (more || other->hungry)) {
 			ssize_t n = write(other->wake_fd, &one, sizeof(one));
 
 			(void)n;
@@ -245,6 +278,7 @@ static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_comp
 	bool locked = viofs_vq_enter(vq), failed = viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;
 	const char *why = NULL;
 	unsigned int n = 0, drained = 0;
+	uint32_t given = vq->given;
 
 	if (locked)
 		n = viofs_vq_take_done(vq, q, out, max);
@@ -252,7 +286,7 @@ static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_comp
 		n += viofs_vq_end(vq, q, out + n, max - n);
 	else if (n < max)
 		drained = viofs_vq_drain(vq, q, out + n, max - n, &why);
-	if (locked && drained)
+	if (locked && given != vq->given)
 		keep_armed(vq, q);
 	viofs_vq_leave(vq, locked);
 	if (why)
@@ -322,6 +356,21 @@ int viofs_queue_fd(struct viofs_queue *q)
 	return q->epoll_fd;
 }
 
+/* Has a slot come free since it found none? It is told once. */
+static bool take_room(struct viofs_queue *q)
+{
+	if (!q->hungry || __atomic_load_n(&q->vq->given, __ATOMIC_RELAXED) == q->hungry_at)
+		return false;
+	q->hungry = false;
+	return true;
+}
+
+bool viofs_queue_waits_for_room(struct viofs_queue *q)
+{
+	take_room(q);
+	return q->hungry;
+}
+
 static bool arm_own(struct viofs_queue *q)
 {
 	struct viofs_vq *vq = q->vq;
@@ -331,7 +380,8 @@ static bool arm_own(struct viofs_queue *q)
 		vq->armed++;
 	/* Before the lists are looked at: see viofs_queue_is_armed(). */
 	viofs_queue_set_armed(q, true);
-	more = viofs_ring_arm(viofs_vq_ring(vq)) || (locked && q->done_count);
+	more = viofs_ring_arm(viofs_vq_ring(vq)) || q->done.count;
+	more |= take_room(q);
 	viofs_vq_leave(vq, locked);
 	return more;
 }
@@ -353,7 +403,7 @@ static bool arm_hiprio(struct viofs_queue *q)
 	while (!why && viofs_dev_state(q->dev) != VIOFS_DEV_FAILED &&
 	       viofs_ring_arm(viofs_vq_ring(vq)))
 		viofs_vq_drain(vq, NULL, NULL, 0, &why);
-	more = q->urgent_count || why;
+	more = q->urgent_done.count || why;
 	viofs_vq_leave(vq, locked);
 	if (why)
 		viofs_dev_fail(q->dev, "broke the rules of virtqueue %u: %s", vq->index, why);

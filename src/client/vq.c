@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "fuse/reply.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -35,6 +36,7 @@ static void give(struct viofs_vq *vq, unsigned int index)
 	vq->slots[index].next = vq->free;
 	vq->free = (uint16_t)index;
 	vq->free_count++;
+	__atomic_store_n(&vq->given, vq->given + 1, __ATOMIC_RELAXED);
 }
 
 int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index,
@@ -340,22 +342,19 @@ static void wake(struct viofs_queue *q)
 	(void)n; /* full: it is readable */
 }
 
-/* To the list of whoever sent it. */
-static void hand_over(struct viofs_vq *vq, unsigned int index)
+static struct viofs_done *done_of(const struct viofs_vq *vq, struct viofs_queue *q)
 {
-	struct viofs_queue *owner = vq->slots[index].owner;
-	bool urgent = vq->index == VIOFS_FS_HIPRIO;
-	uint16_t *last = urgent ? &owner->urgent_last : &owner->done_last;
-	uint16_t *first = urgent ? &owner->urgent_done : &owner->done;
-	unsigned int *count = urgent ? &owner->urgent_count : &owner->done_count;
+	return vq->index == VIOFS_FS_HIPRIO ? &q->urgent_done : &q->done;
+}
 
-	vq->slots[index].next = VIOFS_SLOT_END;
-	if ((*count)++)
-		vq->slots[*last].next = (uint16_t)index;
-	else
-		*first = (uint16_t)index;
-	*last = (uint16_t)index;
-	wake(owner);
+/* To whoever sent it. */
+static void hand_over(struct viofs_vq *vq, const struct viofs_vq_slot *slot)
+{
+	struct viofs_done *d = done_of(vq, slot->owner);
+
+	assert(d->count < d->room);
+	d->ring[(d->first + d->count++) % d->room] = slot->done;
+	wake(slot->owner);
 }
 
 unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
@@ -380,14 +379,13 @@ unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
 			slot->queued = true; /* ends with the device */
 			break;
 		}
-		if (!slot->owner || slot->flags & VIOFS_REQUEST_SILENT) {
-			give(vq, token);
-		} else if (slot->owner == q) {
-			out[n++] = slot->done;
-			give(vq, token);
-		} else {
-			hand_over(vq, token);
+		if (slot->owner && !(slot->flags & VIOFS_REQUEST_SILENT)) {
+			if (slot->owner == q)
+				out[n++] = slot->done;
+			else
+				hand_over(vq, slot);
 		}
+		give(vq, token);
 	}
 	return n;
 }
@@ -395,18 +393,13 @@ unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
 unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q,
 				struct viofs_completion *out, unsigned int max)
 {
-	bool urgent = vq->index == VIOFS_FS_HIPRIO;
-	uint16_t *first = urgent ? &q->urgent_done : &q->done;
-	unsigned int *count = urgent ? &q->urgent_count : &q->done_count;
+	struct viofs_done *d = done_of(vq, q);
 	unsigned int n = 0;
 
-	while (n < max && *count) {
-		unsigned int index = *first;
-
-		out[n++] = vq->slots[index].done;
-		*first = vq->slots[index].next;
-		(*count)--;
-		give(vq, index);
+	while (n < max && d->count) {
+		out[n++] = d->ring[d->first];
+		d->first = (d->first + 1) % d->room;
+		d->count--;
 	}
 	return n;
 }
@@ -433,10 +426,7 @@ unsigned int viofs_vq_end(struct viofs_vq *vq, struct viofs_queue *q, struct vio
 
 void viofs_vq_forget(struct viofs_vq *vq, struct viofs_queue *q)
 {
-	struct viofs_completion c;
-
-	while (viofs_vq_take_done(vq, q, &c, 1))
-		;
+	done_of(vq, q)->count = 0;
 	for (unsigned int i = 0; i < vq->depth; i++) {
 		if (vq->slots[i].owner != q || !vq->slots[i].queued)
 			continue;

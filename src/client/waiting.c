@@ -106,7 +106,7 @@ int viofs_queue_wait(struct viofs_queue *q, struct viofs_completion *completions
 		if (n < 0)
 			return got ? (int)got : n;
 		got += (unsigned int)n;
-		if (got >= min || got == max || !q->in_flight)
+		if (got >= min || got == max || (!q->in_flight && !viofs_queue_waits_for_room(q)))
 			return (int)got;
 		if (!started)
 			viofs_wait_start(&w, q, timeout_ns);

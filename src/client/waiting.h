@@ -5,6 +5,8 @@
 
 #include <viofs/request.h>
 
+#include <stdbool.h>
+
 /* How often the device's health is looked at while nothing comes. */
 #define VIOFS_LOOK_NS 20000000LL
 
@@ -27,6 +29,9 @@ int64_t viofs_wait_prepare(struct viofs_wait *w, struct viofs_queue *q);
 
 /** viofs_wait_sleep() - as that said; uses nothing of the queue but its descriptors. */
 void viofs_wait_sleep(struct viofs_queue *q, int64_t ns);
+
+/** viofs_queue_waits_for_room() - a submit found no slot, and none has come free since then. */
+bool viofs_queue_waits_for_room(struct viofs_queue *q);
 
 /** viofs_queue_look() - is the device there, and in time? */
 void viofs_queue_look(struct viofs_queue *q);
