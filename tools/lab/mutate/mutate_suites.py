@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two suites that a broken file meets: the unit tests, then a few of those over vhost-user."""
+
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+
+# Of the suite vhost: the library's calls, and the short list of what is done with a mount.
+NATIVE = ["library-tree", "library-queues", "tree-in-memory"]
+DAEMON = "src/daemon/virtiofs-vfio"
+LIBRARY = "src/libviofs.so.0.1.0"
+MEMORY_MAX = 8 << 30
+
+
+def _limits():
+    for what, most in ((resource.RLIMIT_AS, MEMORY_MAX), (resource.RLIMIT_CORE, 0)):
+        resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
+
+
+def _is_bad(line):
+    """A line of TAP, in which the tests in Python say all; their exit status says nothing."""
+    return line.startswith((b"not ok", b"Bail out!"))
+
+
+def _end_all():
+    """Everything that was started, daemons too: this process is the first one of its namespace."""
+    assert os.getpid() == 1
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    try:
+        while os.waitpid(-1, 0):
+            pass
+    except ChildProcessError:
+        pass
+
+
+def run(command, seconds, env=None, cwd=None):
+    """Whether it fails, or takes longer than that. It ends with its first bad line, and all that it has started."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                             env=env, cwd=cwd, start_new_session=True, preexec_fn=_limits)
+    alarm = threading.Timer(seconds, os.kill, (-1, signal.SIGKILL))
+    alarm.start()
+    with child.stdout:
+        # Who holds the pipe beside it may stay for ever.
+        lines = iter(child.stdout.readline, b"")
+        failed = any(map(_is_bad, lines)) or child.wait() != 0
+    alarm.cancel()
+    _end_all()
+    return failed
+
+
+class Test:
+    """One test of meson's list, and the programs of the build directory in its command and environment."""
+
+    def __init__(self, build, entry):
+        self.build, self.name = build, entry["name"]
+        self.command = [self._plain(word) for word in entry["cmd"]]
+        self.env = {name: self._plain(value) for name, value in entry["env"].items()}
+        self.is_unit = any(suite.endswith(":unit") or suite == "unit" for suite in entry["suite"])
+        self.seconds = float(entry["timeout"])
+        self.killed = {}  # file of src/ -> how many of its changes it has noticed
+
+    def _plain(self, value):
+        """A path without detours; sanitized daemons aren't built here."""
+        value = os.path.normpath(value) if value.startswith(self.build.dir) else value
+        return value.replace("tests/vhost/virtiofs-vfio-sanitized", DAEMON)
+
+    def programs(self):
+        """Paths of programs that it runs, the library among them."""
+        named = [word for word in self.command + list(self.env.values()) if word.startswith(self.build.dir + os.sep)]
+        named = [word for word in named if not os.path.isdir(word) and "/guest/" not in word
+                 and not word.endswith(".so")]
+        return named if self.is_unit else named + [os.path.join(self.build.dir, LIBRARY)]
+
+    def is_failing(self, broken=()):
+        """With the programs of the dict @broken in place of those that they are named after."""
+        put = dict(broken)
+        env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm", **{name: put.get(value, value) for name, value in self.env.items()})
+        library = put.get(os.path.join(self.build.dir, LIBRARY))
+        if library:
+            env["LD_LIBRARY_PATH"] = os.path.dirname(library)
+            name = os.path.join(os.path.dirname(library), "libviofs.so.0")
+            if not os.path.lexists(name):
+                os.symlink(os.path.basename(library), name)
+        return run([put.get(word, word) for word in self.command], self.seconds, env, self.build.dir)
+
+    def measure(self):
+        """Runs it as the tree is: whether it fails. From then on it has some seconds more than that took."""
+        start = time.monotonic()
+        if self.is_failing():
+            return True
+        took = time.monotonic() - start
+        self.seconds = 2 + 5 * took if self.is_unit else 5 + 3 * took
+        self.took = took
+        return False
+
+    def likeness(self, name):
+        """The order for a broken file @name: what noticed changes of it, then tests of its name, then quick ones."""
+        folder, stem = name.split("/")[1], os.path.splitext(os.path.basename(name))[0]
+        words = set(self.name.split("_"))
+        like = 2 * bool(words & set(stem.split("_"))) + (folder in words)
+        return (-self.killed.get(name, 0), -like, self.took)
+
+
+class Suites:
+    """All tests, and what becomes of a broken file."""
+
+    def __init__(self, build, with_native):
+        self.build, self.tests, self.with_native = build, [], with_native
+
+    def choose(self, entries):
+        """Of meson's list; the programs that may have to be linked anew."""
+        for entry in entries:
+            test = Test(self.build, entry)
+            is_program = test.command[0].startswith(self.build.dir + os.sep)
+            if (test.is_unit and is_program) or (self.with_native and test.name in NATIVE):
+                self.tests.append(test)
+        self.tests.sort(key=lambda test: not test.is_unit)
+        return sorted({program for test in self.tests for program in test.programs()})
+
+    def measure(self):
+        """As the tree is; the names of those that fail then, which are left out."""
+        failing = [test for test in self.tests if test.measure()]
+        self.tests = [test for test in self.tests if test not in failing]
+        return [test.name for test in failing]
+
+    def killer(self, name):
+        """The test that notices what compile() made last of the file @name: None where it survives them all."""
+        taking = {os.path.join(self.build.dir, program): program for program in self.build.programs_with(name)}
+        tests = [test for test in self.tests if any(program in taking for program in test.programs())]
+        linked = {}
+        for test in sorted(tests, key=lambda test: (not test.is_unit,) + test.likeness(name)):
+            for program in test.programs():
+                if program in taking and program not in linked:
+                    linked[program] = self.build.link(name, taking[program])
+                    if not linked[program]:
+                        return "the linker"
+            # Once more, since a test may fail for lack of time where much else runs.
+            if test.is_failing(linked) and test.is_failing(linked):
+                test.killed[name] = test.killed.get(name, 0) + 1
+                return test
+        return None

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where tools/mutate finds something to change in a C file, and what it makes of it."""
+
+import glob
+import os
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import mutate_sites  # noqa: E402
+
+
+def changes(*lines):
+    """The lines that may come of a function with these."""
+    text = "int f(int a)\n{\n" + "".join(f"\t{line}\n" for line in lines) + "}\n"
+    return {site.new for site in mutate_sites.find("f.c", text)}
+
+
+class Sites(unittest.TestCase):
+    def test_comparisons_are_turned_round_and_moved_by_one(self):
+        self.assertLessEqual({"if (a >= b)", "if (a <= b)", "if (!(a < b))"}, changes("if (a < b)", "\tg();"))
+
+    def test_a_pointer_is_no_product(self):
+        self.assertEqual(changes("char *p, **q;", "int c = *p;"), set())
+        self.assertIn("int c = a / b;", changes("int c = a * b;"))
+
+    def test_statements_are_left_out_and_declarations_stay(self):
+        self.assertIn(";", changes("g(a);"))
+        self.assertIn(";", changes("a = g(3,", "\t  4);"))
+        self.assertEqual(changes("struct x *p;", "size_t n;", "assert(a == 1);"), set())
+
+    def test_a_block_is_no_statement(self):
+        self.assertEqual(changes("for_each(a) {", "}"), set())
+
+    def test_values_that_are_returned(self):
+        self.assertLessEqual({"return 0;", "return a + 2;", "return a - 1;"}, changes("return a + 1;"))
+        self.assertLessEqual({"return -1;", "return 1;"}, changes("return 0;"))
+        self.assertEqual(changes("return true;"), {"return false;"})
+
+    def test_numbers_keep_their_base_and_suffix(self):
+        self.assertLessEqual({"a = 0601;", "a = 0577;"}, changes("a = 0600;"))
+        self.assertIn("a = 0x100U;", changes("a = 0xffU;"))
+        self.assertEqual(changes("char buf[64];"), set())
+
+    def test_words_in_strings_and_comments_stay(self):
+        self.assertEqual(changes("/* a == 1 */", 'char *s = "a == 1";', "// a < 2"), set())
+
+    def test_nothing_outside_of_functions(self):
+        self.assertEqual(mutate_sites.find("f.c", "static int x[] = {\n\t1 + 2,\n};\n"), [])
+
+    def test_the_number_of_lines_stays(self):
+        root = os.path.join(HERE, "../../../src")
+        for path in glob.glob(os.path.join(root, "*/*.c")):
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+            for site in mutate_sites.find(path, text):
+                changed = mutate_sites.apply(site, text)
+                self.assertNotEqual(changed, text)
+                self.assertEqual(changed.count("\n"), text.count("\n"), site)
+                self.assertNotIn("", (site.old, site.new), site)
+
+
+class Equivalents(unittest.TestCase):
+    def read(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".list") as f:
+            f.write(text)
+            f.flush()
+            return mutate_sites.read_equivalents(f.name)
+
+    def test_an_entry_has_a_reason(self):
+        self.assertEqual(self.read("# words\nsrc/a.c\n- x = 1;\n+ x = 2;\nNobody reads it.\n"),
+                         {("src/a.c", "x = 1;", "x = 2;")})
+        with self.assertRaises(ValueError):
+            self.read("src/a.c\n- x = 1;\n+ x = 2;\n")
+
+    def test_the_list_of_the_tree_is_well_formed(self):
+        mutate_sites.read_equivalents(os.path.join(HERE, "equivalent"))
+
+
+if __name__ == "__main__":
+    unittest.main()
