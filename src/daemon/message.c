@@ -2,6 +2,7 @@
 /* Where the daemon's messages go. */
 #include "daemon/message.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,7 +19,7 @@ struct letter {
 };
 _Static_assert(sizeof(struct letter) <= PIPE_BUF, "a letter is written whole or not at all");
 
-static const char *syslog_mountpoint;
+static char syslog_mountpoint[PATH_MAX];
 static int pipe_fd = -1;
 
 static void to_stderr(enum viofs_log_level level, const char *message)
@@ -61,7 +62,7 @@ void viofs_message_to_stderr(bool debug)
 
 void viofs_message_to_syslog(const char *mountpoint)
 {
-	syslog_mountpoint = mountpoint;
+	viofs_text_clean(VIOFS_TEXT_NAME, mountpoint, syslog_mountpoint, sizeof(syslog_mountpoint));
 	openlog("virtiofs-vfio", LOG_PID, LOG_DAEMON);
 	viofs_log_set_sink(to_syslog, VIOFS_LOG_INFO);
 }

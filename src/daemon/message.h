@@ -9,8 +9,7 @@
 /** viofs_message_to_stderr() - as "virtiofs-vfio: TEXT". */
 void viofs_message_to_stderr(bool debug);
 
-/** viofs_message_to_syslog() - with the mount point, as there may be several daemons. @mountpoint:
- * kept. */
+/** viofs_message_to_syslog() - with the mount point, as there may be several daemons. */
 void viofs_message_to_syslog(const char *mountpoint);
 
 /**

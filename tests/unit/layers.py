@@ -25,6 +25,9 @@ BELOW = {
 }
 GENERATED = {"viofs_config.h"}
 LINES_MAX = 650
+# Programs that see no more of src/ than the library's users do, and but for harmless text.
+USERS = ("tools/viofs/", "tools/viofs-bench/", "tools/fio/")
+USERS_SEE = {"base/text.h"}
 FOLDERS = ["src", "include", "tools", "tests"]
 # Names that tools look for, so each folder has one.
 COMMON_NAMES = {"meson.build", "README.md", ".gitignore", "Makefile"}
@@ -93,6 +96,15 @@ def check_source(root, path, headers, private):
             yield f"line {number}: {wrong}"
 
 
+def check_user(root, path, headers):
+    """A file of a program on libviofs: yields what it sees of src beyond what others do."""
+    with open(os.path.join(root, path), encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            match = INCLUDE.match(line)
+            if match and match.group(2) in headers - USERS_SEE:
+                yield f'line {number}: "{match.group(2)}" is not public'
+
+
 def has_spdx(root, path):
     """In the first lines, where the file is source or a script."""
     with open(os.path.join(root, path), "rb") as f:
@@ -124,6 +136,9 @@ def check(root):
             yield path, "has no SPDX line on top"
         if path.startswith("src" + os.sep):
             for wrong in check_source(root, path, headers, private):
+                yield path, wrong
+        if path.startswith(USERS) and path.endswith((".c", ".h")):
+            for wrong in check_user(root, path, headers):
                 yield path, wrong
     if not headers:
         yield "src", "has no headers: is this the project's root?"

@@ -57,8 +57,8 @@ def is_listening(path):
 
 def is_mounted(path):
     """By the kernel's list, which asks nobody."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
-        return any(line.split(" ")[4] == path.replace("\n", "\\012") for line in f)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as f:
+        return any(line.split(" ")[4] == path.replace("\\", "\\134").replace("\n", "\\012") for line in f)
 
 
 def run(argv, timeout=10, **more):
@@ -150,7 +150,7 @@ class Session:
         mine = []
         for record in glob.glob("/run/virtiofs-vfio/vhost-user-*"):
             try:
-                with open(record, encoding="utf-8") as f:
+                with open(record, encoding="utf-8", errors="surrogateescape") as f:
                     if f"mountpoint={self.mnt}\n" in f.read():
                         mine.append(record)
             except OSError:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs-bench: the command line, the device, the file. */
 #include "bench.h"
+#include "base/text.h"
 #include "tools_config.h"
 
 #include <ctype.h>
@@ -76,8 +77,10 @@ static const struct option options[] = {
 
 static int complain(const char *what, const char *text)
 {
+	char clean[1024];
+
 	fprintf(stderr, "viofs-bench: %s%s%s. See viofs-bench --help.\n", what, text ? ": " : "",
-		text ? text : "");
+		text ? viofs_text_clean(VIOFS_TEXT_MESSAGE, text, clean, sizeof(clean)) : "");
 	return EXIT_USAGE;
 }
 

@@ -70,11 +70,9 @@ int viofs_cli_say(const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("viofs: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	viofs_format_line(stderr, "viofs: ", fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	return 1;
 }
 

@@ -23,6 +23,21 @@ void viofs_format_put(const char *name, FILE *out)
 	}
 }
 
+void viofs_format_line(FILE *out, const char *before, const char *fmt, va_list ap)
+{
+	char *text = NULL, *clean;
+	size_t size;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	size = text ? VIOFS_TEXT_GROWTH * strlen(text) + 1 : 0;
+	clean = text ? malloc(size) : NULL;
+	fprintf(out, "%s%s\n", before,
+		clean ? viofs_text_clean(VIOFS_TEXT_MESSAGE, text, clean, size) : "Out of memory.");
+	free(clean);
+	free(text);
+}
+
 const char *viofs_format_size(uint64_t bytes, char out[16])
 {
 	static const char units[] = "KMGTPE";

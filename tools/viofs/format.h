@@ -3,6 +3,7 @@
 #ifndef VIOFS_TOOLS_FORMAT_H
 #define VIOFS_TOOLS_FORMAT_H
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -19,6 +20,10 @@ const char *viofs_format_name(const char *name, char *out, size_t size);
 
 /** viofs_format_put() - the same to a stream. */
 void viofs_format_put(const char *name, FILE *out);
+
+/** viofs_format_line() - a message as one line that does nothing to a terminal, behind @before. */
+void viofs_format_line(FILE *out, const char *before, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 
 /** viofs_format_size() - 1.5M, 12K, 300: powers of 1024. @out: 16 bytes. */
 const char *viofs_format_size(uint64_t bytes, char out[16]);

@@ -125,7 +125,7 @@ static int make_dir(struct viofs_probe *p, const char *parent)
 	rc = viofs_path_mkdir(p->cli->session, p->top, 0, 0700, &err);
 	if (rc)
 		return viofs_cli_fail(p->cli, p->top, rc, &err);
-	fprintf(stderr, "viofs: probe: works in %s, and removes it at the end.\n", p->top);
+	viofs_cli_say("probe: works in %s, and removes it at the end.", p->top);
 	return 0;
 }
 

@@ -2,9 +2,11 @@
 /* What viofs probe found: a table, and JSON. */
 #include "probe.h"
 #include "format.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +59,8 @@ static void print_facts(const struct viofs_probe *p)
 	const struct viofs_session_info *s = &p->session;
 	char tag[256];
 
-	printf("device             %s %s", p->dev.transport, p->dev.id);
+	printf("device             %s ", p->dev.transport);
+	viofs_format_put(p->dev.id, stdout);
 	if (p->dev.tag && *p->dev.tag)
 		printf(", tag %s", viofs_format_name(p->dev.tag, tag, sizeof(tag)));
 	printf("\nqueues             %u request queues in use, %u offered; %u entries; %u requests "
@@ -114,10 +117,20 @@ static json_t *bits(uint64_t flags, const char *(*name)(unsigned int bit))
 	return list;
 }
 
+/* In the JSON form (base/text.h). */
+static json_t *text_or_null(const char *text)
+{
+	char clean[4 * PATH_MAX];
+
+	return text ? json_string(viofs_text_clean(VIOFS_TEXT_JSON, text, clean, sizeof(clean)))
+		    : json_null();
+}
+
 static json_t *describe_device(const struct viofs_probe *p)
 {
-	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:o, s:o}", "transport",
-			 p->dev.transport, "id", p->dev.id, "tag", p->dev.tag, "request_queues",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "transport",
+			 p->dev.transport, "id", text_or_null(p->dev.id), "tag",
+			 text_or_null(p->dev.tag), "request_queues",
 			 (json_int_t)p->dev.request_queues, "request_queues_offered",
 			 (json_int_t)p->dev.request_queues_offered, "queue_size",
 			 (json_int_t)p->dev.queue_size, "depth", (json_int_t)p->dev.depth,
@@ -165,7 +178,8 @@ int viofs_probe_print_json(const struct viofs_probe *p)
 			describe_init(&p->session), "read_only", (int)p->read_only, "lost",
 			(int)p->lost, "destroy_answered", (int)destroy_answered(p), "opcodes", ops,
 			"quirks", quirks);
-	text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+	text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII)
+		   : NULL;
 	json_decref(all);
 	if (!text)
 		return viofs_cli_say("Out of memory.");

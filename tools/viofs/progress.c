@@ -2,6 +2,7 @@
 /* How far a copy is, on a terminal. */
 #include "progress.h"
 #include "format.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,9 +64,10 @@ static void left(const struct viofs_progress *p, double per_s, char out[24])
 
 void viofs_progress_show(struct viofs_progress *p)
 {
-	char line[320], size[16], rate[16], drawn[BAR + 10], time_left[24];
+	char line[320], shown[320], size[16], rate[16], drawn[BAR + 10], time_left[24];
 	int64_t t;
 	double per_s;
+	size_t room;
 
 	if (!p->on)
 		return;
@@ -79,7 +81,11 @@ void viofs_progress_show(struct viofs_progress *p)
 	snprintf(line, sizeof(line), "%s%llu files %sB %sB/s %s%s", drawn,
 		 (unsigned long long)p->files, viofs_format_size(p->bytes, size),
 		 viofs_format_size((uint64_t)per_s, rate), time_left, p->name);
-	fprintf(stderr, "\r%.*s\033[K", (int)columns() - 1, line);
+	/* Cut between characters. */
+	room = columns();
+	viofs_text_clean(VIOFS_TEXT_MESSAGE, line, shown,
+			 room < sizeof(shown) ? room : sizeof(shown));
+	fprintf(stderr, "\r%s\033[K", shown);
 }
 
 void viofs_progress_clear(struct viofs_progress *p)

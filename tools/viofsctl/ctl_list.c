@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofsctl list, bind, unbind: which devices there are, and whose. */
 #include "ctl.h"
+#include "daemon/status.h"
 #include "hold/hold.h"
 #include "hold/source.h"
 #include "hold/state.h"
@@ -61,7 +62,7 @@ static void look(const struct viofs_pci_function *f, struct device *d)
 
 static json_t *text_or_null(const char *text)
 {
-	return text && text[0] ? json_string(text) : json_null();
+	return text && text[0] ? viofs_status_text(text) : json_null();
 }
 
 static json_t *describe(const struct device *d)
@@ -83,17 +84,26 @@ json_t *viofs_ctl_describe(const struct viofs_pci_function *f)
 	return describe(&d);
 }
 
+static const char *member(const json_t *row, const char *key, const char *unknown)
+{
+	const char *text = json_string_value(json_object_get(row, key));
+
+	return text ? text : unknown;
+}
+
 static void print_row(const struct device *d)
 {
 	const struct viofs_pci_function *f = &d->function;
+	json_t *row = describe(d);
 	char group[16] = "-";
 
+	viofs_ctl_clean(row);
 	if (f->iommu_group >= 0)
 		snprintf(group, sizeof(group), "%d", f->iommu_group);
-	printf("%-13s %-20s %-11s %-6s %s%s%s%s\n", f->text, d->tag[0] ? d->tag : "?",
-	       f->driver[0] ? f->driver : "-", group,
-	       d->mounted.mountpoint[0] ? d->mounted.mountpoint : "-", d->state ? " (" : "",
-	       d->state ? d->state : "", d->state ? ")" : "");
+	printf("%-13s %-20s %-11s %-6s %s%s%s%s\n", f->text, member(row, "tag", "?"),
+	       member(row, "driver", "-"), group, member(row, "mountpoint", "-"),
+	       d->state ? " (" : "", d->state ? d->state : "", d->state ? ")" : "");
+	json_decref(row);
 	if (!d->tag[0])
 		viofs_ctl_complain("%s: the tag is not known: %s", f->text, d->why.text);
 }

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Characters beyond ASCII may do something to a terminal as well. */
+#define FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII)
+
 /* @text in the message form, to be freed; NULL: out of memory. */
 static char *harmless(const char *text)
 {
@@ -37,7 +40,7 @@ int viofs_ctl_complain(const char *fmt, ...)
 
 int viofs_ctl_print_json(json_t *value)
 {
-	char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+	char *text = value ? json_dumps(value, FLAGS) : NULL;
 
 	json_decref(value);
 	if (!text)

@@ -24,7 +24,7 @@ static json_t *protocol_features(uint64_t taken)
 
 static void add_fs(json_t *o, const struct viofs_fs *fs)
 {
-	json_object_set_new(o, "tag", json_string(fs->tag));
+	json_object_set_new(o, "tag", viofs_status_text(fs->tag));
 	json_object_set_new(o, "features", viofs_status_features(fs->virtio->offered));
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
 	json_object_set_new(o, "queue_sizes", viofs_ctl_queue_sizes(fs));
@@ -65,7 +65,8 @@ static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 
 int viofs_ctl_show_socket(const struct viofs_source *s, const char *source, bool json)
 {
-	json_t *o = json_pack("{s:s, s:s}", "address", s->path, "transport", "vhost-user"),
+	json_t *o = json_pack("{s:o, s:s}", "address", viofs_status_text(s->path), "transport",
+			      "vhost-user"),
 	       *status = NULL;
 	struct viofs_err err;
 	char path[PATH_MAX];

@@ -3,6 +3,7 @@
 #include "ctl.h"
 #include "base/util.h"
 #include "daemon/control.h"
+#include "daemon/status.h"
 #include "hold/record.h"
 
 #include <dirent.h>
@@ -153,17 +154,20 @@ static bool is_gone(int rc)
 /* Return: as viofs_ctl_ask_all(). */
 static int ask(const char *path, const char *mountpoint, json_t *all)
 {
-	json_t *s = NULL;
+	json_t *s = NULL, *wanted = mountpoint ? viofs_status_text(mountpoint) : NULL;
 	int rc = viofs_control_ask(path, VIOFS_CONTROL_STATUS, &s);
 
+	if (rc)
+		json_decref(wanted);
 	if (rc)
 		return is_gone(rc) ? 0
 				   : viofs_ctl_complain("%s: %s.%s", path, strerror(-rc),
 							rc == -EACCES ? " Run it as root." : "");
-	if (!mountpoint || !strcmp(text_of(s, "mountpoint"), mountpoint)) {
+	if (!wanted || json_equal(json_object_get(s, "mountpoint"), wanted)) {
 		json_object_set_new(s, "socket", json_string(path));
 		json_array_append(all, s);
 	}
+	json_decref(wanted);
 	json_decref(s);
 	return 0;
 }

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the daemon, viofsctl and viofs say: of names that somebody else has chosen, of failures, and by which exit status."""
+
+import json
+import os
+
+from vhostlib import CTL, Session, check, must, named, need_root, run, run_cases, wait_until
+
+VIOFS = os.environ["VIOFS_TOOL"]
+# A name that is no UTF-8, that colours a terminal and sets its title; how it is printed, and as a string of JSON.
+ODD = "m\udcff\x1b[31m\x1b]0;x\a\\n\u202e"
+SHOWN = "m\\377\\033[31m\\033]0;x\\a\\\\n\\342\\200\\256"
+JSON = "m\\377\x1b[31m\x1b]0;x\a\\\\n\u202e"
+
+
+def harmless(out):
+    """@out as run() has it."""
+    check(not any(c < " " and c != "\n" or "\x7f" <= c < "\xa0" or c in "\u202e\ufffd" for c in out), repr(out))
+
+
+class Odd(Session):
+    """Its mount point and its socket have the odd name."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        os.rmdir(self.mnt)
+        self.mnt = os.path.join(self.work, ODD)
+        os.mkdir(self.mnt)
+        os.mkdir(os.path.join(self.work, "s"))
+        self.socket = os.path.join(self.work, "s", ODD)
+
+    def start_backend(self, stays=True):
+        """It listens under a plain name; the odd one is a link to that."""
+        odd, self.socket = self.socket, os.path.join(self.work, "sock")
+        super().start_backend(stays)
+        self.socket = odd
+        os.symlink("../sock", odd)
+
+
+def check_status(s, status):
+    """One of --json."""
+    check(status["mountpoint"] == os.path.join(s.work, JSON), status["mountpoint"])
+    check(status["source"] == "vhost-user:" + os.path.join(s.work, "s", JSON), status["source"])
+
+
+def a_mount_point_that_is_not_utf8_has_its_status():
+    with Odd().mount() as s:
+        harmless(s.said())
+        check(f"is mounted at {s.work}/" in s.said(), s.said())
+        for argument in ([], [s.mnt]):
+            out = must([CTL, "status", *argument])
+            harmless(out)
+            check(f"vhost-user:{s.work}/s/{SHOWN} on {s.work}/{SHOWN}\n" in out, out)
+        out = must([CTL, "status", "--json", s.mnt])
+        check(out.isascii(), out)
+        check_status(s, json.loads(out))
+        check_status(s, [one for one in json.loads(must([CTL, "status", "--json"])) if s.work in one["source"]][0])
+        out = must([CTL, "show", "vhost-user:" + s.socket])
+        harmless(out)
+        s.umount()
+
+
+def a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor():
+    with Odd().mount() as s:
+        s.kill_backend()
+        wait_until(lambda: "The device is lost" in s.said(), 5, "the loss is said")
+        for _ in range(2):
+            status = json.loads(must([CTL, "status", "--json", s.mnt]))
+            check_status(s, status)
+            check(status["session"] == "lost", status["session"])
+        check(s.daemon.poll() is None, f"the supervisor has ended with {s.daemon.poll()}")
+        must(["umount", s.mnt])
+        s.ends(1)
+
+
+def names_in_errors_are_harmless():
+    with Odd() as s:
+        for argv in ([s.daemon_argv()[0], "-o", ODD, "vhost-user:/x", s.mnt],
+                     [s.daemon_argv()[0], "vhost-user:" + s.socket, s.mnt],
+                     [s.daemon_argv()[0], "vhost-user:" + s.socket, s.mnt + "/nix"],
+                     [s.daemon_argv()[0], "--" + ODD], [s.daemon_argv()[0], "-o", "poll=" + ODD, "vhost-user:/x", s.mnt],
+                     [s.daemon_argv()[0], ODD, s.mnt],
+                     [CTL, ODD], [CTL, "--" + ODD], [CTL, "status", s.mnt], [CTL, "abort", s.mnt], [CTL, "show", ODD],
+                     [CTL, "bind", ODD], [CTL, "show", "vhost-user:" + s.socket],
+                     [VIOFS, ODD], [VIOFS, "ls", "--" + ODD], [VIOFS, "ls", ODD], [VIOFS, "get", "vhost-user:" + s.socket, ODD],
+                     [VIOFS, "mkdir", "-m", ODD, "vhost-user:" + s.socket, "x"]):
+            status, out = run(argv, env=dict(os.environ, LC_ALL="C.UTF-8"))
+            check(status in (1, 2), f"{argv}: status {status}")
+            harmless(out)
+
+
+def a_tag_is_printed_harmlessly():
+    with Session(backend_args=["--tag", "t\u202e\\"]) as s:
+        s.start_backend()
+        out = must([CTL, "show", "vhost-user:" + s.socket])
+        harmless(out)
+        check("t\\342\\200\\256\\\\\n" in out, out)
+        s.backend.wait(5)
+        os.unlink(s.socket)
+        s.start_backend()
+        status = json.loads(must([CTL, "show", "--json", "vhost-user:" + s.socket]))
+        check(status["tag"] == "t\u202e\\\\", status["tag"])
+
+
+def viofs_prints_names_harmlessly():
+    with Session() as s:
+        target = os.path.join(s.work, "there")
+        os.makedirs(os.path.join(target, ODD))
+        for command in (["get", "nix", os.path.join(target, ODD)], ["put", os.path.join(target, ODD, "nix"), "/"],
+                        ["cat", ODD], ["ls", ODD], ["stat", ODD], ["chmod", ODD, "x"], ["cp", "-r", "/", "/" + ODD],
+                        ["raw", ODD], ["raw", "LOOKUP", ODD], ["raw", "LOOKUP", ODD + "=1"], ["df", ODD]):
+            s.start_backend()
+            status, out = run([VIOFS, command[0], "vhost-user:" + s.socket, *command[1:]],
+                              env=dict(os.environ, LC_ALL="C.UTF-8"))
+            check(status in (1, 2), f"{command}: status {status}: {out}")
+            harmless(out)
+            s.backend.terminate()
+            s.backend.wait(5)
+            if os.path.exists(s.socket):
+                os.unlink(s.socket)
+
+
+def main():
+    need_root()
+    run_cases(named([
+        a_mount_point_that_is_not_utf8_has_its_status, a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
+        names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
+    ]))
+
+
+if __name__ == "__main__":
+    main()
