@@ -29,8 +29,9 @@ struct viofs_session_options {
 				knows */
 };
 
-/** viofs_session_options_init() - the defaults. */
-void viofs_session_options_init(struct viofs_session_options *options);
+/** viofs_session_options_init() - the defaults. @size: sizeof(*options), as for
+ * viofs_dev_options_init(). */
+void viofs_session_options_init(struct viofs_session_options *options, size_t size);
 
 /**
  * viofs_session_open() - FUSE_INIT, and the share can be worked on

@@ -50,8 +50,13 @@ struct viofs_dev_options {
 		wait_ms; /* for another process that has the device and is ending; 0 = not at all */
 };
 
-/** viofs_dev_options_init() - the defaults. */
-void viofs_dev_options_init(struct viofs_dev_options *options);
+/**
+ * viofs_dev_options_init() - the defaults
+ * @size: sizeof(*options). A library with a longer struct leaves alone what the program has no room
+ * for; one with a shorter struct makes the rest zero, which means the default, and refuses to open
+ * a device with anything else there.
+ */
+void viofs_dev_options_init(struct viofs_dev_options *options, size_t size);
 
 /**
  * viofs_dev_open() - take a device: bind or connect, reset, negotiate, map memory, start its queues

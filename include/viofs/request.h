@@ -89,7 +89,9 @@ void viofs_queue_close(struct viofs_queue *queue);
 /**
  * viofs_queue_submit() - send @count requests, with one notification of the device for all
  * No allocation, and no system call but for the notification, which is left out while the device
- * polls. Where queue or slots are full the rest is not sent: take completions, then send it again.
+ * polls. Where queue or slots are full the rest is not sent: take completions, or wait
+ * (viofs_queue_wait(), viofs_queue_arm()), then send it again. A handle has
+ * viofs_dev_options.depth requests in flight or not taken yet at most; others may have the slots.
  *
  * Context: the handle's thread.
  * Return: how many were sent, from the first on, 0..@count; or, where the first can't be sent:
@@ -113,14 +115,17 @@ int viofs_queue_poll(struct viofs_queue *queue, struct viofs_completion *complet
  * viofs_queue_wait() - take completions, and wait for the first @min of them
  * Polls for viofs_dev_options.spin_us, then sleeps. Notifies the device again where an answer takes
  * long.
- * @timeout_ns: give up after so long; negative = never. A device that fails ends it at once.
- * Return: how many, fewer than @min after the time; -ENODEV as viofs_queue_poll().
+ * With nothing in flight it returns at once; but where the last submit found no room, it waits
+ * until there is some, and returns 0. @timeout_ns: give up after so long; negative = never. A
+ * device that fails ends it at once. Return: how many, fewer than @min after the time; -ENODEV as
+ * viofs_queue_poll().
  */
 int viofs_queue_wait(struct viofs_queue *queue, struct viofs_completion *completions,
 		     unsigned int min, unsigned int max, int64_t timeout_ns);
 
 /**
- * viofs_queue_fd() - a descriptor for poll(2), readable when there may be completions
+ * viofs_queue_fd() - a descriptor for poll(2), readable when there may be completions, or room for
+ * what viofs_queue_submit() could not send
  * Use it so: viofs_queue_arm(); if that says 0, sleep on the descriptor; then viofs_queue_poll().
  * It is the handle's; do nothing to it but poll.
  * Return: the descriptor. With no interrupts (viofs_dev_info.interrupts 0) it never becomes
@@ -130,7 +135,8 @@ int viofs_queue_fd(struct viofs_queue *queue);
 
 /**
  * viofs_queue_arm() - before sleeping on the descriptor: ask for it to become readable
- * Return: 0; 1: completions are there already, don't sleep.
+ * Return: 0; 1: completions are there already, or room for what a submit could not send, which is
+ * said once: don't sleep, poll.
  */
 int viofs_queue_arm(struct viofs_queue *queue);
 

@@ -197,6 +197,14 @@ static inline struct viofs_ring *viofs_vq_ring(struct viofs_vq *vq)
 	return &vq->dev->at.fs->queues[vq->index].ring;
 }
 
+/* options_struct.c */
+/** viofs_options_put() - the first @size bytes of @all, which begins with a size_t: @size. */
+void viofs_options_put(void *out, size_t size, const void *all, size_t known);
+/** viofs_options_take() - the caller's over the defaults in @all. Return: 0; -EINVAL: no size, or
+ * fields set that are not known; @err names @name. */
+int viofs_options_take(const void *given, void *all, size_t known, const char *name,
+		       struct viofs_err *err);
+
 /* vq.c */
 /** viofs_vq_sizes() - add what @depth slots need. */
 void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS]);

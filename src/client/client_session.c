@@ -22,10 +22,10 @@
 	 FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_NO_OPENDIR_SUPPORT |  \
 	 FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_INIT_EXT)
 
-void viofs_session_options_init(struct viofs_session_options *options)
+static struct viofs_session_options defaults(void)
 {
-	*options = (struct viofs_session_options){
-		.size = sizeof(*options),
+	return (struct viofs_session_options){
+		.size = sizeof(struct viofs_session_options),
 		.uid = getuid(),
 		.gid = getgid(),
 		.pid = (uint32_t)getpid(),
@@ -34,16 +34,22 @@ void viofs_session_options_init(struct viofs_session_options *options)
 	};
 }
 
+void viofs_session_options_init(struct viofs_session_options *options, size_t size)
+{
+	const struct viofs_session_options all = defaults();
+
+	viofs_options_put(options, size, &all, sizeof(all));
+}
+
 static int take_options(const struct viofs_session_options *given, struct viofs_session_options *o,
 			struct viofs_err *err)
 {
-	viofs_session_options_init(o);
-	if (given && given->size < sizeof(given->size))
-		return viofs_err_set(err, -EINVAL,
-				     "viofs_session_options.size is not set: call "
-				     "viofs_session_options_init().");
-	if (given)
-		memcpy(o, given, VIOFS_MIN(given->size, sizeof(*o)));
+	int rc;
+
+	*o = defaults();
+	rc = viofs_options_take(given, o, sizeof(*o), "viofs_session_options", err);
+	if (rc)
+		return rc;
 	if (!o->cache_names)
 		o->cache_names = NAMES_DEFAULT;
 	if (!o->init_timeout_ms)

@@ -25,31 +25,29 @@
 #define PIECES_BESIDE_DATA 8U
 #define VFIO_PCI "vfio-pci"
 
-void viofs_dev_options_init(struct viofs_dev_options *options)
+static const struct viofs_dev_options defaults = {
+	.size = sizeof(defaults),
+	.depth = DEPTH_DEFAULT,
+	.max_data = DATA_DEFAULT,
+	.dma_size = DMA_DEFAULT,
+	.spin_us = SPIN_DEFAULT,
+};
+
+void viofs_dev_options_init(struct viofs_dev_options *options, size_t size)
 {
-	*options = (struct viofs_dev_options){
-		.size = sizeof(*options),
-		.depth = DEPTH_DEFAULT,
-		.max_data = DATA_DEFAULT,
-		.dma_size = DMA_DEFAULT,
-		.spin_us = SPIN_DEFAULT,
-	};
+	viofs_options_put(options, size, &defaults, sizeof(defaults));
 }
 
 static int take_options(const struct viofs_dev_options *given, struct viofs_dev_options *o,
 			struct viofs_err *err)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct viofs_dev_options all;
+	struct viofs_dev_options all = defaults;
+	int rc;
 
-	viofs_dev_options_init(&all);
-	if (given && given->size < sizeof(given->size))
-		return viofs_err_set(err, -EINVAL,
-				     "viofs_dev_options.size is not set: call "
-				     "viofs_dev_options_init().");
-	if (given)
-		memcpy(&all, given, VIOFS_MIN(given->size, sizeof(all)));
-	all.size = sizeof(all);
+	rc = viofs_options_take(given, &all, sizeof(all), "viofs_dev_options", err);
+	if (rc)
+		return rc;
 	if (!all.depth)
 		all.depth = DEPTH_DEFAULT;
 	if (!all.max_data)

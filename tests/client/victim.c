@@ -100,8 +100,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	viofs_dev_options_init(&o);
-	viofs_session_options_init(&session);
+	viofs_dev_options_init(&o, sizeof(o));
+	viofs_session_options_init(&session, sizeof(session));
 	o.timeout_ms = TIMEOUT_MS;
 	if (argc > 2)
 		session.init_timeout_ms = (uint32_t)atoi(argv[2]);

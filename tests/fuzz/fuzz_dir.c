@@ -459,7 +459,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fs = (struct viofs_fs){ .queue_count = 2 };
 	dev = (struct viofs_dev){ .at.fs = &fs, .max_data = ROOM, .options.spin_us = 1 };
 	dev.vqs[VIOFS_FS_HIPRIO].lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	viofs_session_options_init(&options);
+	viofs_session_options_init(&options, sizeof(options));
 	options.cache_names = 8;
 	if (viofs_session_open(&dev, &options, &s, &err))
 		abort();

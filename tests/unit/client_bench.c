@@ -77,7 +77,7 @@ static int set_up(uint64_t features)
 {
 	memset(&bench, 0, sizeof(bench));
 	queue_count = 0;
-	viofs_dev_options_init(&bench.options);
+	viofs_dev_options_init(&bench.options, sizeof(bench.options));
 	bench.options.flags = VIOFS_DEV_SMALL_PAGES;
 	bench.options.depth = 16;
 	bench.options.dma_size = 1 << 20;

@@ -90,7 +90,7 @@ static int open_share(const struct viofs_fio_options *eo, struct viofs_fio_share
 		return rc;
 	share->options = *eo;
 	share->options.source = strdup(eo->source);
-	viofs_dev_options_init(&o);
+	viofs_dev_options_init(&o, sizeof(o));
 	o.flags = VIOFS_DEV_BIND | (eo->small_pages ? VIOFS_DEV_SMALL_PAGES : 0) |
 		  (eo->unsafe_noiommu ? VIOFS_DEV_UNSAFE_NOIOMMU : 0);
 	o.queues = eo->queues;

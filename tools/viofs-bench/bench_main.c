@@ -357,7 +357,7 @@ static int with_device(struct viofs_bench_job *job)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	viofs_dev_options_init(&o);
+	viofs_dev_options_init(&o, sizeof(o));
 	o.flags = VIOFS_DEV_BIND | (job->small_pages ? VIOFS_DEV_SMALL_PAGES : 0) |
 		  (job->noiommu ? VIOFS_DEV_UNSAFE_NOIOMMU : 0);
 	o.spin_us = job->spin_us;

@@ -124,7 +124,7 @@ int viofs_cli_open(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	struct viofs_err err;
 	uint64_t seconds;
 
-	viofs_dev_options_init(&options);
+	viofs_dev_options_init(&options, sizeof(options));
 	options.dma_size = DMA_SIZE;
 	options.timeout_ms = TIMEOUT_MS;
 	options.flags = args->has[VIOFS_OPT_NO_BIND] ? 0 : VIOFS_DEV_BIND;
