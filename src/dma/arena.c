@@ -127,6 +127,9 @@ static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SEC
 		lay_out(a, sizes, a->system_page);
 		rc = reserve(&a->device, false);
 	}
+	/* What goes through it is other people's files: no business of a core file's. */
+	if (!rc && madvise(a->device.base, a->device.size, MADV_DONTDUMP) < 0)
+		rc = -errno;
 	return rc ? rc : reserve(&a->private, false);
 }
 

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,6 +172,39 @@ static void the_size_is_sealed(void **state)
 	viofs_arena_free(a);
 }
 
+/* Return: does smaps have @flag ("xy") for the mapping that @p is in? */
+static bool has_flag(const void *p, const char *flag)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	bool here = false, found = false;
+	char line[512];
+
+	assert_non_null(smaps);
+	while (fgets(line, sizeof(line), smaps)) {
+		uintptr_t from, to;
+
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && !strncmp(line, "VmFlags:", 8))
+			found = strstr(line, flag) != NULL;
+	}
+	fclose(smaps);
+	return found;
+}
+
+static void what_passes_through_is_in_no_core_file(void **state)
+{
+	for (int hugepages = 0; hugepages < 2; hugepages++) {
+		struct viofs_arena *a = NULL;
+
+		assert_int_equal(viofs_arena_new(sizes, hugepages, &a, NULL), 0);
+		for (int s = VIOFS_ARENA_DEVICE_READ; s < VIOFS_ARENA_SECTIONS; s++)
+			assert_true(has_flag(
+				viofs_arena_alloc(a, (enum viofs_arena_section)s, 64, 64), " dd"));
+		viofs_arena_free(a);
+	}
+}
+
 static void more_than_the_machine_has_is_refused_before_it_is_touched(void **state)
 {
 	size_t too_much[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_RW] = (size_t)1 << 45 };
@@ -194,6 +229,7 @@ int main(void)
 		cmocka_unit_test(no_room_in_the_ranges_is_said_and_undone),
 		cmocka_unit_test(a_refused_mapping_takes_the_others_back),
 		cmocka_unit_test(the_size_is_sealed),
+		cmocka_unit_test(what_passes_through_is_in_no_core_file),
 		cmocka_unit_test(more_than_the_machine_has_is_refused_before_it_is_touched),
 	};
 
