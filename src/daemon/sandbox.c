@@ -8,7 +8,8 @@
  * is written without CAP_SYS_ADMIN: the kernel then bounds max_background by fuse's max_user_bgreq,
  * which by default is above ours (64) on machines of 200 MB and more. mlockall(MCL_FUTURE) stays in
  * force, so each later allocation counts against RLIMIT_MEMLOCK: it is raised for good, or, where
- * it can't be (CAP_SYS_RESOURCE is missing), CAP_IPC_LOCK is kept.
+ * it can't be (CAP_SYS_RESOURCE is missing), CAP_IPC_LOCK is kept. In a container that has neither
+ * only what there is by now stays locked, as far as the limit allows.
  *
  * User. The worker stays root without capabilities: any other user that exists everywhere (nobody)
  * is shared with other daemons, which could then kill or trace it. RLIMIT_NPROC doesn't bind root.
@@ -184,7 +185,21 @@ static bool lift_memlock(void)
 	return !getrlimit(RLIMIT_MEMLOCK, &now) && now.rlim_cur == RLIM_INFINITY;
 }
 
+/* No more is locked: an allocation that can't be would fail. */
+static void lock_no_more(void)
+{
+	if (mlockall(MCL_CURRENT) < 0)
+		munlockall();
+	viofs_debug("RLIMIT_MEMLOCK can't be raised (CAP_SYS_RESOURCE), nor passed (CAP_IPC_LOCK): "
+		    "what the worker allocates from now on is not locked into memory");
+}
+
 #if VIOFS_HAVE_CAPNG
+static bool has_ipc_lock(void)
+{
+	return !capng_get_caps_process() && capng_have_capability(CAPNG_PERMITTED, CAP_IPC_LOCK);
+}
+
 static int drop_capabilities(bool keep_ipc_lock, struct viofs_err *err)
 {
 	capng_clear(CAPNG_SELECT_ALL);
@@ -196,10 +211,19 @@ static int drop_capabilities(bool keep_ipc_lock, struct viofs_err *err)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_IPC_LOCK);
 	/* Permitted and inheritable: the ambient set goes with them. */
 	if (capng_apply(CAPNG_SELECT_CAPS))
-		return viofs_err_set(err, -EPERM, "The worker's capabilities can't be dropped.");
+		return viofs_err_set(err, -EPERM,
+				     "The worker's capabilities can't be dropped%s: %s. Does a "
+				     "security module or a container's seccomp filter forbid "
+				     "capset(2)?",
+				     keep_ipc_lock ? " but for CAP_IPC_LOCK" : "", strerror(errno));
 	return 0;
 }
 #else
+static bool has_ipc_lock(void)
+{
+	return true;
+}
+
 static int drop_capabilities(bool keep_ipc_lock, struct viofs_err *err)
 {
 	viofs_warn("built without libcap-ng: the worker keeps all capabilities");
@@ -225,6 +249,7 @@ static int set_limits(bool debug, struct viofs_err *err)
 int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_err *err)
 {
 	enum viofs_seccomp seccomp = config->seccomp;
+	bool is_lifted, keep_ipc_lock;
 	int rc;
 
 	if (VIOFS_SANDBOX_SANITIZED && seccomp != VIOFS_SECCOMP_NONE) {
@@ -236,7 +261,11 @@ int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_
 	/* One heap for all threads: how many CPUs there are, which glibc would ask for, doesn't
 	 * matter. */
 	mallopt(M_ARENA_MAX, 1);
-	rc = drop_capabilities(!lift_memlock(), err);
+	is_lifted = lift_memlock();
+	keep_ipc_lock = !is_lifted && has_ipc_lock();
+	if (!is_lifted && !keep_ipc_lock)
+		lock_no_more();
+	rc = drop_capabilities(keep_ipc_lock, err);
 	if (rc)
 		return rc;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

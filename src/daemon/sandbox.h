@@ -37,7 +37,8 @@ struct viofs_sandbox_config {
 
 /**
  * viofs_sandbox_enter() - give up what relaying doesn't take; there is no way back
- * Afterwards: no capabilities (but CAP_IPC_LOCK, where RLIMIT_MEMLOCK can't be raised), none to be
+ * Afterwards: no capabilities (but CAP_IPC_LOCK, where it is there and RLIMIT_MEMLOCK can't be
+ * raised; where neither is possible what is allocated later isn't locked), none to be
  * had by execve(2) (NoNewPrivs, empty bounding set), no new descriptors (RLIMIT_NOFILE), no core
  * file, and the system calls of the table in sandbox.c only. A build with sanitizers has no filter
  * and keeps its limits; what a build lacks is said in a warning. Context: the process has one

@@ -21,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -28,10 +29,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if VIOFS_HAVE_CAPNG
+#include <cap-ng.h>
+#endif
+
 #include <cmocka.h>
 
 /* Exit statuses of a child. */
-enum { DID_IT, WAS_REFUSED, IS_WRONG, NO_SANDBOX };
+enum { DID_IT, WAS_REFUSED, IS_WRONG, NO_SANDBOX, NO_RIGHTS };
 
 /* What there was before the sandbox was entered. */
 static struct {
@@ -509,6 +514,59 @@ static void no_rights_are_left(void **state)
 	close(end[0]);
 }
 
+#if VIOFS_HAVE_CAPNG
+/* As in a container: may raise no limit, nor pass one. Return: false: such rights can't be given
+ * up. */
+static bool give_up_memory_rights(void)
+{
+	const struct rlimit little = { 8 << 20, 8 << 20 };
+
+	return !setrlimit(RLIMIT_MEMLOCK, &little) && !capng_get_caps_process() &&
+	       !capng_updatev(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_RESOURCE,
+			      CAP_IPC_LOCK, -1) &&
+	       !capng_apply(CAPNG_SELECT_CAPS);
+}
+
+/* Three times as much as may be locked. Return: as what is run in a child. */
+static int allocate(void)
+{
+	for (int i = 0; i < 24; i++) {
+		void *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
+
+		if (p == MAP_FAILED)
+			return WAS_REFUSED;
+		memset(p, 1, 1 << 20);
+	}
+	return threads_work() ? DID_IT : IS_WRONG;
+}
+
+static void a_limit_that_cannot_be_raised_stands_against_nothing(void **state)
+{
+	const struct viofs_sandbox_config config = { .seccomp = viofs_sandbox_seccomp_default() };
+	struct viofs_err err = { "" };
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		if (!give_up_memory_rights())
+			_exit(NO_RIGHTS);
+		/* As the worker does it, where its limit allows that. */
+		mlockall(MCL_CURRENT | MCL_FUTURE);
+		if (viofs_sandbox_enter(&config, &err)) {
+			fprintf(stderr, "%s\n", err.text);
+			_exit(NO_SANDBOX);
+		}
+		_exit(allocate());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_not_equal(WEXITSTATUS(status), NO_RIGHTS);
+	assert_int_equal(WEXITSTATUS(status), DID_IT);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +579,9 @@ int main(void)
 		cmocka_unit_test(what_the_relay_uses_works),
 		cmocka_unit_test(a_failed_assertion_still_shows_as_one),
 		cmocka_unit_test(no_rights_are_left),
+#if VIOFS_HAVE_CAPNG
+		cmocka_unit_test(a_limit_that_cannot_be_raised_stands_against_nothing),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
