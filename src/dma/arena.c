@@ -339,6 +339,19 @@ static int map_translated(struct viofs_arena *a, const struct section *s, unsign
 	return rc;
 }
 
+/* Before addresses are read. Hugepages that can't be pinned stay in their place all the same. */
+static int pin(const struct viofs_arena *a, struct viofs_err *err)
+{
+	int rc = a->vfio->ops->pin ? a->vfio->ops->pin(a->vfio, a->device.base, a->device.size, err)
+				   : 0;
+
+	if (rc && rc != -ENOMEM && a->page_size > a->system_page) {
+		viofs_debug("hugepages are used without being pinned: %s", strerror(-rc));
+		return 0;
+	}
+	return rc;
+}
+
 int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_address_policy policy,
 		    struct viofs_err *err)
 {
@@ -351,6 +364,8 @@ int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_addr
 		policy = VIOFS_ADDRESS_PHYSICAL;
 	a->vfio = v;
 	a->scattered = policy == VIOFS_ADDRESS_PHYSICAL;
+	if (a->scattered)
+		rc = pin(a, err);
 	for (int i = 0; !rc && i < VIOFS_ARENA_SECTIONS; i++) {
 		const struct section *s = &a->sections[i];
 		unsigned int access = section_access((enum viofs_arena_section)i);

@@ -340,7 +340,7 @@ struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function 
 		return NULL;
 	}
 	d->vfio.ops = ops;
-	d->iommu = d->group = d->fd = -1;
+	d->iommu = d->group = d->fd = d->pin = -1;
 	d->alerts.error_fd = d->alerts.request_fd = d->vfio.event_fd = -1;
 	memcpy(d->vfio.address, f->text, sizeof(d->vfio.address));
 	return d;
@@ -403,6 +403,9 @@ void viofs_vfio_device_fini(struct viofs_vfio_device *d)
 		close(d->fd);
 	d->fd = -1;
 	viofs_vfio_device_drop_dma(&d->vfio);
+	if (d->pin >= 0)
+		close(d->pin);
+	d->pin = -1;
 }
 
 void viofs_vfio_device_close(struct viofs_vfio *v)
@@ -419,7 +422,8 @@ void viofs_vfio_device_close_copy(struct viofs_vfio *v)
 	viofs_vfio_device_close(v);
 }
 
-/* The device's descriptor keeps the kernel's side of both alive, and with it what is mapped. */
+/* The device's descriptor keeps the kernel's side of both alive, and with it what is mapped. What
+ * is pinned by other means is kept until the device is closed. */
 void viofs_vfio_device_drop_dma(struct viofs_vfio *v)
 {
 	struct viofs_vfio_device *d = viofs_vfio_device_of(v);

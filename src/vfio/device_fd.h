@@ -34,6 +34,7 @@ struct viofs_vfio_device {
 	int group;              /* -1 = none */
 	uint32_t ioas;          /* address space in /dev/iommu */
 	int fd;                 /* the device, -1 = none */
+	int pin;                /* what keeps memory in its place (pin.h), -1 = nothing */
 	bool can_reset;
 	bool msix_on;
 	struct viofs_vfio_alerts alerts;

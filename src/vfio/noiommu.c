@@ -1,31 +1,46 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* VFIO with no IOMMU: the device reaches all memory, at physical addresses. */
 /*
- * Nothing is mapped and VFIO pins nothing here. dma_map locks the pages (mlock(2)), which keeps
- * them from being swapped out; it does not keep the kernel from moving them, which compaction does
- * to 4 KiB pages, locked ones too (vm.compact_unevictable_allowed). Hugepages stay where they are
- * unless the administrator takes memory offline. So: hugepages here, and a device that must be
- * trusted.
+ * Nothing is mapped and VFIO pins nothing here, while compaction moves small pages, locked ones too
+ * (vm.compact_unevictable_allowed). So they are pinned by other means (pin.c) before their
+ * addresses are read, and until the device is closed: a worker whose supervisor was killed has a
+ * copy.
  *
- * dma_unmap has nothing to take back: the lock goes with the memory. The device is quiet by then,
- * as it was reset.
+ * Hugepages stay where they are unless the administrator takes memory offline, so the caller may do
+ * without, where there is no pinning them.
  */
 #include "vfio/group.h"
 #include "vfio/mapping.h"
+#include "vfio/pin.h"
 
 #include <errno.h>
 #include <linux/vfio.h>
-#include <sys/mman.h>
+#include <string.h>
+
+static int noiommu_pin(struct viofs_vfio *v, void *vaddr, size_t len, struct viofs_err *err)
+{
+	struct viofs_vfio_device *d = viofs_vfio_device_of(v);
+	int fd = d->pin < 0 ? viofs_vfio_pin(vaddr, len) : -EBUSY;
+
+	if (fd == -ENOMEM)
+		return viofs_vfio_memlock_err(err, fd, len);
+	if (fd < 0)
+		return viofs_err_set(
+			err, fd,
+			"%s: with no IOMMU the kernel may move memory of small pages while the "
+			"device uses it. An io_uring would pin it, and can't be had: %s. Reserve "
+			"hugepages (vm.nr_hugepages), or let this program have io_uring (sysctl "
+			"kernel.io_uring_disabled=0; a container's seccomp filter). From Linux 7.3 "
+			"on iommufd pins it.",
+			v->address, strerror(-fd));
+	d->pin = fd;
+	return 0;
+}
 
 static int noiommu_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
 			   unsigned int access, struct viofs_err *err)
 {
-	int rc;
-
-	if (mlock(vaddr, len) == 0)
-		return 0;
-	rc = -errno;
-	return viofs_vfio_memlock_err(err, rc == -EAGAIN || rc == -EPERM ? -ENOMEM : rc, len);
+	return 0;
 }
 
 static int noiommu_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
@@ -46,6 +61,7 @@ static const struct viofs_vfio_ops noiommu_ops = {
 	.bar_write = viofs_vfio_device_bar_write,
 	.msix_set = viofs_vfio_device_msix_set,
 	.reset = viofs_vfio_device_reset,
+	.pin = noiommu_pin,
 	.dma_map = noiommu_dma_map,
 	.dma_unmap = noiommu_dma_unmap,
 };

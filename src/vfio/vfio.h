@@ -59,6 +59,9 @@ struct viofs_vfio_ops {
 			struct viofs_err *err);
 	/** function level reset, where the function has one (-EOPNOTSUPP) */
 	int (*reset)(struct viofs_vfio *v);
+	/** once, before physical addresses are asked for: keeps the pages in their place until
+	 * close; left out: dma_map does */
+	int (*pin)(struct viofs_vfio *v, void *vaddr, size_t len, struct viofs_err *err);
 	/** @vaddr, @len and @iova are multiples of the page size; the pages get pinned */
 	int (*dma_map)(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
 		       unsigned int access, struct viofs_err *err);

@@ -21,6 +21,8 @@ struct fake_vfio {
 	struct fake_mapping mappings[FAKE_MAPPINGS];
 	unsigned int count, unmapped;
 	int refuse_after; /* -1 = never: fail dma_map after so many */
+	unsigned int pinned;
+	int refuse_pin; /* what pin returns */
 };
 
 static int fake_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
@@ -42,8 +44,17 @@ static int fake_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 	return 0;
 }
 
+static int fake_pin(struct viofs_vfio *v, void *vaddr, size_t len, struct viofs_err *err)
+{
+	struct fake_vfio *f = (void *)v;
+
+	f->pinned++;
+	return f->refuse_pin ? viofs_err_set(err, f->refuse_pin, "no pinning here") : 0;
+}
+
 static const struct viofs_vfio_ops fake_vfio_ops = {
 	.name = "fake",
+	.pin = fake_pin,
 	.dma_map = fake_dma_map,
 	.dma_unmap = fake_dma_unmap,
 };
@@ -53,7 +64,8 @@ static inline void fake_vfio_init(struct fake_vfio *f, bool translates)
 	f->vfio.ops = &fake_vfio_ops;
 	f->vfio.translates = translates;
 	f->vfio.range_count = 0;
-	f->count = f->unmapped = 0;
+	f->count = f->unmapped = f->pinned = 0;
+	f->refuse_pin = 0;
 	f->refuse_after = -1;
 }
 

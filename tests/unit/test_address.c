@@ -9,8 +9,13 @@
 #include "dma/arena.h"
 #include "dma/physical.h"
 #include "fake_vfio.h"
+#include "vfio/pin.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct fake_vfio fake;
@@ -102,6 +107,97 @@ static void an_address_beyond_the_iommu_is_refused(void **state)
 	viofs_arena_free(a);
 }
 
+/* Memory that moves is written to by the device where it was. */
+static void small_pages_that_cannot_be_pinned_are_refused(void **state)
+{
+	struct viofs_arena *a = NULL;
+	struct viofs_err err = { "" };
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), 0);
+	fake_vfio_init(&fake, false);
+	fake.refuse_pin = -ENOSYS;
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), -ENOSYS);
+	assert_string_equal(err.text, "no pinning here");
+	assert_int_equal(fake.pinned, 1);
+	assert_int_equal(fake.count, 0);
+	viofs_arena_free(a);
+}
+
+static void hugepages_may_go_unpinned_but_for_want_of_memory(void **state)
+{
+	struct viofs_arena *a = NULL;
+	struct viofs_err err = { "" };
+	int rc;
+
+	assert_int_equal(viofs_arena_new(sizes, true, &a, &err), 0);
+	if (viofs_arena_page_size(a) == (size_t)sysconf(_SC_PAGESIZE)) {
+		print_message("skipped: no hugepages\n");
+		viofs_arena_free(a);
+		skip();
+	}
+	fake_vfio_init(&fake, false);
+	fake.refuse_pin = -ENOMEM;
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err), -ENOMEM);
+	fake.refuse_pin = -ENOSYS;
+	rc = viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err);
+	assert_true(!rc || rc == -EPERM);
+	viofs_arena_free(a);
+}
+
+static void translated_memory_is_not_pinned_apart(void **state)
+{
+	struct viofs_arena *a = NULL;
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
+	fake_vfio_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, NULL), 0);
+	assert_int_equal(fake.pinned, 0);
+	viofs_arena_free(a);
+}
+
+/* VmPin of this process, in KiB. */
+static size_t pinned_kib(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	size_t kib = 0;
+	char line[256];
+
+	assert_non_null(status);
+	while (fgets(line, sizeof(line), status))
+		if (sscanf(line, "VmPin: %zu", &kib) == 1)
+			break;
+	fclose(status);
+	return kib;
+}
+
+static void pinned_is_pinned_until_the_descriptor_is_closed(void **state)
+{
+	struct viofs_arena *a = NULL;
+	size_t before = pinned_kib(), size;
+	void *p;
+	int fd;
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
+	size = viofs_arena_device_size(a);
+	p = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_READ, 1, 1);
+	fd = viofs_vfio_pin(p, size);
+	if (fd < 0) {
+		print_message("skipped: no io_uring: %s\n", strerror(-fd));
+		viofs_arena_free(a);
+		skip();
+	}
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(pinned_kib() - before, size / 1024);
+	/* Nothing can be done by it. */
+	assert_int_equal(syscall(__NR_io_uring_enter, fd, 0, 0, 0, NULL, 0), -1);
+	assert_int_equal(errno, EBADFD);
+	close(fd);
+	for (int i = 0; i < 1000 && pinned_kib() != before; i++)
+		usleep(10000); /* the kernel does it in a thread of its own */
+	assert_int_equal(pinned_kib(), before);
+	viofs_arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +206,10 @@ int main(void)
 		cmocka_unit_test(a_page_that_is_not_there_is_refused),
 		cmocka_unit_test(physical_mappings_are_one_to_one),
 		cmocka_unit_test(an_address_beyond_the_iommu_is_refused),
+		cmocka_unit_test(small_pages_that_cannot_be_pinned_are_refused),
+		cmocka_unit_test(hugepages_may_go_unpinned_but_for_want_of_memory),
+		cmocka_unit_test(translated_memory_is_not_pinned_apart),
+		cmocka_unit_test(pinned_is_pinned_until_the_descriptor_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,47 @@ wanted_back() {
 	nothing_left "$before" "a device that the kernel took back"
 }
 
+# The device has physical addresses: what it has must not move. Memory in pieces, then compacted, moves all that may.
+nothing_moves() {
+	mount_viofs "$with,no-hugepages"
+	python3 - "$(supervisors)" >/tmp/moved <<'END' || fail "pages that moved: $(cat /tmp/moved)"
+import mmap, struct, sys
+
+def frames():
+    """Of the device's memory: the larger one of the two that have this name."""
+    files = {}
+    with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/pagemap", "rb") as pagemap:
+        for line in maps:
+            if "virtiofs-vfio-dma" not in line:
+                continue
+            first, end = (int(x, 16) // 4096 for x in line.split()[0].split("-"))
+            pagemap.seek(first * 8)
+            data = pagemap.read((end - first) * 8)
+            for i, (entry,) in enumerate(struct.iter_unpack("Q", data)):
+                files.setdefault(line.split()[4], {})[first + i] = entry & (1 << 55) - 1
+    return max(files.values(), key=len)
+
+before = frames()
+for _ in range(3):
+    memory = mmap.mmap(-1, 64 << 20)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    for page in range(0, len(memory), 4096):
+        memory[page] = 1
+    for page in range(0, len(memory), 8192):
+        memory.madvise(mmap.MADV_DONTNEED, page, 4096)
+    with open("/proc/sys/vm/compact_memory", "w") as compact:
+        compact.write("1")
+    memory.close()
+after = frames()
+moved = sum(after.get(page) != frame for page, frame in before.items())
+print(f"{moved} of {len(before)}")
+sys.exit(moved > 0 or len(before) < 4000)
+END
+	echo "ok: pages that moved: $(cat /tmp/moved)"
+	short_list "$MNT/pages"
+	umount_viofs
+}
+
 # way BACK-END
 way() {
 	step "$1"
@@ -130,6 +171,9 @@ way() {
 	wanted_back
 	step "$1: what stands against it"
 	locked_memory
+	case $1 in
+	noiommu*) nothing_moves ;;
+	esac
 	case $1 in
 	*cdev) in_use ;;
 	group) too_many_mappings ;;
