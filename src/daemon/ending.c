@@ -34,14 +34,6 @@ static void flush(const struct viofs_ending *e)
 	}
 }
 
-void viofs_ending_now(struct viofs_mount *mount)
-{
-	if (!viofs_mount_is_there(mount))
-		return;
-	viofs_mount_abort(mount);
-	viofs_mount_detach(mount);
-}
-
 static void *unmount_main(void *arg)
 {
 	struct viofs_ending *e = arg;
@@ -63,14 +55,14 @@ static void *unmount_main(void *arg)
 	if (rc == -EBUSY && !e->give_up) {
 		flush(e);
 		viofs_warn("the mount is still busy: aborted");
-		viofs_ending_now(e->mount);
+		viofs_mount_end(e->mount);
 		rc = 0;
 	}
 out:
 	/* EINVAL: somebody else unmounted it. */
 	if (rc && rc != -EINVAL && rc != -EBUSY) {
 		viofs_error("umount: %s", strerror(-rc));
-		viofs_ending_now(e->mount);
+		viofs_mount_end(e->mount);
 	}
 	return NULL;
 }

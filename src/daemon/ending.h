@@ -30,8 +30,4 @@ int viofs_ending_start(struct viofs_ending *e, struct viofs_mount *mount,
 /** viofs_ending_join() - the worker has ended: stop waiting, and wait for the thread. */
 void viofs_ending_join(struct viofs_ending *e);
 
-/** viofs_ending_now() - abort the connection and detach the mount: who still uses it gets errors.
- */
-void viofs_ending_now(struct viofs_mount *mount);
-
 #endif

@@ -80,11 +80,15 @@ static const char *const fstab_words[] = {
 	"user",
 	"nouser",
 	"users",
+	"nousers",
 	"owner",
+	"noowner",
 	"group",
+	"nogroup",
 	"nofail",
 	"fail",
 	"_netdev",
+	"_rnetdev",
 	"bootwait",
 	"nobootwait",
 	"comment=*",
@@ -146,11 +150,10 @@ static int take_word(void *data, const char *arg, int key, struct fuse_args *out
 			arg);
 	if (is_word_of(arg, own_words, VIOFS_ARRAY_SIZE(own_words)))
 		return refuse(raw, "The daemon sets this mount option itself:", arg);
-	if (fuse_opt_add_opt_escaped(&raw->o->mount_options, arg)) {
-		raw->rc = viofs_err_set(raw->err, -ENOMEM, "Out of memory.");
-		return -1;
-	}
-	return 0;
+	raw->rc = viofs_mount_options_add(&raw->o->mount, arg, raw->err);
+	if (raw->rc == -ENOENT)
+		return refuse(raw, "There is no option", arg);
+	return raw->rc ? -1 : 0;
 }
 
 /* "64M" with @suffixes, "64" without. Return: 0 or -EINVAL. */
@@ -504,7 +507,7 @@ void viofs_options_fini(struct viofs_options *o)
 {
 	free(o->source);
 	free(o->mountpoint);
-	free(o->mount_options);
+	viofs_mount_options_fini(&o->mount);
 	memset(o, 0, sizeof(*o));
 }
 

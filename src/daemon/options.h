@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "daemon/sandbox.h"
 #include "hold/attach.h"
+#include "kernel/mount_options.h"
 #include "relay/relay.h"
 
 #include <sched.h>
@@ -27,13 +28,13 @@ struct viofs_options {
 	cpu_set_t cpus; /* that the worker is to run on; empty: those of the process */
 	struct viofs_relay_config relay;
 	char *source, *mountpoint;
-	char *mount_options; /* for libfuse and the kernel: "ro,noatime"; NULL: none */
+	struct viofs_mount_options mount;
 };
 
 /**
  * viofs_options_parse() - read the command line
- * fstab's own words (nofail, _netdev, x-*, ...) are accepted and dropped; what isn't ours is kept
- * for the mount in @o->mount_options.
+ * fstab's own words (nofail, _netdev, x-*, ...) are accepted and dropped; those of the mount are in
+ * @o->mount.
  * @o: filled in also on failure; viofs_options_fini() in both cases.
  * Return: 0; -EINVAL with the offending word in @err; -ENOMEM.
  */

@@ -45,6 +45,17 @@ json_t *viofs_status_text(const char *text)
 	return string;
 }
 
+json_t *viofs_status_mounts(const struct viofs_places *places)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < places->count; i++)
+		json_array_append_new(list, json_pack("{s:o, s:I}", "mountpoint",
+						      viofs_status_text(places->list[i].path), "id",
+						      (json_int_t)places->list[i].mount));
+	return list;
+}
+
 /* Text that the worker wrote: whatever it is, it ends, and it is a message. */
 static json_t *workers_text(const char *text, size_t size)
 {

@@ -4,6 +4,7 @@
 #define VIOFS_DAEMON_STATUS_H
 
 #include "daemon/claim.h"
+#include "kernel/places.h"
 
 #include <jansson.h>
 #include <sys/types.h>
@@ -27,6 +28,10 @@ struct viofs_status_source {
 /** viofs_status_json() - as an object; the schema is in viofsctl(8). Return: NULL: out of memory.
  */
 json_t *viofs_status_json(const struct viofs_status_source *s);
+
+/** viofs_status_mounts() - "mounts" of a status: an array of objects. Return: NULL: out of memory.
+ */
+json_t *viofs_status_mounts(const struct viofs_places *places);
 
 /**
  * viofs_status_text() - text that need not be UTF-8 (a path, a tag) as a JSON string, in the JSON

@@ -30,6 +30,7 @@
 #include "daemon/worker.h"
 #include "hold/source.h"
 #include "kernel/mount.h"
+#include "kernel/mount_point.h"
 #include "relay/sleep.h"
 #include "viofs_config.h"
 
@@ -116,27 +117,18 @@ static int block_signals(struct supervisor *s, struct viofs_err *err)
 	return 0;
 }
 
-/* Everything that can be wrong with the mount, before any device is touched. */
-static int check_mount(struct supervisor *s, struct viofs_mount_config *config,
-		       struct viofs_err *err)
+/* What can be wrong with the mount point is known before any device is touched. */
+static int start_mount(struct supervisor *s, int directory, struct viofs_err *err)
 {
-	int rc;
-
-	rc = viofs_mount_check(s->o->mountpoint, err);
-	if (rc)
-		return rc;
-	if (!realpath(s->o->mountpoint, s->mountpoint)) {
-		rc = -errno;
-		return viofs_err_set(err, rc, "mount point %s: %s", s->o->mountpoint,
-				     strerror(-rc));
-	}
-	*config = (struct viofs_mount_config){
+	const struct viofs_mount_config config = {
 		.source = s->o->source,
-		.mountpoint = s->mountpoint,
-		.options = s->o->mount_options,
+		.directory = directory,
+		.options = &s->o->mount,
 		.max_read = VIOFS_MIN(s->o->relay.max_data, VIOFS_RELAY_READ_MAX),
 	};
-	return viofs_mount_check_options(config, err);
+	int rc = viofs_mount_start(s->mount, &config, err);
+
+	return rc ? viofs_err_prefix(err, rc, "mount at %s", s->mountpoint) : 0;
 }
 
 static int start_loop(struct supervisor *s, struct viofs_err *err)
@@ -164,7 +156,8 @@ static int start_worker(struct supervisor *s, struct viofs_err *err)
 		.detach = s->outcome_fd >= 0,
 		.cpus = &s->o->cpus,
 		.sandbox = { .seccomp = s->o->seccomp, .debug = s->o->debug },
-		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd },
+		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd,
+				     viofs_mount_control_fd(s->mount) },
 	};
 	pid_t pid = viofs_worker_start(&config, &s->pipes, err);
 
@@ -174,14 +167,10 @@ static int start_worker(struct supervisor *s, struct viofs_err *err)
 	return 0;
 }
 
-static int start(struct supervisor *s, struct viofs_err *err)
+static int start_on(struct supervisor *s, int directory, struct viofs_err *err)
 {
-	struct viofs_mount_config config;
-	int rc;
+	int rc = viofs_source_find(s->o->source, &s->source, err);
 
-	rc = check_mount(s, &config, err);
-	if (!rc)
-		rc = viofs_source_find(s->o->source, &s->source, err);
 	if (!rc)
 		rc = viofs_claim_open(&s->source, s->o, &s->claim, err);
 	if (rc)
@@ -192,7 +181,21 @@ static int start(struct supervisor *s, struct viofs_err *err)
 	rc = s->control_fd = viofs_control_listen(s->source.id, err);
 	if (rc < 0)
 		return rc;
-	rc = viofs_mount_start(&config, &s->mount, err);
+	return start_mount(s, directory, err);
+}
+
+static int start(struct supervisor *s, struct viofs_err *err)
+{
+	int directory, rc;
+
+	rc = directory =
+		viofs_mount_point_open(s->o->mountpoint, s->mountpoint, sizeof(s->mountpoint), err);
+	if (rc < 0)
+		return rc;
+	rc = viofs_mount_new(&s->mount, err);
+	if (!rc)
+		rc = start_on(s, directory, err);
+	close(directory);
 	if (rc)
 		return rc;
 	viofs_outage_init(&s->outage, s->claim);
@@ -228,8 +231,7 @@ static void abort_mount(struct supervisor *s, int64_t ns)
 {
 	int64_t kill_at = viofs_now_ns() + ns;
 
-	viofs_mount_abort(s->mount);
-	viofs_ending_now(s->mount);
+	viofs_mount_end(s->mount);
 	if (!s->kill_at || s->kill_at - kill_at > 0)
 		s->kill_at = kill_at;
 }
@@ -285,10 +287,10 @@ static void leave(struct supervisor *s)
 	if (s->signals == 1 && s->serving && !there) {
 		/* Detached (umount -l), or the root of who did a switch_root: it ends when its last
 		 * user goes. */
-		viofs_warn("the mount is not at %s any more, so it can't be unmounted; a second "
-			   "signal "
-			   "aborts it",
-			   s->mountpoint);
+		viofs_warn(
+			"the mount at %s is detached, or is the root now: it can't be unmounted; "
+			"a second signal aborts it",
+			s->mountpoint);
 		return;
 	}
 	/* With no device there is nothing to write, and nobody to wait for. */
@@ -381,14 +383,21 @@ static json_t *make_live_status(const struct supervisor *s)
 	return viofs_status_json(&source);
 }
 
-/* For viofsctl: what it is doing, or was doing when the device was lost. */
+/* For viofsctl: what it is doing, or was doing when the device was lost; and where it is mounted.
+ */
 static json_t *make_status(void *arg)
 {
 	const struct supervisor *s = arg;
-
+	struct viofs_places places = { NULL, 0 };
 	/* What a live one is made of is gone with the device, whether or not the last one could be
 	 * made. */
-	return s->lost ? json_incref(s->last_status) : make_live_status(s);
+	json_t *status = s->lost ? json_incref(s->last_status) : make_live_status(s);
+
+	viofs_mount_places(s->mount, &places);
+	if (status)
+		json_object_set_new(status, "mounts", viofs_status_mounts(&places));
+	viofs_places_free(&places);
+	return status;
 }
 
 /* For viofsctl: the end, whoever uses the mount, and whether or not the device answers. */
@@ -502,7 +511,7 @@ static void finish(struct supervisor *s)
 	int rc;
 
 	if (s->mount)
-		viofs_ending_now(s->mount);
+		viofs_mount_end(s->mount);
 	/* After the abort: before, it might wait for a page that a request of somebody else's
 	 * holds. */
 	if (s->worker) {

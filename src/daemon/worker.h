@@ -23,7 +23,7 @@ struct viofs_worker_config {
 	bool detach; /* it has no use for the terminal */
 	struct viofs_sandbox_config sandbox;
 	const cpu_set_t *cpus;  /* to run on; empty: wherever this process may */
-	int supervisors_fds[3]; /* closed in the worker, so that they end with the supervisor; or -1
+	int supervisors_fds[4]; /* closed in the worker, so that they end with the supervisor; or -1
 				 */
 };
 

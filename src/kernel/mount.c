@@ -1,234 +1,206 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Mounting by libfuse3, unmounting by hand.
+ * Mounting, step by step (fsopen(2) and the calls that go with it), and unmounting.
  *
- * fuse_session_unmount() closes /dev/fuse before it unmounts, which aborts the connection and drops
- * dirty pages. So only the mounting is libfuse's: a session is made for its option parsing and its
- * mount call, and its descriptor is ours from then on.
+ * The mount exists before it has a place: what is known of it (ID, minor, control files of fusectl)
+ * is taken down while nobody else can reach it, and it is put on the descriptor of a directory.
+ *
+ * The connection's directory in fusectl is held open. It is this connection's or nobody's, whatever
+ * number the next one gets, and it is there as long as the super block is, also after an abort:
+ * until then no other file system has its minor. It is reached through a mount of fusectl that has
+ * no place, so nobody's is made busy.
  */
-#define FUSE_USE_VERSION 314
 #include "kernel/mount.h"
-#include "base/file.h"
+#include "kernel/mount_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse_log.h>
-#include <fuse_lowlevel.h>
-#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 struct viofs_mount {
-	int fd;
-	unsigned int device; /* minor of the mount's anonymous device: names it in fusectl */
-	char path[PATH_MAX];
+	int fd;         /* /dev/fuse */
+	int control_fd; /* the directory in fusectl; -1: there is none */
+	unsigned int minor;
 };
 
-/* What libfuse says while it mounts, for the error message. Only used by one thread, at start. */
-static struct viofs_err *libfuse_words;
-
-/* One message may come in several calls. */
-__attribute__((format(printf, 2, 0))) static void libfuse_log(enum fuse_log_level level,
-							      const char *fmt, va_list ap)
+static int open_mount_of(const char *type, int fs, uint64_t attributes)
 {
-	char *text;
-	size_t n;
+	int fd;
 
-	if (!libfuse_words || level > FUSE_LOG_WARNING)
-		return;
-	text = libfuse_words->text;
-	n = strlen(text);
-	vsnprintf(text + n, sizeof(libfuse_words->text) - n, fmt, ap);
-	n = strlen(text);
-	if (n && text[n - 1] == '\n')
-		text[n - 1] = '\0';
-}
-
-/* The mount at @path in our namespace: its minor, by the last line of mountinfo with that path. */
-static int find_mount(const char *path, unsigned int *minor_out)
-{
-	char *line = NULL, escaped[PATH_MAX * 4], *e = escaped;
-	size_t size = 0;
-	int rc = -ENOENT;
-	FILE *f;
-
-	for (const char *p = path; *p && e < escaped + sizeof(escaped) - 5; p++) {
-		if (strchr(" \t\n\\", *p))
-			e += sprintf(e, "\\%03o", (unsigned char)*p);
-		else
-			*e++ = *p;
-	}
-	*e = '\0';
-	f = fopen("/proc/self/mountinfo", "re");
-	if (!f)
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
-	while (getline(&line, &size, f) > 0) {
-		unsigned int major_no, minor_no;
-		int at = 0;
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned int)attributes);
+	return fd < 0 ? -errno : fd;
+}
 
-		/* "36 35 0:47 / /mnt rw,... - fuse.virtiofs-vfio myfs rw,..." */
-		if (sscanf(line, "%*u %*u %u:%u %*s %n", &major_no, &minor_no, &at) != 2 || !at)
+/* The directory of all connections. */
+static int open_fusectl(void)
+{
+	int fs = fsopen("fusectl", FSOPEN_CLOEXEC), fd = open_mount_of("fusectl", fs, 0);
+
+	if (fs >= 0)
+		close(fs);
+	/* In a container that may not. */
+	return fd >= 0 ? fd : open("/sys/fs/fuse/connections", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int open_control(unsigned int minor_no)
+{
+	int all = open_fusectl(), fd;
+	char name[16];
+
+	if (all < 0)
+		return -1;
+	snprintf(name, sizeof(name), "%u", minor_no);
+	fd = openat(all, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	close(all);
+	return fd;
+}
+
+static int set_text(int fs, const char *key, const char *value)
+{
+	return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
+}
+
+static int set_number(int fs, const char *key, const char *format, unsigned int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), !strcmp(format, "o") ? "%o" : "%u", value);
+	return set_text(fs, key, text);
+}
+
+static int set_flag(int fs, const char *key)
+{
+	return fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* What the user's words mean for the super block. */
+static int set_options(int fs, const struct viofs_mount_options *o)
+{
+	int rc = 0;
+
+	for (uint32_t flag = 1; !rc && flag <= o->super; flag <<= 1)
+		if (o->super & flag)
+			rc = set_flag(fs, viofs_mount_options_super_word(flag));
+	for (int i = 0; !rc && i < VIOFS_MOUNT_LABELS; i++) {
+		char key[16];
+		const char *equals = o->labels[i] ? strchr(o->labels[i], '=') : NULL;
+
+		if (!equals)
 			continue;
-		if (strncmp(line + at, escaped, strlen(escaped)) != 0 ||
-		    line[at + (int)strlen(escaped)] != ' ')
-			continue;
-		*minor_out = minor_no;
-		rc = strstr(line, " - fuse.virtiofs-vfio ") ? 0 : -EBUSY;
+		snprintf(key, sizeof(key), "%.*s", (int)(equals - o->labels[i]), o->labels[i]);
+		rc = set_text(fs, key, equals + 1);
 	}
-	free(line);
-	fclose(f);
 	return rc;
 }
 
-int viofs_mount_check(const char *path, struct viofs_err *err)
+static int set_all(int fs, const struct viofs_mount_config *c, int fuse_fd)
 {
-	unsigned int ignored;
-	struct stat st;
-
-	if (stat(path, &st) < 0) {
-		int rc = -errno;
-
-		return viofs_err_set(err, rc, "mount point %s: %s%s", path, strerror(-rc),
-				     rc == -ENOENT ? "; make the directory first"
-				     : rc == -ENOTCONN
-					     ? "; a dead mount is in the way, umount it first"
-					     : "");
-	}
-	if (!S_ISDIR(st.st_mode))
-		return viofs_err_set(err, -ENOTDIR, "mount point %s is not a directory", path);
-	if (find_mount(path, &ignored) != -ENOENT)
-		return viofs_err_set(err, -EBUSY,
-				     "%s is a mount point already; umount it first, or "
-				     "choose another directory",
-				     path);
-	if (access("/dev/fuse", R_OK | W_OK) < 0)
-		return viofs_err_set(err, -ENODEV, "/dev/fuse: %s; load the module: modprobe fuse",
-				     strerror(errno));
-	return 0;
-}
-
-static int add_options(struct fuse_args *args, const struct viofs_mount_config *c)
-{
-	char *own = NULL;
-	int n, rc;
-
-	/* Commas and backslashes in a source would end the option. */
-	char source[2 * PATH_MAX], *s = source;
-
-	for (const char *p = c->source; *p && s < source + sizeof(source) - 2; p++) {
-		if (*p == ',' || *p == '\\')
-			*s++ = '\\';
-		*s++ = *p;
-	}
-	*s = '\0';
-	/* libfuse starts from nosuid,nodev: undone first, so that the user's options come last. */
-	n = asprintf(&own,
-		     "subtype=virtiofs-vfio,fsname=%s,allow_other,default_permissions,suid,dev",
-		     source);
-	if (n < 0)
-		return -ENOMEM;
-	rc = fuse_opt_add_arg(args, "virtiofs-vfio") || fuse_opt_add_arg(args, "-o") ||
-	     fuse_opt_add_arg(args, own);
-	if (!rc && c->options && *c->options)
-		rc = fuse_opt_add_arg(args, "-o") || fuse_opt_add_arg(args, c->options);
-	if (!rc && c->max_read) {
-		char text[32];
-
-		snprintf(text, sizeof(text), "max_read=%u", c->max_read);
-		rc = fuse_opt_add_arg(args, "-o") || fuse_opt_add_arg(args, text);
-	}
-	free(own);
-	return rc ? -ENOMEM : 0;
-}
-
-/* A session of libfuse that knows the options and has done nothing yet. Return: 0 or -errno. */
-static int new_session(const struct viofs_mount_config *config, struct fuse_session **session,
-		       struct viofs_err *err)
-{
-	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	const struct fuse_lowlevel_ops none = { 0 };
-	struct viofs_err words = { "" };
-	int rc;
-
-	rc = add_options(&args, config);
-	if (rc) {
-		viofs_err_set(err, rc, "Out of memory.");
-	} else {
-		libfuse_words = &words;
-		fuse_set_log_func(libfuse_log);
-		*session = fuse_session_new(&args, &none, sizeof(none), NULL);
-		libfuse_words = NULL;
-		if (!*session)
-			rc = viofs_err_set(err, -EINVAL,
-					   "The mount options \"%s\" are not understood: "
-					   "%s. See virtiofs-vfio --help.",
-					   config->options ? config->options : "",
-					   words.text[0] ? words.text : "libfuse gave no reason");
-	}
-	fuse_opt_free_args(&args);
-	return rc;
-}
-
-int viofs_mount_check_options(const struct viofs_mount_config *config, struct viofs_err *err)
-{
-	struct fuse_session *session = NULL;
-	int rc = new_session(config, &session, err);
+	int rc = set_text(fs, "source", c->source);
 
 	if (!rc)
-		fuse_session_destroy(session);
-	return rc;
-}
-
-/* Mount; the descriptor that remains is ours. */
-static int mount_session(struct viofs_mount *m, struct fuse_session *session, struct viofs_err *err)
-{
-	struct viofs_err words = { "" };
-	int rc;
-
-	libfuse_words = &words;
-	rc = fuse_session_mount(session, m->path);
-	libfuse_words = NULL;
-	if (rc)
-		return viofs_err_set(err, -EIO, "can't mount at %s: %s", m->path,
-				     words.text[0] ? words.text : "libfuse gave no reason");
-	/* A copy: the session's own descriptor goes with it, the connection stays with ours. */
-	m->fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 3);
-	rc = m->fd < 0 || fcntl(m->fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -errno : 0;
+		rc = set_text(fs, "subtype", "virtiofs-vfio");
 	if (!rc)
-		rc = find_mount(m->path, &m->device);
-	if (rc) {
-		viofs_err_set(err, rc, "mount at %s: %s", m->path, strerror(-rc));
-		umount2(m->path, MNT_DETACH);
-	}
-	return rc;
+		rc = set_number(fs, "fd", "u", (unsigned int)fuse_fd);
+	if (!rc)
+		rc = set_number(fs, "rootmode", "o", S_IFDIR);
+	if (!rc)
+		rc = set_number(fs, "user_id", "u", getuid());
+	if (!rc)
+		rc = set_number(fs, "group_id", "u", getgid());
+	if (!rc)
+		rc = set_flag(fs, "allow_other");
+	if (!rc)
+		rc = set_flag(fs, "default_permissions");
+	if (!rc && c->max_read)
+		rc = set_number(fs, "max_read", "u", c->max_read);
+	return rc ? rc : set_options(fs, c->options);
 }
 
-int viofs_mount_start(const struct viofs_mount_config *config, struct viofs_mount **out,
+/* The kernel's own words ("e fuse: Bad value for ..."), where it has some. */
+static int say(int fs, int rc, struct viofs_err *err)
+{
+	char text[256];
+	ssize_t n = read(fs, text, sizeof(text) - 1);
+
+	if (n <= 2)
+		return viofs_err_set(err, rc, "The kernel does not mount it: %s.", strerror(-rc));
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return viofs_err_set(err, rc, "The kernel does not mount it: %s (%s).", strerror(-rc),
+			     text + 2);
+}
+
+/* Return: the descriptor of a mount that has no place yet. */
+static int make_mount(struct viofs_mount *m, const struct viofs_mount_config *c,
 		      struct viofs_err *err)
 {
-	struct fuse_session *session = NULL;
-	struct viofs_mount *m;
+	int fs = fsopen("fuse", FSOPEN_CLOEXEC), rc, fd = -1;
+
+	if (fs < 0)
+		return viofs_err_set(err, -errno,
+				     "The kernel does not let a FUSE file system be made: "
+				     "fsopen: %s.",
+				     strerror(errno));
+	rc = set_all(fs, c, m->fd);
+	if (!rc)
+		rc = fd = open_mount_of("fuse", fs, c->options->attributes);
+	if (rc < 0)
+		say(fs, rc, err);
+	close(fs);
+	return rc < 0 ? rc : fd;
+}
+
+int viofs_mount_put(int mount_fd, int directory)
+{
+	return move_mount(mount_fd, "", directory, "",
+			  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+		       ? -errno
+		       : 0;
+}
+
+int viofs_mount_start(struct viofs_mount *m, const struct viofs_mount_config *c,
+		      struct viofs_err *err)
+{
+	int fd = make_mount(m, c, err), rc;
+	struct viofs_mount_id id;
+
+	if (fd < 0)
+		return fd;
+	rc = viofs_mount_id_of(fd, &id);
+	if (!rc) {
+		m->minor = id.minor;
+		m->control_fd = open_control(m->minor);
+		rc = viofs_mount_put(fd, c->directory);
+	}
+	if (rc)
+		viofs_err_set(err, rc, "The kernel does not put the mount there: %s.",
+			      strerror(-rc));
+	close(fd);
+	return rc;
+}
+
+int viofs_mount_new(struct viofs_mount **out, struct viofs_err *err)
+{
+	struct viofs_mount *m = calloc(1, sizeof(*m));
 	int rc;
 
-	m = calloc(1, sizeof(*m));
 	if (!m)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	m->fd = -1;
-	snprintf(m->path, sizeof(m->path), "%s", config->mountpoint);
-	rc = new_session(config, &session, err);
-	if (!rc) {
-		rc = mount_session(m, session, err);
-		/* Closes the session's descriptor; the mount stays. */
-		fuse_session_destroy(session);
-	}
-	if (rc) {
-		viofs_mount_close(m);
-		return rc;
+	m->control_fd = -1;
+	m->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (m->fd < 0) {
+		rc = -errno;
+		free(m);
+		return viofs_err_set(err, rc, "/dev/fuse: %s; load the module: modprobe fuse",
+				     strerror(-rc));
 	}
 	*out = m;
 	return 0;
@@ -239,53 +211,146 @@ int viofs_mount_fd(const struct viofs_mount *m)
 	return m->fd;
 }
 
-bool viofs_mount_is_there(const struct viofs_mount *m)
+int viofs_mount_control_fd(const struct viofs_mount *m)
 {
-	unsigned int minor_no = 0;
-
-	return !find_mount(m->path, &minor_no) && minor_no == m->device;
+	return m->control_fd;
 }
 
+/* As long as it does, the minor is its own. */
+static bool exists(const struct viofs_mount *m)
+{
+	struct pollfd p = { .fd = m->fd, .events = 0 };
+	bool there = false;
+	char c;
+	int fd;
+
+	/* Without fusectl: as long as nobody has aborted it. */
+	if (m->control_fd < 0)
+		return m->fd >= 0 && poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+	fd = openat(m->control_fd, "waiting", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		there = read(fd, &c, 1) == 1;
+		close(fd);
+	}
+	return there;
+}
+
+int viofs_mount_places(const struct viofs_mount *m, struct viofs_places *places)
+{
+	int rc = viofs_places_find(m->minor, places);
+
+	if (!rc && !exists(m))
+		viofs_places_free(places);
+	return rc;
+}
+
+/* A root can't be unmounted: all others are below it. */
+static bool is_root(const struct viofs_place *place)
+{
+	return !strcmp(place->path, "/");
+}
+
+bool viofs_mount_is_there(const struct viofs_mount *m)
+{
+	struct viofs_places places;
+	bool there = false;
+
+	if (viofs_mount_places(m, &places))
+		return false;
+	for (unsigned int i = 0; i < places.count; i++)
+		there |= !is_root(&places.list[i]);
+	viofs_places_free(&places);
+	return there;
+}
+
+/* The last one first: it may lie in an earlier one. */
 int viofs_mount_unmount(struct viofs_mount *m)
 {
-	if (!viofs_mount_is_there(m))
-		return -EINVAL;
-	return umount2(m->path, UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+	struct viofs_places places;
+	int rc = viofs_mount_places(m, &places), result = -EINVAL;
+
+	for (unsigned int i = rc ? 0 : places.count; i-- > 0;) {
+		if (is_root(&places.list[i]))
+			continue;
+		rc = viofs_place_unmount(&places.list[i]);
+		/* Covered by another mount: in use, if it is there still. */
+		if (rc == -ESTALE)
+			rc = viofs_mount_is_there(m) ? -EBUSY : 0;
+		if (result == -EINVAL || rc)
+			result = rc;
+	}
+	viofs_places_free(&places);
+	return result;
+}
+
+/* Any of its mounts. */
+static int open_root(const struct viofs_mount *m)
+{
+	struct viofs_places places;
+	int fd = viofs_mount_places(m, &places);
+
+	if (fd)
+		return fd;
+	fd = -ESTALE;
+	for (unsigned int i = 0; fd < 0 && i < places.count; i++)
+		fd = viofs_place_open(&places.list[i]);
+	viofs_places_free(&places);
+	return fd;
 }
 
 int viofs_mount_sync(struct viofs_mount *m)
 {
-	int fd, rc = 0;
+	int root = open_root(m), fd, rc = 0;
 
-	fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (syncfs(fd) < 0)
+	if (root < 0)
+		return root;
+	fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || syncfs(fd) < 0)
 		rc = -errno;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
+	close(root);
 	return rc;
 }
 
-int viofs_mount_detach(struct viofs_mount *m)
+/* A forced unmount aborts the connection, also where the mount is busy. It is: by the descriptor.
+ */
+static int abort_by_force(const struct viofs_mount *m)
 {
-	if (!viofs_mount_is_there(m))
-		return -EINVAL;
-	return umount2(m->path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+	int root = open_root(m), rc;
+	char path[32];
+
+	if (root < 0)
+		return root;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", root);
+	rc = umount2(path, MNT_FORCE) < 0 && errno != EBUSY ? -errno : 0;
+	close(root);
+	return rc;
 }
 
 int viofs_mount_abort(struct viofs_mount *m)
 {
-	char path[64];
-	int rc;
+	int fd, rc;
 
-	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", m->device);
-	rc = viofs_text_write(path, "1");
-	/* Without fusectl: a forced unmount aborts the connection too, whether it succeeds or not.
-	 */
-	if (rc && viofs_mount_is_there(m))
-		rc = umount2(m->path, MNT_FORCE | UMOUNT_NOFOLLOW) < 0 && errno != EBUSY ? -errno
-											 : 0;
+	if (m->control_fd < 0)
+		return abort_by_force(m);
+	fd = openat(m->control_fd, "abort", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = write(fd, "1", 1) < 0 ? -errno : 0;
+	close(fd);
 	return rc;
+}
+
+void viofs_mount_end(struct viofs_mount *m)
+{
+	struct viofs_places places = { NULL, 0 };
+
+	viofs_mount_places(m, &places);
+	viofs_places_hold(&places);
+	viofs_mount_abort(m);
+	viofs_places_detach(&places);
+	viofs_places_free(&places);
 }
 
 void viofs_mount_hang_up(struct viofs_mount *m)
@@ -298,6 +363,10 @@ void viofs_mount_hang_up(struct viofs_mount *m)
 
 void viofs_mount_close(struct viofs_mount *m)
 {
+	if (!m)
+		return;
 	viofs_mount_hang_up(m);
+	if (m->control_fd >= 0)
+		close(m->control_fd);
 	free(m);
 }

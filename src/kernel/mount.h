@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Mounting a fuse file system and taking it down again, by libfuse3 and umount2(2). */
+/*
+ * A FUSE file system of ours, from its first mount to its last.
+ *
+ * It is one connection to the kernel (/dev/fuse), one super block, and any number of mounts of
+ * that: the one that is made here, and copies of it. Whether it exists is known by its connection,
+ * which mounts are its own by the super block's minor while it exists, and one of them by its mount
+ * ID. Paths are for messages.
+ */
 #ifndef VIOFS_KERNEL_MOUNT_H
 #define VIOFS_KERNEL_MOUNT_H
 
 #include "base/err.h"
+#include "kernel/mount_options.h"
+#include "kernel/places.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,51 +21,64 @@ struct viofs_mount;
 
 /** struct viofs_mount_config - what to mount */
 struct viofs_mount_config {
-	const char *source;     /* what /proc/mounts shows: tag or address */
-	const char *mountpoint; /* an absolute path, no symbolic links */
-	const char
-		*options;  /* further options for libfuse and the kernel ("ro,noatime"), or NULL */
+	const char *source; /* what /proc/mounts shows: tag or address */
+	int directory;      /* of viofs_mount_point_open() */
+	const struct viofs_mount_options *options;
 	uint32_t max_read; /* bytes, 0 = the kernel's own bound */
 };
 
-/**
- * viofs_mount_check() - can something be mounted at @path?
- * Return: 0; -ENOENT, -ENOTDIR, -EBUSY (is a mount point already); -ENODEV: no /dev/fuse; in @err.
- */
-int viofs_mount_check(const char *path, struct viofs_err *err);
-
-/**
- * viofs_mount_check_options() - does libfuse understand the options? Mounts nothing.
- * Return: 0; -EINVAL with libfuse's words in @err; -ENOMEM.
- */
-int viofs_mount_check_options(const struct viofs_mount_config *config, struct viofs_err *err);
+/** viofs_mount_new() - open /dev/fuse; mounts nothing yet. Return: 0 or -errno, in @err. */
+int viofs_mount_new(struct viofs_mount **out, struct viofs_err *err);
 
 /**
  * viofs_mount_start() - mount, type fuse.virtiofs-vfio, default_permissions and allow_other as the
- * kernel's virtiofs has them, suid and dev unless the options say otherwise
- * Return: 0, and the kernel's INIT can be read from viofs_mount_fd(); -errno with libfuse's words.
+ * kernel's virtiofs has them
+ * Return: 0, and the kernel's INIT can be read from viofs_mount_fd(); -errno with the kernel's
+ * words in @err.
  */
-int viofs_mount_start(const struct viofs_mount_config *config, struct viofs_mount **out,
+int viofs_mount_start(struct viofs_mount *m, const struct viofs_mount_config *config,
 		      struct viofs_err *err);
+
+/** viofs_mount_put() - a mount that has no place yet (fsmount, open_tree) onto a directory. Return:
+ * 0 or -errno. */
+int viofs_mount_put(int mount_fd, int directory);
 
 /** viofs_mount_fd() - /dev/fuse of this mount, O_NONBLOCK. */
 int viofs_mount_fd(const struct viofs_mount *m);
 
-/** viofs_mount_is_there() - is it still mounted where we put it? */
+/** viofs_mount_control_fd() - its directory in fusectl; -1: there is none. */
+int viofs_mount_control_fd(const struct viofs_mount *m);
+
+/**
+ * viofs_mount_places() - where it is mounted in this namespace
+ * @places: out, for viofs_places_free(); empty where the connection has ended.
+ * Return: 0 or -errno.
+ */
+int viofs_mount_places(const struct viofs_mount *m, struct viofs_places *places);
+
+/** viofs_mount_is_there() - is it mounted anywhere in this namespace where it can be unmounted?
+ * That is, not as its root. */
 bool viofs_mount_is_there(const struct viofs_mount *m);
 
-/** viofs_mount_unmount() - umount2(2) while somebody serves: dirty pages get written. Return: 0;
- * -EBUSY; -EINVAL: was not mounted. */
+/**
+ * viofs_mount_unmount() - umount2(2) of all its mounts while somebody serves: dirty pages get
+ * written Return: 0; -EBUSY: at least one is in use; -EINVAL: there was none.
+ */
 int viofs_mount_unmount(struct viofs_mount *m);
 
-/** viofs_mount_sync() - write dirty pages of the mount out (syncfs; blocks). Return: 0 or -errno.
- */
+/** viofs_mount_sync() - write dirty pages out (syncfs; blocks). Return: 0 or -errno. */
 int viofs_mount_sync(struct viofs_mount *m);
 
-/** viofs_mount_detach() - MNT_DETACH: nobody finds it any more, who has files open keeps them. */
-int viofs_mount_detach(struct viofs_mount *m);
+/**
+ * viofs_mount_end() - abort the connection and detach all mounts: who still uses one gets errors
+ * In that order, since nothing else ends a mount whose device hangs.
+ */
+void viofs_mount_end(struct viofs_mount *m);
 
-/** viofs_mount_abort() - end the connection: every request in flight or to come fails. */
+/**
+ * viofs_mount_abort() - end the connection: every request in flight or to come fails
+ * This connection's, or nothing: the number of one that has ended may be another one's now.
+ */
 int viofs_mount_abort(struct viofs_mount *m);
 
 /**

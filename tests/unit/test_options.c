@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include <cmocka.h>
 
@@ -40,16 +41,22 @@ static void refused(const char *option, const char *says)
 		fail_msg("\"%s\" does not say \"%s\"", err.text, says);
 }
 
+static bool has_mount_words(void)
+{
+	return o.mount.attributes || o.mount.super || o.mount.labels[0];
+}
+
 static void source_and_mount_point_are_taken_in_any_order_with_options(void **state)
 {
 	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
 	assert_string_equal(o.source, "myfs");
 	assert_string_equal(o.mountpoint, "/mnt");
-	assert_null(o.mount_options);
+	assert_false(has_mount_words());
 	assert_false(o.foreground);
 	assert_int_equal(parse("myfs", "/mnt", "-o", "ro", "-f", NULL), 0);
 	assert_true(o.foreground);
-	assert_string_equal(o.mount_options, "ro");
+	assert_int_equal(o.mount.attributes, MOUNT_ATTR_RDONLY);
+	assert_int_equal(o.mount.super, VIOFS_SUPER_RO);
 	assert_int_equal(parse("-d", "myfs", "/mnt", NULL), 0);
 	assert_true(o.foreground && o.debug);
 }
@@ -119,17 +126,17 @@ static void own_options_have_their_effect(void **state)
 	assert_int_equal(o.grace_s, 0);
 	assert_true(o.allow_noiommu && o.small_pages);
 	assert_int_equal(o.relay.max_data, 256 << 10);
-	assert_null(o.mount_options);
+	assert_false(has_mount_words());
 	assert_int_equal(o.relay.timeout_ms, 0);
 	assert_int_equal(parse("-o", "timeout=20,on-loss=eio", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.timeout_ms, 20000);
-	assert_null(o.mount_options);
+	assert_false(has_mount_words());
 	assert_false(o.wait_on_loss || o.keeps_state);
 	assert_int_equal(parse("-o", "on-loss=wait", "myfs", "/mnt", NULL), 0);
 	assert_true(o.wait_on_loss && !o.keeps_state);
 	assert_int_equal(parse("-o", "on-loss=wait,backend-keeps-state", "myfs", "/mnt", NULL), 0);
 	assert_true(o.wait_on_loss && o.keeps_state);
-	assert_null(o.mount_options);
+	assert_false(has_mount_words());
 	assert_int_equal(CPU_COUNT(&o.cpus), 0);
 	assert_int_equal(o.relay.workers, 1);
 	assert_false(o.relay.pin_workers);
@@ -174,14 +181,52 @@ static void fstabs_own_words_are_dropped(void **state)
 			       "x-foo=bar,X-bar,comment=hello,allow_other,default_permissions",
 			       "myfs", "/mnt", NULL),
 			 0);
-	assert_null(o.mount_options);
+	assert_false(has_mount_words());
 }
 
 static void other_options_are_kept_for_the_mount(void **state)
 {
 	assert_int_equal(
 		parse("-o", "ro,noatime,nofail", "-o", "context=a:b", "myfs", "/mnt", NULL), 0);
-	assert_string_equal(o.mount_options, "ro,noatime,context=a:b");
+	assert_int_equal(o.mount.attributes, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
+	assert_string_equal(o.mount.labels[0], "context=a:b");
+}
+
+/* All that mount(8) knows for a mount, but for what concerns no file system. */
+static void all_words_of_mount_are_taken(void **state)
+{
+	static const struct {
+		const char *words;
+		uint64_t attributes;
+		uint32_t super;
+	} cases[] = {
+		{ "ro,nosuid,nodev,noexec,nosymfollow",
+		  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+			  MOUNT_ATTR_NOSYMFOLLOW,
+		  VIOFS_SUPER_RO },
+		{ "ro,rw,nosuid,suid,nodev,dev,noexec,exec,nosymfollow,symfollow", 0, 0 },
+		{ "noatime,relatime", 0, 0 },
+		{ "noatime,strictatime", MOUNT_ATTR_STRICTATIME, 0 },
+		{ "strictatime,nostrictatime,noatime,atime,norelatime", 0, 0 },
+		{ "strictatime,noatime", MOUNT_ATTR_NOATIME, 0 },
+		{ "nodiratime", MOUNT_ATTR_NODIRATIME, 0 },
+		{ "nodiratime,diratime", 0, 0 },
+		{ "sync,dirsync,lazytime", 0,
+		  VIOFS_SUPER_SYNC | VIOFS_SUPER_DIRSYNC | VIOFS_SUPER_LAZYTIME },
+		{ "sync,async,lazytime,nolazytime", 0, 0 },
+		{ "iversion,noiversion,mand,nomand,silent,loud,dax=never,dax=inode", 0, 0 },
+		{ "nousers,noowner,nogroup,_rnetdev", 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (parse("-o", cases[i].words, "myfs", "/mnt", NULL))
+			fail_msg("%s: %s", cases[i].words, err.text);
+		assert_int_equal(o.mount.attributes, cases[i].attributes);
+		assert_int_equal(o.mount.super, cases[i].super);
+	}
+	refused("dax", "DAX window");
+	refused("dax=always", "DAX window");
+	refused("bogus", "bogus");
 }
 
 static void what_the_daemon_sets_itself_is_refused(void **state)
@@ -270,6 +315,7 @@ int main(void)
 		cmocka_unit_test(dma_memory_bounds_the_arena),
 		cmocka_unit_test(fstabs_own_words_are_dropped),
 		cmocka_unit_test(other_options_are_kept_for_the_mount),
+		cmocka_unit_test(all_words_of_mount_are_taken),
 		cmocka_unit_test(what_the_daemon_sets_itself_is_refused),
 		cmocka_unit_test(values_out_of_range_are_named),
 		cmocka_unit_test(missing_and_surplus_arguments_are_said),

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * umount2(2) takes a path, and whoever may write to a directory on the way decides where it leads.
+ * What can't be moved is the mount point in the directory that it lies in: the kernel refuses to
+ * rename or remove it while something is mounted there (in this namespace). So that directory is
+ * opened, the mount is looked at through it, and unmounted through it. A descriptor of the mount
+ * itself would make it busy.
+ */
+#include "kernel/places.h"
+#include "kernel/mount_point.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#define TYPE " - fuse.virtiofs-vfio "
+
+/* The kernel writes blanks, line breaks and backslashes as \ooo. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++) {
+		unsigned int c;
+
+		if (*from == '\\' && sscanf(from + 1, "%3o", &c) == 1 && strlen(from) >= 4) {
+			*to = (char)c;
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+/* "36 35 0:47 / /mnt rw,... - fuse.virtiofs-vfio myfs rw,..." Return: 1, 0, or -ENOMEM. */
+static int read_line(const char *line, unsigned int minor_no, struct viofs_place *place)
+{
+	unsigned int major_no, its_minor;
+	unsigned long long mount;
+	char path[4 * PATH_MAX];
+
+	if (!strstr(line, TYPE) ||
+	    sscanf(line, "%llu %*u %u:%u %*s %16383s", &mount, &major_no, &its_minor, path) != 4)
+		return 0;
+	if (major_no || its_minor != minor_no)
+		return 0;
+	unescape(path);
+	*place = (struct viofs_place){ mount, minor_no, strdup(path), -1 };
+	return place->path ? 1 : -ENOMEM;
+}
+
+static int add_line(struct viofs_places *p, const char *line, unsigned int minor_no)
+{
+	struct viofs_place found, *grown;
+	int rc = read_line(line, minor_no, &found);
+
+	if (rc <= 0)
+		return rc;
+	grown = reallocarray(p->list, p->count + 1, sizeof(*grown));
+	if (!grown) {
+		free(found.path);
+		return -ENOMEM;
+	}
+	p->list = grown;
+	grown[p->count++] = found;
+	return 0;
+}
+
+int viofs_places_find(unsigned int minor_no, struct viofs_places *places)
+{
+	struct viofs_places found = { NULL, 0 };
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t size = 0;
+	int rc = 0;
+
+	if (!f)
+		return -errno;
+	while (!rc && getline(&line, &size, f) > 0)
+		rc = add_line(&found, line, minor_no);
+	free(line);
+	fclose(f);
+	if (rc)
+		viofs_places_free(&found);
+	else
+		*places = found;
+	return rc;
+}
+
+void viofs_places_free(struct viofs_places *places)
+{
+	for (unsigned int i = 0; i < places->count; i++) {
+		free(places->list[i].path);
+		if (places->list[i].root >= 0)
+			close(places->list[i].root);
+	}
+	free(places->list);
+	*places = (struct viofs_places){ NULL, 0 };
+}
+
+/* The directory that the mount point lies in; @name: out, inside @place->path. */
+static int open_parent(const struct viofs_place *place, const char **name)
+{
+	const char *slash = strrchr(place->path, '/');
+	char parent[PATH_MAX];
+	int fd;
+
+	/* A root has no directory above it. */
+	if (!slash || !slash[1] || strlen(place->path) >= sizeof(parent))
+		return -ESTALE;
+	snprintf(parent, sizeof(parent), "%.*s",
+		 slash == place->path ? 1 : (int)(slash - place->path), place->path);
+	fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*name = slash + 1;
+	return fd < 0 ? -ESTALE : fd;
+}
+
+/* What is mounted at @name now, if it is this mount. */
+static int open_root(const struct viofs_place *place, int parent, const char *name)
+{
+	int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct viofs_mount_id id;
+
+	if (fd < 0)
+		return -ESTALE;
+	if (!viofs_mount_id_of(fd, &id) && id.is_root && id.mount == place->mount &&
+	    id.minor == place->minor)
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+int viofs_place_open(const struct viofs_place *place)
+{
+	const char *name;
+	int parent = open_parent(place, &name), fd;
+
+	if (parent < 0)
+		return parent;
+	fd = open_root(place, parent, name);
+	close(parent);
+	return fd;
+}
+
+void viofs_places_hold(struct viofs_places *places)
+{
+	for (unsigned int i = 0; i < places->count; i++)
+		places->list[i].root = viofs_place_open(&places->list[i]);
+}
+
+void viofs_places_detach(const struct viofs_places *places)
+{
+	for (unsigned int i = places->count; i-- > 0;) {
+		char path[32];
+
+		if (places->list[i].root < 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", places->list[i].root);
+		umount2(path, MNT_DETACH);
+	}
+}
+
+int viofs_place_unmount(const struct viofs_place *place)
+{
+	const char *name;
+	int parent = open_parent(place, &name), fd, rc = 0;
+	char path[PATH_MAX];
+
+	if (parent < 0)
+		return parent;
+	fd = open_root(place, parent, name);
+	if (fd < 0) {
+		rc = fd;
+	} else {
+		close(fd);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", parent, name);
+		rc = umount2(path, UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+	}
+	close(parent);
+	return rc;
+}

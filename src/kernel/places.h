@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a file system is mounted in this mount namespace, and taking it away from there.
+ *
+ * A mount is known by its ID and its file system's minor; a path only says where to look for it.
+ */
+#ifndef VIOFS_KERNEL_PLACES_H
+#define VIOFS_KERNEL_PLACES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** struct viofs_place - one mount of the file system */
+struct viofs_place {
+	uint64_t mount;     /* its ID */
+	unsigned int minor; /* of its file system */
+	char *path;         /* where the kernel says it is, as it was when it was read */
+	int root;           /* viofs_places_hold(); -1: not held */
+};
+
+/** struct viofs_places - all of them, in the order they were made */
+struct viofs_places {
+	struct viofs_place *list;
+	unsigned int count;
+};
+
+/**
+ * viofs_places_find() - the mounts of the FUSE file system with this minor
+ * The minor is the file system's as long as that exists; the caller knows.
+ * Return: 0 or -errno; then there is nothing to free.
+ */
+int viofs_places_find(unsigned int minor_no, struct viofs_places *places);
+
+/** viofs_places_free() - what viofs_places_find() has found. */
+void viofs_places_free(struct viofs_places *places);
+
+/**
+ * viofs_place_open() - the root of that mount, O_PATH: opening it asks the file system nothing
+ * Return: descriptor, which keeps the mount busy; -ESTALE: the mount isn't there any more, or
+ * another one covers it; -errno.
+ */
+int viofs_place_open(const struct viofs_place *place);
+
+/** viofs_places_hold() - open the root of each: what is found cannot become another one's. */
+void viofs_places_hold(struct viofs_places *places);
+
+/** viofs_places_detach() - MNT_DETACH of those that are held. */
+void viofs_places_detach(const struct viofs_places *places);
+
+/**
+ * viofs_place_unmount() - umount2(2) of this mount, and of no other
+ * Return: 0; -EBUSY; -ESTALE as above; -errno.
+ */
+int viofs_place_unmount(const struct viofs_place *place);
+
+#endif

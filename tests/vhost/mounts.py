@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mounts: where they go, whose they are, how they end. Nobody else's directory or mount is touched."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from vhostlib import (CTL, Session, check, is_mounted, must, named, need_root, run, run_cases, wait_until)
+
+NOBODY = 65534
+FUSECTL = "/sys/fs/fuse/connections"
+# Two names change places until it is killed: each is always there.
+FLIP = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+while True:
+    libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2)
+"""
+
+
+def mount_ids(path):
+    """Of all mounts at @path, by the kernel's list; the last one is on top."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+        return [int(line.split()[0]) for line in f if line.split()[4] == path]
+
+
+def link_of_nobody(target, path):
+    os.symlink(target, path)
+    os.lchown(path, NOBODY, NOBODY)
+
+
+def a_symbolic_link_of_somebody_else_is_not_followed():
+    with Session() as s:
+        victim = os.path.join(s.work, "roots-own")
+        os.mkdir(victim)
+        s.mnt = os.path.join(s.work, "link")
+        link_of_nobody(victim, s.mnt)
+        out = s.refuse()
+        check("is not root's" in out, out)
+        check(not is_mounted(victim), "it is mounted where somebody else said")
+
+
+def a_symbolic_link_of_root_is_followed():
+    with Session() as s:
+        there, back = s.mnt, os.path.join(s.work, "back")
+        os.mkdir(os.path.join(s.work, "sub"))
+        os.symlink("../mnt", os.path.join(s.work, "sub", "one"))
+        os.symlink(os.path.join(s.work, "sub"), back)
+        s.mnt = os.path.join(back, "one")
+        s.mount()
+        check(is_mounted(there), s.said())
+        s.mnt = there
+        s.umount()
+
+
+def a_mount_point_that_flips_leads_nowhere_else():
+    """Its owner exchanges the directory and a link to one of root's, as fast as can be."""
+    tries = 0
+    with Session() as s:
+        victim, link, real = (os.path.join(s.work, name) for name in ("roots-own", "link", "mnt"))
+        os.mkdir(victim)
+        link_of_nobody(victim, link)
+        with subprocess.Popen([sys.executable, "-c", FLIP, real, link]) as flip:
+            try:
+                while tries < 12:
+                    tries += 1
+                    s.start_backend(stays=False)
+                    s.start_daemon()
+                    wait_until(lambda: s.daemon.poll() is not None or " is mounted at " in s.said(), 20, "an outcome")
+                    check(not is_mounted(victim), f"root's own directory is covered in try {tries}")
+                    if s.daemon.poll() is None:
+                        s.daemon.send_signal(signal.SIGTERM)
+                        check(s.daemon.wait(10) == 0, s.said())
+                    s.kill_backend()
+            finally:
+                flip.kill()
+        check(not is_mounted(real) and not is_mounted(link), "a mount is left")
+
+
+def ending(s):
+    """Unmounted, and its device owes the answer to DESTROY: for 5 s it is there still."""
+    s.mount()
+    must(["umount", s.mnt], 5)
+    wait_until(lambda: s.stats()["requests"] and not is_mounted(s.mnt), 5, "the mount is gone")
+
+
+def an_ending_daemon_leaves_the_next_mount_alone():
+    """At the same place: the kernel gives its numbers again at once."""
+    with Session(backend_args=["--evil", "used-never@DESTROY"]) as a, Session() as b:
+        ending(a)
+        b.mnt = a.mnt
+        b.mount()
+        a.daemon.wait(20)
+        time.sleep(0.2)
+        must(["ls", b.mnt], 5)
+        check(is_mounted(b.mnt), "another's mount was detached")
+        b.umount()
+
+
+@contextlib.contextmanager
+def fusectl():
+    """Where it usually is, as long as it takes."""
+    mine = not os.path.ismount(FUSECTL)
+    if mine:
+        must(["mount", "-t", "fusectl", "none", FUSECTL])
+    try:
+        yield
+    finally:
+        if mine:
+            must(["umount", FUSECTL])
+
+
+def abort_of_one_that_ends_is_not_anothers():
+    with fusectl(), Session(backend_args=["--evil", "used-never@DESTROY"]) as a, Session() as b:
+        ending(a)
+        b.mount()
+        must([CTL, "abort", a.mnt], 10)
+        must(["ls", b.mnt], 5)
+        a.daemon.wait(20)
+        must(["ls", b.mnt], 5)
+        b.umount()
+
+
+def abort_is_for_the_mount_that_is_there_now():
+    """Two daemons have the same mount point in their records; one of them is mounted."""
+    with Session(backend_args=["--evil", "used-never@DESTROY"]) as a, Session() as b:
+        ending(a)
+        b.mnt = a.mnt
+        b.mount()
+        one = json.loads(must([CTL, "status", "--json", b.mnt]))
+        check(one["supervisor"] == b.daemon.pid, "status is another one's")
+        check(one["mounts"] == [{"mountpoint": b.mnt, "id": mount_ids(b.mnt)[0]}], str(one["mounts"]))
+        check(a.daemon.poll() is None, "this test came too late")
+        must([CTL, "abort", b.mnt], 10)
+        check(b.daemon.wait(1) == 0, b.said())
+        a.daemon.wait(20)
+
+
+def a_mount_that_is_moved_is_still_its_own():
+    """By its ID: a signal unmounts it where it is, and what was made at its old place stays."""
+    with Session() as s:
+        old, new = s.mnt, os.path.join(s.work, "new")
+        os.mkdir(new)
+        s.mount()
+        must(["mount", "--move", old, new])
+        must(["mount", "-t", "tmpfs", "none", old])
+        try:
+            must(["ls", new], 5)
+            s.daemon.send_signal(signal.SIGTERM)
+            check(s.daemon.wait(10) == 0, s.said())
+            check(not is_mounted(new), "it is still mounted")
+            check(is_mounted(old), "what is at its old place was unmounted")
+        finally:
+            must(["umount", old])
+
+
+def a_covered_mount_ends_without_harm_to_what_covers_it():
+    with Session() as s:
+        s.mount()
+        must(["mount", "-t", "tmpfs", "none", s.mnt])
+        top = mount_ids(s.mnt)[-1]
+        try:
+            s.daemon.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            s.daemon.send_signal(signal.SIGTERM)
+            s.daemon.wait(10)
+            check(top in mount_ids(s.mnt), "what covers it was unmounted")
+        finally:
+            while is_mounted(s.mnt):
+                must(["umount", "-l", s.mnt])
+
+
+def by_force_while_busy():
+    """The abort ends it; the daemon takes the dead mount away."""
+    with Session() as s:
+        s.mount()
+        with open(s.path("file"), "w", encoding="ascii") as f:
+            run(["umount", "-i", "-f", s.mnt], 10)
+            wait_until(lambda: not is_mounted(s.mnt), 5, "the dead mount is taken away")
+            try:
+                f.close()
+            except OSError:
+                pass
+        s.ends(0)
+
+
+def main():
+    need_root()
+    run_cases(named([
+        a_symbolic_link_of_somebody_else_is_not_followed, a_symbolic_link_of_root_is_followed,
+        a_mount_point_that_flips_leads_nowhere_else, an_ending_daemon_leaves_the_next_mount_alone,
+        abort_of_one_that_ends_is_not_anothers, abort_is_for_the_mount_that_is_there_now,
+        a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
+        by_force_while_busy]))
+
+
+if __name__ == "__main__":
+    main()
