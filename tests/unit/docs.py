@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Do the docs name what there is: options, commands, members of JSON, build options, tests, packages, files?"""
+
+import os
+import re
+import subprocess
+import sys
+
+# Words of the options' table that no user types: other spellings of what is there.
+NOT_FOR_USERS = {"--foreground", "--debug", "--help", "--version", "-f", "-d", "-h", "-V", "--seccomp"}
+# In the docs, but no test of meson's: what a suite or a page is called.
+TEST_WORD = re.compile(r"`([a-z0-9][a-z0-9_.-]*)`")
+
+
+class Docs:
+    def __init__(self, root, programs):
+        self.root = root
+        self.programs = programs
+        self.wrong = []
+
+    def read(self, name):
+        with open(os.path.join(self.root, name), encoding="utf-8") as f:
+            return f.read()
+
+    def help(self, name, *args):
+        done = subprocess.run([self.programs[name], *args, "--help"], capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    def need(self, what, names, where, text, form=lambda name: rf"(?<![\w-]){re.escape(name)}(?![\w-])"):
+        for name in sorted(names):
+            if not re.search(form(name), text):
+                self.wrong.append(f"{where} lacks {what} {name}")
+
+    def options_of_the_daemon(self):
+        source = self.read("src/daemon/options.c")
+        names = set(re.findall(r'\b(?:FLAG|VALUE)\("([^"]+)"', source)) - NOT_FOR_USERS
+        assert len(names) > 10, "the options' table has another form: mend this test"
+        self.need("the option", names, "virtiofs-vfio --help", self.help("virtiofs-vfio"))
+        self.need("the option", names, "docs/virtiofs-vfio.8.scd", self.read("docs/virtiofs-vfio.8.scd"),
+                  lambda name: rf"(?m)^\*{re.escape(name)}[=*]")
+        self.need("the option", names, "docs/guide.md", self.read("docs/guide.md"),
+                  lambda name: rf"(?m)^\| `{re.escape(name)}[=`]")
+
+    def commands_of_viofsctl(self):
+        commands = re.findall(r"(?m)^  ([a-z-]+) ", self.help("viofsctl"))
+        assert len(commands) > 5, "viofsctl --help has another form: mend this test"
+        page = self.read("docs/viofsctl.8.scd")
+        self.need("the command", commands, "SYNOPSIS of docs/viofsctl.8.scd", page.split("# DESCRIPTION")[0],
+                  lambda name: rf"\*viofsctl {name}\*")
+        self.need("the command", commands, "COMMANDS of docs/viofsctl.8.scd", page.split("# COMMANDS")[1],
+                  lambda name: rf"(?m)^\*{name}\*")
+
+    def commands_of_viofs(self):
+        commands = re.findall(r"(?m)^  ([a-z-]+) ", self.help("viofs"))
+        assert len(commands) > 10, "viofs --help has another form: mend this test"
+        self.need("the command", commands, "docs/viofs.1.scd", self.read("docs/viofs.1.scd"),
+                  lambda name: rf"\*viofs\*? ?\*?{name}\b|(?m:^\*{name}\*)")
+
+    def members_of_status(self):
+        words = set()
+        for name in ("src/daemon/status.c", "src/daemon/outage.c"):
+            words |= set(re.findall(r'"([a-z]+(?:_[a-z0-9]+)*)"', self.read(name)))
+        assert len(words) > 40, "status.c has another form: mend this test"
+        self.need("the member or word", words, "JSON in docs/viofsctl.8.scd", self.read("docs/viofsctl.8.scd"))
+
+    def build_options(self):
+        names = re.findall(r"(?m)^option\('([a-z]+)'", self.read("meson_options.txt"))
+        self.need("the build option", names, "docs/hacking.md", self.read("docs/hacking.md"),
+                  lambda name: rf"-D{name}=")
+
+    def tests(self, listed):
+        """Each test of meson's has its row."""
+        names = {line.split(" / ")[-1].strip() for line in listed.splitlines() if " / " in line}
+        text = self.read("docs/hacking.md") + self.read("docs/reach.md")
+        named = set(TEST_WORD.findall(text))
+        groups = tuple(re.findall(r"`([a-z-]+-)\*`", text))
+        for name in sorted({re.sub(r"-(threads|sanitized)$", "", name) for name in names}):
+            if name not in named and not name.startswith(groups):
+                self.wrong.append(f"docs/hacking.md lacks the test {name}")
+
+    def packages(self):
+        build = [line.split("#")[0].strip() for line in self.read("tools/lib/packages/build").splitlines()]
+        wanted = [name for name in build if re.match(r"lib(?!c6).*-dev$|meson$|ninja-build$|scdoc$", name)]
+        self.need("the package", wanted, "README.md", self.read("README.md"))
+
+    def files_and_links(self):
+        """A path that a page names, or links to, is there."""
+        pages = ["README.md"] + [f"docs/{name}" for name in os.listdir(os.path.join(self.root, "docs")) if name.endswith(".md")]
+        for page in pages:
+            text = self.read(page)
+            for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+                if "://" not in target and not os.path.exists(os.path.join(self.root, os.path.dirname(page), target)):
+                    self.wrong.append(f"{page} links to {target}, which isn't there")
+            for path in re.findall(r"`((?:src|include|tools|tests|docs)/[\w./-]*\w)`", text):
+                if not os.path.exists(os.path.join(self.root, path)):
+                    self.wrong.append(f"{page} names {path}, which isn't there")
+
+    def headings(self):
+        """A link to a part of a page finds it."""
+        anchors = {}
+        names = [name for name in os.listdir(os.path.join(self.root, "docs")) if name.endswith(".md")]
+        for page in ["README.md"] + [f"docs/{name}" for name in names]:
+            found = re.findall(r"(?m)^#+ (.*)$", self.read(page))
+            anchors[page] = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
+        for page in anchors:
+            for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]*)\)", self.read(page)):
+                other = os.path.normpath(os.path.join(os.path.dirname(page), target)) if target else page
+                if "://" not in target and anchor not in anchors.get(other, {anchor}):
+                    self.wrong.append(f"{page} links to #{anchor} of {other}, which has no such heading")
+
+
+def main(root, build, *programs):
+    docs = Docs(root, {os.path.basename(path): path for path in programs})
+    docs.options_of_the_daemon()
+    docs.commands_of_viofsctl()
+    docs.commands_of_viofs()
+    docs.members_of_status()
+    docs.build_options()
+    listed = subprocess.run(["meson", "test", "-C", build, "--list"], capture_output=True, text=True, check=False)
+    docs.tests(listed.stdout)
+    docs.packages()
+    docs.files_and_links()
+    docs.headings()
+    for line in docs.wrong:
+        print(line)
+    return 1 if docs.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
