@@ -110,7 +110,7 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 
 	if (!c)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	viofs_record_sweep();
+	viofs_hold_sweep();
 	rc = take_hold(c, s, o, err);
 	if (rc) {
 		free(c);

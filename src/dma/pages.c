@@ -7,6 +7,7 @@
  */
 #include "dma/pages.h"
 #include "base/file.h"
+#include "base/run.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -15,11 +16,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+/* In /run: the lock of who raises the limit, and while it is raised what it was, and is. */
+#define LOCK "hugepages"
+#define NOTE "%llu raised to %llu"
+/* Getting pages takes some milliseconds, and longer where memory must be moved for it. */
+#define LOCK_WAIT_MS 2000
 
 #ifndef MFD_HUGE_2MB
 #define MFD_HUGE_2MB (21U << 26)
@@ -81,6 +87,11 @@ static bool is_rest_available(size_t size)
 	return is_available(size - VIOFS_MIN(size, free_pages * VIOFS_HUGEPAGE_SIZE));
 }
 
+static int overcommit_read(uint64_t *value)
+{
+	return viofs_text_read_u64(POOL "nr_overcommit_hugepages", value);
+}
+
 static int overcommit_set(uint64_t value)
 {
 	char text[32];
@@ -89,38 +100,81 @@ static int overcommit_set(uint64_t value)
 	return viofs_text_write(POOL "nr_overcommit_hugepages", text);
 }
 
+/* The limit as it was, and as we have set it. */
+struct raise {
+	uint64_t before, to;
+};
+
+/* Unless somebody else has set it meanwhile. */
+static void overcommit_lower(const struct raise *r)
+{
+	uint64_t now;
+
+	if (!overcommit_read(&now) && now == r->to && r->to != r->before)
+		overcommit_set(r->before);
+}
+
 /*
  * The limit counts surplus pages of the whole system, so what must be added is our need on top of
- * the surplus pages that are in use now, less the free ones of the pool.
+ * the surplus pages that are in use now, less the free ones of the pool. The note comes first: who
+ * is killed after it has left the limit as it was, or what the note says.
  */
-static int overcommit_raise(size_t size, uint64_t *before)
+static int overcommit_raise(int lock, size_t size, struct raise *r)
 {
-	uint64_t surplus, limit, wanted;
+	uint64_t surplus;
+	char note[64];
+	int rc;
 
-	if (viofs_text_read_u64(POOL "nr_overcommit_hugepages", &limit) < 0 ||
+	if (overcommit_read(&r->before) < 0 ||
 	    viofs_text_read_u64(POOL "surplus_hugepages", &surplus) < 0)
 		return -ENOMEM;
-	*before = limit;
-	wanted = surplus + size / VIOFS_HUGEPAGE_SIZE;
-	return limit >= wanted ? 0 : overcommit_set(wanted);
+	r->to = VIOFS_MAX(r->before, surplus + size / VIOFS_HUGEPAGE_SIZE);
+	if (r->to == r->before)
+		return 0;
+	snprintf(note, sizeof(note), NOTE "\n", (unsigned long long)r->before,
+		 (unsigned long long)r->to);
+	rc = viofs_run_write(LOCK, lock, note);
+	return rc ? rc : overcommit_set(r->to);
+}
+
+/* Under the lock: what a killed process has left raised. */
+static void settle(int lock)
+{
+	char path[256], text[64];
+	unsigned long long before, to;
+
+	if (viofs_text_read(viofs_run_path(path, sizeof(path), LOCK), text, sizeof(text)) <= 0 ||
+	    sscanf(text, NOTE, &before, &to) != 2)
+		return;
+	overcommit_lower(&(struct raise){ before, to });
+	viofs_run_write(LOCK, lock, "");
+}
+
+void viofs_hugepages_settle(void)
+{
+	int lock = -EBUSY;
+
+	if (viofs_run_is_locked(LOCK) == 0)
+		lock = viofs_run_lock(LOCK, 0);
+	if (lock < 0)
+		return;
+	settle(lock);
+	viofs_run_remove(LOCK, lock);
 }
 
 int viofs_hugepages_memfd(size_t size, void **map)
 {
-	uint64_t before, now;
-	int fd, lock;
+	int lock = viofs_run_lock(LOCK, LOCK_WAIT_MS), fd;
+	struct raise r;
 
-	/* The file itself serves as the lock: nothing to make, nothing to leave behind. */
-	lock = open(POOL "nr_overcommit_hugepages", O_RDONLY | O_CLOEXEC);
 	if (lock >= 0)
-		flock(lock, LOCK_EX);
+		settle(lock);
 	fd = hugepages_map(size, map);
-	if (fd < 0 && lock >= 0 && is_rest_available(size) && !overcommit_raise(size, &before)) {
+	if (fd < 0 && lock >= 0 && is_rest_available(size) && !overcommit_raise(lock, size, &r)) {
 		fd = hugepages_map(size, map);
-		if (!viofs_text_read_u64(POOL "nr_overcommit_hugepages", &now) && now != before)
-			overcommit_set(before);
+		overcommit_lower(&r);
 	}
 	if (lock >= 0)
-		close(lock);
+		viofs_run_remove(LOCK, lock);
 	return fd < 0 ? -ENOMEM : fd;
 }

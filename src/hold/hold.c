@@ -2,6 +2,7 @@
 /* Holding a function for VFIO. */
 #include "hold/hold.h"
 #include "base/file.h"
+#include "dma/pages.h"
 #include "hold/state.h"
 #include "pci/mountinfo.h"
 #include "pci/tag.h"
@@ -285,4 +286,10 @@ int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 	h.bound = true;
 	h.record.by_admin = false;
 	return viofs_hold_release(&h, err);
+}
+
+void viofs_hold_sweep(void)
+{
+	viofs_record_sweep();
+	viofs_hugepages_settle();
 }

@@ -54,4 +54,8 @@ int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err);
  */
 int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err);
 
+/** viofs_hold_sweep() - what killed processes have left and nobody has to ask for: records of
+ * sockets, a raised limit of hugepages. As far as the caller's rights go. */
+void viofs_hold_sweep(void);
+
 #endif

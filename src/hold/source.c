@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TAG_PREFIX "tag:"
 
@@ -136,8 +137,8 @@ static int find_tag(const char *tag, struct viofs_source *out, struct viofs_err 
 		name_function(&s);
 		if (viofs_source_tag(&all[i], s.tag, &why)) {
 			viofs_debug("%s: %s", all[i].text, why.text);
-			snprintf(unknown, sizeof(unknown), " The tag of %s could not be learnt.",
-				 all[i].text);
+			snprintf(unknown, sizeof(unknown), " The tag of %s could not be learnt%s",
+				 all[i].text, geteuid() ? ": it takes root, run it as root." : ".");
 		} else if (strcmp(s.tag, tag) != 0) {
 			append(others, sizeof(others), s.tag);
 		} else {

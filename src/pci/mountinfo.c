@@ -102,7 +102,8 @@ static bool match_line(const char *line, const char *end, const struct viofs_mou
 		if (!word.len)
 			return false;
 	} while (!field_is(word, "-"));
-	if (!field_is(take_word(&p, end), q->ours ? TYPE_OURS : TYPE_KERNEL))
+	word = take_word(&p, end);
+	if (!field_is(word, q->ours ? TYPE_OURS : TYPE_KERNEL))
 		return false;
 	decode(take_word(&p, end), source, sizeof(source));
 	if (!is_wanted_source(q, source))

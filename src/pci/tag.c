@@ -139,7 +139,7 @@ static int open_config(const struct viofs_pci_function *f, struct viofs_err *err
 		int rc = -errno;
 
 		return viofs_err_set(err, rc, "Opening %s failed: %s.%s", path, strerror(-rc),
-				     rc == -EACCES ? " The tag can be read by root only." : "");
+				     rc == -EACCES ? " Run it as root." : "");
 	}
 	return fd;
 }

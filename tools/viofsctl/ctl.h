@@ -16,16 +16,22 @@ int viofs_ctl_list(bool json);
 int viofs_ctl_show(const char *source, bool json);
 int viofs_ctl_bind(const char *source);
 int viofs_ctl_unbind(const char *source);
-int viofs_ctl_status(const char *mountpoint, bool json);
+int viofs_ctl_status(const char *where, bool json);
 int viofs_ctl_abort(const char *mountpoint);
 int viofs_ctl_sync(const char *mountpoint);
 
+/** enum viofs_ctl_where - what may be said for a mount, beside its mount point and its source */
+enum viofs_ctl_where {
+	VIOFS_CTL_EXACT,
+	VIOFS_CTL_INSIDE, /* a file or folder in it */
+};
+
 /**
- * viofs_ctl_ask_all() - "status" of the daemon at @mountpoint, or of all (NULL)
- * @all: gets an object for each, and "socket", the path where it was asked, in it.
- * Return: 0, or 1 where something went wrong; that has been said.
+ * viofs_ctl_ask_all() - "status" of the daemon that @where names, or of all (NULL)
+ * @all: gets an object for each, with "socket", the path where it was asked, in it.
+ * Return: 0, or 1 where something went wrong, or none is the one that is meant; that has been said.
  */
-int viofs_ctl_ask_all(const char *mountpoint, json_t *all);
+int viofs_ctl_ask_all(const char *where, enum viofs_ctl_where how, json_t *all);
 
 /** viofs_ctl_complain() - "viofsctl: TEXT" to standard error. Return: 1. */
 int viofs_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

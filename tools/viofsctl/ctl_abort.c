@@ -54,12 +54,10 @@ static int abort_one(const json_t *s, const char *mountpoint)
 int viofs_ctl_abort(const char *mountpoint)
 {
 	json_t *all = json_array();
-	int status = viofs_ctl_ask_all(mountpoint, all);
+	int status = viofs_ctl_ask_all(mountpoint, VIOFS_CTL_EXACT, all);
 
 	if (json_array_size(all))
 		status = abort_one(json_array_get(all, 0), mountpoint);
-	else if (!status)
-		status = viofs_ctl_complain("No virtiofs-vfio serves %s.", mountpoint);
 	json_decref(all);
 	return status;
 }

@@ -76,11 +76,18 @@ static json_t *describe(const struct device *d)
 			 text_or_null(d->by), "mount_state", text_or_null(d->state));
 }
 
+static void say_unknown(const struct device *d)
+{
+	viofs_ctl_complain("%s: the tag is not known: %s", d->function.text, d->why.text);
+}
+
 json_t *viofs_ctl_describe(const struct viofs_pci_function *f)
 {
 	struct device d;
 
 	look(f, &d);
+	if (!d.tag[0])
+		say_unknown(&d);
 	return describe(&d);
 }
 
@@ -105,7 +112,7 @@ static void print_row(const struct device *d)
 	       d->state ? " (" : "", d->state ? d->state : "", d->state ? ")" : "");
 	json_decref(row);
 	if (!d->tag[0])
-		viofs_ctl_complain("%s: the tag is not known: %s", f->text, d->why.text);
+		say_unknown(d);
 }
 
 int viofs_ctl_list(bool json)
@@ -115,7 +122,7 @@ int viofs_ctl_list(bool json)
 	struct viofs_err err;
 	int count;
 
-	viofs_record_sweep();
+	viofs_hold_sweep();
 	count = viofs_pci_function_scan(&all, &err);
 	if (count < 0)
 		return viofs_ctl_complain("%s", err.text);
@@ -176,6 +183,7 @@ int viofs_ctl_unbind(const char *source)
 	struct viofs_pci_function now;
 	struct viofs_err err;
 
+	viofs_hold_sweep();
 	if (find_function(source, &s, &err) || viofs_hold_return(&s.function, &err))
 		return viofs_ctl_complain("%s", err.text);
 	if (viofs_pci_function_read(&s.function.address, &now, &err))

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofsctl status: ask the daemons that run. */
+/* viofsctl status: what the daemons that run say. */
 #include "ctl.h"
-#include "base/util.h"
-#include "daemon/control.h"
-#include "hold/record.h"
-#include "kernel/mount_point.h"
-#include "kernel/places.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -83,7 +72,9 @@ static void print_mounts(const json_t *s)
 	    !strcmp(text_of(json_array_get(list, 0), "mountpoint"), text_of(s, "mountpoint")))
 		return;
 	if (!json_array_size(list))
-		puts("  mounts     none that can be seen from where the daemon is");
+		puts("  mounts     none that can be seen from where the daemon is: unmounted, but "
+		     "in use "
+		     "(umount -l?)");
 	json_array_foreach(list, i, one) printf("  mount      %s\n", text_of(one, "mountpoint"));
 }
 
@@ -141,141 +132,16 @@ static void print_status(const json_t *s)
 	print_quirks(json_object_get(s, "quirks"));
 }
 
-/* @id: out, of a record: its socket has the same name and a suffix. */
-static bool is_socket_name(const char *name, char id[static VIOFS_RECORD_ID])
-{
-	size_t len = strlen(name), end = strlen(VIOFS_CONTROL_SUFFIX);
-
-	if (len <= end || len - end >= VIOFS_RECORD_ID ||
-	    strcmp(name + len - end, VIOFS_CONTROL_SUFFIX))
-		return false;
-	snprintf(id, VIOFS_RECORD_ID, "%.*s", (int)(len - end), name);
-	return true;
-}
-
-/* It was killed, or has ended since the directory was read: before it was asked, or with the
- * question unheard. */
-static bool is_gone(int rc)
-{
-	return rc == -ECONNREFUSED || rc == -ENOENT || rc == -ECONNRESET;
-}
-
-/* What the daemon must serve; both NULL and 0: anything. */
-struct wanted {
-	const char *path; /* as its record has it */
-	uint64_t mount;   /* the mount that the path leads to, 0: none of ours */
-	bool found;       /* the one that serves that mount has answered */
-};
-
-static bool serves(const json_t *status, uint64_t mount)
-{
-	const json_t *one, *list = json_object_get(status, "mounts");
-	size_t i;
-
-	json_array_foreach(list, i, one) if ((uint64_t)number_of(one, "id") == mount) return true;
-	return false;
-}
-
-/* Return: as viofs_ctl_ask_all(). */
-static int ask(const char *path, bool named, struct wanted *w, json_t *all)
-{
-	json_t *s = NULL;
-	int rc = viofs_control_ask(path, VIOFS_CONTROL_STATUS, &s);
-	bool exact = !rc && w->mount && serves(s, w->mount);
-
-	if (rc)
-		return is_gone(rc) ? 0
-				   : viofs_ctl_complain("%s: %s.%s", path, strerror(-rc),
-							rc == -EACCES ? " Run it as root." : "");
-	/* It may have been mounted there once, and another one is now. */
-	if (exact && !w->found)
-		json_array_clear(all);
-	if (exact || (named && !w->found)) {
-		json_object_set_new(s, "socket", json_string(path));
-		json_array_append(all, s);
-	}
-	w->found |= exact;
-	json_decref(s);
-	return 0;
-}
-
-/* Those whose record says @w->path (@named), or all others. */
-static int ask_some(DIR *dir, bool named, struct wanted *w, json_t *all)
-{
-	struct dirent *e;
-	int status = 0;
-
-	rewinddir(dir);
-	while ((e = readdir(dir)) && !w->found) {
-		char path[PATH_MAX], id[VIOFS_RECORD_ID];
-		struct viofs_record r;
-
-		if (!is_socket_name(e->d_name, id))
-			continue;
-		if (w->path &&
-		    named != (!viofs_record_read(id, &r) && !strcmp(r.mountpoint, w->path)))
-			continue;
-		snprintf(path, sizeof(path), VIOFS_RUN_DIR "/%s", e->d_name);
-		status |= ask(path, named, w, all);
-	}
-	return status;
-}
-
-/* The mount of ours that @path leads to. Nothing is asked of who serves it: it may hang. */
-static uint64_t mount_at(const char *path)
-{
-	int fd = open(path, O_PATH | O_CLOEXEC);
-	struct viofs_places places = { NULL, 0 };
-	struct viofs_mount_id id = { 0 };
-
-	if (fd < 0)
-		return 0;
-	if (viofs_mount_id_of(fd, &id) || viofs_places_find(id.minor, &places) || !places.count)
-		id.mount = 0;
-	viofs_places_free(&places);
-	close(fd);
-	return id.mount;
-}
-
-int viofs_ctl_ask_all(const char *mountpoint, json_t *all)
-{
-	struct wanted w = { .path = mountpoint };
-	char real[PATH_MAX];
-	int status;
-	DIR *dir;
-
-	if (mountpoint)
-		w.mount = mount_at(mountpoint);
-	/* A dead mount has no real path: then what was said must do. */
-	if (mountpoint && realpath(mountpoint, real))
-		w.path = real;
-	viofs_record_sweep();
-	dir = opendir(VIOFS_RUN_DIR);
-	if (!dir)
-		return errno == ENOENT ? 0
-				       : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
-	status = ask_some(dir, true, &w, all);
-	/* Those are left in peace otherwise: one that hangs would be waited for, and one that ends
-	 * is no business of @mountpoint's. */
-	if (w.mount && !w.found)
-		status |= ask_some(dir, false, &w, all);
-	closedir(dir);
-	return status;
-}
-
-int viofs_ctl_status(const char *mountpoint, bool json)
+int viofs_ctl_status(const char *where, bool json)
 {
 	json_t *all = json_array(), *s;
 	size_t i;
 	int status;
 
-	status = viofs_ctl_ask_all(mountpoint, all);
-	if (!status && mountpoint && !json_array_size(all))
-		status = viofs_ctl_complain("No virtiofs-vfio serves %s.", mountpoint);
+	status = viofs_ctl_ask_all(where, VIOFS_CTL_INSIDE, all);
 	/* Those that answered, even if one did not. */
 	if (json && (!status || json_array_size(all))) {
-		status |= viofs_ctl_print_json(
-			json_incref(mountpoint ? json_array_get(all, 0) : all));
+		status |= viofs_ctl_print_json(json_incref(where ? json_array_get(all, 0) : all));
 	} else if (!json) {
 		viofs_ctl_clean(all);
 		json_array_foreach(all, i, s) print_status(s);

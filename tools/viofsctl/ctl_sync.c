@@ -99,12 +99,10 @@ static int sync_one(const char *mountpoint)
 int viofs_ctl_sync(const char *mountpoint)
 {
 	json_t *all = json_array();
-	int status = viofs_ctl_ask_all(mountpoint, all);
+	int status = viofs_ctl_ask_all(mountpoint, VIOFS_CTL_INSIDE, all);
 
 	if (json_array_size(all))
 		status = sync_one(mountpoint);
-	else if (!status)
-		status = viofs_ctl_complain("No virtiofs-vfio serves %s.", mountpoint);
 	json_decref(all);
 	return status;
 }

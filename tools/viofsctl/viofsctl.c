@@ -17,10 +17,11 @@ static const char usage[] =
 	"  show SOURCE           one device: capabilities, features, queues, IOMMU mode\n"
 	"  bind SOURCE           give it to vfio-pci, and remember its driver\n"
 	"  unbind SOURCE         give it back to the driver it had\n"
-	"  status [MOUNTPOINT]   what running daemons are doing\n"
+	"  status [WHERE]        what running daemons are doing\n"
 	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
 	"\n"
+	"WHERE is a mount point, a place in a mount, or its SOURCE.\n"
 	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the "
 	"socket of a\n"
 	"back end, vhost-user:PATH. --json prints the same for programs (list, show, status).\n";
