@@ -79,7 +79,8 @@ static int take_hold(struct viofs_dev *dev, const char *text, struct viofs_err *
 	int rc;
 
 	if (s->kind == VIOFS_SOURCE_VHOST_USER) {
-		rc = viofs_hold_take_name(s->id, (int)o->wait_ms, &dev->hold, err);
+		rc = viofs_hold_take_name(s->id, VIOFS_HOLD_SOCKET, (int)o->wait_ms, &dev->hold,
+					  err);
 		return rc ? viofs_err_prefix(err, rc, "%s", text) : 0;
 	}
 	if (o->queues)

@@ -92,7 +92,7 @@ static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
 	int rc;
 
 	if (s->kind == VIOFS_SOURCE_VHOST_USER) {
-		rc = viofs_hold_take_name(s->id, wait_time(s), &c->hold, err);
+		rc = viofs_hold_take_name(s->id, VIOFS_HOLD_SOCKET, wait_time(s), &c->hold, err);
 		return rc ? viofs_err_prefix(err, rc, "%s", o->source) : 0;
 	}
 	if (o->queues)

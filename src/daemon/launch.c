@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct outcome {
@@ -15,7 +17,42 @@ struct outcome {
 	struct viofs_err err;
 };
 
-__attribute__((noreturn)) static void wait_for_outcome(int fd)
+/* What a signal that nobody has sent on purpose is about. */
+static const char *hint(int signal)
+{
+	switch (signal) {
+	case SIGKILL:
+		return " Has the kernel, or a limit of a control group, ended it for want of "
+		       "memory? See dmesg.";
+	case SIGXFSZ:
+		return " The limit on the size of files (ulimit -f) leaves no room for its record.";
+	case SIGXCPU:
+		return " The limit on CPU time (ulimit -t) is used up.";
+	default:
+		return "";
+	}
+}
+
+/* It has closed the pipe, so it has ended, or will at once. */
+static void say_end(pid_t pid)
+{
+	int status;
+	pid_t rc;
+
+	do
+		rc = waitpid(pid, &status, 0);
+	while (rc < 0 && errno == EINTR);
+	if (rc == pid && WIFSIGNALED(status))
+		viofs_error("The daemon was killed at its start by signal %d (%s).%s",
+			    WTERMSIG(status), strsignal(WTERMSIG(status)), hint(WTERMSIG(status)));
+	else if (rc == pid)
+		viofs_error("The daemon ended at its start with status %d and has not said why.",
+			    WEXITSTATUS(status));
+	else
+		viofs_error("The daemon ended at its start and has not said why.");
+}
+
+__attribute__((noreturn)) static void wait_for_outcome(int fd, pid_t pid)
 {
 	struct outcome o;
 	ssize_t n;
@@ -24,7 +61,7 @@ __attribute__((noreturn)) static void wait_for_outcome(int fd)
 		n = read(fd, &o, sizeof(o));
 	} while (n < 0 && errno == EINTR);
 	if (n != (ssize_t)sizeof(o)) {
-		viofs_error("The daemon ended before it could say why; see the system's log.");
+		say_end(pid);
 		exit(1);
 	}
 	if (o.rc)
@@ -50,7 +87,7 @@ int viofs_launch(struct viofs_err *err)
 	}
 	if (pid) {
 		close(fds[1]);
-		wait_for_outcome(fds[0]);
+		wait_for_outcome(fds[0], pid);
 	}
 	close(fds[0]);
 	setsid();

@@ -136,10 +136,7 @@ static int start_loop(struct supervisor *s, struct viofs_err *err)
 	int rc = viofs_sleep_init(&s->loop);
 
 	if (rc)
-		return viofs_err_set(err, rc,
-				     "io_uring: %s. Is it switched off here? (sysctl "
-				     "kernel.io_uring_disabled must be 0)",
-				     strerror(-rc));
+		return viofs_sleep_say(rc, err);
 	viofs_sleep_add(&s->loop, s->signal_fd, false);
 	viofs_sleep_add(&s->loop, s->pipes.report_fd, false);
 	viofs_sleep_add(&s->loop, s->pipes.log_fd, false);

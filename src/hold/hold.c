@@ -81,7 +81,7 @@ static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_e
 			     f->text, tag, at.mountpoint, at.pid);
 }
 
-int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold,
+int viofs_hold_take_name(const char *id, const char *device, int wait_ms, struct viofs_hold *hold,
 			 struct viofs_err *err)
 {
 	struct viofs_hold h = { .lock_fd = -1 };
@@ -90,7 +90,9 @@ int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold,
 
 	rc = h.lock_fd = viofs_record_lock(id, wait_ms, &h.record, err);
 	if (rc == -EBUSY && !viofs_state_read(id, &state))
-		return viofs_state_say(&state, id, rc, err);
+		return viofs_state_say(&state, device, rc, err);
+	if (rc == -EBUSY)
+		return viofs_err_set(err, rc, "%s is in use.", device);
 	if (rc < 0)
 		return rc;
 	snprintf(h.id, sizeof(h.id), "%s", id);
@@ -144,7 +146,7 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	struct viofs_hold h;
 	int rc;
 
-	rc = viofs_hold_take_name(f->text, wait_ms, &h, err);
+	rc = viofs_hold_take_name(f->text, f->text, wait_ms, &h, err);
 	if (rc)
 		return rc;
 	h.found = h.record;
@@ -272,7 +274,7 @@ int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 	struct viofs_hold h;
 	int rc;
 
-	rc = viofs_hold_take_name(f->text, 0, &h, err);
+	rc = viofs_hold_take_name(f->text, f->text, 0, &h, err);
 	if (rc)
 		return rc;
 	rc = viofs_pci_function_read(&f->address, &h.function, err);

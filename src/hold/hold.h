@@ -27,8 +27,14 @@ struct viofs_hold {
 int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
 		    struct viofs_err *err);
 
-/** viofs_hold_take_name() - lock a record and nothing else: of a back end's socket. As above. */
-int viofs_hold_take_name(const char *id, int wait_ms, struct viofs_hold *hold,
+/* What callers put the socket's own name in front of. */
+#define VIOFS_HOLD_SOCKET "the socket"
+
+/**
+ * viofs_hold_take_name() - lock a record and nothing else: of a back end's socket
+ * @device: what the record is of, for messages: its id says nothing to a user. As above.
+ */
+int viofs_hold_take_name(const char *id, const char *device, int wait_ms, struct viofs_hold *hold,
 			 struct viofs_err *err);
 
 /** viofs_hold_note() - write @tag, @mountpoint and @pid into the record, for others to read. */

@@ -266,10 +266,7 @@ int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 	if (!rc)
 		rc = viofs_doorbells_init(&r->doorbells, r->fs);
 	if (rc)
-		return viofs_err_set(err, rc,
-				     "io_uring: %s; it is switched off here? (sysctl "
-				     "kernel.io_uring_disabled must be 0)",
-				     strerror(-rc));
+		return viofs_sleep_say(rc, err);
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
 		rc = prepare_lane(&r->lanes[i], fuse_fd, err);
 	return rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sleeping on an io_uring. */
 #include "relay/sleep.h"
+#include "base/file.h"
 #include "base/util.h"
 
 #include <assert.h>
@@ -28,6 +29,34 @@ int viofs_sleep_init(struct viofs_sleep *s)
 	rc = io_uring_queue_init(2 * VIOFS_SLEEP_FDS, s->ring, 0);
 	s->open = !rc;
 	return rc;
+}
+
+int viofs_sleep_say(int rc, struct viofs_err *err)
+{
+	static const char refused[] =
+		"A seccomp filter may be what refuses it, such as a container's: it must let "
+		"io_uring_setup, io_uring_enter and io_uring_register through.";
+	uint64_t disabled = 0;
+
+	viofs_text_read_u64("/proc/sys/kernel/io_uring_disabled", &disabled);
+	if (rc == -EPERM && disabled)
+		return viofs_err_set(err, rc,
+				     "io_uring: %s: it is switched off here. (The sysctl "
+				     "kernel.io_uring_disabled is %d; it must be 0, or 1 with "
+				     "CAP_SYS_ADMIN.)",
+				     strerror(-rc), (int)disabled);
+	if (rc == -EPERM || rc == -EACCES)
+		return viofs_err_set(err, rc, "io_uring: %s, though it is not switched off. %s",
+				     strerror(-rc), refused);
+	if (rc == -ENOSYS)
+		return viofs_err_set(err, rc,
+				     "io_uring: %s: this kernel is built without it, or "
+				     "hides it. %s",
+				     strerror(-rc), refused);
+	if (rc == -EMFILE || rc == -ENFILE)
+		return viofs_err_set(err, rc, "io_uring: %s: raise the limit (ulimit -n).",
+				     strerror(-rc));
+	return viofs_err_set(err, rc, "io_uring: %s.", strerror(-rc));
 }
 
 /* liburing 2.3 declares functions for this and for restrictions, but its library has them not. */

@@ -12,6 +12,8 @@
 #ifndef VIOFS_RELAY_SLEEP_H
 #define VIOFS_RELAY_SLEEP_H
 
+#include "base/err.h"
+
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,6 +50,9 @@ struct viofs_sleep {
 
 /** viofs_sleep_init() - Return: 0 or -errno (-ENOSYS, -EPERM: io_uring is switched off). */
 int viofs_sleep_init(struct viofs_sleep *s);
+/** viofs_sleep_say() - why there is no io_uring, as far as can be seen. Return: @rc, negative. */
+int viofs_sleep_say(int rc, struct viofs_err *err);
+
 /**
  * viofs_sleep_init_restricted() - a ring that can do no more than wait for descriptors and read
  * them

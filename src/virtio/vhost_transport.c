@@ -19,6 +19,7 @@
  * notify() alone is for the data path; it and is_lost() may run in another process than the rest,
  * which must be done by then but for reset.
  */
+#include "base/text.h"
 #include "base/util.h"
 #include "virtio/virtio.h"
 #include "vhost/vhost.h"
@@ -245,19 +246,17 @@ static const struct viofs_virtio_ops vhost_ops = {
 	.notify = notify,
 };
 
-/* The socket's basename, as much of it as a tag holds; no character of several bytes is cut. */
+/* The socket's basename, as much of it as a tag holds. It may be any bytes, a tag not. */
 static void make_tag(const char *path, uint8_t tag[CONFIG_TAG_BYTES])
 {
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	size_t len = strlen(name);
+	const char *slash = strrchr(path, '/');
+	char name[CONFIG_TAG_BYTES + 1];
 
-	if (len > CONFIG_TAG_BYTES)
-		for (len = CONFIG_TAG_BYTES; len && ((uint8_t)name[len] & 0xc0) == 0x80; len--)
-			;
+	viofs_text_clean(VIOFS_TEXT_MESSAGE, slash ? slash + 1 : path, name, sizeof(name));
 	memset(tag, 0, CONFIG_TAG_BYTES);
 	/* A tag that fills its field has no NUL.
 	 * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
-	memcpy(tag, name, len);
+	memcpy(tag, name, strlen(name));
 }
 
 static int learn_config(struct vhost_transport *t, unsigned int requests, struct viofs_err *err)

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon, viofsctl and viofs say: of names that somebody else has chosen, of failures, and by which exit status."""
 
+import ctypes
 import json
 import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
 
 from vhostlib import CTL, Session, check, must, named, need_root, run, run_cases, wait_until
 
@@ -120,12 +127,77 @@ def viofs_prints_names_harmlessly():
                 os.unlink(s.socket)
 
 
+def a_socket_whose_name_is_no_tag():
+    with Session() as s:
+        s.socket = os.path.join(s.work, ODD)
+        s.start_backend()
+        s.start_daemon()
+        wait_until(lambda: " is mounted at " in s.said() or s.daemon.poll() is not None, 10, "the mount")
+        check(s.daemon.poll() is None, s.said())
+        status = json.loads(must([CTL, "status", "--json", s.mnt]))
+        check(status["device"]["tag"] == "m\\\\377\\\\033[31m\\\\033]0;x\\\\a\\\\n\\\\342\\\\200", status["device"]["tag"])
+        s.umount()
+
+
+def starter_of(s, **more):
+    """The daemon that leaves the terminal, on its way to a back end that says nothing: the process that waits for it."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(s.socket)
+    listener.listen(1)
+    p = subprocess.Popen(s.daemon_argv(foreground=False), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, **more)
+    return listener, p
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(word) for word in f.read().split()]
+
+
+def a_daemon_that_is_killed_at_its_start():
+    with Session() as s:
+        listener, p = starter_of(s)
+        with listener, p:
+            listener.accept()
+            os.kill(wait_until(lambda: children(p.pid), 5, "the daemon")[0], signal.SIGKILL)
+            out = p.communicate(timeout=5)[0].decode()
+        check(p.returncode == 1 and "by signal 9 (Killed)" in out and "memory" in out, f"{p.returncode}: {out}")
+
+
+def a_daemon_that_may_write_no_file():
+    with Session() as s:
+        s.start_backend()
+        status, out = run(s.daemon_argv(foreground=False),
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        check(status == 1 and ("limit on the size of files" in out or "File too large" in out), f"{status}: {out}")
+
+
+def without_io_uring():
+    """As in a container of Docker's: EPERM for io_uring_setup, and nothing else."""
+    def refuse():
+        # ld nr; jeq io_uring_setup; allow; EPERM
+        code = b"".join(struct.pack("HBBI", *i) for i in ((0x20, 0, 0, 0), (0x15, 1, 0, 425), (0x06, 0, 0, 0x7fff0000),
+                                                          (0x06, 0, 0, 0x00050001)))
+        buffer = ctypes.create_string_buffer(code)
+        program = struct.pack("HL", 4, ctypes.addressof(buffer))
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program):
+            raise OSError(ctypes.get_errno(), "seccomp")
+    with Session() as s:
+        s.start_backend()
+        status, out = run(s.daemon_argv(), preexec_fn=refuse)
+        check(status == 1 and "seccomp" in out and "Operation not permitted" in out, f"{status}: {out}")
+
+
 def main():
     need_root()
-    run_cases(named([
+    wanted = sys.argv[1:]
+    cases = [
         a_mount_point_that_is_not_utf8_has_its_status, a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
         names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
-    ]))
+        a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start, a_daemon_that_may_write_no_file, without_io_uring,
+    ]
+    run_cases(named([case for case in cases if not wanted or case.__name__ in wanted]))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 	struct viofs_hold hold;
 	int rc;
 
-	rc = viofs_hold_take_name(s->id, 0, &hold, err);
+	rc = viofs_hold_take_name(s->id, VIOFS_HOLD_SOCKET, 0, &hold, err);
 	if (rc)
 		return rc;
 	rc = viofs_vhost_open(s->path, VIOFS_VHOST_TIMEOUT_MS, false, &v, err);
