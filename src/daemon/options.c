@@ -18,7 +18,6 @@
 #define MIB (1ULL << 20)
 /* Data areas: enough for a few requests at least, and no more than indices allow. */
 #define BUFFERS_MIN 4U
-#define BUFFERS_MAX 1024U
 
 /* The raw command line: as libfuse fills it in. */
 struct raw {
@@ -371,9 +370,8 @@ static int take_seccomp(const char *text, enum viofs_seccomp *seccomp, struct vi
 /* How many data areas the memory holds beside the slots. */
 static int take_memory(const struct raw *raw, struct viofs_relay_config *c)
 {
-	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
 	struct viofs_relay_config none = *c;
-	uint64_t data = c->max_data, memory = 0, slots = 0, min;
+	uint64_t data = c->max_data, memory = 0, slots, min;
 	int rc;
 
 	rc = take_number("max-data", raw->max_data, true, 128 << 10, MIB, &data, raw->err);
@@ -388,14 +386,10 @@ static int take_memory(const struct raw *raw, struct viofs_relay_config *c)
 	if (!raw->dma_mem)
 		return 0;
 	none.buffers = 0;
-	viofs_relay_arena_sizes(&none, sizes);
-	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++)
-		slots += viofs_align_up(sizes[i], 2 * MIB);
-	/* Rings: they share the slots' sections, and may take a page of those more. */
-	slots += 2 * MIB;
+	slots = viofs_relay_memory(&none);
 	min = slots + BUFFERS_MIN * data;
-	rc = take_number("dma-mem", raw->dma_mem, true, min, slots + BUFFERS_MAX * data, &memory,
-			 raw->err);
+	rc = take_number("dma-mem", raw->dma_mem, true, min, slots + VIOFS_RELAY_BUFFERS_MAX * data,
+			 &memory, raw->err);
 	if (!rc)
 		c->buffers = (uint32_t)((memory - slots) / data);
 	return rc;

@@ -2,8 +2,10 @@
 /* The choice of a channel. */
 #include "relay/channel.h"
 #include "base/util.h"
+#include "dma/pages.h"
 #include "kernel/fuse_uring.h"
 #include "relay/relay.h"
+#include "relay/slots.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,7 +15,7 @@
 #define DEPTH_MAX 8U
 /* 17 pages of 4 KiB, so that 64 KiB of attributes fit, rounded up to what divides any max_data. */
 #define DATA_MIN (128U << 10)
-#define BUFFERS_MAX 1024U
+#define MIB (1U << 20)
 
 const char *viofs_channel_name(enum viofs_channel channel)
 {
@@ -22,35 +24,76 @@ const char *viofs_channel_name(enum viofs_channel channel)
 	return (unsigned int)channel < VIOFS_ARRAY_SIZE(names) ? names[channel] : "unknown";
 }
 
+/* Each queue has an entry, whose slot is its own. */
+static uint32_t slots_for(uint32_t queues, uint32_t slots)
+{
+	return VIOFS_MAX(slots, queues + VIOFS_CHANNEL_SPARE_SLOTS);
+}
+
+/* Bytes for @count slots beside those that there are anyway: they come out of the memory for data.
+ */
+static uint64_t slots_bytes(uint32_t count)
+{
+	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	uint64_t sum = 0;
+
+	if (!count)
+		return 0;
+	viofs_slots_arena_sizes((uint16_t)count, 0, 0, sizes);
+	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++)
+		sum += viofs_align_up(sizes[i], VIOFS_HUGEPAGE_SIZE);
+	return sum;
+}
+
+static uint32_t spare_of(uint32_t buffers)
+{
+	return VIOFS_MAX(buffers / 4, VIOFS_CHANNEL_SPARE_BUFFERS);
+}
+
 /* With payload areas of @size bytes. Return: false: no entry for each queue. */
 static bool try_size(uint32_t queues, uint64_t memory, uint32_t size, uint32_t slots,
 		     struct viofs_channel_plan *out)
 {
-	uint32_t buffers = (uint32_t)VIOFS_MIN(memory / size, (uint64_t)BUFFERS_MAX);
-	uint32_t spare = VIOFS_MAX(buffers / 4, VIOFS_CHANNEL_SPARE_BUFFERS);
+	uint32_t buffers = (uint32_t)VIOFS_MIN(memory / size, (uint64_t)VIOFS_RELAY_BUFFERS_MAX);
+	uint32_t spare = spare_of(buffers);
 	uint32_t entries = buffers > spare ? buffers - spare : 0;
 
-	entries = VIOFS_MIN(
-		entries, slots > VIOFS_CHANNEL_SPARE_SLOTS ? slots - VIOFS_CHANNEL_SPARE_SLOTS : 0);
+	entries = VIOFS_MIN(entries, slots - VIOFS_CHANNEL_SPARE_SLOTS);
 	if (entries < queues)
 		return false;
 	*out = (struct viofs_channel_plan){
 		.depth = VIOFS_MIN(entries / queues, DEPTH_MAX),
 		.max_data = size,
 		.buffers = buffers,
+		.slots = slots,
 	};
 	return true;
+}
+
+uint64_t viofs_channel_memory(uint32_t queues, uint32_t slots)
+{
+	uint32_t buffers = queues + VIOFS_CHANNEL_SPARE_BUFFERS;
+
+	while (buffers - spare_of(buffers) < queues)
+		buffers++;
+	if (buffers > VIOFS_RELAY_BUFFERS_MAX)
+		return 0;
+	return (uint64_t)buffers * DATA_MIN + slots_bytes(slots_for(queues, slots) - slots);
 }
 
 int viofs_channel_plan(uint32_t queues, uint64_t memory, uint32_t max_data, uint32_t slots,
 		       struct viofs_channel_plan *out)
 {
+	uint32_t all = slots_for(queues, slots);
+	uint64_t more = slots_bytes(all - slots);
 	bool found = false;
 
+	if (more >= memory)
+		return -ENOSPC;
 	for (uint32_t size = max_data; size >= DATA_MIN; size = size / 2 & ~4095U) {
 		struct viofs_channel_plan plan;
 
-		if (!try_size(queues, memory, size, slots, &plan))
+		if (!try_size(queues, memory - more, size, all, &plan))
 			continue;
 		/* Smaller ones that give no more are no gain. */
 		if (!found || plan.depth > out->depth)
@@ -78,28 +121,53 @@ static int say_disabled(int enabled, struct viofs_err *err)
 	return viofs_err_set(err, enabled, VIOFS_FUSE_URING_ENABLE ": %s", strerror(-enabled));
 }
 
+/* What would do, in the words of dma-mem=. */
+static int say_no_room(const struct viofs_relay_config *c, uint32_t queues, struct viofs_err *err)
+{
+	uint64_t least = viofs_channel_memory(queues, c->slots);
+	struct viofs_relay_config none = *c;
+
+	if (!least)
+		return viofs_err_set(
+			err, -ENOSPC,
+			"-o channel=uring: io_uring takes an entry for each of %u "
+			"possible CPUs, which is more than there can be here. Use "
+			"channel=dev, or boot with fewer (possible_cpus= on the kernel's "
+			"command line).",
+			queues);
+	none.buffers = 0;
+	/* dma-mem= is divided into pieces of max_data: one may be lost. */
+	least += viofs_relay_memory(&none) + c->max_data;
+	return viofs_err_set(err, -ENOSPC,
+			     "-o channel=uring: io_uring takes memory for each of %u possible "
+			     "CPUs: at least dma-mem=%lluM is needed. Or use channel=dev, or boot "
+			     "with fewer (possible_cpus= on the kernel's command line).",
+			     queues, (unsigned long long)(least + MIB - 1) / MIB);
+}
+
+int viofs_channel_plan_config(struct viofs_relay_config *c, uint32_t queues, struct viofs_err *err)
+{
+	struct viofs_channel_plan plan;
+
+	if (viofs_channel_plan(queues, (uint64_t)c->buffers * c->max_data, c->max_data, c->slots,
+			       &plan))
+		return say_no_room(c, queues, err);
+	c->queues = queues;
+	c->depth = plan.depth;
+	c->max_data = plan.max_data;
+	c->buffers = plan.buffers;
+	c->slots = plan.slots;
+	return 0;
+}
+
 static int plan_entries(struct viofs_relay_config *c, struct viofs_err *err)
 {
 	int queues = viofs_fuse_uring_queues();
-	struct viofs_channel_plan plan;
-	int rc;
 
 	if (queues < 0)
 		return viofs_err_set(err, queues, "The number of CPUs can't be read: %s.",
 				     strerror(-queues));
-	rc = viofs_channel_plan((uint32_t)queues, (uint64_t)c->buffers * c->max_data, c->max_data,
-				c->slots, &plan);
-	if (rc)
-		return viofs_err_set(
-			err, rc,
-			"-o channel=uring: io_uring takes memory for each of %d possible "
-			"CPUs. Give more of it with dma-mem=, or use channel=dev.",
-			queues);
-	c->queues = (uint32_t)queues;
-	c->depth = plan.depth;
-	c->max_data = plan.max_data;
-	c->buffers = plan.buffers;
-	return 0;
+	return viofs_channel_plan_config(c, (uint32_t)queues, err);
 }
 
 /*

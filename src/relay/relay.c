@@ -2,6 +2,7 @@
 /* The relay: its sizes, its memory, what others may ask it. */
 #include "relay/session.h"
 #include "base/util.h"
+#include "dma/pages.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -40,6 +41,18 @@ void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
 	viofs_entries_arena_sizes(config->queues * config->depth, config->workers, sizes);
 	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers,
 				config->max_data, sizes);
+}
+
+uint64_t viofs_relay_memory(const struct viofs_relay_config *config)
+{
+	/* Rings share the slots' sections, and may take a page of those more. */
+	uint64_t sum = VIOFS_HUGEPAGE_SIZE;
+	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+
+	viofs_relay_arena_sizes(config, sizes);
+	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++)
+		sum += viofs_align_up(sizes[i], VIOFS_HUGEPAGE_SIZE);
+	return sum;
 }
 
 /*

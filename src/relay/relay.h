@@ -21,6 +21,7 @@ enum viofs_poll {
 };
 
 #define VIOFS_WORKERS_MAX 64U
+#define VIOFS_RELAY_BUFFERS_MAX 2048U
 
 /** struct viofs_relay_config - sizes and policy */
 struct viofs_relay_config {
@@ -29,8 +30,8 @@ struct viofs_relay_config {
 	uint32_t queues,
 		depth;     /* of the io_uring channel, by viofs_channel_choose(); 0: not used */
 	uint32_t spin_us;  /* adaptive: how long to spin with nothing happening */
-	uint32_t slots;    /* requests in flight, 16..1024 */
-	uint32_t buffers;  /* data areas of max_data bytes, 4..1024 */
+	uint32_t slots;    /* requests in flight, 16.. */
+	uint32_t buffers;  /* data areas of max_data bytes, 4..VIOFS_RELAY_BUFFERS_MAX */
 	uint32_t max_data; /* bytes of one WRITE or READ: 128 KiB..1 MiB, a multiple of the page
 			      size */
 	uint32_t init_timeout_ms; /* for the device's answer to INIT */
@@ -57,6 +58,10 @@ struct viofs_relay;
 /** viofs_relay_arena_sizes() - add what slots, buffers and statistics need of each section. */
 void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
 			     size_t sizes[VIOFS_ARENA_SECTIONS]);
+
+/** viofs_relay_memory() - bytes that @config takes in all, in hugepages, with what rings may add.
+ */
+uint64_t viofs_relay_memory(const struct viofs_relay_config *config);
 
 /**
  * viofs_relay_new() - lay out slots in the mapped arena

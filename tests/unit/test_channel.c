@@ -58,7 +58,8 @@ static void memory_is_never_exceeded(void **state)
 				assert_true(plan.depth >= 1 && plan.depth <= 8);
 				assert_true((uint64_t)plan.buffers * plan.max_data <= memory);
 				assert_true(entries + VIOFS_CHANNEL_SPARE_BUFFERS <= plan.buffers);
-				assert_true(entries + VIOFS_CHANNEL_SPARE_SLOTS <= 128);
+				assert_true(entries + VIOFS_CHANNEL_SPARE_SLOTS <= plan.slots);
+				assert_true(plan.slots >= 128);
 				assert_true(plan.max_data >= 128 << 10 && plan.max_data <= data[i]);
 				assert_int_equal(plan.max_data % 4096, 0);
 			}
@@ -95,7 +96,7 @@ static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 static void each_queue_of_the_kernels_is_one_lanes(uint32_t queues, unsigned int lanes)
 {
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
-	unsigned int seen[512] = { 0 };
+	unsigned int seen[1024] = { 0 };
 	struct viofs_arena *arena;
 
 	viofs_entries_arena_sizes(queues * 3, lanes, sizes);
@@ -118,16 +119,83 @@ static void each_queue_of_the_kernels_is_one_lanes(uint32_t queues, unsigned int
 
 static void lanes_share_the_kernels_queues(void **state)
 {
-	static const uint32_t queues[] = { 1, 2, 7, 8, 64, 127, 512 };
+	static const uint32_t queues[] = { 1, 2, 7, 8, 64, 127, 512, 1024 };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(queues); i++)
 		for (unsigned int lanes = 1; lanes <= 8; lanes++)
 			each_queue_of_the_kernels_is_one_lanes(queues[i], lanes);
 }
 
+static void data_and_slots_stay_within(const struct viofs_relay_config *c, uint64_t memory)
+{
+	assert_true(c->depth >= 1);
+	assert_true(c->queues * c->depth + VIOFS_CHANNEL_SPARE_SLOTS <= c->slots);
+	assert_true(c->queues * c->depth + VIOFS_CHANNEL_SPARE_BUFFERS <= c->buffers);
+	if (viofs_relay_memory(c) > memory)
+		fail_msg("%u CPUs: %llu MiB of %llu", c->queues,
+			 (unsigned long long)viofs_relay_memory(c) / MIB,
+			 (unsigned long long)memory / MIB);
+}
+
+/* Parsed as a user's option is. */
+static void take_advice(struct viofs_relay_config *c, const char *text, uint32_t queues)
+{
+	const char *at = strstr(text, "dma-mem=");
+	struct viofs_relay_config none = *c;
+	uint64_t memory;
+
+	assert_non_null(at);
+	memory = strtoull(at + strlen("dma-mem="), NULL, 10) * MIB;
+	none.buffers = 0;
+	c->buffers = (uint32_t)((memory - viofs_relay_memory(&none)) / c->max_data);
+	assert_in_range(c->buffers, 4, VIOFS_RELAY_BUFFERS_MAX);
+	assert_int_equal(viofs_channel_plan_config(c, queues, NULL), 0);
+	data_and_slots_stay_within(c, memory);
+}
+
+static void a_thousand_cpus_have_entries_or_good_advice(void **state)
+{
+	static const uint32_t data[] = { MIB, 512 << 10, 128 << 10 };
+
+	for (uint32_t queues = 1; queues <= 1024; queues++)
+		for (size_t i = 0; i < VIOFS_ARRAY_SIZE(data); i++) {
+			struct viofs_relay_config c;
+			struct viofs_err err = { "" };
+			uint64_t memory;
+			int rc;
+
+			viofs_relay_config_default(&c);
+			c.buffers = (uint32_t)((uint64_t)c.buffers * c.max_data / data[i]);
+			c.max_data = data[i];
+			memory = viofs_relay_memory(&c);
+			rc = viofs_channel_plan_config(&c, queues, &err);
+			assert_true(!rc || rc == -ENOSPC);
+			/* By default 108 have one, and without a word about it. */
+			assert_int_equal(!rc, queues <= 108);
+			if (rc)
+				take_advice(&c, err.text, queues);
+			else
+				data_and_slots_stay_within(&c, memory);
+		}
+}
+
+static void more_cpus_than_there_can_be_entries_are_told_so(void **state)
+{
+	struct viofs_relay_config c;
+	struct viofs_err err = { "" };
+
+	viofs_relay_config_default(&c);
+	assert_int_equal(viofs_channel_plan_config(&c, 8192, &err), -ENOSPC);
+	assert_null(strstr(err.text, "dma-mem"));
+	assert_non_null(strstr(err.text, "channel=dev"));
+}
+
 static void too_many_cpus_for_the_memory_are_refused(void **state)
 {
-	assert_int_equal(make(97, 24), -ENOSPC); /* slots */
+	assert_int_equal(make(97, 24), 0);
+	assert_int_equal(plan.slots, 97 + VIOFS_CHANNEL_SPARE_SLOTS);
+	assert_int_equal(make(96, 24), 0);
+	assert_int_equal(plan.slots, 128);
 	assert_int_equal(make(4, 1), 0);
 	assert_int_equal(plan.max_data, 128 << 10);
 	assert_int_equal(plan.depth, 1);
@@ -194,6 +262,8 @@ int main(void)
 		cmocka_unit_test(memory_is_never_exceeded),
 		cmocka_unit_test(sixty_four_cpus_stay_in_the_memory_of_two),
 		cmocka_unit_test(lanes_share_the_kernels_queues),
+		cmocka_unit_test(a_thousand_cpus_have_entries_or_good_advice),
+		cmocka_unit_test(more_cpus_than_there_can_be_entries_are_told_so),
 		cmocka_unit_test(too_many_cpus_for_the_memory_are_refused),
 		cmocka_unit_test(cpus_are_counted_by_the_last),
 		cmocka_unit_test(sizes_in_an_entry_must_add_up),
