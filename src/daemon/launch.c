@@ -91,6 +91,9 @@ int viofs_launch(struct viofs_err *err)
 	}
 	close(fds[0]);
 	setsid();
+	/* systemd waits for a process that stays. A service's script that mounts something is not
+	 * ready for that, nor stopping when it is unmounted. */
+	unsetenv("NOTIFY_SOCKET");
 	return fds[1];
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* virtiofs-vfio: mount a virtio-fs device that this process drives through VFIO. */
 #include "base/log.h"
+#include "daemon/inherit.h"
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/options.h"
@@ -23,6 +24,7 @@ static int run(struct viofs_options *o)
 			    "are read. Try sudo.");
 		return 1;
 	}
+	viofs_inherit_widen_limits();
 	if (viofs_channel_choose(&o->relay, &err)) {
 		viofs_error("%s", err.text);
 		return 1;
@@ -43,6 +45,8 @@ int main(int argc, char **argv)
 	struct viofs_options o;
 	int status;
 
+	if (viofs_inherit_clean())
+		return 1;
 	viofs_message_to_stderr(false);
 	if (viofs_options_parse(argc, argv, &o, &err)) {
 		viofs_error("%s", err.text);

@@ -23,6 +23,7 @@
 #include "daemon/claim.h"
 #include "daemon/control.h"
 #include "daemon/ending.h"
+#include "daemon/inherit.h"
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/outage.h"
@@ -104,13 +105,9 @@ static int block_signals(struct supervisor *s, struct viofs_err *err)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	viofs_inherit_end_signals(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signal_fd < 0)
 		return viofs_err_set(err, -errno, "signalfd: %s", strerror(errno));
@@ -550,6 +547,7 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 	struct viofs_err err = { "" };
 	int rc;
 
+	viofs_inherit_no_oom();
 	rc = block_signals(&s, &err);
 	if (!rc)
 		rc = start(&s, &err);

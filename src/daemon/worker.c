@@ -6,12 +6,13 @@
  * anything that a device wrote it enters the sandbox (sandbox.h); from then on it can open nothing,
  * and its messages go to the supervisor, which has the log. Memory pressure must not stop it: the
  * kernel may need it to write dirty pages before it gets any memory back. So it is locked into
- * memory, is no prey for the OOM killer, and its own allocations don't wait for writeback
- * (PR_SET_IO_FLUSHER), as far as its rights go.
+ * memory, is no prey for the OOM killer (nor is the supervisor: inherit.h), and its own allocations
+ * don't wait for writeback (PR_SET_IO_FLUSHER), as far as its rights go.
  *
- * SIGTERM and SIGINT are for the supervisor: the worker serves until the mount is gone, as
- * unmounting needs it. It goes on also where the supervisor was killed; then nobody is left to halt
- * the device, and it does that itself before its memory goes.
+ * Signals that ask for the end are for the supervisor (inherit.c has what becomes of all others):
+ * the worker serves until the mount is gone, as unmounting needs it. It goes on also where the
+ * supervisor was killed; then nobody is left to halt the device, and it does that itself before its
+ * memory goes.
  */
 #include "daemon/worker.h"
 #include "base/log.h"
@@ -56,17 +57,11 @@ static void serving(void *arg)
 static void harden_against_reclaim(void)
 {
 	char missing[128] = "";
-	int fd;
 
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		strcat(missing, " mlockall");
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		strcat(missing, " PR_SET_IO_FLUSHER");
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "-1000", 5) < 0)
-		strcat(missing, " oom_score_adj");
-	if (fd >= 0)
-		close(fd);
 	if (missing[0])
 		viofs_debug("not allowed here, so low memory may stall this mount:%s", missing);
 }
@@ -78,7 +73,7 @@ static void take_signals(void)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

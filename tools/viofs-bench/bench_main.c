@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs-bench: the command line, the device, the file. */
 #include "bench.h"
+#include "base/standard.h"
 #include "base/text.h"
 #include "tools_config.h"
 
@@ -391,7 +392,10 @@ static int with_device(struct viofs_bench_job *job)
 int main(int argc, char **argv)
 {
 	struct viofs_bench_job job;
-	int status = parse(&job, argc, argv);
+	int status;
 
+	if (viofs_standard_open())
+		return 1;
+	status = parse(&job, argc, argv);
 	return status ? status : with_device(&job);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofs: files of a virtio-fs share, with no mount. */
 #include "cli.h"
+#include "base/standard.h"
 #include "tools_config.h"
 
 #include <locale.h>
@@ -156,6 +157,8 @@ int main(int argc, char **argv)
 	struct viofs_cli_args args;
 	int status;
 
+	if (viofs_standard_open())
+		return 1;
 	setlocale(LC_CTYPE, "");
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		viofs_cli_help(NULL, false);

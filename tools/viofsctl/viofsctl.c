@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofsctl: look at virtio-fs devices, bind them for VFIO and back, ask running daemons. */
 #include "ctl.h"
+#include "base/standard.h"
 #include "base/util.h"
 #include "viofs_config.h"
 
@@ -85,6 +86,8 @@ int main(int argc, char **argv)
 	bool json = false;
 	int count = 0;
 
+	if (viofs_standard_open())
+		return 1;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return fputs(usage, stdout) < 0;

@@ -28,6 +28,19 @@ signal_ends_it() {
 	nothing_left "$before" "$1"
 }
 
+# A script's background job has SIGINT ignored.
+int_of_a_background_job_is_ignored() {
+	step "INT of a background job"
+	virtiofs-vfio -f "$TAG" "$MNT" &
+	supervisor=$!
+	within 30 is_mounted || fail "not mounted after 30 s"
+	kill -INT $supervisor
+	sleep 1
+	ls "$MNT" >/dev/null || fail "it has ended"
+	umount "$MNT" || fail "umount"
+	wait $supervisor || fail "exit status $? after umount"
+}
+
 umount_ends_it() {
 	step "umount ends it with exit status 0"
 	virtiofs-vfio -f "$TAG" "$MNT" &
@@ -36,6 +49,22 @@ umount_ends_it() {
 	umount "$MNT" || fail "umount"
 	wait $supervisor || fail "exit status $? after umount"
 	nothing_left "$before" "umount"
+}
+
+# What the starter is limited to doesn't limit the mount, which the OOM killer doesn't take either.
+limited_starter() {
+	step "a starter with limits, and its descriptors closed"
+	sh -c 'ulimit -f 0; ulimit -t 60; ulimit -n 20; exec virtiofs-vfio "$@" <&- >&- 2>&-' sh "$TAG" "$MNT" ||
+		fail "no mount"
+	for pid in $(daemons); do
+		[ "$(cat "/proc/$pid/oom_score_adj")" = -1000 ] || fail "process $pid: oom_score_adj"
+		grep -q 'Max file size *unlimited *unlimited' "/proc/$pid/limits" || fail "process $pid: file size"
+		grep -q 'Max cpu time *unlimited *unlimited' "/proc/$pid/limits" || fail "process $pid: CPU time"
+	done
+	dd if=/dev/zero of="$MNT/limited" bs=1M count=2 2>/dev/null || fail "writing"
+	rm "$MNT/limited"
+	umount_viofs
+	nothing_left "$before" "a starter with limits"
 }
 
 # The new daemon must wait for the old one, which still gives the device back.
@@ -142,8 +171,10 @@ status_answers() {
 mount_helper
 read_only
 signal_ends_it TERM
-signal_ends_it INT
+signal_ends_it HUP
+int_of_a_background_job_is_ignored
 umount_ends_it
+limited_starter
 for mode in busy irq adaptive; do
 	poll_mode $mode
 done
