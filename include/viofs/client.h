@@ -120,11 +120,14 @@ int viofs_async_poll(struct viofs_async *async, struct viofs_event *events, unsi
 int viofs_async_wait(struct viofs_async *async, struct viofs_event *events, unsigned int min,
 		     unsigned int max, int64_t timeout_ns);
 
-/** viofs_async_fd() - for event loops, as viofs_queue_fd(). */
+/** viofs_async_fd() - for event loops, as viofs_queue_fd(); docs/library.md has one. */
 int viofs_async_fd(struct viofs_async *async);
 
-/** viofs_async_arm() - before sleeping on it. Return: 0; 1: don't sleep, poll. */
+/** viofs_async_arm() - before sleeping on it, each time. Return: 0; 1: don't sleep, poll. */
 int viofs_async_arm(struct viofs_async *async);
+
+/** viofs_async_next_timeout() - how long to sleep at most, as viofs_queue_next_timeout(). */
+int64_t viofs_async_next_timeout(struct viofs_async *async);
 
 /** viofs_async_pending() - calls whose events were not taken yet. */
 unsigned int viofs_async_pending(const struct viofs_async *async);

@@ -42,8 +42,8 @@ struct viofs_dev_options {
 	uint32_t max_data;   /* bytes of data in one request, 4096..16 MiB; 1 MiB */
 	size_t dma_size;     /* bytes for viofs_dma_alloc(), sessions' buffers included; 32 MiB */
 	uint32_t timeout_ms; /* a request without an answer for so long fails the device, which is
-			      * seen while somebody polls or waits; locks (SETLKW) don't count; 0 =
-			      * never */
+			      * seen while somebody polls, waits, or sleeps on a descriptor that
+			      * he armed; locks (SETLKW) don't count; 0 = never */
 	uint32_t spin_us;    /* viofs_queue_wait() polls so long before it sleeps; 50; UINT32_MAX =
 				always */
 	uint32_t
@@ -112,8 +112,9 @@ int viofs_dev_info_get(struct viofs_dev *dev, struct viofs_dev_info *info);
 /**
  * viofs_dev_failed() - has the device gone, or broken the rules?
  * Once it has, it is reset, what is in flight ends with -EIO, and everything else fails with
- * -ENODEV until viofs_dev_close(). Context: any thread; no system call. Return: NULL, or why, as in
- * "the device ...".
+ * -ENODEV until viofs_dev_close(). It is waited for no longer than 100 ms: a back end behind a
+ * socket that hangs may write to DMA memory of its requests until viofs_dev_close(). Context: any
+ * thread; no system call. Return: NULL, or why, as in "the device ...".
  */
 const char *viofs_dev_failed(struct viofs_dev *dev);
 

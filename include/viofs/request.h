@@ -104,9 +104,9 @@ int viofs_queue_submit(struct viofs_queue *queue, struct viofs_request *requests
 /**
  * viofs_queue_poll() - take completions that are there
  * @completions: room for @max.
- * Context: the handle's thread; no system call, but for a look at the device's health, every 20 ms
- * at most and only while nothing comes. Return: how many, 0..@max. Where the device failed, what
- * was in flight comes with an error; after that -ENODEV.
+ * Context: the handle's thread; no system call, but for a look at the device's health while nothing
+ * comes: every 20 ms at most, and after viofs_queue_arm(). Return: how many, 0..@max. Where the
+ * device failed, what was in flight comes with an error; after that -ENODEV.
  */
 int viofs_queue_poll(struct viofs_queue *queue, struct viofs_completion *completions,
 		     unsigned int max);
@@ -126,8 +126,10 @@ int viofs_queue_wait(struct viofs_queue *queue, struct viofs_completion *complet
 /**
  * viofs_queue_fd() - a descriptor for poll(2), readable when there may be completions, or room for
  * what viofs_queue_submit() could not send
- * Use it so: viofs_queue_arm(); if that says 0, sleep on the descriptor; then viofs_queue_poll().
- * It is the handle's; do nothing to it but poll.
+ * Use it so: viofs_queue_arm(); if that says 0, sleep on the descriptor; then viofs_queue_poll(),
+ * and so on. It becomes readable, too, when the device goes, and when it is time to look whether a
+ * request is late or a notification got lost: the poll that follows does that. It is the handle's;
+ * do nothing to it but poll.
  * Return: the descriptor. With no interrupts (viofs_dev_info.interrupts 0) it never becomes
  * readable.
  */
@@ -139,6 +141,15 @@ int viofs_queue_fd(struct viofs_queue *queue);
  * said once: don't sleep, poll.
  */
 int viofs_queue_arm(struct viofs_queue *queue);
+
+/**
+ * viofs_queue_next_timeout() - when to poll though nothing has come
+ * A request may be late (viofs_dev_options.timeout_ms), or a notification of the device have got
+ * lost. The descriptor becomes readable then, too; this is for loops with timers of their own, and
+ * for devices without interrupts. Context: the handle's thread. Return: ns, 0 or more; -1: never,
+ * nothing is in flight.
+ */
+int64_t viofs_queue_next_timeout(struct viofs_queue *queue);
 
 /** viofs_queue_in_flight() - requests whose completions were not taken yet, silent ones not
  * counted. */

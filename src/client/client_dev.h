@@ -149,8 +149,12 @@ struct viofs_queue {
 	bool armed;        /* sleeps, or is about to: set before its virtqueues are looked at */
 	bool armed_urgent; /* for hiprio too */
 	unsigned int idle; /* polls that found nothing */
-	int64_t looked;    /* ns: at the device's health */
-	int wake_fd, epoll_fd;
+	/* See health.c; ns */
+	int64_t looked;                  /* at the device */
+	int64_t rekick, rekick_interval; /* when it is notified again */
+	int64_t timer;                   /* when the timer wakes, or has woken */
+	bool stirred;                    /* something was sent, or has come */
+	int wake_fd, epoll_fd, timer_fd;
 };
 
 #define VIOFS_SLOT_END UINT16_MAX
@@ -246,8 +250,10 @@ int64_t viofs_vq_oldest(const struct viofs_vq *vq);
 /** viofs_dev_fail() - reset the device, remember why, wake everybody. Nothing is entered. */
 void viofs_dev_fail(struct viofs_dev *dev, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/** viofs_dev_look() - is the device still there, and in time? Now and then, nothing is entered. */
+/** viofs_dev_look() - is the device still there? Nothing is entered. */
 void viofs_dev_look(struct viofs_dev *dev);
+/** viofs_dev_check() - the same, also where it has to wait for others who are at the device. */
+void viofs_dev_check(struct viofs_dev *dev);
 
 /* pool.c */
 int viofs_pool_init(struct viofs_pool *pool, struct viofs_arena *arena, size_t size);

@@ -398,7 +398,14 @@ int viofs_async_arm(struct viofs_async *a)
 	if (a->ended)
 		return 1;
 	viofs_async_forget(a, true);
-	return viofs_queue_arm(a->q);
+	/* With nothing under way there is nothing to poll for, not even a device that has failed.
+	 */
+	return viofs_queue_arm(a->q) && a->pending;
+}
+
+int64_t viofs_async_next_timeout(struct viofs_async *a)
+{
+	return a->ended ? 0 : viofs_queue_next_timeout(a->q);
 }
 
 unsigned int viofs_async_pending(const struct viofs_async *a)

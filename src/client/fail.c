@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* One that hangs is not waited for: who polls is to go on. */
+#define STOP_MS 100
+
 static void wake_all(struct viofs_dev *dev)
 {
 	const uint64_t one = 1;
@@ -32,7 +35,7 @@ fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILING, __ATOMIC_RELEASE);
 	/* From here on it touches no memory; else what it was given is its own until it is closed.
 	 */
-	dev->runs_on = viofs_fs_stop(dev->at.fs, NULL) && dev->at.vfio;
+	dev->runs_on = viofs_fs_stop_soon(dev->at.fs, STOP_MS) && dev->at.vfio;
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILED, __ATOMIC_RELEASE);
 	wake_all(dev);
 }
@@ -48,18 +51,29 @@ void viofs_dev_fail(struct viofs_dev *dev, const char *fmt, ...)
 	va_end(ap);
 }
 
-void viofs_dev_look(struct viofs_dev *dev)
+/* The lock is held, and given back. */
+static void look_locked(struct viofs_dev *dev)
 {
 	const char *lost = NULL;
 
-	/* Whoever has the lock looks, or is failing it already. */
-	if (pthread_mutex_trylock(&dev->lock))
-		return;
 	if (viofs_dev_state(dev) == VIOFS_DEV_WORKS)
 		lost = viofs_virtio_is_lost(dev->at.fs->virtio);
 	pthread_mutex_unlock(&dev->lock);
 	if (lost)
 		viofs_dev_fail(dev, "%s", lost);
+}
+
+void viofs_dev_look(struct viofs_dev *dev)
+{
+	/* Whoever has the lock is at the device; there is a next time. */
+	if (!pthread_mutex_trylock(&dev->lock))
+		look_locked(dev);
+}
+
+void viofs_dev_check(struct viofs_dev *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	look_locked(dev);
 }
 
 const char *viofs_dev_failed(struct viofs_dev *dev)

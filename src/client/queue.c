@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@
 /* Edge-triggered: nobody reads the eventfds, which several handles may wait for. */
 static int watch(struct viofs_queue *q, int fd)
 {
-	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
 
 	return fd < 0 || !epoll_ctl(q->epoll_fd, EPOLL_CTL_ADD, fd, &e) || errno == EEXIST ? 0
 											   : -errno;
@@ -31,9 +32,12 @@ static int open_descriptors(struct viofs_queue *q)
 
 	q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	q->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (q->wake_fd < 0 || q->epoll_fd < 0)
+	q->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (q->wake_fd < 0 || q->epoll_fd < 0 || q->timer_fd < 0)
 		return -errno;
 	rc = watch(q, q->wake_fd);
+	if (!rc)
+		rc = watch(q, q->timer_fd);
 	if (!rc)
 		rc = watch(q, fs->queues[q->vq->index].interrupt_fd);
 	if (!rc)
@@ -68,6 +72,17 @@ static void link_user(struct viofs_queue *q)
 	viofs_vq_leave(vq, locked);
 }
 
+static void dispose(struct viofs_queue *q)
+{
+	const int fds[] = { q->epoll_fd, q->wake_fd, q->timer_fd };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	free(q->done.ring);
+	free(q);
+}
+
 int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct viofs_err *err)
 {
 	struct viofs_queue *q = calloc(1, sizeof(*q));
@@ -77,7 +92,7 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 	if (!q)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	q->dev = dev;
-	q->wake_fd = q->epoll_fd = -1;
+	q->wake_fd = q->epoll_fd = q->timer_fd = -1;
 	pthread_mutex_lock(&dev->lock);
 	/* The one with the fewest users, which gives everybody one of his own as long as there are
 	 * any. */
@@ -103,12 +118,7 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 			      "No descriptors for a queue's user: %s. Raise the limit of open "
 			      "files.",
 			      strerror(-rc));
-	if (q->wake_fd >= 0)
-		close(q->wake_fd);
-	if (q->epoll_fd >= 0)
-		close(q->epoll_fd);
-	free(q->done.ring);
-	free(q);
+	dispose(q);
 	return rc;
 }
 
@@ -161,24 +171,13 @@ void viofs_queue_close(struct viofs_queue *q)
 		viofs_vq_leave(vqs[i], locked);
 	}
 	pthread_mutex_unlock(&q->dev->lock);
-	close(q->epoll_fd);
-	close(q->wake_fd);
-	free(q->done.ring);
-	free(q);
+	dispose(q);
 }
 
 static bool is_urgent(const struct viofs_request *r)
 {
 	return r->flags & VIOFS_REQUEST_HIPRIO || r->opcode == FUSE_FORGET ||
 	       r->opcode == FUSE_BATCH_FORGET || r->opcode == FUSE_INTERRUPT;
-}
-
-static int64_t coarse_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (int64_t)ts.tv_sec * VIOFS_NSEC_PER_SEC + ts.tv_nsec;
 }
 
 /* What it has in flight, or not taken yet, has a place in viofs_done. */
@@ -225,6 +224,7 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 	}
 	if (n)
 		viofs_vq_kick(vq);
+	q->stirred |= n;
 	viofs_vq_leave(vq, locked);
 	if (why)
 		viofs_dev_fail(q->dev, "broke the rules of virtqueue %u: %s", vq->index, why);
@@ -234,7 +234,7 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 
 int viofs_queue_submit(struct viofs_queue *q, struct viofs_request *requests, unsigned int count)
 {
-	int64_t now = q->dev->options.timeout_ms ? coarse_now() : 0;
+	int64_t now = viofs_queue_since(q);
 	unsigned int sent = 0;
 	int rc = 0;
 
@@ -294,61 +294,43 @@ static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_comp
 	return (int)(n + drained);
 }
 
-static int64_t oldest_of(struct viofs_vq *vq)
+static unsigned int take(struct viofs_queue *q, struct viofs_completion *completions,
+			 unsigned int max)
 {
-	bool locked = viofs_vq_enter(vq);
-	int64_t oldest = viofs_vq_oldest(vq);
+	unsigned int n = 0;
 
-	viofs_vq_leave(vq, locked);
-	return oldest;
-}
-
-/* Nothing came for some time. */
-static void look(struct viofs_queue *q)
-{
-	int64_t timeout = q->dev->options.timeout_ms * VIOFS_NSEC_PER_MSEC;
-	int64_t now = coarse_now(), oldest;
-
-	if (now - q->looked < VIOFS_LOOK_NS)
-		return;
-	q->looked = now;
-	viofs_dev_look(q->dev);
-	if (!timeout || viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
-		return;
-	oldest = oldest_of(q->vq);
-	if (q->urgent)
-		oldest = VIOFS_MIN(oldest, oldest_of(&q->dev->vqs[VIOFS_FS_HIPRIO]));
-	if (oldest != INT64_MAX && now - oldest > timeout)
-		viofs_dev_fail(q->dev, "has not answered a request for %u ms",
-			       q->dev->options.timeout_ms);
+	if (q->urgent) {
+		n = (unsigned int)poll_vq(q, &q->dev->vqs[VIOFS_FS_HIPRIO], completions, max);
+		q->urgent -= n;
+	}
+	n += (unsigned int)poll_vq(q, q->vq, completions + n, max - n);
+	q->in_flight -= n;
+	return n;
 }
 
 int viofs_queue_poll(struct viofs_queue *q, struct viofs_completion *completions, unsigned int max)
 {
-	int n = 0;
+	bool slept = q->armed;
+	unsigned int n;
 
-	if (q->armed)
+	if (slept)
 		disarm(q);
-	if (q->urgent) {
-		n = poll_vq(q, &q->dev->vqs[VIOFS_FS_HIPRIO], completions, max);
-		q->urgent -= (unsigned int)n;
+	n = take(q, completions, max);
+	if (!n) {
+		if (slept)
+			viofs_queue_check(q);
+		else if (++q->idle % IDLE_LOOK == 0)
+			viofs_queue_look(q);
+		if (viofs_dev_state(q->dev) != VIOFS_DEV_FAILED)
+			return 0;
+		n = take(q, completions, max);
+		return n || q->in_flight ? (int)n : -ENODEV;
 	}
-	n += poll_vq(q, q->vq, completions + n, max - (unsigned int)n);
-	q->in_flight -= (unsigned int)n;
-	if (n) {
-		q->idle = 0;
-		if (!q->dev->answered)
-			__atomic_store_n(&q->dev->answered, 1, __ATOMIC_RELAXED);
-		return n;
-	}
-	if (++q->idle % IDLE_LOOK == 0)
-		look(q);
-	return viofs_dev_state(q->dev) == VIOFS_DEV_FAILED && !q->in_flight ? -ENODEV : 0;
-}
-
-void viofs_queue_look(struct viofs_queue *q)
-{
-	look(q);
+	q->idle = 0;
+	q->stirred = true;
+	if (!q->dev->answered)
+		__atomic_store_n(&q->dev->answered, 1, __ATOMIC_RELAXED);
+	return (int)n;
 }
 
 int viofs_queue_fd(struct viofs_queue *q)
@@ -412,14 +394,20 @@ static bool arm_hiprio(struct viofs_queue *q)
 
 int viofs_queue_arm(struct viofs_queue *q)
 {
+	int event_fd = q->dev->at.fs->virtio->event_fd;
 	struct epoll_event events[4];
-	bool more;
+	bool more, may_be_lost = false;
+	int n;
 
 	if (viofs_dev_state(q->dev) == VIOFS_DEV_FAILED)
 		return 1;
 	/* Old news; what comes from here on makes it readable again. */
-	while (epoll_wait(q->epoll_fd, events, 4, 0) > 0)
-		;
+	while ((n = epoll_wait(q->epoll_fd, events, 4, 0)) > 0)
+		for (int i = 0; i < n; i++)
+			may_be_lost |= events[i].data.fd == event_fd;
+	if (may_be_lost)
+		viofs_dev_check(q->dev);
+	viofs_queue_set_timer(q);
 	more = arm_own(q);
 	more |= arm_hiprio(q);
 	return more || viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;

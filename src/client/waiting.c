@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Waiting: spin first, since being woken costs more than most answers take; then sleep until an
- * interrupt.
- *
- * A kick may get lost: some back ends consume it before their ring is enabled. So it is given
- * again, 10 ms after the very first request and 1 s later on, at doubling intervals.
- */
+/* Waiting: spin first, since being woken costs more than most answers take; then sleep until an
+ * interrupt. */
 #include "client/client_dev.h"
 #include "base/barrier.h"
 #include "base/util.h"
@@ -17,11 +12,6 @@
 #include <unistd.h>
 
 #define SPINS_PER_LOOK 64
-#define REKICK_FIRST_NS 10000000LL
-#define REKICK_NS 1000000000LL
-#define REKICK_MAX_NS 30000000000LL
-/* With no interrupts. */
-#define NAP_NS 50000
 #define SLEEP_MAX_NS 500000000LL
 
 void viofs_wait_start(struct viofs_wait *w, struct viofs_queue *q, int64_t timeout_ns)
@@ -33,46 +23,27 @@ void viofs_wait_start(struct viofs_wait *w, struct viofs_queue *q, int64_t timeo
 	w->spin_end = spin == UINT32_MAX ? INT64_MAX : w->start + spin * 1000LL;
 	w->end = timeout_ns < 0 || timeout_ns > INT64_MAX - w->start ? INT64_MAX
 								     : w->start + timeout_ns;
-	w->rekick_interval = q->dev->answered ? REKICK_NS : REKICK_FIRST_NS;
-	w->rekick = w->start + w->rekick_interval;
-}
-
-static void rekick(struct viofs_queue *q)
-{
-	struct viofs_vq *vqs[] = { q->vq, &q->dev->vqs[VIOFS_FS_HIPRIO] };
-
-	for (int i = 0; i < (q->urgent ? 2 : 1); i++) {
-		bool locked = viofs_vq_enter(vqs[i]);
-
-		if (viofs_dev_state(q->dev) == VIOFS_DEV_WORKS)
-			viofs_fs_kick_always(q->dev->at.fs, vqs[i]->index);
-		viofs_vq_leave(vqs[i], locked);
-	}
 }
 
 int64_t viofs_wait_prepare(struct viofs_wait *w, struct viofs_queue *q)
 {
-	int64_t now, wake;
+	int64_t now, wake, rekick;
 
 	if (++w->turns % SPINS_PER_LOOK)
 		return 0;
 	now = viofs_now_ns();
 	if (now - w->end >= 0)
 		return -1;
-	if (now - w->rekick >= 0) {
-		rekick(q);
-		w->rekick_interval = VIOFS_MIN(w->rekick_interval * 2, REKICK_MAX_NS);
-		w->rekick = now + w->rekick_interval;
-	}
+	rekick = viofs_queue_rekick(q, now);
 	if (now - w->spin_end < 0)
 		return 0;
 	viofs_queue_look(q);
-	wake = VIOFS_MIN(w->end, w->rekick);
+	wake = VIOFS_MIN(w->end, rekick);
 	wake = VIOFS_MIN(wake, now + SLEEP_MAX_NS);
 	if (q->dev->options.timeout_ms)
 		wake = VIOFS_MIN(wake, now + VIOFS_LOOK_NS);
 	if (!q->dev->at.fs->vectors)
-		wake = VIOFS_MIN(wake, now + NAP_NS);
+		wake = VIOFS_MIN(wake, now + VIOFS_NO_INTERRUPTS_NAP_NS);
 	w->turns = SPINS_PER_LOOK - 1; /* one more look, then asleep again */
 	return viofs_queue_arm(q) ? 0 : wake - now;
 }

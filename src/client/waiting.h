@@ -9,11 +9,12 @@
 
 /* How often the device's health is looked at while nothing comes. */
 #define VIOFS_LOOK_NS 20000000LL
+/* Asleep so long at a time where there are no interrupts. */
+#define VIOFS_NO_INTERRUPTS_NAP_NS 50000
 
 /** struct viofs_wait - one wait, from its beginning on */
 struct viofs_wait {
 	int64_t start, spin_end, end; /* ns; INT64_MAX: never */
-	int64_t rekick, rekick_interval;
 	unsigned int turns;
 };
 
@@ -33,7 +34,16 @@ void viofs_wait_sleep(struct viofs_queue *q, int64_t ns);
 /** viofs_queue_waits_for_room() - a submit found no slot, and none has come free since then. */
 bool viofs_queue_waits_for_room(struct viofs_queue *q);
 
-/** viofs_queue_look() - is the device there, and in time? */
+/* health.c */
+/** viofs_queue_since() - for a request that is sent now: ns, coarse; 0: there is no time-out. */
+int64_t viofs_queue_since(const struct viofs_queue *q);
+/** viofs_queue_look() - is the device there, and in time? Not more often than VIOFS_LOOK_NS. */
 void viofs_queue_look(struct viofs_queue *q);
+/** viofs_queue_check() - the same at once, and notify again if that is due. */
+void viofs_queue_check(struct viofs_queue *q);
+/** viofs_queue_rekick() - notify again if that is due. Return: ns when it is due next. */
+int64_t viofs_queue_rekick(struct viofs_queue *q, int64_t now);
+/** viofs_queue_set_timer() - before the handle's user sleeps on the descriptor. */
+void viofs_queue_set_timer(struct viofs_queue *q);
 
 #endif

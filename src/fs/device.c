@@ -436,6 +436,19 @@ int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err)
 	return rc ? rc : rc2;
 }
 
+int viofs_fs_stop_soon(struct viofs_fs *fs, int timeout_ms)
+{
+	struct viofs_virtio *d = fs->virtio;
+	int rc;
+
+	if (d->ops->patience_set)
+		d->ops->patience_set(d, timeout_ms);
+	rc = viofs_virtio_halt(d, timeout_ms, false, NULL);
+	d->ops->interrupts_set(d, NULL, 0, NULL);
+	fs->vectors = 0;
+	return rc;
+}
+
 int viofs_fs_close(struct viofs_fs *fs)
 {
 	int rc;

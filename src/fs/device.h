@@ -90,6 +90,13 @@ int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_
 int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err);
 
 /**
+ * viofs_fs_stop_soon() - the same in about @timeout_ms, also with a device that hangs
+ * A function that doesn't reset is cut off from memory; a back end behind a socket that doesn't
+ * answer is told nothing more, and has the memory until the socket is closed.
+ */
+int viofs_fs_stop_soon(struct viofs_fs *fs, int timeout_ms);
+
+/**
  * viofs_fs_close() - halt and close the virtio device; NULL is fine. Not the arena, not the vfio.
  * Return: as viofs_virtio_halt(): unless 0 the vfio is to be closed before memory goes.
  */

@@ -212,13 +212,18 @@ static void notify(struct viofs_virtio *d, unsigned int q)
 	(void)n;
 }
 
+static void patience_set(struct viofs_virtio *d, int timeout_ms)
+{
+	viofs_vhost_set_timeout(transport_of(d)->vhost, timeout_ms);
+}
+
 static int transport_close(struct viofs_virtio *d)
 {
 	struct vhost_transport *t = transport_of(d);
 	int rc = 0;
 
 	/* A back end that is stopped is not waited for twice: closing the socket says the same. */
-	viofs_vhost_set_timeout(t->vhost, CLOSE_RESET_MS);
+	patience_set(d, CLOSE_RESET_MS);
 	if (status_get(d))
 		rc = viofs_virtio_halt(d, CLOSE_RESET_MS, false, NULL);
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)
@@ -231,6 +236,7 @@ static int transport_close(struct viofs_virtio *d)
 static const struct viofs_virtio_ops vhost_ops = {
 	.name = "vhost-user",
 	.close = transport_close,
+	.patience_set = patience_set,
 	.is_lost = is_lost,
 	.is_away = is_away,
 	.status_get = status_get,

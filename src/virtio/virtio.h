@@ -48,6 +48,9 @@ struct viofs_virtio_ops {
 	int (*dma_set)(struct viofs_virtio *d, bool on);
 	/** a reset by other means than the device's; left out, or -errno: there are none */
 	int (*function_reset)(struct viofs_virtio *d);
+	/** from now on the device is waited for no longer than @timeout_ms at a time; left out: it
+	 * is asked nothing that it could leave unanswered */
+	void (*patience_set)(struct viofs_virtio *d, int timeout_ms);
 	/** NULL, or why the device is gone for good; may be left out: the status tells */
 	const char *(*is_lost)(struct viofs_virtio *d);
 	/** gone, but it may come back; may be left out: never */

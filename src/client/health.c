@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A handle's look at the device: is it there, and in time? And notifications that may have got
+ * lost.
+ *
+ * A kick may get lost: some back ends consume it before their ring is enabled. So it is given
+ * again, 10 ms after the very first request and 1 s later on, at doubling intervals.
+ *
+ * Who waits in viofs_queue_wait() does all that as he goes. An event loop is woken for it: by the
+ * device's own event, and by a timer, which viofs_queue_arm() sets where something is in flight. A
+ * poll that was woken and finds nothing looks at once.
+ */
+#include "client/client_dev.h"
+#include "base/util.h"
+#include "client/waiting.h"
+
+#include <sys/timerfd.h>
+#include <time.h>
+
+#define REKICK_FIRST_NS 10000000LL
+#define REKICK_NS 1000000000LL
+#define REKICK_MAX_NS 30000000000LL
+/* Ticks of the coarse clock. */
+#define SLACK_NS 10000000LL
+
+static int64_t coarse_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (int64_t)ts.tv_sec * VIOFS_NSEC_PER_SEC + ts.tv_nsec;
+}
+
+int64_t viofs_queue_since(const struct viofs_queue *q)
+{
+	return q->dev->options.timeout_ms ? coarse_now() : 0;
+}
+
+static int64_t oldest_of(struct viofs_vq *vq)
+{
+	bool locked = viofs_vq_enter(vq);
+	int64_t oldest = viofs_vq_oldest(vq);
+
+	viofs_vq_leave(vq, locked);
+	return oldest;
+}
+
+/* When the oldest request is late: ns, INT64_MAX: never. */
+static int64_t deadline(struct viofs_queue *q)
+{
+	int64_t timeout = q->dev->options.timeout_ms * VIOFS_NSEC_PER_MSEC, oldest;
+
+	if (!timeout || viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
+		return INT64_MAX;
+	oldest = oldest_of(q->vq);
+	if (q->urgent)
+		oldest = VIOFS_MIN(oldest, oldest_of(&q->dev->vqs[VIOFS_FS_HIPRIO]));
+	return oldest == INT64_MAX ? INT64_MAX : oldest + timeout;
+}
+
+static void fail_late(struct viofs_queue *q)
+{
+	if (coarse_now() - deadline(q) > 0)
+		viofs_dev_fail(q->dev, "has not answered a request for %u ms",
+			       q->dev->options.timeout_ms);
+}
+
+void viofs_queue_look(struct viofs_queue *q)
+{
+	int64_t now = coarse_now();
+
+	if (now - q->looked < VIOFS_LOOK_NS)
+		return;
+	q->looked = now;
+	viofs_dev_look(q->dev);
+	fail_late(q);
+}
+
+/* Something was sent, or has come, since the last time: the time that nothing comes begins anew. */
+static void settle(struct viofs_queue *q, int64_t now)
+{
+	if (!q->stirred)
+		return;
+	q->stirred = false;
+	q->rekick_interval = q->dev->answered ? REKICK_NS : REKICK_FIRST_NS;
+	q->rekick = now + q->rekick_interval;
+}
+
+static void kick_again(struct viofs_queue *q)
+{
+	struct viofs_vq *vqs[] = { q->vq, &q->dev->vqs[VIOFS_FS_HIPRIO] };
+
+	for (int i = 0; i < (q->urgent ? 2 : 1); i++) {
+		bool locked = viofs_vq_enter(vqs[i]);
+
+		if (viofs_dev_state(q->dev) == VIOFS_DEV_WORKS)
+			viofs_fs_kick_always(q->dev->at.fs, vqs[i]->index);
+		viofs_vq_leave(vqs[i], locked);
+	}
+}
+
+int64_t viofs_queue_rekick(struct viofs_queue *q, int64_t now)
+{
+	settle(q, now);
+	if (now - q->rekick >= 0) {
+		kick_again(q);
+		q->rekick_interval = VIOFS_MIN(q->rekick_interval * 2, REKICK_MAX_NS);
+		q->rekick = now + q->rekick_interval;
+	}
+	return q->rekick;
+}
+
+void viofs_queue_check(struct viofs_queue *q)
+{
+	viofs_dev_look(q->dev);
+	fail_late(q);
+	if (q->in_flight)
+		viofs_queue_rekick(q, viofs_now_ns());
+}
+
+/* When the handle is to be polled though nothing has come: ns, INT64_MAX: never. */
+static int64_t next_look(struct viofs_queue *q, int64_t now)
+{
+	int64_t next;
+
+	if (!q->in_flight && !q->hungry)
+		return INT64_MAX;
+	next = deadline(q);
+	if (next != INT64_MAX)
+		next += SLACK_NS;
+	if (!q->in_flight)
+		return next;
+	settle(q, now);
+	return VIOFS_MIN(next, q->rekick);
+}
+
+void viofs_queue_set_timer(struct viofs_queue *q)
+{
+	struct itimerspec when = { 0 };
+	int64_t now, next;
+
+	if (!q->in_flight && !q->hungry)
+		return;
+	now = viofs_now_ns();
+	if (q->timer - now > 0)
+		return; /* it comes, and then is set anew */
+	next = next_look(q, now);
+	if (next == INT64_MAX)
+		return;
+	q->timer = VIOFS_MAX(next, now + 1);
+	when.it_value.tv_sec = q->timer / VIOFS_NSEC_PER_SEC;
+	when.it_value.tv_nsec = q->timer % VIOFS_NSEC_PER_SEC;
+	timerfd_settime(q->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int64_t viofs_queue_next_timeout(struct viofs_queue *q)
+{
+	int64_t now = viofs_now_ns(), next = next_look(q, now);
+
+	if (viofs_dev_state(q->dev) == VIOFS_DEV_FAILED)
+		return q->in_flight ? 0 : -1;
+	if (next == INT64_MAX)
+		return -1;
+	if (!q->dev->at.fs->vectors)
+		next = VIOFS_MIN(next, now + VIOFS_NO_INTERRUPTS_NAP_NS);
+	return VIOFS_MAX(next - now, 0);
+}
