@@ -9,6 +9,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 enum row_flags {
@@ -18,6 +19,7 @@ enum row_flags {
 	MAY_BLOCK = 1 << 3,
 	MAY_WAIT = 1 << 4,
 	OURS = 1 << 5, /* never forwarded */
+	UNLINKS = 1 << 6,
 };
 
 /* Sets the parts of the shape that depend on arguments or on what INIT agreed. */
@@ -74,6 +76,17 @@ static int setxattr_args(const struct viofs_fuse_conn *conn, const void *args,
 	return s->args < size ? -EPROTO : 0;
 }
 
+/* Giving a lock up waits for nobody; flock(2) and lockf(3) do it by the opcode that may wait. */
+static int lock_wait(const struct viofs_fuse_conn *conn, const void *args,
+		     struct viofs_fuse_shape *s)
+{
+	struct fuse_lk_in in;
+
+	memcpy(&in, args, sizeof(in));
+	s->may_wait = in.lk.type != F_UNLCK;
+	return 0;
+}
+
 #define IN(type) sizeof(struct type)
 #define ENTRY sizeof(struct fuse_entry_out)
 #define ATTR sizeof(struct fuse_attr_out)
@@ -88,9 +101,9 @@ static const struct row table[] = {
 	{ FUSE_SYMLINK, 0, ENTRY, 0, "SYMLINK", NULL },
 	{ FUSE_MKNOD, IN(fuse_mknod_in), ENTRY, 0, "MKNOD", NULL },
 	{ FUSE_MKDIR, IN(fuse_mkdir_in), ENTRY, 0, "MKDIR", NULL },
-	{ FUSE_UNLINK, 0, 0, 0, "UNLINK", NULL },
-	{ FUSE_RMDIR, 0, 0, 0, "RMDIR", NULL },
-	{ FUSE_RENAME, IN(fuse_rename_in), 0, 0, "RENAME", NULL },
+	{ FUSE_UNLINK, 0, 0, UNLINKS, "UNLINK", NULL },
+	{ FUSE_RMDIR, 0, 0, UNLINKS, "RMDIR", NULL },
+	{ FUSE_RENAME, IN(fuse_rename_in), 0, UNLINKS, "RENAME", NULL },
 	{ FUSE_LINK, IN(fuse_link_in), ENTRY, 0, "LINK", NULL },
 	{ FUSE_OPEN, IN(fuse_open_in), OPEN, 0, "OPEN", NULL },
 	{ FUSE_READ, IN(fuse_read_in), 0, MAY_BLOCK, "READ", read_room },
@@ -110,7 +123,7 @@ static const struct row table[] = {
 	{ FUSE_FSYNCDIR, IN(fuse_fsync_in), 0, 0, "FSYNCDIR", NULL },
 	{ FUSE_GETLK, IN(fuse_lk_in), IN(fuse_lk_out), 0, "GETLK", NULL },
 	{ FUSE_SETLK, IN(fuse_lk_in), 0, 0, "SETLK", NULL },
-	{ FUSE_SETLKW, IN(fuse_lk_in), 0, MAY_WAIT, "SETLKW", NULL },
+	{ FUSE_SETLKW, IN(fuse_lk_in), 0, MAY_WAIT, "SETLKW", lock_wait },
 	{ FUSE_ACCESS, IN(fuse_access_in), 0, 0, "ACCESS", NULL },
 	{ FUSE_CREATE, IN(fuse_create_in), ENTRY + OPEN, 0, "CREATE", NULL },
 	{ FUSE_INTERRUPT, IN(fuse_interrupt_in), 0, HIPRIO, "INTERRUPT", NULL },
@@ -123,7 +136,7 @@ static const struct row table[] = {
 	{ FUSE_BATCH_FORGET, IN(fuse_batch_forget_in), 0, HIPRIO | NO_REPLY, "BATCH_FORGET", NULL },
 	{ FUSE_FALLOCATE, IN(fuse_fallocate_in), 0, 0, "FALLOCATE", NULL },
 	{ FUSE_READDIRPLUS, IN(fuse_read_in), 0, 0, "READDIRPLUS", read_room },
-	{ FUSE_RENAME2, IN(fuse_rename2_in), 0, 0, "RENAME2", NULL },
+	{ FUSE_RENAME2, IN(fuse_rename2_in), 0, UNLINKS, "RENAME2", NULL },
 	{ FUSE_LSEEK, IN(fuse_lseek_in), IN(fuse_lseek_out), 0, "LSEEK", NULL },
 	{ FUSE_COPY_FILE_RANGE, IN(fuse_copy_file_range_in), IN(fuse_write_out), 0,
 	  "COPY_FILE_RANGE", NULL },
@@ -185,6 +198,7 @@ int viofs_fuse_classify(const struct viofs_fuse_conn *conn, const struct fuse_in
 		.replies = !(row->flags & NO_REPLY),
 		.may_block = row->flags & MAY_BLOCK,
 		.may_wait = row->flags & MAY_WAIT,
+		.unlinks = row->flags & UNLINKS,
 	};
 	if (row->adjust)
 		rc = row->adjust(conn, head + 1, &s);

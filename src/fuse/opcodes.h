@@ -39,7 +39,8 @@ struct viofs_fuse_shape {
 	bool hiprio;         /* FORGET, BATCH_FORGET, INTERRUPT: virtqueue 0 */
 	bool replies;        /* false: the device gets no writable descriptor */
 	bool may_block;      /* READ: handing the reply to the kernel can wait for a page lock */
-	bool may_wait;       /* SETLKW: the device may answer after hours */
+	bool may_wait;       /* SETLKW that locks: the device may answer after hours */
+	bool unlinks;        /* UNLINK, RMDIR, RENAME, RENAME2: a FORGET may free a file's room */
 };
 
 /**

@@ -12,7 +12,6 @@
 
 #define HEAD 48U /* fuse_in_header and fuse_batch_forget_in */
 #define ENTRY 16U
-#define UNIQUE 0x4242ULL
 
 static size_t bytes_of(size_t count)
 {
@@ -25,9 +24,7 @@ static uint8_t *make(uint32_t count)
 	uint8_t *m = calloc(1, bytes_of(count));
 	struct fuse_in_header head = { .len = (uint32_t)bytes_of(count),
 				       .opcode = FUSE_BATCH_FORGET,
-				       .unique = UNIQUE,
-				       .uid = 5,
-				       .pid = 6 };
+				       .unique = 4711 };
 	struct fuse_batch_forget_in in = { .count = count };
 
 	assert_non_null(m);
@@ -92,9 +89,7 @@ static unsigned int walk(uint32_t count)
 		assert_true(len <= VIOFS_FUSE_FORGET_BYTES);
 		memcpy(&head, piece, sizeof(head));
 		assert_int_equal(head.len, len);
-		assert_int_equal(head.unique, UNIQUE);
-		assert_int_equal(head.uid, 5);
-		assert_int_equal(head.pid, 6);
+		assert_int_equal(head.unique, 0);
 		if (count - entry == 1) {
 			is_single(piece, len, entry);
 			entry++;
@@ -173,6 +168,33 @@ static void shorter_than_its_struct_is_refused(void **state)
 	free(m);
 }
 
+/* Both kinds of message, and a list, come out one by one. */
+static void each_entry_is_taken_once(void **state)
+{
+	const struct {
+		struct fuse_in_header head;
+		struct fuse_forget_in in;
+	} single = { { .len = sizeof(single), .opcode = FUSE_FORGET, .nodeid = 1000 }, { 1 } };
+	const struct fuse_forget_one list[] = { { 1000, 1 }, { 1001, 2 } };
+	uint8_t *m = make(3);
+	struct fuse_forget_one one;
+	struct viofs_fuse_forgets f[3];
+
+	assert_int_equal(viofs_fuse_forgets_start(&f[0], &single, sizeof(single)), 0);
+	assert_int_equal(viofs_fuse_forgets_start(&f[2], m, bytes_of(3)), 0);
+	viofs_fuse_forgets_list(&f[1], list, 2);
+	for (uint32_t i = 0; i < 3; i++) {
+		for (uint32_t k = 0; k <= i; k++) {
+			assert_true(viofs_fuse_forgets_one(&f[i], &one));
+			assert_int_equal(one.nodeid, 1000 + k);
+			assert_int_equal(one.nlookup, 1 + k);
+		}
+		assert_false(viofs_fuse_forgets_one(&f[i], &one));
+	}
+	assert_int_equal(viofs_fuse_forgets_start(&f[0], &single, sizeof(single) - 1), -EPROTO);
+	free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +206,7 @@ int main(void)
 		cmocka_unit_test(a_count_that_disagrees_with_the_length_is_refused),
 		cmocka_unit_test(a_length_between_entries_is_refused),
 		cmocka_unit_test(shorter_than_its_struct_is_refused),
+		cmocka_unit_test(each_entry_is_taken_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "fuse/opcodes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -150,6 +151,31 @@ static void every_opcode_has_its_shape(void **state)
 		assert_int_equal(s.may_wait, !!(e->flags & WAIT));
 		assert_true(s.fixed <= VIOFS_FUSE_FIXED_MAX);
 		assert_true(e->args <= VIOFS_FUSE_ARGS_MAX);
+	}
+}
+
+/* flock(2) and lockf(3) unlock by the opcode that may wait, and that never waits. */
+static void an_unlock_never_waits(void **state)
+{
+	static const uint32_t types[] = { F_RDLCK, F_WRLCK, F_UNLCK };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(types); i++) {
+		size_t len = make(FUSE_SETLKW, sizeof(struct fuse_lk_in));
+
+		put32(offsetof(struct fuse_lk_in, lk.type), types[i]);
+		assert_int_equal(classify(&plain, len).may_wait, types[i] != F_UNLCK);
+	}
+}
+
+/* After these a FORGET may give back the room of a file. */
+static void what_deletes_is_known(void **state)
+{
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(table); i++) {
+		uint32_t o = table[i].opcode;
+
+		assert_int_equal(classify(&plain, make(o, table[i].args)).unlinks,
+				 o == FUSE_UNLINK || o == FUSE_RMDIR || o == FUSE_RENAME ||
+					 o == FUSE_RENAME2);
 	}
 }
 
@@ -311,6 +337,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_opcode_has_its_shape),
+		cmocka_unit_test(an_unlock_never_waits),
+		cmocka_unit_test(what_deletes_is_known),
 		cmocka_unit_test(a_request_shorter_than_its_struct_is_refused),
 		cmocka_unit_test(the_struct_alone_is_enough),
 		cmocka_unit_test(what_is_not_in_the_table_is_not_forwarded),
