@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -33,6 +34,13 @@ ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count)
 	if (n < 0)
 		return -errno;
 	return n ? n : -ENODEV; /* /dev/fuse has no end of file; what has one is gone then */
+}
+
+bool viofs_devfuse_is_over(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) > 0;
 }
 
 int viofs_devfuse_error(int fd, uint64_t unique, int error)

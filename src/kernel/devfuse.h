@@ -3,6 +3,7 @@
 #ifndef VIOFS_KERNEL_DEVFUSE_H
 #define VIOFS_KERNEL_DEVFUSE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -21,6 +22,10 @@ int viofs_devfuse_clone(int fd);
  * -EPERM: not mounted yet; -EINVAL: @iov too small. EINTR and ENOENT are dealt with here.
  */
 ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count);
+
+/** viofs_devfuse_is_over() - would viofs_devfuse_read() say that it is unmounted or aborted? Takes
+ * no request. */
+bool viofs_devfuse_is_over(int fd);
 
 /**
  * viofs_devfuse_reply() - answer a request; iov[0] starts with fuse_out_header, len filled in here

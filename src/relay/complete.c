@@ -49,8 +49,10 @@ void viofs_answer_slot(struct viofs_lane *lane, struct viofs_slot *slot, int err
 
 void viofs_release(struct viofs_lane *lane, struct viofs_slot *slot)
 {
-	if (slot->shape.may_wait)
+	if (slot->shape.may_wait) {
 		lane->lockers--;
+		viofs_hiprio_settle(lane->relay, slot);
+	}
 	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
 		viofs_slots_give(&lane->slots, slot);
 	else
@@ -112,6 +114,8 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 	lane->stats->errors += reply.error && !reply.fault;
 	if (shape->opcode == FUSE_READ)
 		lane->stats->bytes_read += data;
+	if (shape->unlinks && !reply.error)
+		viofs_hiprio_unlinked(&lane->relay->hiprio);
 	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
 		return deliver(lane, slot, iov, data ? 2 : 1) ? 0 : VIOFS_DEPOSED;
 	viofs_entry_reply(lane, slot, reply.error, out.fixed, fixed, data);

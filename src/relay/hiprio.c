@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FORGET and INTERRUPT, to the queue that they have to themselves. */
 #include "relay/session.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "fuse/forget.h"
 #include "fuse/reply.h"
@@ -12,12 +13,15 @@
 
 /* Half of the slots that hiprio has. */
 #define FORGETS_HELD_MAX (VIOFS_SLOTS_HIPRIO / 2)
-#define PARKED_BYTES ((size_t)16 << 20)
-#define PARKED_COUNT 4096U
+/* Of things that were deleted, FORGETs that are notified of at once: more than threads that delete
+ * at a time. Renaming and hard links leave some that no FORGET comes for. */
+#define UNLINKS_MAX 64U
 /* Taken off the ring before the others get their turn. */
 #define BATCH 32
 /* A device that asks to see an INTERRUPT again and again is obeyed so often. */
 #define INTERRUPTS_MAX 100
+/* A lock that is answered sooner needs no INTERRUPT. */
+#define INTERRUPT_HELD_NS (50 * VIOFS_NSEC_PER_MSEC)
 
 /* An INTERRUPT that goes from lane to lane. */
 struct letter {
@@ -26,20 +30,22 @@ struct letter {
 	uint32_t origin; /* the lane that it isn't passed to again */
 };
 
-void viofs_hiprio_init(struct viofs_relay *r)
+int viofs_hiprio_init(struct viofs_relay *r)
 {
 	struct viofs_hiprio *h = &r->hiprio;
 
 	memset(h, 0, sizeof(*h));
 	pthread_mutex_init(&h->lock, NULL);
-	h->parked.bytes_max = PARKED_BYTES;
-	h->parked.count_max = PARKED_COUNT;
+	h->next_due = INT64_MAX;
 	viofs_slots_share_hiprio(&r->slots, &h->slots);
+	h->interrupts = calloc(r->config.slots, sizeof(*h->interrupts));
+	return h->interrupts ? 0 : -ENOMEM;
 }
 
 void viofs_hiprio_fini(struct viofs_relay *r)
 {
-	viofs_parking_clear(&r->hiprio.parked);
+	viofs_forgotten_fini(&r->hiprio.forgotten);
+	free(r->hiprio.interrupts);
 }
 
 static struct viofs_ring *ring_of(const struct viofs_relay *r)
@@ -51,12 +57,21 @@ static struct viofs_ring *ring_of(const struct viofs_relay *r)
 static void publish_locked(struct viofs_relay *r)
 {
 	struct viofs_hiprio *h = &r->hiprio;
+	uint32_t kept = h->forgotten.count + h->interrupt_count;
 
 	atomic_store_explicit(&h->in_flight, ring_of(r)->in_flight, memory_order_relaxed);
-	atomic_store_explicit(&h->kept, h->parked.count > 0, memory_order_relaxed);
-	atomic_store_explicit(&h->full, viofs_parking_is_full(&h->parked), memory_order_relaxed);
-	r->stats->parked = h->parked.count;
-	r->stats->parked_max = VIOFS_MAX(r->stats->parked_max, r->stats->parked);
+	atomic_store_explicit(&h->kept, kept > 0, memory_order_relaxed);
+	if (!kept)
+		atomic_store_explicit(&h->full_since, 0, memory_order_relaxed);
+	r->stats->parked = kept;
+	r->stats->parked_max = VIOFS_MAX(r->stats->parked_max, kept);
+}
+
+/* There was no room: since when? */
+static void note_full_locked(struct viofs_hiprio *h)
+{
+	if (!h->full_since)
+		atomic_store_explicit(&h->full_since, viofs_now_ns(), memory_order_relaxed);
 }
 
 static void kick_locked(struct viofs_relay *r)
@@ -65,11 +80,24 @@ static void kick_locked(struct viofs_relay *r)
 	viofs_fs_kick(r->fs, VIOFS_FS_HIPRIO);
 }
 
+/* Is the device to be told of these at once? */
+static bool spend_unlinks(struct viofs_hiprio *h, uint32_t nodes)
+{
+	uint32_t unlinks = atomic_load_explicit(&h->unlinks, memory_order_relaxed);
+
+	if (!unlinks)
+		return false;
+	/* With the lock, so nobody else takes away from it. */
+	atomic_fetch_sub_explicit(&h->unlinks, VIOFS_MIN(unlinks, nodes), memory_order_relaxed);
+	return true;
+}
+
 /*
  * Nobody waits for a FORGET, and each notification makes the device's side run at a bad time:
- * between two requests. So some are gathered, or as many as come within FORGETS_HELD_NS (serve.c).
+ * between two requests. So some are gathered, or as many as come within FORGETS_HELD_NS (serve.c),
+ * but for what was deleted. @nodes: that it forgets; 0: it is an INTERRUPT.
  */
-static void notify_locked(struct viofs_relay *r, const struct viofs_slot *slot)
+static void notify_locked(struct viofs_relay *r, uint32_t nodes)
 {
 	struct viofs_hiprio *h = &r->hiprio;
 	uint32_t held = h->forgets_held + 1;
@@ -77,87 +105,90 @@ static void notify_locked(struct viofs_relay *r, const struct viofs_slot *slot)
 	if (held == 1)
 		atomic_store_explicit(&h->forgets_since, viofs_now_ns(), memory_order_relaxed);
 	atomic_store_explicit(&h->forgets_held, held, memory_order_relaxed);
-	if (slot->shape.replies || held >= FORGETS_HELD_MAX)
+	if (!nodes || spend_unlinks(h, nodes) || held >= FORGETS_HELD_MAX)
 		kick_locked(r);
 }
 
-/* What a message is to the device, beside its bytes; of an INTERRUPT only. */
-struct identity {
-	uint64_t kernel_unique, device_unique;
-	uint8_t interrupts;
-};
-
-/* Copy a message into a slot of its own and send it. Return: 0; -EAGAIN: no slot or no room. */
-static int submit_locked(struct viofs_relay *r, const void *message, size_t len,
-			 const struct viofs_fuse_shape *shape, const struct identity *identity)
+/* A slot, filled in but for what it is to the device. Return: NULL: there is none free. */
+static struct viofs_slot *fill_slot_locked(struct viofs_relay *r, const void *message, size_t len)
 {
-	struct viofs_hiprio *h = &r->hiprio;
-	struct viofs_slot *slot = viofs_slots_take(&h->slots);
+	struct viofs_slots *slots = &r->hiprio.slots;
+	struct viofs_slot *slot = viofs_slots_take(slots);
 
 	if (!slot)
-		return -EAGAIN;
-	viofs_slots_forget(&h->slots, message, len);
-	memcpy(viofs_slot_message(&h->slots, slot), message, len);
+		return NULL;
+	memcpy(viofs_slot_message(slots, slot), message, len);
 	slot->len = (uint32_t)len;
-	slot->shape = *shape;
-	slot->kernel_unique = identity ? identity->kernel_unique : 0;
-	if (identity) {
-		slot->device_unique = identity->device_unique;
-		slot->interrupts = identity->interrupts;
-	}
+	/* It was classified when it was read, or is one of ours: this can't fail. */
+	viofs_fuse_classify(&r->conn, (const void *)viofs_slot_message(slots, slot), len,
+			    &slot->shape);
+	slot->kernel_unique = 0;
 	slot->since = viofs_now_ns();
+	return slot;
+}
+
+/* Return: 0; -EAGAIN: no room on the ring. */
+static int submit_locked(struct viofs_relay *r, struct viofs_slot *slot, uint32_t nodes)
+{
 	if (viofs_submit_on(r, slot, VIOFS_FS_HIPRIO)) {
-		viofs_slots_give(&h->slots, slot);
+		viofs_slots_give(&r->hiprio.slots, slot);
 		return -EAGAIN;
 	}
-	notify_locked(r, slot);
+	notify_locked(r, nodes);
 	publish_locked(r);
 	return 0;
 }
 
-static void park_locked(struct viofs_lane *lane, void *message, size_t len, int64_t since)
+/* @message: a FORGET or BATCH_FORGET of @nodes. Return: 0; -EAGAIN: no slot or no room. */
+static int send_forget_locked(struct viofs_relay *r, const void *message, size_t len,
+			      uint32_t nodes)
 {
-	struct viofs_relay *r = lane->relay;
-	const struct fuse_in_header *head = message;
+	struct viofs_slot *slot = fill_slot_locked(r, message, len);
 
-	if (viofs_parking_put(&r->hiprio.parked, &(struct iovec){ message, len }, len, false,
-			      since)) {
-		viofs_answer(lane, head->unique, -ENOMEM);
-		return;
+	if (!slot)
+		return -EAGAIN;
+	viofs_slots_forget(&r->hiprio.slots, message, len);
+	return submit_locked(r, slot, nodes);
+}
+
+static void keep_forgets_locked(struct viofs_relay *r, struct viofs_fuse_forgets *walk)
+{
+	struct viofs_hiprio *h = &r->hiprio;
+	struct fuse_forget_one one;
+
+	note_full_locked(h);
+	while (viofs_fuse_forgets_one(walk, &one)) {
+		r->stats->parked_total++;
+		if (!viofs_forgotten_add(&h->forgotten, &one))
+			continue;
+		if (viofs_is_power_of_2(++h->dropped))
+			viofs_warn("the device takes no FORGETs, and more than %u wait: it was not "
+				   "told of %llu",
+				   h->forgotten.count, (unsigned long long)h->dropped);
 	}
-	r->stats->parked_total++;
 	publish_locked(r);
 }
 
-/* A FORGET, or a BATCH_FORGET of a length that a slot holds. In the order in which they came. */
-static void send_forget_locked(struct viofs_lane *lane, void *message, size_t len,
-			       const struct viofs_fuse_shape *shape, int64_t since)
-{
-	struct viofs_relay *r = lane->relay;
-
-	r->stats->forgets++;
-	if (r->hiprio.parked.count || submit_locked(r, message, len, shape, NULL))
-		park_locked(lane, message, len, since);
-}
-
-/* Send the pieces of a BATCH_FORGET; what doesn't fit is parked in the same pieces. */
-static void send_batch_locked(struct viofs_lane *lane, const void *message, size_t len,
-			      const struct viofs_fuse_shape *shape, int64_t since)
+/* A FORGET or a BATCH_FORGET of any length: in pieces that a slot holds, or to be kept. */
+static void take_forgets(struct viofs_relay *r, const void *message, size_t len)
 {
 	union {
 		struct fuse_in_header head;
 		uint8_t bytes[VIOFS_FUSE_FORGET_BYTES];
 	} piece;
-	struct viofs_fuse_forgets walk;
-	struct viofs_fuse_shape piece_shape = *shape;
-	size_t n;
+	struct viofs_fuse_forgets walk, before;
+	bool room = !r->hiprio.forgotten.count;
 
 	if (viofs_fuse_forgets_start(&walk, message, len))
 		return;
-	while ((n = viofs_fuse_forgets_next(&walk, &piece))) {
-		piece_shape.args = (uint32_t)(n - sizeof(piece.head));
-		send_forget_locked(lane, &piece, n, &piece_shape, since);
+	for (before = walk; walk.left && room; before = room ? walk : before) {
+		size_t n = viofs_fuse_forgets_next(&walk, &piece);
+
+		room = !send_forget_locked(r, &piece, n, before.left - walk.left);
+		r->stats->forgets += room;
 	}
+	if (!room)
+		keep_forgets_locked(r, &before);
 }
 
 static struct viofs_slot *find_queued(struct viofs_lane *lane, uint64_t kernel_unique)
@@ -172,175 +203,213 @@ static struct viofs_slot *find_queued(struct viofs_lane *lane, uint64_t kernel_u
 }
 
 /* The kernel finds the request by the /dev/fuse that it was read from, and no other. */
-static void refuse_interrupts(struct viofs_lane *lane, uint64_t unique)
+static void answer_interrupt(struct viofs_lane *lane, uint64_t unique, int error)
 {
 	struct viofs_relay *r = lane->relay;
 	int rc = -ENOENT;
 
 	for (unsigned int i = 0; i < r->lane_count && rc == -ENOENT; i++)
 		rc = viofs_devfuse_error(r->lanes[(lane->index + i) % r->lane_count].fuse_fd,
-					 unique, -ENOSYS);
+					 unique, error);
 	lane->stats->replies++;
 }
 
-/* Does the lane have it, and has not sent it? A lock that was never sent is simply given up. */
-static bool is_kept(struct viofs_lane *lane, uint64_t kernel_unique)
+/* Is it a lock that the lane has, and has not sent? Then it is simply given up. */
+static bool give_up_lock(struct viofs_lane *lane, uint64_t kernel_unique)
 {
-	struct viofs_parked *parked;
+	struct viofs_parked *parked = NULL;
 
-	if (viofs_submit_cancel(lane, kernel_unique)) {
-		viofs_answer(lane, kernel_unique, -EINTR);
-		return true;
+	if (!viofs_submit_cancel(lane, kernel_unique)) {
+		parked = viofs_parking_take_unique(&lane->locks, kernel_unique);
+		if (!parked)
+			return false;
 	}
-	parked = viofs_parking_take_unique(&lane->parked, kernel_unique);
-	if (!parked)
-		return false;
-	if (parked->may_wait)
-		viofs_answer(lane, kernel_unique, -EINTR);
-	else
-		viofs_parking_put(&lane->parked, &(struct iovec){ parked->message, parked->len },
-				  parked->len, false, parked->since);
 	free(parked);
+	viofs_answer(lane, kernel_unique, -EINTR);
 	return true;
+}
+
+/* To be sent when its time has come, and there is room. */
+static void keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slot, uint64_t kernel_unique)
+{
+	struct viofs_hiprio *h = &lane->relay->hiprio;
+	struct viofs_interrupt *i = &h->interrupts[slot->index];
+	int64_t due = viofs_now_ns() + (slot->interrupts ? 0 : INTERRUPT_HELD_NS);
+
+	pthread_mutex_lock(&h->lock);
+	h->interrupt_count += !i->device_unique;
+	*i = (struct viofs_interrupt){ kernel_unique, slot->device_unique, due, slot->interrupts };
+	if (due - h->next_due < 0)
+		atomic_store_explicit(&h->next_due, due, memory_order_relaxed);
+	publish_locked(lane->relay);
+	pthread_mutex_unlock(&h->lock);
+	if (slot->interrupts < INTERRUPTS_MAX)
+		slot->interrupts++;
+	if (lane->index)
+		viofs_lane_wake(&lane->relay->lanes[0]);
 }
 
 /*
  * INTERRUPT names the request by the kernel's unique; the device knows it by ours. A request that
  * has ended needs none (no reply is legal, Documentation/filesystems/fuse: "Interrupting filesystem
  * operations"). One that this lane doesn't have another one may have; it has it by now, since the
- * kernel has an INTERRUPT read only after the request. Return: 0; -EAGAIN: it is to be parked.
+ * kernel has an INTERRUPT read only after the request.
  */
-static int send_interrupt(struct viofs_lane *lane, struct letter *l,
-			  const struct viofs_fuse_shape *shape)
+static void take_interrupt(struct viofs_lane *lane, struct letter *l)
 {
 	struct viofs_relay *r = lane->relay;
 	unsigned int next = (lane->index + 1) % r->lane_count;
-	struct fuse_interrupt_in in = l->in;
-	struct identity identity;
-	struct viofs_slot *slot;
-	struct letter sent = *l;
-	int rc;
+	struct viofs_slot *slot = find_queued(lane, l->in.unique);
 
-	slot = find_queued(lane, in.unique);
-	if (!slot) {
-		if (!is_kept(lane, in.unique) && next != l->origin)
-			viofs_team_pass(&r->lanes[next], l, sizeof(*l));
-		return 0;
-	}
-	sent.in.unique = slot->device_unique;
-	identity = (struct identity){ l->head.unique, slot->device_unique | 1, slot->interrupts };
-	pthread_mutex_lock(&r->hiprio.lock);
-	rc = submit_locked(r, &sent, sizeof(sent.head) + sizeof(sent.in), shape, &identity);
-	r->stats->interrupted += !rc;
-	pthread_mutex_unlock(&r->hiprio.lock);
-	if (!rc && slot->interrupts < INTERRUPTS_MAX)
-		slot->interrupts++;
-	return rc;
-}
-
-/* Sent or passed on, or parked as it came: then lane 0 begins anew. */
-static void take_interrupt(struct viofs_lane *lane, const struct letter *l,
-			   const struct viofs_fuse_shape *shape, int64_t since)
-{
-	struct viofs_hiprio *h = &lane->relay->hiprio;
-	struct letter copy = *l;
-
-	if (!send_interrupt(lane, &copy, shape))
+	if (slot) {
+		if (slot->shape.may_wait)
+			keep_interrupt(lane, slot, l->head.unique);
 		return;
-	pthread_mutex_lock(&h->lock);
-	park_locked(lane, &copy, sizeof(copy.head) + sizeof(copy.in), since);
-	pthread_mutex_unlock(&h->lock);
+	}
+	if (give_up_lock(lane, l->in.unique) || next == l->origin)
+		return;
+	/* With no memory for it the kernel is to send it again. */
+	if (viofs_team_pass(&r->lanes[next], l, sizeof(*l)))
+		answer_interrupt(lane, l->head.unique, -EAGAIN);
 }
 
-static struct letter make_letter(const struct viofs_lane *lane, const void *message, size_t len)
-{
-	struct letter l = { .origin = lane->index };
-
-	memcpy(&l, message, VIOFS_MIN(len, sizeof(l.head) + sizeof(l.in)));
-	return l;
-}
-
-void viofs_hiprio_take(struct viofs_lane *lane, uint8_t *message, size_t len,
-		       const struct viofs_fuse_shape *shape, int64_t since)
+void viofs_hiprio_take(struct viofs_lane *lane, const uint8_t *message, size_t len, uint32_t opcode)
 {
 	struct viofs_relay *r = lane->relay;
-	struct letter l;
+	struct letter l = { .origin = lane->index };
 
-	if (shape->opcode == FUSE_INTERRUPT) {
-		l = make_letter(lane, message, len);
-		if (r->conn.remote_locks)
-			take_interrupt(lane, &l, shape, since);
-		else
-			refuse_interrupts(lane, l.head.unique);
+	if (opcode != FUSE_INTERRUPT) {
+		pthread_mutex_lock(&r->hiprio.lock);
+		take_forgets(r, message, len);
+		pthread_mutex_unlock(&r->hiprio.lock);
 		return;
 	}
-	pthread_mutex_lock(&r->hiprio.lock);
-	if (shape->opcode == FUSE_BATCH_FORGET)
-		send_batch_locked(lane, message, len, shape, since);
+	memcpy(&l, message, VIOFS_MIN(len, sizeof(l.head) + sizeof(l.in)));
+	if (r->conn.remote_locks)
+		take_interrupt(lane, &l);
 	else
-		send_forget_locked(lane, message, len, shape, since);
-	pthread_mutex_unlock(&r->hiprio.lock);
+		answer_interrupt(lane, l.head.unique, -ENOSYS);
 }
 
 void viofs_hiprio_take_mail(struct viofs_lane *lane)
 {
 	struct viofs_parked *letter;
-	struct viofs_fuse_shape shape;
 	struct letter l;
 
 	while ((letter = viofs_mailbox_take(&lane->mailbox))) {
 		memcpy(&l, letter->message, sizeof(l));
 		free(letter);
-		/* It was classified when it was read: this can't fail. */
-		viofs_fuse_classify(&lane->relay->conn, &l.head, sizeof(l.head) + sizeof(l.in),
-				    &shape);
-		take_interrupt(lane, &l, &shape, viofs_now_ns());
+		take_interrupt(lane, &l);
 	}
 }
 
-static int send_kept(struct viofs_lane *lane, const struct viofs_parked *parked)
+void viofs_hiprio_unlinked(struct viofs_hiprio *h)
 {
-	struct viofs_relay *r = lane->relay;
-	struct viofs_fuse_shape shape;
-	struct letter l;
+	/* Several at once may get beyond the bound by as many as they are. */
+	if (atomic_load_explicit(&h->unlinks, memory_order_relaxed) < UNLINKS_MAX)
+		atomic_fetch_add_explicit(&h->unlinks, 1, memory_order_relaxed);
+}
+
+static void drop_interrupt_locked(struct viofs_hiprio *h, struct viofs_interrupt *i)
+{
+	h->interrupt_count -= i->device_unique != 0;
+	i->device_unique = 0;
+}
+
+void viofs_hiprio_settle(struct viofs_relay *r, const struct viofs_slot *slot)
+{
+	struct viofs_hiprio *h = &r->hiprio;
+
+	pthread_mutex_lock(&h->lock);
+	drop_interrupt_locked(h, &h->interrupts[slot->index]);
+	publish_locked(r);
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* Return: 0; -EAGAIN: no slot or no room. */
+static int send_interrupt_locked(struct viofs_relay *r, const struct viofs_interrupt *i)
+{
+	const struct {
+		struct fuse_in_header head;
+		struct fuse_interrupt_in in;
+	} message = {
+		.head = { .len = sizeof(message), .opcode = FUSE_INTERRUPT },
+		.in = { .unique = i->device_unique },
+	};
+	struct viofs_slot *slot = fill_slot_locked(r, &message, sizeof(message));
 	int rc;
 
-	viofs_fuse_classify(&r->conn, (const void *)parked->message, parked->len, &shape);
-	if (shape.opcode == FUSE_INTERRUPT) {
-		l = make_letter(lane, parked->message, parked->len);
-		return send_interrupt(lane, &l, &shape);
-	}
-	pthread_mutex_lock(&r->hiprio.lock);
-	rc = submit_locked(r, parked->message, parked->len, &shape, NULL);
-	pthread_mutex_unlock(&r->hiprio.lock);
+	if (!slot)
+		return -EAGAIN;
+	slot->kernel_unique = i->kernel_unique;
+	slot->device_unique = i->device_unique | 1;
+	slot->interrupts = i->before;
+	rc = submit_locked(r, slot, 0);
+	r->stats->interrupted += !rc;
 	return rc;
 }
 
-/* The first one, which stays where it is: nobody else takes it. */
-static struct viofs_parked *look_at_kept(struct viofs_hiprio *h)
+/* Those whose time has come. Return: 0; -EAGAIN: no room for one of them. */
+static int send_interrupts_locked(struct viofs_relay *r, int64_t now)
 {
-	struct viofs_parked *first;
+	struct viofs_hiprio *h = &r->hiprio;
+	int64_t next = INT64_MAX;
+	int rc = 0;
 
-	pthread_mutex_lock(&h->lock);
-	first = h->slots.free_count ? h->parked.first : NULL;
-	pthread_mutex_unlock(&h->lock);
-	return first;
+	for (unsigned int n = 0, left = h->interrupt_count; left && !rc; n++) {
+		struct viofs_interrupt *i = &h->interrupts[n];
+
+		if (!i->device_unique)
+			continue;
+		left--;
+		if (i->due - now > 0) {
+			next = VIOFS_MIN(next, i->due);
+			continue;
+		}
+		rc = send_interrupt_locked(r, i);
+		if (!rc)
+			drop_interrupt_locked(h, i);
+	}
+	/* Where one has no room, a completion is what they wait for. */
+	atomic_store_explicit(&h->next_due, rc ? INT64_MAX : next, memory_order_relaxed);
+	return rc;
+}
+
+/* Return: 0; -EAGAIN: no room for all of them. */
+static int send_forgotten_locked(struct viofs_relay *r)
+{
+	struct viofs_hiprio *h = &r->hiprio;
+	uint8_t message[VIOFS_FUSE_FORGET_BYTES];
+	struct viofs_fuse_forgets walk;
+
+	while (h->forgotten.count) {
+		uint32_t n = VIOFS_MIN(h->forgotten.count, VIOFS_FUSE_FORGET_COUNT);
+
+		viofs_fuse_forgets_list(&walk, viofs_forgotten_last(&h->forgotten, n), n);
+		if (send_forget_locked(r, message, viofs_fuse_forgets_next(&walk, message), n))
+			return -EAGAIN;
+		r->stats->forgets++;
+		viofs_forgotten_drop(&h->forgotten, n);
+	}
+	return 0;
 }
 
 void viofs_hiprio_send_kept(struct viofs_lane *lane)
 {
 	struct viofs_relay *r = lane->relay;
 	struct viofs_hiprio *h = &r->hiprio;
-	struct viofs_parked *parked;
+	int64_t now;
 
 	if (!atomic_load_explicit(&h->kept, memory_order_relaxed))
 		return;
-	while ((parked = look_at_kept(h)) && !send_kept(lane, parked)) {
-		pthread_mutex_lock(&h->lock);
-		free(viofs_parking_take(&h->parked, true));
-		publish_locked(r);
-		pthread_mutex_unlock(&h->lock);
-	}
+	now = viofs_now_ns();
+	if (!lane->freed && now - atomic_load_explicit(&h->next_due, memory_order_relaxed) < 0)
+		return;
+	pthread_mutex_lock(&h->lock);
+	if (send_interrupts_locked(r, now) || send_forgotten_locked(r))
+		note_full_locked(h);
+	publish_locked(r);
+	pthread_mutex_unlock(&h->lock);
 }
 
 /* The device's answer to INTERRUPT: most say nothing, which is legal. */
@@ -375,6 +444,8 @@ static int complete_locked(struct viofs_relay *r)
 			break;
 		done++;
 		slot = &h->slots.slots[token];
+		/* There is room now. */
+		atomic_store_explicit(&h->full_since, 0, memory_order_relaxed);
 		if (slot->shape.opcode == FUSE_INTERRUPT)
 			finish_interrupt(r, slot, len);
 		viofs_slots_give(&h->slots, slot);

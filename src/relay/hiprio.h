@@ -2,19 +2,32 @@
 /*
  * The hiprio queue: FORGET, BATCH_FORGET and INTERRUPT (virtio 1.3 5.11.6.1).
  *
- * The device has one, and whatever lane reads such a message sends it there itself, with the lock.
- * Lane 0 takes the completions, and sends what had to be parked for want of a slot or of room: both
- * come free by completions only. No request of a program goes this way, so the lock is on nobody's
- * way.
+ * The device has one, and whatever lane reads a FORGET sends it there itself, with the lock. Lane 0
+ * takes the completions, and sends what had to wait for want of a slot or of room: both come free
+ * by completions only. No request of a program goes this way, so the lock is on nobody's way.
+ *
+ * Nothing stops reading /dev/fuse for a FORGET or an INTERRUPT. FORGETs that have no room wait by
+ * nodeid (forgotten.h) and go as BATCH_FORGETs. A device that gives no room for timeout= ends the
+ * session: nobody may wait for these messages, but an INTERRUPT among them is somebody's end of a
+ * wait.
+ *
+ * A FORGET may be what gives a deleted file's room back, and the next one to write may need it. So
+ * each UNLINK, RMDIR or RENAME that succeeded has the device notified of one FORGET at once; others
+ * wait for company.
  *
  * An INTERRUPT names a request that another lane may have: it is passed on (team.h) until it has
- * come to that one, or has been everywhere.
+ * come to that one, or has been everywhere. Only a lock that may wait is worth one: all else is
+ * answered some time, the kernel's own driver sends none, and back ends have died of it (QEMU's
+ * virtiofsd in C frees it and goes on using it). Since such a back end answers each lock at once,
+ * the first INTERRUPT of a lock is held for INTERRUPT_HELD_NS: by then that lock isn't there any
+ * more. It waits by the lock's slot, so that there is room for all of them, and goes where that one
+ * is given free.
  */
 #ifndef VIOFS_RELAY_HIPRIO_H
 #define VIOFS_RELAY_HIPRIO_H
 
 #include "fuse/opcodes.h"
-#include "relay/parking.h"
+#include "relay/forgotten.h"
 #include "relay/slots.h"
 
 #include <pthread.h>
@@ -26,32 +39,53 @@
 struct viofs_lane;
 struct viofs_relay;
 
+/** struct viofs_interrupt - one that waits, of the lock in a slot */
+struct viofs_interrupt {
+	uint64_t kernel_unique, device_unique; /* its own, of which 0: none; the lock's */
+	int64_t due;                           /* ns, not to be sent before */
+	uint8_t before;                        /* so many were sent of that lock */
+};
+
 /** struct viofs_hiprio - the queue's slots and what waits for it */
 struct viofs_hiprio {
 	pthread_mutex_t lock; /* all below, the ring, and what the statistics have of it */
 	struct viofs_slots slots;
-	struct viofs_parking parked; /* that there was no room for; only lane 0 takes from it */
+	/* What waits; only lane 0 sends it. */
+	struct viofs_forgotten forgotten;
+	struct viofs_interrupt *interrupts; /* by the lock's slot, of all lanes */
+	uint32_t interrupt_count;           /* of those, that are one */
+	uint64_t dropped;                   /* FORGETs that could not be kept */
 	/* Written with the lock, read without it too. */
 	_Atomic uint32_t forgets_held; /* on the ring, the device not notified yet */
 	_Atomic int64_t forgets_since; /* ns, of the first of those */
 	_Atomic uint32_t in_flight;    /* chains that the device has */
-	_Atomic bool kept, full;       /* something is parked; as much as there may be */
+	_Atomic bool kept;             /* something waits */
+	_Atomic int64_t next_due;   /* ns, when the first INTERRUPT may be sent; INT64_MAX: none */
+	_Atomic int64_t full_since; /* ns, something waits for room since; 0: nothing does */
+	_Atomic uint32_t unlinks;   /* FORGETs to be notified of at once: a bounded count */
 };
 
-/** viofs_hiprio_init() - an empty one, where @r->slots is laid out. */
-void viofs_hiprio_init(struct viofs_relay *r);
+/** viofs_hiprio_init() - an empty one, where @r->slots is laid out. Return: 0; -ENOMEM. */
+int viofs_hiprio_init(struct viofs_relay *r);
 void viofs_hiprio_fini(struct viofs_relay *r);
 
-/** viofs_hiprio_take() - send a message that the lane has read, or keep it; @since: ns, when it
- * was. */
-void viofs_hiprio_take(struct viofs_lane *lane, uint8_t *message, size_t len,
-		       const struct viofs_fuse_shape *shape, int64_t since);
+/** viofs_hiprio_take() - send a message that the lane has read, or keep it: FORGET, BATCH_FORGET,
+ * INTERRUPT. */
+void viofs_hiprio_take(struct viofs_lane *lane, const uint8_t *message, size_t len,
+		       uint32_t opcode);
 
 /** viofs_hiprio_take_mail() - look for the requests of the INTERRUPTs that were passed to the lane.
  */
 void viofs_hiprio_take_mail(struct viofs_lane *lane);
 
-/** viofs_hiprio_send_kept() - what is parked, as far as there is room. Lane 0. */
+/** viofs_hiprio_unlinked() - something was deleted: its FORGET is to go at once. Any lane, before
+ * the kernel knows. */
+void viofs_hiprio_unlinked(struct viofs_hiprio *h);
+
+/** viofs_hiprio_settle() - the lock in @slot is answered: it needs no INTERRUPT. Its lane. */
+void viofs_hiprio_settle(struct viofs_relay *r, const struct viofs_slot *slot);
+
+/** viofs_hiprio_send_kept() - what waits, as far as there is room. Lane 0. */
 void viofs_hiprio_send_kept(struct viofs_lane *lane);
 
 /** viofs_hiprio_complete() - take completions. Lane 0. Return: how many; -EPROTO: the ring is
@@ -72,6 +106,14 @@ void viofs_hiprio_disarm(struct viofs_relay *r);
 static inline uint32_t viofs_hiprio_forgets_held(const struct viofs_hiprio *h)
 {
 	return atomic_load_explicit(&h->forgets_held, memory_order_relaxed);
+}
+
+/** viofs_hiprio_full_ns() - for how long something has waited for room by @now; 0: nothing does. */
+static inline int64_t viofs_hiprio_full_ns(const struct viofs_hiprio *h, int64_t now)
+{
+	int64_t since = atomic_load_explicit(&h->full_since, memory_order_relaxed);
+
+	return since ? now - since : 0;
 }
 
 #endif

@@ -93,10 +93,12 @@ static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64
 	/* A FORGET that the kernel makes by itself: nobody waits, and it goes where FORGETs go. */
 	if (slot->shape.hiprio) {
 		viofs_hiprio_take(lane, viofs_slot_message(&lane->slots, slot), slot->len,
-				  &slot->shape, now);
+				  slot->shape.opcode);
 		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
 		return;
 	}
+	if (slot->shape.may_wait)
+		lane->lockers++;
 	if (slot->shape.opcode == FUSE_WRITE)
 		lane->stats->bytes_written += slot->shape.data;
 	viofs_submit(lane, slot);

@@ -15,7 +15,10 @@
 #define SLOTS_MIN 4U
 #define BUFFERS_MIN 2U
 #define PARKED_BYTES ((size_t)16 << 20)
-#define PARKED_COUNT 4096U
+#define LOCKS_PARKED 4096U
+/* Descriptors of a SETLKW where there are no indirect ones: header, arguments, which may cross a
+ * page, and the reply's header. */
+#define LOCK_PIECES 4U
 
 /* Does the queue have the eventfd of the one before? Then one wake-up is for both, and one lane has
  * both. */
@@ -117,12 +120,24 @@ static int init_lane(struct viofs_relay *r, unsigned int index, struct viofs_lan
 	lane->stats = stats;
 	lane->fuse_fd = lane->lease.wake_fd = lane->cpu = -1;
 	lane->landing_buffer = VIOFS_BUFFER_NONE;
-	lane->parked.bytes_max = PARKED_BYTES;
-	lane->parked.count_max = PARKED_COUNT;
+	lane->parked = (struct viofs_parking){ .bytes_max = PARKED_BYTES, .count_max = UINT32_MAX };
+	lane->locks = (struct viofs_parking){ .bytes_max = SIZE_MAX, .count_max = LOCKS_PARKED };
 	lane->plain_size = (size_t)VIOFS_SLOT_SMALL + r->slots.buffer_size;
 	lane->plain = malloc(lane->plain_size);
 	viofs_mailbox_init(&lane->mailbox);
 	return lane->plain ? 0 : -ENOMEM;
+}
+
+/* Whatever the locks that wait have, half of the slots and of each ring is for those who can end
+ * the wait. */
+static void bound_lockers(struct viofs_lane *lane)
+{
+	const struct viofs_relay *r = lane->relay;
+	uint32_t each = r->indirect ? 1 : LOCK_PIECES, most = lane->slots.count / 2U;
+
+	for (unsigned int i = 0; i < lane->queue_count; i++)
+		most = VIOFS_MIN(most, r->fs->queue_size[lane->queues[i]] / each / 2);
+	lane->lockers_max = VIOFS_MAX(most, 1U);
 }
 
 int viofs_lanes_new(struct viofs_relay *r)
@@ -143,6 +158,8 @@ int viofs_lanes_new(struct viofs_relay *r)
 		return rc;
 	share_queues(r);
 	share_memory(r);
+	for (unsigned int i = 0; i < n; i++)
+		bound_lockers(&r->lanes[i]);
 	return 0;
 }
 
@@ -157,6 +174,7 @@ bool viofs_lanes_free(struct viofs_relay *r)
 
 		viofs_sleep_fini(&lane->sleep);
 		viofs_parking_clear(&lane->parked);
+		viofs_parking_clear(&lane->locks);
 		viofs_parking_clear(&lane->mailbox.letters);
 		free(lane->plain);
 		if (i && lane->fuse_fd >= 0)

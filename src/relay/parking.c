@@ -13,8 +13,12 @@ bool viofs_parking_is_full(const struct viofs_parking *p)
 	return p->bytes >= p->bytes_max || p->count >= p->count_max;
 }
 
-int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len, bool may_wait,
-		      int64_t since)
+static size_t bytes_of(const struct viofs_parked *parked)
+{
+	return sizeof(*parked) + parked->len;
+}
+
+int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len, int64_t since)
 {
 	struct viofs_parked *parked;
 	size_t done = 0;
@@ -24,7 +28,6 @@ int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t l
 		return -ENOMEM;
 	parked->next = NULL;
 	parked->since = since;
-	parked->may_wait = may_wait;
 	parked->len = (uint32_t)len;
 	for (; done < len; iov++) {
 		size_t n = VIOFS_MIN(iov->iov_len, len - done);
@@ -37,9 +40,8 @@ int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t l
 	else
 		p->first = parked;
 	p->last = parked;
-	p->bytes += len;
+	p->bytes += bytes_of(parked);
 	p->count++;
-	p->waiters += may_wait;
 	return 0;
 }
 
@@ -53,20 +55,14 @@ static struct viofs_parked *take_after(struct viofs_parking *p, struct viofs_par
 		p->first = parked->next;
 	if (p->last == parked)
 		p->last = before;
-	p->bytes -= parked->len;
+	p->bytes -= bytes_of(parked);
 	p->count--;
-	p->waiters -= parked->may_wait;
 	return parked;
 }
 
-struct viofs_parked *viofs_parking_take(struct viofs_parking *p, bool waiters)
+struct viofs_parked *viofs_parking_take(struct viofs_parking *p)
 {
-	struct viofs_parked *before = NULL;
-
-	for (struct viofs_parked *i = p->first; i; before = i, i = i->next)
-		if (waiters || !i->may_wait)
-			return take_after(p, before);
-	return NULL;
+	return p->first ? take_after(p, NULL) : NULL;
 }
 
 struct viofs_parked *viofs_parking_take_unique(struct viofs_parking *p, uint64_t unique)

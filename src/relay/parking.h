@@ -13,33 +13,28 @@
 struct viofs_parked {
 	struct viofs_parked *next;
 	int64_t since; /* ns, when it was read */
-	bool may_wait; /* SETLKW */
 	uint32_t len;
 	uint8_t message[];
 };
 
-/** struct viofs_parking - a queue with bounds; zeroed but for the limits = empty */
+/** struct viofs_parking - a queue with bounds, of one kind; zeroed but for the limits = empty */
 struct viofs_parking {
 	struct viofs_parked *first, *last;
-	size_t bytes, bytes_max;
+	size_t bytes, bytes_max; /* with what each takes beside its message */
 	uint32_t count, count_max;
-	uint32_t waiters; /* of these, those that may wait */
 };
 
-/** viofs_parking_is_full() - stop reading: the next one could not be kept. */
+/** viofs_parking_is_full() - is it as long as it may be? */
 bool viofs_parking_is_full(const struct viofs_parking *p);
 
 /**
  * viofs_parking_put() - append the first @len bytes of @iov
- * Takes more than the limits by at most one request: it has been read already and must not get
- * lost. Return: 0; -ENOMEM.
+ * The caller looks whether it is full, before it reads what can't be refused. Return: 0; -ENOMEM.
  */
-int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len, bool may_wait,
-		      int64_t since);
+int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len, int64_t since);
 
-/** viofs_parking_take() - the oldest (that is no SETLKW, without @waiters); free(3) it. NULL: none.
- */
-struct viofs_parked *viofs_parking_take(struct viofs_parking *p, bool waiters);
+/** viofs_parking_take() - the oldest; free(3) it. NULL: none. */
+struct viofs_parked *viofs_parking_take(struct viofs_parking *p);
 
 /** viofs_parking_take_unique() - the one with this fuse_in_header.unique, or NULL. */
 struct viofs_parked *viofs_parking_take_unique(struct viofs_parking *p, uint64_t unique);

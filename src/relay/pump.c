@@ -6,6 +6,19 @@
  * the slot's request area and the rest into a buffer, which is used up only if the request is that
  * long. Where no slot or buffer is free the request lands in plain memory and is parked: reading
  * goes on, so that FORGET and INTERRUPT behind it get to the device.
+ *
+ * Who waits for whom. A SETLKW may wait for as long as somebody has the lock, and what ends that
+ * wait is a request: an unlock, or an INTERRUPT. So locks have bounds of their own, and none of
+ * them keeps another request from being read or sent: the device has as many as leave half of the
+ * slots and half of each ring to others (lane.c), more are parked apart, and more than
+ * LOCKS_PARKED (lane.c) are answered with ENOLCK, as a file server does that has no room for one.
+ *
+ * All other requests are answered some time, or timeout= ends the session. PARKED_BYTES of them may
+ * be parked; then reading stops, and the kernel keeps the rest. INTERRUPT is read all the same:
+ * the device may lack the means to answer anything while its threads wait for locks. The kernel
+ * hands out INTERRUPTs before all else, but doesn't say whether it has one. So one look is taken in
+ * PEEK_NS; it goes on for as long as it finds INTERRUPTs and FORGETs, and ends with the first other
+ * request, which is parked beyond the bound. PEEK_BYTES beyond it there are no such looks.
  */
 #include "relay/session.h"
 #include "base/log.h"
@@ -16,6 +29,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* With as much parked as may be, INTERRUPTs are looked for so often, and so far beyond the bound.
+ */
+#define PEEK_NS (1 * VIOFS_NSEC_PER_SEC)
+#define PEEK_BYTES ((size_t)16 << 20)
 
 /* One request as it was read: the kernel's bytes in up to two pieces. */
 struct message {
@@ -28,15 +46,15 @@ struct message {
 /* How many are parked has changed. */
 static void count_parked(struct viofs_lane *lane)
 {
-	lane->stats->parked = lane->parked.count;
+	lane->stats->parked = lane->parked.count + lane->locks.count;
 	lane->stats->parked_max = VIOFS_MAX(lane->stats->parked_max, lane->stats->parked);
 }
 
-static void park(struct viofs_lane *lane, const struct message *m, bool may_wait)
+static void park(struct viofs_lane *lane, struct viofs_parking *where, const struct message *m)
 {
 	struct fuse_in_header head;
 
-	if (viofs_parking_put(&lane->parked, m->iov, m->len, may_wait, m->since)) {
+	if (viofs_parking_put(where, m->iov, m->len, m->since)) {
 		memcpy(&head, m->iov[0].iov_base, sizeof(head));
 		viofs_answer(lane, head.unique, -ENOMEM);
 		return;
@@ -92,13 +110,18 @@ static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *s
 
 static bool too_many_lockers(const struct viofs_lane *lane)
 {
-	return lane->lockers >= lane->slots.count / 2U;
+	return lane->lockers >= lane->lockers_max;
 }
 
-/* Parked ones go first; but locks that may not go yet hold up nobody. */
-static bool must_park(const struct viofs_lane *lane)
+/* A lock that can't be sent now. */
+static void park_lock(struct viofs_lane *lane, const struct message *m, uint64_t unique)
 {
-	return lane->parked.count > (too_many_lockers(lane) ? lane->parked.waiters : 0);
+	if (!viofs_parking_is_full(&lane->locks)) {
+		park(lane, &lane->locks, m);
+		return;
+	}
+	lane->stats->refused++;
+	viofs_answer(lane, unique, -ENOLCK);
 }
 
 static void take_message(struct viofs_lane *lane, const struct message *m)
@@ -120,11 +143,15 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		return;
 	}
 	if (shape.hiprio) {
-		viofs_hiprio_take(lane, flatten(lane, m), m->len, &shape, m->since);
+		viofs_hiprio_take(lane, flatten(lane, m), m->len, shape.opcode);
 		return;
 	}
-	if (!m->in_slot || (shape.may_wait && too_many_lockers(lane))) {
-		park(lane, m, shape.may_wait);
+	if (shape.may_wait && (!m->in_slot || lane->locks.count || too_many_lockers(lane))) {
+		park_lock(lane, m, unique);
+		return;
+	}
+	if (!m->in_slot) {
+		park(lane, &lane->parked, m);
 		return;
 	}
 	slot = lane->landing;
@@ -139,7 +166,7 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 /* Where the next request may land: in plain memory where parked ones go first. */
 static void prepare_landing(struct viofs_lane *lane, struct message *m)
 {
-	bool park_it = must_park(lane);
+	bool park_it = lane->parked.count;
 
 	if (!lane->landing && !park_it)
 		lane->landing = viofs_slots_take(&lane->slots);
@@ -166,41 +193,77 @@ static void note_spill(struct viofs_lane *lane, uint16_t buffer, const struct fu
 		viofs_slots_note(&lane->slots, buffer, head, len - VIOFS_SLOT_SMALL);
 }
 
+/* Return: 1; 0: there is none; -errno, as viofs_pump_requests(). */
+static int take_one(struct viofs_lane *lane)
+{
+	struct message m;
+	ssize_t n;
+
+	prepare_landing(lane, &m);
+	n = viofs_devfuse_read(lane->fuse_fd, m.iov, m.in_slot ? 2 : 1);
+	if (n < 0)
+		return n == -EAGAIN ? 0 : (int)n;
+	m.len = (size_t)n;
+	if (m.in_slot)
+		note_spill(lane, lane->landing_buffer, m.iov[0].iov_base, m.len);
+	m.since = viofs_now_ns();
+	take_message(lane, &m);
+	return 1;
+}
+
+/* With as much parked as may be: is it time for a look? Return: 1; 0; -ENODEV: there is no kernel
+ * to read from. */
+static int may_peek(const struct viofs_lane *lane)
+{
+	if (viofs_now_ns() - lane->next_peek < 0)
+		return 0;
+	if (lane->parked.bytes < lane->parked.bytes_max + PEEK_BYTES)
+		return 1;
+	return viofs_devfuse_is_over(lane->fuse_fd) ? -ENODEV : 0;
+}
+
 int viofs_pump_requests(struct viofs_lane *lane, int most)
 {
-	int taken = 0;
+	const uint32_t parked = lane->parked.count;
+	int taken = 0, rc = viofs_pump_is_full(lane) ? may_peek(lane) : 1;
 
-	while (taken < most) {
-		struct message m;
-		ssize_t n;
-
-		if (viofs_parking_is_full(&lane->parked) ||
-		    atomic_load_explicit(&lane->relay->hiprio.full, memory_order_relaxed))
-			break;
-		prepare_landing(lane, &m);
-		n = viofs_devfuse_read(lane->fuse_fd, m.iov, m.in_slot ? 2 : 1);
-		if (n == -EAGAIN)
-			break;
-		if (n < 0)
-			return (int)n;
-		m.len = (size_t)n;
-		if (m.in_slot)
-			note_spill(lane, lane->landing_buffer, m.iov[0].iov_base, m.len);
-		m.since = viofs_now_ns();
-		take_message(lane, &m);
-		taken++;
+	while (rc > 0 && taken < most &&
+	       !(viofs_pump_is_full(lane) && lane->parked.count > parked)) {
+		rc = take_one(lane);
+		taken += rc > 0;
 	}
-	return taken;
+	if (viofs_pump_is_full(lane) && taken < most)
+		lane->next_peek = viofs_now_ns() + PEEK_NS;
+	return rc < 0 ? rc : taken;
+}
+
+bool viofs_pump_is_full(const struct viofs_lane *lane)
+{
+	return viofs_parking_is_full(&lane->parked);
+}
+
+/* Those whose turn is next; NULL: nobody's. Locks don't go before their time, nor for ever last. */
+static struct viofs_parking *next_parked(struct viofs_lane *lane)
+{
+	const struct viofs_parked *lock = too_many_lockers(lane) ? NULL : lane->locks.first;
+	const struct viofs_parked *other = lane->parked.first;
+
+	if (!lock)
+		return other ? &lane->parked : NULL;
+	return other && other->since - lock->since <= 0 ? &lane->parked : &lane->locks;
 }
 
 /* A parked request into a slot. The slot is there; its buffer may not be. */
 static bool unpark(struct viofs_lane *lane)
 {
+	struct viofs_parking *from = next_parked(lane);
 	struct viofs_parked *parked;
 	struct viofs_fuse_shape shape;
 	struct fuse_in_header head;
 	struct viofs_slot *slot = lane->landing;
 
+	if (!from)
+		return false;
 	if (!slot)
 		slot = viofs_slots_take(&lane->slots);
 	lane->landing = NULL;
@@ -208,13 +271,11 @@ static bool unpark(struct viofs_lane *lane)
 		return false;
 	if (lane->landing_buffer == VIOFS_BUFFER_NONE)
 		lane->landing_buffer = viofs_slots_take_buffer(&lane->slots, 0);
-	parked = lane->landing_buffer == VIOFS_BUFFER_NONE
-			 ? NULL
-			 : viofs_parking_take(&lane->parked, !too_many_lockers(lane));
-	if (!parked) {
+	if (lane->landing_buffer == VIOFS_BUFFER_NONE) {
 		lane->landing = slot;
 		return false;
 	}
+	parked = viofs_parking_take(from);
 	memcpy(&head, parked->message, sizeof(head));
 	memcpy(viofs_slot_message(&lane->slots, slot), parked->message,
 	       VIOFS_MIN(parked->len, VIOFS_SLOT_SMALL));
@@ -234,14 +295,14 @@ static bool unpark(struct viofs_lane *lane)
 
 void viofs_pump_kept(struct viofs_lane *lane)
 {
+	if (!lane->index)
+		viofs_hiprio_send_kept(lane);
 	if (!lane->freed)
 		return;
 	lane->freed = false;
-	if (!lane->index)
-		viofs_hiprio_send_kept(lane);
 	if (lane->waiting.count)
 		viofs_submit_waiting(lane);
-	while (lane->parked.count && unpark(lane))
+	while (unpark(lane))
 		;
 	count_parked(lane);
 }

@@ -88,8 +88,7 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
 			 config->max_data, arena);
 	viofs_team_init(&r->team);
-	viofs_hiprio_init(r);
-	if (viofs_lanes_new(r)) {
+	if (viofs_hiprio_init(r) || viofs_lanes_new(r)) {
 		viofs_relay_free(r);
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	}

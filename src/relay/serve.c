@@ -114,10 +114,7 @@ static int64_t oldest_unanswered(const struct viofs_lane *lane, int64_t now)
 {
 	int64_t oldest = viofs_lane_unanswered_ns(lane);
 
-	for (const struct viofs_parked *p = lane->parked.first; p; p = p->next)
-		if (!p->may_wait)
-			oldest = VIOFS_MAX(oldest, now - p->since);
-	return oldest;
+	return lane->parked.first ? VIOFS_MAX(oldest, now - lane->parked.first->since) : oldest;
 }
 
 /*
@@ -126,18 +123,23 @@ static int64_t oldest_unanswered(const struct viofs_lane *lane, int64_t now)
  */
 static int check_due(struct viofs_lane *lane, int64_t now)
 {
-	int64_t limit = lane->relay->config.timeout_ms * VIOFS_NSEC_PER_MSEC, oldest;
+	int64_t limit = lane->relay->config.timeout_ms * VIOFS_NSEC_PER_MSEC, oldest, full;
 
 	if (!limit || now - lane->next_due < 0)
 		return 0;
 	oldest = oldest_unanswered(lane, now);
+	full = lane->index ? 0 : viofs_hiprio_full_ns(&lane->relay->hiprio, now);
+	if (full >= limit)
+		return viofs_break(
+			lane->relay, "the device has taken no FORGET for %.1f s (timeout=%u)",
+			(double)full / VIOFS_NSEC_PER_SEC, lane->relay->config.timeout_ms / 1000);
 	if (oldest >= limit)
 		return viofs_break(
 			lane->relay,
 			"a request has had no answer for %.1f s (timeout=%u), %u are in flight",
 			(double)oldest / VIOFS_NSEC_PER_SEC, lane->relay->config.timeout_ms / 1000,
 			viofs_in_flight(lane));
-	lane->next_due = now + limit - oldest;
+	lane->next_due = now + limit - VIOFS_MAX(oldest, full);
 	return 0;
 }
 
@@ -201,15 +203,21 @@ static int check_event(struct viofs_lane *lane)
  */
 static int64_t sleep_time(const struct viofs_lane *lane)
 {
-	int64_t now = viofs_now_ns(), until = lane->next_rekick;
+	const bool in_flight = viofs_in_flight(lane);
+	int64_t until = in_flight ? lane->next_rekick : INT64_MAX;
 
-	if (!viofs_in_flight(lane))
-		return -1;
-	if (!lane->relay->fs->vectors)
+	if (in_flight && !lane->relay->fs->vectors)
 		return NO_VECTOR_NS;
-	if (lane->relay->config.timeout_ms)
+	/* Others may have what those wait for that this lane keeps. */
+	if (lane->relay->config.timeout_ms &&
+	    (in_flight || lane->waiting.count || lane->parked.count))
 		until = VIOFS_MIN(until, lane->next_due);
-	return VIOFS_MAX(until - now, 0);
+	if (viofs_pump_is_full(lane))
+		until = VIOFS_MIN(until, lane->next_peek);
+	if (!lane->index)
+		until = VIOFS_MIN(until, atomic_load_explicit(&lane->relay->hiprio.next_due,
+							      memory_order_relaxed));
+	return until == INT64_MAX ? -1 : VIOFS_MAX(until - viofs_now_ns(), 0);
 }
 
 /* Have the device interrupt. Return: true where completions came in meanwhile. */
@@ -237,6 +245,7 @@ static int go_to_sleep(struct viofs_lane *lane)
 
 	viofs_hiprio_kick_forgets(lane->relay);
 	lane->poll_first = false;
+	lane->sleep.fds[VIOFS_SLEEP_FUSE].paused = viofs_pump_is_full(lane);
 	if (!arm(lane)) {
 		lane->stats->sleeps++;
 		rc = viofs_sleep_wait(&lane->sleep, sleep_time(lane));

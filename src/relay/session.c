@@ -286,6 +286,7 @@ static int drain(struct viofs_lane *lane)
 	int64_t end = r->team.stopped + r->config.end_timeout_ms * VIOFS_NSEC_PER_MSEC;
 
 	viofs_parking_clear(&lane->parked);
+	viofs_parking_clear(&lane->locks);
 	lane->waiting.count = 0;
 	viofs_hiprio_kick_forgets(lane->relay);
 	while (viofs_in_flight(lane) && viofs_now_ns() - end < 0) {
@@ -344,6 +345,14 @@ static void destroy_session(struct viofs_lane *lane)
 		viofs_release(lane, slot);
 }
 
+static void fail_parked(struct viofs_lane *lane, const struct viofs_parking *parking)
+{
+	for (const struct viofs_parked *p = parking->first; p; p = p->next)
+		viofs_answer(lane,
+			     ((const struct fuse_in_header *)(const void *)p->message)->unique,
+			     -EIO);
+}
+
 /* Everybody who waits gets an error; who comes later gets one when the connection is aborted. */
 static void fail_lane(struct viofs_lane *lane)
 {
@@ -355,10 +364,8 @@ static void fail_lane(struct viofs_lane *lane)
 	}
 	/* Entries go back with the next wait, if there is one: viofs_relay_refuse(). */
 	viofs_sleep_flush(&lane->sleep);
-	for (const struct viofs_parked *p = lane->parked.first; p; p = p->next)
-		viofs_answer(lane,
-			     ((const struct fuse_in_header *)(const void *)p->message)->unique,
-			     -EIO);
+	fail_parked(lane, &lane->parked);
+	fail_parked(lane, &lane->locks);
 }
 
 /*

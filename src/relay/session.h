@@ -64,7 +64,9 @@ struct viofs_lane {
 
 	struct viofs_slot_list waiting; /* have a slot, lack a buffer or room on the ring */
 	struct viofs_parking parked;    /* lack a slot */
-	uint32_t lockers;               /* SETLKWs in slots */
+	struct viofs_parking locks;     /* SETLKWs that lack one, or may not have one */
+	uint32_t lockers, lockers_max;  /* SETLKWs in slots */
+	int64_t next_peek;              /* ns; what isn't read for too much parked is looked at */
 	unsigned int next_queue;        /* request queues take turns */
 	uint32_t kicks_held;            /* bits: virtqueues the device is to be notified of */
 	bool kicks_wait;                /* until all that has come together is there */
@@ -141,6 +143,9 @@ void viofs_session_lead(struct viofs_lane *lane);
  * Return: how many; -ENODEV, -ECONNABORTED: unmounted or aborted; -ENOMEM.
  */
 int viofs_pump_requests(struct viofs_lane *lane, int most);
+/** viofs_pump_is_full() - is as much parked as may be? Then the kernel keeps what it has, and isn't
+ * polled for it. */
+bool viofs_pump_is_full(const struct viofs_lane *lane);
 /** viofs_pump_kept() - send what had to wait, as far as slots, buffers and rings allow. */
 void viofs_pump_kept(struct viofs_lane *lane);
 

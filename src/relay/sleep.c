@@ -287,7 +287,7 @@ int viofs_sleep_wait(struct viofs_sleep *s, int64_t timeout_ns)
 
 	for (unsigned int i = 0; i < s->count; i++) {
 		s->fds[i].woke = false;
-		if (s->fds[i].fd >= 0 && !s->fds[i].outstanding)
+		if (s->fds[i].fd >= 0 && !s->fds[i].paused && !s->fds[i].outstanding)
 			prepare(s, &s->fds[i]);
 	}
 	rc = io_uring_submit_and_wait_timeout(s->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);

@@ -27,6 +27,7 @@ struct viofs_sleep_fd {
 	int fd;           /* -1: no longer */
 	bool counter;     /* an eventfd: read it; else: poll it for input */
 	bool shared;      /* others poll it too, and one of us is enough */
+	bool paused;      /* not to be waited for now */
 	bool outstanding; /* a request for it is in the ring */
 	bool woke;        /* it fired since the last wait */
 	uint64_t value;   /* an eventfd's count lands here */

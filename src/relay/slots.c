@@ -2,6 +2,7 @@
 /* Slots and their layout. */
 #include "relay/slots.h"
 #include "base/util.h"
+#include "fuse/forget.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -197,17 +198,13 @@ static void forget(struct viofs_slots *s, uint64_t nodeid)
 
 void viofs_slots_forget(struct viofs_slots *s, const void *message, size_t len)
 {
-	const struct fuse_in_header *head = message;
-	const struct fuse_batch_forget_in *batch = (const void *)(head + 1);
-	const struct fuse_forget_one *one = (const void *)(batch + 1);
+	struct viofs_fuse_forgets walk;
+	struct fuse_forget_one one;
 
-	if (head->opcode == FUSE_FORGET)
-		forget(s, head->nodeid);
-	if (head->opcode != FUSE_BATCH_FORGET)
+	if (viofs_fuse_forgets_start(&walk, message, len))
 		return;
-	for (const uint8_t *end = (const uint8_t *)message + len; (const uint8_t *)(one + 1) <= end;
-	     one++)
-		forget(s, one->nodeid);
+	while (viofs_fuse_forgets_one(&walk, &one))
+		forget(s, one.nodeid);
 }
 
 static uint8_t *slot_data(const struct viofs_slots *s, const struct viofs_slot *slot)

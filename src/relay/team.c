@@ -255,16 +255,20 @@ void viofs_mailbox_init(struct viofs_mailbox *m)
 	pthread_mutex_init(&m->lock, NULL);
 }
 
-void viofs_team_pass(struct viofs_lane *to, void *message, size_t len)
+int viofs_team_pass(struct viofs_lane *to, void *message, size_t len)
 {
 	const struct iovec iov = { message, len };
 	struct viofs_mailbox *m = &to->mailbox;
+	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	if (!viofs_parking_put(&m->letters, &iov, len, false, 0))
+	rc = viofs_parking_put(&m->letters, &iov, len, 0);
+	if (!rc)
 		atomic_store(&m->full, true);
 	pthread_mutex_unlock(&m->lock);
-	viofs_lane_wake(to);
+	if (!rc)
+		viofs_lane_wake(to);
+	return rc;
 }
 
 struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m)
@@ -272,7 +276,7 @@ struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m)
 	struct viofs_parked *letter;
 
 	pthread_mutex_lock(&m->lock);
-	letter = viofs_parking_take(&m->letters, true);
+	letter = viofs_parking_take(&m->letters);
 	atomic_store(&m->full, m->letters.count > 0);
 	pthread_mutex_unlock(&m->lock);
 	return letter;

@@ -95,8 +95,9 @@ static inline bool viofs_team_is_stopping(const struct viofs_team *t)
 void viofs_team_leave(struct viofs_lane *lane);
 void viofs_team_wait(struct viofs_relay *r);
 
-/** viofs_team_pass() - @message, of @len bytes, to the mailbox of @to, which is woken. */
-void viofs_team_pass(struct viofs_lane *to, void *message, size_t len);
+/** viofs_team_pass() - @message, of @len bytes, to the mailbox of @to, which is woken. Return: 0;
+ * -ENOMEM. */
+int viofs_team_pass(struct viofs_lane *to, void *message, size_t len);
 
 /** viofs_mailbox_take() - the oldest; free(3) it. NULL: none. */
 struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m);

@@ -509,6 +509,11 @@ void model_device_stop(struct model_device *d)
 	pthread_mutex_destroy(&d->lock);
 }
 
+unsigned int model_device_kicks(const struct model_device *d, unsigned int q)
+{
+	return __atomic_load_n(&d->function->queues[q].notified, __ATOMIC_ACQUIRE);
+}
+
 void model_device_set_hook(struct model_device *d, model_hook *hook)
 {
 	pthread_mutex_lock(&d->lock);

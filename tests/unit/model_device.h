@@ -88,6 +88,9 @@ void model_device_answer(struct model_device *d, struct model_request *r, int er
  */
 struct model_request *model_device_wait(struct model_device *d, uint32_t opcode, unsigned int n);
 
+/* How often it was notified of queue @q. */
+unsigned int model_device_kicks(const struct model_device *d, unsigned int q);
+
 /* How many of @opcode have come. */
 unsigned int model_device_count(struct model_device *d, uint32_t opcode);
 

@@ -10,10 +10,13 @@
 #include "base/barrier.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "fuse/forget.h"
 #include "kernel/devfuse.h"
+#include "relay/parking.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -51,6 +54,17 @@ int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count)
 }
 
 static void open_socket(int pair[2]);
+
+/* Linked in place of the real one: nothing can be kept in plain memory. */
+int __real_viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len,
+			     int64_t since);
+int __wrap_viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len,
+			     int64_t since);
+int __wrap_viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len,
+			     int64_t since)
+{
+	return bench.no_memory ? -ENOMEM : __real_viofs_parking_put(p, iov, len, since);
+}
 
 /* Linked in place of the real one, of /dev/fuse. */
 int __wrap_viofs_devfuse_clone(int fd);
@@ -399,4 +413,50 @@ void kernel_gets_nothing(int ms)
 	if (lane >= 0 && recv(bench.kernels[lane], &head, sizeof(head), MSG_DONTWAIT) > 0)
 		fail_msg("an answer that nobody waits for: unique %llu, error %d",
 			 (unsigned long long)head.unique, head.error);
+}
+
+/* Counts the device's FORGETs from @first on, into @seen too where there is one. */
+static unsigned int count_forgets(uint64_t first, uint64_t *seen, unsigned int count)
+{
+	struct viofs_fuse_forgets walk;
+	struct fuse_forget_one one;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&bench.device.lock);
+	for (unsigned int i = 0; i < bench.device.count; i++) {
+		const struct model_request *r = &bench.device.requests[i];
+
+		if (r->opcode != FUSE_FORGET && r->opcode != FUSE_BATCH_FORGET)
+			continue;
+		if (r->len > VIOFS_FUSE_FORGET_BYTES ||
+		    viofs_fuse_forgets_start(&walk, r->message, r->len))
+			continue;
+		while (viofs_fuse_forgets_one(&walk, &one)) {
+			if (one.nodeid - first >= count)
+				continue;
+			n++;
+			if (seen)
+				seen[one.nodeid - first] += one.nlookup;
+		}
+	}
+	pthread_mutex_unlock(&bench.device.lock);
+	return n;
+}
+
+unsigned int device_forgotten(void)
+{
+	return count_forgets(0, NULL, UINT_MAX);
+}
+
+void device_forgets(uint64_t first, unsigned int count)
+{
+	uint64_t *seen = calloc(count, sizeof(*seen));
+
+	assert_non_null(seen);
+	for (int ms = 0; count_forgets(first, NULL, count) < count && ms < ANSWER_MS; ms++)
+		usleep(1000);
+	assert_int_equal(count_forgets(first, seen, count), count);
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(seen[i], 1);
+	free(seen);
 }

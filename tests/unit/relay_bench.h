@@ -44,6 +44,7 @@ struct relay_bench {
 	int refused;       /* what that returned */
 	struct viofs_err err;
 
+	atomic_bool no_memory; /* nothing can be parked or passed on */
 	/* A reply to this unique blocks until it is 0 again, as on a page lock. */
 	_Atomic uint64_t block_unique;
 	atomic_bool blocked;
@@ -95,5 +96,11 @@ const struct answer *kernel_is_answered(uint64_t unique, int error, size_t len);
 void kernel_is_answered_all(uint64_t first, unsigned int count, int error, size_t len);
 /* No answer within @ms. */
 void kernel_gets_nothing(int ms);
+
+/* Waits until the device was told of @count FORGETs: nodeids from @first on, each once, with one
+ * lookup. */
+void device_forgets(uint64_t first, unsigned int count);
+/* How many it was told of. */
+unsigned int device_forgotten(void);
 
 #endif

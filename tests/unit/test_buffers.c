@@ -121,6 +121,7 @@ static void a_forgotten_nodeid_may_be_another_file(void **state)
 		struct fuse_batch_forget_in batch;
 		struct fuse_forget_one one[2];
 	} m = { .head = { .opcode = FUSE_FORGET, .nodeid = 5 },
+		.batch = { .count = 2 },
 		.one = { { .nodeid = 7 }, { .nodeid = 6 } } };
 
 	write_reply(load_read(5, BUFFER_SIZE));

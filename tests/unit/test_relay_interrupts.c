@@ -93,6 +93,42 @@ static void of_a_request_that_has_ended_it_is_dropped(void **state)
 	bench_end();
 }
 
+/* The kernel's own driver sends none at all, and back ends have died of it. */
+static void of_what_is_no_lock_it_is_not_sent(void **state)
+{
+	static const uint32_t opcodes[] = { FUSE_GETATTR, FUSE_READ, FUSE_WRITE };
+
+	bench_serve();
+	bench_hold(0);
+	kernel_sends_getattr(4, 1);
+	kernel_sends_read(6, 5, 0, 100);
+	kernel_sends_write(8, 5, 0, 100);
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(opcodes); i++) {
+		assert_non_null(model_device_wait(&bench.device, opcodes[i], 1));
+		kernel_sends_interrupt(4 + 2 * i);
+	}
+	kernel_gets_nothing(150);
+	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
+	model_device_release(&bench.device, 0);
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(opcodes); i++)
+		assert_int_equal(kernel_gets()->head.error, 0);
+	bench_end();
+}
+
+/* A device that knows no waiting answers at once: it never sees one. */
+static void a_lock_that_is_answered_soon_needs_none(void **state)
+{
+	struct model_request *lock = hold_lock();
+
+	kernel_sends_interrupt(4);
+	kernel_gets_nothing(10);
+	model_device_answer(&bench.device, lock, -EOPNOTSUPP);
+	kernel_is_answered(4, -EOPNOTSUPP, 0);
+	kernel_gets_nothing(100);
+	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
+	bench_end();
+}
+
 static int interrupt_error;
 
 static enum model_verdict answer_interrupts(struct model_device *d, struct model_request *r)
@@ -259,6 +295,34 @@ static void a_parked_request_that_cannot_wait_stays(void **state)
 	bench_end();
 }
 
+/* Requests without a slot keep their turn, and none is lost for want of memory. */
+static void a_parked_request_keeps_its_turn(void **state)
+{
+	unsigned int n = 0;
+
+	bench_serve();
+	bench_hold(FUSE_GETATTR);
+	for (unsigned int i = 0; i < 60; i++)
+		kernel_sends_getattr(100 + 2 * i, i);
+	assert_non_null(model_device_wait(&bench.device, FUSE_GETATTR, bench.config.slots));
+	usleep(20000);
+	bench.no_memory = true;
+	kernel_sends_interrupt(100 + 2 * 40);
+	kernel_gets_nothing(20);
+	bench.no_memory = false;
+	model_device_release(&bench.device, 0);
+	kernel_is_answered_all(100, 60, 0, 104);
+	for (unsigned int i = 0; i < bench.device.count; i++) {
+		const struct model_request *r = &bench.device.requests[i];
+
+		if (r->opcode == FUSE_GETATTR)
+			assert_int_equal(
+				((const struct fuse_in_header *)(const void *)r->message)->nodeid,
+				n++);
+	}
+	bench_end();
+}
+
 /* hiprio is taken up by FORGETs: the INTERRUPT is kept and sent, or dropped if it came too late. */
 static void it_waits_for_room_on_hiprio(void **state)
 {
@@ -269,7 +333,7 @@ static void it_waits_for_room_on_hiprio(void **state)
 		kernel_sends_forget(1000 + 2 * i, i);
 	assert_non_null(model_device_wait(&bench.device, FUSE_FORGET, 16));
 	kernel_sends_interrupt(4);
-	kernel_gets_nothing(10);
+	kernel_gets_nothing(100);
 	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
 	model_device_release(&bench.device, FUSE_FORGET);
 	assert_non_null(model_device_wait(&bench.device, FUSE_INTERRUPT, 1));
@@ -295,7 +359,10 @@ int main(void)
 		TEST(a_lock_that_was_never_sent_is_given_up),
 		TEST(a_lock_that_waits_for_the_ring_is_given_up),
 		TEST(a_parked_request_that_cannot_wait_stays),
+		TEST(a_parked_request_keeps_its_turn),
 		TEST(it_waits_for_room_on_hiprio),
+		TEST(of_what_is_no_lock_it_is_not_sent),
+		TEST(a_lock_that_is_answered_soon_needs_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

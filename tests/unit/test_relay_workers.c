@@ -150,12 +150,10 @@ static void forgets_come_from_everywhere(void **state)
 		bench.to = i % 4;
 		kernel_sends_forget(100 + 2 * i, 1000 + i);
 	}
-	assert_non_null(model_device_wait(&bench.device, FUSE_FORGET, 400));
+	device_forgets(1000, 400);
 	bench.to = 0;
 	bench_end();
-	assert_int_equal(model_device_count(&bench.device, FUSE_FORGET), 400);
-	assert_int_equal(bench_stats()->forgets, 400);
-	assert_int_equal(bench_stats()->queues[0].requests, 400);
+	assert_int_equal(bench_stats()->queues[0].requests, bench_stats()->forgets);
 }
 
 /* Only lane 0 hears of room on hiprio. */
@@ -170,7 +168,7 @@ static void forgets_of_others_that_had_no_room_are_sent(void **state)
 	usleep(5000);
 	assert_int_equal(bench_stats()->parked, 60 - 16);
 	model_device_release(&bench.device, 0);
-	assert_non_null(model_device_wait(&bench.device, FUSE_FORGET, 60));
+	device_forgets(1000, 60);
 	bench_end();
 	assert_int_equal(bench_stats()->parked, 0);
 }
@@ -290,6 +288,25 @@ static void an_interrupt_waits_for_room_on_hiprio(void **state)
 	kernel_gets_nothing(10);
 	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
 	model_device_release(&bench.device, FUSE_FORGET);
+	assert_non_null(model_device_wait(&bench.device, FUSE_INTERRUPT, 1));
+	model_device_answer(&bench.device, lock, -EINTR);
+	kernel_is_answered(4, -EINTR, 0);
+	bench_end();
+}
+
+/* The kernel, which knows where it was read, sends it again. */
+static void an_interrupt_that_cannot_be_passed_on_is_asked_for_again(void **state)
+{
+	struct model_request *lock;
+
+	serve(2);
+	lock = hold_lock(1);
+	bench.to = 0;
+	bench.no_memory = true;
+	kernel_sends_interrupt(4);
+	kernel_is_answered(5, -EAGAIN, 0);
+	bench.no_memory = false;
+	kernel_sends_interrupt(4);
 	assert_non_null(model_device_wait(&bench.device, FUSE_INTERRUPT, 1));
 	model_device_answer(&bench.device, lock, -EINTR);
 	kernel_is_answered(4, -EINTR, 0);
@@ -441,6 +458,7 @@ int main(void)
 		TEST(its_answer_goes_where_the_request_was_read),
 		TEST(a_lock_that_another_lane_has_parked_is_given_up),
 		TEST(an_interrupt_waits_for_room_on_hiprio),
+		TEST(an_interrupt_that_cannot_be_passed_on_is_asked_for_again),
 		TEST(a_fault_on_one_queue_ends_all),
 		TEST(a_timeout_in_one_lane_ends_all),
 		TEST(a_lost_device_is_eio_in_all_lanes),

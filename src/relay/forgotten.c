@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* FORGETs that wait, by nodeid. */
+#include "relay/forgotten.h"
+#include "base/util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NONE UINT32_MAX
+#define ROOM_MIN 256U
+
+/* Which chain: nodeids are small numbers or addresses, so all bits count (Fibonacci hashing). */
+static uint32_t chain_of(const struct viofs_forgotten *f, uint64_t nodeid)
+{
+	return (uint32_t)(nodeid * 0x9e3779b97f4a7c15ULL >> 32) & (f->room - 1);
+}
+
+static void link_in(struct viofs_forgotten *f, uint32_t index)
+{
+	uint32_t *first = &f->first[chain_of(f, f->one[index].nodeid)];
+
+	f->next[index] = *first;
+	*first = index;
+}
+
+/* Twice as many, a power of 2. What was there stays where memory is short. */
+static int grow(struct viofs_forgotten *f)
+{
+	uint32_t room = f->room ? 2 * f->room : ROOM_MIN;
+	struct fuse_forget_one *one = realloc(f->one, room * sizeof(*one));
+	uint32_t *next, *first;
+
+	if (one)
+		f->one = one;
+	next = one ? realloc(f->next, room * sizeof(*next)) : NULL;
+	if (next)
+		f->next = next;
+	first = next ? realloc(f->first, room * sizeof(*first)) : NULL;
+	if (!first)
+		return -ENOMEM;
+	f->first = first;
+	f->room = room;
+	for (uint32_t i = 0; i < room; i++)
+		first[i] = NONE;
+	for (uint32_t i = 0; i < f->count; i++)
+		link_in(f, i);
+	return 0;
+}
+
+int viofs_forgotten_add(struct viofs_forgotten *f, const struct fuse_forget_one *one)
+{
+	uint32_t i = f->room ? f->first[chain_of(f, one->nodeid)] : NONE;
+	int rc = 0;
+
+	while (i != NONE && f->one[i].nodeid != one->nodeid)
+		i = f->next[i];
+	if (i != NONE) {
+		f->one[i].nlookup += one->nlookup;
+		return 0;
+	}
+	if (f->count == (f->max ? f->max : VIOFS_FORGOTTEN_MAX))
+		return -ENOSPC;
+	if (f->count == f->room)
+		rc = grow(f);
+	if (rc)
+		return rc;
+	f->one[f->count] = *one;
+	link_in(f, f->count++);
+	return 0;
+}
+
+const struct fuse_forget_one *viofs_forgotten_last(const struct viofs_forgotten *f, uint32_t n)
+{
+	assert(n <= f->count);
+	return f->one + f->count - n;
+}
+
+void viofs_forgotten_drop(struct viofs_forgotten *f, uint32_t n)
+{
+	assert(n <= f->count);
+	while (n--) {
+		uint32_t index = f->count - 1;
+		uint32_t *at = &f->first[chain_of(f, f->one[index].nodeid)];
+
+		while (*at != index)
+			at = &f->next[*at];
+		*at = f->next[index];
+		f->count = index;
+	}
+	/* A flood that has passed leaves nothing behind. */
+	if (!f->count && f->room > ROOM_MIN)
+		viofs_forgotten_fini(f);
+}
+
+void viofs_forgotten_fini(struct viofs_forgotten *f)
+{
+	free(f->one);
+	free(f->next);
+	free(f->first);
+	*f = (struct viofs_forgotten){ .max = f->max };
+}
