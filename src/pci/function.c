@@ -170,6 +170,18 @@ bool viofs_pci_has_module(const char *module)
 	return access(viofs_pci_sysfs_path(path, sizeof(path), "module/%s", module), F_OK) == 0;
 }
 
+const char *viofs_pci_noiommu_advice(void)
+{
+	if (viofs_pci_has_module("vfio/parameters/enable_unsafe_noiommu_mode"))
+		return "Without one there is only VFIO's noiommu mode: echo 1 "
+		       ">/sys/module/vfio/parameters/enable_unsafe_noiommu_mode.";
+	if (viofs_pci_has_driver("vfio-pci"))
+		return "This kernel is built without VFIO's noiommu mode (CONFIG_VFIO_NOIOMMU), as "
+		       "Debian's are: there is no way without an IOMMU.";
+	return "Without one there is only VFIO's noiommu mode, which takes a kernel built with "
+	       "CONFIG_VFIO_NOIOMMU.";
+}
+
 static int check_registered(const char *driver, struct viofs_err *err)
 {
 	if (viofs_pci_has_driver(driver))
@@ -272,9 +284,8 @@ static int probe(const char *address, const char *driver, struct viofs_err *err)
 	return viofs_err_set(err, -EIO,
 			     "The driver %s did not take %s: see dmesg. vfio-pci refuses a "
 			     "function with no IOMMU: switch it on (intel_iommu=on, or a virtual "
-			     "IOMMU for the guest). Without one there is only vfio's parameter "
-			     "enable_unsafe_noiommu_mode=1.",
-			     driver, address);
+			     "IOMMU for the guest). %s",
+			     driver, address, viofs_pci_noiommu_advice());
 }
 
 int viofs_pci_function_bind(const struct viofs_pci_address *a, const char *driver,

@@ -43,6 +43,10 @@ bool viofs_pci_has_driver(const char *driver);
 /** viofs_pci_has_module() - is it loaded, or built in and with parameters? */
 bool viofs_pci_has_module(const char *module);
 
+/** viofs_pci_noiommu_advice() - a sentence on VFIO's mode for machines with no IOMMU, as far as
+ * this kernel has it. */
+const char *viofs_pci_noiommu_advice(void);
+
 /**
  * viofs_pci_function_bind() - hand the function to @driver by driver_override
  * Writes driver_override, unbinds the present driver, probes, and checks who has it then. On

@@ -38,13 +38,14 @@ static int open_container(int iommu, struct viofs_err *err)
 	}
 	if (ioctl(fd, VFIO_CHECK_EXTENSION, iommu) <= 0) {
 		close(fd);
+		if (iommu == VFIO_NOIOMMU_IOMMU)
+			return viofs_err_set(
+				err, -ENOENT,
+				"VFIO does not offer its noiommu mode: it needs CAP_SYS_RAWIO. %s",
+				viofs_pci_noiommu_advice());
 		return viofs_err_set(
 			err, -ENOENT,
-			iommu == VFIO_NOIOMMU_IOMMU
-				? "VFIO does not offer its noiommu mode: it needs CAP_SYS_RAWIO "
-				  "and "
-				  "vfio's parameter enable_unsafe_noiommu_mode=1."
-				: "VFIO has no IOMMU type1v2; load it: modprobe vfio_iommu_type1.");
+			"VFIO has no IOMMU type1v2; load it: modprobe vfio_iommu_type1.");
 	}
 	return fd;
 }

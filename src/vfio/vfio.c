@@ -59,9 +59,8 @@ static int no_node_err(const struct viofs_pci_function *f, const char *passed_ov
 			err, -ENODEV,
 			"%s is in no IOMMU group: there is no IOMMU, or it is off. Switch it "
 			"on (intel_iommu=on on the kernel's command line; for a guest, give it "
-			"a virtual IOMMU). Without one there is only VFIO's noiommu mode "
-			"(enable_unsafe_noiommu_mode=1) and -o allow-unsafe-noiommu.",
-			f->text);
+			"a virtual IOMMU). %s",
+			f->text, viofs_pci_noiommu_advice());
 	if (access(directory, F_OK))
 		return viofs_err_set(
 			err, -ENOENT,

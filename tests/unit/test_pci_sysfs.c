@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -341,6 +342,23 @@ static void no_group_is_said(void **state)
 	err_has("group 77");
 }
 
+/* Debian's kernels are built without that mode: no advice may name its parameter there. */
+static void the_advice_fits_the_kernel(void **state)
+{
+	static const char parameter[] = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+
+	model_kernel.refuses_at = "drivers_probe";
+	model_kernel.error = 0;
+	assert_int_equal(bind_fs("vfio-pci"), -EIO);
+	err_has("there is no way without an IOMMU");
+	tree_file(parameter, "N\n");
+	assert_int_equal(bind_fs("vfio-pci"), -EIO);
+	err_has("echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+	tree_unlink(parameter);
+	assert_int_equal(rmdir(tree_path("sys/bus/pci/drivers/vfio-pci")), 0);
+	assert_non_null(strstr(viofs_pci_noiommu_advice(), "takes a kernel built with"));
+}
+
 static void paths_too_long_open_nothing(void **state)
 {
 	char buf[32];
@@ -397,6 +415,7 @@ int main(void)
 		TEST(siblings_without_drivers_or_with_vfio_are_fine),
 		TEST(a_sibling_bound_elsewhere_is_named),
 		TEST(no_group_is_said),
+		TEST(the_advice_fits_the_kernel),
 		TEST(paths_too_long_open_nothing),
 		TEST(the_name_of_a_link_is_its_last_part),
 	};

@@ -97,6 +97,20 @@ kill_worker() {
 	umount_viofs
 }
 
+# As at boot: no module of VFIO's is loaded, and nobody has set a PATH.
+mount_all_at_boot() {
+	step "mount -a, without modules and environment"
+	[ ! -e /sys/bus/pci/drivers/vfio-pci ] || fail "vfio-pci is loaded already"
+	cp /etc/fstab /tmp/fstab
+	echo "$TAG $MNT fuse.virtiofs-vfio defaults,nofail 0 0" >>/etc/fstab
+	env -i /bin/mount -a || fail "mount -a: exit status $?"
+	is_mounted || fail "mount -a mounted nothing"
+	ls "$MNT" >/dev/null || fail "the mount doesn't answer"
+	umount_viofs
+	cp /tmp/fstab /etc/fstab
+	nothing_left "$before" "mount -a"
+}
+
 mount_helper() {
 	step "mount -t fuse.virtiofs-vfio"
 	mount -t fuse.virtiofs-vfio -o noatime "$TAG" "$MNT" || fail "mount -t fuse.virtiofs-vfio"
@@ -168,6 +182,74 @@ status_answers() {
 	nothing_left "$before" "viofsctl bind and unbind"
 }
 
+# list_says STATE: what viofsctl list has in brackets behind the mount point.
+list_says() {
+	viofsctl list | grep -q "$MNT ($1)" || fail "list doesn't say $1: $(viofsctl list)"
+}
+
+# killed_both: the mount is dead. It hides no mount of the kernel's, and the device can be had back.
+killed_both() {
+	step "kill -9 of both, the kernel's driver after it"
+	mount_viofs ''
+	daemons | xargs kill -9
+	within 10 no_daemons || fail "daemons survive kill -9"
+	list_says dead
+	viofsctl unbind "$TAG" || fail "unbind after kill -9"
+	mkdir -p /tmp/kernel /tmp/second
+	mount -t virtiofs "$TAG" /tmp/kernel || fail "mount -t virtiofs beside a dead mount"
+	touch /tmp/kernel/alive || fail "writing to the kernel's mount"
+	for source in "$TAG" "$address"; do
+		virtiofs-vfio "$source" /tmp/second 2>/tmp/said && fail "$source: taken from under the kernel's mount"
+		grep -q "at /tmp/kernel" /tmp/said || fail "$source: $(cat /tmp/said)"
+		viofsctl bind "$source" 2>/dev/null && fail "bind $source: taken from under the kernel's mount"
+	done
+	rm /tmp/kernel/alive || fail "the kernel's mount suffered"
+	umount /tmp/kernel "$MNT" || fail "umount"
+	nothing_left "$before" "kill -9 of both"
+}
+
+# killed_supervisor: the worker serves on; all say so.
+killed_supervisor() {
+	step "kill -9 of the supervisor"
+	mount_viofs ''
+	kill -9 "$(supervisors)"
+	ls "$MNT" >/dev/null || fail "the worker doesn't serve on"
+	list_says "supervisor killed"
+	viofsctl status 2>&1 | grep -q "supervisor .* was killed" || fail "status says $(viofsctl status 2>&1)"
+	virtiofs-vfio "$TAG" /tmp/second 2>&1 | grep -q "supervisor .* was killed" || fail "a new mount says otherwise"
+	umount "$MNT" || fail "umount"
+	within 15 no_daemons || fail "the worker outlives its mount"
+	viofsctl unbind "$TAG" || fail "unbind"
+	nothing_left "$before" "kill -9 of the supervisor"
+}
+
+# killed_at_start: before the tag was noted; the device can be named by it all the same.
+killed_at_start() {
+	step "what a kill at a bad moment leaves"
+	viofsctl bind "$TAG" >/dev/null || fail "viofsctl bind"
+	printf 'former=virtio-pci\nby=daemon\npid=0\ntag=\nmountpoint=\n' >"/run/virtiofs-vfio/$address"
+	viofsctl list | grep -q "$TAG .*vfio-pci" || fail "list: $(viofsctl list)"
+	[ "$(driver_of "$address")" = vfio-pci ] || fail "list gave the device back"
+	viofsctl unbind "$TAG" || fail "unbind: exit status $?"
+	nothing_left "$before" "viofsctl unbind"
+}
+
+# lazily_unmounted: no mount, but in use.
+lazily_unmounted() {
+	step "umount -l of a mount in use"
+	mount_viofs ''
+	(cd "$MNT" && exec sleep 1000) &
+	user=$!
+	within 5 eval "[ \"\$(readlink /proc/$user/cwd)\" = '$MNT' ]" || fail "no user of the mount"
+	umount -l "$MNT" || fail "umount -l"
+	list_says "unmounted, but in use"
+	viofsctl status | grep -q "umount -l" || fail "status: $(viofsctl status)"
+	kill $user
+	wait $user 2>/dev/null
+	nothing_left "$before" "umount -l"
+}
+
+mount_all_at_boot
 mount_helper
 read_only
 signal_ends_it TERM
@@ -180,6 +262,10 @@ for mode in busy irq adaptive; do
 done
 again_at_once
 kill_worker
+killed_both
+killed_supervisor
+killed_at_start
+lazily_unmounted
 step "$CYCLES mounts, the kernel's driver in between"
 for i in $(seq "$CYCLES"); do
 	cycle "$i"
