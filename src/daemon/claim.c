@@ -95,10 +95,6 @@ static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
 		rc = viofs_hold_take_name(s->id, VIOFS_HOLD_SOCKET, wait_time(s), &c->hold, err);
 		return rc ? viofs_err_prefix(err, rc, "%s", o->source) : 0;
 	}
-	if (o->queues)
-		return viofs_err_set(err, -EINVAL,
-				     "-o queues= goes with vhost-user: only, a PCI device "
-				     "says itself how many queues it has.");
 	return viofs_hold_take(&s->function, wait_time(s), &c->hold, err);
 }
 

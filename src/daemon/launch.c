@@ -52,7 +52,7 @@ static void say_end(pid_t pid)
 		viofs_error("The daemon ended at its start and has not said why.");
 }
 
-__attribute__((noreturn)) static void wait_for_outcome(int fd, pid_t pid)
+__attribute__((noreturn)) static void wait_for_outcome(int fd, pid_t pid, int failure)
 {
 	struct outcome o;
 	ssize_t n;
@@ -62,14 +62,14 @@ __attribute__((noreturn)) static void wait_for_outcome(int fd, pid_t pid)
 	} while (n < 0 && errno == EINTR);
 	if (n != (ssize_t)sizeof(o)) {
 		say_end(pid);
-		exit(1);
+		exit(failure);
 	}
 	if (o.rc)
 		viofs_error("%.*s", (int)sizeof(o.err.text) - 1, o.err.text);
-	exit(o.rc ? 1 : 0);
+	exit(o.rc ? failure : 0);
 }
 
-int viofs_launch(struct viofs_err *err)
+int viofs_launch(int failure, struct viofs_err *err)
 {
 	int fds[2], rc;
 	pid_t pid;
@@ -87,7 +87,7 @@ int viofs_launch(struct viofs_err *err)
 	}
 	if (pid) {
 		close(fds[1]);
-		wait_for_outcome(fds[0], pid);
+		wait_for_outcome(fds[0], pid, failure);
 	}
 	close(fds[0]);
 	setsid();

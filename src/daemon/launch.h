@@ -8,10 +8,10 @@
 /**
  * viofs_launch() - go on in a child of a session of its own
  * The parent does not return: it waits for viofs_launch_outcome(), says what went wrong, and exits
- * with 0 or 1. Return: in the child, a descriptor for viofs_launch_outcome(); -errno where there is
- * no child.
+ * with 0 or @failure. Return: in the child, a descriptor for viofs_launch_outcome(); -errno where
+ * there is no child.
  */
-int viofs_launch(struct viofs_err *err);
+int viofs_launch(int failure, struct viofs_err *err);
 
 /** viofs_launch_outcome() - tell the parent. @rc: 0, or -errno with @err. Closes @fd. */
 void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err);

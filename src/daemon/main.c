@@ -8,49 +8,74 @@
 #include "daemon/supervisor.h"
 #include "viofs_config.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-#define EXIT_USAGE 2
+/**
+ * struct exits - exit statuses
+ * usage: the command line is wrong, and would be so with every device; failure: all else.
+ */
+struct exits {
+	int usage, failure;
+};
 
-static int run(struct viofs_options *o)
+static const struct exits command_exits = { .usage = 2, .failure = 1 };
+/* As mount(8) has them: incorrect invocation, mount failure. */
+static const struct exits helper_exits = { .usage = 1, .failure = 32 };
+
+/* mount(8) calls helpers by the name mount.TYPE. */
+static const struct exits *exits_of(const char *name)
+{
+	const char *slash = name ? strrchr(name, '/') : NULL, *base = slash ? slash + 1 : name;
+
+	return base && !strncmp(base, "mount.", strlen("mount.")) ? &helper_exits : &command_exits;
+}
+
+static int refuse(int status, const struct viofs_err *err)
+{
+	viofs_error("%s", err->text);
+	return status;
+}
+
+static int run(struct viofs_options *o, const struct exits *exits)
 {
 	struct viofs_err err = { "" };
 	int outcome_fd = -1;
 
+	if (viofs_options_check(o, &err))
+		return refuse(exits->usage, &err);
 	if (geteuid() != 0) {
 		viofs_error("This takes root: a device is taken from its driver, and physical "
 			    "addresses "
 			    "are read. Try sudo.");
-		return 1;
+		return exits->failure;
 	}
 	viofs_inherit_widen_limits();
-	if (viofs_channel_choose(&o->relay, &err)) {
-		viofs_error("%s", err.text);
-		return 1;
-	}
+	if (viofs_channel_choose(&o->relay, &err))
+		return refuse(exits->failure, &err);
 	if (!o->foreground) {
-		outcome_fd = viofs_launch(&err);
-		if (outcome_fd < 0) {
-			viofs_error("%s", err.text);
-			return 1;
-		}
+		outcome_fd = viofs_launch(exits->failure, &err);
+		if (outcome_fd < 0)
+			return refuse(exits->failure, &err);
 	}
-	return viofs_supervisor_run(o, outcome_fd);
+	return viofs_supervisor_run(o, outcome_fd) ? exits->failure : 0;
 }
 
 int main(int argc, char **argv)
 {
+	const struct exits *exits = exits_of(argv[0]);
 	struct viofs_err err = { "" };
 	struct viofs_options o;
-	int status;
+	int status, rc;
 
 	if (viofs_inherit_clean())
-		return 1;
+		return exits->failure;
 	viofs_message_to_stderr(false);
-	if (viofs_options_parse(argc, argv, &o, &err)) {
-		viofs_error("%s", err.text);
-		status = EXIT_USAGE;
+	rc = viofs_options_parse(argc, argv, &o, &err);
+	if (rc) {
+		status = refuse(rc == -EINVAL ? exits->usage : exits->failure, &err);
 	} else if (o.help) {
 		fputs(viofs_options_help(), stdout);
 		status = 0;
@@ -59,7 +84,7 @@ int main(int argc, char **argv)
 		status = 0;
 	} else {
 		viofs_message_to_stderr(o.debug);
-		status = run(&o);
+		status = run(&o, exits);
 	}
 	viofs_options_fini(&o);
 	return status;

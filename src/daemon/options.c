@@ -8,6 +8,7 @@
 #define FUSE_USE_VERSION 314
 #include "daemon/options.h"
 #include "base/util.h"
+#include "hold/source.h"
 
 #include <errno.h>
 #include <fuse_opt.h>
@@ -76,13 +77,9 @@ static const char *const fstab_words[] = {
 	"defaults",
 	"auto",
 	"noauto",
-	"user",
 	"nouser",
-	"users",
 	"nousers",
-	"owner",
 	"noowner",
-	"group",
 	"nogroup",
 	"nofail",
 	"fail",
@@ -495,6 +492,30 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	free(raw.ring);
 	free(raw.notify);
 	return rc;
+}
+
+int viofs_options_check(const struct viofs_options *o, struct viofs_err *err)
+{
+	size_t prefix = strlen(VIOFS_SOURCE_VHOST_PREFIX);
+	bool socket = !strncmp(o->source, VIOFS_SOURCE_VHOST_PREFIX, prefix);
+	cpu_set_t mine, both;
+
+	if (socket && !o->source[prefix])
+		return viofs_err_set(err, -EINVAL, "%s lacks the path of the back end's socket.",
+				     o->source);
+	if (o->queues && !socket)
+		return viofs_err_set(err, -EINVAL,
+				     "-o queues= goes with " VIOFS_SOURCE_VHOST_PREFIX
+				     " only, a PCI device says itself how many queues it has.");
+	if (!CPU_COUNT(&o->cpus) || sched_getaffinity(0, sizeof(mine), &mine) < 0)
+		return 0;
+	CPU_AND(&both, &mine, &o->cpus);
+	if (CPU_COUNT(&both))
+		return 0;
+	return viofs_err_set(
+		err, -EINVAL,
+		"-o cpus=: none of these CPUs is there for this process; taskset -p $$ "
+		"shows those that are.");
 }
 
 void viofs_options_fini(struct viofs_options *o)

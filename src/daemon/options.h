@@ -40,6 +40,13 @@ struct viofs_options {
  */
 int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct viofs_err *err);
 
+/**
+ * viofs_options_check() - what is wrong with the command line on this machine, or with this SOURCE
+ * Nothing is looked for: neither device nor socket nor mount point.
+ * @o: without help and version. Return: 0; -EINVAL, in @err.
+ */
+int viofs_options_check(const struct viofs_options *o, struct viofs_err *err);
+
 void viofs_options_fini(struct viofs_options *o);
 
 /** viofs_options_help() - the text of --help. */

@@ -33,6 +33,11 @@ static const struct word {
 	{ "noexec", 0, MOUNT_ATTR_NOEXEC, 0, 0 },
 	{ "symfollow", MOUNT_ATTR_NOSYMFOLLOW, 0, 0, 0 },
 	{ "nosymfollow", 0, MOUNT_ATTR_NOSYMFOLLOW, 0, 0 },
+	/* Of fstab: who may mount it. Root has to, but what comes with these words is meant. */
+	{ "user", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, 0 },
+	{ "users", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, 0 },
+	{ "owner", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, 0 },
+	{ "group", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, 0 },
 	/* One of three; relatime, the kernel's default, is 0. */
 	{ "relatime", MOUNT_ATTR__ATIME, 0, 0, 0 },
 	{ "atime", MOUNT_ATTR__ATIME, 0, 0, 0 },

@@ -177,7 +177,7 @@ static void dma_memory_bounds_the_arena(void **state)
 static void fstabs_own_words_are_dropped(void **state)
 {
 	assert_int_equal(parse("-o",
-			       "defaults,_netdev,nofail,noauto,user,x-systemd.automount,"
+			       "defaults,_netdev,_rnetdev,nofail,noauto,nouser,x-systemd.automount,"
 			       "x-foo=bar,X-bar,comment=hello,allow_other,default_permissions",
 			       "myfs", "/mnt", NULL),
 			 0);
@@ -273,6 +273,45 @@ static void values_out_of_range_are_named(void **state)
 	refused("max-data=2M", "max-data=2M");
 }
 
+static void a_mount_for_users_is_a_safe_one(void **state)
+{
+	const uint64_t safe = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+
+	assert_int_equal(parse("-o", "user", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.mount.attributes, safe | MOUNT_ATTR_NOEXEC);
+	assert_int_equal(parse("-o", "users,exec,dev", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.mount.attributes, MOUNT_ATTR_NOSUID);
+	assert_int_equal(parse("-o", "owner", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.mount.attributes, safe);
+	assert_int_equal(parse("-o", "suid,group", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.mount.attributes, safe);
+}
+
+static int checked(const char *options, const char *source)
+{
+	assert_int_equal(parse("-o", options, source, "/mnt", NULL), 0);
+	return viofs_options_check(&o, &err);
+}
+
+static void what_does_not_fit_this_machine_or_source_is_a_wrong_command_line(void **state)
+{
+	char mine[32], other[32];
+	int cpu = sched_getcpu();
+
+	snprintf(mine, sizeof(mine), "cpus=%d", cpu);
+	snprintf(other, sizeof(other), "cpus=%d", CPU_SETSIZE - 1);
+	assert_int_equal(checked(mine, "myfs"), 0);
+	assert_int_equal(checked(other, "myfs"), -EINVAL);
+	assert_non_null(strstr(err.text, "none of these CPUs"));
+	snprintf(other, sizeof(other), "cpus=%d:%d", CPU_SETSIZE - 1, cpu);
+	assert_int_equal(checked(other, "myfs"), 0);
+	assert_int_equal(checked("queues=2", "vhost-user:/run/sock"), 0);
+	assert_int_equal(checked("queues=2", "myfs"), -EINVAL);
+	assert_int_equal(checked("queues=2", "0000:00:04.0"), -EINVAL);
+	assert_int_equal(checked("ro", "vhost-user:"), -EINVAL);
+	assert_non_null(strstr(err.text, "lacks the path"));
+}
+
 static void missing_and_surplus_arguments_are_said(void **state)
 {
 	assert_int_equal(parse(NULL), -EINVAL);
@@ -319,6 +358,8 @@ int main(void)
 		cmocka_unit_test(what_the_daemon_sets_itself_is_refused),
 		cmocka_unit_test(values_out_of_range_are_named),
 		cmocka_unit_test(missing_and_surplus_arguments_are_said),
+		cmocka_unit_test(a_mount_for_users_is_a_safe_one),
+		cmocka_unit_test(what_does_not_fit_this_machine_or_source_is_a_wrong_command_line),
 		cmocka_unit_test(help_and_version_need_nothing_else),
 	};
 

@@ -189,6 +189,31 @@ def without_io_uring():
         check(status == 1 and "seccomp" in out and "Operation not permitted" in out, f"{status}: {out}")
 
 
+def exit_statuses():
+    """Wrong command lines and failures, by both names that the daemon is called by; and of the other programs."""
+    with Session() as s:
+        nobody = "vhost-user:" + s.work + "/nobody"
+        wrong = [[], [nobody], ["-o", "bogus", nobody, s.mnt], ["-o", "poll=fast", nobody, s.mnt], ["-x", nobody, s.mnt],
+                 ["-o", "cpus=1000", nobody, s.mnt], ["-o", "cpus=a", nobody, s.mnt], ["-o", "queues=2", "myfs", s.mnt],
+                 ["-o", "queues=2", "0000:7f:1f.7", s.mnt], ["-o", "queues=99", nobody, s.mnt], ["vhost-user:", s.mnt], ["", s.mnt],
+                 ["-o", "remount,ro", nobody, s.mnt], ["-o", "dax=always", nobody, s.mnt], ["-o", "fsname=x", nobody, s.mnt],
+                 [nobody, s.mnt, "more"], ["-o"], ["-o", "workers=0", nobody, s.mnt], ["-o", "backend-keeps-state", nobody, s.mnt]]
+        failing = [[nobody, s.mnt], [nobody, s.mnt + "/nix"], ["-f", nobody, s.mnt], ["tag:nobody-has-it", s.mnt],
+                   ["0000:7f:1f.7", s.mnt], [nobody, "/proc/self/status"]]
+        for name, usage, failure in (("virtiofs-vfio", 2, 1), ("mount.fuse.virtiofs-vfio", 1, 32), ("/sbin/mount.virtiofs-vfio", 1, 32)):
+            for rows, due in ((wrong, usage), (failing, failure), ([["--help"], ["--version"]], 0)):
+                for argv in rows:
+                    status, out = run([name, *argv], executable=s.daemon_argv()[0])
+                    check(status == due, f"{name} {argv}: status {status} where {due} is due: {out}")
+    for argv, due in (([CTL], 2), ([CTL, "bogus"], 2), ([CTL, "show"], 2), ([CTL, "list", "x"], 2), ([CTL, "bind", "x", "--json"], 2),
+                      ([CTL, "--bogus"], 2), ([CTL, "show", nobody], 1), ([CTL, "bind", "x"], 1), ([CTL, "status", "/nix"], 1),
+                      ([CTL, "status"], 0), ([CTL, "--help"], 0),
+                      ([VIOFS], 2), ([VIOFS, "bogus"], 2), ([VIOFS, "ls"], 2), ([VIOFS, "ls", "-Z", "x"], 2), ([VIOFS, "get", "x", "y"], 2),
+                      ([VIOFS, "ls", "--timeout=x", "x"], 2), ([VIOFS, "ls", nobody], 1), ([VIOFS, "ls", "--help"], 0)):
+        status, out = run(argv)
+        check(status == due, f"{argv}: status {status} where {due} is due: {out}")
+
+
 def main():
     need_root()
     wanted = sys.argv[1:]
@@ -196,6 +221,7 @@ def main():
         a_mount_point_that_is_not_utf8_has_its_status, a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
         names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
         a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start, a_daemon_that_may_write_no_file, without_io_uring,
+        exit_statuses,
     ]
     run_cases(named([case for case in cases if not wanted or case.__name__ in wanted]))
 

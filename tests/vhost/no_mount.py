@@ -47,7 +47,7 @@ def no_socket():
 def no_path():
     with Session() as s:
         status, out = run([s.daemon_argv()[0], "vhost-user:", s.mnt], env=s.environment())
-        check(status == 1 and "lacks the path" in out, out)
+        check(status == 2 and "lacks the path" in out, out)
 
 
 def a_file_that_is_no_socket():
