@@ -187,7 +187,12 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
 		viofs_err_prefix(err, rc, "%s", source);
 		goto err_close;
 	}
-	viofs_hold_note(&dev->hold, dev->at.fs->tag, "", getpid());
+	rc = viofs_hold_note(&dev->hold, dev->at.fs->tag, "", getpid());
+	if (rc) {
+		viofs_err_set(err, rc, "%s: " VIOFS_RUN_DIR " can't be written: %s.", source,
+			      strerror(-rc));
+		goto err_close;
+	}
 	*out = dev;
 	return 0;
 

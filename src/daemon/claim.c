@@ -102,6 +102,7 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 		     struct viofs_claim **out, struct viofs_err *err)
 {
 	struct viofs_claim *c = calloc(1, sizeof(*c));
+	struct viofs_err why = { "" };
 	int rc;
 
 	if (!c)
@@ -117,7 +118,9 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 		rc = start_device(c, o, err);
 	if (rc) {
 		viofs_err_prefix(err, rc, "%s", o->source);
-		viofs_claim_close(c, NULL);
+		if (viofs_claim_close(c, &why))
+			viofs_warn("%s could not be given back to its driver: %s", o->source,
+				   why.text);
 		return rc;
 	}
 	*out = c;

@@ -163,13 +163,18 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 	return 0;
 }
 
-static void unmap_down_to(struct viofs_arena *a, size_t count)
+/* Return: 0, or the first -errno; what could not be taken back goes when the vfio is closed. */
+static int unmap_down_to(struct viofs_arena *a, size_t count)
 {
+	int rc = 0;
+
 	while (a->mapping_count > count) {
 		struct mapping *m = &a->mappings[--a->mapping_count];
+		int rc2 = a->vfio->ops->dma_unmap(a->vfio, m->iova, m->len);
 
-		a->vfio->ops->dma_unmap(a->vfio, m->iova, m->len);
+		rc = rc ? rc : rc2;
 	}
+	return rc;
 }
 
 static void unmap(struct viofs_arena *a)
@@ -293,7 +298,13 @@ static int map_physical(struct viofs_arena *a, const struct section *s, unsigned
 			moved |= a->pages[first + i].iova != addresses[i];
 		if (rc || !moved)
 			break;
-		unmap_down_to(a, mark);
+		rc = unmap_down_to(a, mark);
+		if (rc) {
+			viofs_err_set(err, rc,
+				      "memory that moved can't be taken back from the IOMMU: %s",
+				      strerror(-rc));
+			break;
+		}
 		rc = viofs_err_set(err, -EAGAIN,
 				   "memory keeps moving while it is mapped for the device; "
 				   "try again");

@@ -22,7 +22,7 @@ struct fake_vfio {
 	unsigned int count, unmapped;
 	int refuse_after; /* -1 = never: fail dma_map after so many */
 	unsigned int pinned;
-	int refuse_pin; /* what pin returns */
+	int refuse_pin, refuse_unmap; /* what pin and dma_unmap return */
 };
 
 static int fake_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
@@ -41,7 +41,7 @@ static int fake_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 	struct fake_vfio *f = (void *)v;
 
 	f->unmapped++;
-	return 0;
+	return f->refuse_unmap;
 }
 
 static int fake_pin(struct viofs_vfio *v, void *vaddr, size_t len, struct viofs_err *err)
@@ -65,7 +65,7 @@ static inline void fake_vfio_init(struct fake_vfio *f, bool translates)
 	f->vfio.translates = translates;
 	f->vfio.range_count = 0;
 	f->count = f->unmapped = f->pinned = 0;
-	f->refuse_pin = 0;
+	f->refuse_pin = f->refuse_unmap = 0;
 	f->refuse_after = -1;
 }
 

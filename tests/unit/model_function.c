@@ -513,6 +513,8 @@ static int dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 
 	if (m->resetting && model_reaches_memory(m))
 		violate(m, "memory was taken from a device that does not finish its reset");
+	if (m->faults.unmap_error)
+		return m->faults.unmap_error;
 	for (unsigned int i = 0; i < m->map_count; i++)
 		if (m->maps[i].iova == iova && m->maps[i].len == len) {
 			m->maps[i] = m->maps[--m->map_count];

@@ -26,6 +26,55 @@ static const size_t sizes[VIOFS_ARENA_SECTIONS] = {
 	[VIOFS_ARENA_DEVICE_RW] = 1 << 20,
 };
 
+/* > 0: so many times yet the pages are somewhere else than the time before. */
+static int moves;
+
+int __real_viofs_physical_read(const void *p, size_t count, uint64_t *out);
+int __wrap_viofs_physical_read(const void *p, size_t count, uint64_t *out);
+int __wrap_viofs_physical_read(const void *p, size_t count, uint64_t *out)
+{
+	if (moves < 0)
+		return __real_viofs_physical_read(p, count, out);
+	if (moves > 0)
+		moves--;
+	for (size_t i = 0; i < count; i++)
+		out[i] = ((uint64_t)moves << 40) + ((uintptr_t)p & 0xffffffff) + i * 4096;
+	return 0;
+}
+
+static int move_never(void **state)
+{
+	moves = -1;
+	return 0;
+}
+
+static void what_moves_is_mapped_anew(void **state)
+{
+	struct viofs_arena *a = NULL;
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
+	fake_vfio_init(&fake, true);
+	moves = 3;
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, NULL), 0);
+	assert_int_equal(fake.unmapped, fake.count - 3);
+	assert_true(fake.unmapped > 0);
+	viofs_arena_free(a);
+}
+
+static void what_moves_and_cannot_be_taken_back_is_refused(void **state)
+{
+	struct viofs_arena *a = NULL;
+	struct viofs_err err = { "" };
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
+	fake_vfio_init(&fake, true);
+	fake.refuse_unmap = -EIO;
+	moves = 3;
+	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err), -EIO);
+	assert_non_null(strstr(err.text, "can't be taken back"));
+	viofs_arena_free(a);
+}
+
 static void an_entry_gives_its_frame(void **state)
 {
 	uint64_t address = 0;
@@ -201,6 +250,9 @@ static void pinned_is_pinned_until_the_descriptor_is_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_moves_is_mapped_anew, NULL, move_never),
+		cmocka_unit_test_setup_teardown(what_moves_and_cannot_be_taken_back_is_refused,
+						NULL, move_never),
 		cmocka_unit_test(an_entry_gives_its_frame),
 		cmocka_unit_test(a_hidden_frame_is_refused),
 		cmocka_unit_test(a_page_that_is_not_there_is_refused),

@@ -406,6 +406,21 @@ static void memory_of_a_failed_device_that_runs_on_stays_its_own(void **state)
 	assert_non_null(strstr(bench.err.text, "viofs_dev_close()"));
 }
 
+static void memory_that_cannot_be_taken_back_can_be_tried_again(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	bench_open();
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(viofs_dma_register(bench.dev, memory, page, -1, 0, NULL), 0);
+	bench.function.faults.unmap_error = -EIO;
+	assert_int_equal(viofs_dma_unregister(bench.dev, memory, &bench.err), -EIO);
+	bench.function.faults.unmap_error = 0;
+	assert_int_equal(viofs_dma_unregister(bench.dev, memory, &bench.err), 0);
+	assert_int_equal(viofs_dma_unregister(bench.dev, memory, &bench.err), -ENOENT);
+}
+
 static void a_device_can_be_closed_with_all_in_flight(void **state)
 {
 	struct viofs_queue *q;
@@ -438,6 +453,8 @@ int main(void)
 		BOTH(a_request_by_hiprio_has_no_more_time_than_others),
 		BOTH(locks_and_interrupts_may_wait_for_ever),
 		BOTH(a_device_can_be_closed_with_all_in_flight),
+		cmocka_unit_test_setup_teardown(memory_that_cannot_be_taken_back_can_be_tried_again,
+						bench_set_up_split, bench_tear_down),
 		cmocka_unit_test_setup_teardown(memory_of_a_device_that_runs_on_goes_after_vfio,
 						bench_set_up_split, bench_tear_down),
 		cmocka_unit_test_setup_teardown(
