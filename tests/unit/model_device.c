@@ -494,6 +494,7 @@ void model_device_start(struct model_device *d, struct model_function *f)
 					  .time_gran = 1 };
 	d->init_bytes = sizeof(d->init);
 	pthread_mutex_init(&d->lock, NULL);
+	f->busy = &d->lock;
 	assert_int_equal(pthread_create(&d->thread, NULL, run, d), 0);
 }
 
@@ -501,6 +502,7 @@ void model_device_stop(struct model_device *d)
 {
 	d->stop = true;
 	pthread_join(d->thread, NULL);
+	d->function->busy = NULL;
 	for (unsigned int i = 0; i < d->count; i++) {
 		free(d->requests[i].message);
 		free(d->requests[i].reply);

@@ -96,8 +96,11 @@ static void put32(uint8_t *p, uint32_t v)
 	put16(p + 2, v >> 16);
 }
 
+/* Once it is reset, a device doesn't touch its rings any more. */
 static void finish_reset(struct model_function *m)
 {
+	if (m->busy)
+		pthread_mutex_lock(m->busy);
 	m->resetting = false;
 	m->status = 0;
 	m->driver_features = 0;
@@ -112,6 +115,8 @@ static void finish_reset(struct model_function *m)
 		q->seen = q->used_idx = 0;
 		q->seen_wrap = q->used_wrap = true;
 	}
+	if (m->busy)
+		pthread_mutex_unlock(m->busy);
 }
 
 static void begin_reset(struct model_function *m)

@@ -6,6 +6,7 @@
 
 #include "vfio/vfio.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,6 +97,7 @@ struct model_function {
 	uint8_t generation;
 	int polls_left; /* of a reset under way */
 	bool resetting;
+	pthread_mutex_t *busy; /* held while the device works on its rings; NULL: nobody does */
 
 	/* what was done to it */
 	int eventfds[MODEL_VECTORS_MAX];

@@ -8,8 +8,17 @@ import subprocess
 import threading
 import time
 
-# Of the suite vhost: the library's calls, and the short list of what is done with a mount.
-NATIVE = ["library-tree", "library-queues", "tree-in-memory"]
+# Of the suite vhost, with the folders of src/ that each is for: a short list of what is done with a mount, the library's
+# calls, starts that are refused, changes on the device's side, another back end, several workers.
+NATIVE = {
+    "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "hold", "base"},
+    "library-queues": {"client", "virtio", "fs"},
+    "tree-in-memory": {"daemon", "relay", "kernel", "hold", "virtio", "vhost", "fs", "fuse", "dma", "base"},
+    "notifications": {"relay", "fs", "fuse"},
+    "refusals": {"daemon", "hold", "vhost", "kernel", "base"},
+    "outage": {"daemon", "vhost"},
+    "workers": {"relay", "kernel"},
+}
 DAEMON = "src/daemon/virtiofs-vfio"
 LIBRARY = "src/libviofs.so.0.1.0"
 MEMORY_MAX = 8 << 30
@@ -61,7 +70,9 @@ class Test:
         self.build, self.name = build, entry["name"]
         self.command = [self._plain(word) for word in entry["cmd"]]
         self.env = {name: self._plain(value) for name, value in entry["env"].items()}
-        self.is_unit = any(suite.endswith(":unit") or suite == "unit" for suite in entry["suite"])
+        suites = {suite.split(":")[-1] for suite in entry["suite"]}
+        self.is_unit = "unit" in suites
+        self.folders = NATIVE.get(self.name, set()) if "vhost" in suites else set()
         self.seconds = float(entry["timeout"])
         self.killed = {}  # file of src/ -> how many of its changes it has noticed
 
@@ -118,7 +129,7 @@ class Suites:
         for entry in entries:
             test = Test(self.build, entry)
             is_program = test.command[0].startswith(self.build.dir + os.sep)
-            if (test.is_unit and is_program) or (self.with_native and test.name in NATIVE):
+            if (test.is_unit and is_program) or (self.with_native and test.folders):
                 self.tests.append(test)
         self.tests.sort(key=lambda test: not test.is_unit)
         return sorted({program for test in self.tests for program in test.programs()})
@@ -132,7 +143,9 @@ class Suites:
     def killer(self, name):
         """The test that notices what compile() made last of the file @name: None where it survives them all."""
         taking = {os.path.join(self.build.dir, program): program for program in self.build.programs_with(name)}
-        tests = [test for test in self.tests if any(program in taking for program in test.programs())]
+        folder = name.split("/")[1]
+        tests = [test for test in self.tests if (test.is_unit or folder in test.folders) and
+                 any(program in taking for program in test.programs())]
         linked = {}
         for test in sorted(tests, key=lambda test: (not test.is_unit,) + test.likeness(name)):
             for program in test.programs():
