@@ -146,6 +146,9 @@ void viofs_claim_drop_dma(struct viofs_claim *c)
 {
 	if (c->at.vfio)
 		c->at.vfio->ops->drop_dma(c->at.vfio);
+	if (c->at.vhost)
+		viofs_vhost_drop_memory(c->at.vhost);
+	viofs_arena_drop_fds(c->arena);
 }
 
 void viofs_claim_close_copies(struct viofs_claim *c)

@@ -19,6 +19,9 @@ struct letter {
 };
 _Static_assert(sizeof(struct letter) <= PIPE_BUF, "a letter is written whole or not at all");
 
+/* That are taken at a time: as many as a pipe holds. Who writes on and on holds nobody up. */
+#define LETTERS_MAX 64
+
 static char syslog_mountpoint[PATH_MAX];
 static int pipe_fd = -1;
 
@@ -78,10 +81,13 @@ bool viofs_message_forward(int fd)
 	struct letter l;
 	ssize_t n;
 
-	while ((n = read(fd, &l, sizeof(l))) == (ssize_t)sizeof(l)) {
+	for (int i = 0; i < LETTERS_MAX; i++) {
+		n = read(fd, &l, sizeof(l));
+		if (n != (ssize_t)sizeof(l))
+			return n < 0 && (errno == EAGAIN || errno == EINTR);
 		l.text[sizeof(l.text) - 1] = '\0';
 		if (l.level >= VIOFS_LOG_ERROR && l.level <= VIOFS_LOG_DEBUG)
 			viofs_log((enum viofs_log_level)l.level, "%s", l.text);
 	}
-	return n < 0 && (errno == EAGAIN || errno == EINTR);
+	return true;
 }

@@ -22,6 +22,7 @@ void viofs_message_to_pipe(int fd, bool debug);
 /**
  * viofs_message_forward() - log what has come through @fd (non-blocking)
  * The writer isn't trusted: control characters and unknown levels don't get through.
+ * No more than a pipe holds are taken at a time.
  * Return: false: nothing will come any more.
  */
 bool viofs_message_forward(int fd);

@@ -27,6 +27,7 @@
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/outage.h"
+#include "daemon/report.h"
 #include "daemon/status.h"
 #include "daemon/worker.h"
 #include "hold/source.h"
@@ -75,16 +76,15 @@ struct supervisor {
 	struct viofs_sleep loop;
 	struct viofs_ending ending;
 	struct viofs_outage outage;
-	pid_t worker;         /* 0: none, or reaped */
-	unsigned int signals; /* that asked for the end */
-	int64_t kill_at;      /* ns, 0: not yet */
-	int64_t ending_since; /* ns, 0: the worker has not been seen ending */
-	unsigned int overdue; /* looks in a row that found a request too old */
-	bool serving;
-	bool lost;           /* the device is gone and closed */
-	bool aborted;        /* by viofsctl: that the worker is killed is no failure */
-	json_t *last_status; /* of the time when it was lost; NULL: out of memory then */
-	int rc;              /* 0, or the first failure, with err */
+	pid_t worker;                  /* 0: none, or reaped */
+	unsigned int signals;          /* that asked for the end */
+	int64_t kill_at;               /* ns, 0: not yet */
+	int64_t ending_since;          /* ns, 0: the worker has not been seen ending */
+	unsigned int overdue;          /* looks in a row that found a request too old */
+	enum viofs_worker_state state; /* by its reports; LOST: the device is closed here, too */
+	bool aborted;                  /* by viofsctl: that the worker is killed is no failure */
+	json_t *last_status;           /* of the time when it was lost; NULL: out of memory then */
+	int rc;                        /* 0, or the first failure, with err */
 	struct viofs_err err;
 };
 
@@ -147,7 +147,6 @@ static int start_worker(struct supervisor *s, struct viofs_err *err)
 	const struct viofs_worker_config config = {
 		.claim = s->claim,
 		.fuse_fd = viofs_mount_fd(s->mount),
-		.detach = s->outcome_fd >= 0,
 		.cpus = &s->o->cpus,
 		.sandbox = { .seccomp = s->o->seccomp, .debug = s->o->debug },
 		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd,
@@ -204,13 +203,12 @@ static void fail(struct supervisor *s, int rc, const struct viofs_err *err)
 		return;
 	s->rc = rc;
 	s->err = *err;
-	if (s->serving && !s->lost)
+	if (s->state == VIOFS_WORKER_SERVING || s->state == VIOFS_WORKER_ENDED)
 		viofs_error("the session failed: %s", err->text);
 }
 
 static void start_serving(struct supervisor *s)
 {
-	s->serving = true;
 	notify_systemd("READY=1");
 	if (s->outcome_fd >= 0) {
 		viofs_launch_outcome(s->outcome_fd, 0, NULL);
@@ -239,7 +237,6 @@ static json_t *make_live_status(const struct supervisor *s);
  */
 static void lose_device(struct supervisor *s, int rc, const struct viofs_err *err)
 {
-	s->lost = true;
 	fail(s, rc, err);
 	viofs_error("%s. The device is lost: requests get EIO from now on. Unmount %s to end this.",
 		    err->text, s->mountpoint);
@@ -253,19 +250,40 @@ static void lose_device(struct supervisor *s, int rc, const struct viofs_err *er
 		abort_mount(s, WORKER_END_NS);
 }
 
+/* It ends by itself, in no time. */
+static void end_worker(struct supervisor *s, int rc, const struct viofs_err *err)
+{
+	fail(s, rc, err);
+	if (!s->kill_at)
+		s->kill_at = viofs_now_ns() + WORKER_END_NS;
+}
+
+/* A worker that says what it can't have to say isn't ours any more. */
+static void disown_worker(struct supervisor *s, struct viofs_err *err)
+{
+	viofs_err_prefix(err, 0, "the worker is killed");
+	if (s->state == VIOFS_WORKER_LOST)
+		viofs_error("%s", err->text);
+	fail(s, -EPROTO, err);
+	abort_mount(s, 0);
+}
+
 /* Return: false: there is no more to come. */
 static bool take_report(struct supervisor *s)
 {
-	struct viofs_worker_report r;
+	struct viofs_report r;
+	int rc = viofs_report_take(s->pipes.report_fd, &s->state, &r);
 
-	if (read(s->pipes.report_fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
+	if (rc == -EPROTO)
+		disown_worker(s, &r.err);
+	if (rc < 0)
 		return false;
-	/* The worker's word is no better than its device's. */
-	r.err.text[sizeof(r.err.text) - 1] = '\0';
-	if (r.lost)
+	if (!rc)
+		return true;
+	if (r.kind == VIOFS_REPORT_LOST)
 		lose_device(s, r.rc, &r.err);
-	else if (r.rc)
-		fail(s, r.rc, &r.err);
+	else if (r.kind == VIOFS_REPORT_FAILED)
+		end_worker(s, r.rc, &r.err);
 	else
 		start_serving(s);
 	return true;
@@ -273,12 +291,12 @@ static bool take_report(struct supervisor *s)
 
 static void leave(struct supervisor *s)
 {
-	bool there = viofs_mount_is_there(s->mount);
+	bool there = viofs_mount_is_there(s->mount), serves = s->state == VIOFS_WORKER_SERVING;
 
 	s->signals++;
 	notify_systemd("STOPPING=1");
 	viofs_outage_leave(&s->outage, s->o->grace_s);
-	if (s->signals == 1 && s->serving && !there) {
+	if (s->signals == 1 && viofs_worker_has_served(s->state) && !there) {
 		/* Detached (umount -l), or the root of who did a switch_root: it ends when its last
 		 * user goes. */
 		viofs_warn(
@@ -288,11 +306,11 @@ static void leave(struct supervisor *s)
 		return;
 	}
 	/* With no device there is nothing to write, and nobody to wait for. */
-	if (s->signals == 1 && s->serving && !s->lost &&
+	if (s->signals == 1 && serves &&
 	    !viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s))
 		return;
 	/* Before it serves there is nothing to wait for. */
-	abort_mount(s, s->serving ? WORKER_END_NS : 0);
+	abort_mount(s, viofs_worker_has_served(s->state) ? WORKER_END_NS : 0);
 }
 
 static void reap(struct supervisor *s)
@@ -304,9 +322,10 @@ static void reap(struct supervisor *s)
 		return;
 	s->worker = 0;
 	viofs_message_forward(s->pipes.log_fd);
-	while (take_report(s))
+	/* One of each kind at most. */
+	for (int i = 0; i < VIOFS_REPORT_KINDS && take_report(s); i++)
 		;
-	if (s->signals && !s->serving)
+	if (s->signals && !viofs_worker_has_served(s->state))
 		fail(s, viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered."),
 		     &err);
 	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
@@ -334,7 +353,7 @@ static void reap(struct supervisor *s)
 		     viofs_err_set(&err, -EIO, "the worker ended with status %d",
 				   WEXITSTATUS(status)),
 		     &err);
-	else if (!s->serving)
+	else if (!viofs_worker_has_served(s->state))
 		fail(s, viofs_err_set(&err, -EIO, "The mount was gone before it answered."), &err);
 }
 
@@ -385,7 +404,8 @@ static json_t *make_status(void *arg)
 	struct viofs_places places = { NULL, 0 };
 	/* What a live one is made of is gone with the device, whether or not the last one could be
 	 * made. */
-	json_t *status = s->lost ? json_incref(s->last_status) : make_live_status(s);
+	json_t *status =
+		s->state == VIOFS_WORKER_LOST ? json_incref(s->last_status) : make_live_status(s);
 
 	viofs_mount_places(s->mount, &places);
 	if (status)
@@ -471,7 +491,7 @@ static int64_t watch_time(const struct supervisor *s)
 		return VIOFS_MIN(outage, WATCH_NS);
 	if (s->kill_at)
 		return VIOFS_MAX(s->kill_at - viofs_now_ns(), WATCH_NS);
-	if (!s->serving || s->lost)
+	if (s->state != VIOFS_WORKER_SERVING)
 		return -1;
 	return s->ending.started || s->o->relay.timeout_ms ? WATCH_NS : WATCH_IDLE_NS;
 }
@@ -480,7 +500,7 @@ static int64_t watch_time(const struct supervisor *s)
 static void watch(struct supervisor *s)
 {
 	while (s->worker) {
-		if (s->serving && !s->lost && !s->kill_at)
+		if (s->state == VIOFS_WORKER_SERVING && !s->kill_at)
 			watch_worker(s);
 		if (s->kill_at && viofs_now_ns() - s->kill_at >= 0)
 			kill(s->worker, SIGKILL);
@@ -494,7 +514,7 @@ static void watch(struct supervisor *s)
 		if (s->loop.fds[CONTROL].woke)
 			viofs_control_serve(s->control_fd, commands, s);
 		if (s->worker && !s->aborted)
-			viofs_outage_look(&s->outage, s->serving);
+			viofs_outage_look(&s->outage, viofs_worker_has_served(s->state));
 	}
 }
 
@@ -559,7 +579,7 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 	/* Not before everything is as it was: whoever waits may look. */
 	if (s.outcome_fd >= 0)
 		viofs_launch_outcome(s.outcome_fd, s.rc, &s.err);
-	else if (s.rc && !s.serving)
+	else if (s.rc && !viofs_worker_has_served(s.state))
 		viofs_error("%s", s.err.text);
 	return s.rc ? 1 : 0;
 }

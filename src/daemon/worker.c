@@ -20,6 +20,7 @@
 #include "base/util.h"
 #include "daemon/launch.h"
 #include "daemon/message.h"
+#include "daemon/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,21 +37,17 @@ struct worker {
 	int report_fd;
 };
 
-static void report(const struct worker *w, int rc, const struct viofs_err *err, bool lost)
+static void report(const struct worker *w, enum viofs_report_kind kind, int rc,
+		   const struct viofs_err *err)
 {
-	struct viofs_worker_report r = { .rc = rc, .lost = lost };
-
-	if (err)
-		r.err = *err;
-	if (write(w->report_fd, &r, sizeof(r)) < 0)
-		viofs_warn("the supervisor does not listen: %s", strerror(errno));
+	rc = viofs_report_send(w->report_fd, kind, rc, err);
+	if (rc)
+		viofs_warn("the supervisor does not listen: %s", strerror(-rc));
 }
 
 static void serving(void *arg)
 {
-	const struct worker *w = arg;
-
-	report(w, 0, NULL, false);
+	report(arg, VIOFS_REPORT_SERVING, 0, NULL);
 }
 
 /* Best effort, each: the text names what was not allowed. */
@@ -104,7 +101,9 @@ static int work(struct worker *w)
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
 	take_signals();
-	if (c->detach)
+	/* It has no use for the terminal, and isn't trusted with it. With -d it shows what an
+	 * assertion has to say, and leaves its core file where it was started. */
+	if (!c->sandbox.debug && !VIOFS_SANDBOX_SANITIZED)
 		viofs_launch_let_go();
 	harden_against_reclaim();
 	rc = pin(c->cpus, &err);
@@ -116,14 +115,14 @@ static int work(struct worker *w)
 		rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
 	if (!rc || !viofs_relay_is_lost(c->claim->relay)) {
 		if (rc)
-			report(w, rc, &err, false);
+			report(w, VIOFS_REPORT_FAILED, rc, &err);
 		if (getppid() != w->supervisor)
 			viofs_claim_halt(c->claim);
 		return rc ? 1 : 0;
 	}
 	/* The device first: whoever unplugs it waits for us. */
 	viofs_claim_close_copies(c->claim);
-	report(w, rc, &err, true);
+	report(w, VIOFS_REPORT_LOST, rc, &err);
 	viofs_relay_refuse(c->claim->relay);
 	return 1;
 }

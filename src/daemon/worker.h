@@ -9,18 +9,10 @@
 #include <sched.h>
 #include <sys/types.h>
 
-/** struct viofs_worker_report - what the worker tells the supervisor, each in one write */
-struct viofs_worker_report {
-	int rc;    /* 0: INIT is done, the mount answers; -errno: it failed, @err says how */
-	bool lost; /* ... but the worker goes on, and answers EIO until the mount is gone */
-	struct viofs_err err;
-};
-
 /** struct viofs_worker_config - what the worker needs of the supervisor, and what not */
 struct viofs_worker_config {
 	struct viofs_claim *claim;
 	int fuse_fd;
-	bool detach; /* it has no use for the terminal */
 	struct viofs_sandbox_config sandbox;
 	const cpu_set_t *cpus;  /* to run on; empty: wherever this process may */
 	int supervisors_fds[4]; /* closed in the worker, so that they end with the supervisor; or -1
@@ -29,7 +21,7 @@ struct viofs_worker_config {
 
 /** struct viofs_worker_pipes - what comes from the worker, to be read; both non-blocking */
 struct viofs_worker_pipes {
-	int report_fd; /* a struct viofs_worker_report */
+	int report_fd; /* for viofs_report_take() */
 	int log_fd;    /* for viofs_message_forward() */
 };
 

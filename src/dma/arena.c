@@ -440,6 +440,13 @@ int viofs_arena_fd(const struct viofs_arena *a)
 	return a->device.fd;
 }
 
+void viofs_arena_drop_fds(struct viofs_arena *a)
+{
+	close(a->device.fd);
+	close(a->private.fd);
+	a->device.fd = a->private.fd = -1;
+}
+
 const void *viofs_arena_at(const struct viofs_arena *a, uint64_t offset, size_t len)
 {
 	if (!viofs_range_ok(offset, len, a->device.size))

@@ -83,6 +83,10 @@ uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len
  * it. */
 int viofs_arena_fd(const struct viofs_arena *a);
 
+/** viofs_arena_drop_fds() - close the memfds: all stays mapped; viofs_arena_fd() is -1 from now on.
+ */
+void viofs_arena_drop_fds(struct viofs_arena *a);
+
 /** viofs_arena_at() - our view of @len bytes at @offset of viofs_arena_fd(). Return: NULL: outside.
  */
 const void *viofs_arena_at(const struct viofs_arena *a, uint64_t offset, size_t len);

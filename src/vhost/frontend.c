@@ -163,6 +163,12 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
+void viofs_vhost_drop_memory(struct viofs_vhost *v)
+{
+	close_if_open(v->inflight.fd);
+	v->inflight.fd = -1;
+}
+
 void viofs_vhost_close(struct viofs_vhost *v)
 {
 	if (!v)

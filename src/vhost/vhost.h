@@ -148,6 +148,10 @@ int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_er
  */
 int viofs_vhost_restore(struct viofs_vhost *v, struct viofs_err *err);
 
+/** viofs_vhost_drop_memory() - close what only viofs_vhost_restore() takes: for a process that
+ * doesn't. */
+void viofs_vhost_drop_memory(struct viofs_vhost *v);
+
 /** viofs_vhost_disconnect() - after a failed try: nothing of it stays. */
 void viofs_vhost_disconnect(struct viofs_vhost *v);
 

@@ -54,7 +54,8 @@ start() {
 ends() {
 	local i
 	for ((i = 0; i < 200; i++)); do
-		[[ -d /proc/$1 ]] || return 0
+		# One that has ended and is nobody's to wait for has no program.
+		[[ -e /proc/$1/exe ]] || return 0
 		sleep 0.1
 	done
 	fail "$2 does not end"

@@ -257,6 +257,22 @@ def neither_process_is_prey_for_the_oom_killer():
             s.leave()
 
 
+def a_service_that_fails_touches_no_mount():
+    """The unit of the guide, as systemd runs it, where somebody has a mount already."""
+    guide = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/guide.md")
+    with open(guide, encoding="utf-8") as f:
+        commands = [line.strip() for line in f if line.strip().startswith("Exec")]
+    check([line.partition("=")[0] for line in commands] == ["ExecStart"], f"it does more than start: {commands}")
+    with Session("device").mount() as first, Session("device") as second:
+        second.start_backend()
+        second.mnt, own = first.mnt, second.mnt
+        status, out = run(second.daemon_argv(), env=second.environment())
+        second.mnt = own
+        check(status == 1 and "is a mount point already" in out, f"status {status}: {out}")
+        python(WORK, first.mnt)
+        first.umount()
+
+
 def other_programs_with_no_descriptors():
     """Theirs would be the next file that they open."""
     with Session("device").mount() as s:
@@ -276,7 +292,8 @@ def main():
         a_limit_of_cpu_time, messages_go_nowhere_else, nothing_is_held_that_a_starter_has_open, a_signal_does_not_part_supervisor_and_mount,
         end_signals, what_a_starter_has_switched_off_stays_off, a_directory_that_is_gone,
         hard_limits_are_widened_or_named, systemd_hears_of_no_background_mount,
-        neither_process_is_prey_for_the_oom_killer, other_programs_with_no_descriptors,
+        neither_process_is_prey_for_the_oom_killer, a_service_that_fails_touches_no_mount,
+        other_programs_with_no_descriptors,
     ]), at_once=4)
 
 
