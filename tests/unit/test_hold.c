@@ -217,6 +217,51 @@ static void the_next_one_gives_it_back_too(void **state)
 	}
 }
 
+static void a_record_reads_as_it_was_written(void **state)
+{
+	struct viofs_record r = { .former = "virtio-pci",
+				  .by_admin = true,
+				  .pid = 77,
+				  .tag = "a=b",
+				  .mountpoint = "/a\nb" };
+	struct viofs_record seen;
+	int lock = viofs_record_lock("it", 0, &seen, &err);
+
+	assert_true(lock >= 0);
+	assert_false(seen.known);
+	assert_int_equal(viofs_record_write("it", lock, &r), 0);
+	assert_int_equal(viofs_record_read("it", &seen), 0);
+	assert_true(seen.known);
+	assert_string_equal(seen.former, r.former);
+	assert_true(seen.by_admin);
+	assert_int_equal(seen.pid, 77);
+	assert_string_equal(seen.tag, r.tag);
+	assert_string_equal(seen.mountpoint, r.mountpoint);
+	r.by_admin = false;
+	assert_int_equal(viofs_record_write("it", lock, &r), 0);
+	assert_int_equal(viofs_record_read("it", &seen), 0);
+	assert_false(seen.by_admin);
+	viofs_record_remove("it", lock);
+	assert_int_equal(viofs_record_read("it", &seen), -ENOENT);
+}
+
+/* Of sockets there is nothing to know once nobody holds them; of devices there is. */
+static void only_records_of_sockets_that_nobody_holds_are_swept(void **state)
+{
+	struct viofs_record r;
+	int held = viofs_record_lock("vhost-user-1", 0, &r, &err);
+
+	tree_file("run/vhost-user-2", "pid=1\n");
+	tree_file("run/vhost-user-2.sock", "");
+	tree_file("run/" FS, "former=virtio-pci\n");
+	viofs_record_sweep();
+	assert_true(tree_exists("run/vhost-user-1"));
+	assert_false(tree_exists("run/vhost-user-2"));
+	assert_false(tree_exists("run/vhost-user-2.sock"));
+	assert_true(tree_exists("run/" FS));
+	viofs_record_remove("vhost-user-1", held);
+}
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -278,6 +323,8 @@ int main(void)
 		TEST(what_others_have_bound_is_not_ours_to_return),
 		TEST(who_is_killed_at_any_moment_leaves_what_can_be_undone),
 		TEST(the_next_one_gives_it_back_too),
+		TEST(a_record_reads_as_it_was_written),
+		TEST(only_records_of_sockets_that_nobody_holds_are_swept),
 		TEST(who_has_it_is_told_by_lock_socket_and_mount),
 	};
 

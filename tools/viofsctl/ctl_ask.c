@@ -94,6 +94,12 @@ static int ask(const char *id, bool meant, struct target *t, json_t *all)
 	return 0;
 }
 
+/* What such a record is called says nothing to anybody. */
+static bool is_socket(const char *id)
+{
+	return !strncmp(id, VIOFS_RECORD_SOCKET, strlen(VIOFS_RECORD_SOCKET));
+}
+
 /* @meant: those whose record says what is wanted; else all others. */
 static int ask_one(const char *id, bool meant, struct target *t, json_t *all)
 {
@@ -112,7 +118,7 @@ static int ask_one(const char *id, bool meant, struct target *t, json_t *all)
 		return ask(id, meant, t, all);
 	if (state.holder == VIOFS_HOLDER_NONE || !meant)
 		return 0;
-	viofs_state_say(&state, id, 0, &err);
+	viofs_state_say(&state, is_socket(id) ? VIOFS_HOLD_SOCKET : id, 0, &err);
 	return viofs_ctl_complain("%s", err.text);
 }
 

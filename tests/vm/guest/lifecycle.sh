@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Starting and ending in all ways: the kernel's driver in between, signals, kill -9, fstab, polling.
 . guestlib.sh
+need setpriv
 CYCLES=${CYCLES:-20}
 before=$(system_state)
 address=$(devices | head -n 1)
@@ -166,6 +167,12 @@ poll_mode() {
 	nothing_left "$before" "poll=$1"
 }
 
+# As an ordinary user: what can't be seen is said to take root.
+told_to_be_root() {
+	setpriv --reuid 4001 --regid 4001 --clear-groups viofsctl "$@" >/tmp/said 2>&1
+	grep -qi "as root" /tmp/said || fail "viofsctl $*, not as root: $(cat /tmp/said)"
+}
+
 status_answers() {
 	step "viofsctl"
 	mount_viofs ''
@@ -173,6 +180,9 @@ status_answers() {
 	viofsctl show "$TAG" | grep -q "$address" || fail "viofsctl show doesn't tell the address"
 	viofsctl status "$MNT" | grep -q . || fail "viofsctl status says nothing"
 	viofsctl status --json | grep -q . || fail "viofsctl status --json says nothing"
+	told_to_be_root show "$TAG"
+	told_to_be_root show "$address"
+	told_to_be_root status "$MNT"
 	umount_viofs
 	viofsctl bind "$TAG" || fail "viofsctl bind"
 	[ "$(driver_of "$address")" = vfio-pci ] || fail "viofsctl bind left $(driver_of "$address")"
