@@ -24,7 +24,7 @@
 #define VIOFS_FS_F_NOTIFICATION (1ULL << 0)
 /* Largest buffer that a device may want for a notification. */
 #define VIOFS_FS_NOTIFY_BYTES_MAX (1U << 20)
-/* Larger queues are reduced to this before use: more than the relay ever has in flight. */
+/* Larger queues are reduced to this before use: more than a relay mostly has in flight. */
 #define VIOFS_FS_QUEUE_SIZE_MAX 1024U
 
 /* Features that viofs_fs_open() takes where they are offered, beside those that are always taken.

@@ -414,6 +414,18 @@ static bool sleeping_works(void)
 	return !viofs_sleep_wait(&before.sleep, -1) && before.sleep.fds[1].woke;
 }
 
+/* A worker whose supervisor was killed: status and bus mastering, by the descriptor too. */
+static bool halting_works(void)
+{
+	char byte = 0;
+
+	if (pread(before.pipe[0], &byte, 1, 0) != -1 || errno != ESPIPE)
+		return false;
+	if (pwrite(before.pipe[1], &byte, 1, 0) != -1 || errno != ESPIPE)
+		return false;
+	return !usleep(1000) && getppid() == before.parent;
+}
+
 static int use_all(void)
 {
 	struct pollfd p = { .fd = before.pipe[0], .events = POLLIN };
@@ -421,7 +433,7 @@ static int use_all(void)
 	char bytes[8];
 	void *big;
 
-	if (!sleeping_works() || !threads_work())
+	if (!sleeping_works() || !threads_work() || !halting_works())
 		return IS_WRONG;
 	if (poll(&p, 1, 100) != 1)
 		return IS_WRONG;

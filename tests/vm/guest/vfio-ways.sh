@@ -57,6 +57,8 @@ without_supervisor() {
 	short_list "$MNT/orphan"
 	umount "$MNT" || fail "umount without a supervisor"
 	within 15 no_daemons || fail "the worker outlives its mount"
+	# It has halted the device, within its filter.
+	dmesg | grep "type=1326" && fail "the worker was killed by its filter"
 	mount_viofs "$with"
 	umount_viofs
 	nothing_left "$before" "a mount whose supervisor was killed"
