@@ -80,7 +80,8 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
  * viofs_dev_close() - reset the device and give it back to the driver that it had
  * @dev: NULL is fine. Sessions and queues of it are to be closed before; memory from
  * viofs_dma_alloc() is gone afterwards. Context: one thread, with no other call under way. Waits
- * for seconds at most. Return: 0; -errno where the device couldn't be given back, with @err.
+ * for seconds at most. Return: 0; -errno where the device couldn't be given back, with @err;
+ * -ENODEV in a child of fork(2), where only descriptors are closed.
  */
 int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err);
 

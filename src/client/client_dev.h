@@ -55,6 +55,7 @@ enum viofs_dev_state {
 	VIOFS_DEV_WORKS,
 	VIOFS_DEV_FAILING,
 	VIOFS_DEV_FAILED,
+	VIOFS_DEV_ELSEWHERE, /* this process is a child of the one that has it; see child.c */
 };
 
 /** struct viofs_vq_slot - one request; private memory */
@@ -124,7 +125,8 @@ struct viofs_dev {
 	unsigned int region_count;
 	uint64_t sleeps;
 	pthread_mutex_t lock; /* handles, failing */
-	int state;            /* enum viofs_dev_state */
+	int *here;            /* 0 in a child of fork(2) */
+	int state;            /* enum viofs_dev_state, but for ELSEWHERE */
 	bool runs_on;         /* it has failed and can't be stopped; under lock */
 	char reason[256];     /* "the device ..." */
 	char fault[264];      /* the same as a sentence, for completions */
@@ -191,15 +193,32 @@ static inline bool viofs_queue_is_armed(const struct viofs_queue *q)
 	return __atomic_load_n(&q->armed, __ATOMIC_RELAXED);
 }
 
+static inline bool viofs_dev_is_elsewhere(const struct viofs_dev *dev)
+{
+	return !*dev->here;
+}
+
 static inline int viofs_dev_state(const struct viofs_dev *dev)
 {
-	return __atomic_load_n(&dev->state, __ATOMIC_ACQUIRE);
+	return viofs_dev_is_elsewhere(dev) ? VIOFS_DEV_ELSEWHERE
+					   : __atomic_load_n(&dev->state, __ATOMIC_ACQUIRE);
 }
 
 static inline struct viofs_ring *viofs_vq_ring(struct viofs_vq *vq)
 {
 	return &vq->dev->at.fs->queues[vq->index].ring;
 }
+
+/* child.c */
+/** viofs_dev_settle_here() - this process has it. Return: 0 or -errno. */
+int viofs_dev_settle_here(struct viofs_dev *dev);
+void viofs_dev_leave(struct viofs_dev *dev);
+/** viofs_dev_elsewhere() - "@what @which: ..." in @err. Return: -ENODEV. */
+int viofs_dev_elsewhere(struct viofs_err *err, const char *what, const char *which);
+/** viofs_dev_elsewhere_why() - "the device ...". */
+const char *viofs_dev_elsewhere_why(void);
+/** viofs_dev_close_copies() - viofs_dev_close() in a child. Return: -ENODEV. */
+int viofs_dev_close_copies(struct viofs_dev *dev, struct viofs_err *err);
 
 /* options_struct.c */
 /** viofs_options_put() - the first @size bytes of @all, which begins with a size_t: @size. */

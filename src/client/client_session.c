@@ -154,6 +154,8 @@ int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options
 	rc = take_options(options, &o, err);
 	if (rc)
 		return rc;
+	if (viofs_dev_is_elsewhere(dev))
+		return viofs_dev_elsewhere(err, "open", "session");
 	if (__atomic_exchange_n(&dev->had_session, 1, __ATOMIC_ACQ_REL))
 		return viofs_err_set(err, -EBUSY,
 				     "The device has a session, or had one: close it and open "
@@ -210,7 +212,7 @@ void viofs_session_close(struct viofs_session *s)
 	struct viofs_request r = { .opcode = FUSE_DESTROY };
 	struct viofs_completion c;
 
-	if (!s)
+	if (!s || viofs_dev_is_elsewhere(s->dev))
 		return;
 	viofs_cache_drop(&s->cache);
 	if (!viofs_dev_failed(s->dev)) {
@@ -246,6 +248,8 @@ int viofs_session_info_get(struct viofs_session *s, struct viofs_session_info *i
 
 	if (info->size < sizeof(info->size))
 		return -EINVAL;
+	if (viofs_dev_is_elsewhere(s->dev))
+		return -ENODEV;
 	pthread_mutex_lock(&s->cache.lock);
 	all.lookups = s->cache.lookups;
 	all.nodes = s->cache.node_count;
@@ -257,6 +261,8 @@ int viofs_session_info_get(struct viofs_session *s, struct viofs_session_info *i
 
 void viofs_session_drop(struct viofs_session *s)
 {
+	if (viofs_dev_is_elsewhere(s->dev))
+		return;
 	viofs_cache_drop(&s->cache);
 	pthread_mutex_lock(&s->lanes[0].lock);
 	viofs_async_forget(&s->lanes[0], true);

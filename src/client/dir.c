@@ -143,6 +143,8 @@ int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)
 
 	if (!dir)
 		return 0;
+	if (viofs_dev_is_elsewhere(dir->s->dev))
+		return viofs_dev_elsewhere(err, "close", "directory");
 	op = viofs_op_begin(dir->s);
 	if (op)
 		start_close(op, dir);

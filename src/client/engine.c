@@ -343,6 +343,8 @@ static unsigned int take_events(struct viofs_async *a, struct viofs_event *event
 
 int viofs_async_poll(struct viofs_async *a, struct viofs_event *events, unsigned int max)
 {
+	if (viofs_dev_is_elsewhere(a->s->dev))
+		return 0; /* their events are the parent's */
 	viofs_async_turn(a);
 	return (int)take_events(a, events, max);
 }
@@ -354,6 +356,8 @@ int viofs_async_wait(struct viofs_async *a, struct viofs_event *events, unsigned
 	bool started = false;
 	unsigned int got = 0;
 
+	if (viofs_dev_is_elsewhere(a->s->dev))
+		return 0;
 	for (;;) {
 		int n = viofs_async_turn(a);
 		int64_t ns;
@@ -379,7 +383,7 @@ void viofs_async_close(struct viofs_async *a)
 {
 	struct viofs_event event;
 
-	if (!a)
+	if (!a || viofs_dev_is_elsewhere(a->s->dev))
 		return;
 	while (a->pending)
 		viofs_async_wait(a, &event, 1, 1, -1);
@@ -395,6 +399,8 @@ int viofs_async_fd(struct viofs_async *a)
 
 int viofs_async_arm(struct viofs_async *a)
 {
+	if (viofs_dev_is_elsewhere(a->s->dev))
+		return 0;
 	if (a->ended)
 		return 1;
 	viofs_async_forget(a, true);

@@ -237,14 +237,20 @@ void viofs_io_start(struct viofs_op *op, struct viofs_file *file, bool write,
 
 /* Bodies of the two twins of a call: @start is an expression that uses `op`. */
 #define VIOFS_BLOCKING(session, err, what, which, start)                                           \
-	struct viofs_op *op = viofs_op_begin(session);                                             \
+	struct viofs_op *op;                                                                       \
                                                                                                    \
+	if (viofs_dev_is_elsewhere((session)->dev))                                                \
+		return viofs_dev_elsewhere(err, what, which);                                      \
+	op = viofs_op_begin(session);                                                              \
 	if (op)                                                                                    \
 		(start);                                                                           \
 	return viofs_op_end(op, err, what, which)
 #define VIOFS_ASYNC(a, user, start)                                                                \
-	struct viofs_op *op = viofs_op_new(a, user);                                               \
+	struct viofs_op *op;                                                                       \
                                                                                                    \
+	if (viofs_dev_is_elsewhere((a)->s->dev))                                                   \
+		return -ENODEV;                                                                    \
+	op = viofs_op_new(a, user);                                                                \
 	if (!op)                                                                                   \
 		return -ENOMEM;                                                                    \
 	(start);                                                                                   \

@@ -78,5 +78,12 @@ void viofs_dev_check(struct viofs_dev *dev)
 
 const char *viofs_dev_failed(struct viofs_dev *dev)
 {
-	return viofs_dev_state(dev) == VIOFS_DEV_WORKS ? NULL : dev->reason;
+	switch (viofs_dev_state(dev)) {
+	case VIOFS_DEV_WORKS:
+		return NULL;
+	case VIOFS_DEV_ELSEWHERE:
+		return viofs_dev_elsewhere_why();
+	default:
+		return dev->reason;
+	}
 }

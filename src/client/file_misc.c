@@ -18,6 +18,8 @@ static int64_t read_or_write(struct viofs_file *file, bool write, const struct i
 {
 	ssize_t n = 0;
 
+	if (viofs_dev_is_elsewhere(file->s->dev))
+		return viofs_dev_elsewhere(err, write ? "write" : "read", WHICH);
 	pthread_mutex_lock(&file->lock);
 	if (write && file->oflags & O_APPEND) {
 		struct stat st = { 0 };
@@ -172,6 +174,8 @@ int64_t viofs_file_lseek(struct viofs_file *file, int64_t offset, int whence, st
 {
 	int64_t base = 0, to = 0;
 
+	if (viofs_dev_is_elsewhere(file->s->dev))
+		return viofs_dev_elsewhere(err, "lseek", WHICH);
 	pthread_mutex_lock(&file->lock);
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		to = seek_on_device(file, offset, whence, err);

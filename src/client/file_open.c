@@ -307,6 +307,8 @@ int viofs_file_close(struct viofs_file *file, struct viofs_err *err)
 
 	if (!file)
 		return 0;
+	if (viofs_dev_is_elsewhere(file->s->dev))
+		return viofs_dev_elsewhere(err, "close", "file");
 	op = viofs_op_begin(file->s);
 	if (op)
 		start_close(op, file);

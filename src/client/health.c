@@ -155,10 +155,11 @@ void viofs_queue_set_timer(struct viofs_queue *q)
 
 int64_t viofs_queue_next_timeout(struct viofs_queue *q)
 {
-	int64_t now = viofs_now_ns(), next = next_look(q, now);
+	int64_t now = viofs_now_ns(), next;
 
-	if (viofs_dev_state(q->dev) == VIOFS_DEV_FAILED)
+	if (viofs_dev_state(q->dev) >= VIOFS_DEV_FAILED)
 		return q->in_flight ? 0 : -1;
+	next = next_look(q, now);
 	if (next == INT64_MAX)
 		return -1;
 	if (!q->dev->at.fs->vectors)

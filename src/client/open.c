@@ -135,6 +135,8 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 	rc = viofs_arena_new(sizes, !(dev->options.flags & VIOFS_DEV_SMALL_PAGES), &dev->arena,
 			     err);
 	if (!rc)
+		viofs_arena_keep_from_children(dev->arena);
+	if (!rc)
 		rc = viofs_attach_map(&dev->at, dev->arena, err);
 	if (!rc)
 		rc = viofs_fs_start(fs, dev->arena, err);
@@ -173,7 +175,11 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
 	pthread_mutex_init(&dev->lock, NULL);
 	dev->membarrier =
 		!syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-	rc = take_options(options, &dev->options, err);
+	rc = viofs_dev_settle_here(dev);
+	if (rc)
+		viofs_err_set(err, rc, "Out of memory.");
+	if (!rc)
+		rc = take_options(options, &dev->options, err);
 	if (!rc)
 		rc = viofs_source_find(source, &dev->source, err);
 	if (!rc)
@@ -207,6 +213,8 @@ int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
 
 	if (!dev)
 		return 0;
+	if (dev->here && viofs_dev_is_elsewhere(dev))
+		return viofs_dev_close_copies(dev, err);
 	/* The device first, and with it what of the program's memory it was given. */
 	viofs_attach_close(&dev->at, dev->arena);
 	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
@@ -215,6 +223,7 @@ int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
 	viofs_arena_free(dev->arena);
 	rc = viofs_hold_release(&dev->hold, err);
 	pthread_mutex_destroy(&dev->lock);
+	viofs_dev_leave(dev);
 	free(dev);
 	return rc;
 }
@@ -253,6 +262,8 @@ int viofs_dev_stats_get(struct viofs_dev *dev, struct viofs_dev_stats *stats)
 
 	if (stats->size < sizeof(stats->size))
 		return -EINVAL;
+	if (viofs_dev_is_elsewhere(dev))
+		return -ENODEV; /* the counters are not in this process */
 	for (unsigned int i = 0; i < dev->at.fs->queue_count; i++) {
 		const struct viofs_vq *vq = &dev->vqs[i];
 

@@ -50,7 +50,7 @@ void *viofs_dma_alloc(struct viofs_dev *dev, size_t size)
 	struct viofs_pool *pool = &dev->pool;
 	size_t pages, first;
 
-	if (!size || size > pool->count * pool->page)
+	if (!size || size > pool->count * pool->page || viofs_dev_is_elsewhere(dev))
 		return NULL;
 	pages = (size + pool->page - 1) / pool->page;
 	pthread_mutex_lock(&pool->lock);
@@ -72,7 +72,8 @@ void viofs_dma_free(struct viofs_dev *dev, void *memory)
 	struct viofs_pool *pool = &dev->pool;
 	size_t first, off = (size_t)((uintptr_t)memory - (uintptr_t)pool->base);
 
-	if (!memory || off >= pool->count * pool->page || off % pool->page)
+	if (!memory || off >= pool->count * pool->page || off % pool->page ||
+	    viofs_dev_is_elsewhere(dev))
 		return;
 	first = off / pool->page;
 	pthread_mutex_lock(&pool->lock);

@@ -85,10 +85,13 @@ static void dispose(struct viofs_queue *q)
 
 int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct viofs_err *err)
 {
-	struct viofs_queue *q = calloc(1, sizeof(*q));
+	struct viofs_queue *q;
 	struct viofs_vq *best;
 	int rc;
 
+	if (viofs_dev_is_elsewhere(dev))
+		return viofs_dev_elsewhere(err, "open", "queue");
+	q = calloc(1, sizeof(*q));
 	if (!q)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	q->dev = dev;
@@ -154,6 +157,10 @@ void viofs_queue_close(struct viofs_queue *q)
 
 	if (!q)
 		return;
+	if (viofs_dev_is_elsewhere(q->dev)) {
+		dispose(q);
+		return;
+	}
 	disarm(q);
 	vqs[0] = q->vq;
 	vqs[1] = &q->dev->vqs[VIOFS_FS_HIPRIO];
@@ -313,6 +320,8 @@ int viofs_queue_poll(struct viofs_queue *q, struct viofs_completion *completions
 	bool slept = q->armed;
 	unsigned int n;
 
+	if (viofs_dev_is_elsewhere(q->dev))
+		return -ENODEV;
 	if (slept)
 		disarm(q);
 	n = take(q, completions, max);
@@ -399,7 +408,7 @@ int viofs_queue_arm(struct viofs_queue *q)
 	bool more, may_be_lost = false;
 	int n;
 
-	if (viofs_dev_state(q->dev) == VIOFS_DEV_FAILED)
+	if (viofs_dev_state(q->dev) >= VIOFS_DEV_FAILED)
 		return 1;
 	/* Old news; what comes from here on makes it readable again. */
 	while ((n = epoll_wait(q->epoll_fd, events, 4, 0)) > 0)

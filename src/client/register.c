@@ -85,6 +85,8 @@ int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd,
 	struct viofs_region r = { .memory = memory, .size = size };
 	int rc;
 
+	if (viofs_dev_is_elsewhere(dev))
+		return viofs_dev_elsewhere(err, "register", "memory");
 	pthread_mutex_lock(&dev->lock);
 	rc = check(dev, memory, size, err);
 	if (!rc && dev->at.vhost)
@@ -113,6 +115,8 @@ int viofs_dma_unregister(struct viofs_dev *dev, void *memory, struct viofs_err *
 {
 	int rc = -ENOENT;
 
+	if (viofs_dev_is_elsewhere(dev))
+		return viofs_dev_elsewhere(err, "unregister", "memory");
 	pthread_mutex_lock(&dev->lock);
 	for (unsigned int i = 0; i < dev->region_count; i++) {
 		if (dev->regions[i].memory != memory)

@@ -411,6 +411,15 @@ void viofs_arena_detach(struct viofs_arena *a)
 	a->vfio = NULL;
 }
 
+void viofs_arena_keep_from_children(struct viofs_arena *a)
+{
+	const struct area *areas[] = { &a->device, &a->private };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(areas); i++)
+		if (areas[i]->size)
+			madvise(areas[i]->base, areas[i]->size, MADV_DONTFORK);
+}
+
 void *viofs_arena_alloc(struct viofs_arena *a, enum viofs_arena_section section, size_t size,
 			size_t align)
 {

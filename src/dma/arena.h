@@ -55,6 +55,9 @@ void viofs_arena_free(struct viofs_arena *a);
 int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_address_policy policy,
 		    struct viofs_err *err);
 
+/** viofs_arena_keep_from_children() - a child of fork(2) has none of the memory, private or not. */
+void viofs_arena_keep_from_children(struct viofs_arena *a);
+
 /**
  * viofs_arena_share() - number the memory from @address on, for a device that maps viofs_arena_fd()
  * itself Address @address is offset 0 of the memfd: a vhost-user back end, which is told so.

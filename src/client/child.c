@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A child of fork(2) has no device.
+ *
+ * Parent and child would drive the same rings, each with its own idea of them. So the DMA memory is
+ * not in the child, and a page that the kernel wipes there says to every call that it is in the
+ * wrong process. Calls must see that before they take a lock: another thread of the parent may have
+ * held it, and no one gives it back. What is closed in the child only closes the child's copies of
+ * descriptors; the rest of it goes with the child.
+ */
+#include "client/client_dev.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const char reason[] = "belongs to the process that opened it, of which this is a child";
+
+int viofs_dev_settle_here(struct viofs_dev *dev)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int *here = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (here == MAP_FAILED)
+		return -errno;
+	dev->here = here;
+	*here = 1;
+	return madvise(here, page, MADV_WIPEONFORK) ? -errno : 0;
+}
+
+void viofs_dev_leave(struct viofs_dev *dev)
+{
+	if (dev->here)
+		munmap(dev->here, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+int viofs_dev_elsewhere(struct viofs_err *err, const char *what, const char *which)
+{
+	return viofs_err_set(err, -ENODEV, "%s %s: the device %s.", what, which, reason);
+}
+
+const char *viofs_dev_elsewhere_why(void)
+{
+	return reason;
+}
+
+int viofs_dev_close_copies(struct viofs_dev *dev, struct viofs_err *err)
+{
+	viofs_vhost_close(dev->at.vhost);
+	if (dev->at.vfio)
+		dev->at.vfio->ops->close_copy(dev->at.vfio);
+	if (dev->hold.lock_fd >= 0)
+		close(dev->hold.lock_fd);
+	return viofs_err_set(err, -ENODEV, "The device %s.", reason);
+}
