@@ -102,8 +102,21 @@ struct viofs_event {
 int viofs_async_open(struct viofs_session *session, unsigned int max, struct viofs_async **out,
 		     struct viofs_err *err);
 
-/** viofs_async_close() - waits for what is under way; events are dropped. NULL is fine. */
+/**
+ * viofs_async_close() - waits for what is under way; events are dropped. NULL is fine.
+ * Waits for locks are given up, by INTERRUPT. A device that hangs is waited for until
+ * viofs_dev_options.timeout_ms, or viofs_dev_abort() by another thread; viofs_async_close_now()
+ * doesn't wait.
+ */
 void viofs_async_close(struct viofs_async *async);
+
+/**
+ * viofs_async_close_now() - gives up what is under way
+ * Whether the device does it nevertheless is not known. It may still read and write DMA memory of
+ * the program's that such a call uses, until viofs_dev_close(); other memory is left alone from
+ * here on. Bounce buffers of such calls are lost to viofs_dev_options.dma_size. Return: at once.
+ */
+void viofs_async_close_now(struct viofs_async *async);
 
 /**
  * viofs_async_poll() - go on with what is under way, and take up to @max events

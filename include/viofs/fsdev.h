@@ -119,6 +119,13 @@ int viofs_dev_info_get(struct viofs_dev *dev, struct viofs_dev_info *info);
  */
 const char *viofs_dev_failed(struct viofs_dev *dev);
 
+/**
+ * viofs_dev_abort() - give the device up
+ * It fails as if it had broken the rules: calls that wait, of all threads, end with an error.
+ * viofs_dev_close() is still due. Context: any thread, no signal handler.
+ */
+void viofs_dev_abort(struct viofs_dev *dev);
+
 /** struct viofs_dev_stats - counters since the device was opened */
 struct viofs_dev_stats {
 	size_t size;       /* of this struct: set by the caller */

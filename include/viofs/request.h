@@ -156,10 +156,13 @@ int64_t viofs_queue_next_timeout(struct viofs_queue *queue);
 unsigned int viofs_queue_in_flight(const struct viofs_queue *queue);
 
 /**
- * viofs_queue_interrupt() - ask the device to end a request early
- * @unique: of the request, as viofs_queue_submit() set it. Goes by hiprio, and may come to nothing:
- * the request's own completion says how it ended (-EINTR). Return: 0; -EAGAIN: hiprio is full, try
- * again; -ENODEV.
+ * viofs_queue_interrupt() - ask the device to end a wait early
+ * Only for a request of the handle's that may rightly wait, FUSE_SETLKW: the kernel's driver
+ * interrupts nothing, and there are back ends that an INTERRUPT for anything else kills. Who wants
+ * to see that sends a request with opcode FUSE_INTERRUPT. @unique: of the request, as
+ * viofs_queue_submit() set it. It goes by hiprio, and may come to nothing: the request's own
+ * completion says how it ended (-EINTR). Return: 0; -EAGAIN: hiprio is full, try again; -ENOENT: it
+ * isn't in flight; -EOPNOTSUPP: it is no lock; -ENODEV.
  */
 int viofs_queue_interrupt(struct viofs_queue *queue, uint64_t unique);
 

@@ -193,6 +193,12 @@ static inline bool viofs_queue_is_armed(const struct viofs_queue *q)
 	return __atomic_load_n(&q->armed, __ATOMIC_RELAXED);
 }
 
+/* The device may rightly leave it unanswered for hours; only such are interrupted. */
+static inline bool viofs_request_may_wait(uint32_t opcode)
+{
+	return opcode == FUSE_SETLKW;
+}
+
 static inline bool viofs_dev_is_elsewhere(const struct viofs_dev *dev)
 {
 	return !*dev->here;
@@ -261,6 +267,15 @@ unsigned int viofs_vq_end(struct viofs_vq *vq, struct viofs_queue *q, struct vio
 			  unsigned int max);
 /** viofs_vq_forget() - @q is closed: what it has in flight is nobody's, entered. */
 void viofs_vq_forget(struct viofs_vq *vq, struct viofs_queue *q);
+/** viofs_vq_abandon() - as viofs_vq_end() with -ECANCELED, but the device goes on: the slots come
+ * free when it has answered. */
+unsigned int viofs_vq_abandon(struct viofs_vq *vq, struct viofs_queue *q,
+			      struct viofs_completion *out, unsigned int max);
+/** viofs_vq_waits() - uniques of requests of @q that may wait for ever, up to @max; entered. */
+unsigned int viofs_vq_waits(const struct viofs_vq *vq, const struct viofs_queue *q,
+			    uint64_t *uniques, unsigned int max);
+/** viofs_vq_find() - the opcode of a request in flight, 0: there is none of that name; entered. */
+uint32_t viofs_vq_find(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique);
 /** viofs_vq_oldest() - ns of the oldest request that somebody waits for, INT64_MAX: none; entered.
  */
 int64_t viofs_vq_oldest(const struct viofs_vq *vq);

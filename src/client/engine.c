@@ -50,7 +50,7 @@ bool viofs_op_turn(struct viofs_op *op)
 {
 	struct viofs_async *a = op->a;
 
-	if (!op->under_way && a->max && a->under_way == a->max)
+	if (!op->under_way && a->max && a->under_way >= a->max && !a->gone)
 		return false;
 	a->under_way += !op->under_way;
 	op->under_way = true;
@@ -62,6 +62,10 @@ int viofs_op_send(struct viofs_op *op, struct viofs_call *call, struct viofs_req
 	struct viofs_session *s = op->a->s;
 	int rc;
 
+	if (op->a->gone)
+		return -ECANCELED;
+	if (op->a->closing && viofs_request_may_wait(r->opcode))
+		return -EINTR;
 	if (!viofs_op_turn(op))
 		return 0;
 	r->uid = s->uid;
@@ -220,7 +224,7 @@ static void run_waiting(struct viofs_async *a)
 /* Begin those whose turn it is now. */
 static void run_later(struct viofs_async *a)
 {
-	while (a->later && a->under_way < a->max) {
+	while (a->later && (a->under_way < a->max || a->gone)) {
 		struct viofs_op *op = a->later;
 
 		a->later = op->next;
@@ -256,17 +260,23 @@ void viofs_async_forget(struct viofs_async *a, bool all)
 	}
 }
 
-int viofs_async_turn(struct viofs_async *a)
+void viofs_async_complete(struct viofs_async *a, const struct viofs_completion *c, unsigned int n)
 {
-	struct viofs_completion c[BATCH];
-	int n = viofs_queue_poll(a->q, c, BATCH);
-
-	for (int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		struct viofs_call *call = c[i].user;
 
 		a->in_flight--;
 		call->done(call, &c[i]);
 	}
+}
+
+int viofs_async_turn(struct viofs_async *a)
+{
+	struct viofs_completion c[BATCH];
+	int n = viofs_queue_poll(a->q, c, BATCH);
+
+	if (n > 0)
+		viofs_async_complete(a, c, (unsigned int)n);
 	if (a->waiting)
 		run_waiting(a); /* with a device that has failed they fail, each in its own way */
 	run_later(a);
@@ -377,19 +387,6 @@ int viofs_async_wait(struct viofs_async *a, struct viofs_event *events, unsigned
 			viofs_async_forget(a, true);
 		viofs_wait_sleep(a->q, ns);
 	}
-}
-
-void viofs_async_close(struct viofs_async *a)
-{
-	struct viofs_event event;
-
-	if (!a || viofs_dev_is_elsewhere(a->s->dev))
-		return;
-	while (a->pending)
-		viofs_async_wait(a, &event, 1, 1, -1);
-	viofs_async_forget(a, true);
-	viofs_async_fini(a);
-	free(a);
 }
 
 int viofs_async_fd(struct viofs_async *a)

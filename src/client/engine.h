@@ -121,6 +121,8 @@ struct viofs_async {
 	unsigned int under_way,
 		max; /* ops that have begun to take what there is little of; 0 = any number */
 	unsigned int in_flight; /* requests */
+	bool closing;           /* what may wait for ever is given up */
+	bool gone;              /* nothing is sent any more; what is in flight keeps its memory */
 	/* of a lane */
 	pthread_mutex_t lock;
 	bool leader;
@@ -136,7 +138,7 @@ struct viofs_session {
 	struct viofs_async lanes[VIOFS_LANES_MAX];
 	unsigned int lane_count;
 	uint64_t owners; /* lock owners given out */
-	int no_open, no_opendir, no_flush, no_lseek, no_statx,
+	int no_access, no_open, no_opendir, no_flush, no_lseek, no_statx,
 		no_readdirplus; /* the device has said ENOSYS */
 };
 
@@ -192,6 +194,8 @@ bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry);
 int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max,
 		     struct viofs_err *err);
 void viofs_async_fini(struct viofs_async *a);
+/** viofs_async_complete() - requests have ended. */
+void viofs_async_complete(struct viofs_async *a, const struct viofs_completion *c, unsigned int n);
 /** viofs_async_turn() - completions, steps, and what waits. Return: how many completions. */
 int viofs_async_turn(struct viofs_async *a);
 /** viofs_async_forget() - send FORGETs that are due; @all: not only a full batch. */

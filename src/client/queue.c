@@ -427,6 +427,44 @@ unsigned int viofs_queue_in_flight(const struct viofs_queue *q)
 	return q->in_flight;
 }
 
+unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion *out,
+				 unsigned int max)
+{
+	struct viofs_vq *vqs[] = { q->vq, &q->dev->vqs[VIOFS_FS_HIPRIO] };
+	unsigned int n = 0;
+
+	/* With a device that has failed they end by themselves. */
+	n = take(q, out, max);
+	for (unsigned int i = 0; i < 2 && n < max; i++) {
+		bool locked = viofs_vq_enter(vqs[i]);
+		unsigned int given_up = viofs_vq_abandon(vqs[i], q, out + n, max - n);
+
+		viofs_vq_leave(vqs[i], locked);
+		q->in_flight -= given_up;
+		q->urgent -= i ? given_up : 0;
+		n += given_up;
+	}
+	return n;
+}
+
+unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max)
+{
+	bool locked = viofs_vq_enter(q->vq);
+	unsigned int n = viofs_vq_waits(q->vq, q, uniques, max);
+
+	viofs_vq_leave(q->vq, locked);
+	return n;
+}
+
+static uint32_t opcode_of(struct viofs_queue *q, struct viofs_vq *vq, uint64_t unique)
+{
+	bool locked = viofs_vq_enter(vq);
+	uint32_t opcode = viofs_vq_find(vq, q, unique);
+
+	viofs_vq_leave(vq, locked);
+	return opcode;
+}
+
 int viofs_queue_interrupt(struct viofs_queue *q, uint64_t unique)
 {
 	const struct fuse_interrupt_in in = { .unique = unique };
@@ -437,7 +475,18 @@ int viofs_queue_interrupt(struct viofs_queue *q, uint64_t unique)
 		.args_size = sizeof(in),
 		.unique = unique | 1,
 	};
-	int rc = viofs_queue_submit(q, &r, 1);
+	uint32_t opcode;
+	int rc;
 
+	if (viofs_dev_state(q->dev) != VIOFS_DEV_WORKS)
+		return -ENODEV;
+	opcode = opcode_of(q, q->vq, unique);
+	if (!opcode)
+		opcode = opcode_of(q, &q->dev->vqs[VIOFS_FS_HIPRIO], unique);
+	if (!opcode)
+		return -ENOENT;
+	if (!viofs_request_may_wait(opcode))
+		return -EOPNOTSUPP;
+	rc = viofs_queue_submit(q, &r, 1);
 	return rc == 1 ? 0 : rc ? rc : -EAGAIN;
 }

@@ -30,7 +30,8 @@ int viofs_reserve_init(struct viofs_async *a, struct viofs_err *err)
 
 void viofs_reserve_fini(struct viofs_async *a)
 {
-	viofs_dma_free(a->s->dev, a->reserve); /* a lane's is not of the pool */
+	if (!a->reserve_taken)
+		viofs_dma_free(a->s->dev, a->reserve); /* a lane's is not of the pool */
 	a->reserve = NULL;
 }
 
@@ -44,6 +45,8 @@ void *viofs_reserve_take(struct viofs_async *a)
 
 void viofs_scratch_free(struct viofs_async *a, void *memory)
 {
+	if (a->gone)
+		return; /* the device may still have it */
 	if (memory && memory == a->reserve)
 		a->reserve_taken = false;
 	else

@@ -13,8 +13,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Bits 0: an INTERRUPT for the request; 1..16: slot; then its generation. */
-#define UNIQUE_INTERRUPT 1ULL
+/* Bit 0: an INTERRUPT for the request; 1..12: slot; 13..16: virtqueue; then the slot's generation.
+ */
+#define UNIQUE_SLOT_SHIFT 1
+#define UNIQUE_SLOT_MASK 0xfffU
 
 /* A chain that grows. */
 struct builder {
@@ -240,7 +242,8 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 		return (int)data;
 	slot->generation++;
 	if (r->opcode != FUSE_INTERRUPT)
-		r->unique = ((uint64_t)slot->generation << 16 | vq->index << 12 | index) << 1;
+		r->unique = ((uint64_t)slot->generation << 16 | vq->index << 12 | index)
+			    << UNIQUE_SLOT_SHIFT;
 	message = write_message(
 		vq, index, r,
 		(uint32_t)(sizeof(struct fuse_in_header) + r->args_size + (uint64_t)data));
@@ -424,6 +427,52 @@ unsigned int viofs_vq_end(struct viofs_vq *vq, struct viofs_queue *q, struct vio
 	return n;
 }
 
+unsigned int viofs_vq_abandon(struct viofs_vq *vq, struct viofs_queue *q,
+			      struct viofs_completion *out, unsigned int max)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < vq->depth && n < max; i++) {
+		struct viofs_vq_slot *slot = &vq->slots[i];
+
+		if (slot->owner != q || !slot->queued || slot->flags & VIOFS_REQUEST_SILENT)
+			continue;
+		slot->owner = NULL;
+		slot->reply = NULL;
+		out[n] = slot->done;
+		out[n].error = -ECANCELED;
+		out[n].size = 0;
+		out[n++].fault = NULL;
+	}
+	return n;
+}
+
+static bool may_wait(const struct viofs_vq_slot *slot, const struct viofs_queue *q)
+{
+	return slot->owner == q && slot->queued && viofs_request_may_wait(slot->shape.opcode);
+}
+
+unsigned int viofs_vq_waits(const struct viofs_vq *vq, const struct viofs_queue *q,
+			    uint64_t *uniques, unsigned int max)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < vq->depth && n < max; i++)
+		if (may_wait(&vq->slots[i], q))
+			uniques[n++] = vq->slots[i].done.unique;
+	return n;
+}
+
+uint32_t viofs_vq_find(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique)
+{
+	unsigned int index = unique >> UNIQUE_SLOT_SHIFT & UNIQUE_SLOT_MASK;
+	const struct viofs_vq_slot *slot = &vq->slots[index];
+
+	if (index >= vq->depth || slot->owner != q || !slot->queued || slot->done.unique != unique)
+		return 0;
+	return slot->shape.opcode;
+}
+
 void viofs_vq_forget(struct viofs_vq *vq, struct viofs_queue *q)
 {
 	done_of(vq, q)->count = 0;
@@ -445,7 +494,8 @@ int64_t viofs_vq_oldest(const struct viofs_vq *vq)
 
 		/* SETLKW may rightly wait for ever, INTERRUPT be left alone; nobody waits for
 		 * FORGET. */
-		if (slot->queued && slot->shape.replies && slot->shape.opcode != FUSE_SETLKW &&
+		if (slot->queued && slot->shape.replies &&
+		    !viofs_request_may_wait(slot->shape.opcode) &&
 		    slot->shape.opcode != FUSE_INTERRUPT && slot->since < oldest)
 			oldest = slot->since;
 	}

@@ -34,6 +34,13 @@ void viofs_wait_sleep(struct viofs_queue *q, int64_t ns);
 /** viofs_queue_waits_for_room() - a submit found no slot, and none has come free since then. */
 bool viofs_queue_waits_for_room(struct viofs_queue *q);
 
+/** viofs_queue_abandon() - take completions, and end what is in flight with -ECANCELED. Return: how
+ * many; 0: nothing is left. */
+unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion *out,
+				 unsigned int max);
+/** viofs_queue_waits() - uniques of its requests that may wait for ever. Return: how many. */
+unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max);
+
 /* health.c */
 /** viofs_queue_since() - for a request that is sent now: ns, coarse; 0: there is no time-out. */
 int64_t viofs_queue_since(const struct viofs_queue *q);

@@ -216,6 +216,17 @@ static void silent_requests_are_neither_counted_nor_reported(void **state)
 	assert_int_equal(bench_take(q, 1, LULL_MS), 0);
 }
 
+/* Makes a request of bench_getattr() one that may wait. */
+static void make_lock(struct viofs_request *r)
+{
+	static const struct fuse_lk_in in = { .fh = 77 };
+
+	r->opcode = FUSE_SETLKW;
+	r->args = &in;
+	r->args_size = sizeof(in);
+	r->reply_size = 0;
+}
+
 static void an_interrupt_names_its_request_whose_own_end_tells(void **state)
 {
 	const struct fuse_interrupt_in *in;
@@ -225,8 +236,10 @@ static void an_interrupt_names_its_request_whose_own_end_tells(void **state)
 
 	bench_open();
 	q = bench_queue();
-	bench_hold(FUSE_GETATTR);
-	bench_send(q, 0, 2, 2);
+	bench_hold(0);
+	make_lock(&bench_getattr(0, 2)[1]);
+	assert_int_equal(viofs_queue_submit(q, bench.requests, 2), 2);
+	bench_held(2);
 	assert_int_equal(viofs_queue_interrupt(q, bench.requests[1].unique), 0);
 	r = model_device_wait(&bench.device, FUSE_INTERRUPT, 1);
 	assert_non_null(r);
@@ -242,6 +255,28 @@ static void an_interrupt_names_its_request_whose_own_end_tells(void **state)
 	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
 }
 
+/* An INTERRUPT for a plain request has killed back ends. */
+static void only_what_may_wait_is_interrupted(void **state)
+{
+	struct viofs_queue *a, *b;
+
+	bench_open();
+	a = bench_queue();
+	b = bench_queue();
+	bench_hold(0);
+	make_lock(&bench_getattr(0, 2)[1]);
+	assert_int_equal(viofs_queue_submit(a, bench.requests, 2), 2);
+	bench_held(2);
+	assert_int_equal(viofs_queue_interrupt(a, bench.requests[0].unique), -EOPNOTSUPP);
+	assert_int_equal(viofs_queue_interrupt(b, bench.requests[1].unique), -ENOENT);
+	assert_int_equal(viofs_queue_interrupt(a, bench.requests[1].unique + 8), -ENOENT);
+	assert_int_equal(viofs_queue_interrupt(a, UINT64_MAX), -ENOENT);
+	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(viofs_queue_wait(a, bench.completions, 2, 2, SOON_MS * 1000000LL), 2);
+	assert_int_equal(viofs_queue_interrupt(a, bench.requests[1].unique), -ENOENT);
+}
+
 static void interrupts_that_find_hiprio_full_are_to_be_tried_again(void **state)
 {
 	struct viofs_queue *q;
@@ -251,7 +286,8 @@ static void interrupts_that_find_hiprio_full_are_to_be_tried_again(void **state)
 	bench_open();
 	q = bench_queue();
 	bench_hold(0);
-	bench_send(q, 0, 1, 1);
+	make_lock(bench_getattr(0, 1));
+	assert_int_equal(viofs_queue_submit(q, bench.requests, 1), 1);
 	while (!rc && sent < BENCH_REQUESTS) {
 		rc = viofs_queue_interrupt(q, bench.requests[0].unique);
 		sent += !rc;
@@ -263,7 +299,7 @@ static void interrupts_that_find_hiprio_full_are_to_be_tried_again(void **state)
 	assert_int_equal(viofs_queue_interrupt(q, bench.requests[0].unique), 0);
 	bench_held(2 + sent);
 	model_device_release(&bench.device, 0);
-	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
+	assert_int_equal(viofs_queue_wait(q, bench.completions, 1, 1, SOON_MS * 1000000LL), 1);
 }
 
 static void a_wait_ends_after_its_time(void **state)
@@ -435,6 +471,7 @@ int main(void)
 		BOTH(a_chain_longer_than_the_queue_is_refused_for_good),
 		BOTH(silent_requests_are_neither_counted_nor_reported),
 		BOTH(an_interrupt_names_its_request_whose_own_end_tells),
+		BOTH(only_what_may_wait_is_interrupted),
 		BOTH(interrupts_that_find_hiprio_full_are_to_be_tried_again),
 		BOTH(a_wait_ends_after_its_time),
 		BOTH(a_wait_that_always_spins_ends_after_its_time),
