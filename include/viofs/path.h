@@ -62,7 +62,12 @@ int viofs_path_statfs(struct viofs_session *s, const char *path, unsigned int fl
 int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned int flags,
 			    struct statvfs *st, void *user);
 
-/** viofs_path_access() - access(2), as the device sees the session's uid and gid. @mode: R_OK, ...
+/**
+ * viofs_path_access() - access(2), as the device sees the session's uid and gid
+ * A device that has no ACCESS (virtiofsd has none) isn't asked: the file's owner and mode decide,
+ * as in the kernel, which sees no ACLs then, and no further groups of the user's. That is no check
+ * of anything else: the device does what it is asked with its own rights. @mode: F_OK or R_OK |
+ * W_OK | X_OK. Return: 0; -EACCES.
  */
 int viofs_path_access(struct viofs_session *s, const char *path, unsigned int flags, int mode,
 		      struct viofs_err *err);

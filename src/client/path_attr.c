@@ -248,10 +248,62 @@ int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned in
 	VIOFS_ASYNC(a, user, start_statfs(op, path, flags, st));
 }
 
-/* A device that knows no ACCESS has nothing against it, as the kernel sees it too. */
+/* As the kernel does it with default_permissions, for a user with no further groups. */
+static bool permits(const struct viofs_session *s, const struct fuse_attr *a, uint32_t mask)
+{
+	uint32_t bits = a->mode;
+
+	if (!s->uid) /* anything, but to execute what nobody may */
+		return !(mask & X_OK) || (a->mode & S_IFMT) == S_IFDIR || a->mode & 0111;
+	if (s->uid == a->uid)
+		bits >>= 6;
+	else if (s->gid == a->gid)
+		bits >>= 3;
+	return !(mask & ~bits);
+}
+
+static void decide(struct viofs_op *op, const struct fuse_attr *attr)
+{
+	viofs_op_finish(op, permits(op->a->s, attr, op->mask) ? 0 : -EACCES);
+}
+
+static void got_permissions(struct viofs_op *op)
+{
+	const struct fuse_attr_out *out = (const void *)op->reply;
+
+	if (take_attr(op))
+		decide(op, &out->attr);
+}
+
+static void ask_permissions(struct viofs_op *op)
+{
+	const struct fuse_getattr_in in = { 0 };
+	struct viofs_request r = viofs_request_to(FUSE_GETATTR, op->node, &in, sizeof(in));
+
+	r.reply_size = sizeof(struct fuse_attr_out);
+	viofs_op_call(op, &r, ask_permissions, got_permissions);
+}
+
+/* A device that knows no ACCESS: what its attributes say. */
+static void by_attributes(struct viofs_op *op)
+{
+	struct fuse_attr attr;
+
+	hold_node(op);
+	if (viofs_node_attr(&op->a->s->cache, op->node, &attr))
+		decide(op, &attr);
+	else
+		ask_permissions(op);
+}
+
 static void may_access(struct viofs_op *op)
 {
-	viofs_op_finish(op, op->error == -ENOSYS ? 0 : op->error);
+	if (op->error != -ENOSYS) {
+		viofs_op_finish(op, op->error);
+		return;
+	}
+	__atomic_store_n(&op->a->s->no_access, 1, __ATOMIC_RELAXED);
+	by_attributes(op);
 }
 
 static void ask_access(struct viofs_op *op)
@@ -259,11 +311,18 @@ static void ask_access(struct viofs_op *op)
 	const struct fuse_access_in in = { .mask = op->mask };
 	struct viofs_request r = viofs_request_to(FUSE_ACCESS, op->walk->node, &in, sizeof(in));
 
-	viofs_op_call_sees(op, &r, ask_access, may_access);
+	if (__atomic_load_n(&op->a->s->no_access, __ATOMIC_RELAXED))
+		by_attributes(op);
+	else
+		viofs_op_call_sees(op, &r, ask_access, may_access);
 }
 
 static void start_access(struct viofs_op *op, const char *path, unsigned int flags, int mode)
 {
+	if (mode & ~(R_OK | W_OK | X_OK)) {
+		viofs_op_finish(op, -EINVAL);
+		return;
+	}
 	op->mask = (unsigned int)mode;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_access);
 }
