@@ -172,6 +172,23 @@ def a_daemon_that_may_write_no_file():
         check(status == 1 and ("limit on the size of files" in out or "File too large" in out), f"{status}: {out}")
 
 
+def with_few_descriptors():
+    """A hard limit that the daemon may not widen, as it lacks CAP_SYS_RESOURCE."""
+    for count in (5, 6, 8, 10, 12):
+        with Session() as s:
+            s.start_backend()
+            status, out = run(["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", *s.daemon_argv()],
+                              preexec_fn=lambda n=count: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
+            check(status == 1 and "open files" in out.split("\n")[-2], f"{count}: {status}: {out}")
+
+
+def without_proc():
+    with Session() as s:
+        s.start_backend()
+        status, out = run(["unshare", "--mount", "sh", "-c", 'while umount -l /proc; do :; done 2>/dev/null; exec "$@"', "sh", *s.daemon_argv()])
+        check(status == 1 and "is /proc mounted" in out, f"{status}: {out}")
+
+
 def without_io_uring():
     """As in a container of Docker's: EPERM for io_uring_setup, and nothing else."""
     def refuse():
@@ -221,7 +238,7 @@ def main():
         a_mount_point_that_is_not_utf8_has_its_status, a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
         names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
         a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start, a_daemon_that_may_write_no_file, without_io_uring,
-        exit_statuses,
+        exit_statuses, with_few_descriptors, without_proc,
     ]
     run_cases(named([case for case in cases if not wanted or case.__name__ in wanted]))
 
