@@ -22,6 +22,11 @@ _Static_assert(sizeof(struct letter) <= PIPE_BUF, "a letter is written whole or 
 /* That are taken at a time: as many as a pipe holds. Who writes on and on holds nobody up. */
 #define LETTERS_MAX 64
 
+/* What was said on a terminal before there was a log to say it in. */
+#define KEPT_MAX 8
+static struct letter kept[KEPT_MAX];
+static unsigned int kept_count;
+
 static char syslog_mountpoint[PATH_MAX];
 static int pipe_fd = -1;
 
@@ -35,6 +40,11 @@ static void to_stderr(enum viofs_log_level level, const char *message)
 	};
 
 	fprintf(stderr, "virtiofs-vfio: %s%s\n", marks[level], message);
+	if (level > VIOFS_LOG_WARNING || kept_count == KEPT_MAX)
+		return;
+	kept[kept_count].level = level;
+	snprintf(kept[kept_count].text, sizeof(kept[0].text), "%s", message);
+	kept_count++;
 }
 
 static void to_syslog(enum viofs_log_level level, const char *message)
@@ -68,6 +78,9 @@ void viofs_message_to_syslog(const char *mountpoint)
 	viofs_text_clean(VIOFS_TEXT_NAME, mountpoint, syslog_mountpoint, sizeof(syslog_mountpoint));
 	openlog("virtiofs-vfio", LOG_PID, LOG_DAEMON);
 	viofs_log_set_sink(to_syslog, VIOFS_LOG_INFO);
+	for (unsigned int i = 0; i < kept_count; i++)
+		to_syslog((enum viofs_log_level)kept[i].level, kept[i].text);
+	kept_count = 0;
 }
 
 void viofs_message_to_pipe(int fd, bool debug)

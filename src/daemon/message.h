@@ -9,7 +9,10 @@
 /** viofs_message_to_stderr() - as "virtiofs-vfio: TEXT". */
 void viofs_message_to_stderr(bool debug);
 
-/** viofs_message_to_syslog() - with the mount point, as there may be several daemons. */
+/**
+ * viofs_message_to_syslog() - with the mount point, as there may be several daemons
+ * Warnings and errors that went to standard error before are in the log then, too.
+ */
 void viofs_message_to_syslog(const char *mountpoint);
 
 /**

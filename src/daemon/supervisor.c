@@ -24,6 +24,7 @@
 #include "daemon/control.h"
 #include "daemon/ending.h"
 #include "daemon/inherit.h"
+#include "daemon/journal.h"
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/outage.h"
@@ -76,6 +77,7 @@ struct supervisor {
 	struct viofs_sleep loop;
 	struct viofs_ending ending;
 	struct viofs_outage outage;
+	struct viofs_journal journal;
 	pid_t worker;                  /* 0: none, or reaped */
 	unsigned int signals;          /* that asked for the end */
 	int64_t kill_at;               /* ns, 0: not yet */
@@ -215,7 +217,7 @@ static void start_serving(struct supervisor *s)
 		s->outcome_fd = -1;
 		viofs_launch_detach(s->mountpoint);
 	}
-	viofs_info("%s (%s) is mounted at %s", s->claim->at.fs->tag, device_name(s), s->mountpoint);
+	viofs_journal_begin(&s->journal, s->claim->at.fs->tag, device_name(s), s->mountpoint);
 }
 
 /* The worker has @ns for DESTROY. */
@@ -362,10 +364,12 @@ static void take_signals(struct supervisor *s)
 	struct signalfd_siginfo info;
 
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
+		if (info.ssi_signo == SIGCHLD) {
 			reap(s);
-		else
-			leave(s);
+			continue;
+		}
+		viofs_journal_ask_signal(&s->journal, &info);
+		leave(s);
 	}
 }
 
@@ -419,7 +423,7 @@ static json_t *make_abort(void *arg)
 {
 	struct supervisor *s = arg;
 
-	viofs_warn("aborted by viofsctl");
+	viofs_journal_ask(&s->journal, "viofsctl abort, at once");
 	notify_systemd("STOPPING=1");
 	s->signals++;
 	s->aborted = true;
@@ -521,6 +525,7 @@ static void watch(struct supervisor *s)
 /* Nothing is left: neither of a session that ended nor of a start that failed half way. */
 static void finish(struct supervisor *s)
 {
+	bool was_there = s->mount && viofs_mount_is_there(s->mount);
 	struct viofs_err err;
 	int rc;
 
@@ -546,6 +551,7 @@ static void finish(struct supervisor *s)
 		     viofs_err_prefix(&err, rc, "%s could not be given back to its driver",
 				      device_name(s)),
 		     &err);
+	viofs_journal_end(&s->journal, device_name(s), s->mountpoint, s->rc, &s->err, was_there);
 	json_decref(s->last_status);
 	if (s->pipes.report_fd >= 0)
 		close(s->pipes.report_fd);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,9 +107,69 @@ static void what_a_hijacked_worker_writes_stays_one_harmless_line(void **state)
 	assert_int_equal(count, 1);
 }
 
+/* What the system's log gets. */
+static char logged[16][1200];
+static unsigned int logged_count;
+
+static void log_line(const char *fmt, va_list ap)
+{
+	vsnprintf(logged[logged_count++ % 16], sizeof(logged[0]), fmt, ap);
+}
+
+void __wrap_syslog(int priority, const char *fmt, ...);
+void __wrap_syslog(int priority, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_line(fmt, ap);
+	va_end(ap);
+}
+
+void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...);
+void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_line(fmt, ap);
+	va_end(ap);
+}
+
+static void warnings_of_the_start_are_in_the_log_too(void **state)
+{
+	logged_count = 0;
+	viofs_message_to_stderr(true);
+	viofs_warn("small pages are used");
+	viofs_info("by the way");
+	viofs_error("no");
+	viofs_message_to_syslog("/mnt/\xff");
+	viofs_info("mounted");
+	assert_int_equal(logged_count, 3);
+	assert_string_equal(logged[0], "/mnt/\\377: small pages are used");
+	assert_string_equal(logged[1], "/mnt/\\377: no");
+	assert_string_equal(logged[2], "/mnt/\\377: mounted");
+	/* Once. */
+	viofs_message_to_syslog("/mnt");
+	assert_int_equal(logged_count, 3);
+}
+
+static void many_warnings_of_the_start_are_bounded(void **state)
+{
+	logged_count = 0;
+	viofs_message_to_stderr(false);
+	for (int i = 0; i < 100; i++)
+		viofs_warn("warning %d", i);
+	viofs_message_to_syslog("/mnt");
+	assert_true(logged_count >= 4 && logged_count <= 16);
+	assert_string_equal(logged[0], "/mnt: warning 0");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(warnings_of_the_start_are_in_the_log_too),
+		cmocka_unit_test(many_warnings_of_the_start_are_bounded),
 		cmocka_unit_test_setup_teardown(a_message_keeps_its_level_and_text, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(debugging_messages_come_only_when_wanted, set_up,

@@ -231,6 +231,86 @@ def exit_statuses():
         check(status == due, f"{argv}: status {status} where {due} is due: {out}")
 
 
+# A mount namespace with a /dev/log of its own, where the daemon in the background mounts; it is left by a line.
+APART = """
+set -e
+dev=$1; shift
+for node in fuse null zero urandom; do : >$dev/$node; mount --bind /dev/$node $dev/$node; done
+mkdir $dev/shm
+mount --rbind /dev/shm $dev/shm
+mount --rbind $dev /dev
+"$@"
+echo mounted
+while read line; do sh -c "$line" || echo "status $?"; done
+"""
+
+
+class Logged(Session):
+    """The daemon leaves the terminal; what it says from then on comes to a socket."""
+
+    def start_apart(self):
+        """The shell of that namespace, as it takes commands."""
+        dev = os.path.join(self.work, "dev")
+        os.mkdir(dev)
+        self.log_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.log_socket.settimeout(15)
+        self.log_socket.bind(os.path.join(dev, "log"))
+        self.start_backend()
+        shell = subprocess.Popen(["unshare", "--mount", "sh", "-c", APART, "sh", dev, *self.daemon_argv(foreground=False)],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        lines = []
+        for line in shell.stdout:
+            if line == "mounted\n":
+                break
+            lines.append(line)
+        else:
+            check(False, f"no mount: {lines}")
+        return shell, lines
+
+    def lines_until(self, word):
+        """Of the log, up to the one with @word."""
+        lines = [self.log_socket.recv(4096).decode()]
+        while word not in lines[-1]:
+            lines.append(self.log_socket.recv(4096).decode())
+        return lines
+
+
+def ended_by(order, asked, why, options=""):
+    """What the log has of a mount that @order ends."""
+    with Logged(options=options) as s:
+        shell, said = s.start_apart()
+        with shell:
+            begin = s.lines_until("is mounted at")
+            pid, = [one["supervisor"] for one in json.loads(must([CTL, "status", "--json"])) if one["mountpoint"] == s.mnt]
+            shell.stdin.write(order.format(pid=pid, mnt=s.mnt, ctl=CTL) + "\n")
+            shell.stdin.flush()
+            end = s.lines_until("has ended")
+            shell.stdin.close()
+            shell.wait(10)
+        check(all(f"{s.mnt}: " in line for line in begin + end), begin + end)
+        for line in said:
+            check(any(line.strip().split(": ", 2)[-1] in logged for logged in begin), f"{line} is not in {begin}")
+        check(not asked or any(asked.format(pid=os.getpid()) in line for line in end), f"no '{asked}' in {end}")
+        check(why in end[-1] and " s: " in end[-1], end[-1])
+        return said
+
+
+def the_log_tells_begin_and_end():
+    ended_by("umount {mnt}", None, "it was unmounted")
+    ended_by("umount -l {mnt}", None, "it was unmounted")
+    ended_by("umount -f {mnt}", None, "it was unmounted")
+    ended_by("cd {mnt}; umount -f {mnt}; cd /", None, "its connection was aborted")
+    ended_by("kill {pid}", "asked to end by signal 15 (Terminated) of process", "by signal 15 (Terminated) of process")
+    ended_by("kill -INT {pid}", "asked to end by signal 2 (Interrupt)", "user 0")
+    ended_by("{ctl} abort {mnt}", "asked to end by viofsctl abort", "by viofsctl abort")
+    ended_by("kill -KILL $(cat /proc/{pid}/task/{pid}/children)", None, "killed by signal 9")
+
+
+def warnings_of_the_start_are_in_the_log():
+    said = ended_by("umount {mnt}", None, "it was unmounted", options="on-loss=wait")
+    check(any("warning: " in line for line in said), f"no warning at the start: {said}")
+
+
 def main():
     need_root()
     wanted = sys.argv[1:]
@@ -238,7 +318,7 @@ def main():
         a_mount_point_that_is_not_utf8_has_its_status, a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
         names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
         a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start, a_daemon_that_may_write_no_file, without_io_uring,
-        exit_statuses, with_few_descriptors, without_proc,
+        exit_statuses, the_log_tells_begin_and_end, warnings_of_the_start_are_in_the_log, with_few_descriptors, without_proc,
     ]
     run_cases(named([case for case in cases if not wanted or case.__name__ in wanted]))
 
