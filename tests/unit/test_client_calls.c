@@ -174,6 +174,8 @@ static enum model_verdict tree(struct model_device *d, struct model_request *r)
 	case FUSE_COPY_FILE_RANGE:
 		answer(r, 0, &copied, sizeof(copied));
 		break;
+	case FUSE_READ:
+	case FUSE_WRITE:
 	case FUSE_INIT:
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
@@ -541,6 +543,8 @@ static void extended_attributes(void **state)
 	assert_int_equal(viofs_path_removexattr(s, "file", 0, "", &err), -ERANGE);
 	name[255] = '\0';
 	assert_int_equal(viofs_path_removexattr(s, "file", 0, name, &err), 0);
+	assert_int_equal(viofs_path_setxattr(s, "file", 0, "user.ab", NULL, 0, 0, &err), 0);
+	sent(FUSE_SETXATTR, FILE_NODE, sizeof(set) - 3);
 	fails_with(FUSE_GETXATTR, -ENODATA);
 	assert_int_equal(viofs_path_getxattr(s, "file", 0, "user.ab", value, 16, &err), -ENODATA);
 	end();
@@ -671,6 +675,53 @@ static void copies_and_locks(void **state)
 	end();
 }
 
+static void data_in_several_pieces_is_in_order(void **state)
+{
+	static char from[3][5000], to[3][5000];
+	struct iovec out[4] = { { from[0], 3 }, { NULL, 0 }, { from[1], 5000 }, { from[2], 7 } };
+	struct iovec in[3] = { { to[0], 5 }, { to[1], 1 }, { to[2], 4000 } };
+	const struct fuse_write_in *w;
+	struct viofs_file *f;
+	const char *sent_data;
+
+	start(38, 0);
+	file_size = 100000;
+	/* What the model's file has there, or it refuses. */
+	for (unsigned int i = 0, at = 11; i < 4; i++)
+		for (size_t k = 0; k < out[i].iov_len; k++)
+			((char *)out[i].iov_base)[k] = (char)model_device_byte(FILE_NODE, at++);
+	f = open_file(O_RDWR);
+	assert_int_equal(viofs_file_pwritev(f, out, 4, 11, &err), 5010);
+	w = sent(FUSE_WRITE, FILE_NODE, sizeof(*w) + 5010);
+	assert_int_equal(w->offset, 11);
+	assert_int_equal(w->size, 5010);
+	assert_int_equal(w->fh, FH);
+	sent_data = (const char *)(w + 1);
+	assert_memory_equal(sent_data, from[0], 3);
+	assert_memory_equal(sent_data + 3, from[1], 5000);
+	assert_memory_equal(sent_data + 5003, from[2], 7);
+	assert_int_equal(viofs_file_preadv(f, in, 3, 9, &err), 4006);
+	for (unsigned int i = 0, at = 9; i < 3; i++)
+		for (size_t k = 0; k < in[i].iov_len; k++, at++)
+			assert_int_equal((uint8_t)to[i][k], model_device_byte(FILE_NODE, at));
+	assert_int_equal(viofs_file_preadv(f, in, 0, 9, &err), 0);
+	/* From the file's own position on, which moves. */
+	assert_int_equal(viofs_file_lseek(f, 9, SEEK_SET, &err), 9);
+	for (unsigned int at = 9; at < 29; at += 10) {
+		assert_int_equal(viofs_file_read(f, to[0], 10, &err), 10);
+		for (unsigned int k = 0; k < 10; k++)
+			assert_int_equal((uint8_t)to[0][k], model_device_byte(FILE_NODE, at + k));
+	}
+	for (unsigned int k = 0; k < 4; k++)
+		from[0][k] = (char)model_device_byte(FILE_NODE, 29 + k);
+	assert_int_equal(viofs_file_write(f, from[0], 4, &err), 4);
+	w = sent(FUSE_WRITE, FILE_NODE, sizeof(*w) + 4);
+	assert_int_equal(w->offset, 29);
+	assert_int_equal(viofs_file_lseek(f, 0, SEEK_CUR, &err), 33);
+	assert_int_equal(viofs_file_close(f, &err), 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -686,6 +737,7 @@ int main(void)
 		BOTH(what_is_done_with_an_open_file),
 		BOTH(seeking),
 		BOTH(copies_and_locks),
+		BOTH(data_in_several_pieces_is_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

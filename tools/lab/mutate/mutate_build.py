@@ -120,8 +120,9 @@ class Build:
 
     def compile(self, name, text):
         """The object of the file with @text; None where that doesn't compile, or is the same as before."""
+        original = self.original(name)  # before the other one: link() takes what was compiled last
         made = self._compile(name, text)
-        return None if made == self.original(name) else made
+        return None if made == original else made
 
     def link(self, name, program):
         """The program with what compile() made last; its path, or None where it can't be linked."""

@@ -11,6 +11,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import mutate_build  # noqa: E402
 import mutate_sites  # noqa: E402
 
 
@@ -62,6 +63,31 @@ class Sites(unittest.TestCase):
                 self.assertNotEqual(changed, text)
                 self.assertEqual(changed.count("\n"), text.count("\n"), site)
                 self.assertNotIn("", (site.old, site.new), site)
+
+
+class Objects(unittest.TestCase):
+    """What is linked is the changed file, also after a look at how it was."""
+
+    def setUp(self):
+        self.work = tempfile.TemporaryDirectory()
+        self.build = mutate_build.Build(HERE, self.work.name)
+        for path in (self.build.broken, self.build.dir, os.path.join(self.build.tree, "src")):
+            os.makedirs(path)
+        with open(os.path.join(self.build.tree, "src/f.c"), "w", encoding="utf-8") as f:
+            f.write("int f(void)\n{\n\treturn 1;\n}\n")
+        self.build.compiles["src/f.c"] = (["cc", "-O1"], "f.o")
+
+    def tearDown(self):
+        self.work.cleanup()
+
+    def test_the_changed_object_is_the_one_that_is_there(self):
+        made = self.build.compile("src/f.c", "int f(void)\n{\n\treturn 2;\n}\n")
+        with open(os.path.join(self.build.broken, "f.c.o"), "rb") as f:
+            self.assertEqual(f.read(), made)
+
+    def test_what_compiles_to_the_same_or_not_at_all_does_not_count(self):
+        self.assertIsNone(self.build.compile("src/f.c", "int f(void)\n{\n\treturn 2 - 1;\n}\n"))
+        self.assertIsNone(self.build.compile("src/f.c", "int f(void)\n{\n\treturn x;\n}\n"))
 
 
 class Equivalents(unittest.TestCase):
