@@ -30,6 +30,7 @@
 #include "daemon/outage.h"
 #include "daemon/report.h"
 #include "daemon/status.h"
+#include "daemon/watchdog.h"
 #include "daemon/worker.h"
 #include "hold/source.h"
 #include "kernel/mount.h"
@@ -78,11 +79,13 @@ struct supervisor {
 	struct viofs_ending ending;
 	struct viofs_outage outage;
 	struct viofs_journal journal;
+	struct viofs_watchdog watchdog;
 	pid_t worker;                  /* 0: none, or reaped */
 	unsigned int signals;          /* that asked for the end */
 	int64_t kill_at;               /* ns, 0: not yet */
 	int64_t ending_since;          /* ns, 0: the worker has not been seen ending */
 	unsigned int overdue;          /* looks in a row that found a request too old */
+	bool stopped;                  /* the worker, by a signal */
 	enum viofs_worker_state state; /* by its reports; LOST: the device is closed here, too */
 	bool aborted;                  /* by viofsctl: that the worker is killed is no failure */
 	json_t *last_status;           /* of the time when it was lost; NULL: out of memory then */
@@ -194,6 +197,8 @@ static int start(struct supervisor *s, struct viofs_err *err)
 	if (rc)
 		return rc;
 	viofs_outage_init(&s->outage, s->claim);
+	s->watchdog = (struct viofs_watchdog){ .relay = s->claim->relay,
+					       .fuse_fd = viofs_mount_fd(s->mount) };
 	rc = start_worker(s, err);
 	return rc ? rc : start_loop(s, err);
 }
@@ -230,7 +235,7 @@ static void abort_mount(struct supervisor *s, int64_t ns)
 		s->kill_at = kill_at;
 }
 
-static json_t *make_live_status(const struct supervisor *s);
+static json_t *make_live_status(struct supervisor *s);
 
 /*
  * The worker has let go of the device and answers EIO from here on. That must end with an unmount,
@@ -365,6 +370,7 @@ static void take_signals(struct supervisor *s)
 
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
+			s->stopped = info.ssi_code == CLD_STOPPED;
 			reap(s);
 			continue;
 		}
@@ -373,7 +379,16 @@ static void take_signals(struct supervisor *s)
 	}
 }
 
-static json_t *make_live_status(const struct supervisor *s)
+/* Of all, those too that a worker doesn't read. */
+static int64_t oldest_request_ns(struct supervisor *s)
+{
+	if (s->state == VIOFS_WORKER_SERVING)
+		viofs_watchdog_look_closely(&s->watchdog);
+	return VIOFS_MAX(viofs_relay_oldest_ns(s->claim->relay),
+			 viofs_watchdog_unread_ns(&s->watchdog));
+}
+
+static json_t *make_live_status(struct supervisor *s)
 {
 	struct viofs_relay *relay = s->claim->relay;
 	struct viofs_relay_stats stats;
@@ -387,7 +402,7 @@ static json_t *make_live_status(const struct supervisor *s)
 		.stats = &stats,
 		.slots_used = viofs_relay_slots_used(relay),
 		.slots = s->o->relay.slots,
-		.oldest_ns = viofs_relay_oldest_ns(relay),
+		.oldest_ns = oldest_request_ns(s),
 		.dma_bytes = viofs_arena_size(s->claim->arena),
 		.page_size = viofs_arena_page_size(s->claim->arena),
 		.supervisor = getpid(),
@@ -404,7 +419,7 @@ static json_t *make_live_status(const struct supervisor *s)
  */
 static json_t *make_status(void *arg)
 {
-	const struct supervisor *s = arg;
+	struct supervisor *s = arg;
 	struct viofs_places places = { NULL, 0 };
 	/* What a live one is made of is gone with the device, whether or not the last one could be
 	 * made. */
@@ -449,19 +464,24 @@ static void watch_end(struct supervisor *s, int64_t now)
 }
 
 /*
- * Second to the worker's own checks. It may be stuck itself: in a write to an eventfd that a back
- * end has filled, or at a device that holds up the CPU. Nor has it a bound on its own while a mount
+ * Second to the worker's own checks. It may be stopped, or stuck itself: at a device that holds up
+ * the CPU. Nor has it a bound on its own while a mount
  * is being left.
  */
 static void watch_worker(struct supervisor *s)
 {
-	int64_t timeout = s->o->relay.timeout_ms * VIOFS_NSEC_PER_MSEC;
+	int64_t timeout = s->o->relay.timeout_ms * VIOFS_NSEC_PER_MSEC, now = viofs_now_ns();
 	int64_t age = viofs_relay_unanswered_ns(s->claim->relay);
-	bool stalls = s->ending.started && age >= LEAVING_STALL_NS;
-	bool stuck = timeout && age >= timeout + TIMEOUT_SLACK_NS;
+	bool stalls, stuck;
 	struct viofs_err err;
 
-	watch_end(s, viofs_now_ns());
+	watch_end(s, now);
+	if (viofs_relay_session(s->claim->relay) == VIOFS_SESSION_SERVING)
+		viofs_watchdog_look(&s->watchdog, now);
+	age = VIOFS_MAX(age, viofs_watchdog_unread_ns(&s->watchdog));
+	age = VIOFS_MAX(age, viofs_watchdog_silent_ns(&s->watchdog));
+	stalls = s->ending.started && age >= LEAVING_STALL_NS;
+	stuck = timeout && age >= timeout + TIMEOUT_SLACK_NS;
 	/* Twice in a row: the worker's slots are read without a lock, and one may have been half
 	 * filled in. */
 	s->overdue = stalls || stuck ? s->overdue + 1 : 0;
@@ -497,7 +517,7 @@ static int64_t watch_time(const struct supervisor *s)
 		return VIOFS_MAX(s->kill_at - viofs_now_ns(), WATCH_NS);
 	if (s->state != VIOFS_WORKER_SERVING)
 		return -1;
-	return s->ending.started || s->o->relay.timeout_ms ? WATCH_NS : WATCH_IDLE_NS;
+	return s->ending.started || s->o->relay.timeout_ms || s->stopped ? WATCH_NS : WATCH_IDLE_NS;
 }
 
 /* Until the worker has ended. */

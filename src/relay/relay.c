@@ -169,6 +169,18 @@ int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r)
 	return oldest;
 }
 
+unsigned int viofs_relay_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_WORKERS_MAX])
+{
+	for (unsigned int i = 0; i < r->lane_count; i++)
+		turns[i] = r->lanes[i].stats->turns;
+	return r->lane_count;
+}
+
+bool viofs_relay_has_beat(const struct viofs_relay *r)
+{
+	return r->config.timeout_ms && r->stats->channel == VIOFS_CHANNEL_URING;
+}
+
 bool viofs_relay_is_lost(const struct viofs_relay *r)
 {
 	return r->stats->session == VIOFS_SESSION_LOST;

@@ -91,6 +91,13 @@ int64_t viofs_relay_oldest_ns(const struct viofs_relay *r);
  */
 int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r);
 
+/** viofs_relay_turns() - the turns that each lane's loop has had. Return: lanes. Any process. */
+unsigned int viofs_relay_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_WORKERS_MAX]);
+
+/** viofs_relay_has_beat() - has each lane a turn each second, however little there is to do? Any
+ * process. */
+bool viofs_relay_has_beat(const struct viofs_relay *r);
+
 /** viofs_relay_slots_used() - slots that hold a request now. Any process. */
 unsigned int viofs_relay_slots_used(const struct viofs_relay *r);
 

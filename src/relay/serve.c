@@ -47,6 +47,9 @@
 #define READ_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* How often it is made sure that the device is there, while nothing sleeps. */
 #define LOOK_NS (20 * VIOFS_NSEC_PER_MSEC)
+/* How often a lane has a turn where nothing else shows that it is alive (viofs_relay_has_beat()).
+ */
+#define BEAT_NS (1 * VIOFS_NSEC_PER_SEC)
 /* Without interrupts completions are looked for this often while the loop sleeps. */
 #define NO_VECTOR_NS (1 * VIOFS_NSEC_PER_MSEC)
 
@@ -217,6 +220,8 @@ static int64_t sleep_time(const struct viofs_lane *lane)
 	if (!lane->index)
 		until = VIOFS_MIN(until, atomic_load_explicit(&lane->relay->hiprio.next_due,
 							      memory_order_relaxed));
+	if (viofs_relay_has_beat(lane->relay))
+		until = VIOFS_MIN(until, viofs_now_ns() + BEAT_NS);
 	return until == INT64_MAX ? -1 : VIOFS_MAX(until - viofs_now_ns(), 0);
 }
 
@@ -445,6 +450,7 @@ int viofs_serve(struct viofs_lane *lane)
 
 	watch_begin(lane, now);
 	for (;;) {
+		lane->stats->turns++;
 		done = take_turn(lane);
 		if (done < 0)
 			return done == -ESHUTDOWN ? 0 : done;

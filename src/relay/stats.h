@@ -47,6 +47,7 @@ struct viofs_lane_stats {
 	uint64_t errors, faults, refused;
 	uint64_t bytes_read, bytes_written;
 	uint64_t sleeps, handovers;
+	uint64_t turns; /* of its loop: it is alive */
 	uint64_t parked_total;
 	uint32_t parked, parked_max;
 	uint32_t quirks;

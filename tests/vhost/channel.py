@@ -271,6 +271,17 @@ def locks_go_over_dev_fuse():
         s.umount()
 
 
+def a_stopped_worker_is_noticed():
+    """Nothing shows at /dev/fuse there: its lanes are to have turns, and have none."""
+    with session("poll=irq,timeout=1,workers=2", "--no-cache", "--queues", "2") as s:
+        time.sleep(3)  # idle, they have
+        check(s.daemon.poll() is None, s.said())
+        s.stop_worker()
+        run(["stat", s.path("x")], 15)
+        s.ends(1, 5)
+        check("it is killed" in s.said(), s.said())
+
+
 def run_on_both(cases, at_once=1, alone=()):
     """As run_cases(), with FUSE over io_uring switched on; where this kernel has it not, those that it is for are
     skipped."""
@@ -298,7 +309,8 @@ def main():
               ("uring: both processes die", lambda: death_of_both("irq")),
               ("uring, adaptive: idle takes no time", lambda: idle_takes_no_time("uring", "adaptive")),
               ("dev, irq: idle takes no time", lambda: idle_takes_no_time("dev", "irq")),
-              ("uring: not with locks of the device", locks_go_over_dev_fuse)]
+              ("uring: not with locks of the device", locks_go_over_dev_fuse),
+              ("uring, irq: a stopped worker is noticed", a_stopped_worker_is_noticed)]
     run_on_both(cases, at_once=2, alone=[("uring: how to enable it is said", enabling_is_said)])
 
 

@@ -297,6 +297,14 @@ class Session:
             os.kill(pid, number)
         return start
 
+    def stop_worker(self):
+        """The daemon's: it does nothing any more, not even what its own time-out is for. Return: its pid."""
+        pid = self.daemon.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            worker = int(f.read().split()[0])
+        os.kill(worker, signal.SIGSTOP)
+        return worker
+
     def kill_backend(self):
         self.backend.send_signal(signal.SIGKILL)
         self.backend.wait(10)

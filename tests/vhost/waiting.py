@@ -4,6 +4,7 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -175,10 +176,42 @@ def deleted_files_make_room(kind):
             run(["umount", "-l", s.share])
 
 
+def a_stopped_worker_with_a_timeout():
+    """Requests that it doesn't read count: its supervisor ends it, after the time-out and 3 s."""
+    with Session(options="poll=irq,timeout=1", backend_args=["--no-cache"]).mount() as s:
+        s.stop_worker()
+        time.sleep(5)
+        check(s.daemon.poll() is None, "it was ended with nobody waiting: " + s.said())
+        start = time.monotonic()
+        status_of, out = run(["stat", s.path("x")], 15)
+        took = time.monotonic() - start
+        check(status_of and 0.5 < took < 9, f"stat ended with {status_of} after {took:.1f} s: {out}")
+        s.ends(1, 5)
+        check("has done nothing about a request" in s.said(), s.said())
+
+
+def the_age_of_what_a_stopped_worker_does_not_read():
+    """Status has it, and it goes with the request; nobody is killed without a time-out."""
+    with Session(backend_args=["--no-cache"], options="poll=irq").mount() as s:
+        check(status(s)["oldest_request_s"] == 0, "something is old on an idle mount")
+        worker = s.stop_worker()
+        with subprocess.Popen(["stat", s.path("x")], stderr=subprocess.DEVNULL) as asker:
+            time.sleep(3)
+            age = status(s)["oldest_request_s"]
+            check(0.5 < age < 8, f"the oldest request is said to be {age} s old after 3 s")
+            os.kill(worker, signal.SIGCONT)
+            asker.wait(5)
+        wait_until(lambda: status(s)["oldest_request_s"] == 0, 2, "the request is answered")
+        s.umount()
+
+
 def main():
     need_root()
     cases = [("locks that wait", locks_that_wait),
-             ("forgets that are never taken", forgets_that_are_never_taken)]
+             ("forgets that are never taken", forgets_that_are_never_taken),
+             ("a stopped worker with a timeout", a_stopped_worker_with_a_timeout),
+             ("the age of what a stopped worker does not read", the_age_of_what_a_stopped_worker_does_not_read)]
+
     # Not C with --thread-pool-size=64: some loads end that one by its own seccomp filter, signals or not.
     for name, kind, program, args in (
             ("own device", "device", "/", ["--posix-locks"]),

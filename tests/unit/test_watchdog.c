@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The supervisor's looks at a worker that reads, sleeps, or does neither. */
+#include "daemon/watchdog.h"
+
+#include "base/util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define S VIOFS_NSEC_PER_SEC
+
+static uint64_t counts[2];
+static bool beat;
+static int kernel[2]; /* a pipe: what is in it is to be read */
+static struct viofs_watchdog w;
+
+unsigned int __wrap_viofs_relay_turns(const struct viofs_relay *r, uint64_t *turns);
+unsigned int __wrap_viofs_relay_turns(const struct viofs_relay *r, uint64_t *turns)
+{
+	memcpy(turns, counts, sizeof(counts));
+	return 2;
+}
+
+bool __wrap_viofs_relay_has_beat(const struct viofs_relay *r);
+bool __wrap_viofs_relay_has_beat(const struct viofs_relay *r)
+{
+	return beat;
+}
+
+static int set_up(void **state)
+{
+	memset(counts, 0, sizeof(counts));
+	beat = false;
+	assert_int_equal(pipe(kernel), 0);
+	w = (struct viofs_watchdog){ .fuse_fd = kernel[0] };
+	viofs_watchdog_look(&w, 1 * S);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	close(kernel[0]);
+	close(kernel[1]);
+	return 0;
+}
+
+static void ask(void)
+{
+	assert_int_equal(write(kernel[1], "x", 1), 1);
+}
+
+static int64_t unread_at(int64_t second)
+{
+	viofs_watchdog_look(&w, second * S);
+	return viofs_watchdog_unread_ns(&w) / S;
+}
+
+static void nothing_to_read_is_never_old(void **state)
+{
+	for (int64_t i = 2; i < 100; i++)
+		assert_int_equal(unread_at(i), 0);
+}
+
+/* One look finds it, and it may have come just now. */
+static void what_is_not_read_grows_old_from_the_first_look(void **state)
+{
+	char c;
+
+	ask();
+	assert_int_equal(unread_at(40), 0);
+	assert_int_equal(unread_at(41), 1);
+	assert_int_equal(unread_at(71), 31);
+	assert_int_equal(read(kernel[0], &c, 1), 1);
+	assert_int_equal(unread_at(72), 0);
+}
+
+/* It is read, and the next one is there; whichever lane does it. */
+static void a_turn_of_any_lane_begins_anew(void **state)
+{
+	ask();
+	for (unsigned int lane = 0; lane < 2; lane++) {
+		assert_int_equal(unread_at(10 + lane * 10), lane ? 9 : 0);
+		counts[lane]++;
+		assert_int_equal(unread_at(11 + lane * 10), 0);
+		assert_int_equal(unread_at(12 + lane * 10), 1);
+	}
+}
+
+static void a_close_look_is_two(void **state)
+{
+	viofs_watchdog_look_closely(&w);
+	assert_int_equal(viofs_watchdog_unread_ns(&w), 0);
+	ask();
+	viofs_watchdog_look_closely(&w);
+	assert_in_range(viofs_watchdog_unread_ns(&w), 20000000, 5 * S);
+}
+
+/* A worker that is gone leaves nobody who reads: that is no request. */
+static void an_end_is_no_request(void **state)
+{
+	close(kernel[1]);
+	assert_int_equal(unread_at(10), 0);
+	assert_int_equal(unread_at(20), 0);
+	kernel[1] = dup(kernel[0]);
+}
+
+static void a_lane_without_turns_is_silent_where_they_are_due(void **state)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		beat = i;
+		counts[0]++;
+		viofs_watchdog_look(&w, (20 + i) * S);
+		/* The other one has had none since the first look. */
+		assert_int_equal(viofs_watchdog_silent_ns(&w) / S, i ? 20 : 0);
+	}
+	counts[1]++;
+	viofs_watchdog_look(&w, 30 * S);
+	assert_int_equal(viofs_watchdog_silent_ns(&w) / S, 9);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_to_read_is_never_old),
+		TEST(what_is_not_read_grows_old_from_the_first_look),
+		TEST(a_turn_of_any_lane_begins_anew),
+		TEST(a_close_look_is_two),
+		TEST(an_end_is_no_request),
+		TEST(a_lane_without_turns_is_silent_where_they_are_due),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
