@@ -27,6 +27,7 @@
 #include "daemon/journal.h"
 #include "daemon/launch.h"
 #include "daemon/message.h"
+#include "daemon/namespace.h"
 #include "daemon/outage.h"
 #include "daemon/report.h"
 #include "daemon/status.h"
@@ -43,6 +44,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,6 +82,7 @@ struct supervisor {
 	struct viofs_outage outage;
 	struct viofs_journal journal;
 	struct viofs_watchdog watchdog;
+	struct viofs_namespace ns;
 	pid_t worker;                  /* 0: none, or reaped */
 	unsigned int signals;          /* that asked for the end */
 	int64_t kill_at;               /* ns, 0: not yet */
@@ -216,6 +219,7 @@ static void fail(struct supervisor *s, int rc, const struct viofs_err *err)
 
 static void start_serving(struct supervisor *s)
 {
+	viofs_namespace_init(&s->ns);
 	notify_systemd("READY=1");
 	if (s->outcome_fd >= 0) {
 		viofs_launch_outcome(s->outcome_fd, 0, NULL);
@@ -314,7 +318,8 @@ static void leave(struct supervisor *s)
 	}
 	/* With no device there is nothing to write, and nobody to wait for. */
 	if (s->signals == 1 && serves &&
-	    !viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s))
+	    (s->ending.started ||
+	     !viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s)))
 		return;
 	/* Before it serves there is nothing to wait for. */
 	abort_mount(s, viofs_worker_has_served(s->state) ? WORKER_END_NS : 0);
@@ -506,8 +511,23 @@ static void watch_worker(struct supervisor *s)
 	}
 }
 
-/* How long nothing can need us, in ns. Return: -1: as long as nothing happens. */
-static int64_t watch_time(const struct supervisor *s)
+/*
+ * Its mounts would be gone with the mount namespace, were the daemon not in it. They are unmounted
+ * here alone: if others have been made elsewhere, the session goes on.
+ */
+static void watch_namespace(struct supervisor *s)
+{
+	if (!viofs_namespace_is_unused(&s->ns) || s->ending.started)
+		return;
+	viofs_journal_ask(&s->journal, "the end of the last user of its mount namespace");
+	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (s->state != VIOFS_WORKER_SERVING ||
+	    viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s))
+		abort_mount(s, WORKER_END_NS);
+}
+
+/* How long the session can't need us, in ns. Return: -1: as long as nothing happens. */
+static int64_t session_time(const struct supervisor *s)
 {
 	int64_t outage = viofs_outage_time(&s->outage);
 
@@ -518,6 +538,13 @@ static int64_t watch_time(const struct supervisor *s)
 	if (s->state != VIOFS_WORKER_SERVING)
 		return -1;
 	return s->ending.started || s->o->relay.timeout_ms || s->stopped ? WATCH_NS : WATCH_IDLE_NS;
+}
+
+static int64_t watch_time(const struct supervisor *s)
+{
+	int64_t session = session_time(s), ns = viofs_namespace_time(&s->ns);
+
+	return session < 0 || ns < 0 ? VIOFS_MAX(session, ns) : VIOFS_MIN(session, ns);
 }
 
 /* Until the worker has ended. */
@@ -539,6 +566,7 @@ static void watch(struct supervisor *s)
 			viofs_control_serve(s->control_fd, commands, s);
 		if (s->worker && !s->aborted)
 			viofs_outage_look(&s->outage, viofs_worker_has_served(s->state));
+		watch_namespace(s);
 	}
 }
 

@@ -188,14 +188,67 @@ def by_force_while_busy():
         s.ends(0)
 
 
+# Mounts in a mount namespace of its own and says so; its end is the end of its line of input.
+APART = """
+import subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print("mounted", flush=True)
+sys.stdin.read()
+"""
+
+
+def mount_apart(s, *unshare):
+    """A daemon in the background, in another mount namespace, and the only other process there."""
+    s.start_backend()
+    apart = subprocess.Popen(["unshare", *unshare, sys.executable, "-c", APART, *s.daemon_argv(foreground=False)],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
+    check(apart.stdout.readline() == b"mounted\n", "no mount: " + s.backend_said())
+    return apart
+
+
+def ends_with_the_last_user_of_its_mount_namespace():
+    with Session() as s:
+        apart = mount_apart(s, "--mount", "--propagation", "private")
+        record, = s.records()
+        time.sleep(8)
+        check(os.path.exists(record + ".sock"), "it has ended while somebody is in the namespace")
+        apart.stdin.close()
+        apart.wait(5)
+        wait_until(lambda: not os.path.exists(record), 15, "nobody is there, and the daemon ends")
+        check(s.backend.wait(5) == 0, s.backend_said())
+
+
+def stays_while_its_mount_namespace_has_a_name():
+    """unshare --mount=FILE: no process needs to be in it."""
+    with Session() as s:
+        name = os.path.join(s.work, "names", "ns")
+        os.mkdir(os.path.dirname(name))
+        must(["mount", "-t", "tmpfs", "none", os.path.dirname(name)])
+        must(["mount", "--make-private", os.path.dirname(name)])
+        with open(name, "w", encoding="ascii"):
+            pass
+        try:
+            apart = mount_apart(s, f"--mount={name}", "--propagation", "private")
+            record, = s.records()
+            apart.stdin.close()
+            apart.wait(5)
+            time.sleep(9)
+            check(os.path.exists(record), "it has ended, and its namespace is there")
+        finally:
+            must(["umount", "-R", "-l", os.path.dirname(name)])
+        wait_until(lambda: not os.path.exists(record), 15, "the namespace is gone, and the daemon ends")
+
+
 def main():
     need_root()
     run_cases(named([
+        ends_with_the_last_user_of_its_mount_namespace,
         a_symbolic_link_of_somebody_else_is_not_followed, a_symbolic_link_of_root_is_followed,
-        a_mount_point_that_flips_leads_nowhere_else, an_ending_daemon_leaves_the_next_mount_alone,
+        an_ending_daemon_leaves_the_next_mount_alone,
         abort_of_one_that_ends_is_not_anothers, abort_is_for_the_mount_that_is_there_now,
         a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
-        by_force_while_busy]))
+        by_force_while_busy]), at_once=2, alone=named([stays_while_its_mount_namespace_has_a_name,
+                                      a_mount_point_that_flips_leads_nowhere_else]))
 
 
 if __name__ == "__main__":
