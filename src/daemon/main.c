@@ -9,6 +9,7 @@
 #include "viofs_config.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,6 +64,25 @@ static int run(struct viofs_options *o, const struct exits *exits)
 	return viofs_supervisor_run(o, outcome_fd) ? exits->failure : 0;
 }
 
+/* mount.TYPE SOURCE DIRECTORY [-snv] [-t TYPE] [-o OPT,...], as mount(8) calls its helpers: what is
+ * none of the daemon's is taken out. Return: the new count. */
+static int take_helpers_words(int argc, char **argv)
+{
+	int n = 1;
+
+	for (int i = 1; i < argc; i++) {
+		bool dropped =
+			!strcmp(argv[i], "-s") || !strcmp(argv[i], "-n") || !strcmp(argv[i], "-v");
+
+		if (!strcmp(argv[i], "-t") && i + 1 < argc)
+			i++;
+		else if (!dropped)
+			argv[n++] = argv[i];
+	}
+	argv[n] = NULL;
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	const struct exits *exits = exits_of(argv[0]);
@@ -72,6 +92,8 @@ int main(int argc, char **argv)
 
 	if (viofs_inherit_clean())
 		return exits->failure;
+	if (!strncmp(basename(argv[0]), "mount.", strlen("mount.")))
+		argc = take_helpers_words(argc, argv);
 	viofs_message_to_stderr(false);
 	rc = viofs_options_parse(argc, argv, &o, &err);
 	if (rc) {

@@ -545,7 +545,7 @@ const char *viofs_options_help(void)
 	       "  -h, --help         this text\n"
 	       "  -V, --version      the version\n"
 	       "\n"
-	       "Options for -o, or for mount -t fuse.virtiofs-vfio and /etc/fstab:\n"
+	       "Options for -o, or for mount -t virtiofs-vfio and /etc/fstab:\n"
 	       "  poll=adaptive      spin while there is work and a little after, then sleep "
 	       "(default)\n"
 	       "  poll=busy          never sleep: lowest latency, a CPU of its own\n"

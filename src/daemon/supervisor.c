@@ -432,8 +432,10 @@ static json_t *make_status(void *arg)
 		s->state == VIOFS_WORKER_LOST ? json_incref(s->last_status) : make_live_status(s);
 
 	viofs_mount_places(s->mount, &places);
-	if (status)
+	if (status) {
 		json_object_set_new(status, "mounts", viofs_status_mounts(&places));
+		json_object_set_new(status, "mounted", json_boolean(viofs_mount_exists(s->mount)));
+	}
 	viofs_places_free(&places);
 	return status;
 }

@@ -217,7 +217,7 @@ int viofs_mount_control_fd(const struct viofs_mount *m)
 }
 
 /* As long as it does, the minor is its own. */
-static bool exists(const struct viofs_mount *m)
+bool viofs_mount_exists(const struct viofs_mount *m)
 {
 	struct pollfd p = { .fd = m->fd, .events = 0 };
 	bool there = false;
@@ -239,7 +239,7 @@ int viofs_mount_places(const struct viofs_mount *m, struct viofs_places *places)
 {
 	int rc = viofs_places_find(m->minor, places);
 
-	if (!rc && !exists(m))
+	if (!rc && !viofs_mount_exists(m))
 		viofs_places_free(places);
 	return rc;
 }
@@ -272,7 +272,7 @@ int viofs_mount_unmount(struct viofs_mount *m)
 	for (unsigned int i = rc ? 0 : places.count; i-- > 0;) {
 		if (is_root(&places.list[i]))
 			continue;
-		rc = viofs_place_unmount(&places.list[i]);
+		rc = viofs_place_unmount(&places.list[i], 0);
 		/* Covered by another mount: in use, if it is there still. */
 		if (rc == -ESTALE)
 			rc = viofs_mount_is_there(m) ? -EBUSY : 0;

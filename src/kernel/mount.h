@@ -49,6 +49,10 @@ int viofs_mount_fd(const struct viofs_mount *m);
 /** viofs_mount_control_fd() - its directory in fusectl; -1: there is none. */
 int viofs_mount_control_fd(const struct viofs_mount *m);
 
+/** viofs_mount_exists() - has the file system a mount anywhere, detached or in another namespace?
+ */
+bool viofs_mount_exists(const struct viofs_mount *m);
+
 /**
  * viofs_mount_places() - where it is mounted in this namespace
  * @places: out, for viofs_places_free(); empty where the connection has ended.

@@ -166,7 +166,7 @@ void viofs_places_detach(const struct viofs_places *places)
 	}
 }
 
-int viofs_place_unmount(const struct viofs_place *place)
+int viofs_place_unmount(const struct viofs_place *place, int flags)
 {
 	const char *name;
 	int parent = open_parent(place, &name), fd, rc = 0;
@@ -180,7 +180,7 @@ int viofs_place_unmount(const struct viofs_place *place)
 	} else {
 		close(fd);
 		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", parent, name);
-		rc = umount2(path, UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+		rc = umount2(path, flags | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
 	}
 	close(parent);
 	return rc;

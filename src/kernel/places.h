@@ -49,8 +49,9 @@ void viofs_places_detach(const struct viofs_places *places);
 
 /**
  * viofs_place_unmount() - umount2(2) of this mount, and of no other
+ * @flags: of umount2(2).
  * Return: 0; -EBUSY; -ESTALE as above; -errno.
  */
-int viofs_place_unmount(const struct viofs_place *place);
+int viofs_place_unmount(const struct viofs_place *place, int flags);
 
 #endif

@@ -19,10 +19,16 @@ int viofs_ctl_unbind(const char *source);
 int viofs_ctl_status(const char *where, bool json);
 int viofs_ctl_abort(const char *mountpoint);
 int viofs_ctl_sync(const char *mountpoint);
+int viofs_ctl_umount(const char *mountpoint);
+
+/** viofs_ctl_umount_helper() - as umount(8) calls umount.fuse.virtiofs-vfio. Return: the exit
+ * status. */
+int viofs_ctl_umount_helper(int argc, char **argv);
 
 /** enum viofs_ctl_where - what may be said for a mount, beside its mount point and its source */
 enum viofs_ctl_where {
 	VIOFS_CTL_EXACT,
+	VIOFS_CTL_IF_ANY, /* ... whose daemon may be dead */
 	VIOFS_CTL_INSIDE, /* a file or folder in it */
 };
 

@@ -26,6 +26,7 @@ struct target {
 	const char *tag;
 	uint64_t mount; /* beside @mountpoint: the mount that the path leads to, 0: none of ours */
 	bool found;     /* the one that serves that mount has answered */
+	bool quiet;     /* that nobody serves it is no news */
 };
 
 /* @id: out, of a record: its socket has the same name and a suffix. */
@@ -116,7 +117,7 @@ static int ask_one(const char *id, bool meant, struct target *t, json_t *all)
 		return 0;
 	if (state.holder == VIOFS_HOLDER_ALIVE)
 		return ask(id, meant, t, all);
-	if (state.holder == VIOFS_HOLDER_NONE || !meant)
+	if (state.holder == VIOFS_HOLDER_NONE || !meant || t->quiet)
 		return 0;
 	viofs_state_say(&state, is_socket(id) ? VIOFS_HOLD_SOCKET : id, 0, &err);
 	return viofs_ctl_complain("%s", err.text);
@@ -203,14 +204,16 @@ static int ask_by_name(const char *name, json_t *all)
 static int ask_about_mount(const char *where, const struct viofs_mount_id *id, const char *at,
 			   enum viofs_ctl_where how, json_t *all)
 {
-	struct target t = { .mountpoint = at, .mount = id->mount };
+	struct target t = { .mountpoint = at,
+			    .mount = id->mount,
+			    .quiet = how == VIOFS_CTL_IF_ANY };
 	int status;
 
-	if (how == VIOFS_CTL_EXACT && !id->is_root)
+	if (how != VIOFS_CTL_INSIDE && !id->is_root)
 		return viofs_ctl_complain("%s is no mount point; it lies in the mount at %s.",
 					  where, at);
 	status = ask_those(&t, all);
-	if (status || json_array_size(all))
+	if (status || json_array_size(all) || t.quiet)
 		return status;
 	return viofs_ctl_complain(
 		"Nobody serves the mount at %s any more: its virtiofs-vfio was killed. umount %s.",

@@ -20,6 +20,7 @@ static const char usage[] =
 	"  unbind SOURCE         give it back to the driver it had\n"
 	"  status [WHERE]        what running daemons are doing\n"
 	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
+	"  umount MOUNTPOINT     unmount, and return when the device is back\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
 	"\n"
 	"WHERE is a mount point, a place in a mount, or its SOURCE.\n"
@@ -47,6 +48,11 @@ static int run_abort(const char *argument, bool json)
 	return viofs_ctl_abort(argument);
 }
 
+static int run_umount(const char *argument, bool json)
+{
+	return viofs_ctl_umount(argument);
+}
+
 static int run_sync(const char *argument, bool json)
 {
 	return viofs_ctl_sync(argument);
@@ -61,7 +67,7 @@ static const struct command {
 	{ "list", 0, 0, true, run_list },           { "show", 1, 1, true, viofs_ctl_show },
 	{ "bind", 1, 1, false, run_bind },          { "unbind", 1, 1, false, run_unbind },
 	{ "status", 0, 1, true, viofs_ctl_status }, { "sync", 1, 1, false, run_sync },
-	{ "abort", 1, 1, false, run_abort },
+	{ "abort", 1, 1, false, run_abort },        { "umount", 1, 1, false, run_umount },
 };
 
 static int misuse(const char *what, const char *word)
@@ -88,6 +94,8 @@ int main(int argc, char **argv)
 
 	if (viofs_standard_open())
 		return 1;
+	if (!strncmp(basename(argv[0]), "umount.", strlen("umount.")))
+		return viofs_ctl_umount_helper(argc, argv);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return fputs(usage, stdout) < 0;

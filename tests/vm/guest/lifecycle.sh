@@ -78,6 +78,53 @@ again_at_once() {
 	nothing_left "$before" "mounts right after umounts"
 }
 
+# umount(8) calls the helper, which waits until the device is back.
+kernels_mount_at_once() {
+	step "the kernel's mount right after umount"
+	for i in $(seq 4); do
+		mount_viofs ''
+		umount "$MNT" || fail "umount $i"
+		mount -t virtiofs "$TAG" "$MNT" || fail "mount -t virtiofs right after umount, round $i"
+		umount "$MNT" || fail "umount of the kernel's $i"
+	done
+	step "umount -f of a busy mount"
+	mount_viofs ''
+	(cd "$MNT" && exec sleep 1000) &
+	user=$!
+	sleep 1
+	umount "$MNT" 2>/dev/null && fail "umount of a busy mount"
+	umount -f "$MNT" || fail "umount -f: exit status $?"
+	is_mounted && fail "umount -f leaves the mount"
+	kill $user
+	nothing_left "$before" "umount -f"
+}
+
+# shown WORDS TYPE: what the kernel shows of a mount with these options; nothing where there is none.
+shown() {
+	mount -t "$2" -o "$1" "$TAG" "$MNT" 2>/tmp/said || return 0
+	sed -n "s|^[^ ]* $MNT [^ ]* \([^ ]*\) .*|\1|p" /proc/mounts | tr , '\n' |
+		grep -vE '^(user_id|group_id|default_permissions|allow_other|max_read)' | tr '\n' ,
+	umount "$MNT" || fail "umount of $2 with $1"
+}
+
+# All words that mount(8) has for a mount: taken or refused as with the kernel's driver, to the same effect.
+same_words() {
+	step "the words of mount"
+	for words in \
+		defaults,auto,nofail,_netdev,silent,loud,iversion,noiversion,nomand,mand \
+		ro,nosuid,nodev,noexec,nosymfollow,noatime,nodiratime,dirsync,dax=never \
+		ro,rw,nosuid,suid,nodev,dev,noexec,exec,relatime,diratime,sync,async,dax=inode \
+		strictatime,lazytime,sync,nolazytime,norelatime \
+		noatime,atime,nostrictatime,symfollow,lazytime \
+		user,group,x-foo=1,comment=no user,exec,suid dax dax=always bogus; do
+		kernels=$(shown "$words" virtiofs)
+		ours=$(shown "$words" virtiofs-vfio)
+		[ "$kernels" = "$ours" ] || fail "$words: the kernel's '$kernels', ours '$ours': $(cat /tmp/said)"
+		echo "$words: $ours"
+	done
+	nothing_left "$before" "the words of mount"
+}
+
 # kill_worker: under load; whoever uses the mount gets an error, nobody hangs.
 kill_worker() {
 	step "kill -9 of the worker"
@@ -261,6 +308,7 @@ lazily_unmounted() {
 
 mount_all_at_boot
 mount_helper
+same_words
 read_only
 signal_ends_it TERM
 signal_ends_it HUP
@@ -271,6 +319,7 @@ for mode in busy irq adaptive; do
 	poll_mode $mode
 done
 again_at_once
+kernels_mount_at_once
 kill_worker
 killed_both
 killed_supervisor

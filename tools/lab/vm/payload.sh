@@ -84,6 +84,15 @@ payload_config() {
 	} >"$1"
 }
 
+# payload_helpers DIR: mount(8)'s and umount(8)'s, as they are installed.
+payload_helpers() {
+	mkdir -p "$1"
+	ln -s /usr/local/bin/virtiofs-vfio "$1/mount.virtiofs-vfio"
+	ln -s /usr/local/bin/virtiofs-vfio "$1/mount.fuse.virtiofs-vfio"
+	ln -s /usr/local/bin/viofsctl "$1/umount.fuse.virtiofs-vfio"
+	ln -s /usr/local/bin/viofsctl "$1/umount.fuse"
+}
+
 # payload_build WORK: makes WORK/run.sqfs.
 payload_build() {
 	local work=$1 root=$1/payload programs
@@ -95,6 +104,7 @@ payload_build() {
 	if ((${#programs[@]})); then
 		payload_libraries "$root" "${programs[@]}"
 		cp -- "${programs[@]}" "$root/usr/local/bin"
+		payload_helpers "$root/usr/sbin"
 		# Programs find it beside the build's folders on this machine, and where libraries are in the guest.
 		find "$VIOFS_BUILD/src" -maxdepth 1 -name 'libviofs.so.*' ! -type d -exec cp -P -t "$root/usr/lib" -- {} +
 	fi
