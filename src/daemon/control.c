@@ -39,7 +39,7 @@ static void set_timeout(int fd, int seconds)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
 }
 
-static void socket_path(char *buf, size_t size, const char *address)
+void viofs_control_path(char *buf, size_t size, const char *address)
 {
 	snprintf(buf, size, VIOFS_RUN_DIR "/%s" VIOFS_CONTROL_SUFFIX, address);
 }
@@ -51,7 +51,7 @@ int viofs_control_listen(const char *address, struct viofs_err *err)
 	mode_t mask;
 	int fd, rc;
 
-	socket_path(path, sizeof(path), address);
+	viofs_control_path(path, sizeof(path), address);
 	rc = fill_address(&a, path);
 	fd = rc ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -83,11 +83,33 @@ static void send_all(int fd, const char *text, size_t len)
 	}
 }
 
-static json_t *answer(const char *word, const struct viofs_control_command *c, void *arg)
+/* Room for one descriptor beside a message. */
+union fd_room {
+	struct cmsghdr head;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* The first byte, and a descriptor with it. Return: bytes sent. */
+static size_t send_with_fd(int sock, const char *text, int fd)
+{
+	union fd_room room = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
+					 .cmsg_level = SOL_SOCKET,
+					 .cmsg_type = SCM_RIGHTS } };
+	struct iovec byte = { (char *)text, 1 };
+	const struct msghdr m = { .msg_iov = &byte,
+				  .msg_iovlen = 1,
+				  .msg_control = &room,
+				  .msg_controllen = sizeof(room) };
+
+	memcpy(CMSG_DATA(&room.head), &fd, sizeof(fd));
+	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1;
+}
+
+static json_t *answer(const char *word, const struct viofs_control_command *c, void *arg, int *fd)
 {
 	for (; c->word; c++)
 		if (!strcmp(word, c->word))
-			return c->answer(arg);
+			return c->answer(arg, fd);
 	return json_pack("{s:s}", "error", "there is no such command");
 }
 
@@ -95,7 +117,9 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	char word[WORD_MAX], *text;
+	size_t sent = 0;
 	json_t *reply;
+	int extra = -1;
 	ssize_t n;
 
 	if (fd < 0)
@@ -108,9 +132,13 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 	while (n < 0 && errno == EINTR);
 	word[n > 0 ? n : 0] = '\0';
 	word[strcspn(word, "\n")] = '\0';
-	reply = answer(word, commands, arg);
+	reply = answer(word, commands, arg, &extra);
 	text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-	send_all(fd, text ? text : NO_MEMORY, strlen(text ? text : NO_MEMORY));
+	if (text && extra >= 0)
+		sent = send_with_fd(fd, text, extra);
+	send_all(fd, text ? text + sent : NO_MEMORY, strlen(text ? text + sent : NO_MEMORY));
+	if (extra >= 0)
+		close(extra);
 	free(text);
 	json_decref(reply);
 	close(fd);
@@ -122,12 +150,32 @@ void viofs_control_close(int listener, const char *address)
 
 	if (listener < 0)
 		return;
-	socket_path(path, sizeof(path), address);
+	viofs_control_path(path, sizeof(path), address);
 	unlink(path);
 	close(listener);
 }
 
-static int receive(int fd, json_t **reply)
+/* recv(2), and a descriptor that comes along; -1 stays where none does. */
+static ssize_t receive_some(int sock, char *buf, size_t size, int *fd)
+{
+	struct iovec data = { buf, size };
+	union fd_room room;
+	struct msghdr m = { .msg_iov = &data,
+			    .msg_iovlen = 1,
+			    .msg_control = &room,
+			    .msg_controllen = sizeof(room) };
+	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return n;
+	if (*fd >= 0)
+		close(*fd);
+	memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return n;
+}
+
+static int receive(int fd, json_t **reply, int *extra)
 {
 	char *text = malloc(REPLY_MAX);
 	size_t len = 0;
@@ -135,7 +183,7 @@ static int receive(int fd, json_t **reply)
 
 	if (!text)
 		return -ENOMEM;
-	while (len < REPLY_MAX && (n = recv(fd, text + len, REPLY_MAX - len, 0)) > 0)
+	while (len < REPLY_MAX && (n = receive_some(fd, text + len, REPLY_MAX - len, extra)) > 0)
 		len += (size_t)n;
 	if (n < 0) {
 		int rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -150,9 +198,20 @@ static int receive(int fd, json_t **reply)
 
 int viofs_control_ask(const char *path, const char *word, json_t **reply)
 {
+	int extra, rc = viofs_control_ask_fd(path, word, reply, &extra);
+
+	if (extra >= 0)
+		close(extra);
+	return rc;
+}
+
+int viofs_control_ask_fd(const char *path, const char *word, json_t **reply, int *fd_out)
+{
 	char line[WORD_MAX];
 	struct sockaddr_un a;
 	int fd, rc;
+
+	*fd_out = -1;
 
 	rc = fill_address(&a, path);
 	if (rc)
@@ -166,7 +225,7 @@ int viofs_control_ask(const char *path, const char *word, json_t **reply)
 		rc = -errno;
 	if (!rc) {
 		send_all(fd, line, strlen(line));
-		rc = receive(fd, reply);
+		rc = receive(fd, reply, fd_out);
 	}
 	close(fd);
 	return rc;

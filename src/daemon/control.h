@@ -10,11 +10,14 @@
 /* The protocol: the client sends one word and a newline, the daemon one JSON value, and closes. */
 #define VIOFS_CONTROL_STATUS "status"
 #define VIOFS_CONTROL_ABORT "abort"
+#define VIOFS_CONTROL_CLONE                                                                        \
+	"clone" /* with a descriptor: another mount of the same, without a place */
 
 /** struct viofs_control_command - a word and who answers it */
 struct viofs_control_command {
 	const char *word;
-	json_t *(*answer)(void *arg); /* NULL: out of memory */
+	/* @fd: -1; one to send along, which is closed then. Return: NULL: out of memory. */
+	json_t *(*answer)(void *arg, int *fd);
 };
 
 /** viofs_control_listen() - Return: the listening socket, or -errno with @err. */
@@ -31,5 +34,11 @@ void viofs_control_close(int listener, const char *address);
 
 /** viofs_control_ask() - the client's side. @reply: for json_decref(). Return: 0 or -errno. */
 int viofs_control_ask(const char *path, const char *word, json_t **reply);
+
+/** viofs_control_ask_fd() - the same. @fd_out: the descriptor that came along, or -1. */
+int viofs_control_ask_fd(const char *path, const char *word, json_t **reply, int *fd_out);
+
+/** viofs_control_path() - of the socket of the daemon that has @id (struct viofs_source). */
+void viofs_control_path(char *buf, size_t size, const char *id);
 
 #endif

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fuse_opt.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ struct raw {
 	char *poll, *channel, *workers, *cpus, *spin, *dma_mem, *init_timeout, *grace, *max_data,
 		*queues, *timeout, *on_loss;
 	char *seccomp, *ring, *notify;
+	char own[32]; /* the first of own_words, refused unless it is a remount */
 };
 
 #define FLAG(text, field)                                                                          \
@@ -138,14 +140,16 @@ static int take_word(void *data, const char *arg, int key, struct fuse_args *out
 		return refuse(raw, "There is no option", arg);
 	if (is_word_of(arg, fstab_words, VIOFS_ARRAY_SIZE(fstab_words)))
 		return 0;
-	if (!strcmp(arg, "remount"))
-		return refuse(
-			raw,
-			"To change a mount's options say mount -i -o remount,... MOUNTPOINT; here "
-			"there is no",
-			arg);
-	if (is_word_of(arg, own_words, VIOFS_ARRAY_SIZE(own_words)))
-		return refuse(raw, "The daemon sets this mount option itself:", arg);
+	if (!strcmp(arg, "remount")) {
+		raw->o->remount = true;
+		return 0;
+	}
+	/* mount(8) says them to remount, as it found them. */
+	if (is_word_of(arg, own_words, VIOFS_ARRAY_SIZE(own_words))) {
+		if (!raw->own[0])
+			snprintf(raw->own, sizeof(raw->own), "%s", arg);
+		return 0;
+	}
 	raw->rc = viofs_mount_options_add(&raw->o->mount, arg, raw->err);
 	if (raw->rc == -ENOENT)
 		return refuse(raw, "There is no option", arg);
@@ -438,6 +442,33 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	return rc;
 }
 
+/* Which of them are options of all mounts together: the daemon's, and labels. */
+static int keep_word(void *data, const char *arg, int key, struct fuse_args *outargs)
+{
+	struct viofs_options *o = data;
+	char **grown;
+
+	if (key == FUSE_OPT_KEY_NONOPT || arg[0] == '-' ||
+	    (!fuse_opt_match(templates, arg) && !strstr(arg, "context=")))
+		return 0;
+	grown = reallocarray(o->words, o->word_count + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	o->words = grown;
+	grown[o->word_count] = strdup(arg);
+	return grown[o->word_count++] ? 0 : -1;
+}
+
+static int keep_words(int argc, char **argv, struct viofs_options *o, struct viofs_err *err)
+{
+	static const struct fuse_opt none[] = { FUSE_OPT_END };
+	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
+	int rc = fuse_opt_parse(&args, o, none, keep_word);
+
+	fuse_opt_free_args(&args);
+	return rc ? viofs_err_set(err, -ENOMEM, "Out of memory.") : 0;
+}
+
 static int check_complete(const struct viofs_options *o, struct viofs_err *err)
 {
 	if (o->help || o->version)
@@ -471,8 +502,14 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 			    : viofs_err_set(err, -EINVAL,
 					    "The command line can't be read: an "
 					    "option lacks its value. See virtiofs-vfio --help.");
+	if (!rc && raw.own[0] && !o->remount) {
+		refuse(&raw, "The daemon sets this mount option itself:", raw.own);
+		rc = raw.rc;
+	}
 	if (!rc)
 		rc = take_values(&raw, o);
+	if (!rc)
+		rc = keep_words(argc, argv, o, err);
 	if (!rc)
 		rc = check_complete(o, err);
 	fuse_opt_free_args(&args);
@@ -523,6 +560,9 @@ void viofs_options_fini(struct viofs_options *o)
 	free(o->source);
 	free(o->mountpoint);
 	viofs_mount_options_fini(&o->mount);
+	for (unsigned int i = 0; i < o->word_count; i++)
+		free(o->words[i]);
+	free(o->words);
 	memset(o, 0, sizeof(*o));
 }
 

@@ -29,6 +29,10 @@ struct viofs_options {
 	struct viofs_relay_config relay;
 	char *source, *mountpoint;
 	struct viofs_mount_options mount;
+	bool remount;
+	/* What all mounts of one file system have in common, as it was said: "poll=busy". */
+	char **words;
+	unsigned int word_count;
 };
 
 /**

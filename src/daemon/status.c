@@ -56,6 +56,15 @@ json_t *viofs_status_mounts(const struct viofs_places *places)
 	return list;
 }
 
+json_t *viofs_status_options(const struct viofs_options *o)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < o->word_count; i++)
+		json_array_append_new(list, viofs_status_text(o->words[i]));
+	return list;
+}
+
 /* Text that the worker wrote: whatever it is, it ends, and it is a message. */
 static json_t *workers_text(const char *text, size_t size)
 {

@@ -4,6 +4,7 @@
 #define VIOFS_DAEMON_STATUS_H
 
 #include "daemon/claim.h"
+#include "daemon/options.h"
 #include "kernel/places.h"
 
 #include <jansson.h>
@@ -32,6 +33,10 @@ json_t *viofs_status_json(const struct viofs_status_source *s);
 /** viofs_status_mounts() - "mounts" of a status: an array of objects. Return: NULL: out of memory.
  */
 json_t *viofs_status_mounts(const struct viofs_places *places);
+
+/** viofs_status_options() - the daemon's own options, as an array of words. Return: NULL: out of
+ * memory. */
+json_t *viofs_status_options(const struct viofs_options *o);
 
 /**
  * viofs_status_text() - text that need not be UTF-8 (a path, a tag) as a JSON string, in the JSON

@@ -20,6 +20,7 @@
 #include "daemon/supervisor.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/second.h"
 #include "daemon/claim.h"
 #include "daemon/control.h"
 #include "daemon/ending.h"
@@ -83,6 +84,7 @@ struct supervisor {
 	struct viofs_journal journal;
 	struct viofs_watchdog watchdog;
 	struct viofs_namespace ns;
+	bool again; /* the daemon that had it already has given another mount: there is no worker */
 	pid_t worker;                  /* 0: none, or reaped */
 	unsigned int signals;          /* that asked for the end */
 	int64_t kill_at;               /* ns, 0: not yet */
@@ -173,9 +175,12 @@ static int start_on(struct supervisor *s, int directory, struct viofs_err *err)
 	int rc = viofs_source_find(s->o->source, &s->source, err);
 
 	if (!rc)
+		rc = viofs_second_mount(&s->source, s->o, directory, err);
+	s->again = rc > 0;
+	if (!rc)
 		rc = viofs_claim_open(&s->source, s->o, &s->claim, err);
 	if (rc)
-		return rc;
+		return s->again ? 0 : rc;
 	rc = viofs_hold_note(&s->claim->hold, s->claim->at.fs->tag, s->mountpoint, getpid());
 	if (rc)
 		return viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc));
@@ -197,7 +202,7 @@ static int start(struct supervisor *s, struct viofs_err *err)
 	if (!rc)
 		rc = start_on(s, directory, err);
 	close(directory);
-	if (rc)
+	if (rc || s->again)
 		return rc;
 	viofs_outage_init(&s->outage, s->claim);
 	s->watchdog = (struct viofs_watchdog){ .relay = s->claim->relay,
@@ -328,7 +333,7 @@ static void leave(struct supervisor *s)
 static void reap(struct supervisor *s)
 {
 	struct viofs_err err;
-	int status;
+	int status, rc = 0;
 
 	if (!s->worker || waitpid(s->worker, &status, WNOHANG) != s->worker)
 		return;
@@ -338,35 +343,13 @@ static void reap(struct supervisor *s)
 	for (int i = 0; i < VIOFS_REPORT_KINDS && take_report(s); i++)
 		;
 	if (s->signals && !viofs_worker_has_served(s->state))
-		fail(s, viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered."),
-		     &err);
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		fail(s,
-		     viofs_err_set(&err, -EIO,
-				   "the worker made a system call that its seccomp filter "
-				   "doesn't know, and was killed; -o seccomp=log has it logged "
-				   "instead"),
-		     &err);
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
-		fail(s,
-		     viofs_err_set(
-			     &err, -EIO,
-			     "the worker was killed by SIGBUS: memory that it shares with "
-			     "the device is not there any more. Has the back end punched holes "
-			     "into it?"),
-		     &err);
-	else if (WIFSIGNALED(status) && !s->aborted)
-		fail(s,
-		     viofs_err_set(&err, -EIO, "the worker was killed by signal %d (%s)",
-				   WTERMSIG(status), strsignal(WTERMSIG(status))),
-		     &err);
-	else if (WIFEXITED(status) && WEXITSTATUS(status))
-		fail(s,
-		     viofs_err_set(&err, -EIO, "the worker ended with status %d",
-				   WEXITSTATUS(status)),
-		     &err);
-	else if (!viofs_worker_has_served(s->state))
-		fail(s, viofs_err_set(&err, -EIO, "The mount was gone before it answered."), &err);
+		rc = viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered.");
+	else if (!WIFSIGNALED(status) || !s->aborted || WTERMSIG(status) != SIGKILL)
+		rc = viofs_worker_death(status, &err);
+	if (!rc && !viofs_worker_has_served(s->state))
+		rc = viofs_err_set(&err, -EIO, "The mount was gone before it answered.");
+	if (rc)
+		fail(s, rc, &err);
 }
 
 static void take_signals(struct supervisor *s)
@@ -422,7 +405,7 @@ static json_t *make_live_status(struct supervisor *s)
 
 /* For viofsctl: what it is doing, or was doing when the device was lost; and where it is mounted.
  */
-static json_t *make_status(void *arg)
+static json_t *make_status(void *arg, int *fd)
 {
 	struct supervisor *s = arg;
 	struct viofs_places places = { NULL, 0 };
@@ -434,6 +417,7 @@ static json_t *make_status(void *arg)
 	viofs_mount_places(s->mount, &places);
 	if (status) {
 		json_object_set_new(status, "mounts", viofs_status_mounts(&places));
+		json_object_set_new(status, "options", viofs_status_options(s->o));
 		json_object_set_new(status, "mounted", json_boolean(viofs_mount_exists(s->mount)));
 	}
 	viofs_places_free(&places);
@@ -441,7 +425,7 @@ static json_t *make_status(void *arg)
 }
 
 /* For viofsctl: the end, whoever uses the mount, and whether or not the device answers. */
-static json_t *make_abort(void *arg)
+static json_t *make_abort(void *arg, int *fd)
 {
 	struct supervisor *s = arg;
 
@@ -453,7 +437,23 @@ static json_t *make_abort(void *arg)
 	return json_pack("{s:b, s:i}", "aborted", 1, "supervisor", (int)getpid());
 }
 
+/* For another virtiofs-vfio: second.c puts it where it wants it. */
+static json_t *make_clone(void *arg, int *fd)
+{
+	const struct supervisor *s = arg;
+	int rc = s->state == VIOFS_WORKER_SERVING && !s->signals ? viofs_mount_clone(s->mount)
+								 : -ESTALE;
+
+	if (rc < 0)
+		return json_pack("{s:s}", "error", strerror(-rc));
+	*fd = rc;
+	return json_pack("{s:o, s:o, s:I, s:i}", "mountpoint", viofs_status_text(s->mountpoint),
+			 "options", viofs_status_options(s->o), "super",
+			 (json_int_t)s->o->mount.super, "supervisor", (int)getpid());
+}
+
 static const struct viofs_control_command commands[] = {
+	{ VIOFS_CONTROL_CLONE, make_clone },
 	{ VIOFS_CONTROL_STATUS, make_status },
 	{ VIOFS_CONTROL_ABORT, make_abort },
 	{ NULL, NULL },

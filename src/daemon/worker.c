@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct worker {
@@ -175,4 +176,28 @@ pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_
 	}
 	*pipes = (struct viofs_worker_pipes){ reports[0], log[0] };
 	return pid;
+}
+
+int viofs_worker_death(int status, struct viofs_err *err)
+{
+	int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	if (number == SIGSYS)
+		return viofs_err_set(
+			err, -EIO,
+			"the worker made a system call that its seccomp filter doesn't "
+			"know, and was killed; -o seccomp=log has it logged instead");
+	if (number == SIGBUS)
+		return viofs_err_set(
+			err, -EIO,
+			"the worker was killed by SIGBUS: memory that it shares with the "
+			"device is not there any more. Has the back end punched holes "
+			"into it?");
+	if (number)
+		return viofs_err_set(err, -EIO, "the worker was killed by signal %d (%s)", number,
+				     strsignal(number));
+	if (WEXITSTATUS(status))
+		return viofs_err_set(err, -EIO, "the worker ended with status %d",
+				     WEXITSTATUS(status));
+	return 0;
 }

@@ -34,4 +34,11 @@ struct viofs_worker_pipes {
 pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *pipes,
 			 struct viofs_err *err);
 
+/**
+ * viofs_worker_death() - what a worker died of
+ * @status: as of waitpid(2).
+ * Return: 0: it ended well; -EIO, in @err.
+ */
+int viofs_worker_death(int status, struct viofs_err *err);
+
 #endif

@@ -298,6 +298,19 @@ static int open_root(const struct viofs_mount *m)
 	return fd;
 }
 
+int viofs_mount_clone(const struct viofs_mount *m)
+{
+	int root = open_root(m), fd;
+
+	if (root < 0)
+		return root;
+	fd = open_tree(root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	close(root);
+	return fd;
+}
+
 int viofs_mount_sync(struct viofs_mount *m)
 {
 	int root = open_root(m), fd, rc = 0;

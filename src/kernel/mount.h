@@ -70,6 +70,12 @@ bool viofs_mount_is_there(const struct viofs_mount *m);
  */
 int viofs_mount_unmount(struct viofs_mount *m);
 
+/**
+ * viofs_mount_clone() - another mount of the same file system, for viofs_mount_put()
+ * Return: descriptor; -ESTALE: there is no mount in this namespace; -errno.
+ */
+int viofs_mount_clone(const struct viofs_mount *m);
+
 /** viofs_mount_sync() - write dirty pages out (syncfs; blocks). Return: 0 or -errno. */
 int viofs_mount_sync(struct viofs_mount *m);
 

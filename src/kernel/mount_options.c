@@ -52,10 +52,9 @@ static const struct word {
 	{ "dirsync", 0, 0, 0, VIOFS_SUPER_DIRSYNC },
 	{ "lazytime", 0, 0, 0, VIOFS_SUPER_LAZYTIME },
 	{ "nolazytime", 0, 0, VIOFS_SUPER_LAZYTIME, 0 },
-	/* The FUSE client clears it, the kernel warns of it, it is about messages. */
+	/* The FUSE client clears it, has no mandatory locks to switch off, and says nothing. */
 	{ "iversion", 0, 0, 0, 0 },
 	{ "noiversion", 0, 0, 0, 0 },
-	{ "mand", 0, 0, 0, 0 },
 	{ "nomand", 0, 0, 0, 0 },
 	{ "silent", 0, 0, 0, 0 },
 	{ "loud", 0, 0, 0, 0 },

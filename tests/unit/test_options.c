@@ -214,7 +214,7 @@ static void all_words_of_mount_are_taken(void **state)
 		{ "sync,dirsync,lazytime", 0,
 		  VIOFS_SUPER_SYNC | VIOFS_SUPER_DIRSYNC | VIOFS_SUPER_LAZYTIME },
 		{ "sync,async,lazytime,nolazytime", 0, 0 },
-		{ "iversion,noiversion,mand,nomand,silent,loud,dax=never,dax=inode", 0, 0 },
+		{ "iversion,noiversion,nomand,silent,loud,dax=never,dax=inode", 0, 0 },
 		{ "nousers,noowner,nogroup,_rnetdev", 0, 0 },
 	};
 
@@ -226,7 +226,30 @@ static void all_words_of_mount_are_taken(void **state)
 	}
 	refused("dax", "DAX window");
 	refused("dax=always", "DAX window");
+	refused("mand", "mand");
 	refused("bogus", "bogus");
+}
+
+static void a_remount_takes_what_the_kernel_shows(void **state)
+{
+	assert_int_equal(parse("-o", "ro,relatime,remount,user_id=0,group_id=0,max_read=262144",
+			       "myfs", "/mnt", NULL),
+			 0);
+	assert_true(o.remount);
+	assert_int_equal(o.mount.attributes, MOUNT_ATTR_RDONLY);
+}
+
+/* By them a second mount is compared with the first. */
+static void words_for_all_mounts_together_are_kept(void **state)
+{
+	assert_int_equal(parse("-f", "-o", "ro,poll=busy,nofail", "-o", "cpus=0\\,2,no-hugepages",
+			       "myfs", "/mnt", "-o", "rootcontext=a", NULL),
+			 0);
+	assert_int_equal(o.word_count, 4);
+	assert_string_equal(o.words[0], "poll=busy");
+	assert_string_equal(o.words[1], "cpus=0,2");
+	assert_string_equal(o.words[2], "no-hugepages");
+	assert_string_equal(o.words[3], "rootcontext=a");
 }
 
 static void what_the_daemon_sets_itself_is_refused(void **state)
@@ -236,7 +259,6 @@ static void what_the_daemon_sets_itself_is_refused(void **state)
 	refused("fd=3", "fd=3");
 	refused("max_read=4096", "max_read");
 	refused("auto_unmount", "auto_unmount");
-	refused("remount", "mount -i -o remount");
 }
 
 static void values_out_of_range_are_named(void **state)
@@ -355,6 +377,8 @@ int main(void)
 		cmocka_unit_test(fstabs_own_words_are_dropped),
 		cmocka_unit_test(other_options_are_kept_for_the_mount),
 		cmocka_unit_test(all_words_of_mount_are_taken),
+		cmocka_unit_test(a_remount_takes_what_the_kernel_shows),
+		cmocka_unit_test(words_for_all_mounts_together_are_kept),
 		cmocka_unit_test(what_the_daemon_sets_itself_is_refused),
 		cmocka_unit_test(values_out_of_range_are_named),
 		cmocka_unit_test(missing_and_surplus_arguments_are_said),

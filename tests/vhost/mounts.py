@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (CTL, Failure, Session, check, is_mounted, must, named, need_root, run, run_cases, wait_until)
+from vhostlib import (CTL, Failure, Session, check, is_mounted, must, named, need_root, python, run, run_cases, wait_until)
 
 NOBODY = 65534
 FUSECTL = "/sys/fs/fuse/connections"
@@ -293,6 +293,18 @@ def umount_by_force_of_a_busy_mount_succeeds():
             user.wait()
 
 
+def umount_of_a_dead_mount_just_unmounts():
+    """Its daemon was killed: there is nobody to wait for, and nothing to say."""
+    with Session() as s:
+        s.mount()
+        worker = json.loads(must([CTL, "status", "--json", s.mnt]))["worker"]
+        s.daemon.kill()
+        s.daemon.wait(5)
+        os.kill(worker, signal.SIGKILL)
+        out = must([helper(s, "umount.fuse.virtiofs-vfio", CTL), s.mnt], 10)
+        check(not out and not is_mounted(s.mnt), out)
+
+
 def others_fuse_mounts_go_back_to_umount():
     """umount.fuse gets them, too; one that isn't FUSE will do for this."""
     with Session() as s:
@@ -312,6 +324,110 @@ def mounts_as_mount_calls_its_helper():
         must([CTL, "umount", s.mnt])
 
 
+def again(s, *more, place="second"):
+    """Another start with the same source: (exit status, what it says, where)."""
+    there = os.path.join(s.work, place)
+    os.makedirs(there, exist_ok=True)
+    status, out = run([s.daemon_argv()[0], *more, "vhost-user:" + s.socket, there], 10)
+    return status, out, there
+
+
+def a_second_mount_is_the_same_file_system():
+    with Session(options="poll=irq") as s:
+        s.mount()
+        status, out, second = again(s, "-o", "poll=irq,ro,nosuid")
+        check(status == 0, out)
+        python("""
+import os, sys
+a, b = sys.argv[1:]
+assert os.stat(a).st_dev == os.stat(b).st_dev
+with open(a + "/file", "w") as f:
+    f.write("text")
+assert open(b + "/file").read() == "text"
+try:
+    open(b + "/other", "w")
+    sys.exit("the second one lets write")
+except OSError:
+    pass
+""", s.mnt, second)
+        must(["grep", f" {second} fuse.virtiofs-vfio ro,nosuid,", "/proc/mounts"])
+        one = json.loads(must([CTL, "status", "--json", second]))
+        check([m["mountpoint"] for m in one["mounts"]] == [s.mnt, second], str(one["mounts"]))
+        check(f"mount      {second}" in must([CTL, "status", s.mnt]), "status doesn't list it")
+        must(["umount", "-i", s.mnt], 5)
+        must(["ls", second], 5)
+        # From what is left of them.
+        status, out, third = again(s, place="third")
+        check(status == 0, out)
+        must(["umount", "-i", second], 5)
+        must(["ls", third], 5)
+        must(["umount", "-i", third], 5)
+        s.ends(0)
+
+
+def a_second_mount_elsewhere_is_seen_there_only():
+    """Who asks puts it: where that is nobody else's business."""
+    with Session() as s:
+        s.mount()
+        second = os.path.join(s.work, "second")
+        os.mkdir(second)
+        must(["unshare", "-m", "sh", "-e", "-c", '"$1" "$2" "$3"; ls "$3"; grep " $3 " /proc/mounts', "sh",
+              s.daemon_argv()[0], "vhost-user:" + s.socket, second])
+        check(not is_mounted(second), "it came back")
+        s.umount()
+
+
+def a_second_mount_with_other_options_is_refused():
+    with Session(options="poll=irq,ro") as s:
+        s.mount()
+        for words, why in (("poll=busy,ro", "poll=busy"), ("ro,timeout=3", "timeout=3"), ("ro,sync", "sync"),
+                           ("nosuid", "rw"), ("ro,context=x", "context=x")):
+            status, out, second = again(s, "-o", words)
+            check(status == 1 and f'"{why}"' in out and s.mnt in out, f"{words}: {status}: {out}")
+            check(not is_mounted(second), f"{words}: mounted all the same")
+        status, out, second = again(s, "-f", "-o", "ro")
+        check(status == 1 and "foreground" in out, out)
+        s.umount()
+
+
+def one_signal_ends_all_mounts():
+    with Session() as s:
+        s.mount()
+        _, _, second = again(s)
+        check(is_mounted(second), "not mounted")
+        s.daemon.send_signal(signal.SIGTERM)
+        s.ends(0)
+        check(not is_mounted(second), "the second one is left")
+
+
+def abort_by_the_second_mount_ends_all():
+    with Session() as s:
+        s.mount()
+        _, _, second = again(s)
+        must([CTL, "abort", second], 10)
+        s.ends(0, 1)
+        check(not is_mounted(second), "the second one is left")
+
+
+def a_remount_that_changes_nothing_is_refused():
+    with Session(options="poll=irq") as s:
+        s.mount()
+
+        def remount(words):
+            return run([s.daemon_argv()[0], "-o", "remount," + words, "vhost-user:" + s.socket, s.mnt], 10)
+        for words, flags in (("ro,nosuid", "ro,nosuid,relatime"), ("rw,noatime,poll=irq", "rw,noatime")):
+            status, out = remount(words)
+            check(status == 0, out)
+            must(["grep", f" {s.mnt} fuse.virtiofs-vfio {flags},", "/proc/mounts"])
+        for word in ("poll=busy", "timeout=5", "context=x"):
+            status, out = remount(word)
+            check(status == 1 and f'"{word}"' in out and "Unmount" in out, f"{word}: {status}: {out}")
+        must(["grep", f" {s.mnt} fuse.virtiofs-vfio rw,noatime,", "/proc/mounts"])
+        status, out = run([s.daemon_argv()[0], "-o", "remount,ro", "x", s.work], 10)
+        check(status == 1 and "no mount" in out, out)
+        s.umount()
+
+
 def main():
     need_root()
     run_cases([("viofsctl umount returns when the device is back",
@@ -320,8 +436,11 @@ def main():
                 lambda: umount_returns_when_the_device_is_back(
                     lambda s: [helper(s, "umount.fuse", CTL), s.mnt, "-n"]))] + named([
         ends_with_the_last_user_of_its_mount_namespace, umount_of_a_mount_that_is_bound_elsewhere_returns,
-        umount_by_force_of_a_busy_mount_succeeds, others_fuse_mounts_go_back_to_umount,
-        mounts_as_mount_calls_its_helper,
+        umount_by_force_of_a_busy_mount_succeeds, umount_of_a_dead_mount_just_unmounts,
+        others_fuse_mounts_go_back_to_umount,
+        mounts_as_mount_calls_its_helper, a_second_mount_is_the_same_file_system,
+        a_second_mount_elsewhere_is_seen_there_only, a_second_mount_with_other_options_is_refused,
+        one_signal_ends_all_mounts, abort_by_the_second_mount_ends_all, a_remount_that_changes_nothing_is_refused,
         a_symbolic_link_of_somebody_else_is_not_followed, a_symbolic_link_of_root_is_followed,
         an_ending_daemon_leaves_the_next_mount_alone,
         abort_of_one_that_ends_is_not_anothers, abort_is_for_the_mount_that_is_there_now,

@@ -101,9 +101,9 @@ kernels_mount_at_once() {
 
 # shown WORDS TYPE: what the kernel shows of a mount with these options; nothing where there is none.
 shown() {
-	mount -t "$2" -o "$1" "$TAG" "$MNT" 2>/tmp/said || return 0
+	mount -t "$2" -o "$1" "$TAG" "$MNT" 2>"/tmp/said.$2" || return 0
 	sed -n "s|^[^ ]* $MNT [^ ]* \([^ ]*\) .*|\1|p" /proc/mounts | tr , '\n' |
-		grep -vE '^(user_id|group_id|default_permissions|allow_other|max_read)' | tr '\n' ,
+		grep -vE '^(user_id|group_id|default_permissions|allow_other|max_read|dax=)' | tr '\n' ,
 	umount "$MNT" || fail "umount of $2 with $1"
 }
 
@@ -111,7 +111,7 @@ shown() {
 same_words() {
 	step "the words of mount"
 	for words in \
-		defaults,auto,nofail,_netdev,silent,loud,iversion,noiversion,nomand,mand \
+		defaults,auto,nofail,_netdev,silent,loud,iversion,noiversion,nomand mand \
 		ro,nosuid,nodev,noexec,nosymfollow,noatime,nodiratime,dirsync,dax=never \
 		ro,rw,nosuid,suid,nodev,dev,noexec,exec,relatime,diratime,sync,async,dax=inode \
 		strictatime,lazytime,sync,nolazytime,norelatime \
@@ -119,7 +119,7 @@ same_words() {
 		user,group,x-foo=1,comment=no user,exec,suid dax dax=always bogus; do
 		kernels=$(shown "$words" virtiofs)
 		ours=$(shown "$words" virtiofs-vfio)
-		[ "$kernels" = "$ours" ] || fail "$words: the kernel's '$kernels', ours '$ours': $(cat /tmp/said)"
+		[ "$kernels" = "$ours" ] || fail "$words: the kernel's '$kernels', ours '$ours': $(cat /tmp/said.*)"
 		echo "$words: $ours"
 	done
 	nothing_left "$before" "the words of mount"
@@ -173,7 +173,22 @@ mount_helper() {
 		fail "fstab's mounted as: $(grep " $MNT " /proc/mounts)"
 	echo fstab >"$MNT/fstab" || fail "writing to fstab's mount"
 	rm "$MNT/fstab"
-	umount_viofs
+	mkdir -p /tmp/second
+	mount -o ro "$MNT" 2>/dev/null && fail "mounted twice at one place"
+	step "a second place, and remounting"
+	mount -t virtiofs-vfio -o ro "$TAG" /tmp/second || fail "mount at a second place"
+	[ "$(stat -c %d /tmp/second)" = "$(stat -c %d "$MNT")" ] || fail "another file system at the second place"
+	touch /tmp/second/x 2>/dev/null && fail "the second mount lets write"
+	touch "$MNT/x" || fail "the first one does not"
+	rm "$MNT/x"
+	mount -o remount,ro,nosuid "$MNT" || fail "remount"
+	grep -q " $MNT fuse.virtiofs-vfio ro,nosuid" /proc/mounts || fail "remounted as: $(grep " $MNT " /proc/mounts)"
+	mount -o remount,rw "$MNT" || fail "remount,rw"
+	mount -o remount,poll=busy "$MNT" 2>/tmp/said && fail "remount,poll=busy exits with 0"
+	grep -q poll=busy /tmp/said || fail "no reason: $(cat /tmp/said)"
+	umount "$MNT" || fail "umount of the first"
+	ls /tmp/second >/dev/null || fail "the second mount went with the first"
+	umount /tmp/second || fail "umount of the second"
 	nothing_left "$before" "mount by fstab"
 }
 

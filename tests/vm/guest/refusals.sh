@@ -95,7 +95,8 @@ taken_by_another_daemon() {
 	mkdir -p /tmp/second
 	unused=$before
 	before=$(system_state)
-	refuse "second daemon" "busy\|in use\|already" virtiofs-vfio "$TAG" /tmp/second
+	refuse "second daemon" "foreground" virtiofs-vfio -f "$TAG" /tmp/second
+	refuse "other options" "poll=irq" virtiofs-vfio -o poll=irq "$TAG" /tmp/second
 	ls "$MNT" >/dev/null || fail "the first daemon's mount suffered"
 	refuse "unbind of a device in use" "use" viofsctl unbind "$TAG"
 	umount_viofs
