@@ -114,6 +114,9 @@ STARTERS = {
     "umask 0777": "os.umask(0o777)",
     "umask 0": "os.umask(0)",
     "an empty environment": "os.execve(sys.argv[1], sys.argv[1:], {})",
+    "glibc's tunables": "os.execve(sys.argv[1], sys.argv[1:], dict(os.environ, GLIBC_TUNABLES="
+                        "'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1024:glibc.pthread.rseq=0', "
+                        "MALLOC_ARENA_MAX='8', MALLOC_TOP_PAD_='1', TZ=':/nowhere', LC_ALL='C.UTF-8', LANGUAGE='de'))",
     "lowest priority": "os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))",
     "memory that may be executed": "ctypes.CDLL(None).personality(0x0400000)",
 }

@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import stat
@@ -403,6 +404,35 @@ def a_copy_is_resumed_after_kill_and_interrupt():
                 check(not os.path.exists(target + ".part"), "the part was left")
 
 
+def what_a_starter_has_switched_off_ends_no_copy():
+    """nohup's SIGHUP, and a script's background job's SIGINT."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        with Share(backend_args=["--latency", "30000"]) as s:
+            data = random.randbytes(64 * MIB)
+            s.write("big", data)
+            target = os.path.join(s.local, "big")
+            with s.start("get", "big", s.local, preexec_fn=lambda n=number: signal.signal(n, signal.SIG_IGN)) as p:
+                wait_for_bytes(target + ".part", 8 * MIB)
+                p.send_signal(number)
+                p.communicate(timeout=60)
+            check(p.returncode == 0, f"status {p.returncode}")
+            with open(target, "rb") as f:
+                check(f.read() == data, "other data")
+            s.end_backend()
+
+
+def a_limit_of_file_sizes_is_an_error():
+    """SIGXFSZ would leave the device where it is."""
+    with Share() as s:
+        s.write("big", random.randbytes(3 * MIB))
+        top = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        with s.start("get", "big", s.local,
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, top))) as p:
+            _, err = p.communicate(timeout=30)
+        check(p.returncode == 1 and b"File too large" in err, f"status {p.returncode}: {err}")
+        s.end_backend()
+
+
 def a_part_of_another_file_is_no_part():
     with Share() as s:
         data = random.randbytes(3 * MIB)
@@ -529,7 +559,8 @@ ALL = [a_tree_goes_there_and_back_and_within, a_tree_is_merged_into_what_is_ther
        set_user_id_and_devices_take_their_owner, a_folder_that_is_there_keeps_its_rights, holes_stay_holes, cat_prints_and_stops_when_nobody_reads, names_are_printed_safely, looking, changing_names,
        errors_name_the_path_and_others_go_on, a_part_of_another_file_is_no_part, shell_and_raw,
        probe_tells_what_the_device_can, bench_measures]
-OWN = [a_copy_is_resumed_after_kill_and_interrupt, what_is_read_back_otherwise_is_an_error, a_tree_in_flight_with_faults,
+OWN = [a_copy_is_resumed_after_kill_and_interrupt, what_a_starter_has_switched_off_ends_no_copy,
+       a_limit_of_file_sizes_is_an_error, what_is_read_back_otherwise_is_an_error, a_tree_in_flight_with_faults,
        a_device_that_goes_ends_it_soon, probe_finds_a_liar]
 
 

@@ -346,18 +346,31 @@ static void on_signal(int number)
 	viofs_bench_stop();
 }
 
+static void catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND },
+			 before;
+
+	/* What the starter has switched off stays off: by nohup(1), or a script's `&`. */
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
+	/* The device is given back also where nobody reads what is printed. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 static int with_device(struct viofs_bench_job *job)
 {
 	bool io = job->weight[VIOFS_BENCH_READ] || job->weight[VIOFS_BENCH_WRITE];
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 	struct viofs_session *session = NULL;
 	struct viofs_dev_options o;
 	struct viofs_dev *dev;
 	struct viofs_err err = { "" };
 	int rc;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	catch_signals();
 	viofs_dev_options_init(&o, sizeof(o));
 	o.flags = VIOFS_DEV_BIND | (job->small_pages ? VIOFS_DEV_SMALL_PAGES : 0) |
 		  (job->noiommu ? VIOFS_DEV_UNSAFE_NOIOMMU : 0);

@@ -42,15 +42,24 @@ static void on_signal(int number)
 	}
 }
 
-void viofs_cli_catch_signals(void)
+/* What the starter has switched off stays off: by nohup(1), or a script's `&`. */
+static void catch_unless_ignored(int number)
 {
 	/* A second one ends the program as it always does. */
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = { .sa_handler = on_signal }, before;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	if (!sigaction(number, NULL, &before) && before.sa_handler != SIG_IGN)
+		sigaction(number, &action, NULL);
+}
+
+void viofs_cli_catch_signals(void)
+{
+	catch_unless_ignored(SIGINT);
+	catch_unless_ignored(SIGTERM);
+	catch_unless_ignored(SIGHUP);
+	/* A write that fails says so, and the device is given back. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 bool viofs_cli_stopped(void)
