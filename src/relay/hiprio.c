@@ -273,15 +273,34 @@ static void take_interrupt(struct viofs_lane *lane, struct letter *l)
 		answer_interrupt(lane, l->head.unique, -EAGAIN);
 }
 
+/*
+ * Lane 0 may sleep for as long as nobody interrupts it, since it has nothing with the device. It is
+ * woken where it is to look at the clock for what another lane has sent: completions that nobody
+ * interrupts for, and time-outs.
+ */
+static void send_forgets(struct viofs_lane *lane, const uint8_t *message, size_t len)
+{
+	struct viofs_relay *r = lane->relay;
+	struct viofs_hiprio *h = &r->hiprio;
+	bool idle, full;
+
+	pthread_mutex_lock(&h->lock);
+	idle = !ring_of(r)->in_flight;
+	full = h->full_since;
+	take_forgets(r, message, len);
+	full = !full && h->full_since;
+	pthread_mutex_unlock(&h->lock);
+	if (lane->index && (full || (idle && !r->fs->vectors)))
+		viofs_lane_wake(&r->lanes[0]);
+}
+
 void viofs_hiprio_take(struct viofs_lane *lane, const uint8_t *message, size_t len, uint32_t opcode)
 {
 	struct viofs_relay *r = lane->relay;
 	struct letter l = { .origin = lane->index };
 
 	if (opcode != FUSE_INTERRUPT) {
-		pthread_mutex_lock(&r->hiprio.lock);
-		take_forgets(r, message, len);
-		pthread_mutex_unlock(&r->hiprio.lock);
+		send_forgets(lane, message, len);
 		return;
 	}
 	memcpy(&l, message, VIOFS_MIN(len, sizeof(l.head) + sizeof(l.in)));

@@ -108,6 +108,7 @@ static void open_device(void)
 
 	model_init(&bench.function, bench.request_queues);
 	model_equip(&bench.function, bench.features, bench.queue_size);
+	bench.function.faults.refuse_all_vectors = bench.no_vectors;
 	if (bench.vectors)
 		bench.function.vfio.msix_vectors = bench.vectors;
 	assert_int_equal(viofs_virtio_pci_open(&bench.function.vfio, &virtio, NULL), 0);

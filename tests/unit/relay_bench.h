@@ -24,6 +24,7 @@ struct relay_bench {
 	unsigned int request_queues;
 	uint64_t kernel_flags; /* offered in INIT */
 	unsigned int vectors;  /* that the function has, 0: one for each virtqueue */
+	bool no_vectors;       /* the device takes none of them */
 	int clone_error;       /* what opening /dev/fuse once more returns, 0: a socket */
 
 	struct model_function function;

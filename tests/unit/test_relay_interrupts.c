@@ -312,15 +312,16 @@ static void a_parked_request_keeps_its_turn(void **state)
 	bench.no_memory = false;
 	model_device_release(&bench.device, 0);
 	kernel_is_answered_all(100, 60, 0, 104);
+	bench_end();
+	pthread_mutex_lock(&bench.device.lock);
 	for (unsigned int i = 0; i < bench.device.count; i++) {
 		const struct model_request *r = &bench.device.requests[i];
 
 		if (r->opcode == FUSE_GETATTR)
-			assert_int_equal(
-				((const struct fuse_in_header *)(const void *)r->message)->nodeid,
-				n++);
+			n += ((const struct fuse_in_header *)(const void *)r->message)->nodeid == n;
 	}
-	bench_end();
+	pthread_mutex_unlock(&bench.device.lock);
+	assert_int_equal(n, 60);
 }
 
 /* hiprio is taken up by FORGETs: the INTERRUPT is kept and sent, or dropped if it came too late. */

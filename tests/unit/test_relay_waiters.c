@@ -129,7 +129,7 @@ static void locks_leave_room_on_the_ring(void **state)
 /* Locks that wait for their turn get it, however many others come. */
 static void a_parked_lock_is_not_last_for_ever(void **state)
 {
-	unsigned int sent = 0;
+	unsigned int sent;
 
 	bench_serve();
 	bench_hold(0);
@@ -142,8 +142,7 @@ static void a_parked_lock_is_not_last_for_ever(void **state)
 	usleep(20000);
 	model_device_answer(&bench.device, &bench.device.requests[1], 0);
 	assert_non_null(model_device_wait(&bench.device, FUSE_SETLKW, 1));
-	for (unsigned int i = 0; i < bench.device.count; i++)
-		sent += bench.device.requests[i].opcode == FUSE_GETATTR;
+	sent = model_device_count(&bench.device, FUSE_GETATTR);
 	assert_in_range(sent, bench.config.slots, bench.config.slots + 1);
 	model_device_release(&bench.device, 0);
 	for (unsigned int i = 0; i < bench.config.slots + 101; i++)

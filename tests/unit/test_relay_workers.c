@@ -173,6 +173,46 @@ static void forgets_of_others_that_had_no_room_are_sent(void **state)
 	assert_int_equal(bench_stats()->parked, 0);
 }
 
+static enum model_verdict hold_forgets(struct model_device *d, struct model_request *r)
+{
+	bool forget = r->opcode == FUSE_FORGET || r->opcode == FUSE_BATCH_FORGET;
+
+	return forget ? MODEL_HOLD : MODEL_ANSWER;
+}
+
+/* Lane 0 has nothing of its own with the device, and sleeps. */
+static void forgets_of_others_are_timed_out(void **state)
+{
+	bench.config.poll = VIOFS_POLL_IRQ;
+	bench.config.timeout_ms = 300;
+	serve(2);
+	bench_set_hook(hold_forgets);
+	bench.to = 1;
+	for (unsigned int i = 0; i < 17; i++)
+		kernel_sends_forget(100 + 2 * i, 1000 + i);
+	assert_int_equal(bench_join(), -EPROTO);
+	assert_non_null(strstr(bench.err.text, "has taken no FORGET"));
+}
+
+/* Without interrupts completions are looked for, by lane 0, whoever has sent what they are of. */
+static void forgets_of_others_are_completed_without_interrupts(void **state)
+{
+	bench.config.poll = VIOFS_POLL_IRQ;
+	bench.no_vectors = true;
+	serve(2);
+	usleep(20000);
+	bench.to = 1;
+	for (unsigned int i = 0; i < 40; i++) {
+		kernel_sends_forget(100 + 2 * i, 1000 + i);
+		usleep(1000);
+	}
+	device_forgets(1000, 40);
+	usleep(20000);
+	assert_int_equal(bench_stats()->parked, 0);
+	bench.to = 0;
+	bench_end();
+}
+
 /* A lock of lane @lane's that the device has, for the kernel's unique 4. */
 static struct model_request *hold_lock(unsigned int lane)
 {
@@ -453,6 +493,8 @@ int main(void)
 		TEST(queues_that_share_an_interrupt_are_one_lanes),
 		TEST(forgets_come_from_everywhere),
 		TEST(forgets_of_others_that_had_no_room_are_sent),
+		TEST(forgets_of_others_are_timed_out),
+		TEST(forgets_of_others_are_completed_without_interrupts),
 		TEST(an_interrupt_finds_its_request_in_any_lane),
 		TEST(an_interrupt_of_no_request_ends_after_one_round),
 		TEST(its_answer_goes_where_the_request_was_read),
