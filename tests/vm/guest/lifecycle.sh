@@ -235,6 +235,21 @@ told_to_be_root() {
 	grep -qi "as root" /tmp/said || fail "viofsctl $*, not as root: $(cat /tmp/said)"
 }
 
+# odd_mount_point: it is no UTF-8, and colours a terminal: list shows it all the same, and harmlessly.
+odd_mount_point() {
+	odd=$(printf '/tmp/m\377\033[31m')
+	mkdir "$odd"
+	virtiofs-vfio "$TAG" "$odd" || fail "virtiofs-vfio at a mount point that isn't UTF-8"
+	viofsctl list >/tmp/said
+	grep -qF '/tmp/m\377\033[31m' /tmp/said || fail "list: $(cat /tmp/said)"
+	grep -q "$(printf '\033')" /tmp/said && fail "list has an escape: $(cat -v /tmp/said)"
+	viofsctl list --json >/tmp/said
+	grep -qF '"mountpoint": "/tmp/m\\377\u001B[31m"' /tmp/said || fail "list --json: $(cat /tmp/said)"
+	umount "$odd" || fail "umount of a mount point that isn't UTF-8"
+	within 15 no_daemons || fail "the daemon outlives its mount"
+	rmdir "$odd"
+}
+
 status_answers() {
 	step "viofsctl"
 	mount_viofs ''
@@ -246,6 +261,7 @@ status_answers() {
 	told_to_be_root show "$address"
 	told_to_be_root status "$MNT"
 	umount_viofs
+	odd_mount_point
 	viofsctl bind "$TAG" || fail "viofsctl bind"
 	[ "$(driver_of "$address")" = vfio-pci ] || fail "viofsctl bind left $(driver_of "$address")"
 	mount_viofs ''
