@@ -3,6 +3,7 @@
 #include "daemon/launch.h"
 #include "base/log.h"
 #include "daemon/message.h"
+#include "viofs_config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if VIOFS_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
 
 struct outcome {
 	int rc;
@@ -114,6 +118,13 @@ void viofs_launch_detach(const char *mountpoint)
 {
 	viofs_message_to_syslog(mountpoint);
 	viofs_launch_let_go();
+}
+
+void viofs_launch_tell_systemd(const char *state)
+{
+#if VIOFS_HAVE_SYSTEMD
+	sd_notify(0, state);
+#endif
 }
 
 void viofs_launch_let_go(void)

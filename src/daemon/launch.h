@@ -20,6 +20,10 @@ void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err);
  * streams. */
 void viofs_launch_detach(const char *mountpoint);
 
+/** viofs_launch_tell_systemd() - as sd_notify(3), where the build has it and systemd waits for us.
+ */
+void viofs_launch_tell_systemd(const char *state);
+
 /** viofs_launch_let_go() - no standard streams, no working directory; messages go where they went.
  */
 void viofs_launch_let_go(void);

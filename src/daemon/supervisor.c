@@ -49,9 +49,6 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if VIOFS_HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 /* After the mount is gone the worker has this long (it takes 12 s at most, DESTROY and all); then
  * it is killed. */
@@ -102,13 +99,6 @@ struct supervisor {
 static const char *device_name(const struct supervisor *s)
 {
 	return s->source.kind == VIOFS_SOURCE_PCI ? s->source.id : s->source.path;
-}
-
-static void notify_systemd(const char *state)
-{
-#if VIOFS_HAVE_SYSTEMD
-	sd_notify(0, state);
-#endif
 }
 
 static int block_signals(struct supervisor *s, struct viofs_err *err)
@@ -225,7 +215,7 @@ static void fail(struct supervisor *s, int rc, const struct viofs_err *err)
 static void start_serving(struct supervisor *s)
 {
 	viofs_namespace_init(&s->ns);
-	notify_systemd("READY=1");
+	viofs_launch_tell_systemd("READY=1");
 	if (s->outcome_fd >= 0) {
 		viofs_launch_outcome(s->outcome_fd, 0, NULL);
 		s->outcome_fd = -1;
@@ -256,7 +246,7 @@ static void lose_device(struct supervisor *s, int rc, const struct viofs_err *er
 	fail(s, rc, err);
 	viofs_error("%s. The device is lost: requests get EIO from now on. Unmount %s to end this.",
 		    err->text, s->mountpoint);
-	notify_systemd("STATUS=The device is lost; unmount to end this.");
+	viofs_launch_tell_systemd("STATUS=The device is lost; unmount to end this.");
 	s->last_status = make_live_status(s);
 	/* The loop's poll of it ends with what it polls. */
 	s->loop.fds[BACK_END].fd = -1;
@@ -310,7 +300,7 @@ static void leave(struct supervisor *s)
 	bool there = viofs_mount_is_there(s->mount), serves = s->state == VIOFS_WORKER_SERVING;
 
 	s->signals++;
-	notify_systemd("STOPPING=1");
+	viofs_launch_tell_systemd("STOPPING=1");
 	viofs_outage_leave(&s->outage, s->o->grace_s);
 	if (s->signals == 1 && viofs_worker_has_served(s->state) && !there) {
 		/* Detached (umount -l), or the root of who did a switch_root: it ends when its last
@@ -430,7 +420,7 @@ static json_t *make_abort(void *arg, int *fd)
 	struct supervisor *s = arg;
 
 	viofs_journal_ask(&s->journal, "viofsctl abort, at once");
-	notify_systemd("STOPPING=1");
+	viofs_launch_tell_systemd("STOPPING=1");
 	s->signals++;
 	s->aborted = true;
 	abort_mount(s, ABORT_END_NS);
@@ -549,15 +539,34 @@ static int64_t watch_time(const struct supervisor *s)
 	return session < 0 || ns < 0 ? VIOFS_MAX(session, ns) : VIOFS_MIN(session, ns);
 }
 
+/* No more than signals and the worker's end are seen then, ten times a second: the mount has to go.
+ */
+static void watch_without_ring(struct supervisor *s, int rc)
+{
+	struct viofs_err err;
+
+	fail(s, viofs_err_set(&err, rc, "waiting on io_uring: %s", strerror(-rc)), &err);
+	if (!s->kill_at)
+		abort_mount(s, ABORT_END_NS);
+	usleep(100000);
+	take_signals(s);
+}
+
 /* Until the worker has ended. */
 static void watch(struct supervisor *s)
 {
+	int rc;
+
 	while (s->worker) {
 		if (s->state == VIOFS_WORKER_SERVING && !s->kill_at)
 			watch_worker(s);
 		if (s->kill_at && viofs_now_ns() - s->kill_at >= 0)
 			kill(s->worker, SIGKILL);
-		viofs_sleep_wait(&s->loop, watch_time(s));
+		rc = viofs_sleep_wait(&s->loop, watch_time(s));
+		if (rc && rc != -ETIME) {
+			watch_without_ring(s, rc);
+			continue;
+		}
 		if (s->loop.fds[SIGNAL].woke)
 			take_signals(s);
 		if (s->loop.fds[REPORT].woke && s->worker && !take_report(s))
