@@ -82,7 +82,8 @@ static void settle(struct viofs_queue *q, int64_t now)
 	if (!q->stirred)
 		return;
 	q->stirred = false;
-	q->rekick_interval = q->dev->answered ? REKICK_NS : REKICK_FIRST_NS;
+	q->rekick_interval =
+		__atomic_load_n(&q->dev->answered, __ATOMIC_RELAXED) ? REKICK_NS : REKICK_FIRST_NS;
 	q->rekick = now + q->rekick_interval;
 }
 

@@ -358,8 +358,12 @@ static bool take_room(struct viofs_queue *q)
 
 bool viofs_queue_waits_for_room(struct viofs_queue *q)
 {
+	bool locked = viofs_vq_enter(q->vq), hungry;
+
 	take_room(q);
-	return q->hungry;
+	hungry = q->hungry;
+	viofs_vq_leave(q->vq, locked);
+	return hungry;
 }
 
 static bool arm_own(struct viofs_queue *q)

@@ -4,6 +4,7 @@
 
 import os
 import subprocess
+import threading
 import time
 
 from misbehaviour import INIT_TABLE, TABLE
@@ -103,6 +104,33 @@ def a_device_that_falls_silent_is_an_error_after_the_time_out():
         v.end()
 
 
+def an_event_loop_hears_of_a_device_that_falls_silent():
+    with Session("device", ["--no-cache"]) as s:
+        s.start_backend()
+        v = Victim(s)
+        check(v.do("write file abc")[0] > 0, "no data")
+        check(v.do("loop file")[0] == 0, "no stat")
+        s.control("silent")
+        got, text = v.do("loop file", 4)
+        check(got < 0 and "has not answered" in text, f"{got} {text}")
+        v.end()
+
+
+def an_event_loop_hears_of_a_device_that_is_killed():
+    """While it sleeps, and long before the time-out."""
+    with Session("device", ["--no-cache"]) as s:
+        s.start_backend()
+        v = Victim(s)
+        check(v.do("write file abc")[0] > 0, "no data")
+        s.control("silent")
+        killer = threading.Timer(0.5, s.kill_backend)
+        killer.start()
+        got, text = v.do("loop file", 1.5)
+        killer.join()
+        check(got < 0 and "closed its socket" in text, f"{got} {text}")
+        v.end()
+
+
 def a_device_that_is_killed_is_an_error_at_once():
     with Session("device", ["--no-cache"]) as s:
         s.start_backend()
@@ -157,7 +185,10 @@ def main():
     cases += [(f"INIT {' '.join(args)}: {'works' if works else 'is refused'}",
                lambda a=(args, works, said): init_case(*a)) for args, works, said in INIT_TABLE]
     cases += named([a_device_that_falls_silent_is_an_error_after_the_time_out,
-                    a_device_that_is_killed_is_an_error_at_once, what_was_begun_when_the_device_goes_is_freed, entries_that_make_no_sense_are_refused,
+                    an_event_loop_hears_of_a_device_that_falls_silent,
+                    an_event_loop_hears_of_a_device_that_is_killed,
+                    a_device_that_is_killed_is_an_error_at_once, what_was_begun_when_the_device_goes_is_freed,
+                    entries_that_make_no_sense_are_refused,
                     no_byte_that_was_not_written_reaches_the_program])
     run_cases(cases, at_once=2)
 
