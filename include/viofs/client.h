@@ -96,8 +96,8 @@ struct viofs_event {
  * and iovecs) must stay good until the event is taken.
  * It takes 128 KiB of viofs_dev_options.dma_size for itself, so that its calls wait for nobody's
  * memory.
- * @max: calls under way at once, from which on more of them wait for their turn; 0 = 128.
- * Return: 0 and *@out; -ENOMEM, -EMFILE, -ENODEV with @err.
+ * @max: calls under way at once, from which on more of them wait for their turn; 0 = 128. Those
+ * that wait for locks don't count. Return: 0 and *@out; -ENOMEM, -EMFILE, -ENODEV with @err.
  */
 int viofs_async_open(struct viofs_session *session, unsigned int max, struct viofs_async **out,
 		     struct viofs_err *err);

@@ -92,6 +92,7 @@ void viofs_queue_close(struct viofs_queue *queue);
  * polls. Where queue or slots are full the rest is not sent: take completions, or wait
  * (viofs_queue_wait(), viofs_queue_arm()), then send it again. A handle has
  * viofs_dev_options.depth requests in flight or not taken yet at most; others may have the slots.
+ * FUSE_SETLKW, which may wait for hours, gets half of a queue's slots at most.
  *
  * Context: the handle's thread.
  * Return: how many were sent, from the first on, 0..@count; or, where the first can't be sent:

@@ -65,6 +65,7 @@ struct viofs_vq_slot {
 	uint16_t flags;            /* of enum viofs_request_flag */
 	uint16_t reply_size;       /* bytes of the caller's reply */
 	bool queued;               /* the device has it */
+	bool waits;                /* one of vq->waits */
 	uint32_t generation;
 	int64_t since; /* ns, coarse; with a time-out only */
 	void *reply;
@@ -85,6 +86,7 @@ struct viofs_vq {
 	struct viofs_vq_slot *slots;
 	uint8_t *in, *out, *big; /* DMA memory, VIOFS_SLOT_* for each slot */
 	uint16_t free, free_count, depth;
+	uint16_t waits; /* slots of requests that may wait: half of them at most */
 	uint32_t given; /* slots that came free so far */
 	uint64_t requests, replies, faults;
 };

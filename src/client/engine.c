@@ -50,6 +50,8 @@ bool viofs_op_turn(struct viofs_op *op)
 {
 	struct viofs_async *a = op->a;
 
+	if (op->patient)
+		return true;
 	if (!op->under_way && a->max && a->under_way >= a->max && !a->gone)
 		return false;
 	a->under_way += !op->under_way;
@@ -92,8 +94,13 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step)
 		return;
 	}
 	/* A slot that comes free, or a request of its own, wakes it. */
-	*a->waiting_tail = op;
-	a->waiting_tail = &op->next;
+	if (op->patient) {
+		*a->locks_tail = op;
+		a->locks_tail = &op->next;
+	} else {
+		*a->waiting_tail = op;
+		a->waiting_tail = &op->next;
+	}
 }
 
 static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
@@ -200,20 +207,20 @@ static void give_back(struct viofs_async *a, struct viofs_op *op)
 	a->pending--;
 }
 
-/* Run those again that had no room, once each. */
-static void run_waiting(struct viofs_async *a)
+/* Run those of a list again that had no room, once each. */
+static void run_again(struct viofs_op **first, struct viofs_op ***tail)
 {
-	struct viofs_op *op = a->waiting;
+	struct viofs_op *op = *first;
 
-	a->waiting = NULL;
-	a->waiting_tail = &a->waiting;
+	*first = NULL;
+	*tail = first;
 	while (op) {
 		struct viofs_op *next = op->next;
 
-		if (a->waiting) { /* no room for one: none for those behind it */
+		if (*first) { /* no room for one: none for those behind it */
 			op->next = NULL;
-			*a->waiting_tail = op;
-			a->waiting_tail = &op->next;
+			**tail = op;
+			*tail = &op->next;
 		} else {
 			op->step(op);
 		}
@@ -277,8 +284,11 @@ int viofs_async_turn(struct viofs_async *a)
 
 	if (n > 0)
 		viofs_async_complete(a, c, (unsigned int)n);
+	/* With a device that has failed they fail, each in its own way. */
 	if (a->waiting)
-		run_waiting(a); /* with a device that has failed they fail, each in its own way */
+		run_again(&a->waiting, &a->waiting_tail);
+	if (a->locks)
+		run_again(&a->locks, &a->locks_tail);
 	run_later(a);
 	if (n > 0)
 		viofs_async_forget(a, false);
@@ -293,6 +303,7 @@ int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned in
 	a->s = s;
 	a->max = max;
 	a->waiting_tail = &a->waiting;
+	a->locks_tail = &a->locks;
 	a->later_tail = &a->later;
 	a->ended_tail = &a->ended;
 	pthread_mutex_init(&a->lock, NULL);

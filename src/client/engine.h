@@ -81,6 +81,7 @@ struct viofs_op {
 	pthread_cond_t *waiter; /* blocking: somebody sleeps until it has ended */
 	bool blocking;
 	bool under_way; /* one of a->under_way */
+	bool patient;   /* it may wait for hours: it takes nobody's turn, and holds nobody up */
 	int finished;
 	int64_t result;
 	const char *fault;
@@ -112,6 +113,7 @@ struct viofs_async {
 	struct viofs_session *s;
 	struct viofs_queue *q;
 	struct viofs_op *free, *waiting, **waiting_tail, *ended, **ended_tail;
+	struct viofs_op *locks, **locks_tail; /* as waiting, of patient ones */
 	struct viofs_op *later,
 		**later_tail;       /* whose turn comes when fewer than max are under way */
 	struct viofs_chunk *chunks; /* free ones */

@@ -449,6 +449,7 @@ static void ask_lock(struct viofs_op *op)
 		viofs_request_to(op->mask, op->file->node, &op->in.lock, sizeof(op->in.lock));
 
 	r.reply_size = op->mask == FUSE_GETLK ? sizeof(struct fuse_lk_out) : 0;
+	op->patient = viofs_request_may_wait(op->mask);
 	viofs_op_call(op, &r, ask_lock, op->mask == FUSE_GETLK ? got_lock : viofs_op_finish_zero);
 }
 
@@ -486,7 +487,9 @@ static void start_lock(struct viofs_op *op, struct viofs_file *file, int command
 	}
 	op->file = file;
 	op->out = lock;
-	op->mask = (unsigned int)opcode;
+	/* An unlock waits for nobody, and must not stand behind those who wait for it. */
+	op->mask = opcode == FUSE_SETLKW && lock->l_type == F_UNLCK ? FUSE_SETLK
+								    : (unsigned int)opcode;
 	op->in.lock = (struct fuse_lk_in){
 		.fh = file->fh,
 		.owner = file->owner,

@@ -33,6 +33,8 @@ void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
 
 static void give(struct viofs_vq *vq, unsigned int index)
 {
+	vq->waits -= vq->slots[index].waits;
+	vq->slots[index].waits = false;
 	vq->slots[index].owner = NULL;
 	vq->slots[index].queued = false;
 	vq->slots[index].next = vq->free;
@@ -234,7 +236,9 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 	int64_t data;
 	int rc;
 
-	if (index == VIOFS_SLOT_END)
+	/* Those that wait leave room for those that end the wait. */
+	if (index == VIOFS_SLOT_END ||
+	    (viofs_request_may_wait(r->opcode) && vq->waits >= vq->depth / 2))
 		return -ENOSPC;
 	slot = &vq->slots[index];
 	data = take_shape(vq->dev, r, slot);
@@ -266,6 +270,8 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 	slot->reply = r->reply;
 	slot->since = now;
 	slot->queued = true;
+	slot->waits = viofs_request_may_wait(r->opcode);
+	vq->waits += slot->waits;
 	slot->done.user = r->user;
 	slot->done.unique = r->unique;
 	return 0;

@@ -55,7 +55,7 @@ static void open_session(void)
 	file = NULL;
 	bench.options.max_data = 64 << 10;
 	bench_open();
-	bench.device.init.flags |= FUSE_FLOCK_LOCKS;
+	bench.device.init.flags |= FUSE_FLOCK_LOCKS | FUSE_POSIX_LOCKS;
 	bench_set_hook(share);
 	assert_int_equal(viofs_session_open(bench.dev, NULL, &session, &bench.err), 0);
 	assert_int_equal(viofs_async_open(session, 0, &async, &bench.err), 0);
@@ -183,6 +183,43 @@ static void closing_gives_up_locks_that_wait(void **state)
 	close_session();
 }
 
+static unsigned int take(unsigned int count, int64_t result)
+{
+	struct viofs_event e[CALLS];
+	int n = viofs_async_wait(async, e, count, CALLS, SOON_MS * VIOFS_NSEC_PER_MSEC);
+
+	for (int i = 0; i < n; i++)
+		assert_int_equal(e[i].result, result);
+	return (unsigned int)n;
+}
+
+/* More of them than there are slots, and than there are turns. */
+static void locks_that_wait_leave_room_for_the_unlock(void **state)
+{
+	struct flock unlock = { .l_type = F_UNLCK };
+
+	bench.options.depth = 8;
+	open_session();
+	viofs_async_close(async);
+	assert_int_equal(viofs_async_open(session, 3, &async, &bench.err), 0);
+	for (unsigned int i = 0; i < CALLS; i++)
+		assert_int_equal(viofs_file_flock_async(async, file, LOCK_EX, data), 0);
+	assert_non_null(model_device_wait(&bench.device, FUSE_SETLKW, 4));
+	assert_int_equal(viofs_path_getxattr_async(async, "/", 0, "user.x", NULL, 0, data), 0);
+	assert_int_equal(take(1, 4242), 1);
+	assert_int_equal(viofs_file_lock_async(async, file, F_OFD_SETLKW, &unlock, data), 0);
+	assert_int_equal(take(1, 0), 1);
+	for (unsigned int i = 0; i < 20; i++)
+		assert_int_equal(viofs_path_getxattr(session, "/", 0, "user.x", NULL, 0, NULL),
+				 4242);
+	assert_int_equal(model_device_count(&bench.device, FUSE_SETLKW), 4);
+	assert_int_equal(model_device_count(&bench.device, FUSE_SETLK), 1);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(take(CALLS, 0), CALLS);
+	viofs_async_close(async);
+	close_session();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +227,7 @@ int main(void)
 		BOTH(aborting_ends_a_close_that_waits),
 		BOTH(aborting_ends_calls_of_other_threads),
 		BOTH(closing_gives_up_locks_that_wait),
+		BOTH(locks_that_wait_leave_room_for_the_unlock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
