@@ -9,7 +9,7 @@ import threading
 import time
 
 # Of the suite vhost, with the folders of src/ that each is for: a short list of what is done with a mount, the library's
-# calls, starts that are refused, changes on the device's side, another back end, several workers.
+# calls, starts that are refused, changes on the device's side, another back end.
 NATIVE = {
     "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "hold", "base"},
     "library-queues": {"client", "virtio", "fs"},
