@@ -43,13 +43,13 @@ def parse():
     return args
 
 
-def choose_files(paths):
-    """The C files of @paths, by folder of src/."""
+def choose_files(paths, tree):
+    """The C files of @paths as @tree has them, by folder of src/."""
     chosen = collections.defaultdict(list)
     wanted = [os.path.relpath(os.path.abspath(path), ROOT) for path in paths] or ["src"]
-    for folder, _, names in sorted(os.walk(os.path.join(ROOT, "src"))):
+    for folder, _, names in sorted(os.walk(os.path.join(tree, "src"))):
         for name in sorted(names):
-            path = os.path.relpath(os.path.join(folder, name), ROOT)
+            path = os.path.relpath(os.path.join(folder, name), tree)
             if name.endswith(".c") and any(path == w or path.startswith(w + os.sep) for w in wanted):
                 chosen[path.split(os.sep)[1]].append(path)
     if not chosen:
@@ -84,7 +84,7 @@ class Campaign:
         """By folder, in the order of chance; without those that change nothing."""
         listed = mutate_sites.read_equivalents(EQUIVALENT)
         found = {}
-        for folder, paths in choose_files(self.args.path).items():
+        for folder, paths in choose_files(self.args.path, self.build.tree).items():
             found[folder] = []
             for path in paths:
                 with open(os.path.join(self.build.tree, path), encoding="utf-8") as f:
@@ -149,7 +149,7 @@ def main():
     work = os.path.join(os.environ.get("VIOFS_BUILD") or os.path.join(ROOT, "build"), "mutate")
     build = mutate_build.Build(ROOT, os.path.abspath(work))
     suites = mutate_suites.Suites(build, not args.unit)
-    choose_files(args.path)
+    choose_files(args.path, ROOT)
     say(f"building a copy of the tree in {work}")
     try:
         build.prepare(suites.choose)
