@@ -3,6 +3,7 @@
  * in which order, and what comes of it when it fails or comes back. */
 #include "base/util.h"
 #include "model_backend.h"
+#include "tree.h"
 #include "vhost/vhost.h"
 #include "virtio/virtio.h"
 
@@ -23,7 +24,7 @@
 
 #include <cmocka.h>
 
-#define QUIET_MS 60 /* for back ends that don't answer */
+#define QUIET_MS 150 /* for back ends that don't answer */
 #define LONG_MS 5000
 #define MEMORY_AT (1ULL << 32)
 #define PROTOCOL_TRACKING (1ULL << 12)
@@ -149,13 +150,13 @@ static void every_message_at_the_start_may_fail(void **state)
 	};
 	static const struct {
 		enum model_fault fault;
-		int rc;
+		int ms, rc;
 		const char *text;
 	} faults[] = {
-		{ MODEL_CLOSES, -ECONNRESET, "closed its socket at" },
-		{ MODEL_IS_QUIET, -ETIMEDOUT, "within 60 ms" },
-		{ MODEL_BABBLES, -EPROTO, "none of vhost-user's" },
-		{ MODEL_IS_SHORT, -EPROTO, "none of vhost-user's" },
+		{ MODEL_CLOSES, LONG_MS, -ECONNRESET, "closed its socket at" },
+		{ MODEL_IS_QUIET, QUIET_MS, -ETIMEDOUT, "within 150 ms" },
+		{ MODEL_BABBLES, LONG_MS, -EPROTO, "none of vhost-user's" },
+		{ MODEL_IS_SHORT, LONG_MS, -EPROTO, "none of vhost-user's" },
 	};
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(requests); i++) {
@@ -168,7 +169,7 @@ static void every_message_at_the_start_may_fail(void **state)
 			model_backend_init(&peer);
 			fails_at(requests[i], faults[k].fault);
 			model_backend_start(&peer);
-			rc = viofs_vhost_open(peer.path, QUIET_MS, false, &v, &err);
+			rc = viofs_vhost_open(peer.path, faults[k].ms, false, &v, &err);
 			assert_int_equal(rc, faults[k].rc);
 			assert_non_null(strstr(err.text, faults[k].text));
 			assert_null(v);
@@ -179,7 +180,7 @@ static void every_message_at_the_start_may_fail(void **state)
 
 static void what_is_no_socket_of_a_back_end_is_said(void **state)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/tmp/viofs-test-datagram" };
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	char longest[110];
 	int s;
 
@@ -194,23 +195,25 @@ static void what_is_no_socket_of_a_back_end_is_said(void **state)
 	assert_int_equal(viofs_vhost_open(longest, LONG_MS, false, &v, &err), -ENOENT);
 
 	s = socket(AF_UNIX, SOCK_DGRAM, 0);
-	unlink(a.sun_path);
+	tree_make();
+	strcpy(a.sun_path, tree_path("sock"));
 	assert_int_equal(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(viofs_vhost_open(a.sun_path, LONG_MS, false, &v, &err), -EPROTOTYPE);
 	assert_non_null(strstr(err.text, "no stream socket"));
 	close(s);
 	assert_int_equal(viofs_vhost_open(a.sun_path, LONG_MS, false, &v, &err), -ECONNREFUSED);
 	assert_non_null(strstr(err.text, "Nobody listens there"));
-	unlink(a.sun_path);
+	tree_remove();
 }
 
 static void one_that_takes_no_connection_costs_the_time_out(void **state)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/tmp/viofs-test-full" };
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int s = socket(AF_UNIX, SOCK_STREAM, 0), first = socket(AF_UNIX, SOCK_STREAM, 0);
 	int64_t start;
 
-	unlink(a.sun_path);
+	tree_make();
+	strcpy(a.sun_path, tree_path("sock"));
 	assert_int_equal(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(listen(s, 0), 0);
 	assert_int_equal(connect(first, (struct sockaddr *)&a, sizeof(a)), 0);
@@ -221,7 +224,7 @@ static void one_that_takes_no_connection_costs_the_time_out(void **state)
 			2000 * VIOFS_NSEC_PER_MSEC);
 	close(first);
 	close(s);
-	unlink(a.sun_path);
+	tree_remove();
 }
 
 static void after_a_failure_nothing_more_is_said(void **state)
