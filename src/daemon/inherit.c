@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +99,18 @@ void viofs_inherit_end_signals(sigset_t *set)
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(end_signals); i++)
 		if (!is_ignored(end_signals[i]))
 			sigaddset(set, end_signals[i]);
+}
+
+int viofs_inherit_signalfd(struct viofs_err *err)
+{
+	sigset_t set;
+	int fd;
+
+	viofs_inherit_end_signals(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? viofs_err_set(err, -errno, "signalfd: %s", strerror(errno)) : fd;
 }
 
 struct limit {

@@ -3,6 +3,8 @@
 #ifndef VIOFS_DAEMON_INHERIT_H
 #define VIOFS_DAEMON_INHERIT_H
 
+#include "base/err.h"
+
 #include <signal.h>
 
 /**
@@ -19,6 +21,12 @@ int viofs_inherit_clean(void);
  * shell's `&`.
  */
 void viofs_inherit_end_signals(sigset_t *set);
+
+/**
+ * viofs_inherit_signalfd() - those, and SIGCHLD, come by a descriptor from now on (non-blocking)
+ * Return: it, or -errno.
+ */
+int viofs_inherit_signalfd(struct viofs_err *err);
 
 /**
  * viofs_inherit_widen_limits() - of memory, CPU time, file sizes and descriptors

@@ -101,19 +101,6 @@ static const char *device_name(const struct supervisor *s)
 	return s->source.kind == VIOFS_SOURCE_PCI ? s->source.id : s->source.path;
 }
 
-static int block_signals(struct supervisor *s, struct viofs_err *err)
-{
-	sigset_t set;
-
-	viofs_inherit_end_signals(&set);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signal_fd < 0)
-		return viofs_err_set(err, -errno, "signalfd: %s", strerror(errno));
-	return 0;
-}
-
 /* What can be wrong with the mount point is known before any device is touched. */
 static int start_mount(struct supervisor *s, int directory, struct viofs_err *err)
 {
@@ -633,8 +620,8 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 	int rc;
 
 	viofs_inherit_no_oom();
-	rc = block_signals(&s, &err);
-	if (!rc)
+	rc = s.signal_fd = viofs_inherit_signalfd(&err);
+	if (rc >= 0)
 		rc = start(&s, &err);
 	if (rc)
 		fail(&s, rc, &err);
