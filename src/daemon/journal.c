@@ -10,6 +10,7 @@
 #include "daemon/journal.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/message.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,14 @@ void viofs_journal_begin(struct viofs_journal *j, const char *tag, const char *d
 {
 	j->began = viofs_now_ns();
 	viofs_info("%s (%s) is mounted at %s", tag, device, mountpoint);
+}
+
+void viofs_journal_again(const char *device, const char *mountpoint, bool log)
+{
+	if (log)
+		viofs_message_to_syslog(mountpoint);
+	viofs_info("%s is mounted at %s too, by the virtiofs-vfio that has it already", device,
+		   mountpoint);
 }
 
 void viofs_journal_ask(struct viofs_journal *j, const char *who)

@@ -423,6 +423,7 @@ static json_t *make_clone(void *arg, int *fd)
 
 	if (rc < 0)
 		return json_pack("{s:s}", "error", strerror(-rc));
+	viofs_info("another virtiofs-vfio asks for a second mount of it");
 	*fd = rc;
 	return json_pack("{s:o, s:o, s:I, s:i}", "mountpoint", viofs_status_text(s->mountpoint),
 			 "options", viofs_status_options(s->o), "super",
@@ -628,6 +629,8 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 	else
 		watch(&s);
 	finish(&s);
+	if (s.again && !s.rc)
+		viofs_journal_again(device_name(&s), s.mountpoint, s.outcome_fd >= 0);
 	/* Not before everything is as it was: whoever waits may look. */
 	if (s.outcome_fd >= 0)
 		viofs_launch_outcome(s.outcome_fd, s.rc, &s.err);

@@ -322,6 +322,22 @@ def the_log_tells_begin_and_end():
     ended_by("kill -KILL $(cat /proc/{pid}/task/{pid}/children)", None, "killed by signal 9")
 
 
+def the_log_tells_of_a_second_mount():
+    with Logged() as s:
+        second = os.path.join(s.work, "second")
+        os.mkdir(second)
+        shell, _ = s.start_apart()
+        with shell:
+            s.lines_until("is mounted at")
+            shell.stdin.write(f"{s.daemon_argv()[0]} vhost-user:{s.socket} {second}; umount -i {second}; umount -i {s.mnt}\n")
+            shell.stdin.flush()
+            lines = s.lines_until("has ended")
+            shell.stdin.close()
+            shell.wait(10)
+        check(any(f"{s.mnt}: another virtiofs-vfio asks" in line for line in lines), lines)
+        check(any(f"{second}: {s.socket} is mounted at {second} too" in line for line in lines), lines)
+
+
 def warnings_of_the_start_are_in_the_log():
     said = ended_by("umount {mnt}", None, "it was unmounted", options="on-loss=wait")
     check(any("warning: " in line for line in said), f"no warning at the start: {said}")
@@ -335,7 +351,8 @@ def main():
         names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
         a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start, a_daemon_that_may_write_no_file, without_io_uring,
         io_uring_that_can_not_be_waited_on,
-        exit_statuses, the_log_tells_begin_and_end, warnings_of_the_start_are_in_the_log, with_few_descriptors, without_proc,
+        exit_statuses, the_log_tells_begin_and_end, the_log_tells_of_a_second_mount, warnings_of_the_start_are_in_the_log,
+        with_few_descriptors, without_proc,
     ]
     run_cases(named([case for case in cases if not wanted or case.__name__ in wanted]))
 
