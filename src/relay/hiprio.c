@@ -63,6 +63,9 @@ static void publish_locked(struct viofs_relay *r)
 	atomic_store_explicit(&h->kept, kept > 0, memory_order_relaxed);
 	if (!kept)
 		atomic_store_explicit(&h->full_since, 0, memory_order_relaxed);
+	/* The last one was dropped, not sent: nobody is to wake for it. */
+	if (!h->interrupt_count)
+		atomic_store_explicit(&h->next_due, INT64_MAX, memory_order_relaxed);
 	r->stats->parked = kept;
 	r->stats->parked_max = VIOFS_MAX(r->stats->parked_max, kept);
 }

@@ -119,6 +119,7 @@ static void of_what_is_no_lock_it_is_not_sent(void **state)
 static void a_lock_that_is_answered_soon_needs_none(void **state)
 {
 	struct model_request *lock = hold_lock();
+	uint64_t sleeps;
 
 	kernel_sends_interrupt(4);
 	kernel_gets_nothing(10);
@@ -126,6 +127,10 @@ static void a_lock_that_is_answered_soon_needs_none(void **state)
 	kernel_is_answered(4, -EOPNOTSUPP, 0);
 	kernel_gets_nothing(100);
 	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
+	/* Nor does anybody wake for it. */
+	sleeps = bench_stats()->sleeps;
+	usleep(100000);
+	assert_in_range(bench_stats()->sleeps - sleeps, 0, 20);
 	bench_end();
 }
 
