@@ -48,6 +48,8 @@ int viofs_lane_refuse(struct viofs_lane *lane)
 		if (i != VIOFS_SLEEP_FUSE)
 			lane->sleep.fds[i].fd = -1;
 	lane->sleep.fds[VIOFS_SLEEP_FUSE].fd = lane->fuse_fd;
+	/* Where too much was parked it was not polled; all of that is answered now. */
+	lane->sleep.fds[VIOFS_SLEEP_FUSE].paused = false;
 	for (;;) {
 		ssize_t n = viofs_devfuse_read(lane->fuse_fd, &iov, 1);
 		struct fuse_in_header head;

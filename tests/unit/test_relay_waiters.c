@@ -351,6 +351,26 @@ static void an_unmount_is_heard_where_memory_is_full(void **state)
 	assert_int_equal(bench_join(), 0);
 }
 
+/* Nor does what isn't polled stay so: a lost device's mount answers, and can be left. */
+static void a_lost_device_is_answered_for_where_memory_was_full(void **state)
+{
+	unsigned int n;
+
+	bench.config.poll = VIOFS_POLL_IRQ;
+	bench_serve();
+	bench_hold(FUSE_WRITE);
+	n = park_all();
+	sleeps_well();
+	model_alert(&bench.function, "is being unplugged");
+	kernel_is_answered_all(100, n, -EIO, 0);
+	kernel_gets_nothing(50);
+	kernel_sends_getattr(4, 1);
+	kernel_is_answered(4, -EIO, 0);
+	shutdown(bench.kernel, SHUT_WR);
+	assert_int_equal(bench_join(), -ENODEV);
+	assert_int_equal(bench.refused, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -367,6 +387,7 @@ int main(void)
 		TEST(what_was_deleted_is_forgotten_at_once),
 		TEST(an_interrupt_is_read_where_memory_is_full),
 		TEST(an_unmount_is_heard_where_memory_is_full),
+		TEST(a_lost_device_is_answered_for_where_memory_was_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
