@@ -67,9 +67,11 @@ int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_op
 	if (rc)
 		return rc;
 	rc = open_fs(out, virtio, options, err);
-	if (rc)
+	if (rc) {
 		viofs_virtio_close(virtio);
-	return rc;
+		return rc;
+	}
+	return viofs_source_check_tag(s, out->fs->tag, err);
 }
 
 int viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena)

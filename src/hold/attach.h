@@ -38,7 +38,8 @@ struct viofs_attach {
 
 /**
  * viofs_attach_open() - open VFIO or connect, reset, negotiate
- * Return: 0; -errno with @err. @out's parts are to be closed in both cases: viofs_attach_close().
+ * Return: 0; -ESTALE: it hasn't the tag that it was asked for by; -errno with @err. @out's parts
+ * are to be closed in both cases: viofs_attach_close().
  */
 int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
 		      struct viofs_attach *out, struct viofs_err *err);

@@ -55,20 +55,45 @@ int viofs_source_look(const struct viofs_pci_function *f,
 	return rc;
 }
 
+static bool is_with_vfio(const struct viofs_pci_function *f)
+{
+	return !f->driver[0] || !strcmp(f->driver, "vfio-pci");
+}
+
+/*
+ * A record that nobody holds may be of a function that was unplugged: another one in its place has
+ * a driver of the kernel's.
+ */
+static bool is_recorded(const struct viofs_pci_function *f, struct viofs_record *record)
+{
+	return !viofs_record_read(f->text, record) && record->tag[0] &&
+	       (is_with_vfio(f) || viofs_run_is_locked(f->text) == 1);
+}
+
 int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
 		     struct viofs_err *err)
 {
 	struct viofs_record record;
 	int rc;
 
-	if (!viofs_record_read(f->text, &record) && record.tag[0]) {
+	if (is_recorded(f, &record)) {
 		memcpy(tag, record.tag, sizeof(record.tag));
 		return 0;
 	}
 	rc = viofs_pci_tag_read(f, tag, NULL, err);
-	if (rc != -EOPNOTSUPP || (f->driver[0] && strcmp(f->driver, "vfio-pci") != 0))
+	if (rc != -EOPNOTSUPP || !is_with_vfio(f))
 		return rc;
 	return viofs_source_look(f, read_tag, tag, err);
+}
+
+int viofs_source_check_tag(const struct viofs_source *s, const char *tag, struct viofs_err *err)
+{
+	if (!s->by_tag || !strcmp(s->tag, tag))
+		return 0;
+	return viofs_err_set(err, -ESTALE,
+			     "%s has the tag \"%s\", not \"%s\": another device has taken the "
+			     "place of the one that had it. Try again, or see viofsctl list.",
+			     s->id, tag, s->tag);
 }
 
 /* PCI: the address is a name that files can have. */
@@ -131,7 +156,7 @@ static int find_tag(const char *tag, struct viofs_source *out, struct viofs_err 
 	if (count < 0)
 		return count;
 	for (int i = 0; i < count; i++) {
-		struct viofs_source s = { .function = all[i] };
+		struct viofs_source s = { .function = all[i], .by_tag = true };
 		struct viofs_err why;
 
 		name_function(&s);

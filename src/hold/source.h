@@ -8,6 +8,7 @@
 #include "pci/tag.h"
 
 #include <limits.h>
+#include <stdbool.h>
 
 struct viofs_vfio;
 
@@ -26,6 +27,7 @@ struct viofs_source {
 	struct viofs_pci_function function; /* PCI */
 	char path[PATH_MAX];                /* VHOST_USER: of the socket, from the root */
 	char tag[VIOFS_TAG_TEXT];           /* "" where it could not be learnt yet */
+	bool by_tag;                        /* it is the tag that the user has given */
 };
 
 /**
@@ -35,6 +37,12 @@ struct viofs_source {
  * tag (@err lists them); -ENOTTY: the address is not a virtio-fs device; -EINVAL; in @err.
  */
 int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err);
+
+/**
+ * viofs_source_check_tag() - is what was opened what was asked for?
+ * @tag: as the device itself says it, now. Return: 0; -ESTALE: it was asked for by another tag.
+ */
+int viofs_source_check_tag(const struct viofs_source *s, const char *tag, struct viofs_err *err);
 
 /**
  * viofs_source_look() - a look through VFIO at a function that has no driver, or vfio-pci and
@@ -48,8 +56,8 @@ int viofs_source_look(const struct viofs_pci_function *f,
 
 /**
  * viofs_source_tag() - learn the tag of @f without taking it from anybody
- * From the kernel's driver or configuration space, from the record of a daemon that has it, or, for
- * a function that nobody has, through VFIO.
+ * From the kernel's driver or configuration space, from the record of who has it, or has left it
+ * with vfio-pci, or, for a function that nobody has, through VFIO.
  * Return: 0; -EBUSY: somebody else has it in VFIO; others.
  */
 int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],

@@ -241,13 +241,41 @@ static void an_address_finds_its_function(void **state)
 
 static void the_tag_of_a_taken_function_is_in_its_record(void **state)
 {
+	struct viofs_record record;
 	struct viofs_source s;
+	int lock;
 
 	add(A, "2", "wrong");
-	tree_file("run/" A, "former=virtio-pci\nby=daemon\npid=1\ntag=right\nmountpoint=/mnt\n");
+	lock = viofs_record_lock(A, 0, &record, &err);
+	assert_true(lock >= 0);
+	snprintf(record.tag, sizeof(record.tag), "right");
+	assert_int_equal(viofs_record_write(A, lock, &record), 0);
 	assert_int_equal(find("right", &s), 0);
 	assert_string_equal(s.id, A);
 	assert_int_equal(find("wrong", &s), -ENODEV);
+	/* Of a daemon that was killed: another device may have come to this address since. */
+	close(lock);
+	assert_int_equal(find("right", &s), -ENODEV);
+	assert_int_equal(find("wrong", &s), 0);
+	/* What was left with vfio-pci is the same device. */
+	model_add_function(A, "0x1af4\n", "0x105a\n", "vfio-pci", "1");
+	assert_int_equal(find("right", &s), 0);
+}
+
+/* It may be another by the time that it is opened. */
+static void what_was_asked_for_by_tag_has_it(void **state)
+{
+	struct viofs_source s;
+
+	add(A, "2", "myfs");
+	assert_int_equal(find("myfs", &s), 0);
+	assert_int_equal(viofs_source_check_tag(&s, "myfs", &err), 0);
+	assert_int_equal(viofs_source_check_tag(&s, "other", &err), -ESTALE);
+	err_has(A " has the tag \"other\", not \"myfs\"");
+	assert_int_equal(find("tag:myfs", &s), 0);
+	assert_int_equal(viofs_source_check_tag(&s, "other", &err), -ESTALE);
+	assert_int_equal(find(A, &s), 0);
+	assert_int_equal(viofs_source_check_tag(&s, "other", &err), 0);
 }
 
 static void a_socket_is_its_whole_path(void **state)
@@ -290,6 +318,7 @@ int main(void)
 		TEST(a_tag_of_two_functions_is_not_chosen_from),
 		TEST(an_address_finds_its_function),
 		TEST(the_tag_of_a_taken_function_is_in_its_record),
+		TEST(what_was_asked_for_by_tag_has_it),
 		TEST(a_socket_is_its_whole_path),
 	};
 
