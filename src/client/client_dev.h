@@ -118,10 +118,11 @@ struct viofs_dev {
 	struct viofs_vq vqs[VIOFS_FS_QUEUES_MAX];
 	unsigned int next_vq; /* handles get request queues in turn; under lock */
 	bool indirect;
-	bool membarrier;   /* the kernel has it */
-	int used_len_zero; /* the quirk, learnt at INIT */
-	int had_session;   /* one for a device */
-	int answered;      /* something came back: kicks get through */
+	bool membarrier;         /* the kernel has it */
+	unsigned int interrupts; /* vectors in use */
+	int used_len_zero;       /* the quirk, learnt at INIT */
+	int had_session;         /* one for a device */
+	int answered;            /* something came back: kicks get through */
 	uint32_t max_data;
 	struct viofs_region regions[VIOFS_REGIONS_MAX];
 	unsigned int region_count;

@@ -163,7 +163,7 @@ int64_t viofs_queue_next_timeout(struct viofs_queue *q)
 	next = next_look(q, now);
 	if (next == INT64_MAX)
 		return -1;
-	if (!q->dev->at.fs->vectors)
+	if (!q->dev->interrupts)
 		next = VIOFS_MIN(next, now + VIOFS_NO_INTERRUPTS_NAP_NS);
 	return VIOFS_MAX(next - now, 0);
 }

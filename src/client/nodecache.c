@@ -67,6 +67,12 @@ static struct viofs_node **node_link(struct viofs_cache *c, uint64_t nodeid)
 	return at;
 }
 
+/* viofs_async_forget() looks at it without the lock. */
+static void set_forget_count(struct viofs_cache *c, unsigned int n)
+{
+	__atomic_store_n(&c->forget_count, n, __ATOMIC_RELAXED);
+}
+
 static void forget_locked(struct viofs_cache *c, uint64_t nodeid, uint64_t lookups)
 {
 	if (c->forget_count == c->forget_room) {
@@ -78,8 +84,9 @@ static void forget_locked(struct viofs_cache *c, uint64_t nodeid, uint64_t looku
 		c->forgets = more;
 		c->forget_room = room;
 	}
-	c->forgets[c->forget_count++] =
+	c->forgets[c->forget_count] =
 		(struct fuse_forget_one){ .nodeid = nodeid, .nlookup = lookups };
+	set_forget_count(c, c->forget_count + 1);
 }
 
 static void put_locked(struct viofs_cache *c, struct viofs_node *node)
@@ -325,7 +332,7 @@ unsigned int viofs_forget_take(struct viofs_cache *c, struct fuse_forget_one *ou
 
 	pthread_mutex_lock(&c->lock);
 	n = VIOFS_MIN(max, c->forget_count);
-	c->forget_count -= n;
+	set_forget_count(c, c->forget_count - n);
 	if (n)
 		memcpy(out, c->forgets + c->forget_count, n * sizeof(*out));
 	for (unsigned int i = 0; i < n; i++)

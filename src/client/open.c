@@ -142,6 +142,7 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 		rc = viofs_fs_start(fs, dev->arena, err);
 	if (rc)
 		return rc;
+	dev->interrupts = fs->vectors;
 	dev->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
 	dev->max_data = bound_data(dev);
 	for (unsigned int i = 0; !rc && i < fs->queue_count; i++)
@@ -245,7 +246,7 @@ int viofs_dev_info_get(struct viofs_dev *dev, struct viofs_dev_info *info)
 		.depth = dev->vqs[VIOFS_FS_REQUEST].depth,
 		.max_data = dev->max_data,
 		.page_size = (uint32_t)viofs_arena_page_size(dev->arena),
-		.interrupts = fs->vectors,
+		.interrupts = dev->interrupts,
 		.dma_size = dev->pool.count * dev->pool.page,
 		.dma_free = __atomic_load_n(&dev->pool.free, __ATOMIC_RELAXED) * dev->pool.page,
 	};

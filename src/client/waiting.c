@@ -42,7 +42,7 @@ int64_t viofs_wait_prepare(struct viofs_wait *w, struct viofs_queue *q)
 	wake = VIOFS_MIN(wake, now + SLEEP_MAX_NS);
 	if (q->dev->options.timeout_ms)
 		wake = VIOFS_MIN(wake, now + VIOFS_LOOK_NS);
-	if (!q->dev->at.fs->vectors)
+	if (!q->dev->interrupts)
 		wake = VIOFS_MIN(wake, now + VIOFS_NO_INTERRUPTS_NAP_NS);
 	w->turns = SPINS_PER_LOOK - 1; /* one more look, then asleep again */
 	return viofs_queue_arm(q) ? 0 : wake - now;
