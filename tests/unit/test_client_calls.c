@@ -722,6 +722,32 @@ static void data_in_several_pieces_is_in_order(void **state)
 	end();
 }
 
+static void more_data_than_a_request_carries_is_refused(void **state)
+{
+	struct viofs_dev_info info = { .size = sizeof(info) };
+	struct viofs_request r = { .opcode = FUSE_WRITE, .data_count = 2 };
+	struct viofs_queue *q;
+	struct iovec iov[2];
+	char *data;
+
+	start(38, 0);
+	q = bench_queue();
+	assert_int_equal(viofs_dev_info_get(bench.dev, &info), 0);
+	assert_true(info.max_data > 4096);
+	data = viofs_dma_alloc(bench.dev, 4096);
+	assert_non_null(data);
+	r.data = iov;
+	iov[0] = (struct iovec){ data, 4096 };
+	/* One that is too long by itself, and a sum that is. */
+	iov[1] = (struct iovec){ data, (size_t)info.max_data + 1 };
+	assert_int_equal(viofs_queue_submit(q, &r, 1), -EINVAL);
+	iov[1] = (struct iovec){ data, info.max_data };
+	assert_int_equal(viofs_queue_submit(q, &r, 1), -EINVAL);
+	assert_int_equal(model_device_count(&bench.device, FUSE_WRITE), 0);
+	viofs_dma_free(bench.dev, data);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -738,6 +764,7 @@ int main(void)
 		BOTH(seeking),
 		BOTH(copies_and_locks),
 		BOTH(data_in_several_pieces_is_in_order),
+		BOTH(more_data_than_a_request_carries_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Opening a device behind a socket: which features are taken, what is given, and the end. */
+#include "hold/attach.h"
+#include "model_backend.h"
+#include "virtio/virtio.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define F_NOTIFICATION (1ULL << 0)
+#define F_PACKED (1ULL << 34)
+#define TRACKING (1ULL << 12)
+
+static struct model_backend peer;
+static struct viofs_attach at;
+static struct viofs_source source;
+static struct viofs_attach_options options;
+static struct viofs_err err;
+static unsigned int fds_before;
+
+static int make(void **state)
+{
+	fds_before = model_count_fds();
+	model_backend_init(&peer);
+	peer.features |= F_PACKED | F_NOTIFICATION;
+	peer.protocol |= TRACKING;
+	peer.queues = 4;
+	peer.config[36] = 2;  /* request queues */
+	peer.config[41] = 16; /* bytes of a notification: 4096 */
+	model_backend_start(&peer);
+	memset(&at, 0, sizeof(at));
+	memset(&options, 0, sizeof(options));
+	source = (struct viofs_source){ .kind = VIOFS_SOURCE_VHOST_USER };
+	snprintf(source.path, sizeof(source.path), "%s", peer.path);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	if (at.fs)
+		viofs_attach_close(&at, NULL);
+	else
+		viofs_vhost_close(at.vhost);
+	model_backend_stop(&peer);
+	return model_count_fds() == fds_before ? 0 : -1;
+}
+
+static uint64_t negotiated(void)
+{
+	if (viofs_attach_open(&source, &options, &at, &err))
+		fail_msg("%s", err.text);
+	assert_null(at.vfio);
+	assert_string_equal(at.fs->tag, "a-tag");
+	return at.fs->virtio->negotiated;
+}
+
+static void packed_rings_are_taken_where_they_are_offered(void **state)
+{
+	assert_int_equal(negotiated() & (F_PACKED | F_NOTIFICATION), F_PACKED);
+	assert_null(at.vhost->link);
+}
+
+static void split_rings_where_they_are_asked_for(void **state)
+{
+	options.ring = VIOFS_RING_ONLY_SPLIT;
+	assert_false(negotiated() & F_PACKED);
+}
+
+static void packed_rings_that_are_not_offered_are_an_error(void **state)
+{
+	options.ring = VIOFS_RING_ONLY_PACKED;
+	assert_true(negotiated() & F_PACKED);
+	viofs_attach_close(&at, NULL);
+	assert_null(at.fs);
+	assert_null(at.vhost);
+	peer.features &= ~F_PACKED;
+	assert_int_equal(viofs_attach_open(&source, &options, &at, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "does not offer VIRTIO_F_RING_PACKED"));
+}
+
+static void notifications_and_tracking_where_they_are_asked_for(void **state)
+{
+	options.notification = true;
+	options.track = true;
+	assert_int_equal(negotiated() & (F_PACKED | F_NOTIFICATION), F_NOTIFICATION);
+	assert_non_null(at.vhost->link);
+	assert_int_equal(at.fs->notify_buf_size, 4096);
+}
+
+static void as_many_queues_as_are_asked_for(void **state)
+{
+	options.queues = 1;
+	negotiated();
+	assert_int_equal(at.fs->num_request_queues, 1);
+	viofs_attach_close(&at, NULL);
+	options.queues = 5;
+	assert_int_equal(viofs_attach_open(&source, &options, &at, &err), -EINVAL);
+}
+
+static void nobody_at_the_socket_is_an_error(void **state)
+{
+	strcpy(source.path, "/nonexistent/socket");
+	assert_int_equal(viofs_attach_open(&source, &options, &at, &err), -ENOENT);
+}
+
+static void memory_is_the_back_ends_until_the_end(void **state)
+{
+	const size_t sizes[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_RW] = 4096 };
+	struct viofs_arena *arena;
+
+	negotiated();
+	assert_int_equal(viofs_arena_new(sizes, false, &arena, &err), 0);
+	assert_int_equal(viofs_attach_map(&at, arena, &err), 0);
+	assert_true(model_backend_last(&peer, MODEL_SET_MEM_TABLE)->fd >= 0);
+	assert_int_equal(viofs_attach_close(&at, arena), 0);
+	assert_null(at.fs);
+	viofs_arena_free(arena);
+}
+
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, make, unmake)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ALONE(packed_rings_are_taken_where_they_are_offered),
+		ALONE(split_rings_where_they_are_asked_for),
+		ALONE(packed_rings_that_are_not_offered_are_an_error),
+		ALONE(notifications_and_tracking_where_they_are_asked_for),
+		ALONE(as_many_queues_as_are_asked_for),
+		ALONE(nobody_at_the_socket_is_an_error),
+		ALONE(memory_is_the_back_ends_until_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
