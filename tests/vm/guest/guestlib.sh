@@ -51,6 +51,11 @@ is_mounted() {
 	grep -q " ${1:-$MNT} " /proc/mounts
 }
 
+# A mount is there a moment before it answers, and a signal until then is a failed start.
+answers() {
+	is_mounted && timeout 10 ls "$MNT" >/dev/null
+}
+
 not_mounted() {
 	! is_mounted "$@"
 }

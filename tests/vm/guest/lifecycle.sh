@@ -23,7 +23,7 @@ signal_ends_it() {
 	step "$1 ends it with exit status 0"
 	virtiofs-vfio -f "$TAG" "$MNT" &
 	supervisor=$!
-	within 30 is_mounted || fail "not mounted after 30 s"
+	within 30 answers || fail "not mounted after 30 s"
 	kill "-$1" $supervisor
 	wait $supervisor || fail "exit status $? after $1"
 	nothing_left "$before" "$1"
@@ -34,7 +34,7 @@ int_of_a_background_job_is_ignored() {
 	step "INT of a background job"
 	virtiofs-vfio -f "$TAG" "$MNT" &
 	supervisor=$!
-	within 30 is_mounted || fail "not mounted after 30 s"
+	within 30 answers || fail "not mounted after 30 s"
 	kill -INT $supervisor
 	sleep 1
 	ls "$MNT" >/dev/null || fail "it has ended"
@@ -46,7 +46,7 @@ umount_ends_it() {
 	step "umount ends it with exit status 0"
 	virtiofs-vfio -f "$TAG" "$MNT" &
 	supervisor=$!
-	within 30 is_mounted || fail "not mounted after 30 s"
+	within 30 answers || fail "not mounted after 30 s"
 	umount "$MNT" || fail "umount"
 	wait $supervisor || fail "exit status $? after umount"
 	nothing_left "$before" "umount"
