@@ -366,19 +366,32 @@ void viofs_mount_end(struct viofs_mount *m)
 	viofs_places_free(&places);
 }
 
+/*
+ * A thread that unmounts may be looking at the descriptor: it stays one, and none that is opened
+ * now gets its number. A pipe that nobody reads answers poll(2) as an aborted connection does.
+ */
 void viofs_mount_hang_up(struct viofs_mount *m)
 {
+	int ends[2];
+
 	if (!m || m->fd < 0)
 		return;
-	close(m->fd);
-	m->fd = -1;
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		/* Too many descriptors: anything that is open, so that nobody waits for ever. */
+		dup3(STDIN_FILENO, m->fd, O_CLOEXEC);
+		return;
+	}
+	close(ends[0]);
+	dup3(ends[1], m->fd, O_CLOEXEC);
+	close(ends[1]);
 }
 
 void viofs_mount_close(struct viofs_mount *m)
 {
 	if (!m)
 		return;
-	viofs_mount_hang_up(m);
+	if (m->fd >= 0)
+		close(m->fd);
 	if (m->control_fd >= 0)
 		close(m->control_fd);
 	free(m);
