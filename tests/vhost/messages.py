@@ -158,9 +158,9 @@ def a_daemon_that_is_killed_at_its_start():
     with Session() as s:
         listener, p = starter_of(s)
         with listener, p:
-            listener.accept()
-            os.kill(wait_until(lambda: children(p.pid), 5, "the daemon")[0], signal.SIGKILL)
-            out = p.communicate(timeout=5)[0].decode()
+            with listener.accept()[0]:
+                os.kill(wait_until(lambda: children(p.pid), 5, "the daemon")[0], signal.SIGKILL)
+                out = p.communicate(timeout=5)[0].decode()
         check(p.returncode == 1 and "by signal 9 (Killed)" in out and "memory" in out, f"{p.returncode}: {out}")
 
 
@@ -229,10 +229,10 @@ def exit_statuses():
         wrong = [[], [nobody], ["-o", "bogus", nobody, s.mnt], ["-o", "poll=fast", nobody, s.mnt], ["-x", nobody, s.mnt],
                  ["-o", "cpus=1000", nobody, s.mnt], ["-o", "cpus=a", nobody, s.mnt], ["-o", "queues=2", "myfs", s.mnt],
                  ["-o", "queues=2", "0000:7f:1f.7", s.mnt], ["-o", "queues=99", nobody, s.mnt], ["vhost-user:", s.mnt], ["", s.mnt],
-                 ["-o", "remount,ro", nobody, s.mnt], ["-o", "dax=always", nobody, s.mnt], ["-o", "fsname=x", nobody, s.mnt],
+                 ["-o", "dax=always", nobody, s.mnt], ["-o", "fsname=x", nobody, s.mnt],
                  [nobody, s.mnt, "more"], ["-o"], ["-o", "workers=0", nobody, s.mnt], ["-o", "backend-keeps-state", nobody, s.mnt]]
         failing = [[nobody, s.mnt], [nobody, s.mnt + "/nix"], ["-f", nobody, s.mnt], ["tag:nobody-has-it", s.mnt],
-                   ["0000:7f:1f.7", s.mnt], [nobody, "/proc/self/status"]]
+                   ["0000:7f:1f.7", s.mnt], [nobody, "/proc/self/status"], ["-o", "remount,ro", nobody, s.mnt]]
         for name, usage, failure in (("virtiofs-vfio", 2, 1), ("mount.fuse.virtiofs-vfio", 1, 32), ("/sbin/mount.virtiofs-vfio", 1, 32)):
             for rows, due in ((wrong, usage), (failing, failure), ([["--help"], ["--version"]], 0)):
                 for argv in rows:
