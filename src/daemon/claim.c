@@ -18,7 +18,7 @@ static int wait_time(const struct viofs_source *s)
 {
 	struct viofs_state state;
 
-	if (viofs_state_read(s->id, &state) || !state.record.pid || state.mounted)
+	if (viofs_state_read(s->id, &state) || !state.record.pid || viofs_state_is_mounted(&state))
 		return 0;
 	return WAIT_ENDING_MS;
 }

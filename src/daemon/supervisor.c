@@ -112,7 +112,10 @@ static int start_mount(struct supervisor *s, int directory, struct viofs_err *er
 	};
 	int rc = viofs_mount_start(s->mount, &config, err);
 
-	return rc ? viofs_err_prefix(err, rc, "mount at %s", s->mountpoint) : 0;
+	if (rc)
+		return viofs_err_prefix(err, rc, "mount at %s", s->mountpoint);
+	rc = viofs_hold_note_mount(&s->claim->hold, viofs_mount_minor(s->mount));
+	return rc ? viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc)) : 0;
 }
 
 static int start_loop(struct supervisor *s, struct viofs_err *err)

@@ -116,6 +116,7 @@ static int note_former(struct viofs_hold *h, struct viofs_err *err)
 	h->found = *r;
 	if (is_record_good(r, &h->function)) {
 		r->pid = 0;
+		r->minor = 0;
 		r->mountpoint[0] = '\0';
 	} else {
 		memset(&h->found, 0, sizeof(h->found));
@@ -183,7 +184,14 @@ int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountp
 	snprintf(r->tag, sizeof(r->tag), "%s", tag);
 	snprintf(r->mountpoint, sizeof(r->mountpoint), "%s", mountpoint);
 	r->pid = pid;
+	r->minor = 0;
 	return viofs_record_write(hold->id, hold->lock_fd, r);
+}
+
+int viofs_hold_note_mount(struct viofs_hold *hold, unsigned int minor_no)
+{
+	hold->record.minor = minor_no;
+	return viofs_record_write(hold->id, hold->lock_fd, &hold->record);
 }
 
 /* Return: is the driver that the function has to go back to another than the one it has now? */

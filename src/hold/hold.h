@@ -40,6 +40,9 @@ int viofs_hold_take_name(const char *id, const char *device, int wait_ms, struct
 /** viofs_hold_note() - write @tag, @mountpoint and @pid into the record, for others to read. */
 int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint, int pid);
 
+/** viofs_hold_note_mount() - and then the minor of what is mounted: it is known by that. */
+int viofs_hold_note_mount(struct viofs_hold *hold, unsigned int minor_no);
+
 /** viofs_hold_release() - to its former driver (not one bound by `viofsctl bind`). Return: 0 or
  * -errno. */
 int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err);

@@ -35,6 +35,8 @@ static void parse_line(char *line, struct viofs_record *r)
 		r->by_admin = !strcmp(value, "viofsctl");
 	else if (!strcmp(line, "pid"))
 		r->pid = atoi(value);
+	else if (!strcmp(line, "minor"))
+		r->minor = (unsigned int)strtoul(value, NULL, 10);
 	else if (!strcmp(line, "tag"))
 		snprintf(r->tag, sizeof(r->tag), "%s", value);
 }
@@ -65,8 +67,9 @@ int viofs_record_write(const char *id, int lock, const struct viofs_record *r)
 	char text[TEXT_MAX];
 	int n;
 
-	n = snprintf(text, sizeof(text), "former=%s\nby=%s\npid=%d\ntag=%s" MOUNTPOINT "%s\n",
-		     r->former, r->by_admin ? "viofsctl" : "daemon", r->pid, r->tag, r->mountpoint);
+	n = snprintf(text, sizeof(text),
+		     "former=%s\nby=%s\npid=%d\nminor=%u\ntag=%s" MOUNTPOINT "%s\n", r->former,
+		     r->by_admin ? "viofsctl" : "daemon", r->pid, r->minor, r->tag, r->mountpoint);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -ENAMETOOLONG;
 	return viofs_run_write(id, lock, text);

@@ -23,8 +23,9 @@ struct viofs_record {
 	char former[64]; /* driver to give the device back to, "" = none */
 	bool by_admin;   /* bound by `viofsctl bind`: it stays with vfio-pci when a daemon ends */
 	int pid;         /* of the daemon, 0 = none */
+	unsigned int minor; /* of the file system that he has mounted, 0 = none yet */
 	char tag[VIOFS_TAG_TEXT];
-	char mountpoint[PATH_MAX];
+	char mountpoint[PATH_MAX]; /* where he has mounted it first */
 };
 
 /**

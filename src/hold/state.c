@@ -8,21 +8,31 @@
  */
 #include "hold/state.h"
 #include "base/run.h"
-#include "pci/mountinfo.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Who listens may be dead: its io_uring keeps the socket for a moment. */
+static bool is_peer_dead(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid > 0 &&
+	       kill(peer.pid, 0) < 0 && errno == ESRCH;
+}
+
 /* A socket file at which nobody listens any more. */
 static bool is_deserted(const char *id)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	char name[VIOFS_RECORD_ID + sizeof(VIOFS_CONTROL_SUFFIX)];
-	bool refused;
+	bool deserted;
 	int fd;
 
 	snprintf(name, sizeof(name), "%s" VIOFS_CONTROL_SUFFIX, id);
@@ -31,17 +41,22 @@ static bool is_deserted(const char *id)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
-	refused = connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == ECONNREFUSED;
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		deserted = errno == ECONNREFUSED;
+	else
+		deserted = is_peer_dead(fd);
 	close(fd);
-	return refused;
+	return deserted;
 }
 
-static bool is_mounted(const char *mountpoint)
+/* By the number of its file system, which is no other's while that exists; a path may be anybody's.
+ * Nowhere is as good as not to be seen. */
+static void find_mount(struct viofs_state *s)
 {
-	const struct viofs_mountinfo_query query = { .ours = true, .mountpoint = mountpoint };
-	struct viofs_mounted at;
+	const struct viofs_mountinfo_query query = { .ours = true, .minor = s->record.minor };
 
-	return mountpoint[0] && viofs_mountinfo_search(&query, &at) == 1;
+	if (s->record.minor)
+		viofs_mountinfo_search(&query, &s->at);
 }
 
 int viofs_state_read(const char *id, struct viofs_state *out)
@@ -56,7 +71,8 @@ int viofs_state_read(const char *id, struct viofs_state *out)
 		return rc;
 	if (locked)
 		s.holder = is_deserted(id) ? VIOFS_HOLDER_WORKER : VIOFS_HOLDER_ALIVE;
-	s.mounted = is_mounted(s.record.mountpoint);
+	if (s.holder != VIOFS_HOLDER_NONE)
+		find_mount(&s);
 	*out = s;
 	return 0;
 }
@@ -64,9 +80,10 @@ int viofs_state_read(const char *id, struct viofs_state *out)
 int viofs_state_say(const struct viofs_state *s, const char *device, int rc, struct viofs_err *err)
 {
 	const struct viofs_record *r = &s->record;
+	const char *at = viofs_state_is_mounted(s) ? s->at.mountpoint : r->mountpoint;
 	char gone[PATH_MAX + 128] = "";
 
-	if (r->mountpoint[0] && !s->mounted)
+	if (viofs_state_is_gone(s))
 		snprintf(
 			gone, sizeof(gone),
 			" Its mount at %s is gone (umount -l?); it ends when the last file that is "
@@ -77,7 +94,7 @@ int viofs_state_say(const struct viofs_state *s, const char *device, int rc, str
 	if (s->holder == VIOFS_HOLDER_ALIVE)
 		return viofs_err_set(
 			err, rc, "%s is in use by another virtiofs-vfio (pid %d%s%s).%s", device,
-			r->pid, s->mounted ? ", at " : "", s->mounted ? r->mountpoint : "", gone);
+			r->pid, viofs_state_is_mounted(s) ? ", at " : "", s->at.mountpoint, gone);
 	if (gone[0])
 		return viofs_err_set(err, rc,
 				     "%s is in use by the worker of a virtiofs-vfio whose "
@@ -86,5 +103,5 @@ int viofs_state_say(const struct viofs_state *s, const char *device, int rc, str
 	return viofs_err_set(err, rc,
 			     "%s is in use at %s by the worker of a virtiofs-vfio whose supervisor "
 			     "(pid %d) was killed: it serves on, and ends with umount %s.",
-			     device, r->mountpoint, r->pid, r->mountpoint);
+			     device, at, r->pid, at);
 }

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "hold/record.h"
+#include "pci/mountinfo.h"
 
 #include <stdbool.h>
 
@@ -18,7 +19,7 @@ enum viofs_holder {
 /** struct viofs_state - of a device */
 struct viofs_state {
 	enum viofs_holder holder;
-	bool mounted; /* at record.mountpoint, as the holder has said it */
+	struct viofs_mounted at; /* where it is mounted now, one of several places */
 	struct viofs_record record;
 };
 
@@ -27,6 +28,18 @@ struct viofs_state {
  * Return: 0; -ENOENT: no record; -EACCES: not to be seen without root; -errno.
  */
 int viofs_state_read(const char *id, struct viofs_state *out);
+
+/** viofs_state_is_mounted() - is a mount of it somewhere? */
+static inline bool viofs_state_is_mounted(const struct viofs_state *s)
+{
+	return s->at.mountpoint[0];
+}
+
+/** viofs_state_is_gone() - was it mounted, and is no more? Then it ends, or files are open. */
+static inline bool viofs_state_is_gone(const struct viofs_state *s)
+{
+	return s->record.minor && !viofs_state_is_mounted(s);
+}
 
 /** viofs_state_say() - "DEVICE is in use by ...", for the user. Return: @rc. */
 int viofs_state_say(const struct viofs_state *s, const char *device, int rc, struct viofs_err *err);

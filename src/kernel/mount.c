@@ -211,6 +211,11 @@ int viofs_mount_fd(const struct viofs_mount *m)
 	return m->fd;
 }
 
+unsigned int viofs_mount_minor(const struct viofs_mount *m)
+{
+	return m->minor;
+}
+
 int viofs_mount_control_fd(const struct viofs_mount *m)
 {
 	return m->control_fd;

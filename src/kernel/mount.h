@@ -46,6 +46,9 @@ int viofs_mount_put(int mount_fd, int directory);
 /** viofs_mount_fd() - /dev/fuse of this mount, O_NONBLOCK. */
 int viofs_mount_fd(const struct viofs_mount *m);
 
+/** viofs_mount_minor() - of its file system: its own as long as that exists. */
+unsigned int viofs_mount_minor(const struct viofs_mount *m);
+
 /** viofs_mount_control_fd() - its directory in fusectl; -1: there is none. */
 int viofs_mount_control_fd(const struct viofs_mount *m);
 

@@ -70,6 +70,15 @@ static bool field_is(struct field f, const char *text)
 	return strcmp(buf, text) == 0;
 }
 
+/* File systems with no disk have major 0. */
+static bool is_device(struct field f, unsigned int minor_no)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0:%u", minor_no);
+	return field_is(f, text);
+}
+
 static bool is_same_function(const char *source, const char *address)
 {
 	struct viofs_pci_address a, b;
@@ -90,12 +99,14 @@ static bool is_wanted_source(const struct viofs_mountinfo_query *q, const char *
 static bool match_line(const char *line, const char *end, const struct viofs_mountinfo_query *q,
 		       struct viofs_mounted *out)
 {
-	char source[PATH_MAX], at[PATH_MAX];
-	struct field mountpoint, word;
+	char source[PATH_MAX];
+	struct field device, mountpoint, word;
 	const char *p = line;
 
-	for (int i = 0; i < 4; i++)
-		take_word(&p, end);
+	take_word(&p, end);
+	take_word(&p, end);
+	device = take_word(&p, end);
+	take_word(&p, end);
 	mountpoint = take_word(&p, end);
 	do {
 		word = take_word(&p, end);
@@ -108,11 +119,10 @@ static bool match_line(const char *line, const char *end, const struct viofs_mou
 	decode(take_word(&p, end), source, sizeof(source));
 	if (!is_wanted_source(q, source))
 		return false;
-	decode(mountpoint, at, sizeof(at));
-	if (q->mountpoint && strcmp(at, q->mountpoint) != 0)
+	if (q->minor && !is_device(device, q->minor))
 		return false;
 	memset(out, 0, sizeof(*out));
-	memcpy(out->mountpoint, at, sizeof(at));
+	decode(mountpoint, out->mountpoint, sizeof(out->mountpoint));
 	return true;
 }
 

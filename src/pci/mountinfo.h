@@ -13,10 +13,10 @@
  * the kernel's.
  */
 struct viofs_mountinfo_query {
-	bool ours;              /* type fuse.virtiofs-vfio; else virtiofs */
-	const char *source;     /* the tag, or what the user said */
-	const char *address;    /* ours, beside @source: a PCI address, however it is written */
-	const char *mountpoint; /* in its own mount namespace */
+	bool ours;           /* type fuse.virtiofs-vfio; else virtiofs */
+	const char *source;  /* the tag, or what the user said */
+	const char *address; /* ours, beside @source: a PCI address, however it is written */
+	unsigned int minor;  /* of its file system, as long as that exists; 0: any */
 };
 
 /** struct viofs_mounted - the mount that was found */

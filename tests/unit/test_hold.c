@@ -222,6 +222,7 @@ static void a_record_reads_as_it_was_written(void **state)
 	struct viofs_record r = { .former = "virtio-pci",
 				  .by_admin = true,
 				  .pid = 77,
+				  .minor = 35,
 				  .tag = "a=b",
 				  .mountpoint = "/a\nb" };
 	struct viofs_record seen;
@@ -235,6 +236,7 @@ static void a_record_reads_as_it_was_written(void **state)
 	assert_string_equal(seen.former, r.former);
 	assert_true(seen.by_admin);
 	assert_int_equal(seen.pid, 77);
+	assert_int_equal(seen.minor, 35);
 	assert_string_equal(seen.tag, r.tag);
 	assert_string_equal(seen.mountpoint, r.mountpoint);
 	r.by_admin = false;
@@ -283,6 +285,25 @@ static void state_says(enum viofs_holder holder, const char *words)
 	err_has(words);
 }
 
+/* A process that ended has the socket for a moment: what its io_uring waited for goes later. */
+static void a_dead_listener_is_none(void **state)
+{
+	int socket;
+	pid_t pid;
+
+	must(take());
+	must(viofs_hold_note(&hold, "myfs", "/m", 12345));
+	socket = listen_at(tree_path("run/" FS ".sock"));
+	state_says(VIOFS_HOLDER_ALIVE, "in use by another");
+	pid = fork();
+	if (!pid)
+		_exit(listen(socket, 1) != 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	state_says(VIOFS_HOLDER_WORKER, "supervisor (pid 12345) was killed");
+	close(socket);
+	must(viofs_hold_release(&hold, &err));
+}
+
 /* All that tell of a device say the same, whatever has become of its daemon and its mount. */
 static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
 {
@@ -291,9 +312,13 @@ static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
 
 	assert_int_equal(viofs_state_read(FS, &s), -ENOENT);
 	must(take());
-	must(viofs_hold_note(&hold, "myfs", "/m", 12345));
+	must(viofs_hold_note(&hold, "myfs", "/first", 12345));
 	socket = listen_at(tree_path("run/" FS ".sock"));
-	state_says(VIOFS_HOLDER_ALIVE, "umount -l");
+	state_says(VIOFS_HOLDER_ALIVE, "in use by another virtiofs-vfio (pid 12345).");
+	must(viofs_hold_note_mount(&hold, 35));
+	/* somebody else's, at that place */
+	tree_file("proc/1/mountinfo", ROOT "41 22 0:36 / /first rw - fuse.virtiofs-vfio myfs rw\n");
+	state_says(VIOFS_HOLDER_ALIVE, "mount at /first is gone (umount -l?)");
 	tree_file("proc/1/mountinfo", ROOT "40 22 0:35 / /m rw - fuse.virtiofs-vfio myfs rw\n");
 	state_says(VIOFS_HOLDER_ALIVE, "in use by another virtiofs-vfio (pid 12345, at /m).");
 	close(socket);
@@ -325,6 +350,7 @@ int main(void)
 		TEST(the_next_one_gives_it_back_too),
 		TEST(a_record_reads_as_it_was_written),
 		TEST(only_records_of_sockets_that_nobody_holds_are_swept),
+		TEST(a_dead_listener_is_none),
 		TEST(who_has_it_is_told_by_lock_socket_and_mount),
 	};
 

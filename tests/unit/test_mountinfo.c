@@ -169,17 +169,21 @@ static void no_source_finds_any(void **state)
 	is_not(ROOT, NULL, NULL);
 }
 
-static void a_mount_is_found_by_its_place(void **state)
+static void a_mount_is_found_by_its_file_system(void **state)
 {
-	struct viofs_mountinfo_query q = { .ours = true, .mountpoint = "/a b" };
+	static const char text[] = ROOT "40 22 0:35 / /a rw - fuse.virtiofs-vfio x rw\n"
+					"41 22 0:36 / /b rw - fuse.virtiofs-vfio x rw\n"
+					"42 22 8:37 / /c rw - fuse.virtiofs-vfio x rw\n";
+	struct viofs_mountinfo_query q = { .ours = true, .minor = 36 };
 
-	assert_true(viofs_mountinfo_match("40 22 0:35 / /a\\040b rw - fuse.virtiofs-vfio x rw\n",
-					  &q, &mounted));
-	assert_false(viofs_mountinfo_match("40 22 0:35 / /a rw - fuse.virtiofs-vfio x rw\n", &q,
-					   &mounted));
-	q.ours = false;
-	assert_false(viofs_mountinfo_match("40 22 0:35 / /a\\040b rw - fuse.virtiofs-vfio x rw\n",
-					   &q, &mounted));
+	assert_true(viofs_mountinfo_match(text, &q, &mounted));
+	assert_string_equal(mounted.mountpoint, "/b");
+	q.minor = 3;
+	assert_false(viofs_mountinfo_match(text, &q, &mounted));
+	q.minor = 37;
+	assert_false(viofs_mountinfo_match(text, &q, &mounted));
+	q = (struct viofs_mountinfo_query){ .minor = 36 };
+	assert_false(viofs_mountinfo_match(text, &q, &mounted));
 }
 
 /* A dead mount of ours, or one that anybody has made with such a source, stands before it. */
@@ -280,7 +284,7 @@ int main(void)
 		cmocka_unit_test(broken_lines_are_passed_over),
 		cmocka_unit_test(long_words_are_cut_and_do_not_match),
 		cmocka_unit_test(no_source_finds_any),
-		cmocka_unit_test(a_mount_is_found_by_its_place),
+		cmocka_unit_test(a_mount_is_found_by_its_file_system),
 		cmocka_unit_test(no_mount_of_ours_hides_the_kernels),
 		cmocka_unit_test(an_empty_tag_finds_nothing_by_accident),
 		cmocka_unit_test_setup_teardown(a_mount_in_another_namespace_is_found, make_proc,

@@ -87,7 +87,7 @@ static void what_is_written_is_read(void **state)
 	assert_same(&r, &full);
 	/* Each word of it by itself, in plain text. */
 	assert_string_equal(tree_read("run/" A),
-			    "former=virtio-pci\nby=daemon\npid=4711\ntag=my=fs\n"
+			    "former=virtio-pci\nby=daemon\npid=4711\nminor=0\ntag=my=fs\n"
 			    "mountpoint=/mnt/a\nb=c\n");
 	assert_int_equal(viofs_record_write(A, lock, &admin), 0);
 	assert_int_equal(viofs_record_read(A, &r), 0);

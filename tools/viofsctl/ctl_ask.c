@@ -21,10 +21,11 @@
 
 /* Which daemon is meant: by the first of them that is set. None: any. */
 struct target {
+	unsigned int minor;     /* of the file system that it has mounted */
 	const char *mountpoint; /* as its record has it */
 	const char *id;         /* of its record */
 	const char *tag;
-	uint64_t mount; /* beside @mountpoint: the mount that the path leads to, 0: none of ours */
+	uint64_t mount; /* beside @minor: the mount itself, 0: none of ours */
 	bool found;     /* the one that serves that mount has answered */
 	bool quiet;     /* that nobody serves it is no news */
 };
@@ -43,6 +44,8 @@ static bool is_socket_name(const char *name, char id[static VIOFS_RECORD_ID])
 
 static bool is_meant(const struct target *t, const char *id, const struct viofs_record *r)
 {
+	if (t->minor)
+		return r->minor == t->minor;
 	if (t->mountpoint)
 		return !strcmp(r->mountpoint, t->mountpoint);
 	if (t->id)
@@ -71,7 +74,7 @@ static bool serves(const json_t *status, uint64_t mount)
 }
 
 /* Return: 0; 1 where something went wrong, which has been said. */
-static int ask(const char *id, bool meant, struct target *t, json_t *all)
+static int ask(const char *id, struct target *t, json_t *all)
 {
 	char path[PATH_MAX];
 	json_t *s = NULL;
@@ -83,10 +86,11 @@ static int ask(const char *id, bool meant, struct target *t, json_t *all)
 	if (rc)
 		return is_gone(rc) ? 0 : viofs_ctl_complain("%s: %s.", path, strerror(-rc));
 	exact = t->mount && serves(s, t->mount);
-	/* It may have been mounted there once, and another one is now. */
+	/* One that ends may have had that number before. In another mount namespace none is exact.
+	 */
 	if (exact && !t->found)
 		json_array_clear(all);
-	if (exact || (meant && !t->found)) {
+	if (exact || !t->found) {
 		json_object_set_new(s, "socket", json_string(path));
 		json_array_append(all, s);
 	}
@@ -101,8 +105,9 @@ static bool is_socket(const char *id)
 	return !strncmp(id, VIOFS_RECORD_SOCKET, strlen(VIOFS_RECORD_SOCKET));
 }
 
-/* @meant: those whose record says what is wanted; else all others. */
-static int ask_one(const char *id, bool meant, struct target *t, json_t *all)
+/* Others than the one that is meant are left in peace: one that hangs would be waited for, and one
+ * that ends is nobody's business. */
+static int ask_one(const char *id, struct target *t, json_t *all)
 {
 	struct viofs_state state;
 	struct viofs_err err;
@@ -113,47 +118,32 @@ static int ask_one(const char *id, bool meant, struct target *t, json_t *all)
 	if (rc)
 		return viofs_ctl_complain(VIOFS_RUN_DIR "/%s: %s.%s", id, strerror(-rc),
 					  rc == -EACCES ? " Run it as root." : "");
-	if (is_meant(t, id, &state.record) != meant)
+	if (state.holder == VIOFS_HOLDER_NONE || !is_meant(t, id, &state.record))
 		return 0;
 	if (state.holder == VIOFS_HOLDER_ALIVE)
-		return ask(id, meant, t, all);
-	if (state.holder == VIOFS_HOLDER_NONE || !meant || t->quiet)
+		return ask(id, t, all);
+	if (t->quiet)
 		return 0;
 	viofs_state_say(&state, is_socket(id) ? VIOFS_HOLD_SOCKET : id, 0, &err);
 	return viofs_ctl_complain("%s", err.text);
 }
 
-static int ask_some(DIR *dir, bool meant, struct target *t, json_t *all)
-{
-	struct dirent *e;
-	int status = 0;
-
-	rewinddir(dir);
-	while ((e = readdir(dir)) && !t->found) {
-		char id[VIOFS_RECORD_ID];
-
-		if (is_socket_name(e->d_name, id))
-			status |= ask_one(id, meant, t, all);
-	}
-	return status;
-}
-
-/*
- * Others than the one that is meant are left in peace: one that hangs would be waited for, and one
- * that ends is nobody's business. Unless the mount is none that a record knows.
- * Return: 0; 1 where something went wrong, which has been said.
- */
+/* Return: 0; 1 where something went wrong, which has been said. */
 static int ask_those(struct target *t, json_t *all)
 {
 	DIR *dir = opendir(VIOFS_RUN_DIR);
-	int status;
+	struct dirent *e;
+	int status = 0;
 
 	if (!dir)
 		return errno == ENOENT ? 0
 				       : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
-	status = ask_some(dir, true, t, all);
-	if (!status && t->mount && !t->found)
-		status = ask_some(dir, false, t, all);
+	while ((e = readdir(dir)) && !t->found) {
+		char id[VIOFS_RECORD_ID];
+
+		if (is_socket_name(e->d_name, id))
+			status |= ask_one(id, t, all);
+	}
 	closedir(dir);
 	return status;
 }
@@ -204,7 +194,7 @@ static int ask_by_name(const char *name, json_t *all)
 static int ask_about_mount(const char *where, const struct viofs_mount_id *id, const char *at,
 			   enum viofs_ctl_where how, json_t *all)
 {
-	struct target t = { .mountpoint = at,
+	struct target t = { .minor = id->minor,
 			    .mount = id->mount,
 			    .quiet = how == VIOFS_CTL_IF_ANY };
 	int status;

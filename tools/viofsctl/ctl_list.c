@@ -34,8 +34,11 @@ static void look_for_ours(struct device *d)
 	int rc = viofs_state_read(d->function.text, &s);
 
 	if (!rc && s.holder != VIOFS_HOLDER_NONE && s.record.mountpoint[0]) {
-		memcpy(d->mounted.mountpoint, s.record.mountpoint, sizeof(s.record.mountpoint));
-		if (!s.mounted)
+		d->mounted = s.at;
+		if (!viofs_state_is_mounted(&s))
+			memcpy(d->mounted.mountpoint, s.record.mountpoint,
+			       sizeof(s.record.mountpoint));
+		if (viofs_state_is_gone(&s))
 			d->state = "unmounted, but in use";
 		else if (s.holder == VIOFS_HOLDER_WORKER)
 			d->state = "supervisor killed";
