@@ -93,7 +93,8 @@ class _Source:
     def number(self, i):
         token = self.tokens[i]
         around = [t.text for t in self.tokens[i - 1:i + 2]]
-        if around[0] == "[" and around[2] == "]" and self.tokens[i - 3].kind == "word":
+        before = self.tokens[i - 3]
+        if around[0] == "[" and around[2] == "]" and (before.kind == "word" or before.text == ","):
             return  # the size of an array
         digits = token.text.rstrip("uUlL")
         suffix = token.text[len(digits):]

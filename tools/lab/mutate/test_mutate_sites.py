@@ -45,7 +45,8 @@ class Sites(unittest.TestCase):
     def test_numbers_keep_their_base_and_suffix(self):
         self.assertLessEqual({"a = 0601;", "a = 0577;"}, changes("a = 0600;"))
         self.assertIn("a = 0x100U;", changes("a = 0xffU;"))
-        self.assertEqual(changes("char buf[64];"), set())
+        self.assertEqual(changes("char buf[64], more[80];"), set())
+        self.assertIn("a[4] = b;", changes("a[3] = b;"))
 
     def test_words_in_strings_and_comments_stay(self):
         self.assertEqual(changes("/* a == 1 */", 'char *s = "a == 1";', "// a < 2"), set())
