@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Whoever starts the daemon waits until it knows how the start went. */
+#include "base/log.h"
+#include "daemon/launch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FAILURE 32
+
+static int words = -1; /* what the starter says */
+
+static void sink(enum viofs_log_level level, const char *message)
+{
+	if (write(words, message, strlen(message)) < 0)
+		abort();
+}
+
+static void nothing(int signal)
+{
+}
+
+/* SIGALRM each 2 ms, and no system call goes on by itself after it. */
+static void storm(void)
+{
+	const struct sigaction a = { .sa_handler = nothing };
+	const struct itimerval each = { { 0, 2000 }, { 0, 2000 } };
+
+	sigaction(SIGALRM, &a, NULL);
+	setitimer(ITIMER_REAL, &each, NULL);
+}
+
+/*
+ * A starter, in a child: its exit status, and what it said into @said. What it starts does @start
+ * with the descriptor for the outcome.
+ */
+static int start(void (*begin)(int fd), bool signals, char said[512])
+{
+	int fds[2], status;
+	ssize_t n = 0, got;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (!pid) {
+		struct viofs_err err;
+		int fd;
+
+		words = fds[1];
+		viofs_log_set_sink(sink, VIOFS_LOG_ERROR);
+		if (signals)
+			storm();
+		fd = viofs_launch(FAILURE, &err);
+		begin(fd);
+		_exit(0);
+	}
+	close(fds[1]);
+	/* As long as the pipe is open somebody runs; the starter doesn't wait for its child's end.
+	 */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	while ((got = read(fds[0], said + n, (size_t)(511 - n))) > 0)
+		n += got;
+	said[n] = '\0';
+	close(fds[0]);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void say_good(int fd)
+{
+	usleep(30000);
+	viofs_launch_outcome(fd, 0, NULL);
+}
+
+static void say_bad(int fd)
+{
+	struct viofs_err err = { "there is no device" };
+
+	viofs_launch_outcome(fd, -ENODEV, &err);
+}
+
+static void say_nothing(int fd)
+{
+	_exit(7);
+}
+
+static void be_killed(int fd)
+{
+	raise(SIGKILL);
+}
+
+static void leave_its_session(int fd)
+{
+	struct viofs_err err = { "no session of its own, or systemd's socket is there" };
+	bool good = getsid(0) == getpid() && !getenv("NOTIFY_SOCKET");
+
+	viofs_launch_outcome(fd, good ? 0 : -EIO, &err);
+}
+
+static void let_go_and_say_where(int fd)
+{
+	struct viofs_err err = { "" };
+	char out[64] = "", in[64] = "", here[64] = "";
+
+	viofs_launch_let_go();
+	if (readlink("/proc/self/fd/0", in, 63) < 0 || readlink("/proc/self/fd/2", out, 63) < 0 ||
+	    !getcwd(here, sizeof(here)))
+		abort();
+	snprintf(err.text, sizeof(err.text), "%s %s %s", in, out, here);
+	viofs_launch_outcome(fd, -EIO, &err);
+}
+
+static void a_good_start_is_status_0(void **state)
+{
+	char said[512];
+
+	assert_int_equal(start(say_good, false, said), 0);
+	assert_string_equal(said, "");
+}
+
+static void a_bad_one_says_why(void **state)
+{
+	char said[512];
+
+	assert_int_equal(start(say_bad, false, said), FAILURE);
+	assert_string_equal(said, "there is no device");
+}
+
+static void who_ends_without_a_word_is_named(void **state)
+{
+	char said[512];
+
+	assert_int_equal(start(say_nothing, false, said), FAILURE);
+	assert_string_equal(said,
+			    "The daemon ended at its start with status 7 and has not said why.");
+	assert_int_equal(start(be_killed, false, said), FAILURE);
+	assert_non_null(strstr(said, "killed at its start by signal 9 (Killed). Has the kernel"));
+}
+
+static void signals_do_not_end_the_wait(void **state)
+{
+	char said[512];
+
+	assert_int_equal(start(say_good, true, said), 0);
+	assert_string_equal(said, "");
+}
+
+static void the_child_has_a_session_of_its_own(void **state)
+{
+	char said[512];
+
+	setenv("NOTIFY_SOCKET", "/nonexistent", 1);
+	assert_int_equal(start(leave_its_session, false, said), 0);
+	unsetenv("NOTIFY_SOCKET");
+}
+
+static void nothing_of_the_terminal_is_kept(void **state)
+{
+	char said[512];
+
+	assert_int_equal(start(let_go_and_say_where, false, said), FAILURE);
+	assert_string_equal(said, "/dev/null /dev/null /");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_good_start_is_status_0),
+		cmocka_unit_test(a_bad_one_says_why),
+		cmocka_unit_test(who_ends_without_a_word_is_named),
+		cmocka_unit_test(signals_do_not_end_the_wait),
+		cmocka_unit_test(the_child_has_a_session_of_its_own),
+		cmocka_unit_test(nothing_of_the_terminal_is_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
