@@ -14,7 +14,7 @@ struct viofs_parked {
 	struct viofs_parked *next;
 	int64_t since; /* ns, when it was read */
 	uint32_t len;
-	uint8_t message[];
+	_Alignas(uint64_t) uint8_t message[];
 };
 
 /** struct viofs_parking - a queue with bounds, of one kind; zeroed but for the limits = empty */

@@ -91,17 +91,20 @@ def held_queues_and_many_callers():
     with Session("device", args, options="queues=2").mount() as s:
         python("import sys\nfor i in range(300): open(f'{sys.argv[1]}/{i}', 'w')", s.mnt)
         must(["ls", "-l", s.mnt])
+        first = locker(s)
+        says(first, b"locked\n")
+        second = locker(s)
+        wait_until(lambda: s.stats()["locks_waiting"] == 1, 5, "the second waits")
         s.control("hold")
         callers = [subprocess.Popen([sys.executable, "-S", "-E", "-c", BLOCKED, s.path(f"new{i}")])
                    for i in range(SLOTS + MORE)]
         try:
-            wait_until(lambda: sum(q["waiting"] for q in s.stats()["queues"][REQUESTS:]) >= SLOTS, 30,
+            wait_until(lambda: sum(q["waiting"] for q in s.stats()["queues"][REQUESTS:]) >= SLOTS - 1, 30,
                        "all slots taken")
             before = s.stats()
             must(["sh", "-c", "echo 2 >/proc/sys/vm/drop_caches"], 20)
             wait_until(lambda: s.stats()["forgotten"] > before["forgotten"] + 200, 10, "FORGETs")
-            for caller in callers[:10] + callers[-10:]:
-                caller.send_signal(signal.SIGINT)
+            second.kill()
             wait_until(lambda: s.stats()["requests"].get("INTERRUPT", 0) > 0, 10, "an INTERRUPT")
             check(s.stats()["queues"][REQUESTS]["popped"] == before["queues"][REQUESTS]["popped"],
                   "the request queue was not held")
@@ -109,6 +112,8 @@ def held_queues_and_many_callers():
             s.control("release")
             for caller in callers:
                 caller.wait(20)
+        second.communicate(timeout=5)
+        first.communicate(timeout=5)
         s.umount()
 
 
