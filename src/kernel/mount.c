@@ -365,8 +365,11 @@ void viofs_mount_end(struct viofs_mount *m)
 	struct viofs_places places = { NULL, 0 };
 
 	viofs_mount_places(m, &places);
-	viofs_places_hold(&places);
+	/* The file system stays, and its minor with it, while any is held. */
+	viofs_places_hold(&places, false);
 	viofs_mount_abort(m);
+	/* Before, a device that hangs would be waited for. */
+	viofs_places_hold(&places, true);
 	viofs_places_detach(&places);
 	viofs_places_free(&places);
 }

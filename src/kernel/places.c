@@ -148,10 +148,27 @@ int viofs_place_open(const struct viofs_place *place)
 	return fd;
 }
 
-void viofs_places_hold(struct viofs_places *places)
+static bool is_below(const char *path, const char *other)
+{
+	size_t len = strcmp(other, "/") ? strlen(other) : 0;
+
+	return !strncmp(path, other, len) && path[len] == '/' && path[len + 1];
+}
+
+/* Does the way to it lead through another one of them? */
+static bool is_inside(const struct viofs_places *places, unsigned int index)
 {
 	for (unsigned int i = 0; i < places->count; i++)
-		places->list[i].root = viofs_place_open(&places->list[i]);
+		if (i != index && is_below(places->list[index].path, places->list[i].path))
+			return true;
+	return false;
+}
+
+void viofs_places_hold(struct viofs_places *places, bool inside)
+{
+	for (unsigned int i = 0; i < places->count; i++)
+		if (is_inside(places, i) == inside)
+			places->list[i].root = viofs_place_open(&places->list[i]);
 }
 
 void viofs_places_detach(const struct viofs_places *places)

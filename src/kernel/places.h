@@ -35,14 +35,19 @@ int viofs_places_find(unsigned int minor_no, struct viofs_places *places);
 void viofs_places_free(struct viofs_places *places);
 
 /**
- * viofs_place_open() - the root of that mount, O_PATH: opening it asks the file system nothing
+ * viofs_place_open() - the root of that mount, O_PATH: opening it asks the file system nothing, but
+ * the way there may
  * Return: descriptor, which keeps the mount busy; -ESTALE: the mount isn't there any more, or
  * another one covers it; -errno.
  */
 int viofs_place_open(const struct viofs_place *place);
 
-/** viofs_places_hold() - open the root of each: what is found cannot become another one's. */
-void viofs_places_hold(struct viofs_places *places);
+/**
+ * viofs_places_hold() - open the root of each: what is found cannot become another one's
+ * @inside: of those that lie in another one of them, else of the others. The way to such a place is
+ * a request to the file system, which is waited for.
+ */
+void viofs_places_hold(struct viofs_places *places, bool inside);
 
 /** viofs_places_detach() - MNT_DETACH of those that are held. */
 void viofs_places_detach(const struct viofs_places *places);

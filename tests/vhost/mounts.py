@@ -188,6 +188,27 @@ def by_force_while_busy():
         s.ends(0)
 
 
+def a_mount_inside_itself_ends_though_the_device_hangs():
+    """The way to the inner one leads through the outer one, and a look there waits for the device."""
+    for argv in ([CTL, "abort"], None):
+        with Session() as s:
+            s.mount()
+            inner = s.path("inner")
+            os.mkdir(inner)
+            must(["mount", "--bind", s.mnt, inner])
+            s.signal_backend(signal.SIGSTOP)
+            time.sleep(1.5)  # until what the kernel knows of it has expired
+            if argv:
+                must(argv + [s.mnt], 5)
+            else:
+                for _ in range(2):
+                    s.daemon.send_signal(signal.SIGTERM)
+                    time.sleep(0.5)
+            wait_until(lambda: not is_mounted(s.mnt), 5, "the mount is taken down")
+            s.signal_backend(signal.SIGCONT)
+            s.ends(0, 15)
+
+
 # Mounts in a mount namespace of its own and says so; its end is the end of its line of input.
 APART = """
 import subprocess, sys
@@ -447,7 +468,7 @@ def main():
         an_ending_daemon_leaves_the_next_mount_alone,
         abort_of_one_that_ends_is_not_anothers, abort_is_for_the_mount_that_is_there_now,
         a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
-        by_force_while_busy]), at_once=2, alone=named([
+        by_force_while_busy, a_mount_inside_itself_ends_though_the_device_hangs]), at_once=2, alone=named([
         # A new mount namespace has copies of all mounts, and their sessions go on for that time.
         stays_while_its_mount_namespace_has_a_name, ends_with_the_last_user_of_its_mount_namespace,
         a_second_mount_elsewhere_is_seen_there_only, a_mount_point_that_flips_leads_nowhere_else]))
