@@ -75,28 +75,35 @@ int viofs_record_write(const char *id, int lock, const struct viofs_record *r)
 	return viofs_run_write(id, lock, text);
 }
 
+/* Of a daemon that was killed: whoever has the lock is none of its. */
+static void remove_socket(const char *id)
+{
+	char path[PATH_MAX], name[VIOFS_RECORD_ID + sizeof(VIOFS_CONTROL_SUFFIX)];
+
+	snprintf(name, sizeof(name), "%s" VIOFS_CONTROL_SUFFIX, id);
+	unlink(viofs_run_path(path, sizeof(path), name));
+}
+
 int viofs_record_lock(const char *id, int wait_ms, struct viofs_record *record,
 		      struct viofs_err *err)
 {
 	int lock = viofs_run_lock(id, VIOFS_MAX(wait_ms, LOOKING_MS));
 
-	if (lock >= 0)
+	if (lock >= 0) {
+		remove_socket(id);
 		viofs_record_read(id, record);
-	else if (lock == -EBUSY)
+	} else if (lock == -EBUSY) {
 		viofs_err_set(err, lock, "%s is in use.", id);
-	else
+	} else {
 		viofs_err_set(err, lock, VIOFS_RUN_DIR "/%s can't be opened: %s.%s", id,
 			      strerror(-lock), lock == -EACCES ? " Run it as root." : "");
+	}
 	return lock;
 }
 
 void viofs_record_remove(const char *id, int lock)
 {
-	char path[PATH_MAX], name[VIOFS_RECORD_ID + sizeof(VIOFS_CONTROL_SUFFIX)];
-
-	/* The control socket too, of a daemon that was killed. */
-	snprintf(name, sizeof(name), "%s" VIOFS_CONTROL_SUFFIX, id);
-	unlink(viofs_run_path(path, sizeof(path), name));
+	remove_socket(id);
 	viofs_run_remove(id, lock);
 }
 

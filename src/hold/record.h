@@ -30,6 +30,7 @@ struct viofs_record {
 
 /**
  * viofs_record_lock() - lock the record of @id; made where there is none
+ * The control socket that a killed daemon may have left goes.
  * @wait_ms: for another holder that is about to end.
  * @record: out, what it says; zeroed where it is new.
  * Return: descriptor that holds the lock, for reading only (it outlives a fork); -EBUSY: held;
