@@ -288,11 +288,14 @@ int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
 	if (!rc)
 		rc = check_return(&h, err);
-	if (rc) {
-		/* A record that is no longer true goes, too. */
+	/* A record that is no longer true goes, too; another one says where the function has to go.
+	 */
+	if (rc == -EALREADY || rc == -ENODEV)
 		viofs_record_remove(h.id, h.lock_fd);
+	else if (rc)
+		close(h.lock_fd);
+	if (rc)
 		return rc;
-	}
 	h.bound = true;
 	h.record.by_admin = false;
 	return viofs_hold_release(&h, err);

@@ -171,6 +171,18 @@ static void what_others_have_bound_is_not_ours_to_return(void **state)
 	assert_false(tree_exists("run"));
 }
 
+/* For want of descriptors, say: that is no reason to forget which driver it had. */
+static void what_cannot_be_read_can_be_returned_later(void **state)
+{
+	must(take());
+	must(viofs_hold_keep(&hold, &err));
+	tree_file("sys/bus/pci/devices/" FS "/vendor", "");
+	assert_int_equal(viofs_hold_return(&function, &err), -EINVAL);
+	tree_file("sys/bus/pci/devices/" FS "/vendor", "0x1af4\n");
+	must(viofs_hold_return(&function, &err));
+	is_untouched();
+}
+
 /* In a child: take it, and be killed before the write that is the @at-th. Return: was it? */
 static bool take_and_be_killed(unsigned int at)
 {
@@ -350,6 +362,7 @@ int main(void)
 		TEST(where_mounts_cannot_be_seen_nothing_is_taken),
 		TEST(what_is_bound_for_good_is_left_so),
 		TEST(what_others_have_bound_is_not_ours_to_return),
+		TEST(what_cannot_be_read_can_be_returned_later),
 		TEST(who_is_killed_at_any_moment_leaves_what_can_be_undone),
 		TEST(the_next_one_gives_it_back_too),
 		TEST(a_record_reads_as_it_was_written),
