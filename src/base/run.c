@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define RETRY_US 20000
+/* For so much longer a file that goes again and again is made anew. */
+#define STALE_NS (1 * VIOFS_NSEC_PER_SEC)
 #define RUN_PATH_MAX 512
 
 static const char *run_dir = VIOFS_RUN_DIR;
@@ -82,6 +84,8 @@ int viofs_run_lock(const char *name, int wait_ms)
 			return fd;
 		if (fd == -EAGAIN && viofs_now_ns() - end >= 0)
 			return -EBUSY;
+		if (fd == -ESTALE && viofs_now_ns() - end >= STALE_NS)
+			return fd;
 		usleep(RETRY_US);
 	}
 }

@@ -19,7 +19,8 @@ const char *viofs_run_path(char *buf, size_t size, const char *name);
  * Only root can open these files, so nobody else can hold such a lock. It goes with the last
  * process that has the descriptor, which is good for reading only.
  * @wait_ms: for another holder.
- * Return: descriptor; -EBUSY: held all that time; -EACCES and other -errno.
+ * Return: descriptor; -EBUSY: held all that time; -ESTALE: the file or its folder can't be made to
+ * stay; -EACCES and other -errno.
  */
 int viofs_run_lock(const char *name, int wait_ms);
 

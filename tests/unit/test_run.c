@@ -129,6 +129,13 @@ static void a_link_is_not_followed(void **state)
 	assert_string_equal(tree_read("victim"), "text");
 }
 
+/* Nor is it waited for, for ever. */
+static void a_folder_that_leads_nowhere_is_an_error(void **state)
+{
+	tree_link("run", tree_path("nowhere"));
+	assert_int_equal(viofs_run_lock("it", 0), -ESTALE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -137,6 +144,7 @@ int main(void)
 		TEST(one_has_a_lock_and_nothing_is_left),        TEST(only_root_can_open_it),
 		TEST(who_has_the_lock_cannot_write_by_it),       TEST(a_lock_outlives_who_took_it),
 		TEST(a_file_that_was_removed_is_not_written_to), TEST(a_link_is_not_followed),
+		TEST(a_folder_that_leads_nowhere_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
