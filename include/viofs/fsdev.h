@@ -176,6 +176,8 @@ int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd,
 /**
  * viofs_dma_unregister() - the device reaches it no more
  * @memory: as it was registered. No request that uses it may be in flight.
+ *
+ * Context: any thread; not while others submit requests.
  * Return: 0; -ENOENT: not registered; -EBUSY: the device has failed and can't be stopped, so the
  * memory stays its own until viofs_dev_close(); others, in @err. But for 0 and -ENOENT the device
  * has it still.
