@@ -465,13 +465,14 @@ def main():
         a_second_mount_with_other_options_is_refused,
         one_signal_ends_all_mounts, abort_by_the_second_mount_ends_all, a_remount_that_changes_nothing_is_refused,
         a_symbolic_link_of_somebody_else_is_not_followed, a_symbolic_link_of_root_is_followed,
-        an_ending_daemon_leaves_the_next_mount_alone,
-        abort_of_one_that_ends_is_not_anothers, abort_is_for_the_mount_that_is_there_now,
+        abort_is_for_the_mount_that_is_there_now,
         a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
         by_force_while_busy, a_mount_inside_itself_ends_though_the_device_hangs]), at_once=2, alone=named([
         # A new mount namespace has copies of all mounts, and their sessions go on for that time.
         stays_while_its_mount_namespace_has_a_name, ends_with_the_last_user_of_its_mount_namespace,
-        a_second_mount_elsewhere_is_seen_there_only, a_mount_point_that_flips_leads_nowhere_else]))
+        a_second_mount_elsewhere_is_seen_there_only, a_mount_point_that_flips_leads_nowhere_else,
+        # The number that one gives up must be the next one's.
+        an_ending_daemon_leaves_the_next_mount_alone, abort_of_one_that_ends_is_not_anothers]))
 
 
 if __name__ == "__main__":
