@@ -119,6 +119,17 @@ void viofs_queue_check(struct viofs_queue *q)
 		viofs_queue_rekick(q, viofs_now_ns());
 }
 
+/* It is set anew when it has woken: later ones need not be looked for. */
+static bool timer_comes_in_time(struct viofs_queue *q, int64_t now)
+{
+	if (q->timer - now <= 0)
+		return false;
+	if (!q->in_flight)
+		return true;
+	settle(q, now);
+	return q->timer - q->rekick <= 0;
+}
+
 /* When the handle is to be polled though nothing has come: ns, INT64_MAX: never. */
 static int64_t next_look(struct viofs_queue *q, int64_t now)
 {
@@ -143,8 +154,8 @@ void viofs_queue_set_timer(struct viofs_queue *q)
 	if (!q->in_flight && !q->hungry)
 		return;
 	now = viofs_now_ns();
-	if (q->timer - now > 0)
-		return; /* it comes, and then is set anew */
+	if (timer_comes_in_time(q, now))
+		return;
 	next = next_look(q, now);
 	if (next == INT64_MAX)
 		return;

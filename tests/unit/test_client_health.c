@@ -162,6 +162,31 @@ static void an_event_loop_notifies_the_device_again(void **state)
 	close_session();
 }
 
+/* As soon as ever, though the request before was answered after half a minute. */
+static void what_was_slow_once_is_notified_again_as_soon_as_others(void **state)
+{
+	struct viofs_queue *q;
+	int64_t start;
+
+	bench_open();
+	q = bench_queue();
+	bench_hold(FUSE_GETATTR);
+	bench_send(q, 0, 1, 1);
+	q->stirred = false;
+	q->rekick_interval = 30 * VIOFS_NSEC_PER_SEC;
+	q->rekick = viofs_now_ns() + q->rekick_interval;
+	assert_int_equal(viofs_queue_arm(q), 0);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
+	bench.device.drop_kicks = 1;
+	assert_int_equal(viofs_queue_submit(q, bench_getattr(1, 1), 1), 1);
+	assert_int_equal(viofs_queue_arm(q), 0);
+	start = viofs_now_ns();
+	assert_true(bench_is_readable(viofs_queue_fd(q), SOON_MS));
+	assert_true(viofs_now_ns() - start > 500 * MS);
+	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
+}
+
 /* A device that hangs doesn't finish a reset either. */
 static void failing_on_a_time_out_waits_for_nobody(void **state)
 {
@@ -191,6 +216,7 @@ int main(void)
 		BOTH(a_loop_with_its_own_timers_is_told_when_a_request_is_late),
 		BOTH(who_waits_for_a_slot_sees_that_others_requests_are_late),
 		BOTH(an_event_loop_notifies_the_device_again),
+		BOTH(what_was_slow_once_is_notified_again_as_soon_as_others),
 		BOTH(failing_on_a_time_out_waits_for_nobody),
 	};
 
