@@ -89,7 +89,7 @@ def killed_under_load():
         status = json.loads(out)
         check(status["session"] == "lost" and "socket" in status["reason"], out)
         s.is_lost()
-        check(s.said().count("has closed its socket") == 1, "it must be said once: " + s.said())
+        check(s.said().count("The device is lost") == 1, "it must be said once: " + s.said())
         os.unlink(s.socket)
         s.mount()
         s.umount(15)
