@@ -69,6 +69,21 @@ static void each_queue_has_its_entries_in_one_lane(void **state)
 				check_shares(queues, depth, lanes);
 }
 
+static void nothing_is_written_behind_the_last_one(void **state)
+{
+	static const struct viofs_entry none;
+	size_t sizes[VIOFS_ARENA_SECTIONS] = {
+		[VIOFS_ARENA_PRIVATE] = 1 << 20, [VIOFS_ARENA_DEVICE_READ] = 1
+	};
+	struct viofs_entries e;
+	struct viofs_err err;
+
+	assert_int_equal(viofs_arena_new(sizes, false, &arena, &err), 0);
+	viofs_entries_init(&e, 3, 2, 0, 1, arena);
+	assert_memory_equal(&e.entry[e.count], &none, sizeof(none));
+	viofs_arena_free(arena);
+}
+
 static void the_memory_is_what_they_need(void **state)
 {
 	size_t one[VIOFS_ARENA_SECTIONS] = { 0 }, more[VIOFS_ARENA_SECTIONS] = { 0 };
@@ -181,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_queue_has_its_entries_in_one_lane),
+		cmocka_unit_test(nothing_is_written_behind_the_last_one),
 		cmocka_unit_test(the_memory_is_what_they_need),
 		cmocka_unit_test(a_bell_rings_its_own_queues_eventfd),
 		cmocka_unit_test(one_signal_adds_one),
