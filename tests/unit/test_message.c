@@ -111,12 +111,12 @@ static void what_a_hijacked_worker_writes_stays_one_harmless_line(void **state)
 static char logged[16][1200];
 static unsigned int logged_count;
 
-static void log_line(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static void log_line(const char *fmt, va_list ap)
 {
 	vsnprintf(logged[logged_count++ % 16], sizeof(logged[0]), fmt, ap);
 }
 
-void __wrap_syslog(int priority, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void __wrap_syslog(int priority, const char *fmt, ...);
 void __wrap_syslog(int priority, const char *fmt, ...)
 {
 	va_list ap;
@@ -126,7 +126,8 @@ void __wrap_syslog(int priority, const char *fmt, ...)
 	va_end(ap);
 }
 
-void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) void __wrap___syslog_chk(int priority, int flag,
+							       const char *fmt, ...);
 void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...)
 {
 	va_list ap;
