@@ -7,6 +7,10 @@
  * behind it; so a back end that refuses something or dies is noticed at the message that did it.
  * The first failure is kept in `lost`, and nothing is sent after it: what the back end would make
  * of it isn't known.
+ *
+ * Each has a time-out. There are hundreds of them where there are many rings, so one that answers
+ * each just in time is bounded, too: all messages of the start together, and all of the end
+ * (viofs_vhost.end_ns).
  */
 #include "vhost/ask.h"
 
@@ -25,6 +29,11 @@ int viofs_vhost_lose(struct viofs_vhost *v, enum viofs_vhost_request request, in
 		snprintf(v->lost, sizeof(v->lost), "closed its socket at %s", name);
 		break;
 	case -ETIMEDOUT:
+		if (v->left_ns <= 0) {
+			snprintf(v->lost, sizeof(v->lost), "took %d ms for its answers up to %s",
+				 v->timeout_ms * VIOFS_VHOST_START_FACTOR, name);
+			break;
+		}
 		snprintf(v->lost, sizeof(v->lost), "did not answer %s within %d ms", name,
 			 v->timeout_ms);
 		break;
@@ -43,14 +52,23 @@ int viofs_vhost_lose(struct viofs_vhost *v, enum viofs_vhost_request request, in
 }
 
 /* When the message that is sent now is given up. */
-static int64_t end_of(const struct viofs_vhost *v)
+static int64_t end_of(const struct viofs_vhost *v, int64_t now)
 {
-	return v->end_ns ? v->end_ns : viofs_now_ns() + v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+	int64_t each = v->timeout_ms * VIOFS_NSEC_PER_MSEC;
+
+	return v->end_ns ? v->end_ns : now + VIOFS_MIN(each, v->left_ns);
+}
+
+/* That was one message, or one and its answer. */
+static void count_time(struct viofs_vhost *v, int64_t began)
+{
+	if (v->left_ns != INT64_MAX)
+		v->left_ns -= viofs_now_ns() - began;
 }
 
 int viofs_vhost_ask_with_fd(struct viofs_vhost *v, struct viofs_vhost_message *m, int *fd)
 {
-	int64_t end = end_of(v);
+	int64_t now = viofs_now_ns(), end = end_of(v, now);
 	enum viofs_vhost_request request = m->request;
 	int rc;
 
@@ -59,6 +77,7 @@ int viofs_vhost_ask_with_fd(struct viofs_vhost *v, struct viofs_vhost_message *m
 	rc = viofs_vhost_send(v->sock, m, -1, false, end);
 	if (!rc)
 		rc = viofs_vhost_receive(v->sock, request, m, fd, end);
+	count_time(v, now);
 	return rc ? viofs_vhost_lose(v, request, rc) : 0;
 }
 
@@ -82,7 +101,7 @@ int viofs_vhost_ask_u64(struct viofs_vhost *v, enum viofs_vhost_request request,
 
 int viofs_vhost_tell(struct viofs_vhost *v, const struct viofs_vhost_message *m, int fd)
 {
-	int64_t end = end_of(v);
+	int64_t now = viofs_now_ns(), end = end_of(v, now);
 	bool ack = v->protocol_features & VIOFS_VHOST_PROTOCOL_REPLY_ACK;
 	struct viofs_vhost_message reply = { .request = VIOFS_VHOST_GET_FEATURES };
 	int rc;
@@ -95,6 +114,7 @@ int viofs_vhost_tell(struct viofs_vhost *v, const struct viofs_vhost_message *m,
 	if (!rc)
 		rc = viofs_vhost_receive(v->sock, ack ? m->request : reply.request, &reply, NULL,
 					 end);
+	count_time(v, now);
 	if (!rc && reply.size != sizeof(reply.payload.u64))
 		rc = -EPROTO;
 	if (!rc && ack && reply.payload.u64)

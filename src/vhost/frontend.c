@@ -121,6 +121,7 @@ int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	v->err_fd = v->event_fd = v->inflight.fd = -1;
 	v->timeout_ms = timeout_ms;
+	v->left_ns = timeout_ms * VIOFS_NSEC_PER_MSEC * VIOFS_VHOST_START_FACTOR;
 	rc = v->sock =
 		viofs_vhost_connect(path, viofs_now_ns() + timeout_ms * VIOFS_NSEC_PER_MSEC, err);
 	if (rc < 0)
@@ -150,6 +151,11 @@ int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_
 err_close:
 	viofs_vhost_close(v);
 	return rc;
+}
+
+void viofs_vhost_started(struct viofs_vhost *v)
+{
+	v->left_ns = INT64_MAX;
 }
 
 void viofs_vhost_set_timeout(struct viofs_vhost *v, int timeout_ms)

@@ -15,6 +15,9 @@
  */
 #define VIOFS_VHOST_TIMEOUT_MS 5000
 
+/* Up to viofs_vhost_started() all messages together may take so many times what one may. */
+#define VIOFS_VHOST_START_FACTOR 4
+
 /* virtio feature bit 30 is vhost-user's own: there are protocol features. */
 #define VIOFS_VHOST_F_PROTOCOL_FEATURES (1ULL << 30)
 
@@ -50,6 +53,7 @@ struct viofs_vhost {
 	char lost[160];                /* "", or why nothing more can be said to the back end */
 	bool closed;                   /* lost, because nobody is there: somebody may come back */
 	int64_t end_ns;                /* all messages until then, 0: each has its timeout_ms */
+	int64_t left_ns;               /* ... and all of the start together so much still */
 	struct viofs_vhost_link *link; /* with INFLIGHT_SHMFD, else NULL */
 	struct viofs_vhost_region {
 		int fd; /* of the back end; it tracks there what it has in flight. -1: none yet */
@@ -72,6 +76,10 @@ int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_
 
 /** viofs_vhost_set_timeout() - from now on a message may take @timeout_ms. */
 void viofs_vhost_set_timeout(struct viofs_vhost *v, int timeout_ms);
+
+/** viofs_vhost_started() - all that belongs to the start was said; VIOFS_VHOST_START_FACTOR ends.
+ */
+void viofs_vhost_started(struct viofs_vhost *v);
 
 /** viofs_vhost_close() - NULL is fine. Most back ends end when their front end goes. */
 void viofs_vhost_close(struct viofs_vhost *v);

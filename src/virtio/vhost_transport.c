@@ -79,13 +79,16 @@ static uint8_t status_get(struct viofs_virtio *d)
 	return is_lost(d) ? STATUS_GONE : transport_of(d)->status;
 }
 
+/* No longer for all of them than for one. */
 static void stop_rings(struct vhost_transport *t)
 {
+	t->vhost->end_ns = viofs_now_ns() + t->vhost->timeout_ms * VIOFS_NSEC_PER_MSEC;
 	for (unsigned int q = 0; q < t->queues; q++) {
 		if (t->started[q])
 			viofs_vhost_ring_stop(t->vhost, q);
 		t->started[q] = false;
 	}
+	t->vhost->end_ns = 0;
 }
 
 static void status_set(struct viofs_virtio *d, uint8_t status)
@@ -94,6 +97,8 @@ static void status_set(struct viofs_virtio *d, uint8_t status)
 
 	if (!status)
 		stop_rings(t);
+	if (status & VIOFS_VIRTIO_DRIVER_OK)
+		viofs_vhost_started(t->vhost);
 	t->status = status;
 }
 

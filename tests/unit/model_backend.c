@@ -150,6 +150,7 @@ static bool take(struct model_backend *b, int sock)
 {
 	struct model_message *m = &b->got[b->count % 256];
 	struct pollfd end = { .fd = b->stop[0], .events = POLLIN };
+	unsigned int late_ms;
 	enum model_fault f;
 
 	m->fd = -1;
@@ -159,9 +160,11 @@ static bool take(struct model_backend *b, int sock)
 	pthread_mutex_lock(&b->lock);
 	b->count++;
 	f = b->fault_at == m->request ? b->fault : MODEL_GOOD;
+	late_ms = b->late_ms;
 	pthread_mutex_unlock(&b->lock);
 	if (m->request == MODEL_SET_PROTOCOL_FEATURES)
 		b->is_acking = m->payload.u64 & 1ULL << 3;
+	usleep(late_ms * 1000);
 	if (f == MODEL_CLOSES)
 		return false;
 	if (f == MODEL_IS_QUIET)

@@ -61,6 +61,7 @@ struct model_backend {
 	/* May be set at any time. */
 	enum model_request fault_at;
 	enum model_fault fault;
+	unsigned int late_ms; /* before each answer */
 
 	char dir[32], path[64];
 	struct model_message got[256];

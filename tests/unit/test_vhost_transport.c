@@ -298,6 +298,68 @@ static void a_ring_that_is_refused_is_named(void **state)
 		strstr(err.text, "refused SET_VRING_ENABLE for virtqueue 1 of 128 entries"));
 }
 
+/* Slow ones: each answer comes just in time. */
+
+#define MANY_RINGS 12U
+#define EACH_MS 200
+
+static void is_late(unsigned int ms)
+{
+	pthread_mutex_lock(&peer.lock);
+	peer.late_ms = ms;
+	pthread_mutex_unlock(&peer.lock);
+}
+
+static int start_many(void)
+{
+	int rc = 0;
+
+	for (unsigned int q = 0; q < MANY_RINGS && !rc; q++)
+		rc = d->ops->queue_enable(d, q, &ring, &err);
+	return rc;
+}
+
+static void a_start_is_bounded_as_a_whole(void **state)
+{
+	int64_t began;
+
+	peer.queues = MANY_RINGS;
+	model_backend_start(&peer);
+	assert_int_equal(viofs_vhost_open(peer.path, EACH_MS, false, &v, &err), 0);
+	assert_int_equal(viofs_virtio_vhost_open(v, 0, &d, &err), 0);
+	is_late(EACH_MS / 2);
+	began = viofs_now_ns();
+	assert_int_equal(start_many(), -ETIMEDOUT);
+	assert_in_range(viofs_now_ns() - began, 0, 3 * VIOFS_NSEC_PER_SEC);
+	is_late(0);
+}
+
+static void all_rings_are_stopped_in_the_time_of_one(void **state)
+{
+	int64_t began;
+
+	peer.queues = MANY_RINGS;
+	assert_int_equal(open_with(0), 0);
+	assert_int_equal(start_many(), 0);
+	assert_int_equal(viofs_virtio_driver_ok(d, &err), 0);
+	is_late(EACH_MS * 3 / 4);
+	d->ops->patience_set(d, EACH_MS);
+	began = viofs_now_ns();
+	d->ops->status_set(d, 0);
+	assert_in_range(viofs_now_ns() - began, 0, 3 * EACH_MS * VIOFS_NSEC_PER_MSEC);
+	is_late(0);
+}
+
+static void what_comes_later_is_not_counted_to_the_start(void **state)
+{
+	assert_int_equal(open_with(0), 0);
+	v->left_ns = 0; /* as if all had been slow */
+	assert_int_equal(viofs_virtio_driver_ok(d, &err), 0);
+	is_late(20);
+	assert_int_equal(d->ops->queue_enable(d, 1, &ring, &err), 0);
+	is_late(0);
+}
+
 /* Coming back. */
 
 static unsigned int signalled;
@@ -466,6 +528,9 @@ int main(void)
 		ALONE(a_bell_takes_the_place_of_the_eventfd),
 		ALONE(a_packed_ring_starts_with_its_wrap_counters_set),
 		ALONE(a_ring_that_is_refused_is_named),
+		ALONE(a_start_is_bounded_as_a_whole),
+		ALONE(all_rings_are_stopped_in_the_time_of_one),
+		ALONE(what_comes_later_is_not_counted_to_the_start),
 		ALONE(another_one_is_told_all_that_the_first_one_was),
 		ALONE(one_that_is_no_longer_the_same_is_refused),
 		ALONE(one_that_goes_again_may_come_again),
