@@ -456,11 +456,16 @@ void viofs_arena_drop_fds(struct viofs_arena *a)
 	a->device.fd = a->private.fd = -1;
 }
 
-const void *viofs_arena_at(const struct viofs_arena *a, uint64_t offset, size_t len)
+int viofs_arena_read(const struct viofs_arena *a, uint64_t offset, void *buf, size_t len)
 {
+	ssize_t n;
+
 	if (!viofs_range_ok(offset, len, a->device.size))
-		return NULL;
-	return (const uint8_t *)a->device.base + offset;
+		return -ERANGE;
+	n = pread(a->device.fd, buf, len, (off_t)offset);
+	if (n < 0)
+		return -errno;
+	return n == (ssize_t)len ? 0 : -EIO;
 }
 
 size_t viofs_arena_page_size(const struct viofs_arena *a)

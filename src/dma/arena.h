@@ -90,9 +90,12 @@ int viofs_arena_fd(const struct viofs_arena *a);
  */
 void viofs_arena_drop_fds(struct viofs_arena *a);
 
-/** viofs_arena_at() - our view of @len bytes at @offset of viofs_arena_fd(). Return: NULL: outside.
+/**
+ * viofs_arena_read() - copy @len bytes at @offset of viofs_arena_fd(), which must be open
+ * For memory that a back end may have punched holes into: a look at the mapping can be SIGBUS.
+ * Return: 0 or -errno.
  */
-const void *viofs_arena_at(const struct viofs_arena *a, uint64_t offset, size_t len);
+int viofs_arena_read(const struct viofs_arena *a, uint64_t offset, void *buf, size_t len);
 
 /** viofs_arena_page_size() - 2 MiB with hugepages, else the system's page size. */
 size_t viofs_arena_page_size(const struct viofs_arena *a);

@@ -13,8 +13,6 @@
  */
 #include "vhost/ask.h"
 
-#include "base/barrier.h"
-
 #include <endian.h>
 #include <errno.h>
 
@@ -103,8 +101,9 @@ int viofs_vhost_remove_region(struct viofs_vhost *v, uint64_t size, uint64_t add
 uint16_t viofs_vhost_used_idx(const struct viofs_vhost *v, uint64_t used)
 {
 	/* virtio 1.3 2.7.8: behind the flags. */
-	const uint16_t *at =
-		viofs_arena_at(v->arena, used - MEMORY_ADDRESS + sizeof(*at), sizeof(*at));
+	uint16_t idx = 0;
 
-	return at ? le16toh(VIOFS_READ_ONCE(*at)) : 0;
+	if (viofs_arena_read(v->arena, used - MEMORY_ADDRESS + sizeof(idx), &idx, sizeof(idx)))
+		return 0;
+	return le16toh(idx);
 }

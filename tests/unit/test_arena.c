@@ -38,15 +38,16 @@ static void sections_start_on_pages_and_are_zero(void **state)
 	struct viofs_arena *a = new_arena();
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct stat st;
+	char two[2];
 
 	assert_int_equal(viofs_arena_page_size(a), page);
 	assert_int_equal(viofs_arena_size(a), page + 2 * page + 2 * page + (3 << 20));
 	assert_int_equal(fstat(viofs_arena_fd(a), &st), 0);
 	assert_int_equal(st.st_size, viofs_arena_device_size(a));
 	assert_int_equal(st.st_size, viofs_arena_size(a) - page);
-	assert_non_null(viofs_arena_at(a, viofs_arena_device_size(a) - 2, 2));
-	assert_null(viofs_arena_at(a, viofs_arena_device_size(a) - 1, 2));
-	assert_null(viofs_arena_at(a, UINT64_MAX, 2));
+	assert_int_equal(viofs_arena_read(a, viofs_arena_device_size(a) - 2, two, 2), 0);
+	assert_int_equal(viofs_arena_read(a, viofs_arena_device_size(a) - 1, two, 2), -ERANGE);
+	assert_int_equal(viofs_arena_read(a, UINT64_MAX, two, 2), -ERANGE);
 	for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++) {
 		uint8_t *p = viofs_arena_alloc(a, (enum viofs_arena_section)s, 64, page);
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -372,12 +373,13 @@ static void count_signal(int eventfd)
 	assert_int_equal(write(eventfd, &one, 8), 8);
 }
 
+static uint16_t *last_used;
+
 /* A session with the rings 0 and 2 of 3; used.idx of ring 2 is 7. */
 static void start_session(const int calls[3])
 {
 	const size_t sizes[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_WRITE] = 8192 };
 	struct viofs_virtio_queue_address a = ring;
-	uint16_t *used;
 
 	peer.queues = 3;
 	peer.protocol |= TRACKING;
@@ -389,9 +391,9 @@ static void start_session(const int calls[3])
 	for (unsigned int q = 0; q < 3; q += 2) {
 		size_t run;
 
-		used = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, 64, 64);
-		used[1] = htole16((uint16_t)(q ? 7 : 0));
-		a.device = viofs_arena_iova(arena, used, 64, &run);
+		last_used = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, 64, 64);
+		last_used[1] = htole16((uint16_t)(q ? 7 : 0));
+		a.device = viofs_arena_iova(arena, last_used, 64, &run);
 		assert_int_equal(d->ops->queue_enable(d, q, &a, &err), 0);
 	}
 	/* Asked for once, for all queues. */
@@ -441,6 +443,22 @@ static void another_one_is_told_all_that_the_first_one_was(void **state)
 	model_backend_stop(&peer);
 	assert_int_equal(poll(&(struct pollfd){ .fd = v->event_fd, .events = POLLIN }, 1, 1000), 1);
 	close(calls[0]);
+}
+
+/* Where a hugepage is missing a look at the mapping is SIGBUS; here it is SIGSEGV. */
+static void memory_that_has_holes_is_not_looked_at_by_its_mapping(void **state)
+{
+	const int calls[3] = { -1, -1, -1 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	start_session(calls);
+	model_backend_stop(&peer);
+	model_backend_start(&peer);
+	assert_non_null(viofs_vhost_look(v));
+	assert_int_equal(mprotect((void *)((uintptr_t)last_used & ~(page - 1)), page, PROT_NONE),
+			 0);
+	assert_int_equal(resume(LONG_MS), 0);
+	assert_int_equal(number_told(MODEL_SET_VRING_BASE), 7ULL << 32 | 2);
 }
 
 static void one_that_is_no_longer_the_same_is_refused(void **state)
@@ -532,6 +550,7 @@ int main(void)
 		ALONE(all_rings_are_stopped_in_the_time_of_one),
 		ALONE(what_comes_later_is_not_counted_to_the_start),
 		ALONE(another_one_is_told_all_that_the_first_one_was),
+		ALONE(memory_that_has_holes_is_not_looked_at_by_its_mapping),
 		ALONE(one_that_is_no_longer_the_same_is_refused),
 		ALONE(one_that_goes_again_may_come_again),
 	};
