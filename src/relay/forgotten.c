@@ -7,14 +7,26 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define NONE UINT32_MAX
 #define ROOM_MIN 256U
 
-/* Which chain: nodeids are small numbers or addresses, so all bits count (Fibonacci hashing). */
+/* Which chain: nodeids are small numbers or addresses, so all bits count; and they are the device's
+ * choice, which must not be able to put all of them into one. */
 static uint32_t chain_of(const struct viofs_forgotten *f, uint64_t nodeid)
 {
-	return (uint32_t)(nodeid * 0x9e3779b97f4a7c15ULL >> 32) & (f->room - 1);
+	uint64_t h = (nodeid ^ f->key[0]) * f->key[1];
+
+	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15ULL;
+	return (uint32_t)(h >> 32) & (f->room - 1);
+}
+
+static void choose_key(struct viofs_forgotten *f)
+{
+	if (getrandom(f->key, sizeof(f->key), GRND_NONBLOCK) != (ssize_t)sizeof(f->key))
+		f->key[0] = f->key[1] = (uint64_t)viofs_now_ns() * 0x9e3779b97f4a7c15ULL;
+	f->key[1] |= 1;
 }
 
 static void link_in(struct viofs_forgotten *f, uint32_t index)
@@ -40,6 +52,8 @@ static int grow(struct viofs_forgotten *f)
 	first = next ? realloc(f->first, room * sizeof(*first)) : NULL;
 	if (!first)
 		return -ENOMEM;
+	if (!f->room)
+		choose_key(f);
 	f->first = first;
 	f->room = room;
 	for (uint32_t i = 0; i < room; i++)

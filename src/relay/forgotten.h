@@ -25,7 +25,8 @@ struct viofs_forgotten {
 	struct fuse_forget_one *one; /* count of room, in no order */
 	uint32_t *next, *first; /* chains of their indices by hash, room of each; NONE ends one */
 	uint32_t count, room;
-	uint32_t max; /* 0: VIOFS_FORGOTTEN_MAX */
+	uint64_t key[2]; /* of the hash, that the device doesn't know; chosen with the first room */
+	uint32_t max;    /* 0: VIOFS_FORGOTTEN_MAX */
 };
 
 /** viofs_forgotten_add() - @one's lookups, to those of its nodeid. Return: 0; -ENOSPC, -ENOMEM: it

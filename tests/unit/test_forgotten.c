@@ -93,12 +93,45 @@ static void nodeids_may_be_any_number(void **state)
 	viofs_forgotten_fini(&f);
 }
 
+static uint32_t longest_chain(const struct viofs_forgotten *f)
+{
+	uint32_t longest = 0;
+
+	for (uint32_t c = 0; c < f->room; c++) {
+		uint32_t n = 0;
+
+		for (uint32_t i = f->first[c]; i != UINT32_MAX; i = f->next[i])
+			n++;
+		longest = n > longest ? n : longest;
+	}
+	return longest;
+}
+
+/* A device that knows the source: each FORGET would cost as much as all before it. */
+static void nodeids_that_were_chosen_to_collide_do_not(void **state)
+{
+	/* What 0x9e3779b97f4a7c15 makes 1 of; and multiples of which no low bit differs. */
+	static const uint64_t steps[] = { 0xf1de83e19937733dULL, 1ULL << 44, 1ULL << 32, 4096, 1 };
+
+	assert_int_equal(steps[0] * 0x9e3779b97f4a7c15ULL, 1);
+	for (unsigned int s = 0; s < 5; s++) {
+		struct viofs_forgotten f = { 0 };
+
+		for (uint64_t i = 0; i < 20000; i++)
+			assert_int_equal(add(&f, i * steps[s], 1), 0);
+		assert_int_equal(f.count, 20000);
+		assert_in_range(longest_chain(&f), 1, 40);
+		viofs_forgotten_fini(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lookups_are_added_up),
 		cmocka_unit_test(beyond_the_bound_no_new_ones_are_kept),
 		cmocka_unit_test(nodeids_may_be_any_number),
+		cmocka_unit_test(nodeids_that_were_chosen_to_collide_do_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
