@@ -228,6 +228,8 @@ static bool give_up_lock(struct viofs_lane *lane, uint64_t kernel_unique)
 			return false;
 	}
 	free(parked);
+	/* What is parked is to be counted anew. */
+	lane->freed = true;
 	viofs_answer(lane, kernel_unique, -EINTR);
 	return true;
 }

@@ -104,6 +104,26 @@ static void an_unlock_does_not_wait_behind_locks(void **state)
 	bench_end();
 }
 
+/* Nor is it counted any more. */
+static void a_parked_lock_that_is_given_up_is_not_parked(void **state)
+{
+	const uint64_t last = 10000 + 2 * (uint64_t)(bench.config.slots - 1);
+	const unsigned int parked = bench.config.slots / 2;
+
+	wait_for_locks(bench.config.slots);
+	assert_non_null(model_device_wait(&bench.device, FUSE_SETLKW, bench.config.slots / 2));
+	for (int i = 0; i < 1000 && bench_stats()->parked < parked; i++)
+		usleep(1000);
+	assert_int_equal(bench_stats()->parked, parked);
+	kernel_sends_interrupt(last);
+	kernel_is_answered(last, -EINTR, 0);
+	for (int i = 0; i < 100 && bench_stats()->parked == parked; i++)
+		usleep(1000);
+	assert_int_equal(bench_stats()->parked, parked - 1);
+	shutdown(bench.kernel, SHUT_WR);
+	assert_int_equal(bench_join(), 0);
+}
+
 /* Rings shorter than half of the slots: with indirect descriptors, and without. */
 static void locks_leave_room_on_the_ring(void **state)
 {
@@ -378,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(locks_that_wait_stop_nobody),
 		TEST(an_unlock_does_not_wait_behind_locks),
+		TEST(a_parked_lock_that_is_given_up_is_not_parked),
 		TEST(locks_leave_room_on_the_ring),
 		TEST(a_parked_lock_is_not_last_for_ever),
 		TEST(forgets_that_are_never_taken_stop_nobody),
