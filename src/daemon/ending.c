@@ -8,6 +8,7 @@
  * to leave. At the end the connection is aborted, after a last flush.
  */
 #include "daemon/ending.h"
+#include "base/join.h"
 #include "base/log.h"
 #include "base/util.h"
 
@@ -19,6 +20,8 @@
 /* A flush is over when no request has been under way for this many looks. */
 #define QUIET_LOOKS 5
 #define FLUSH_NS (10 * VIOFS_NSEC_PER_SEC)
+/* With the connection gone only another file system can hold the thread up. */
+#define JOIN_MS 3000
 
 /* syncfs(2) on a fuse mount only starts the writing (SB_I_NO_DATA_INTEGRITY): wait until it is
  * done. */
@@ -81,11 +84,16 @@ int viofs_ending_start(struct viofs_ending *e, struct viofs_mount *mount,
 	return rc;
 }
 
-void viofs_ending_join(struct viofs_ending *e)
+bool viofs_ending_join(struct viofs_ending *e)
 {
 	if (!e->started)
-		return;
+		return true;
 	e->give_up = true;
-	pthread_join(e->thread, NULL);
+	if (!viofs_join_within(e->thread, JOIN_MS)) {
+		viofs_warn("the mount could not be taken away: a file system that its mount point "
+			   "lies in does not answer; umount it when that one is gone");
+		return false;
+	}
 	e->started = false;
+	return true;
 }

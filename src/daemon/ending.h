@@ -27,7 +27,11 @@ struct viofs_ending {
 int viofs_ending_start(struct viofs_ending *e, struct viofs_mount *mount,
 		       const struct viofs_relay *relay, uint32_t grace_s);
 
-/** viofs_ending_join() - the worker has ended: stop waiting, and wait for the thread. */
-void viofs_ending_join(struct viofs_ending *e);
+/**
+ * viofs_ending_join() - the worker has ended: stop waiting, and wait for the thread
+ * Return: false: it is stuck in another file system, and may still use @e and the mount, but not
+ * the relay.
+ */
+bool viofs_ending_join(struct viofs_ending *e);
 
 #endif

@@ -589,8 +589,8 @@ static void finish(struct supervisor *s)
 	}
 	/* Nobody serves any more: whoever still waits, that thread too, gets an error. */
 	viofs_mount_hang_up(s->mount);
-	viofs_ending_join(&s->ending);
-	viofs_mount_close(s->mount);
+	if (viofs_ending_join(&s->ending))
+		viofs_mount_close(s->mount);
 	viofs_sleep_fini(&s->loop);
 	viofs_outage_end(&s->outage);
 	if (s->claim)
@@ -613,16 +613,18 @@ static void finish(struct supervisor *s)
 
 int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 {
-	struct supervisor s = {
+	/* Not on the stack: a thread that can't be joined may look at it until the process ends. */
+	static struct supervisor s;
+	struct viofs_err err = { "" };
+	int rc;
+
+	s = (struct supervisor){
 		.o = o,
 		.outcome_fd = outcome_fd,
 		.control_fd = -1,
 		.signal_fd = -1,
 		.pipes = { -1, -1 },
 	};
-	struct viofs_err err = { "" };
-	int rc;
-
 	viofs_inherit_no_oom();
 	rc = s.signal_fd = viofs_inherit_signalfd(&err);
 	if (rc >= 0)

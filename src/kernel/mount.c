@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,11 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* For finding mounts, which may hang: a file system that answers does so in less. */
+#define HOLD_MS 1000
+/* The same after the abort, by which all that waits for this one ends. */
+#define HOLD_MORE_MS 200
 
 struct viofs_mount {
 	int fd;         /* /dev/fuse */
@@ -292,14 +298,14 @@ int viofs_mount_unmount(struct viofs_mount *m)
 static int open_root(const struct viofs_mount *m)
 {
 	struct viofs_places places;
+	struct viofs_holding *h;
 	int fd = viofs_mount_places(m, &places);
 
 	if (fd)
 		return fd;
-	fd = -ESTALE;
-	for (unsigned int i = 0; fd < 0 && i < places.count; i++)
-		fd = viofs_place_open(&places.list[i]);
-	viofs_places_free(&places);
+	h = viofs_places_hold(&places, 1, HOLD_MS);
+	fd = viofs_holding_take(h);
+	viofs_holding_free(h);
 	return fd;
 }
 
@@ -363,15 +369,14 @@ int viofs_mount_abort(struct viofs_mount *m)
 void viofs_mount_end(struct viofs_mount *m)
 {
 	struct viofs_places places = { NULL, 0 };
+	struct viofs_holding *h;
 
 	viofs_mount_places(m, &places);
-	/* The file system stays, and its minor with it, while any is held. */
-	viofs_places_hold(&places, false);
+	/* Before the abort, which has it forget what its own mount points are called. */
+	h = viofs_places_hold(&places, UINT_MAX, HOLD_MS);
 	viofs_mount_abort(m);
-	/* Before, a device that hangs would be waited for. */
-	viofs_places_hold(&places, true);
-	viofs_places_detach(&places);
-	viofs_places_free(&places);
+	viofs_holding_detach(h, HOLD_MORE_MS);
+	viofs_holding_free(h);
 }
 
 /*

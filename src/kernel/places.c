@@ -5,13 +5,21 @@
  * rename or remove it while something is mounted there (in this namespace). So that directory is
  * opened, the mount is looked at through it, and unmounted through it. A descriptor of the mount
  * itself would make it busy.
+ *
+ * Opening that directory is a walk, and each file system on the way is asked whether its names are
+ * still true. Neither O_PATH nor a signal helps against one that does not answer. So who must go on
+ * (the supervisor: an abort is what ends such a silence) has the walk done by a thread, and leaves
+ * that where it is when its time is over. Of the two whoever lets go last frees what they share.
  */
 #include "kernel/places.h"
+#include "base/join.h"
 #include "kernel/mount_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +59,10 @@ static int read_line(const char *line, unsigned int minor_no, struct viofs_place
 	if (major_no || its_minor != minor_no)
 		return 0;
 	unescape(path);
-	*place = (struct viofs_place){ mount, minor_no, strdup(path), -1 };
+	place->mount = mount;
+	place->minor = minor_no;
+	place->path = strdup(path);
+	place->root = -1;
 	return place->path ? 1 : -ENOMEM;
 }
 
@@ -148,6 +159,22 @@ int viofs_place_open(const struct viofs_place *place)
 	return fd;
 }
 
+struct viofs_holding {
+	struct viofs_places places;
+	unsigned int enough;
+	pthread_t thread;
+	bool walked;           /* the thread has ended, and was joined */
+	_Atomic bool released; /* by one of the two */
+};
+
+static void release(struct viofs_holding *h)
+{
+	if (!atomic_exchange(&h->released, true))
+		return;
+	viofs_places_free(&h->places);
+	free(h);
+}
+
 static bool is_below(const char *path, const char *other)
 {
 	size_t len = strcmp(other, "/") ? strlen(other) : 0;
@@ -164,23 +191,88 @@ static bool is_inside(const struct viofs_places *places, unsigned int index)
 	return false;
 }
 
-void viofs_places_hold(struct viofs_places *places, bool inside)
+static unsigned int open_those(struct viofs_holding *h, bool inside, unsigned int held)
 {
-	for (unsigned int i = 0; i < places->count; i++)
-		if (is_inside(places, i) == inside)
-			places->list[i].root = viofs_place_open(&places->list[i]);
+	for (unsigned int i = 0; i < h->places.count && held < h->enough; i++) {
+		struct viofs_place *place = &h->places.list[i];
+
+		if (is_inside(&h->places, i) != inside)
+			continue;
+		place->root = viofs_place_open(place);
+		held += place->root >= 0;
+	}
+	return held;
 }
 
-void viofs_places_detach(const struct viofs_places *places)
+/* Those last that can't be reached where the file system itself hangs; they go with what is around
+ * them. */
+static void *walk(void *arg)
 {
-	for (unsigned int i = places->count; i-- > 0;) {
+	struct viofs_holding *h = arg;
+
+	open_those(h, true, open_those(h, false, 0));
+	release(h);
+	return NULL;
+}
+
+struct viofs_holding *viofs_places_hold(struct viofs_places *places, unsigned int enough,
+					unsigned int ms)
+{
+	struct viofs_holding *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		viofs_places_free(places);
+		return NULL;
+	}
+	h->places = *places;
+	h->enough = enough;
+	*places = (struct viofs_places){ NULL, 0 };
+	if (pthread_create(&h->thread, NULL, walk, h)) {
+		/* No thread, no bound: most walks take none. */
+		walk(h);
+		h->walked = true;
+	} else {
+		h->walked = viofs_join_within(h->thread, ms);
+	}
+	return h;
+}
+
+int viofs_holding_take(struct viofs_holding *h)
+{
+	if (!h)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < h->places.count; i++) {
+		int root = atomic_exchange(&h->places.list[i].root, -1);
+
+		if (root >= 0)
+			return root;
+	}
+	return h->walked ? -ESTALE : -ETIMEDOUT;
+}
+
+void viofs_holding_detach(struct viofs_holding *h, unsigned int ms)
+{
+	if (!h)
+		return;
+	h->walked = h->walked || viofs_join_within(h->thread, ms);
+	for (unsigned int i = h->places.count; i-- > 0;) {
+		int root = h->places.list[i].root;
 		char path[32];
 
-		if (places->list[i].root < 0)
+		if (root < 0)
 			continue;
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", places->list[i].root);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", root);
 		umount2(path, MNT_DETACH);
 	}
+}
+
+void viofs_holding_free(struct viofs_holding *h)
+{
+	if (!h)
+		return;
+	if (!h->walked)
+		pthread_detach(h->thread);
+	release(h);
 }
 
 int viofs_place_unmount(const struct viofs_place *place, int flags)

@@ -432,6 +432,29 @@ def abort_by_the_second_mount_ends_all():
         check(not is_mounted(second), "the second one is left")
 
 
+def ends_within_one_that_is_silent():
+    """Its own device answers. It ends, and gives that back, though nobody can look where it is mounted."""
+    with Session(backend_args=["--no-cache"]) as outer, Session() as s:
+        outer.mount()
+        s.mnt = outer.path("sub")
+        python("import os, sys; os.mkdir(sys.argv[1])", s.mnt)
+        s.mount()
+        outer.control("evil silent*")
+        status, out, _ = again(s)
+        check(status == 1 and "in use" in out, out)
+        s.daemon.send_signal(signal.SIGTERM)
+        # Its thread is in the walk by then, and no second mount is given any more.
+        time.sleep(1)
+        s.daemon.send_signal(signal.SIGTERM)
+        wait_until(lambda: not s.records(), 15, "the device is given back")
+        check("does not answer; umount it" in s.said(), s.said())
+        must([CTL, "abort", outer.mnt], 10)
+        outer.ends(0, 1)
+        # Its thread was in the kernel's hands until now.
+        s.daemon.wait(5)
+        check(not is_mounted(s.mnt), "the dead mount is left")
+
+
 def a_remount_that_changes_nothing_is_refused():
     with Session(options="poll=irq") as s:
         s.mount()
@@ -463,7 +486,8 @@ def main():
         others_fuse_mounts_go_back_to_umount,
         mounts_as_mount_calls_its_helper, a_second_mount_is_the_same_file_system,
         a_second_mount_with_other_options_is_refused,
-        one_signal_ends_all_mounts, abort_by_the_second_mount_ends_all, a_remount_that_changes_nothing_is_refused,
+        one_signal_ends_all_mounts, abort_by_the_second_mount_ends_all,
+        ends_within_one_that_is_silent, a_remount_that_changes_nothing_is_refused,
         a_symbolic_link_of_somebody_else_is_not_followed, a_symbolic_link_of_root_is_followed,
         abort_is_for_the_mount_that_is_there_now,
         a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
