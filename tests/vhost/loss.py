@@ -2,6 +2,7 @@
 """A virtiofsd that is killed or stopped under load: errors in bounded time, a clean end, nothing left."""
 
 import concurrent.futures
+import fcntl
 import json
 import os
 import select
@@ -296,18 +297,27 @@ def one_that_ends_while_it_is_asked():
     """It is as good as gone: what is left of it is a question that nobody has heard."""
     with Session("c") as s, socket.socket(socket.AF_UNIX) as listener:
         s.mount()
-        path = s.records()[0] + "-ends.sock"
-        listener.bind(path)
-        try:
-            listener.listen()
-            listener.settimeout(5)
-            asked = subprocess.Popen([CTL, "status", "--json"], stdout=subprocess.PIPE)
-            question, _ = listener.accept()
-            select.select([question], [], [], 5)
-            question.close()
-            out, _ = asked.communicate(timeout=5)
-        finally:
-            os.unlink(path)
+        record = s.records()[0] + "-ends"
+        with open(record, "w", encoding="utf-8") as held:
+            held.write("mountpoint=/nowhere\n")
+            held.flush()
+            fcntl.flock(held, fcntl.LOCK_EX)
+            listener.bind(record + ".sock")
+            try:
+                listener.listen()
+                listener.settimeout(5)
+                asked = subprocess.Popen([CTL, "status", "--json"], stdout=subprocess.PIPE)
+                # The first one only looks whether somebody listens.
+                heard = False
+                while not heard:
+                    question, _ = listener.accept()
+                    select.select([question], [], [], 5)
+                    heard = question.recv(1, socket.MSG_PEEK) != b""
+                    question.close()
+                out, _ = asked.communicate(timeout=5)
+            finally:
+                os.unlink(record + ".sock")
+                os.unlink(record)
         check(asked.returncode == 0, f"viofsctl status ended with {asked.returncode}")
         check(s.mnt in [one["mountpoint"] for one in json.loads(out)], out.decode())
         s.umount()
