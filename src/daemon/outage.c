@@ -8,6 +8,9 @@
  *   lost    for good: another kind of failure, a back end that won't do, or the mount was left and
  *           nobody came. The worker is woken and fails the session, as with on-loss=eio
  *
+ * One that comes back and goes at once, again and again (a request that it dies of, and somebody
+ * who starts it anew), is tried more and more slowly, too.
+ *
  * It is done here because the worker may not connect(2). What passes between the two is the link
  * (vhost/link.h). The session's time-out goes on meanwhile, in the worker.
  */
@@ -25,6 +28,11 @@
  * here meanwhile, and a slow machine is not to fail each try. */
 #define TRY_END_MIN_NS (1 * VIOFS_NSEC_PER_SEC)
 #define TRY_END_MAX_NS (3 * VIOFS_NSEC_PER_SEC)
+/* Who goes sooner than this after coming back does it again, perhaps: the next one is tried later
+ * each time, and all of them are said up to BRIEF_SAID, then fewer and fewer. */
+#define STEADY_NS (1 * VIOFS_NSEC_PER_SEC)
+#define BRIEF_SAID 8U
+#define BRIEF_SHIFT_MAX 6
 
 void viofs_outage_init(struct viofs_outage *o, struct viofs_claim *claim)
 {
@@ -53,25 +61,44 @@ static void lose(struct viofs_outage *o, const char *why)
 	viofs_vhost_link_lose(o->claim->at.vhost->link, why);
 }
 
+static bool is_said(const struct viofs_outage *o)
+{
+	return o->brief < BRIEF_SAID || viofs_is_power_of_2(o->brief);
+}
+
+static int64_t brief_wait(const struct viofs_outage *o)
+{
+	if (!o->brief)
+		return 0;
+	return VIOFS_MIN(TRY_MIN_NS << VIOFS_MIN(o->brief - 1, BRIEF_SHIFT_MAX), TRY_MAX_NS);
+}
+
 static void go_away(struct viofs_outage *o, const char *why, int64_t now)
 {
 	struct viofs_vhost *v = o->claim->at.vhost;
 
+	o->brief = o->back && now - o->back < STEADY_NS ? o->brief + 1 : 0;
 	o->away = true;
-	o->since = o->next_try = now;
+	o->since = now;
+	o->next_try = now + brief_wait(o);
 	viofs_err_set(&o->last, -EAGAIN, "%s", why);
 	viofs_vhost_disconnect(v);
 	viofs_vhost_link_set(v->link, VIOFS_VHOST_LINK_AWAY);
-	viofs_warn("the back end %s: requests wait until one is there again (on-loss=wait)", why);
+	if (is_said(o))
+		viofs_warn("the back end %s: requests wait until one is there again (on-loss=wait)",
+			   why);
 }
 
 static void come_back(struct viofs_outage *o)
 {
 	o->away = false;
 	o->reconnects++;
+	o->back = viofs_now_ns();
 	viofs_vhost_link_set(o->claim->at.vhost->link, VIOFS_VHOST_LINK_UP);
-	viofs_info("the back end is there again after %.1f s, and goes on with what was in flight",
-		   seconds(viofs_now_ns() - o->since));
+	if (is_said(o))
+		viofs_info("the back end is there again after %.1f s, and goes on with what was in "
+			   "flight",
+			   seconds(o->back - o->since));
 }
 
 static void try_again(struct viofs_outage *o, int64_t now)

@@ -15,7 +15,9 @@ struct viofs_outage {
 	int64_t since;    /* ns, of the outage */
 	int64_t next_try; /* ns */
 	int64_t leave_at; /* ns, no longer than this; 0: as long as it takes */
+	int64_t back;     /* ns, when the last one came back; 0: none has yet */
 	unsigned int reconnects;
+	unsigned int brief;    /* in a row that went soon after they had come back */
 	struct viofs_err last; /* why the last try came to nothing */
 };
 
