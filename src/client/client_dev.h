@@ -86,8 +86,9 @@ struct viofs_vq {
 	struct viofs_vq_slot *slots;
 	uint8_t *in, *out, *big; /* DMA memory, VIOFS_SLOT_* for each slot */
 	uint16_t free, free_count, depth;
-	uint16_t waits; /* slots of requests that may wait: half of them at most */
-	uint32_t given; /* slots that came free so far */
+	uint16_t waits;     /* slots of requests that may wait: half of them at most */
+	uint32_t given;     /* slots that came free so far */
+	int64_t full_since; /* hiprio, with a time-out: ns, coarse, no slot has come free since */
 	uint64_t requests, replies, faults;
 };
 

@@ -193,6 +193,16 @@ static bool has_place(const struct viofs_queue *q, bool urgent)
 	return urgent ? q->urgent < q->urgent_done.room : q->in_flight - q->urgent < q->done.room;
 }
 
+/* Nobody waits for what goes by hiprio, but an INTERRUPT there may be the end of a wait, and
+ * FORGETs that can't be sent pile up. Return: has it taken nothing for as long as a request may
+ * take? */
+static bool note_full(struct viofs_vq *vq, int64_t now)
+{
+	if (!vq->full_since)
+		vq->full_since = now;
+	return now && now - vq->full_since > vq->dev->options.timeout_ms * VIOFS_NSEC_PER_MSEC;
+}
+
 /* The requests of one virtqueue from @requests[0] on. @done: out, how many. Return: 0 or why it
  * stopped. */
 static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_request *requests,
@@ -202,6 +212,7 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 	int rc = viofs_dev_state(q->dev) == VIOFS_DEV_WORKS ? 0 : -ENODEV;
 	const char *why = NULL;
 	unsigned int n = 0;
+	bool late = false;
 
 	while (!rc && n < count && is_urgent(&requests[n]) == urgent) {
 		struct viofs_request *r = &requests[n];
@@ -217,6 +228,7 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 			viofs_vq_drain(vq, NULL, NULL, 0, &why);
 		if (rc == -ENOSPC && urgent && !why && vq->free_count)
 			rc = viofs_vq_add(vq, q, r, now);
+		late = rc == -ENOSPC && urgent && note_full(vq, now);
 		if (rc == -ENOSPC && !urgent) {
 			q->hungry = true;
 			q->hungry_at = vq->given;
@@ -235,6 +247,8 @@ static int submit_run(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_r
 	viofs_vq_leave(vq, locked);
 	if (why)
 		viofs_dev_fail(q->dev, "broke the rules of virtqueue %u: %s", vq->index, why);
+	if (late)
+		viofs_dev_fail(q->dev, "has taken no FORGET for %u ms", q->dev->options.timeout_ms);
 	*done = n;
 	return rc;
 }

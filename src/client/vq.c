@@ -40,6 +40,7 @@ static void give(struct viofs_vq *vq, unsigned int index)
 	vq->slots[index].next = vq->free;
 	vq->free = (uint16_t)index;
 	vq->free_count++;
+	vq->full_since = 0;
 	__atomic_store_n(&vq->given, vq->given + 1, __ATOMIC_RELAXED);
 }
 

@@ -207,6 +207,66 @@ static void failing_on_a_time_out_waits_for_nobody(void **state)
 	bench.function.faults.reset_polls = 0;
 }
 
+static int forget(struct viofs_queue *q)
+{
+	const struct {
+		struct fuse_batch_forget_in head;
+		struct fuse_forget_one one;
+	} batch = { { .count = 1 }, { .nodeid = 7, .nlookup = 1 } };
+	struct viofs_request r = {
+		.opcode = FUSE_BATCH_FORGET,
+		.flags = VIOFS_REQUEST_SILENT,
+		.args = &batch,
+		.args_size = sizeof(batch),
+	};
+
+	return viofs_queue_submit(q, &r, 1);
+}
+
+static struct viofs_queue *fill_hiprio(void)
+{
+	struct viofs_queue *q;
+	unsigned int n = 0;
+
+	bench.options.timeout_ms = LATE_MS;
+	bench_open();
+	bench_hold(FUSE_BATCH_FORGET);
+	q = bench_queue();
+	while (forget(q) == 1)
+		n++;
+	assert_in_range(n, 8, 64);
+	assert_non_null(model_device_wait(&bench.device, FUSE_BATCH_FORGET, n));
+	return q;
+}
+
+/* Nobody waits for them; but what can't be sent piles up, and an INTERRUPT goes the same way. */
+static void a_device_that_takes_no_forgets_is_timed_out(void **state)
+{
+	struct viofs_queue *q = fill_hiprio();
+	int64_t start = viofs_now_ns();
+
+	while (!viofs_dev_failed(bench.dev) && viofs_now_ns() - start < SOON_MS * MS) {
+		assert_true(forget(q) <= 0);
+		usleep(1000);
+	}
+	assert_true(viofs_now_ns() - start >= (LATE_MS - 20) * MS);
+	assert_non_null(strstr(viofs_dev_failed(bench.dev), "has taken no FORGET"));
+	assert_int_equal(forget(q), -ENODEV);
+}
+
+static void a_device_that_takes_them_slowly_is_not(void **state)
+{
+	struct viofs_queue *q = fill_hiprio();
+
+	for (unsigned int i = 0; i < 5; i++) {
+		usleep(LATE_MS * 1000 / 2);
+		model_device_answer(&bench.device, bench_held(1 + i), 0);
+		while (forget(q) == 1)
+			;
+		assert_null(viofs_dev_failed(bench.dev));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +278,8 @@ int main(void)
 		BOTH(an_event_loop_notifies_the_device_again),
 		BOTH(what_was_slow_once_is_notified_again_as_soon_as_others),
 		BOTH(failing_on_a_time_out_waits_for_nobody),
+		BOTH(a_device_that_takes_no_forgets_is_timed_out),
+		BOTH(a_device_that_takes_them_slowly_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
