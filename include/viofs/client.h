@@ -104,9 +104,9 @@ int viofs_async_open(struct viofs_session *session, unsigned int max, struct vio
 
 /**
  * viofs_async_close() - waits for what is under way; events are dropped. NULL is fine.
- * Waits for locks are given up, by INTERRUPT. A device that hangs is waited for until
- * viofs_dev_options.timeout_ms, or viofs_dev_abort() by another thread; viofs_async_close_now()
- * doesn't wait.
+ * Waits for locks are given up, by INTERRUPT. A device that hangs, or doesn't give up a lock, is
+ * waited for until viofs_dev_options.timeout_ms, or viofs_dev_abort() by another thread;
+ * viofs_async_close_now() doesn't wait.
  */
 void viofs_async_close(struct viofs_async *async);
 

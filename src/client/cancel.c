@@ -6,6 +6,7 @@
  * memory that belongs to it is given to nobody else until the device is closed.
  */
 #include "client/engine.h"
+#include "base/util.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #define BATCH 32U
 /* Between two tries to tell the device, whose hiprio queue is full. */
 #define AGAIN_NS 1000000
+/* Of the clocks that time-outs go by, and for a device that fails meanwhile. */
+#define SLACK_NS (200 * VIOFS_NSEC_PER_MSEC)
 
 /* Return: whether there are some that the device can't be told of yet. */
 static bool interrupt_waits(struct viofs_async *a)
@@ -26,8 +29,32 @@ static bool interrupt_waits(struct viofs_async *a)
 	return n == BATCH;
 }
 
+static void give_up_all(struct viofs_async *a)
+{
+	struct viofs_completion c[BATCH];
+	struct viofs_event events[BATCH];
+	unsigned int n;
+
+	a->gone = true;
+	while ((n = viofs_queue_abandon(a->q, c, BATCH)) > 0)
+		viofs_async_complete(a, c, n);
+	/* What waits for room or for its turn finds that nothing can be sent any more. */
+	while (a->pending)
+		viofs_async_poll(a, events, BATCH);
+}
+
+/* After so long without an event, ns: INT64_MAX: never. With requests that have a time-out the
+ * device has failed by then; what is left are locks, which the device was told to give up. */
+static int64_t patience(const struct viofs_async *a)
+{
+	int64_t timeout = a->s->dev->options.timeout_ms * VIOFS_NSEC_PER_MSEC;
+
+	return timeout ? timeout + SLACK_NS : INT64_MAX;
+}
+
 void viofs_async_close(struct viofs_async *a)
 {
+	int64_t left, since = viofs_now_ns();
 	struct viofs_event event;
 	bool more = true;
 
@@ -37,7 +64,13 @@ void viofs_async_close(struct viofs_async *a)
 	while (a->pending) {
 		if (more)
 			more = interrupt_waits(a);
-		viofs_async_wait(a, &event, 1, 1, more ? AGAIN_NS : -1);
+		left = patience(a);
+		if (left != INT64_MAX)
+			left -= viofs_now_ns() - since;
+		if (left <= 0)
+			give_up_all(a);
+		else if (viofs_async_wait(a, &event, 1, 1, more ? AGAIN_NS : left) > 0)
+			since = viofs_now_ns();
 	}
 	viofs_async_forget(a, true);
 	viofs_async_fini(a);
@@ -46,20 +79,11 @@ void viofs_async_close(struct viofs_async *a)
 
 void viofs_async_close_now(struct viofs_async *a)
 {
-	struct viofs_completion c[BATCH];
-	struct viofs_event events[BATCH];
-	unsigned int n;
-
 	if (!a || viofs_dev_is_elsewhere(a->s->dev))
 		return;
 	a->closing = true;
 	interrupt_waits(a);
-	a->gone = true;
-	while ((n = viofs_queue_abandon(a->q, c, BATCH)) > 0)
-		viofs_async_complete(a, c, n);
-	/* What waits for room or for its turn finds that nothing can be sent any more. */
-	while (a->pending)
-		viofs_async_poll(a, events, BATCH);
+	give_up_all(a);
 	viofs_async_forget(a, true);
 	viofs_async_fini(a);
 	free(a);

@@ -183,6 +183,22 @@ static void closing_gives_up_locks_that_wait(void **state)
 	close_session();
 }
 
+/* It neither gives it up nor answers: a lock has no time-out, the end has one. */
+static void closing_waits_for_a_lock_as_long_as_the_time_out(void **state)
+{
+	pthread_t thread;
+
+	bench.options.timeout_ms = 200;
+	open_session();
+	assert_int_equal(viofs_file_flock_async(async, file, LOCK_EX, data), 0);
+	assert_non_null(model_device_wait(&bench.device, FUSE_SETLKW, 1));
+	assert_int_equal(pthread_create(&thread, NULL, close_it, NULL), 0);
+	assert_non_null(model_device_wait(&bench.device, FUSE_INTERRUPT, 1));
+	assert_true(ends_within(thread, SOON_MS));
+	assert_null(viofs_dev_failed(bench.dev));
+	close_session();
+}
+
 static unsigned int take(unsigned int count, int64_t result)
 {
 	struct viofs_event e[CALLS];
@@ -227,6 +243,7 @@ int main(void)
 		BOTH(aborting_ends_a_close_that_waits),
 		BOTH(aborting_ends_calls_of_other_threads),
 		BOTH(closing_gives_up_locks_that_wait),
+		BOTH(closing_waits_for_a_lock_as_long_as_the_time_out),
 		BOTH(locks_that_wait_leave_room_for_the_unlock),
 	};
 
