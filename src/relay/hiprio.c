@@ -122,9 +122,9 @@ static struct viofs_slot *fill_slot_locked(struct viofs_relay *r, const void *me
 		return NULL;
 	memcpy(viofs_slot_message(slots, slot), message, len);
 	slot->len = (uint32_t)len;
-	/* It was classified when it was read, or is one of ours: this can't fail. */
-	viofs_fuse_classify(&r->conn, (const void *)viofs_slot_message(slots, slot), len,
-			    &slot->shape);
+	/* It was classified when it was read, or is one of ours: this can't fail. Not what is in
+	 * the slot, where a back end may have written by now. */
+	viofs_fuse_classify(&r->conn, message, len, &slot->shape);
 	slot->kernel_unique = 0;
 	slot->since = viofs_now_ns();
 	return slot;
@@ -403,7 +403,7 @@ static int send_interrupts_locked(struct viofs_relay *r, int64_t now)
 static int send_forgotten_locked(struct viofs_relay *r)
 {
 	struct viofs_hiprio *h = &r->hiprio;
-	uint8_t message[VIOFS_FUSE_FORGET_BYTES];
+	_Alignas(struct fuse_in_header) uint8_t message[VIOFS_FUSE_FORGET_BYTES];
 	struct viofs_fuse_forgets walk;
 
 	while (h->forgotten.count) {

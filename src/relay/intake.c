@@ -60,6 +60,9 @@ static int fill(struct viofs_lane *lane, struct viofs_slot *slot, const struct v
 	memcpy(message + sizeof(entry->header.in), entry->header.op_in, in.op_size);
 	rc = viofs_fuse_classify(&lane->relay->conn, (const void *)message, at + in.payload_size,
 				 &slot->shape);
+	/* A back end may write to the slot by now: the opcode is the kernel's word. */
+	if (!rc && slot->shape.opcode != entry->header.in.opcode)
+		rc = -EPROTO;
 	if (rc)
 		return rc;
 	slot->len = (uint32_t)(at + in.payload_size);

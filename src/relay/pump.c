@@ -35,8 +35,14 @@
 #define PEEK_NS (1 * VIOFS_NSEC_PER_SEC)
 #define PEEK_BYTES ((size_t)16 << 20)
 
-/* One request as it was read: the kernel's bytes in up to two pieces. */
+/*
+ * One request as it was read: the kernel's bytes in up to two pieces. A back end may write to the
+ * slot's memory the moment they are there. So the header comes to memory of ours first: who is to
+ * be answered, and what for, is the kernel's word; and what is said of arguments is believed only
+ * as long as the opcode is the same.
+ */
 struct message {
+	struct fuse_in_header head;
 	struct iovec iov[2];
 	size_t len;
 	bool in_slot; /* lies in lane->landing and lane->landing_buffer */
@@ -52,13 +58,11 @@ static void count_parked(struct viofs_lane *lane)
 
 static void park(struct viofs_lane *lane, struct viofs_parking *where, const struct message *m)
 {
-	struct fuse_in_header head;
-
 	if (viofs_parking_put(where, m->iov, m->len, m->since)) {
-		memcpy(&head, m->iov[0].iov_base, sizeof(head));
-		viofs_answer(lane, head.unique, -ENOMEM);
+		viofs_answer(lane, m->head.unique, -ENOMEM);
 		return;
 	}
+	memcpy(where->last->message, &m->head, sizeof(m->head));
 	lane->stats->parked_total++;
 	count_parked(lane);
 }
@@ -77,13 +81,13 @@ static uint8_t *flatten(struct viofs_lane *lane, const struct message *m)
 
 /* The landing slot now holds a request of the kernel: send it. */
 static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t len, int64_t since,
-		      const struct viofs_fuse_shape *shape, uint64_t unique)
+		      const struct viofs_fuse_shape *shape, const struct fuse_in_header *head)
 {
 	slot->shape = *shape;
 	slot->len = (uint32_t)len;
 	slot->since = since;
-	slot->kernel_unique = unique;
-	slot->nodeid = viofs_slot_header(&lane->slots, slot)->nodeid;
+	slot->kernel_unique = head->unique;
+	slot->nodeid = head->nodeid;
 	if (len > VIOFS_SLOT_SMALL &&
 	    sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL)
 		viofs_slot_gather(&lane->slots, slot);
@@ -124,16 +128,25 @@ static void park_lock(struct viofs_lane *lane, const struct message *m, uint64_t
 	viofs_answer(lane, unique, -ENOLCK);
 }
 
+static int classify(const struct viofs_lane *lane, const struct message *m,
+		    struct viofs_fuse_shape *shape)
+{
+	int rc;
+
+	if (m->len < sizeof(m->head) || m->head.len != m->len)
+		return -EPROTO;
+	rc = viofs_fuse_classify(&lane->relay->conn, m->iov[0].iov_base, m->len, shape);
+	return !rc && shape->opcode != m->head.opcode ? -EPROTO : rc;
+}
+
 static void take_message(struct viofs_lane *lane, const struct message *m)
 {
-	const struct fuse_in_header *head = m->iov[0].iov_base;
-	uint64_t unique = head->unique;
+	uint64_t unique = m->head.unique;
 	struct viofs_fuse_shape shape;
 	struct viofs_slot *slot;
 	int rc;
 
-	rc = m->len < sizeof(*head) ? -EPROTO
-				    : viofs_fuse_classify(&lane->relay->conn, head, m->len, &shape);
+	rc = classify(lane, m, &shape);
 	/* Forgets are copied in pieces: a batch may be longer than what a slot carries. */
 	if (!rc && !shape.hiprio && !fits(lane, &shape, m->len))
 		rc = -EPROTO;
@@ -160,7 +173,7 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		slot->buffer = lane->landing_buffer;
 		lane->landing_buffer = VIOFS_BUFFER_NONE;
 	}
-	take_slot(lane, slot, m->len, m->since, &shape, unique);
+	take_slot(lane, slot, m->len, m->since, &shape, &m->head);
 }
 
 /* Where the next request may land: in plain memory where parked ones go first. */
@@ -193,19 +206,35 @@ static void note_spill(struct viofs_lane *lane, uint16_t buffer, const struct fu
 		viofs_slots_note(&lane->slots, buffer, head, len - VIOFS_SLOT_SMALL);
 }
 
+/* Return: bytes, or -errno. */
+static ssize_t read_message(const struct viofs_lane *lane, struct message *m)
+{
+	const struct iovec first = m->iov[0];
+	const struct iovec iov[] = {
+		{ &m->head, sizeof(m->head) },
+		{ (uint8_t *)first.iov_base + sizeof(m->head), first.iov_len - sizeof(m->head) },
+		m->iov[1],
+	};
+	ssize_t n = viofs_devfuse_read(lane->fuse_fd, iov, m->in_slot ? 3 : 2);
+
+	if (n > 0)
+		memcpy(first.iov_base, &m->head, sizeof(m->head));
+	return n;
+}
+
 /* Return: 1; 0: there is none; -errno, as viofs_pump_requests(). */
 static int take_one(struct viofs_lane *lane)
 {
-	struct message m;
+	struct message m = { .len = 0 };
 	ssize_t n;
 
 	prepare_landing(lane, &m);
-	n = viofs_devfuse_read(lane->fuse_fd, m.iov, m.in_slot ? 2 : 1);
+	n = read_message(lane, &m);
 	if (n < 0)
 		return n == -EAGAIN ? 0 : (int)n;
 	m.len = (size_t)n;
 	if (m.in_slot)
-		note_spill(lane, lane->landing_buffer, m.iov[0].iov_base, m.len);
+		note_spill(lane, lane->landing_buffer, &m.head, m.len);
 	m.since = viofs_now_ns();
 	take_message(lane, &m);
 	return 1;
@@ -288,7 +317,7 @@ static bool unpark(struct viofs_lane *lane)
 	}
 	/* It was classified when it was parked: this can't fail. */
 	viofs_fuse_classify(&lane->relay->conn, (const void *)parked->message, parked->len, &shape);
-	take_slot(lane, slot, parked->len, parked->since, &shape, head.unique);
+	take_slot(lane, slot, parked->len, parked->since, &shape, &head);
 	free(parked);
 	return true;
 }

@@ -36,7 +36,9 @@ struct relay_bench {
 	int kernels[BENCH_LANES_MAX]; /* our ends of all of them: each lane has a socket of its own
 				       */
 	_Atomic unsigned int lanes;
-	unsigned int to; /* the lane that kernel_sends() sends to */
+	atomic_bool
+		rewrites; /* the device writes to headers of requests as soon as they are there */
+	unsigned int to;  /* the lane that kernel_sends() sends to */
 	pthread_t thread;
 	bool running;
 	atomic_bool ready; /* the relay has said so */

@@ -206,6 +206,22 @@ static void a_forged_unique_of_zero_ends_the_session(void **state)
 	fails_and_answers_all(3, "unique");
 }
 
+/* A back end writes wherever it reads: the request that the kernel has sent is the one that is
+ * answered, or nobody would know that it waits. */
+static void a_header_that_is_rewritten_changes_nobodys_answer(void **state)
+{
+	bench_serve();
+	bench.rewrites = true;
+	kernel_sends_getattr(4, 7);
+	kernel_is_answered(4, 0, sizeof(struct fuse_attr_out));
+	kernel_sends_write(6, 7, 0, 65536);
+	kernel_is_answered(6, 0, sizeof(struct fuse_write_out));
+	kernel_sends_read(8, 7, 0, 65536);
+	kernel_is_answered(8, 0, 65536);
+	bench.rewrites = false;
+	bench_end();
+}
+
 static void a_used_id_out_of_range_ends_the_session(void **state)
 {
 	fill(3);
@@ -587,6 +603,7 @@ int main(void)
 		TEST(a_short_read_gives_no_more_than_was_written),
 		TEST(another_requests_unique_ends_the_session),
 		TEST(a_forged_unique_of_zero_ends_the_session),
+		TEST(a_header_that_is_rewritten_changes_nobodys_answer),
 		TEST(a_used_id_out_of_range_ends_the_session),
 		TEST(a_used_id_that_is_not_in_flight_ends_the_session),
 		TEST(completions_that_never_were_end_the_session),
