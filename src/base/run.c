@@ -48,6 +48,20 @@ static bool is_current(const char *path, int fd)
 	       mine.st_dev == named.st_dev;
 }
 
+/* Anything else but a file is none of ours, and a fifo would be waited at. Return: fd or -errno. */
+static int open_file(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
 /*
  * Return: the locked descriptor; -EAGAIN: somebody has it; -ESTALE: the file or its folder was
  * removed meanwhile, as who ends does; -errno.
@@ -58,9 +72,9 @@ static int try_lock(const char *path)
 
 	if (mkdir(run_dir, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open_file(path, O_RDONLY | O_CREAT);
 	if (fd < 0)
-		return errno == ENOENT ? -ESTALE : -errno;
+		return fd == -ENOENT ? -ESTALE : fd;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		rc = errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	else if (!is_current(path, fd))
@@ -95,9 +109,9 @@ int viofs_run_is_locked(const char *name)
 	char path[RUN_PATH_MAX];
 	int fd, locked;
 
-	fd = open(viofs_run_path(path, sizeof(path), name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open_file(viofs_run_path(path, sizeof(path), name), O_RDONLY);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* Shared, so that two who look don't see each other. */
 	locked = flock(fd, LOCK_SH | LOCK_NB) < 0;
 	close(fd);
@@ -108,9 +122,12 @@ int viofs_run_is_locked(const char *name)
 static int replace(int fd, const char *text)
 {
 	size_t len = strlen(text);
+	ssize_t n = pwrite(fd, text, len + 1, 0);
 
-	if (pwrite(fd, text, len + 1, 0) != (ssize_t)len + 1)
-		return -EIO;
+	if (n < 0)
+		return -errno;
+	if ((size_t)n != len + 1)
+		return -ENOSPC;
 	return ftruncate(fd, (off_t)len) < 0 ? -errno : 0;
 }
 
@@ -119,9 +136,9 @@ int viofs_run_write(const char *name, int lock, const char *text)
 	char path[RUN_PATH_MAX];
 	int fd, rc;
 
-	fd = open(viofs_run_path(path, sizeof(path), name), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open_file(viofs_run_path(path, sizeof(path), name), O_WRONLY);
 	if (fd < 0)
-		return errno == ENOENT ? -ESTALE : -errno;
+		return fd == -ENOENT ? -ESTALE : fd;
 	rc = is_current(path, lock) ? replace(fd, text) : -ESTALE;
 	close(fd);
 	return rc;

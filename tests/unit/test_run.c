@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -136,6 +137,36 @@ static void a_folder_that_leads_nowhere_is_an_error(void **state)
 	assert_int_equal(viofs_run_lock("it", 0), -ESTALE);
 }
 
+/* Nobody is waited for at its other end. */
+static void what_is_no_file_is_an_error(void **state)
+{
+	int lock = lock_it();
+
+	tree_unlink("run/it");
+	assert_int_equal(mkfifo(tree_path("run/it"), 0600), 0);
+	alarm(10);
+	assert_int_equal(viofs_run_is_locked("it"), -EINVAL);
+	assert_int_equal(viofs_run_lock("it", 0), -EINVAL);
+	assert_true(viofs_run_write("it", lock, "x") < 0);
+	alarm(0);
+	close(lock);
+}
+
+static void why_a_text_is_not_written_is_told(void **state)
+{
+	int lock = lock_it();
+	struct rlimit was, none;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	none = (struct rlimit){ 0, was.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(viofs_run_write("it", lock, "x"), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	viofs_run_remove("it", lock);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -144,7 +175,8 @@ int main(void)
 		TEST(one_has_a_lock_and_nothing_is_left),        TEST(only_root_can_open_it),
 		TEST(who_has_the_lock_cannot_write_by_it),       TEST(a_lock_outlives_who_took_it),
 		TEST(a_file_that_was_removed_is_not_written_to), TEST(a_link_is_not_followed),
-		TEST(a_folder_that_leads_nowhere_is_an_error),
+		TEST(a_folder_that_leads_nowhere_is_an_error),   TEST(what_is_no_file_is_an_error),
+		TEST(why_a_text_is_not_written_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
