@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How the lanes of a relay end together, and what it says of itself to others. */
+#include "base/util.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LANES 3U
+#define SLOTS 8U
+
+static struct viofs_relay_stats stats;
+static struct viofs_lane_stats lane_stats[LANES];
+static struct viofs_slot slots[SLOTS];
+static struct viofs_relay relay;
+
+/* No threads, no device. */
+static int set_up(void **state)
+{
+	memset(&stats, 0, sizeof(stats));
+	memset(lane_stats, 0, sizeof(lane_stats));
+	memset(slots, 0, sizeof(slots));
+	memset(&relay, 0, sizeof(relay));
+	relay.stats = &stats;
+	relay.slots.slots = slots;
+	relay.config.slots = SLOTS;
+	relay.lane_count = LANES;
+	relay.lanes = aligned_alloc(64, LANES * sizeof(*relay.lanes));
+	assert_non_null(relay.lanes);
+	memset(relay.lanes, 0, LANES * sizeof(*relay.lanes));
+	viofs_team_init(&relay.team);
+	for (unsigned int i = 0; i < LANES; i++) {
+		struct viofs_lane *lane = &relay.lanes[i];
+
+		lane->relay = &relay;
+		lane->index = i;
+		lane->stats = &lane_stats[i];
+		lane->lease.wake_fd = eventfd(0, EFD_NONBLOCK);
+		viofs_mailbox_init(&lane->mailbox);
+		lane->slots = (struct viofs_slots){ .slots = slots,
+						    .first = (uint16_t)(2 * i),
+						    .count = 2 };
+	}
+	stats.session = VIOFS_SESSION_SERVING;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	for (unsigned int i = 0; i < LANES; i++)
+		close(relay.lanes[i].lease.wake_fd);
+	free(relay.lanes);
+	return 0;
+}
+
+/* How often it was woken since. */
+static uint64_t woken(unsigned int lane)
+{
+	uint64_t n = 0;
+
+	return read(relay.lanes[lane].lease.wake_fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
+}
+
+static void the_first_that_ends_says_how_and_wakes_the_others(void **state)
+{
+	int64_t before = viofs_now_ns();
+
+	assert_false(viofs_team_is_stopping(&relay.team));
+	assert_int_equal(viofs_team_stop(&relay.lanes[1], 0), 0);
+	assert_true(viofs_team_is_stopping(&relay.team));
+	assert_int_equal(stats.session, VIOFS_SESSION_ENDING);
+	assert_in_range(relay.team.stopped, before, viofs_now_ns());
+	assert_int_equal(woken(0), 1);
+	assert_int_equal(woken(1), 0);
+	assert_int_equal(woken(2), 1);
+	/* It has been said: nothing changes, nobody is woken again. */
+	assert_int_equal(viofs_team_stop(&relay.lanes[2], -EIO), 0);
+	assert_int_equal(stats.session, VIOFS_SESSION_ENDING);
+	assert_int_equal(woken(0) + woken(1) + woken(2), 0);
+}
+
+static void a_failure_is_everybodys(void **state)
+{
+	assert_int_equal(viofs_team_stop(&relay.lanes[0], -EIO), -EIO);
+	assert_int_equal(stats.session, VIOFS_SESSION_SERVING);
+	assert_int_equal(viofs_team_stop(&relay.lanes[2], 0), -EIO);
+	assert_int_equal(woken(0), 0);
+	assert_int_equal(woken(1), 1);
+	assert_int_equal(woken(2), 1);
+}
+
+/* Lane 1 has found a reason and has not come to stop the team yet. */
+static void an_unmount_does_not_hide_what_another_lane_has_found(void **state)
+{
+	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
+	assert_int_equal(stats.session, VIOFS_SESSION_LOST);
+	assert_int_equal(viofs_team_stop(&relay.lanes[0], 0), -ENODEV);
+	assert_int_equal(stats.session, VIOFS_SESSION_LOST);
+	assert_int_equal(viofs_team_stop(&relay.lanes[1], -ENODEV), -ENODEV);
+	tear_down(state);
+	set_up(state);
+	assert_int_equal(viofs_break(&relay, "virtqueue %d", 1), -EPROTO);
+	assert_int_equal(stats.session, VIOFS_SESSION_FAILED);
+	assert_int_equal(viofs_team_stop(&relay.lanes[0], 0), -EPROTO);
+	assert_int_equal(stats.session, VIOFS_SESSION_FAILED);
+}
+
+static void the_first_reason_stays(void **state)
+{
+	assert_int_equal(viofs_break(&relay, "virtqueue %d", 1), -EPROTO);
+	assert_int_equal(viofs_break(&relay, "virtqueue %d", 2), -EPROTO);
+	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
+	assert_string_equal(stats.reason, "virtqueue 1");
+	assert_int_equal(stats.session, VIOFS_SESSION_FAILED);
+	tear_down(state);
+	set_up(state);
+	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
+	assert_int_equal(viofs_break(&relay, "virtqueue %d", 2), -EPROTO);
+	assert_string_equal(stats.reason, "the device is gone");
+	assert_int_equal(stats.session, VIOFS_SESSION_LOST);
+}
+
+static void what_is_found_after_the_end_is_no_reason(void **state)
+{
+	assert_int_equal(viofs_team_stop(&relay.lanes[0], 0), 0);
+	assert_int_equal(viofs_break(&relay, "virtqueue %d", 1), -EPROTO);
+	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
+	assert_string_equal(stats.reason, "");
+	assert_int_equal(stats.session, VIOFS_SESSION_ENDING);
+}
+
+static void letters_come_in_their_order_and_wake(void **state)
+{
+	struct viofs_lane *to = &relay.lanes[1];
+	char text[] = "one";
+
+	assert_null(viofs_mailbox_take(&to->mailbox));
+	assert_int_equal(viofs_team_pass(to, text, sizeof(text)), 0);
+	memcpy(text, "two", sizeof(text));
+	assert_int_equal(viofs_team_pass(to, text, sizeof(text)), 0);
+	assert_true(to->mailbox.full);
+	assert_int_equal(woken(1), 2);
+	assert_int_equal(woken(0) + woken(2), 0);
+	for (int i = 0; i < 2; i++) {
+		struct viofs_parked *letter = viofs_mailbox_take(&to->mailbox);
+
+		assert_non_null(letter);
+		assert_int_equal(to->mailbox.full, i == 0);
+		assert_string_equal((const char *)letter->message, i ? "two" : "one");
+		free(letter);
+	}
+	assert_null(viofs_mailbox_take(&to->mailbox));
+}
+
+static void who_looks_is_told_each_lanes_turns(void **state)
+{
+	uint64_t turns[VIOFS_WORKERS_MAX] = { 0 };
+
+	for (unsigned int i = 0; i < LANES; i++)
+		lane_stats[i].turns = 100 + i;
+	assert_int_equal(viofs_relay_turns(&relay, turns), LANES);
+	for (unsigned int i = 0; i < LANES; i++)
+		assert_int_equal(turns[i], 100 + i);
+	assert_int_equal(turns[LANES], 0);
+}
+
+/* A lane that looks at its entries wakes up for a time-out only. */
+static void a_beat_takes_a_time_out_and_entries(void **state)
+{
+	static const struct {
+		uint32_t timeout_ms;
+		enum viofs_channel channel;
+		bool beat;
+	} cases[] = {
+		{ 0, VIOFS_CHANNEL_URING, false },
+		{ 1, VIOFS_CHANNEL_URING, true },
+		{ 1, VIOFS_CHANNEL_DEV, false },
+		{ 0, VIOFS_CHANNEL_DEV, false },
+	};
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
+		relay.config.timeout_ms = cases[i].timeout_ms;
+		stats.channel = cases[i].channel;
+		assert_int_equal(viofs_relay_has_beat(&relay), cases[i].beat);
+	}
+}
+
+static void only_a_lost_session_is_lost(void **state)
+{
+	for (int s = VIOFS_SESSION_LOST - 2; s <= VIOFS_SESSION_LOST + 2; s++) {
+		stats.session = (enum viofs_session)s;
+		assert_int_equal(viofs_relay_session(&relay), s);
+		assert_int_equal(viofs_relay_is_lost(&relay), s == VIOFS_SESSION_LOST);
+	}
+}
+
+static void make_old(unsigned int slot, enum viofs_slot_state state, int64_t seconds)
+{
+	slots[slot].state = state;
+	slots[slot].since = viofs_now_ns() - seconds * VIOFS_NSEC_PER_SEC;
+}
+
+static void is_about(int64_t ns, int64_t seconds)
+{
+	assert_in_range(ns, seconds * VIOFS_NSEC_PER_SEC, (seconds + 5) * VIOFS_NSEC_PER_SEC);
+}
+
+static void the_oldest_request_is_one_that_somebody_waits_for(void **state)
+{
+	make_old(0, VIOFS_SLOT_FREE, 900);
+	make_old(1, VIOFS_SLOT_LANDING, 800);
+	make_old(2, VIOFS_SLOT_REPLYING, 700);
+	assert_int_equal(viofs_relay_oldest_ns(&relay), 0);
+	assert_int_equal(viofs_relay_unanswered_ns(&relay), 0);
+	assert_int_equal(viofs_lane_unanswered_ns(&relay.lanes[1]), 0);
+	make_old(3, VIOFS_SLOT_QUEUED, 30);
+	make_old(4, VIOFS_SLOT_WAITING, 60);
+	make_old(5, VIOFS_SLOT_QUEUED, 90);
+	make_old(SLOTS - 1, VIOFS_SLOT_WAITING, 20);
+	is_about(viofs_relay_oldest_ns(&relay), 90);
+	is_about(viofs_relay_unanswered_ns(&relay), 90);
+	is_about(viofs_lane_unanswered_ns(&relay.lanes[1]), 30);
+	is_about(viofs_lane_unanswered_ns(&relay.lanes[2]), 90);
+	/* A lock is old, and nobody's fault. */
+	slots[5].shape.may_wait = true;
+	is_about(viofs_relay_oldest_ns(&relay), 90);
+	is_about(viofs_relay_unanswered_ns(&relay), 60);
+	is_about(viofs_lane_unanswered_ns(&relay.lanes[2]), 60);
+	for (unsigned int i = 3; i < 6; i++)
+		slots[i].state = VIOFS_SLOT_FREE;
+	is_about(viofs_relay_oldest_ns(&relay), 20);
+	is_about(viofs_relay_unanswered_ns(&relay), 20);
+}
+
+static void a_slot_is_found_in_its_lane(void **state)
+{
+	for (uint16_t i = 0; i < 2 * LANES; i++)
+		assert_ptr_equal(viofs_lane_of_slot(&relay, i), &relay.lanes[i / 2]);
+	/* Those of hiprio come last. */
+	assert_ptr_equal(viofs_lane_of_slot(&relay, 100), &relay.lanes[LANES - 1]);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_first_that_ends_says_how_and_wakes_the_others),
+		TEST(a_failure_is_everybodys),
+		TEST(an_unmount_does_not_hide_what_another_lane_has_found),
+		TEST(the_first_reason_stays),
+		TEST(what_is_found_after_the_end_is_no_reason),
+		TEST(letters_come_in_their_order_and_wake),
+		TEST(who_looks_is_told_each_lanes_turns),
+		TEST(a_beat_takes_a_time_out_and_entries),
+		TEST(only_a_lost_session_is_lost),
+		TEST(the_oldest_request_is_one_that_somebody_waits_for),
+		TEST(a_slot_is_found_in_its_lane),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
