@@ -254,6 +254,80 @@ static void a_commit_names_the_request_and_its_size(void **state)
 	assert_int_equal(header.payload_size, 104);
 }
 
+static int enabled, queues; /* what the kernel says */
+
+int __wrap_viofs_fuse_uring_is_enabled(void);
+int __wrap_viofs_fuse_uring_is_enabled(void)
+{
+	return enabled;
+}
+
+int __wrap_viofs_fuse_uring_queues(void);
+int __wrap_viofs_fuse_uring_queues(void)
+{
+	return queues;
+}
+
+static int choose(enum viofs_channel channel, struct viofs_relay_config *c, struct viofs_err *err)
+{
+	viofs_relay_config_default(c);
+	c->channel = channel;
+	c->queues = c->depth = 7; /* of an attempt before */
+	return viofs_channel_choose(c, err);
+}
+
+static void dev_fuse_is_chosen_unless_it_is_asked_for_otherwise(void **state)
+{
+	static const enum viofs_channel channels[] = { VIOFS_CHANNEL_AUTO, VIOFS_CHANNEL_DEV };
+	struct viofs_relay_config c;
+	struct viofs_err err;
+
+	enabled = 1;
+	queues = 4;
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(channels); i++) {
+		assert_int_equal(choose(channels[i], &c, &err), 0);
+		assert_int_equal(c.channel, VIOFS_CHANNEL_DEV);
+		assert_int_equal(c.queues + c.depth, 0);
+	}
+	assert_int_equal(choose(VIOFS_CHANNEL_URING, &c, &err), 0);
+	assert_int_equal(c.channel, VIOFS_CHANNEL_URING);
+	assert_int_equal(c.queues, 4);
+	assert_true(c.depth > 0);
+}
+
+static void where_there_is_no_io_uring_that_is_said(void **state)
+{
+	static const struct {
+		int enabled, queues, rc;
+		const char *says;
+	} cases[] = {
+		{ 0, 4, -ENOTSUP, "switched off. echo Y" },
+		{ -ENOENT, 4, -ENOTSUP, "this kernel has no FUSE over io_uring" },
+		{ -EACCES, 4, -EACCES, "enable_uring: Permission denied" },
+		{ 1, -EIO, -EIO, "The number of CPUs can't be read" },
+		{ 1, 60000, -ENOSPC, "60000 possible CPUs" },
+	};
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
+		struct viofs_relay_config c;
+		struct viofs_err err;
+
+		enabled = cases[i].enabled;
+		queues = cases[i].queues;
+		assert_int_equal(choose(VIOFS_CHANNEL_URING, &c, &err), cases[i].rc);
+		assert_non_null(strstr(err.text, cases[i].says));
+		assert_int_equal(c.queues + c.depth, 0);
+	}
+}
+
+static void channels_have_names(void **state)
+{
+	assert_string_equal(viofs_channel_name(VIOFS_CHANNEL_AUTO), "auto");
+	assert_string_equal(viofs_channel_name(VIOFS_CHANNEL_URING), "uring");
+	assert_string_equal(viofs_channel_name(VIOFS_CHANNEL_DEV), "dev");
+	assert_string_equal(viofs_channel_name((enum viofs_channel)3), "unknown");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +340,9 @@ int main(void)
 		cmocka_unit_test(more_cpus_than_there_can_be_entries_are_told_so),
 		cmocka_unit_test(too_many_cpus_for_the_memory_are_refused),
 		cmocka_unit_test(cpus_are_counted_by_the_last),
+		cmocka_unit_test(dev_fuse_is_chosen_unless_it_is_asked_for_otherwise),
+		cmocka_unit_test(where_there_is_no_io_uring_that_is_said),
+		cmocka_unit_test(channels_have_names),
 		cmocka_unit_test(sizes_in_an_entry_must_add_up),
 		cmocka_unit_test(a_commit_names_the_request_and_its_size),
 	};

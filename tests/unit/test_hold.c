@@ -350,6 +350,36 @@ static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
 	is_untouched();
 }
 
+static bool no_sockets;
+
+/* Linked in place of the C library's. */
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol)
+{
+	if (!no_sockets)
+		return __real_socket(domain, type, protocol);
+	errno = EMFILE;
+	return -1;
+}
+
+/* What can't be asked is not dead. */
+static void a_supervisor_that_cannot_be_asked_is_taken_for_alive(void **state)
+{
+	int socket;
+
+	must(take());
+	must(viofs_hold_note(&hold, "myfs", "/m", 12345));
+	state_says(VIOFS_HOLDER_ALIVE, "in use by another"); /* no socket yet */
+	socket = listen_at(tree_path("run/" FS ".sock"));
+	close(socket);
+	state_says(VIOFS_HOLDER_WORKER, "was killed");
+	no_sockets = true;
+	state_says(VIOFS_HOLDER_ALIVE, "in use by another");
+	no_sockets = false;
+	must(viofs_hold_release(&hold, &err));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -368,6 +398,7 @@ int main(void)
 		TEST(a_record_reads_as_it_was_written),
 		TEST(only_records_of_sockets_that_nobody_holds_are_swept),
 		TEST(a_dead_listener_is_none),
+		TEST(a_supervisor_that_cannot_be_asked_is_taken_for_alive),
 		TEST(who_has_it_is_told_by_lock_socket_and_mount),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Locks and notes in /run/virtiofs-vfio, here in a tree of the test's own. */
 #include "base/run.h"
+#include "base/util.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -167,15 +168,58 @@ static void why_a_text_is_not_written_is_told(void **state)
 	viofs_run_remove("it", lock);
 }
 
+/* A path that is cut would be another file's. */
+static void a_path_that_does_not_fit_is_none(void **state)
+{
+	char path[64], little[12];
+
+	viofs_run_set_dir("/somewhere");
+	assert_string_equal(viofs_run_path(path, sizeof(path), "it"), "/somewhere/it");
+	assert_ptr_equal(viofs_run_path(path, sizeof("/somewhere/it"), "it"), path);
+	assert_string_equal(path, "/somewhere/it");
+	assert_string_equal(viofs_run_path(path, sizeof("/somewhere/it") - 1, "it"), "");
+	assert_string_equal(viofs_run_path(little, sizeof(little), "a-longer-one"), "");
+	viofs_run_set_dir(NULL);
+	assert_string_equal(viofs_run_path(path, sizeof(path), "it"), VIOFS_RUN_DIR "/it");
+}
+
+/* The lock of one that ends meanwhile is waited for, no longer than was said. */
+static void a_lock_is_waited_for_as_long_as_is_said(void **state)
+{
+	int lock = lock_it();
+	int64_t start = viofs_now_ns();
+	pid_t pid;
+
+	assert_int_equal(viofs_run_lock("it", 100), -EBUSY);
+	assert_true(viofs_now_ns() - start >= 100 * VIOFS_NSEC_PER_MSEC);
+	assert_true(viofs_now_ns() - start < 5 * VIOFS_NSEC_PER_SEC);
+	pid = fork();
+	if (!pid) {
+		usleep(50000);
+		_exit(0); /* the last who has it */
+	}
+	close(lock);
+	lock = viofs_run_lock("it", 30000);
+	assert_true(lock >= 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	viofs_run_remove("it", lock);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_has_a_lock_and_nothing_is_left),        TEST(only_root_can_open_it),
-		TEST(who_has_the_lock_cannot_write_by_it),       TEST(a_lock_outlives_who_took_it),
-		TEST(a_file_that_was_removed_is_not_written_to), TEST(a_link_is_not_followed),
-		TEST(a_folder_that_leads_nowhere_is_an_error),   TEST(what_is_no_file_is_an_error),
+		TEST(one_has_a_lock_and_nothing_is_left),
+		TEST(only_root_can_open_it),
+		TEST(who_has_the_lock_cannot_write_by_it),
+		TEST(a_lock_outlives_who_took_it),
+		TEST(a_file_that_was_removed_is_not_written_to),
+		TEST(a_link_is_not_followed),
+		TEST(a_folder_that_leads_nowhere_is_an_error),
+		TEST(a_path_that_does_not_fit_is_none),
+		TEST(a_lock_is_waited_for_as_long_as_is_said),
+		TEST(what_is_no_file_is_an_error),
 		TEST(why_a_text_is_not_written_is_told),
 	};
 

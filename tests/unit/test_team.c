@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How the lanes of a relay end together, and what it says of itself to others. */
+#include "base/log.h"
 #include "base/util.h"
 #include "relay/session.h"
 
@@ -7,6 +8,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -248,6 +250,33 @@ static void a_slot_is_found_in_its_lane(void **state)
 	assert_ptr_equal(viofs_lane_of_slot(&relay, 100), &relay.lanes[LANES - 1]);
 }
 
+static char said[256];
+
+static void sink(enum viofs_log_level level, const char *message)
+{
+	snprintf(said, sizeof(said), "%s", message);
+}
+
+/* A fault is told at once, then less and less often. */
+static void faults_are_said_at_powers_of_two(void **state)
+{
+	static const struct viofs_fuse_shape shape = { .name = "GETATTR" };
+	struct viofs_lane_stats counted = { 0 };
+	struct viofs_lane lane = { .stats = &counted };
+
+	viofs_log_set_sink(sink, VIOFS_LOG_WARNING);
+	for (unsigned int i = 1; i <= 9; i++) {
+		bool is_told = i == 1 || i == 2 || i == 4 || i == 8;
+
+		said[0] = '\0';
+		viofs_fault(&lane, &shape, "too short");
+		assert_int_equal(counted.faults, i);
+		assert_int_equal(strstr(said, "GETATTR was refused: too short") != NULL, is_told);
+		assert_string_equal(counted.last_fault, "GETATTR: too short");
+	}
+	viofs_log_set_sink(NULL, VIOFS_LOG_WARNING);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -264,6 +293,7 @@ int main(void)
 		TEST(only_a_lost_session_is_lost),
 		TEST(the_oldest_request_is_one_that_somebody_waits_for),
 		TEST(a_slot_is_found_in_its_lane),
+		TEST(faults_are_said_at_powers_of_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,64 @@ static void without_acknowledgements_a_question_behind_shows_that_it_was_taken(v
 	assert_true(v->closed);
 }
 
+/* Half an answer says nothing, whether a message was acknowledged or asked behind. */
+static void half_an_answer_is_none(void **state)
+{
+	open_it(false);
+	fails_at(MODEL_SET_FEATURES, MODEL_IS_SHORT);
+	assert_int_equal(viofs_vhost_set_features(v, 1), -EPROTO);
+	assert_non_null(strstr(v->lost, "SET_FEATURES"));
+}
+
+static void half_an_answer_to_the_question_behind_is_none(void **state)
+{
+	peer.protocol &= ~(1ULL << 3);
+	open_it(false);
+	fails_at(MODEL_GET_FEATURES, MODEL_IS_SHORT);
+	assert_int_equal(viofs_vhost_set_features(v, 1), -EPROTO);
+	assert_non_null(strstr(v->lost, "SET_FEATURES"));
+}
+
+static bool no_eventfds, no_epolls;
+
+/* Linked in place of the C library's, as at the limit of descriptors. */
+int __real_eventfd(unsigned int count, int flags);
+int __wrap_eventfd(unsigned int count, int flags);
+int __wrap_eventfd(unsigned int count, int flags)
+{
+	if (!no_eventfds)
+		return __real_eventfd(count, flags);
+	errno = EMFILE;
+	return -1;
+}
+
+int __real_epoll_create1(int flags);
+int __wrap_epoll_create1(int flags);
+int __wrap_epoll_create1(int flags)
+{
+	if (!no_epolls)
+		return __real_epoll_create1(flags);
+	errno = ENFILE;
+	return -1;
+}
+
+static void without_descriptors_to_watch_with_it_is_not_opened(void **state)
+{
+	model_backend_start(&peer);
+	for (int i = 0; i < 2; i++) {
+		no_eventfds = !i;
+		no_epolls = i;
+		assert_int_equal(viofs_vhost_open(peer.path, LONG_MS, false, &v, &err),
+				 i ? -ENFILE : -EMFILE);
+		no_eventfds = no_epolls = false;
+		assert_null(v);
+		assert_non_null(strstr(err.text, "No descriptors to watch the socket with: Too"));
+	}
+	/* Nothing was asked. */
+	assert_int_equal(model_backend_times(&peer, MODEL_GET_FEATURES), 0);
+	assert_int_equal(viofs_vhost_open(peer.path, LONG_MS, false, &v, &err), 0);
+}
+
 static struct viofs_arena *new_arena(void)
 {
 	const size_t sizes[VIOFS_ARENA_SECTIONS] = {
@@ -499,6 +557,9 @@ int main(void)
 		ALONE(one_that_takes_no_connection_costs_the_time_out),
 		ALONE(after_a_failure_nothing_more_is_said),
 		ALONE(without_acknowledgements_a_question_behind_shows_that_it_was_taken),
+		ALONE(half_an_answer_is_none),
+		ALONE(half_an_answer_to_the_question_behind_is_none),
+		ALONE(without_descriptors_to_watch_with_it_is_not_opened),
 		ALONE(memory_is_given_once_and_regions_above_it),
 		ALONE(memory_that_is_refused_is_not_numbered),
 		ALONE(a_ring_is_told_before_it_is_kicked),
