@@ -3,6 +3,8 @@
 #include "base/util.h"
 #include "kernel/mount.h"
 #include "kernel/mount_point.h"
+#include "model_backend.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +26,10 @@
 static struct {
 	char calls[1024]; /* "fsopen fuse" and the like, in brackets */
 	int fsopen, create, fsmount, move, id;
-	const char *refuse; /* the key that fsconfig() does not take */
-	const char *words;  /* the kernel's own about it */
-	int mount_fd;       /* of the last mount */
+	const char *refuse;  /* the key that fsconfig() does not take */
+	const char *words;   /* the kernel's own about it */
+	const char *fusectl; /* its directory of connections; NULL: none */
+	int mount_fd;        /* of the last mount */
 	unsigned int attributes;
 } kernel;
 
@@ -121,6 +124,7 @@ int __wrap_viofs_mount_id_of(int fd, struct viofs_mount_id *id)
 	return kernel.id;
 }
 
+int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...)
 {
@@ -128,7 +132,17 @@ int __wrap_open64(const char *path, int flags, ...)
 		assert_int_equal(flags, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 		return fuse[0] < 0 ? fail_with(ENODEV) : dup(fuse[0]);
 	}
-	assert_string_equal(path, "/sys/fs/fuse/connections");
+	if (kernel.fusectl && !strcmp(path, "/sys/fs/fuse/connections"))
+		return __real_open64(kernel.fusectl, flags);
+	if (strcmp(path, "/sys/fs/fuse/connections") != 0) {
+		va_list ap;
+		int mode;
+
+		va_start(ap, flags);
+		mode = flags & O_CREAT ? va_arg(ap, int) : 0;
+		va_end(ap);
+		return __real_open64(path, flags, mode);
+	}
 	return fail_with(ENOENT);
 }
 
@@ -291,6 +305,36 @@ static void without_the_module_that_is_said(void **state)
 	viofs_mount_close(NULL);
 }
 
+/* With its directory in fusectl, here one of the test's own. */
+static void abort_is_written_into_its_own_directory(void **state)
+{
+	unsigned int before;
+	struct viofs_mount *with;
+
+	tree_make();
+	tree_file("35/waiting", "0\n");
+	tree_file("35/abort", "");
+	kernel.fusectl = tree_path(".");
+	assert_int_equal(viofs_mount_new(&with, &err), 0);
+	viofs_mount_close(m);
+	m = with;
+	assert_int_equal(start(0, NULL), 0);
+	assert_true(viofs_mount_control_fd(m) >= 0);
+	before = model_count_fds();
+	assert_true(viofs_mount_exists(m));
+	assert_int_equal(viofs_mount_abort(m), 0);
+	assert_string_equal(tree_read("35/abort"), "1");
+	assert_int_equal(model_count_fds(), before);
+	tree_file("35/waiting", "");
+	assert_false(viofs_mount_exists(m));
+	tree_unlink("35/waiting");
+	assert_false(viofs_mount_exists(m));
+	tree_unlink("35/abort");
+	assert_int_equal(viofs_mount_abort(m), -ENOENT);
+	assert_int_equal(model_count_fds(), before);
+	tree_remove();
+}
+
 /* Without fusectl it is there until the connection ends, as poll(2) says. */
 static void a_mount_exists_until_it_has_hung_up(void **state)
 {
@@ -312,9 +356,13 @@ static void a_mount_exists_until_it_has_hung_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(it_is_configured_then_made_then_put),  TEST(the_users_words_reach_the_kernel),
-		TEST(each_setting_that_is_refused_ends_it), TEST(the_kernels_own_words_are_told),
-		TEST(each_step_that_fails_is_the_last_one), TEST(without_the_module_that_is_said),
+		TEST(it_is_configured_then_made_then_put),
+		TEST(the_users_words_reach_the_kernel),
+		TEST(each_setting_that_is_refused_ends_it),
+		TEST(the_kernels_own_words_are_told),
+		TEST(each_step_that_fails_is_the_last_one),
+		TEST(without_the_module_that_is_said),
+		TEST(abort_is_written_into_its_own_directory),
 		TEST(a_mount_exists_until_it_has_hung_up),
 	};
 

@@ -277,6 +277,67 @@ static void faults_are_said_at_powers_of_two(void **state)
 	viofs_log_set_sink(NULL, VIOFS_LOG_WARNING);
 }
 
+static size_t granule; /* of the arena, linked in place of the real one's */
+
+size_t __wrap_viofs_arena_granule(const struct viofs_arena *a);
+size_t __wrap_viofs_arena_granule(const struct viofs_arena *a)
+{
+	return granule;
+}
+
+/* What one request may carry, with @entries in the smallest of the request queues. */
+static uint32_t data_with(uint16_t entries, size_t its_granule)
+{
+	const size_t room[VIOFS_ARENA_SECTIONS] = {
+		[VIOFS_ARENA_PRIVATE] = 1 << 20,
+		[VIOFS_ARENA_DEVICE_READ] = 4 << 20,
+		[VIOFS_ARENA_DEVICE_WRITE] = 4 << 20,
+		[VIOFS_ARENA_DEVICE_RW] = 16 << 20,
+	};
+	struct viofs_virtio virtio = { .negotiated = 0 };
+	struct viofs_fs_queue *queues = aligned_alloc(64, 3 * sizeof(*queues));
+	/* That of hiprio doesn't count. */
+	struct viofs_fs fs = { .virtio = &virtio,
+			       .queue_count = 3,
+			       .queue_size = { 4, 1024, entries },
+			       .queues = queues };
+	struct viofs_relay_config config;
+	struct viofs_arena *arena;
+	struct viofs_relay *r;
+	uint32_t data;
+
+	assert_non_null(queues);
+	memset(queues, 0, 3 * sizeof(*queues));
+	granule = its_granule;
+	viofs_relay_config_default(&config);
+	config.slots = 16;
+	config.buffers = 8;
+	assert_int_equal(viofs_arena_new(room, false, &arena, NULL), 0);
+	assert_int_equal(viofs_relay_new(&config, &fs, arena, &r, NULL), 0);
+	assert_int_equal(r->stats->workers, 1);
+	assert_int_equal(r->stats->channel, VIOFS_CHANNEL_DEV);
+	data = r->config.max_data;
+	viofs_relay_free(r);
+	viofs_arena_free(arena);
+	free(queues);
+	return data;
+}
+
+/* Each page takes a descriptor there, beside eight of the request's own. */
+static void in_single_pages_a_request_fits_its_queue(void **state)
+{
+	const uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), all = 512 << 10;
+
+	assert_int_equal(data_with(4, SIZE_MAX), all);
+	assert_int_equal(data_with(4, page + 1), all);
+	assert_int_equal(data_with(4, page), page);
+	assert_int_equal(data_with(8, page), page);
+	assert_int_equal(data_with(9, page), page);
+	assert_int_equal(data_with(10, page), 2 * page);
+	assert_int_equal(data_with(64, page), 56 * page);
+	assert_int_equal(data_with(1024, page), VIOFS_MIN(all, 240 * page));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -294,6 +355,7 @@ int main(void)
 		TEST(the_oldest_request_is_one_that_somebody_waits_for),
 		TEST(a_slot_is_found_in_its_lane),
 		TEST(faults_are_said_at_powers_of_two),
+		TEST(in_single_pages_a_request_fits_its_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,39 @@ static void each_form_is_as_it_says(void **state)
 	}
 }
 
+static void point_to_text(uint32_t point, char out[5])
+{
+	unsigned int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+	static const uint32_t lead[] = { 0, 0xc0, 0xe0, 0xf0 };
+
+	memset(out, 0, 5);
+	out[0] = (char)(lead[more] | point >> 6 * more);
+	for (unsigned int i = 1; i <= more; i++)
+		out[i] = (char)(0x80 | (point >> 6 * (more - i) & 0x3f));
+}
+
+/* No less than these, and no more: others are letters of somebody's. */
+static void what_moves_a_cursor_or_turns_a_line_is_escaped(void **state)
+{
+	static const uint32_t ranges[][2] = { { 1, 0x1f },        { 0x7f, 0x9f },
+					      { 0x61c, 0x61c },   { 0x200e, 0x200f },
+					      { 0x2028, 0x202e }, { 0x2066, 0x2069 } };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(ranges); i++)
+		for (uint32_t point = ranges[i][0] - 1; point <= ranges[i][1] + 1; point++) {
+			bool harmful = point >= ranges[i][0] && point <= ranges[i][1];
+			char text[5], out[32];
+
+			if (!point)
+				continue;
+			point_to_text(point, text);
+			viofs_text_clean(VIOFS_TEXT_MESSAGE, text, out, sizeof(out));
+			assert_int_equal(out[0] == '\\', harmful);
+			if (!harmful)
+				assert_string_equal(out, text);
+		}
+}
+
 /* As who reads JSON does it. */
 static void undo(const char *s, char *out)
 {
@@ -173,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_form_is_as_it_says),
+		cmocka_unit_test(what_moves_a_cursor_or_turns_a_line_is_escaped),
 		cmocka_unit_test(the_json_form_is_utf8_and_can_be_undone),
 		cmocka_unit_test(the_message_form_is_harmless_and_does_not_change_again),
 		cmocka_unit_test(too_little_room_cuts_between_characters),
