@@ -2,6 +2,7 @@
 /* Which back end is taken, and why not a better one; with a kernel of the test's own behind
  * ioctl(2). */
 #include "base/util.h"
+#include "model_backend.h"
 #include "pci/sysfs.h"
 #include "tree.h"
 #include "vfio/backend.h"
@@ -31,6 +32,8 @@ static struct {
 	int map_rc, map_rc_write_only;
 	unsigned int range_count, unmapped_less;
 	struct viofs_iommufd_range ranges[20];
+	int api_version_off, no_extension, not_viable; /* of the group */
+	int status_rc, container_rc;
 	bool bound, attached;
 	struct viofs_iommufd_map map;
 	struct vfio_iommu_type1_dma_map group_map;
@@ -139,14 +142,14 @@ static int answer_group(unsigned long request, void *arg)
 	switch (request) {
 	case VFIO_GET_API_VERSION:
 		kernel.group_tries++;
-		return VFIO_API_VERSION;
+		return VFIO_API_VERSION + kernel.api_version_off;
 	case VFIO_CHECK_EXTENSION:
-		return 1;
+		return !kernel.no_extension;
 	case VFIO_GROUP_GET_STATUS:
-		status->flags = VFIO_GROUP_FLAGS_VIABLE;
-		return 0;
+		status->flags = kernel.not_viable ? 0 : VFIO_GROUP_FLAGS_VIABLE;
+		return refuse(kernel.status_rc);
 	case VFIO_GROUP_SET_CONTAINER:
-		return 0;
+		return refuse(kernel.container_rc);
 	case VFIO_SET_IOMMU:
 		kernel.attached = !kernel.set_iommu_rc;
 		return refuse(kernel.set_iommu_rc);
@@ -172,6 +175,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	/* Nothing that is open leaves the process, and all can be told something. */
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
 	rc = answer_device(request, arg);
 	if (rc < 0 && errno == ENOTTY)
 		rc = answer_group(request, arg);
@@ -298,6 +304,38 @@ static void without_iommufd_the_group_serves(void **state)
 	assert_non_null(strstr(v->passed_over, "cdev: "));
 	assert_non_null(strstr(v->passed_over, "iommu is not there"));
 	viofs_vfio_close(v);
+}
+
+static void each_step_to_the_group_may_fail(void **state)
+{
+	static const struct {
+		int *fails, with;
+		const char *says;
+	} cases[] = {
+		{ &kernel.api_version_off, 1, "has another VFIO interface" },
+		{ &kernel.no_extension, 1, "no IOMMU type1v2" },
+		{ &kernel.not_viable, 1, "is not viable" },
+		{ &kernel.status_rc, -EIO, "does not tell its state: Input/output error" },
+		{ &kernel.container_rc, -EINVAL, "can't be put into a container: Invalid" },
+		{ &kernel.container_rc, -EBUSY, "is in use" },
+		{ &kernel.set_iommu_rc, -EIO, "Input/output error" },
+	};
+	unsigned int fds = model_count_fds();
+
+	tree_unlink("dev/iommu");
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
+		struct viofs_vfio *v = NULL;
+
+		*cases[i].fails = cases[i].with;
+		assert_true(viofs_vfio_open(&function, false, &v, &err) < 0);
+		if (!strstr(err.text, cases[i].says))
+			fail_msg("%s", err.text);
+		assert_int_equal(model_count_fds(), fds);
+		assert_null(v);
+		*cases[i].fails = 0;
+	}
+	viofs_vfio_close(open_it(false));
+	assert_int_equal(model_count_fds(), fds);
 }
 
 static void a_kernel_without_device_nodes_is_told_from_a_missing_node(void **state)
@@ -496,6 +534,7 @@ int main(void)
 		TEST(more_ranges_than_are_kept_are_cut),
 		TEST(an_iommu_with_no_address_is_passed_over),
 		TEST(without_iommufd_the_group_serves),
+		TEST(each_step_to_the_group_may_fail),
 		TEST(a_kernel_without_device_nodes_is_told_from_a_missing_node),
 		TEST(what_iommufd_refuses_the_group_may_take),
 		TEST(where_both_refuse_the_first_reason_is_told),
