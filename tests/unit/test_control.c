@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The control socket: one word, one answer, perhaps a descriptor with it. */
 #include "daemon/control.h"
+#include "model_backend.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -141,6 +142,7 @@ static void a_descriptor_comes_along_and_is_closed_behind(void **state)
 {
 	int fd;
 	json_t *reply = ask("clone", &fd);
+	unsigned int before;
 	char c;
 
 	assert_int_equal(json_integer_value(json_object_get(reply, "given")), 1);
@@ -151,11 +153,13 @@ static void a_descriptor_comes_along_and_is_closed_behind(void **state)
 	close(fd);
 	assert_int_equal(fcntl(given, F_GETFD), -1);
 	json_decref(reply);
-	/* Who wants none gets none. */
+	/* Who wants none gets none, and keeps none. */
+	before = model_count_fds();
 	start_server();
 	assert_int_equal(viofs_control_ask(address.sun_path, "clone", &reply), 0);
 	assert_int_equal(pthread_join(server, NULL), 0);
 	json_decref(reply);
+	assert_int_equal(model_count_fds(), before);
 }
 
 /* Whoever asks and goes, or asks nothing, is nobody's end. */

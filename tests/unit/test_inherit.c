@@ -3,6 +3,7 @@
 #include "daemon/inherit.h"
 #include "base/standard.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,6 +71,22 @@ static int fill_those_that_are_closed(void)
 static void standard_descriptors_are_open(void **state)
 {
 	assert_int_equal(in_child(fill_those_that_are_closed), 0);
+}
+
+static int have_no_descriptor_left(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	close(2);
+	MUST(!setrlimit(RLIMIT_NOFILE, &none));
+	MUST(viofs_standard_open() == -EMFILE);
+	return 0;
+}
+
+/* Then the program must not go on. */
+static void that_they_cannot_be_opened_is_an_error(void **state)
+{
+	assert_int_equal(in_child(have_no_descriptor_left), 0);
 }
 
 static int close_others(void)
@@ -197,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(standard_descriptors_are_open),
+		cmocka_unit_test(that_they_cannot_be_opened_is_an_error),
 		cmocka_unit_test(no_others_are),
 		cmocka_unit_test(signals_that_may_be_meant_stay_ignored_and_no_others),
 		cmocka_unit_test(the_umask_is_ours),

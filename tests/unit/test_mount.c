@@ -305,6 +305,24 @@ static void without_the_module_that_is_said(void **state)
 	viofs_mount_close(NULL);
 }
 
+int __wrap_umount2(const char *path, int flags);
+int __wrap_umount2(const char *path, int flags)
+{
+	fail_msg("%s is unmounted", path);
+	return -1;
+}
+
+static void without_fusectl_or_a_mount_there_is_nothing_to_abort_by(void **state)
+{
+	assert_int_equal(viofs_mount_control_fd(m), -1);
+	assert_int_equal(viofs_mount_abort(m), -ESTALE);
+	assert_int_equal(viofs_mount_sync(m), -ESTALE);
+	assert_int_equal(viofs_mount_clone(m), -ESTALE);
+	assert_int_equal(viofs_mount_unmount(m), -EINVAL);
+	assert_false(viofs_mount_is_there(m));
+	viofs_mount_end(m);
+}
+
 /* With its directory in fusectl, here one of the test's own. */
 static void abort_is_written_into_its_own_directory(void **state)
 {
@@ -362,6 +380,7 @@ int main(void)
 		TEST(the_kernels_own_words_are_told),
 		TEST(each_step_that_fails_is_the_last_one),
 		TEST(without_the_module_that_is_said),
+		TEST(without_fusectl_or_a_mount_there_is_nothing_to_abort_by),
 		TEST(abort_is_written_into_its_own_directory),
 		TEST(a_mount_exists_until_it_has_hung_up),
 	};
