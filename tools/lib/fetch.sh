@@ -136,6 +136,26 @@ fetch_qemu() {
 	mv "$dir.new" "$dir"
 }
 
+# fetch_valgrind SUITE DIR: valgrind's callgrind of SUITE in DIR, where this machine's doesn't know the system calls
+# that mount. DIR/callgrind runs it: the tool itself is linked statically, the launcher isn't.
+fetch_valgrind() {
+	local suite=$1 dir=$2
+	[[ ! -e $dir ]] || return 0
+	fetch_index "$suite"
+	rm -rf "$dir.new"
+	fetch_packages "$suite" "$dir.new" valgrind
+	cat >"$dir.new/callgrind" <<-'END'
+		#!/bin/sh
+		# callgrind of another Debian suite
+		dir=$(dirname -- "$(readlink -f -- "$0")")
+		export VALGRIND_LIB="$dir/usr/libexec/valgrind" VALGRIND_LAUNCHER="$dir/callgrind"
+		exec "$VALGRIND_LIB/callgrind-amd64-linux" --tool=callgrind "$@"
+	END
+	chmod 755 "$dir.new/callgrind"
+	quiet "$dir.new/callgrind" --version || die 1 "valgrind of $suite does not run here"
+	mv "$dir.new" "$dir"
+}
+
 # fetch_source SUITE PACKAGE DIR: the source package, unpacked into the new directory DIR. apt checks the
 # package lists against Debian's keyring, and the files against these.
 fetch_source() {

@@ -39,11 +39,16 @@ bench_prepare_scale() {
 	with_lock bench_fetch_virtiofsd
 }
 
+bench_fetch_valgrind() {
+	fetch_valgrind forky "$VIOFS_DOWNLOAD/forky/valgrind"
+}
+
 # callgrind can't have its descriptors limited, nor a filter on system calls: a build of the daemon without
 bench_prepare_profile() {
 	local build=$VIOFS_BUILD/profile
 	bench_prepare_native
 	deps_install profile
+	with_lock bench_fetch_valgrind
 	if [[ ! -e $build/build.ninja ]]; then
 		quiet meson setup "$build" "$VIOFS_ROOT" -Dman=disabled -Dtests=disabled \
 			-Dc_args=-DVIOFS_SANDBOX_SANITIZED=1 || die 1 'meson setup failed'

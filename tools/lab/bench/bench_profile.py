@@ -20,6 +20,7 @@ from bench_common import built, fail, say
 JOBS = {"statx": (1, 16), "read4k": (1,), "write4k": (1,), "read1m_direct": (1,), "write1m_direct": (1,)}
 DRIVERS = ("null-device", "null-device:dev:irq", "null-device:uring", "null:dev", "null:uring")
 PROFILED_DAEMON = os.path.join(common.BUILD, "profile/src/daemon/virtiofs-vfio")
+VALGRIND = os.path.join(common.BUILD, "guest/download/forky/valgrind/callgrind")
 # the worker's loop: all that a session costs, but nothing of its beginning and end
 LOOP = "viofs_serve"
 # what it does while there is nothing to do
@@ -106,7 +107,7 @@ def total_of(path):
 def callgrind(args, variant, work, jobs, each, folder):
     """The file that callgrind leaves of the server."""
     # symbols are looked up at the start, and not by the first requests
-    wrap = ["env", "LD_BIND_NOW=1", "valgrind", "--tool=callgrind", "--vgdb=no",
+    wrap = ["env", "LD_BIND_NOW=1", VALGRIND, "--vgdb=no",
             f"--callgrind-out-file={folder}/callgrind.%p"]
     if variant.is_ours:
         mount = bench_mount.Relay(variant.server, None, variant.options() + ["seccomp=none"], (), wrap, PROFILED_DAEMON)
@@ -277,7 +278,7 @@ def measure(args):
                 switch.set(variant.wants_uring())
                 rows.append(measure_row(args, variant, work, jobs, left_out))
     return {"rows": rows, "conditions": {
-        "kernel": os.uname().release, "cpus": os.cpu_count(), "valgrind": common.output_of("valgrind", "--version"),
+        "kernel": os.uname().release, "cpus": os.cpu_count(), "valgrind": common.output_of(VALGRIND, "--version"),
         "strace": common.output_of("strace", "--version"),
         "daemon_version": common.output_of(built("virtiofs-vfio"), "--version"), "left_out": left_out}}
 
