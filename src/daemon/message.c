@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,7 @@ _Static_assert(sizeof(struct letter) <= PIPE_BUF, "a letter is written whole or 
 #define KEPT_MAX 8
 static struct letter kept[KEPT_MAX];
 static unsigned int kept_count;
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* the unmounting thread logs, too */
 
 static char syslog_mountpoint[PATH_MAX];
 static int pipe_fd = -1;
@@ -40,11 +42,15 @@ static void to_stderr(enum viofs_log_level level, const char *message)
 	};
 
 	fprintf(stderr, "virtiofs-vfio: %s%s\n", marks[level], message);
-	if (level > VIOFS_LOG_WARNING || kept_count == KEPT_MAX)
+	if (level > VIOFS_LOG_WARNING)
 		return;
-	kept[kept_count].level = level;
-	snprintf(kept[kept_count].text, sizeof(kept[0].text), "%s", message);
-	kept_count++;
+	pthread_mutex_lock(&kept_lock);
+	if (kept_count < KEPT_MAX) {
+		kept[kept_count].level = level;
+		snprintf(kept[kept_count].text, sizeof(kept[0].text), "%s", message);
+		kept_count++;
+	}
+	pthread_mutex_unlock(&kept_lock);
 }
 
 static void to_syslog(enum viofs_log_level level, const char *message)
