@@ -2,6 +2,7 @@
 """A worker that was taken over: what it has open, and what it may say. Of the shipped binary; the worker's pipes are
 written to from here, as it could."""
 
+import ctypes
 import glob
 import json
 import os
@@ -11,6 +12,7 @@ import time
 from vhostlib import CTL, Session, check, is_mounted, must, named, need_root, python, run, run_cases, wait_until
 
 SERVING, FAILED, LOST = range(3)
+MNT_DETACH = 2
 O_ACCMODE, O_NONBLOCK = 0o3, 0o4000
 
 
@@ -89,8 +91,9 @@ def status_is_asked_after_a_false_loss():
         os.close(pipe)
         for _ in range(3):
             run([CTL, "status", "--json", s.mnt])
-        run(["umount", s.mnt])
-        s.ends(1, 5)
+        # umount(8) asks the file system first, which may have nobody to answer.
+        check(ctypes.CDLL(None).umount2(os.fsencode(s.mnt), MNT_DETACH) == 0, "umount2")
+        s.ends(1, 20)
         check("The device is lost" in s.said(), s.said())
 
 

@@ -148,7 +148,7 @@ def messages_go_nowhere_else():
         record = must(["cat", *s.records()])
         check("debug" not in record and "virtiofs-vfio:" not in record, record)
         lines = [line.partition("=")[0] for line in record.splitlines()]
-        check(lines == ["former", "by", "pid", "tag", "mountpoint"], record)
+        check(lines == ["former", "by", "pid", "minor", "tag", "mountpoint"], record)
         s.leave()
 
 
