@@ -448,6 +448,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct viofs_async *a;
 	struct viofs_dir *dir;
 	uint8_t actions[ACTIONS_MAX], count;
+	int here = 1;
 	struct viofs_err err;
 
 	memset(&f, 0, sizeof(f));
@@ -457,7 +458,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_take(&f.in, actions, count);
 
 	fs = (struct viofs_fs){ .queue_count = 2 };
-	dev = (struct viofs_dev){ .at.fs = &fs, .max_data = ROOM, .options.spin_us = 1 };
+	dev = (struct viofs_dev){
+		.at.fs = &fs, .max_data = ROOM, .options.spin_us = 1, .here = &here
+	};
 	dev.vqs[VIOFS_FS_HIPRIO].lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	viofs_session_options_init(&options, sizeof(options));
 	options.cache_names = 8;
