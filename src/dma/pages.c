@@ -162,18 +162,33 @@ void viofs_hugepages_settle(void)
 	viofs_run_remove(LOCK, lock);
 }
 
+/* Under the lock, with the limit raised for as long as it takes. */
+static int map_raised(int lock, size_t size, void **map)
+{
+	/* Lowering takes a descriptor, and the mapping may have the last one. */
+	int spare = fcntl(lock, F_DUPFD_CLOEXEC, 3), fd = -ENOMEM, rc;
+	struct raise r;
+
+	if (spare < 0)
+		return -errno;
+	rc = overcommit_raise(lock, size, &r);
+	if (!rc)
+		fd = hugepages_map(size, map);
+	close(spare);
+	if (!rc)
+		overcommit_lower(&r);
+	return fd;
+}
+
 int viofs_hugepages_memfd(size_t size, void **map)
 {
 	int lock = viofs_run_lock(LOCK, LOCK_WAIT_MS), fd;
-	struct raise r;
 
 	if (lock >= 0)
 		settle(lock);
 	fd = hugepages_map(size, map);
-	if (fd < 0 && lock >= 0 && is_rest_available(size) && !overcommit_raise(lock, size, &r)) {
-		fd = hugepages_map(size, map);
-		overcommit_lower(&r);
-	}
+	if (fd < 0 && lock >= 0 && is_rest_available(size))
+		fd = map_raised(lock, size, map);
 	if (lock >= 0)
 		viofs_run_remove(LOCK, lock);
 	return fd < 0 ? -ENOMEM : fd;

@@ -14,6 +14,7 @@ import sys
 from vhostlib import CTL, Session, check, is_mounted, must, named, need_root, run, run_cases, wait_until
 
 VIOFS = os.environ["VIOFS_TOOL"]
+OVERCOMMIT = "/proc/sys/vm/nr_overcommit_hugepages"
 # A name that is no UTF-8, that colours a terminal and sets its title; how it is printed, and as a string of JSON.
 ODD = "m\udcff\x1b[31m\x1b]0;x\a\\n\u202e"
 SHOWN = "m\\377\\033[31m\\033]0;x\\a\\\\n\\342\\200\\256"
@@ -173,13 +174,15 @@ def a_daemon_that_may_write_no_file():
 
 
 def with_few_descriptors():
-    """A hard limit that the daemon may not widen, as it lacks CAP_SYS_RESOURCE."""
+    """A hard limit that the daemon may not widen, as it lacks CAP_SYS_RESOURCE. What it raises it lowers again."""
+    limit = must(["cat", OVERCOMMIT])
     for count in (5, 6, 8, 10, 12):
         with Session() as s:
             s.start_backend()
             status, out = run(["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", *s.daemon_argv()],
                               preexec_fn=lambda n=count: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
             check(status == 1 and "open files" in out.split("\n")[-2], f"{count}: {status}: {out}")
+            check(must(["cat", OVERCOMMIT]) == limit, f"{count}: the limit of hugepages stays raised")
 
 
 def without_proc():
