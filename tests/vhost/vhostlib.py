@@ -17,6 +17,12 @@ import tempfile
 import time
 import traceback
 
+# Who started the tests may have switched these off, as a shell does for what it puts into the background; each daemon
+# would take that for meant.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 DAEMON = os.environ["VIOFS_DAEMON"]
 CTL = os.environ["VIOFS_CTL"]
 DEVICE = os.environ["VIOFS_DEVICE"]
