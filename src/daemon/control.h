@@ -5,7 +5,9 @@
 
 #include "base/err.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <stdbool.h>
 
 /* The protocol: the client sends one word and a newline, the daemon one JSON value, and closes. */
 #define VIOFS_CONTROL_STATUS "status"
@@ -37,6 +39,15 @@ int viofs_control_ask(const char *path, const char *word, json_t **reply);
 
 /** viofs_control_ask_fd() - the same. @fd_out: the descriptor that came along, or -1. */
 int viofs_control_ask_fd(const char *path, const char *word, json_t **reply, int *fd_out);
+
+/**
+ * viofs_control_is_gone() - does @rc, of asking, say that nobody is there?
+ * The daemon was killed, or has ended: before it was asked, or with the question unheard.
+ */
+static inline bool viofs_control_is_gone(int rc)
+{
+	return rc == -ECONNREFUSED || rc == -ENOENT || rc == -ECONNRESET;
+}
 
 /** viofs_control_path() - of the socket of the daemon that has @id (struct viofs_source). */
 void viofs_control_path(char *buf, size_t size, const char *id);

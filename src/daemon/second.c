@@ -101,12 +101,6 @@ static int put(int fd, const struct viofs_options *o, int directory, struct viof
 		  : 1;
 }
 
-/* It was killed, or has ended. */
-static bool is_gone(int rc)
-{
-	return rc == -ECONNREFUSED || rc == -ENOENT || rc == -ECONNRESET;
-}
-
 int viofs_second_mount(const struct viofs_source *source, const struct viofs_options *o,
 		       int directory, struct viofs_err *err)
 {
@@ -122,7 +116,7 @@ int viofs_second_mount(const struct viofs_source *source, const struct viofs_opt
 		rc = check_options(o, reply, err);
 		if (!rc)
 			rc = put(fd, o, directory, err);
-	} else if (rc && !is_gone(rc)) {
+	} else if (rc && !viofs_control_is_gone(rc)) {
 		viofs_err_set(err, rc, "%s has a daemon already, which does not answer: %s.",
 			      o->source, strerror(-rc));
 	} else {

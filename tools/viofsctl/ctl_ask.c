@@ -53,13 +53,6 @@ static bool is_meant(const struct target *t, const char *id, const struct viofs_
 	return !t->tag || !strcmp(r->tag, t->tag);
 }
 
-/* It was killed, or has ended since the directory was read: before it was asked, or with the
- * question unheard. */
-static bool is_gone(int rc)
-{
-	return rc == -ECONNREFUSED || rc == -ENOENT || rc == -ECONNRESET;
-}
-
 static bool serves(const json_t *status, uint64_t mount)
 {
 	const json_t *one, *list = json_object_get(status, "mounts");
@@ -84,7 +77,9 @@ static int ask(const char *id, struct target *t, json_t *all)
 	snprintf(path, sizeof(path), VIOFS_RUN_DIR "/%s" VIOFS_CONTROL_SUFFIX, id);
 	rc = viofs_control_ask(path, VIOFS_CONTROL_STATUS, &s);
 	if (rc)
-		return is_gone(rc) ? 0 : viofs_ctl_complain("%s: %s.", path, strerror(-rc));
+		return viofs_control_is_gone(rc)
+			       ? 0
+			       : viofs_ctl_complain("%s: %s.", path, strerror(-rc));
 	exact = t->mount && serves(s, t->mount);
 	/* One that ends may have had that number before. In another mount namespace none is exact.
 	 */
