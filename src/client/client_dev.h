@@ -25,8 +25,8 @@
 
 #include "fs/device.h"
 #include "fuse/opcodes.h"
-#include "hold/attach.h"
-#include "hold/hold.h"
+#include "attach/attach.h"
+#include "attach/hold.h"
 
 #include <viofs/request.h>
 

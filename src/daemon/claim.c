@@ -2,7 +2,7 @@
 /* Claiming a device, and giving it back. */
 #include "daemon/claim.h"
 #include "base/log.h"
-#include "hold/state.h"
+#include "attach/usage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,9 +16,9 @@
 /* Is there a daemon to wait for: one that holds the device but has no mount any more? */
 static int wait_time(const struct viofs_source *s)
 {
-	struct viofs_state state;
+	struct viofs_usage state;
 
-	if (viofs_state_read(s->id, &state) || !state.record.pid || viofs_state_is_mounted(&state))
+	if (viofs_usage_read(s->id, &state) || !state.record.pid || viofs_usage_is_mounted(&state))
 		return 0;
 	return WAIT_ENDING_MS;
 }

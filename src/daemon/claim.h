@@ -5,9 +5,9 @@
 
 #include "daemon/options.h"
 #include "dma/arena.h"
-#include "hold/attach.h"
-#include "hold/hold.h"
-#include "hold/source.h"
+#include "attach/attach.h"
+#include "attach/hold.h"
+#include "attach/source.h"
 #include "relay/relay.h"
 
 /** struct viofs_claim - a device claimed; its parts in the order in which they were got */

@@ -2,7 +2,7 @@
 /* The control socket, both sides. */
 #include "daemon/control.h"
 #include "base/log.h"
-#include "hold/record.h"
+#include "attach/record.h"
 
 #include <errno.h>
 #include <stdio.h>

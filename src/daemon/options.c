@@ -8,7 +8,7 @@
 #define FUSE_USE_VERSION 314
 #include "daemon/options.h"
 #include "base/util.h"
-#include "hold/source.h"
+#include "attach/source.h"
 
 #include <errno.h>
 #include <fuse_opt.h>

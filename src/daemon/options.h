@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "daemon/sandbox.h"
-#include "hold/attach.h"
+#include "attach/attach.h"
 #include "kernel/mount_options.h"
 #include "relay/relay.h"
 

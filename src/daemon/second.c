@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "daemon/control.h"
 #include "daemon/status.h"
-#include "hold/record.h"
+#include "attach/record.h"
 #include "kernel/mount.h"
 #include "kernel/mount_point.h"
 

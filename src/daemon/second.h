@@ -4,7 +4,7 @@
 #define VIOFS_DAEMON_SECOND_H
 
 #include "daemon/options.h"
-#include "hold/source.h"
+#include "attach/source.h"
 
 /**
  * viofs_second_mount() - mount what another daemon serves at a second place

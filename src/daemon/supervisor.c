@@ -34,7 +34,7 @@
 #include "daemon/status.h"
 #include "daemon/watchdog.h"
 #include "daemon/worker.h"
-#include "hold/source.h"
+#include "attach/source.h"
 #include "kernel/mount.h"
 #include "kernel/mount_point.h"
 #include "relay/sleep.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where sysfs and procfs are; the unit tests put a tree of their own there. Private to src/pci. */
+/* Where sysfs and procfs are; the unit tests put a tree of their own there. */
 #ifndef VIOFS_PCI_SYSFS_H
 #define VIOFS_PCI_SYSFS_H
 

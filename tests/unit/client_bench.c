@@ -9,8 +9,8 @@
 #include "client_bench.h"
 
 #include "base/util.h"
-#include "hold/attach.h"
-#include "hold/hold.h"
+#include "attach/attach.h"
+#include "attach/hold.h"
 #include "virtio/virtio.h"
 
 #include <errno.h>

@@ -17,11 +17,11 @@ BELOW = {
     "virtio": ["vfio", "vhost"],
     "fuse": ["base"],
     "fs": ["virtio", "dma"],
-    "hold": ["fs"],
+    "attach": ["fs"],
     "kernel": ["fuse"],
     "relay": ["kernel", "fs", "fuse"],
-    "client": ["hold", "fs", "fuse"],
-    "daemon": ["relay", "hold"],
+    "client": ["attach", "fs", "fuse"],
+    "daemon": ["relay", "attach"],
 }
 GENERATED = {"viofs_config.h"}
 LINES_MAX = 650

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Opening a device behind a socket: which features are taken, what is given, and the end. */
-#include "hold/attach.h"
+#include "attach/attach.h"
 #include "model_backend.h"
 #include "virtio/virtio.h"
 

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/claim.h"
-#include "hold/state.h"
+#include "attach/usage.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -19,8 +19,8 @@ static struct {
 	char steps[256];   /* "sweep hold ..." */
 	const char *fails; /* the step that does */
 	int wait_ms;       /* that the hold was asked for with */
-	int state_rc;      /* of viofs_state_read() */
-	struct viofs_state state;
+	int state_rc;      /* of viofs_usage_read() */
+	struct viofs_usage state;
 	struct viofs_attach_options options;
 	bool has_link; /* the back end tracks */
 	bool hugepages;
@@ -43,7 +43,7 @@ static int step(const char *name, struct viofs_err *e)
 }
 
 void __wrap_viofs_hold_sweep(void);
-int __wrap_viofs_state_read(const char *id, struct viofs_state *out);
+int __wrap_viofs_usage_read(const char *id, struct viofs_usage *out);
 int __wrap_viofs_hold_take_name(const char *id, const char *device, int wait_ms,
 				struct viofs_hold *hold, struct viofs_err *e);
 int __wrap_viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
@@ -70,7 +70,7 @@ void __wrap_viofs_hold_sweep(void)
 	step("sweep", NULL);
 }
 
-int __wrap_viofs_state_read(const char *id, struct viofs_state *out)
+int __wrap_viofs_usage_read(const char *id, struct viofs_usage *out)
 {
 	assert_string_equal(id, "an-id");
 	if (!world.state_rc)

@@ -5,7 +5,7 @@
 
 #include "base/util.h"
 #include "fs/device.h"
-#include "hold/attach.h"
+#include "attach/attach.h"
 
 #include <endian.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
 /* Taking a function and giving it back: never from under the kernel's mount, and whole again
  * whenever the one who took it was killed. */
 #include "base/run.h"
-#include "hold/hold.h"
-#include "hold/state.h"
+#include "attach/hold.h"
+#include "attach/usage.h"
 #include "model_sysfs.h"
 #include "pci/sysfs.h"
 #include "tree.h"
@@ -289,11 +289,11 @@ static int listen_at(const char *path)
 
 static void state_says(enum viofs_holder holder, const char *words)
 {
-	struct viofs_state s;
+	struct viofs_usage s;
 
-	assert_int_equal(viofs_state_read(FS, &s), 0);
+	assert_int_equal(viofs_usage_read(FS, &s), 0);
 	assert_int_equal(s.holder, holder);
-	viofs_state_say(&s, FS, 0, &err);
+	viofs_usage_say(&s, FS, 0, &err);
 	err_has(words);
 }
 
@@ -319,10 +319,10 @@ static void a_dead_listener_is_none(void **state)
 /* All that tell of a device say the same, whatever has become of its daemon and its mount. */
 static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
 {
-	struct viofs_state s;
+	struct viofs_usage s;
 	int socket;
 
-	assert_int_equal(viofs_state_read(FS, &s), -ENOENT);
+	assert_int_equal(viofs_usage_read(FS, &s), -ENOENT);
 	must(take());
 	must(viofs_hold_note(&hold, "myfs", "/first", 12345));
 	socket = listen_at(tree_path("run/" FS ".sock"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Is a tag mounted: mountinfo texts, and a /proc of the test's own with several namespaces. */
 #include "base/util.h"
-#include "pci/mountinfo.h"
+#include "attach/mountinfo.h"
 #include "pci/sysfs.h"
 #include "tree.h"
 

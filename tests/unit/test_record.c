@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Records of devices that are taken, and what the user calls a device. */
 #include "base/run.h"
-#include "hold/record.h"
-#include "hold/source.h"
+#include "attach/record.h"
+#include "attach/source.h"
 #include "model_sysfs.h"
 #include "pci/sysfs.h"
 #include "tree.h"

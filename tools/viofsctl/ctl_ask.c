@@ -2,9 +2,9 @@
 /* Asking the daemons that run, and saying why one that is looked for doesn't. */
 #include "ctl.h"
 #include "daemon/control.h"
-#include "hold/hold.h"
-#include "hold/source.h"
-#include "hold/state.h"
+#include "attach/hold.h"
+#include "attach/source.h"
+#include "attach/usage.h"
 #include "kernel/mount_point.h"
 #include "kernel/places.h"
 
@@ -104,9 +104,9 @@ static bool is_socket(const char *id)
  * that ends is nobody's business. */
 static int ask_one(const char *id, struct target *t, json_t *all)
 {
-	struct viofs_state state;
+	struct viofs_usage state;
 	struct viofs_err err;
-	int rc = viofs_state_read(id, &state);
+	int rc = viofs_usage_read(id, &state);
 
 	if (rc == -ENOENT)
 		return 0;
@@ -119,7 +119,7 @@ static int ask_one(const char *id, struct target *t, json_t *all)
 		return ask(id, t, all);
 	if (t->quiet)
 		return 0;
-	viofs_state_say(&state, is_socket(id) ? VIOFS_HOLD_SOCKET : id, 0, &err);
+	viofs_usage_say(&state, is_socket(id) ? VIOFS_HOLD_SOCKET : id, 0, &err);
 	return viofs_ctl_complain("%s", err.text);
 }
 

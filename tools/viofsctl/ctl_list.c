@@ -2,10 +2,10 @@
 /* viofsctl list, bind, unbind: which devices there are, and whose. */
 #include "ctl.h"
 #include "daemon/status.h"
-#include "hold/hold.h"
-#include "hold/source.h"
-#include "hold/state.h"
-#include "pci/mountinfo.h"
+#include "attach/hold.h"
+#include "attach/source.h"
+#include "attach/usage.h"
+#include "attach/mountinfo.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,15 +30,15 @@ static void look_for_ours(struct device *d)
 		.source = d->tag[0] ? d->tag : NULL,
 		.address = d->function.text,
 	};
-	struct viofs_state s;
-	int rc = viofs_state_read(d->function.text, &s);
+	struct viofs_usage s;
+	int rc = viofs_usage_read(d->function.text, &s);
 
 	if (!rc && s.holder != VIOFS_HOLDER_NONE && s.record.mountpoint[0]) {
 		d->mounted = s.at;
-		if (!viofs_state_is_mounted(&s))
+		if (!viofs_usage_is_mounted(&s))
 			memcpy(d->mounted.mountpoint, s.record.mountpoint,
 			       sizeof(s.record.mountpoint));
-		if (viofs_state_is_gone(&s))
+		if (viofs_usage_is_gone(&s))
 			d->state = "unmounted, but in use";
 		else if (s.holder == VIOFS_HOLDER_WORKER)
 			d->state = "supervisor killed";

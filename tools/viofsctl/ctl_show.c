@@ -11,7 +11,7 @@
 #include "daemon/control.h"
 #include "daemon/status.h"
 #include "fs/device.h"
-#include "hold/source.h"
+#include "attach/source.h"
 #include "vfio/vfio.h"
 #include "virtio/virtio.h"
 

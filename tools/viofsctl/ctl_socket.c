@@ -4,8 +4,8 @@
 #include "daemon/control.h"
 #include "daemon/status.h"
 #include "fs/device.h"
-#include "hold/hold.h"
-#include "hold/source.h"
+#include "attach/hold.h"
+#include "attach/source.h"
 #include "vhost/vhost.h"
 #include "virtio/virtio.h"
 

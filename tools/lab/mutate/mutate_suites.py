@@ -11,11 +11,11 @@ import time
 # Of the suite vhost, with the folders of src/ that each is for: a short list of what is done with a mount, the library's
 # calls, starts that are refused, changes on the device's side, another back end.
 NATIVE = {
-    "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "hold", "base"},
+    "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "attach", "base"},
     "library-queues": {"client", "virtio", "fs"},
-    "tree-in-memory": {"daemon", "relay", "kernel", "hold", "virtio", "vhost", "fs", "fuse", "dma", "base"},
+    "tree-in-memory": {"daemon", "relay", "kernel", "attach", "virtio", "vhost", "fs", "fuse", "dma", "base"},
     "notifications": {"relay", "fs", "fuse"},
-    "refusals": {"daemon", "hold", "vhost", "kernel", "base"},
+    "refusals": {"daemon", "attach", "vhost", "kernel", "base"},
     "outage": {"daemon", "vhost"},
 }
 DAEMON = "src/daemon/virtiofs-vfio"

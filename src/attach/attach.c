@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Opening a device, whatever its transport. */
-#include "hold/attach.h"
+#include "attach/attach.h"
 #include "base/log.h"
 #include "virtio/virtio.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What /run/virtiofs-vfio says about a device that was taken: by whom, and what must be put back.
  */
-#ifndef VIOFS_HOLD_RECORD_H
-#define VIOFS_HOLD_RECORD_H
+#ifndef VIOFS_ATTACH_RECORD_H
+#define VIOFS_ATTACH_RECORD_H
 
 #include "base/err.h"
 #include "base/run.h"

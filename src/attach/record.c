@@ -5,7 +5,7 @@
  * A record outlives whoever wrote it, kill -9 included: the next daemon, or `viofsctl unbind`,
  * learns from it which driver the device had. base/run.c has how it is locked and written.
  */
-#include "hold/record.h"
+#include "attach/record.h"
 #include "base/file.h"
 #include "base/util.h"
 

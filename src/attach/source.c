@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Finding the device. */
-#include "hold/source.h"
+#include "attach/source.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "hold/hold.h"
+#include "attach/hold.h"
 #include "vfio/vfio.h"
 #include "virtio/virtio.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From what the user calls a device to the PCI function, or the back end's socket, that it is. */
-#ifndef VIOFS_HOLD_SOURCE_H
-#define VIOFS_HOLD_SOURCE_H
+#ifndef VIOFS_ATTACH_SOURCE_H
+#define VIOFS_ATTACH_SOURCE_H
 
-#include "hold/record.h"
+#include "attach/record.h"
 #include "pci/function.h"
 #include "pci/tag.h"
 

@@ -6,7 +6,7 @@
  * of a supervisor that was killed, and who has the lock is the worker. Whether the mount is there
  * the kernel says. It may be gone while files are open: umount -l.
  */
-#include "hold/state.h"
+#include "attach/usage.h"
 #include "base/run.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static bool is_deserted(const char *id)
 
 /* By the number of its file system, which is no other's while that exists; a path may be anybody's.
  * Nowhere is as good as not to be seen. */
-static void find_mount(struct viofs_state *s)
+static void find_mount(struct viofs_usage *s)
 {
 	const struct viofs_mountinfo_query query = { .ours = true, .minor = s->record.minor };
 
@@ -59,9 +59,9 @@ static void find_mount(struct viofs_state *s)
 		viofs_mountinfo_search(&query, &s->at);
 }
 
-int viofs_state_read(const char *id, struct viofs_state *out)
+int viofs_usage_read(const char *id, struct viofs_usage *out)
 {
-	struct viofs_state s = { .holder = VIOFS_HOLDER_NONE };
+	struct viofs_usage s = { .holder = VIOFS_HOLDER_NONE };
 	int locked = viofs_run_is_locked(id), rc;
 
 	if (locked < 0)
@@ -77,13 +77,13 @@ int viofs_state_read(const char *id, struct viofs_state *out)
 	return 0;
 }
 
-int viofs_state_say(const struct viofs_state *s, const char *device, int rc, struct viofs_err *err)
+int viofs_usage_say(const struct viofs_usage *s, const char *device, int rc, struct viofs_err *err)
 {
 	const struct viofs_record *r = &s->record;
-	const char *at = viofs_state_is_mounted(s) ? s->at.mountpoint : r->mountpoint;
+	const char *at = viofs_usage_is_mounted(s) ? s->at.mountpoint : r->mountpoint;
 	char gone[PATH_MAX + 128] = "";
 
-	if (viofs_state_is_gone(s))
+	if (viofs_usage_is_gone(s))
 		snprintf(
 			gone, sizeof(gone),
 			" Its mount at %s is gone (umount -l?); it ends when the last file that is "
@@ -94,7 +94,7 @@ int viofs_state_say(const struct viofs_state *s, const char *device, int rc, str
 	if (s->holder == VIOFS_HOLDER_ALIVE)
 		return viofs_err_set(
 			err, rc, "%s is in use by another virtiofs-vfio (pid %d%s%s).%s", device,
-			r->pid, viofs_state_is_mounted(s) ? ", at " : "", s->at.mountpoint, gone);
+			r->pid, viofs_usage_is_mounted(s) ? ", at " : "", s->at.mountpoint, gone);
 	if (gone[0])
 		return viofs_err_set(err, rc,
 				     "%s is in use by the worker of a virtiofs-vfio whose "

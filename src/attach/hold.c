@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Holding a function for VFIO. */
-#include "hold/hold.h"
+#include "attach/hold.h"
 #include "base/file.h"
 #include "dma/pages.h"
-#include "hold/state.h"
-#include "pci/mountinfo.h"
+#include "attach/usage.h"
+#include "attach/mountinfo.h"
 #include "pci/tag.h"
 
 #include <errno.h>
@@ -85,12 +85,12 @@ int viofs_hold_take_name(const char *id, const char *device, int wait_ms, struct
 			 struct viofs_err *err)
 {
 	struct viofs_hold h = { .lock_fd = -1 };
-	struct viofs_state state;
+	struct viofs_usage state;
 	int rc;
 
 	rc = h.lock_fd = viofs_record_lock(id, wait_ms, &h.record, err);
-	if (rc == -EBUSY && !viofs_state_read(id, &state))
-		return viofs_state_say(&state, device, rc, err);
+	if (rc == -EBUSY && !viofs_usage_read(id, &state))
+		return viofs_usage_say(&state, device, rc, err);
 	if (rc == -EBUSY)
 		return viofs_err_set(err, rc, "%s is in use.", device);
 	if (rc < 0)

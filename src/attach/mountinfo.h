@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who has a device mounted: /proc/PID/mountinfo of every mount namespace. */
-#ifndef VIOFS_PCI_MOUNTINFO_H
-#define VIOFS_PCI_MOUNTINFO_H
+#ifndef VIOFS_ATTACH_MOUNTINFO_H
+#define VIOFS_ATTACH_MOUNTINFO_H
 
 #include <limits.h>
 #include <stdbool.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a device found and held to one that is negotiated and reaches our memory. */
-#ifndef VIOFS_HOLD_ATTACH_H
-#define VIOFS_HOLD_ATTACH_H
+#ifndef VIOFS_ATTACH_ATTACH_H
+#define VIOFS_ATTACH_ATTACH_H
 
 #include "dma/arena.h"
 #include "fs/device.h"
-#include "hold/source.h"
+#include "attach/source.h"
 #include "vfio/vfio.h"
 #include "vhost/vhost.h"
 

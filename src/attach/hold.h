@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A function held for VFIO: bound to vfio-pci, recorded, and given back as it was. */
-#ifndef VIOFS_HOLD_HOLD_H
-#define VIOFS_HOLD_HOLD_H
+#ifndef VIOFS_ATTACH_HOLD_H
+#define VIOFS_ATTACH_HOLD_H
 
-#include "hold/record.h"
+#include "attach/record.h"
 #include "pci/function.h"
 
 /** struct viofs_hold - while it exists nobody else of this project touches the function */

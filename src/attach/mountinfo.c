@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who has a tag mounted: /proc/PID/mountinfo of every mount namespace (proc(5)). */
-#include "pci/mountinfo.h"
+#include "attach/mountinfo.h"
 
 #include "base/util.h"
 #include "pci/address.h"
