@@ -86,6 +86,7 @@ struct viofs_event {
 	int64_t result;    /* what the blocking twin would have returned: 0 or more, or a negative
 			      errno */
 	const char *fault; /* NULL, or what the device did wrong; lives as long as the device */
+	uint64_t reserved[2];
 };
 
 /**

@@ -18,10 +18,11 @@ struct viofs_dir;
 struct viofs_dirent {
 	const char *name; /* until the next call on the directory */
 	uint64_t ino;
-	uint64_t next; /* for viofs_dir_seek(): the entry after this one */
-	uint32_t type; /* DT_REG, ... (dirent.h); DT_UNKNOWN where it isn't told */
-	int has_stat;  /* st was told too (READDIRPLUS): no stat is needed */
-	struct stat st;
+	uint64_t next;         /* for viofs_dir_seek(): the entry after this one */
+	const struct stat *st; /* told with the name (READDIRPLUS), or NULL; until the next call */
+	uint32_t type;         /* DT_REG, ... (dirent.h); DT_UNKNOWN where it isn't told */
+	uint32_t name_len;     /* bytes, the NUL not counted */
+	uint64_t reserved[2];
 };
 
 /** viofs_dir_open() - opendir(3). @path, @flags, what is returned: as in <viofs/path.h>. */

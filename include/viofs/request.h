@@ -59,7 +59,8 @@ struct viofs_request {
 						  VIOFS_REQUEST_REPLY_MAX */
 	void *reply;                           /* the reply's struct */
 	void *user;                            /* comes back with the completion */
-	uint64_t unique; /* out: what the request is called, for viofs_queue_interrupt() */
+	uint64_t unique;      /* out: what the request is called, for viofs_queue_interrupt() */
+	uint64_t reserved[3]; /* 0 */
 };
 
 /** struct viofs_completion - how a request ended */
@@ -70,6 +71,7 @@ struct viofs_completion {
 			* and where the device failed */
 	uint32_t size; /* bytes of the answer after fuse_out_header, those of @reply included */
 	const char *fault; /* NULL, or what the device did wrong; lives as long as the device */
+	uint64_t reserved[2];
 };
 
 /**
@@ -96,8 +98,8 @@ void viofs_queue_close(struct viofs_queue *queue);
  *
  * Context: the handle's thread.
  * Return: how many were sent, from the first on, 0..@count; or, where the first can't be sent:
- * -EINVAL: sizes or counts; -EFAULT: @data or @reply_data isn't DMA memory; -EMSGSIZE: in too many
- * pieces, or too long; -ENODEV: the device failed.
+ * -EINVAL: sizes, counts, or something in reserved fields; -EFAULT: @data or @reply_data isn't DMA
+ * memory; -EMSGSIZE: in too many pieces, or too long; -ENODEV: the device failed.
  */
 int viofs_queue_submit(struct viofs_queue *queue, struct viofs_request *requests,
 		       unsigned int count);

@@ -11,5 +11,6 @@
 #include <viofs/fuse_names.h>
 #include <viofs/path.h>
 #include <viofs/request.h>
+#include <viofs/version.h>
 
 #endif

@@ -21,8 +21,9 @@ struct viofs_dir {
 	bool opened, plus, end;
 	uint8_t *data; /* the portion, `plus` or not */
 	uint32_t room, size, at;
-	bool bad; /* what comes at `size` makes no sense */
-	char name[NAME_MAX + 1];
+	bool bad;                /* what comes at `size` makes no sense */
+	char name[NAME_MAX + 1]; /* of the entry that was given out last, as is st */
+	struct stat st;
 };
 
 static void free_dir(struct viofs_dir *dir)
@@ -339,9 +340,11 @@ int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry)
 	entry->ino = d.ino;
 	entry->next = d.off;
 	entry->type = type_of(&d);
-	entry->has_stat = has_stat(dir, &e);
-	if (entry->has_stat)
-		viofs_attr_to_stat(&e.attr, &entry->st);
+	entry->name_len = d.namelen;
+	if (has_stat(dir, &e)) {
+		viofs_attr_to_stat(&e.attr, &dir->st);
+		entry->st = &dir->st;
+	}
 	return 1;
 }
 

@@ -356,7 +356,11 @@ static unsigned int take_events(struct viofs_async *a, struct viofs_event *event
 		if (!a->ended)
 			a->ended_tail = &a->ended;
 		a->ended_count--;
-		events[n++] = (struct viofs_event){ op->user, op->result, op->fault };
+		events[n++] = (struct viofs_event){
+			.user = op->user,
+			.result = op->result,
+			.fault = op->fault,
+		};
 		give_back(a, op);
 	}
 	return n;

@@ -146,8 +146,9 @@ static int64_t take_shape(const struct viofs_dev *dev, const struct viofs_reques
 	int64_t room = bytes_of(dev, r->reply_data, r->reply_data_count);
 	bool replies = answers(r->opcode);
 
-	if (data < 0 || room < 0 || r->args_size > VIOFS_REQUEST_ARGS_MAX ||
-	    r->reply_size > VIOFS_REQUEST_REPLY_MAX || (!replies && (r->reply_size || room)))
+	if (data < 0 || room < 0 || r->reserved[0] || r->reserved[1] || r->reserved[2] ||
+	    r->args_size > VIOFS_REQUEST_ARGS_MAX || r->reply_size > VIOFS_REQUEST_REPLY_MAX ||
+	    (!replies && (r->reply_size || room)))
 		return -EINVAL;
 	slot->shape = (struct viofs_fuse_shape){
 		.opcode = r->opcode,

@@ -309,7 +309,7 @@ static void directories(struct calls *t)
 				 (e.type == DT_REG || e.type == DT_UNKNOWN));
 		if (i >= 0 && i < ENTRIES)
 			seen[i] = true;
-		CHECK(t, !e.has_stat || (S_ISREG(e.st.st_mode) && e.st.st_ino == e.ino));
+		CHECK(t, !e.st || (S_ISREG(e.st->st_mode) && e.st->st_ino == e.ino));
 		if (++n == ENTRIES / 2)
 			middle = e.next;
 	}

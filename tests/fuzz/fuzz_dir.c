@@ -324,12 +324,12 @@ static void check_entry(const struct viofs_dirent *entry)
 	fuzz_check(!strcmp(entry->name, x->name));
 	fuzz_check(entry->ino == x->ino && entry->next == x->off);
 	fuzz_check(entry->type == (known ? x->type : DT_UNKNOWN));
-	fuzz_check(entry->has_stat == has_stat);
+	fuzz_check(!!entry->st == has_stat && entry->name_len == strlen(x->name));
 	if (has_stat) {
-		check_stat(&entry->st);
-		fuzz_check(entry->st.st_ino == x->e.attr.ino &&
-			   entry->st.st_mode == x->e.attr.mode);
-		fuzz_check(entry->st.st_size == (off_t)x->e.attr.size);
+		check_stat(entry->st);
+		fuzz_check(entry->st->st_ino == x->e.attr.ino &&
+			   entry->st->st_mode == x->e.attr.mode);
+		fuzz_check(entry->st->st_size == (off_t)x->e.attr.size);
 	}
 	f.next++;
 	strcpy(f.last, entry->name);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Structs of libviofs in programs that were built with an older or a newer header. */
 #include "client_bench.h"
+#include "viofs_config.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -89,6 +91,34 @@ static void what_is_not_known_is_refused(void **state)
 	viofs_session_close(session);
 }
 
+static void a_requests_reserved_fields_are_for_newer_ones(void **state)
+{
+	struct viofs_queue *q;
+
+	bench_open();
+	q = bench_queue();
+	for (unsigned int i = 0; i < 3; i++) {
+		struct viofs_request *r = bench_getattr(0, 1);
+
+		memset(&bench.completions[0], 0xee, sizeof(bench.completions[0]));
+		r->reserved[i] = 1;
+		assert_int_equal(viofs_queue_submit(q, r, 1), -EINVAL);
+	}
+	bench_send(q, 0, 1, 1);
+	assert_int_equal(viofs_queue_wait(q, bench.completions, 1, 1, -1), 1);
+	assert_int_equal(bench.completions[0].reserved[0] | bench.completions[0].reserved[1], 0);
+}
+
+static void the_version_is_the_projects(void **state)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d.%d.%d", VIOFS_VERSION_MAJOR, VIOFS_VERSION_MINOR,
+		 VIOFS_VERSION_PATCH);
+	assert_string_equal(text, VIOFS_VERSION);
+	assert_int_equal(viofs_version(), VIOFS_VERSION_NUMBER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +126,8 @@ int main(void)
 		cmocka_unit_test(a_newer_programs_struct_is_zero_where_it_is_not_known),
 		BOTH(an_older_programs_struct_means_the_defaults_for_the_rest),
 		BOTH(what_is_not_known_is_refused),
+		BOTH(a_requests_reserved_fields_are_for_newer_ones),
+		cmocka_unit_test(the_version_is_the_projects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,9 +126,12 @@ static void stream_dir(struct ls *ls, const char *path)
 		return;
 	}
 	while (!viofs_cli_stopped() && (rc = viofs_dir_read(dir, &e, &err)) > 0) {
-		struct viofs_listing_entry entry = { (char *)e.name, e.type, e.has_stat != 0,
-						     e.st };
+		struct viofs_listing_entry entry = { .name = (char *)e.name, .type = e.type };
 
+		if (e.st) {
+			entry.has_stat = true;
+			entry.st = *e.st;
+		}
 		if (is_shown(ls, e.name) && strcmp(e.name, ".") != 0 && strcmp(e.name, "..") != 0)
 			show(ls, path, &entry);
 	}

@@ -26,7 +26,11 @@ static int add(struct viofs_listing *list, const struct viofs_dirent *e)
 		list->room = room;
 	}
 	list->entries[list->count] =
-		(struct viofs_listing_entry){ strdup(e->name), e->type, e->has_stat != 0, e->st };
+		(struct viofs_listing_entry){ .name = strdup(e->name), .type = e->type };
+	if (e->st) {
+		list->entries[list->count].has_stat = true;
+		list->entries[list->count].st = *e->st;
+	}
 	if (!list->entries[list->count].name)
 		return -ENOMEM;
 	list->count++;

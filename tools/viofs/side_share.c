@@ -189,9 +189,9 @@ static int share_dir_next(struct viofs_xfer *x, void *dir, const char **name, bo
 	if (rc <= 0)
 		return rc;
 	*name = e.name;
-	*has_stat = e.has_stat != 0;
-	if (e.has_stat)
-		*st = e.st;
+	*has_stat = e.st;
+	if (e.st)
+		*st = *e.st;
 	return 1;
 }
 

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The library's own version. */
+#include <viofs/version.h>
+
+uint32_t viofs_version(void)
+{
+	return VIOFS_VERSION_NUMBER;
+}
