@@ -21,6 +21,9 @@ NATIVE = {
 DAEMON = "src/daemon/virtiofs-vfio"
 LIBRARY = "src/libviofs.so.0.1.0"
 MEMORY_MAX = 8 << 30
+# A broken program that takes so many times as long as a whole one may hang; and so many times that, it does, whatever
+# else runs on the machine.
+LATE, HANGING = 5, 4
 END_MAX = 10  # seconds for what was killed to be gone
 
 
@@ -75,7 +78,7 @@ def _end_all():
 
 
 def run(command, seconds, env=None, cwd=None):
-    """Whether it fails, or takes longer than that. It ends with its first bad line, and all that it has started."""
+    """Whether it fails, or takes longer than @seconds. It ends with its first bad line, and all that it has started."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              env=env, cwd=cwd, start_new_session=True, preexec_fn=_limits)
     alarm = threading.Timer(seconds, os.kill, (-1, signal.SIGKILL))
@@ -114,7 +117,7 @@ class Test:
                  and not word.endswith(".so")]
         return named if self.is_unit else named + [os.path.join(self.build.dir, LIBRARY)]
 
-    def is_failing(self, broken=()):
+    def is_failing(self, broken=(), is_patient=False):
         """With the programs of the dict @broken in place of those that they are named after."""
         put = dict(broken)
         env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm", **{name: put.get(value, value) for name, value in self.env.items()})
@@ -124,7 +127,16 @@ class Test:
             name = os.path.join(os.path.dirname(library), "libviofs.so.0")
             if not os.path.lexists(name):
                 os.symlink(os.path.basename(library), name)
-        return run([put.get(word, word) for word in self.command], self.seconds, env, self.build.dir)
+        seconds = self.seconds * (HANGING if is_patient else 1)
+        return run([put.get(word, word) for word in self.command], seconds, env, self.build.dir)
+
+    def notices(self, broken):
+        """
+        Fails with @broken, and again with time in plenty, and not with whole programs a moment later: a test may fail,
+        or be late, for what else runs on the machine.
+        """
+        return (self.is_failing(broken) and self.is_failing(broken, is_patient=True)
+                and not self.is_failing(is_patient=True))
 
     def measure(self):
         """Runs it as the tree is: whether it fails. From then on it has some seconds more than that took."""
@@ -132,7 +144,7 @@ class Test:
         if self.is_failing():
             return True
         took = time.monotonic() - start
-        self.seconds = 2 + 5 * took if self.is_unit else 5 + 3 * took
+        self.seconds = 2 + LATE * took
         self.took = took
         return False
 
@@ -179,8 +191,7 @@ class Suites:
                     linked[program] = self.build.link(name, taking[program])
                     if not linked[program]:
                         return "the linker"
-            # Once more, since a test may fail for lack of time where much else runs.
-            if test.is_failing(linked) and test.is_failing(linked):
+            if test.notices(linked):
                 test.killed[name] = test.killed.get(name, 0) + 1
                 return test
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where tools/mutate finds something to change in a C file, and what it makes of it."""
+"""Where tools/mutate finds something to change in a C file, what it makes of it, and what counts as noticed."""
 
 import glob
 import os
@@ -13,6 +13,7 @@ sys.path.insert(0, HERE)
 
 import mutate_build  # noqa: E402
 import mutate_sites  # noqa: E402
+import mutate_suites  # noqa: E402
 
 
 def changes(*lines):
@@ -89,6 +90,36 @@ class Objects(unittest.TestCase):
     def test_what_compiles_to_the_same_or_not_at_all_does_not_count(self):
         self.assertIsNone(self.build.compile("src/f.c", "int f(void)\n{\n\treturn 2 - 1;\n}\n"))
         self.assertIsNone(self.build.compile("src/f.c", "int f(void)\n{\n\treturn x;\n}\n"))
+
+
+class Kills(unittest.TestCase):
+    """What counts as noticed: a test fails twice with what was broken, and not without."""
+
+    def notices(self, *failing):
+        """@failing: whether each run in turn fails."""
+        test = object.__new__(mutate_suites.Test)
+        runs = iter(failing)
+        test.is_failing = lambda broken=(), is_patient=False: next(runs)
+        return test.notices({"a": "b"})
+
+    def test_a_failure_is_seen_again_with_more_time_and_not_without_the_fault(self):
+        self.assertTrue(self.notices(True, True, False))
+
+    def test_late_once_or_failing_anyway_is_no_kill(self):
+        self.assertFalse(self.notices(False))
+        self.assertFalse(self.notices(True, False))
+        self.assertFalse(self.notices(True, True, True))
+
+    def test_the_second_run_has_time_in_plenty(self):
+        test = object.__new__(mutate_suites.Test)
+        test.build, test.command, test.env, test.seconds = mutate_build.Build(HERE, HERE), ["true"], {}, 3
+        given = []
+        run, mutate_suites.run = mutate_suites.run, lambda command, seconds, *rest: given.append(seconds) or True
+        try:
+            test.notices({})
+        finally:
+            mutate_suites.run = run
+        self.assertEqual(given, [3, 3 * mutate_suites.HANGING, 3 * mutate_suites.HANGING])
 
 
 class Equivalents(unittest.TestCase):
