@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* FORGETs that wait, and one for each name beside: a device that takes none would fill the memory.
+ */
+#define FORGETS_MAX (1U << 20)
 /* What a device says may be any number; so long is for ever. */
 #define VALID_MAX_S 315360000ULL
 
@@ -73,16 +76,28 @@ static void set_forget_count(struct viofs_cache *c, unsigned int n)
 	__atomic_store_n(&c->forget_count, n, __ATOMIC_RELAXED);
 }
 
+static bool make_room(struct viofs_cache *c)
+{
+	unsigned int room = c->forget_room ? c->forget_room * 2 : 256;
+	void *more;
+
+	if (c->forget_count < c->forget_room)
+		return true;
+	if (c->forget_count >= (uint64_t)FORGETS_MAX + c->names_max)
+		return false;
+	more = realloc(c->forgets, room * sizeof(*c->forgets));
+	if (!more)
+		return false;
+	c->forgets = more;
+	c->forget_room = room;
+	return true;
+}
+
 static void forget_locked(struct viofs_cache *c, uint64_t nodeid, uint64_t lookups)
 {
-	if (c->forget_count == c->forget_room) {
-		unsigned int room = c->forget_room ? c->forget_room * 2 : 256;
-		void *more = realloc(c->forgets, room * sizeof(*c->forgets));
-
-		if (!more) /* the device keeps it until the session's end */
-			return;
-		c->forgets = more;
-		c->forget_room = room;
+	if (!make_room(c)) { /* the device keeps it until the session's end */
+		c->lookups -= lookups;
+		return;
 	}
 	c->forgets[c->forget_count] =
 		(struct fuse_forget_one){ .nodeid = nodeid, .nlookup = lookups };

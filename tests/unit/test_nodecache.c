@@ -64,6 +64,26 @@ static void lookups_are_given_back_with_the_last_reference(void **state)
 	assert_int_equal(c->node_count, 0);
 }
 
+/* A device may take none of them, for ever. */
+static void forgets_that_nobody_takes_are_bounded(void **state)
+{
+	struct fuse_forget_one one;
+	struct viofs_cache *c = *state;
+	unsigned int most;
+
+	for (uint64_t i = 0; i < 3 << 20; i++)
+		viofs_forget_add(c, 2 + i, 1);
+	most = c->forget_count;
+	assert_in_range(most, 1 << 20, 2 << 20);
+	assert_in_range(c->forget_room, most, 2 << 20);
+	/* What is not noted is nothing that waits. */
+	assert_int_equal(c->lookups, most);
+	assert_int_equal(viofs_forget_take(c, &one, 1), 1);
+	assert_int_equal(c->lookups, most - 1);
+	viofs_forget_add(c, 2, 1);
+	assert_int_equal(c->forget_count, most);
+}
+
 static void a_name_holds_its_node_until_it_is_dropped(void **state)
 {
 	struct fuse_forget_one one[4];
@@ -194,6 +214,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(lookups_are_given_back_with_the_last_reference,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(forgets_that_nobody_takes_are_bounded, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_name_holds_its_node_until_it_is_dropped, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_name_is_another_nodes_once_it_is_set_again, setup,
