@@ -28,6 +28,28 @@ static void give_up(struct viofs_op *op, int rc)
 	viofs_op_finish(op, rc);
 }
 
+/* What op->number says is the call's result. */
+static void released(struct viofs_op *op)
+{
+	int rc = (int)op->number;
+
+	free_file(op->file);
+	op->file = NULL;
+	viofs_op_finish(op, rc);
+}
+
+static void ask_release(struct viofs_op *op)
+{
+	const struct fuse_release_in in = {
+		.fh = op->file->fh,
+		.flags = (uint32_t)(op->file->oflags & ~OFLAGS_NOT_SENT),
+		.lock_owner = op->file->owner,
+	};
+	struct viofs_request r = viofs_request_to(FUSE_RELEASE, op->file->node, &in, sizeof(in));
+
+	viofs_op_call_sees(op, &r, ask_release, released);
+}
+
 static void hand_out(struct viofs_op *op)
 {
 	*(struct viofs_file **)op->out = op->file;
@@ -36,22 +58,16 @@ static void hand_out(struct viofs_op *op)
 
 static void truncated(struct viofs_op *op)
 {
-	struct viofs_request r;
-	struct fuse_release_in in;
-
 	viofs_node_stale(&op->a->s->cache, op->file->node);
 	if (!op->error) {
 		hand_out(op);
-		return;
+	} else if (op->file->opened) {
+		/* Open, but not as it was asked for. */
+		op->number = (uint64_t)op->error;
+		ask_release(op);
+	} else {
+		give_up(op, op->error);
 	}
-	/* Open, but not as it was asked for. Nobody waits for the RELEASE. */
-	if (op->file->opened) {
-		in = (struct fuse_release_in){ .fh = op->file->fh };
-		r = viofs_request_to(FUSE_RELEASE, op->file->node, &in, sizeof(in));
-		r.flags = VIOFS_REQUEST_SILENT;
-		viofs_queue_submit(op->a->q, &r, 1);
-	}
-	give_up(op, op->error);
 }
 
 /* Where OPEN itself doesn't truncate. */
@@ -247,27 +263,6 @@ int viofs_file_open_async(struct viofs_async *a, const char *path, unsigned int 
 			  mode_t mode, struct viofs_file **out, void *user)
 {
 	VIOFS_ASYNC(a, user, start_open(op, path, flags, oflags, mode, out));
-}
-
-static void released(struct viofs_op *op)
-{
-	int rc = (int)op->number;
-
-	free_file(op->file);
-	op->file = NULL;
-	viofs_op_finish(op, rc);
-}
-
-static void ask_release(struct viofs_op *op)
-{
-	const struct fuse_release_in in = {
-		.fh = op->file->fh,
-		.flags = (uint32_t)(op->file->oflags & ~OFLAGS_NOT_SENT),
-		.lock_owner = op->file->owner,
-	};
-	struct viofs_request r = viofs_request_to(FUSE_RELEASE, op->file->node, &in, sizeof(in));
-
-	viofs_op_call_sees(op, &r, ask_release, released);
 }
 
 static void flushed(struct viofs_op *op)

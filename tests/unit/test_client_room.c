@@ -6,6 +6,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -220,6 +221,57 @@ static void a_handle_has_no_more_in_flight_than_the_depth(void **state)
 	assert_int_equal(bench_count(0, DEPTH + 5, 0), DEPTH + 5);
 }
 
+/* One file, which the device does not cut before it is told to. */
+static enum model_verdict one_file(struct model_device *d, struct model_request *r)
+{
+	const struct fuse_entry_out entry = { .nodeid = 5, .attr = { .mode = S_IFREG | 0600 } };
+	const struct fuse_open_out open = { .fh = 77 };
+	struct fuse_out_header *out = (void *)r->reply;
+	size_t size = r->opcode == FUSE_LOOKUP ? sizeof(entry) : sizeof(open);
+
+	if (r->opcode == FUSE_SETATTR || r->opcode == FUSE_GETATTR)
+		return MODEL_HOLD;
+	if (r->opcode == FUSE_LOOKUP || r->opcode == FUSE_OPEN) {
+		memcpy(out + 1, r->opcode == FUSE_LOOKUP ? (const void *)&entry : &open, size);
+		out->error = 0;
+		out->len = (uint32_t)(sizeof(*out) + size);
+		r->reply_len = r->used_len = out->len;
+	}
+	return MODEL_ANSWER;
+}
+
+/* A file that was opened, but not as it was wanted: its RELEASE waits for a slot, too. */
+static void a_release_waits_for_a_slot(void **state)
+{
+	struct viofs_queue *other;
+	struct viofs_completion c;
+	struct viofs_file *f = NULL;
+	struct viofs_event e;
+
+	open_session();
+	other = bench_queue();
+	bench_set_hook(one_file);
+	assert_int_equal(viofs_file_open_async(one, "/file", 0, O_WRONLY | O_TRUNC, 0, &f, NULL),
+			 0);
+	for (int i = 0; i < 1000 && !model_device_count(&bench.device, FUSE_SETATTR); i++) {
+		assert_int_equal(viofs_async_poll(one, &e, 1), 0);
+		usleep(1000);
+	}
+	/* All other slots, and that one as soon as it is free. */
+	bench_send(other, 0, DEPTH - 1, 4 + DEPTH - 1);
+	model_device_answer(&bench.device, model_device_wait(&bench.device, FUSE_SETATTR, 1), -EIO);
+	assert_int_equal(viofs_queue_poll(other, &c, 1), 0);
+	bench_send(other, DEPTH - 1, 1, 4 + DEPTH);
+	assert_int_equal(viofs_async_poll(one, &e, 1), 0);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(bench_take(other, DEPTH, SOON_MS), DEPTH);
+	assert_int_equal(viofs_async_wait(one, &e, 1, 1, SOON_MS * VIOFS_NSEC_PER_MSEC), 1);
+	assert_int_equal(e.result, -EIO);
+	assert_null(f);
+	assert_int_equal(model_device_count(&bench.device, FUSE_RELEASE), 1);
+	close_session();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +281,7 @@ int main(void)
 		BOTH(a_slot_that_another_polls_free_wakes_an_event_loop),
 		BOTH(a_wait_without_requests_is_a_wait_for_room),
 		BOTH(a_handle_has_no_more_in_flight_than_the_depth),
+		BOTH(a_release_waits_for_a_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
