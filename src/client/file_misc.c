@@ -426,17 +426,28 @@ int viofs_file_copy_async(struct viofs_async *a, struct viofs_file *from, uint64
 	VIOFS_ASYNC(a, user, start_copy(op, from, from_offset, to, to_offset, size));
 }
 
+static bool is_lock(const struct fuse_file_lock *lk)
+{
+	return lk->type == F_UNLCK || ((lk->type == F_RDLCK || lk->type == F_WRLCK) &&
+				       lk->start <= lk->end && lk->end <= INT64_MAX);
+}
+
 static void got_lock(struct viofs_op *op)
 {
 	const struct fuse_file_lock *lk =
 		&((const struct fuse_lk_out *)(const void *)op->reply)->lk;
 	struct flock *out = op->out;
 
+	if (!is_lock(lk)) {
+		op->fault = "it answered GETLK with a lock that can't be";
+		viofs_op_finish(op, -EIO);
+		return;
+	}
 	out->l_type = (short)lk->type;
 	if (lk->type != F_UNLCK) {
 		out->l_whence = SEEK_SET;
 		out->l_start = (off_t)lk->start;
-		out->l_len = lk->end >= INT64_MAX ? 0 : (off_t)(lk->end - lk->start + 1);
+		out->l_len = lk->end == INT64_MAX ? 0 : (off_t)(lk->end - lk->start + 1);
 		out->l_pid = (pid_t)lk->pid;
 	}
 	viofs_op_finish(op, 0);

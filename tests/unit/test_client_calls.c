@@ -34,6 +34,8 @@ static uint32_t failing;
 static int failure;
 static uint64_t file_size;
 static uint32_t file_type, made_type;
+static const struct fuse_file_lock some_lock = { 100, 199, F_WRLCK, 4321 };
+static struct fuse_file_lock lock_found;
 
 static struct fuse_attr attr_of(uint64_t nodeid)
 {
@@ -125,7 +127,7 @@ static enum model_verdict tree(struct model_device *d, struct model_request *r)
 	const struct fuse_statfs_out statfs = {
 		.st = { 1, 2, 3, 4, 5, .bsize = 6, .namelen = 7, .frsize = 8 },
 	};
-	const struct fuse_lk_out lock = { .lk = { 100, 199, F_WRLCK, 4321 } };
+	const struct fuse_lk_out lock = { .lk = lock_found };
 	const struct fuse_lseek_out sought = { .offset = 4096 };
 	const struct fuse_write_out copied = { .size = 50 };
 
@@ -192,6 +194,7 @@ static void start(uint32_t minor, uint32_t flags)
 	file_size = 1000;
 	file_type = S_IFREG;
 	made_type = S_IFREG;
+	lock_found = some_lock;
 	bench_open();
 	bench_set_hook(tree);
 	pthread_mutex_lock(&bench.device.lock);
@@ -675,6 +678,55 @@ static void copies_and_locks(void **state)
 	end();
 }
 
+static void a_lock_that_cannot_be_is_refused(void **state)
+{
+	static const struct fuse_file_lock wrong[] = {
+		{ 200, 199, F_WRLCK, 1 },
+		{ 0, 1ULL << 63, F_RDLCK, 1 },
+		{ 1ULL << 63, UINT64_MAX, F_WRLCK, 1 },
+		{ 0, 199, 77, 1 },
+		{ 0, 199, (uint32_t)-1, 1 },
+	};
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 10 };
+	struct viofs_file *f;
+
+	start(38, FUSE_POSIX_LOCKS);
+	f = open_file(O_RDWR);
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(wrong); i++) {
+		lock_found = wrong[i];
+		assert_int_equal(viofs_file_lock(f, F_GETLK, &lock, &err), -EIO);
+		assert_non_null(strstr(err.text, "a lock that can't be"));
+		assert_int_equal(lock.l_type, F_WRLCK);
+		assert_int_equal(lock.l_start, 10);
+	}
+	lock_found = (struct fuse_file_lock){ 5, INT64_MAX, F_RDLCK, 1 };
+	assert_int_equal(viofs_file_lock(f, F_GETLK, &lock, &err), 0);
+	assert_int_equal(lock.l_start, 5);
+	assert_int_equal(lock.l_len, 0);
+	lock_found = (struct fuse_file_lock){ 9, 0, F_UNLCK, 0 };
+	assert_int_equal(viofs_file_lock(f, F_GETLK, &lock, &err), 0);
+	assert_int_equal(lock.l_type, F_UNLCK);
+	assert_int_equal(lock.l_start, 5);
+	assert_int_equal(viofs_file_close(f, &err), 0);
+	end();
+}
+
+/* A file that is open on the device, but isn't cut as it was asked for. */
+static void an_open_that_cannot_truncate_is_taken_back(void **state)
+{
+	struct viofs_file *f = NULL;
+
+	start(38, 0);
+	fails_with(FUSE_SETATTR, -ENOSPC);
+	assert_int_equal(viofs_file_open(s, "file", 0, O_WRONLY | O_TRUNC, 0, &f, &err), -ENOSPC);
+	assert_null(f);
+	assert_int_equal(((const struct fuse_release_in *)sent(FUSE_RELEASE, FILE_NODE,
+							       sizeof(struct fuse_release_in)))
+				 ->fh,
+			 FH);
+	end();
+}
+
 static void data_in_several_pieces_is_in_order(void **state)
 {
 	static char from[3][5000], to[3][5000];
@@ -763,6 +815,8 @@ int main(void)
 		BOTH(what_is_done_with_an_open_file),
 		BOTH(seeking),
 		BOTH(copies_and_locks),
+		BOTH(a_lock_that_cannot_be_is_refused),
+		BOTH(an_open_that_cannot_truncate_is_taken_back),
 		BOTH(data_in_several_pieces_is_in_order),
 		BOTH(more_data_than_a_request_carries_is_refused),
 	};
