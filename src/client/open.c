@@ -271,7 +271,8 @@ int viofs_dev_stats_get(struct viofs_dev *dev, struct viofs_dev_stats *stats)
 		all.requests += __atomic_load_n(&vq->requests, __ATOMIC_RELAXED);
 		all.replies += __atomic_load_n(&vq->replies, __ATOMIC_RELAXED);
 		all.faults += __atomic_load_n(&vq->faults, __ATOMIC_RELAXED);
-		all.kicks += __atomic_load_n(&dev->at.fs->queues[i].kicks, __ATOMIC_RELAXED);
+		all.kicks += __atomic_load_n(&dev->at.fs->queues[i].ring.shadow->kicks,
+					     __ATOMIC_RELAXED);
 	}
 	all.sleeps = __atomic_load_n(&dev->sleeps, __ATOMIC_RELAXED);
 	memcpy(stats, &all, all.size);

@@ -382,7 +382,7 @@ unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
 		rc = viofs_ring_get(ring, &token, &len);
 		if (rc <= 0) {
 			if (rc)
-				*why = ring->broken;
+				*why = viofs_ring_broken(ring);
 			break;
 		}
 		slot = &vq->slots[token];

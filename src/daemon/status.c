@@ -93,14 +93,14 @@ static json_t *queues(const struct viofs_status_source *s)
 		const struct viofs_fs_queue *queue = &s->fs->queues[q];
 		const struct viofs_queue_stats *stats = &s->stats->queues[q];
 
-		json_array_append_new(list, json_pack("{s:i, s:s, s:i, s:I, s:I, s:I, s:i}",
-						      "index", (int)queue->index, "name",
-						      q == VIOFS_FS_HIPRIO ? "hiprio" : "request",
-						      "size", (int)queue->ring.size, "requests",
-						      (json_int_t)stats->requests, "kicks",
-						      (json_int_t)queue->kicks, "interrupts",
-						      (json_int_t)stats->interrupts, "in_flight",
-						      (int)queue->ring.in_flight));
+		json_array_append_new(
+			list,
+			json_pack("{s:i, s:s, s:i, s:I, s:I, s:I, s:i}", "index", (int)queue->index,
+				  "name", q == VIOFS_FS_HIPRIO ? "hiprio" : "request", "size",
+				  (int)queue->ring.size, "requests", (json_int_t)stats->requests,
+				  "kicks", (json_int_t)queue->ring.shadow->kicks, "interrupts",
+				  (json_int_t)stats->interrupts, "in_flight",
+				  (int)queue->ring.shadow->in_flight));
 	}
 	return list;
 }

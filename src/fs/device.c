@@ -10,7 +10,7 @@
  *   stopped   after viofs_fs_stop() or a failed start: the device is halted, features are
  *             forgotten. Only stop (again) and close: a new session opens the device anew.
  *
- * The rings and the drivers' state of them are in the arena, so that they outlive the process, each
+ * The rings and their shadows are in the arena, so that they outlive the process, each
  * part in the section that the device may do there what it has to. A part must be contiguous for
  * the device; on 4 KiB pages with physical addresses no run longer than a page can be counted on.
  * So each part is aligned to its size, up to a page, and a queue is halved until its parts fit: 256
@@ -47,7 +47,7 @@
 /* Where one ring lies. */
 struct ring_parts {
 	void *desc, *driver, *device;
-	struct viofs_ring_state *state;
+	struct viofs_ring_shadow *shadow;
 };
 
 static int read_config(struct viofs_virtio *d, unsigned int off, void *buf, unsigned int len,
@@ -270,16 +270,13 @@ static size_t room(size_t bytes, size_t align)
 
 void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
-	sizes[VIOFS_ARENA_PRIVATE] +=
-		room(fs->queue_count * sizeof(struct viofs_fs_queue), PRIVATE_ALIGN);
 	if (has_notification(fs))
 		viofs_fs_notification_sizes(fs, sizes);
 	for (unsigned int q = 0; q < viofs_fs_virtqueue_count(fs); q++) {
 		uint16_t size = fs->queue_size[q];
 		struct viofs_ring_layout l = viofs_ring_layout(size, ring_flags(fs));
 
-		sizes[VIOFS_ARENA_PRIVATE] +=
-			room(size * sizeof(struct viofs_ring_state), PRIVATE_ALIGN);
+		sizes[VIOFS_ARENA_PRIVATE] += room(viofs_ring_shadow_bytes(size), PRIVATE_ALIGN);
 		sizes[desc_section(&l)] += room(l.desc, part_align(l.desc));
 		sizes[VIOFS_ARENA_DEVICE_READ] += room(l.driver, part_align(l.driver));
 		sizes[VIOFS_ARENA_DEVICE_WRITE] += room(l.device, part_align(l.device));
@@ -294,8 +291,8 @@ static void alloc_parts(struct viofs_arena *arena, const struct viofs_ring_layou
 		viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, l->driver, part_align(l->driver));
 	p->device = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, l->device,
 				      part_align(l->device));
-	p->state = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
-				     size * sizeof(struct viofs_ring_state), PRIVATE_ALIGN);
+	p->shadow = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, viofs_ring_shadow_bytes(size),
+				      PRIVATE_ALIGN);
 }
 
 static bool find_iova(const struct viofs_arena *arena, const void *p, size_t len, uint64_t *iova)
@@ -337,7 +334,7 @@ static int init_queue(struct viofs_fs *fs, struct viofs_fs_queue *queue, unsigne
 	}
 	fs->queue_size[q] = a->size = size;
 	viofs_ring_init(&queue->ring, size, flags, parts.desc, parts.driver, parts.device,
-			parts.state);
+			parts.shadow);
 	return 0;
 }
 
@@ -380,10 +377,14 @@ static int start_interrupts(struct viofs_fs *fs, struct viofs_err *err)
 static int init_queues(struct viofs_fs *fs, struct viofs_arena *arena,
 		       struct viofs_virtio_queue_address *a, struct viofs_err *err)
 {
+	size_t bytes = fs->queue_count * sizeof(*fs->queues);
 	int rc = 0;
 
-	fs->queues = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE,
-				       fs->queue_count * sizeof(*fs->queues), PRIVATE_ALIGN);
+	/* Aligned as calloc(3) doesn't do it. */
+	fs->queues = aligned_alloc(_Alignof(struct viofs_fs_queue), bytes);
+	if (!fs->queues)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	memset(fs->queues, 0, bytes);
 	for (unsigned int q = 0; !rc && q < fs->queue_count; q++) {
 		fs->queues[q].index = (uint16_t)virtqueue_of(fs, q);
 		rc = init_queue(fs, &fs->queues[q], q, arena, &a[fs->queues[q].index], err);
@@ -391,6 +392,8 @@ static int init_queues(struct viofs_fs *fs, struct viofs_arena *arena,
 	if (rc || !has_notification(fs))
 		return rc;
 	fs->notification = viofs_fs_notification_new(fs, arena);
+	if (!fs->notification)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	fs->notification->queue.index = VIRTQUEUE_NOTIFICATION;
 	return init_queue(fs, &fs->notification->queue, fs->queue_count, arena,
 			  &a[VIRTQUEUE_NOTIFICATION], err);
@@ -459,13 +462,15 @@ int viofs_fs_close(struct viofs_fs *fs)
 	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
 		if (fs->eventfds[q] >= 0)
 			close(fs->eventfds[q]);
+	free(fs->queues);
+	viofs_fs_notification_free(fs->notification);
 	free(fs);
 	return rc;
 }
 
 void viofs_fs_kick_always(struct viofs_fs *fs, unsigned int q)
 {
-	fs->queues[q].kicks++;
+	fs->queues[q].ring.shadow->kicks++;
 	fs->virtio->ops->notify(fs->virtio, fs->queues[q].index);
 }
 

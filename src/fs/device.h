@@ -36,7 +36,6 @@ struct viofs_fs_queue {
 	_Alignas(64) struct viofs_ring ring; /* each has a thread of its own, perhaps */
 	uint16_t index;                      /* the virtqueue's, as the device counts */
 	int interrupt_fd; /* eventfd that its vector signals, shared where vectors are few */
-	uint64_t kicks;   /* notifications sent */
 };
 
 /** struct viofs_fs - the device once negotiated; owns the virtio device and the eventfds */
@@ -50,7 +49,7 @@ struct viofs_fs {
 	uint16_t queue_size[VIOFS_FS_VIRTQUEUES_MAX];
 	/** one per virtqueue, as the device counts, from viofs_fs_start() on, else -1 */
 	int eventfds[VIOFS_FS_VIRTQUEUES_MAX];
-	struct viofs_fs_queue *queues; /* queue_count, in the arena's private section */
+	struct viofs_fs_queue *queues; /* queue_count */
 	struct viofs_fs_notification
 		*notification;    /* its queue and buffers, NULL: not negotiated */
 	uint32_t notify_buf_size; /* as the device says, 0: not negotiated */
@@ -106,7 +105,7 @@ int viofs_fs_close(struct viofs_fs *fs);
 static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
 {
 	if (viofs_ring_should_kick(&fs->queues[q].ring)) {
-		fs->queues[q].kicks++;
+		fs->queues[q].ring.shadow->kicks++;
 		fs->virtio->ops->notify(fs->virtio, fs->queues[q].index);
 	}
 }

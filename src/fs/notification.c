@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BUFFERS_MIN 2U
@@ -40,7 +41,6 @@ static uint16_t count(const struct viofs_fs *fs)
 
 void viofs_fs_notification_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
-	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_fs_notification) + ALIGN;
 	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)count(fs) * stride(fs) + ALIGN;
 }
 
@@ -49,11 +49,19 @@ struct viofs_fs_notification *viofs_fs_notification_new(const struct viofs_fs *f
 {
 	struct viofs_fs_notification *n;
 
-	n = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, sizeof(*n), ALIGN);
+	n = aligned_alloc(_Alignof(struct viofs_fs_notification), sizeof(*n));
+	if (!n)
+		return NULL;
+	memset(n, 0, sizeof(*n));
 	n->size = fs->notify_buf_size;
 	n->memory = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE,
 				      (size_t)count(fs) * stride(fs), ALIGN);
 	return n;
+}
+
+void viofs_fs_notification_free(struct viofs_fs_notification *n)
+{
+	free(n);
 }
 
 static uint8_t *buffer(const struct viofs_fs *fs, uint32_t i)
@@ -87,7 +95,7 @@ static void kick(struct viofs_fs *fs)
 
 	if (!viofs_ring_should_kick(&queue->ring))
 		return;
-	queue->kicks++;
+	queue->ring.shadow->kicks++;
 	fs->virtio->ops->notify(fs->virtio, queue->index);
 }
 

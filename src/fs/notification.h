@@ -10,7 +10,7 @@
  * two. */
 #define VIOFS_FS_NOTIFY_BUFFERS_MAX 16U
 
-/** struct viofs_fs_notification - the queue and its buffers; in the arena's private section */
+/** struct viofs_fs_notification - the queue and its buffers */
 struct viofs_fs_notification {
 	struct viofs_fs_queue queue;
 	uint32_t size;    /* bytes of a buffer */
@@ -21,10 +21,12 @@ struct viofs_fs_notification {
 /** viofs_fs_notification_size_ok() - is notify_buf_size one that we can serve? */
 bool viofs_fs_notification_size_ok(uint32_t size);
 
-/* For device.c: room in the arena; memory; buffers made available once the device runs. */
+/* For device.c: room in the arena; memory (NULL: there is none); buffers made available once the
+ * device runs. */
 void viofs_fs_notification_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS]);
 struct viofs_fs_notification *viofs_fs_notification_new(const struct viofs_fs *fs,
 							struct viofs_arena *arena);
+void viofs_fs_notification_free(struct viofs_fs_notification *n);
 int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *arena,
 			       struct viofs_err *err);
 
@@ -34,8 +36,7 @@ int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *ar
  * @copy: fs->notify_buf_size bytes. @len: how many of them the device says it wrote.
  * Nothing of it has been checked but its length.
  * Context: one thread at a time, which may be another than those of the other queues.
- * Return: 1; 0: there is none; -EPROTO: the ring is broken, fs->notification->queue.ring.broken
- * says how.
+ * Return: 1; 0: there is none; -EPROTO: the ring is broken, viofs_ring_broken() says how.
  */
 int viofs_fs_notification_take(struct viofs_fs *fs, const struct viofs_arena *arena, void *copy,
 			       uint32_t *len);

@@ -153,7 +153,8 @@ static int complete_queue(struct viofs_lane *lane, unsigned int q)
 	while (done < BATCH && viofs_ring_has_used(ring)) {
 		rc = viofs_ring_get(ring, &token, &len);
 		if (rc < 0)
-			return viofs_break(lane->relay, "virtqueue %u: %s", q, ring->broken);
+			return viofs_break(lane->relay, "virtqueue %u: %s", q,
+					   viofs_ring_broken(ring));
 		if (!rc)
 			break;
 		done++;

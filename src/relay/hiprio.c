@@ -59,7 +59,7 @@ static void publish_locked(struct viofs_relay *r)
 	struct viofs_hiprio *h = &r->hiprio;
 	uint32_t kept = h->forgotten.count + h->interrupt_count;
 
-	atomic_store_explicit(&h->in_flight, ring_of(r)->in_flight, memory_order_relaxed);
+	atomic_store_explicit(&h->in_flight, ring_of(r)->shadow->in_flight, memory_order_relaxed);
 	atomic_store_explicit(&h->kept, kept > 0, memory_order_relaxed);
 	if (!kept)
 		atomic_store_explicit(&h->full_since, 0, memory_order_relaxed);
@@ -290,7 +290,7 @@ static void send_forgets(struct viofs_lane *lane, const uint8_t *message, size_t
 	bool idle, full;
 
 	pthread_mutex_lock(&h->lock);
-	idle = !ring_of(r)->in_flight;
+	idle = !ring_of(r)->shadow->in_flight;
 	full = h->full_since;
 	take_forgets(r, message, len);
 	full = !full && h->full_since;
@@ -489,7 +489,8 @@ int viofs_hiprio_complete(struct viofs_lane *lane)
 	rc = complete_locked(r);
 	pthread_mutex_unlock(&r->hiprio.lock);
 	if (rc < 0)
-		return viofs_break(r, "virtqueue %d: %s", VIOFS_FS_HIPRIO, ring_of(r)->broken);
+		return viofs_break(r, "virtqueue %d: %s", VIOFS_FS_HIPRIO,
+				   viofs_ring_broken(ring_of(r)));
 	lane->freed |= rc > 0;
 	return rc;
 }
@@ -507,7 +508,7 @@ void viofs_hiprio_kick_forgets(struct viofs_relay *r)
 void viofs_hiprio_kick_again(struct viofs_relay *r)
 {
 	pthread_mutex_lock(&r->hiprio.lock);
-	if (ring_of(r)->in_flight)
+	if (ring_of(r)->shadow->in_flight)
 		viofs_fs_kick_always(r->fs, VIOFS_FS_HIPRIO);
 	pthread_mutex_unlock(&r->hiprio.lock);
 }

@@ -159,7 +159,7 @@ static bool pass_on(struct viofs_notify *n, uint32_t len)
 /* Tell those who serve; see serve.c. */
 static void report_broken(struct viofs_notify *n)
 {
-	n->broken = n->relay->fs->notification->queue.ring.broken;
+	n->broken = viofs_ring_broken(&n->relay->fs->notification->queue.ring);
 	viofs_lane_wake(&n->relay->lanes[0]);
 }
 

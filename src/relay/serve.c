@@ -65,7 +65,7 @@ unsigned int viofs_in_flight(const struct viofs_lane *lane)
 	if (!lane->index)
 		n = atomic_load_explicit(&lane->relay->hiprio.in_flight, memory_order_relaxed);
 	for (unsigned int i = 0; i < lane->queue_count; i++)
-		n += ring_of(lane, i)->in_flight;
+		n += ring_of(lane, i)->shadow->in_flight;
 	return n;
 }
 
@@ -100,7 +100,7 @@ static void watch(struct viofs_lane *lane, int64_t now)
 	if (!lane->index)
 		viofs_hiprio_kick_again(lane->relay);
 	for (unsigned int i = 0; i < lane->queue_count; i++)
-		if (ring_of(lane, i)->in_flight)
+		if (ring_of(lane, i)->shadow->in_flight)
 			viofs_fs_kick_always(lane->relay->fs, lane->queues[i]);
 	oldest = viofs_lane_unanswered_ns(lane);
 	if (!lane->stall_said && oldest >= STALL_NS) {

@@ -46,7 +46,7 @@ static int wait_alone(struct viofs_lane *lane, unsigned int q, int64_t timeout_n
 			return 0;
 		if (rc < 0)
 			return viofs_break(lane->relay, "virtqueue %u: %s", q,
-					   lane->relay->fs->queues[q].ring.broken);
+					   viofs_ring_broken(&lane->relay->fs->queues[q].ring));
 		if (elapsed > timeout_ns)
 			return -ETIMEDOUT;
 		if (elapsed > look) {

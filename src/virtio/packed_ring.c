@@ -12,8 +12,8 @@
  *
  * A chain takes consecutive descriptors and one id, from a list of free ids that is linked through
  * state.next. The device writes one used descriptor for a chain and skips as many as the chain had
- * (2.8.6), in the order in which it completes. So used_idx advances by state[id].count, and
- * free_count alone says whether there is room at avail_idx. Ids are never short: each chain in
+ * (2.8.6), in the order in which it completes. So used advances by state[id].count, and
+ * free_count alone says whether there is room at avail. Ids are never short: each chain in
  * flight holds at least one descriptor.
  *
  * Nothing of a descriptor is read but what the device wrote there as a used one: flags, id, len.
@@ -47,42 +47,43 @@ struct viofs_ring_layout viofs_packed_layout(uint16_t size)
 	};
 }
 
-void viofs_packed_init(struct viofs_ring *r)
+/* The place that an index says, and whether its wrap counter is set. */
+static uint16_t place_of(uint16_t index)
 {
-	r->avail_wrap = r->used_wrap = true;
+	return index & (VIOFS_RING_WRAP - 1);
 }
 
-/* Marks of a descriptor that is made available under the counter @wrap. */
-static unsigned int marks(bool wrap)
+/* Marks of a descriptor that is made available at the index @avail. */
+static unsigned int marks(uint16_t avail)
 {
-	return wrap ? VIOFS_RING_PACKED_AVAIL : VIOFS_RING_PACKED_USED;
+	return avail & VIOFS_RING_WRAP ? VIOFS_RING_PACKED_AVAIL : VIOFS_RING_PACKED_USED;
 }
 
-static void advance(const struct viofs_ring *r, uint16_t *at, bool *wrap, unsigned int by)
+static uint16_t advance(const struct viofs_ring *r, uint16_t index, unsigned int by)
 {
-	unsigned int next = *at + by;
+	unsigned int next = place_of(index) + by, wrap = index & VIOFS_RING_WRAP;
 
 	if (next >= r->size) {
 		next -= r->size;
-		*wrap = !*wrap;
+		wrap ^= VIOFS_RING_WRAP;
 	}
-	*at = (uint16_t)next;
+	return (uint16_t)(next | wrap);
 }
 
 /*
- * Write the chain from avail_idx on, all but the head's flags, and move avail_idx behind it.
+ * Write the chain from @avail on, all but the head's flags, and move @avail behind it.
  * Return: the head's flags.
  */
 static unsigned int fill_direct(struct viofs_ring *r, const struct viofs_ring_chain *chain,
-				uint16_t id)
+				uint16_t id, uint16_t *avail)
 {
 	unsigned int total = (unsigned int)chain->readable + chain->writable, head_flags = 0;
 	struct viofs_ring_packed_desc *ring = r->desc;
 
 	for (unsigned int i = 0; i < total; i++) {
-		struct viofs_ring_packed_desc *desc = &ring[r->avail_idx];
+		struct viofs_ring_packed_desc *desc = &ring[place_of(*avail)];
 		const struct viofs_ring_piece *piece = &chain->pieces[i];
-		unsigned int flags = viofs_ring_desc_flags(chain, i) | marks(r->avail_wrap);
+		unsigned int flags = viofs_ring_desc_flags(chain, i) | marks(*avail);
 
 		assert(piece->len > 0);
 		desc->addr = htole64(piece->iova);
@@ -93,18 +94,18 @@ static unsigned int fill_direct(struct viofs_ring *r, const struct viofs_ring_ch
 			VIOFS_WRITE_ONCE(desc->flags, htole16((uint16_t)flags));
 		else
 			head_flags = flags;
-		advance(r, &r->avail_idx, &r->avail_wrap, 1);
+		*avail = advance(r, *avail, 1);
 	}
 	return head_flags;
 }
 
 static unsigned int fill_indirect(struct viofs_ring *r, const struct viofs_ring_chain *chain,
-				  uint16_t id)
+				  uint16_t id, uint16_t *avail)
 {
 	unsigned int total = (unsigned int)chain->readable + chain->writable;
 	struct viofs_ring_packed_desc *table = (void *)chain->indirect, *ring = r->desc;
-	struct viofs_ring_packed_desc *desc = &ring[r->avail_idx];
-	unsigned int flags = VIOFS_DESC_F_INDIRECT | marks(r->avail_wrap);
+	struct viofs_ring_packed_desc *desc = &ring[place_of(*avail)];
+	unsigned int flags = VIOFS_DESC_F_INDIRECT | marks(*avail);
 
 	for (unsigned int i = 0; i < total; i++) {
 		assert(chain->pieces[i].len > 0);
@@ -118,19 +119,22 @@ static unsigned int fill_indirect(struct viofs_ring *r, const struct viofs_ring_
 	desc->addr = htole64(chain->indirect_iova);
 	desc->len = htole32((uint32_t)(total * sizeof(*table)));
 	desc->id = htole16(id);
-	advance(r, &r->avail_idx, &r->avail_wrap, 1);
+	*avail = advance(r, *avail, 1);
 	return flags;
 }
 
 void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 {
-	struct viofs_ring_packed_desc *ring = r->desc, *head = &ring[r->avail_idx];
-	uint16_t id = r->free_head;
+	struct viofs_ring_shadow *s = r->shadow;
+	uint16_t id = s->free_head, avail = s->avail;
+	struct viofs_ring_packed_desc *ring = r->desc, *head = &ring[place_of(avail)];
 	unsigned int flags;
 
-	flags = chain->indirect ? fill_indirect(r, chain, id) : fill_direct(r, chain, id);
-	r->free_head = r->state[id].next;
-	r->added += r->state[id].count;
+	flags = chain->indirect ? fill_indirect(r, chain, id, &avail)
+				: fill_direct(r, chain, id, &avail);
+	s->free_head = s->state[id].next;
+	s->added += s->state[id].count;
+	s->avail = avail;
 	/*
 	 * All of the chain, the table and the buffers' contents before the head's flags (2.8.21.1).
 	 * Pairs with the device's read barrier between its load of those flags and of the rest.
@@ -141,12 +145,12 @@ void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain
 
 bool viofs_packed_should_kick(struct viofs_ring *r)
 {
-	uint32_t added = r->added, event;
-	uint16_t place;
+	uint32_t added = r->shadow->added, event;
+	uint16_t place, avail = r->shadow->avail;
 
 	if (!added)
 		return false;
-	r->added = 0;
+	r->shadow->added = 0;
 	/*
 	 * The head's flags, stored in viofs_packed_add(), before the load of the device's event
 	 * structure. Pairs with the device's full barrier between its store there and its last look
@@ -161,14 +165,15 @@ bool viofs_packed_should_kick(struct viofs_ring *r)
 
 	/* All on one line of numbers: places of the round before this one's lie below 0. */
 	place = event & (EVENT_WRAP - 1);
-	if (!(event & EVENT_WRAP) == r->avail_wrap)
+	if (!(event & EVENT_WRAP) != !(avail & VIOFS_RING_WRAP))
 		place = (uint16_t)(place - r->size);
-	return (uint16_t)(r->avail_idx - place - 1) < added;
+	return (uint16_t)(place_of(avail) - place - 1) < added;
 }
 
 int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 {
-	const struct viofs_ring_packed_desc *ring = r->desc, *desc = &ring[r->used_idx];
+	const struct viofs_ring_packed_desc *ring = r->desc;
+	const struct viofs_ring_packed_desc *desc = &ring[place_of(r->shadow->used)];
 	unsigned int flags;
 
 	if (!viofs_ring_has_used(r))
@@ -185,19 +190,19 @@ int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	 * Without WRITE the length is reserved (2.8.4), and may be anything. But QEMU's devices
 	 * never set WRITE there, and mean it: so it counts where it is possible.
 	 */
-	if (!(flags & VIOFS_DESC_F_WRITE) && *id<r->size && * len> r->state[*id].writable)
+	if (!(flags & VIOFS_DESC_F_WRITE) && *id<r->size && * len> r->shadow->state[*id].writable)
 		*len = 0;
 	return 1;
 }
 
 void viofs_packed_take(struct viofs_ring *r, uint16_t id)
 {
-	struct viofs_ring_state *s = &r->state[id];
+	struct viofs_ring_shadow *s = r->shadow;
 
-	advance(r, &r->used_idx, &r->used_wrap, s->count);
-	s->next = r->free_head;
-	r->free_head = id;
-	s->count = 0;
+	s->used = advance(r, s->used, s->state[id].count);
+	s->state[id].next = s->free_head;
+	s->free_head = id;
+	s->state[id].count = 0;
 }
 
 static void set_event(struct viofs_ring *r, unsigned int flags, unsigned int place)
@@ -208,7 +213,7 @@ static void set_event(struct viofs_ring *r, unsigned int flags, unsigned int pla
 void viofs_packed_arm(struct viofs_ring *r)
 {
 	if (r->event_idx)
-		set_event(r, EVENT_DESC, r->used_idx | (r->used_wrap ? EVENT_WRAP : 0));
+		set_event(r, EVENT_DESC, r->shadow->used);
 	else
 		set_event(r, EVENT_ENABLE, 0);
 }

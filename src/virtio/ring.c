@@ -14,7 +14,10 @@
  * a stall at most; the caller's watchdog kicks again.
  *
  * The two forms are split_ring.c and packed_ring.c, twins behind ring_forms.h. They are told apart
- * by a flag and not by function pointers: the struct outlives the process that made it.
+ * by a flag.
+ *
+ * The shadow outlives the process. Another one goes on with it (viofs_ring_adopt()), at other
+ * addresses, and believes nothing of it: whoever wrote it may have been taken over by the device.
  *
  * Context: a ring belongs to one thread at a time; there are no locks here.
  */
@@ -32,14 +35,29 @@ struct viofs_ring_layout viofs_ring_layout(uint16_t size, unsigned int flags)
 	return flags & VIOFS_RING_PACKED ? viofs_packed_layout(size) : viofs_split_layout(size);
 }
 
-int viofs_ring_break(struct viofs_ring *r, const char *why)
+int viofs_ring_break(struct viofs_ring *r, enum viofs_ring_fault why)
 {
-	r->broken = why;
+	r->shadow->fault = (uint16_t)why;
 	return -EPROTO;
 }
 
-void viofs_ring_init(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
-		     void *driver, void *device, struct viofs_ring_state *state)
+const char *viofs_ring_broken(const struct viofs_ring *r)
+{
+	static const char *const texts[VIOFS_RING_FAULTS] = {
+		[VIOFS_RING_BAD_ID] = "a used entry's id is outside the queue",
+		[VIOFS_RING_NOT_IN_FLIGHT] = "a used entry's id is no chain in flight (not a head, "
+					     "or completed twice)",
+		[VIOFS_RING_BAD_LEN] = "a used entry's len is more than the device may write",
+		[VIOFS_RING_BAD_IDX] = "used.idx says more completions than there are requests in "
+				       "flight",
+	};
+	unsigned int fault = r->shadow->fault;
+
+	return texts[VIOFS_MIN(fault, VIOFS_RING_FAULTS - 1U)];
+}
+
+static void set_parts(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
+		      void *driver, void *device, struct viofs_ring_shadow *shadow)
 {
 	assert(size && size <= VIOFS_RING_SIZE_MAX);
 	assert(flags & VIOFS_RING_PACKED || viofs_is_power_of_2(size));
@@ -48,19 +66,29 @@ void viofs_ring_init(struct viofs_ring *r, uint16_t size, unsigned int flags, vo
 		.desc = desc,
 		.driver = driver,
 		.device = device,
-		.state = state,
+		.shadow = shadow,
 		.size = size,
 		.event_idx = flags & VIOFS_RING_EVENT_IDX,
 		.packed = flags & VIOFS_RING_PACKED,
+	};
+}
+
+void viofs_ring_init(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
+		     void *driver, void *device, struct viofs_ring_shadow *s)
+{
+	set_parts(r, size, flags, desc, driver, device, s);
+	*s = (struct viofs_ring_shadow){
+		.size = size,
+		.flags = (uint16_t)flags,
+		.avail = r->packed ? VIOFS_RING_WRAP : 0,
+		.used = r->packed ? VIOFS_RING_WRAP : 0,
 		.free_head = 0,
 		.free_count = size,
 	};
 	for (unsigned int i = 0; i < size; i++)
-		state[i] = (struct viofs_ring_state){
+		s->state[i] = (struct viofs_ring_state){
 			.next = i + 1 < size ? (uint16_t)(i + 1) : VIOFS_RING_NO_NEXT,
 		};
-	if (r->packed)
-		viofs_packed_init(r);
 	viofs_ring_disarm(r);
 }
 
@@ -78,22 +106,23 @@ int viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 {
 	unsigned int total = (unsigned int)chain->readable + chain->writable;
 	unsigned int need = chain->indirect ? 1 : total;
-	struct viofs_ring_state *s;
+	struct viofs_ring_shadow *s = r->shadow;
+	struct viofs_ring_state *head;
 
 	assert(total > 0);
-	if (r->broken)
+	if (s->fault)
 		return -EPIPE;
 	if (total > r->size)
 		return -EMSGSIZE;
-	if (need > r->free_count)
+	if (need > s->free_count)
 		return -ENOSPC;
 
-	s = &r->state[r->free_head];
-	s->token = chain->token;
-	s->writable = writable_bytes(chain);
-	s->count = (uint16_t)need;
-	r->free_count = (uint16_t)(r->free_count - need);
-	r->in_flight++;
+	head = &s->state[s->free_head];
+	head->token = chain->token;
+	head->writable = writable_bytes(chain);
+	head->count = (uint16_t)need;
+	s->free_count = (uint16_t)(s->free_count - need);
+	s->in_flight++;
 	if (r->packed)
 		viofs_packed_add(r, chain);
 	else
@@ -103,36 +132,35 @@ int viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 
 bool viofs_ring_should_kick(struct viofs_ring *r)
 {
-	if (r->broken)
+	if (r->shadow->fault)
 		return false;
 	return r->packed ? viofs_packed_should_kick(r) : viofs_split_should_kick(r);
 }
 
 int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len)
 {
-	const struct viofs_ring_state *s;
+	struct viofs_ring_shadow *s = r->shadow;
+	const struct viofs_ring_state *head;
 	uint32_t id = 0, written = 0;
 	int rc;
 
-	if (r->broken)
+	if (s->fault)
 		return -EPROTO;
 	rc = r->packed ? viofs_packed_peek(r, &id, &written) : viofs_split_peek(r, &id, &written);
 	if (rc <= 0)
 		return rc;
 	if (id >= r->size)
-		return viofs_ring_break(r, "a used entry's id is outside the queue");
-	s = &r->state[id];
-	if (!s->count)
-		return viofs_ring_break(r,
-					"a used entry's id is no chain in flight (not a head, or "
-					"completed twice)");
-	if (written > s->writable)
-		return viofs_ring_break(r, "a used entry's len is more than the device may write");
+		return viofs_ring_break(r, VIOFS_RING_BAD_ID);
+	head = &s->state[id];
+	if (!head->count)
+		return viofs_ring_break(r, VIOFS_RING_NOT_IN_FLIGHT);
+	if (written > head->writable)
+		return viofs_ring_break(r, VIOFS_RING_BAD_LEN);
 
-	*token = s->token;
+	*token = head->token;
 	*len = written;
-	r->in_flight--;
-	r->free_count = (uint16_t)(r->free_count + s->count);
+	s->in_flight--;
+	s->free_count = (uint16_t)(s->free_count + head->count);
 	if (r->packed)
 		viofs_packed_take(r, (uint16_t)id);
 	else
@@ -152,7 +180,7 @@ bool viofs_ring_arm(struct viofs_ring *r)
 	 * either the device sees that we wait, or we see its completion here.
 	 */
 	viofs_mb();
-	return r->broken || viofs_ring_has_used(r);
+	return r->shadow->fault || viofs_ring_has_used(r);
 }
 
 void viofs_ring_disarm(struct viofs_ring *r)
@@ -161,4 +189,108 @@ void viofs_ring_disarm(struct viofs_ring *r)
 		viofs_packed_disarm(r);
 	else
 		viofs_split_disarm(r);
+}
+
+bool viofs_ring_next_chain(const struct viofs_ring *r, uint32_t *at, uint32_t *token,
+			   uint32_t *writable)
+{
+	while (*at < r->size) {
+		const struct viofs_ring_state *head = &r->shadow->state[(*at)++];
+
+		if (!head->count)
+			continue;
+		*token = head->token;
+		*writable = head->writable;
+		return true;
+	}
+	return false;
+}
+
+/* The descriptors, or ids, that are in use. */
+struct taken {
+	uint8_t bits[VIOFS_RING_SIZE_MAX / 8];
+	uint32_t chains, descriptors;
+};
+
+static bool is_taken(const struct taken *t, uint32_t i)
+{
+	return t->bits[i / 8] >> i % 8 & 1;
+}
+
+static bool mark(struct taken *t, uint32_t i)
+{
+	if (is_taken(t, i))
+		return false;
+	t->bits[i / 8] |= (uint8_t)(1U << i % 8);
+	return true;
+}
+
+/* Those of the chain at @head, each a descriptor of its own. In a packed ring a chain is one id. */
+static bool mark_chain(const struct viofs_ring *r, struct taken *t, uint32_t head)
+{
+	const struct viofs_ring_state *state = r->shadow->state;
+	uint32_t at = head;
+
+	if (!mark(t, head))
+		return false;
+	for (unsigned int i = 1; !r->packed && i < state[head].count; i++) {
+		at = state[at].next;
+		if (at >= r->size || !mark(t, at))
+			return false;
+	}
+	t->chains++;
+	t->descriptors += state[head].count;
+	return t->descriptors <= r->size;
+}
+
+/* Between the two indexes lie the chains that the device has, and nothing else. */
+static bool is_between(const struct viofs_ring *r, const struct taken *t)
+{
+	uint16_t avail = r->shadow->avail, used = r->shadow->used;
+	int distance = (avail & ~VIOFS_RING_WRAP) - (used & ~VIOFS_RING_WRAP);
+
+	if (!r->packed)
+		return (uint16_t)(avail - used) == t->chains;
+	if ((avail & ~VIOFS_RING_WRAP) >= r->size || (used & ~VIOFS_RING_WRAP) >= r->size)
+		return false;
+	if ((avail ^ used) & VIOFS_RING_WRAP)
+		distance += r->size;
+	return distance >= 0 && (uint32_t)distance == t->descriptors;
+}
+
+static void rebuild_free_list(const struct viofs_ring *r, const struct taken *t)
+{
+	struct viofs_ring_shadow *s = r->shadow;
+
+	s->free_head = VIOFS_RING_NO_NEXT;
+	for (uint32_t i = r->size; i-- > 0;) {
+		if (is_taken(t, i))
+			continue;
+		s->state[i].next = s->free_head;
+		s->free_head = (uint16_t)i;
+	}
+	s->free_count = (uint16_t)(r->size - t->descriptors);
+	s->in_flight = (uint16_t)t->chains;
+}
+
+int viofs_ring_adopt(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
+		     void *driver, void *device, struct viofs_ring_shadow *s)
+{
+	struct taken taken = { .chains = 0 };
+
+	if (s->size != size || s->flags != flags || s->fault >= VIOFS_RING_FAULTS)
+		return -EPROTO;
+	set_parts(r, size, flags, desc, driver, device, s);
+	for (uint32_t i = 0; i < size; i++)
+		if (s->state[i].count && !mark_chain(r, &taken, i))
+			return -EPROTO;
+	if (!is_between(r, &taken))
+		return -EPROTO;
+	rebuild_free_list(r, &taken);
+	s->kicked = s->avail;
+	s->added = 0;
+	if (!r->packed)
+		viofs_split_publish(r);
+	viofs_ring_disarm(r);
+	return 0;
 }

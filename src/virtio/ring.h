@@ -54,7 +54,7 @@ struct viofs_ring_chain {
 	uint32_t token; /* the caller's: comes back with the completion */
 };
 
-/** struct viofs_ring_state - what the driver remembers of one head or id; private memory */
+/** struct viofs_ring_state - what the driver remembers of one head or id */
 struct viofs_ring_state {
 	uint32_t token;
 	uint32_t writable; /* bytes the device may write: bound of used.len */
@@ -62,26 +62,50 @@ struct viofs_ring_state {
 	uint16_t next;     /* free list; split: or the chain's next descriptor */
 };
 
+/** enum viofs_ring_fault - what the device did; a number, since it is kept in the shadow */
+enum viofs_ring_fault {
+	VIOFS_RING_GOOD,
+	VIOFS_RING_BAD_ID,
+	VIOFS_RING_NOT_IN_FLIGHT,
+	VIOFS_RING_BAD_LEN,
+	VIOFS_RING_BAD_IDX,
+	VIOFS_RING_FAULTS,
+};
+
 /**
- * struct viofs_ring - one virtqueue; everything but the three parts lies in private memory
+ * struct viofs_ring_shadow - all that the driver must remember of a virtqueue; private memory
+ * Outlives the process: no addresses, and of each index what else it takes to go on from there.
+ * Where the free list begins, how long it is, and how many are in flight follows from state[].
+ */
+struct viofs_ring_shadow {
+	uint16_t size, flags; /* as for viofs_ring_init() */
+	/* Next to publish; next to look at. Packed: places, with the wrap counter (2.8.1) as
+	 * bit 15. */
+	uint16_t avail, used;
+	uint16_t kicked;                /* split: avail at the last notification decision */
+	uint16_t fault;                 /* enum viofs_ring_fault */
+	uint16_t free_head, free_count; /* of state; free_count counts descriptors */
+	uint16_t in_flight;             /* chains the device has */
+	uint16_t spare;
+	uint32_t added; /* packed: descriptors since the last notification decision */
+	uint64_t kicks; /* notifications sent; the ring's owner counts */
+	struct viofs_ring_state state[]; /* size entries */
+};
+
+#define VIOFS_RING_WRAP 0x8000U
+
+/**
+ * struct viofs_ring - one virtqueue, as a process sees it: where its parts and its shadow are
  * Nothing the driver wrote for the device is ever read back. Fields are for split_ring.c,
- * packed_ring.c and `status`; the struct holds pointers into the arena and lives as long as it.
+ * packed_ring.c and `status`.
  */
 struct viofs_ring {
 	void *desc;         /* descriptors; the device reads, and writes where the ring is packed */
 	void *driver;       /* device reads: avail ring, or driver event suppression */
 	const void *device; /* device writes: used ring, or device event suppression */
-	struct viofs_ring_state *state; /* size entries */
+	struct viofs_ring_shadow *shadow;
 	uint16_t size;
 	bool event_idx, packed;
-	bool avail_wrap, used_wrap;     /* packed: wrap counters of the two indices (2.8.1) */
-	uint16_t free_head, free_count; /* of state; free_count counts descriptors */
-	uint16_t avail_idx;             /* next to publish: an index, packed: a place in the ring */
-	uint16_t used_idx;              /* next to look at, likewise */
-	uint16_t kicked_idx;            /* split: avail_idx at the last notification decision */
-	uint16_t in_flight;             /* chains the device has */
-	uint32_t added;     /* packed: descriptors since the last notification decision */
-	const char *broken; /* NULL, or what the device did */
 };
 
 /** struct viofs_ring_layout - bytes of a ring's three parts */
@@ -99,10 +123,37 @@ struct viofs_ring_layout viofs_ring_layout(uint16_t size, unsigned int flags);
  * viofs_ring_init() - start with an empty ring
  * @size: a power of two, for a packed ring any number up to VIOFS_RING_SIZE_MAX.
  * @flags: VIOFS_RING_EVENT_IDX, VIOFS_RING_PACKED. Interrupts start suppressed.
- * @desc, @driver, @device: zeroed memory of the sizes above; @state: @size entries.
+ * @desc, @driver, @device: zeroed memory of the sizes above; @shadow: viofs_ring_shadow_bytes().
  */
 void viofs_ring_init(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
-		     void *driver, void *device, struct viofs_ring_state *state);
+		     void *driver, void *device, struct viofs_ring_shadow *shadow);
+
+/** viofs_ring_shadow_bytes() - of a ring with @size entries. */
+static inline size_t viofs_ring_shadow_bytes(uint16_t size)
+{
+	return sizeof(struct viofs_ring_shadow) + size * sizeof(struct viofs_ring_state);
+}
+
+/**
+ * viofs_ring_adopt() - go on with a ring that another process has begun
+ * As viofs_ring_init(), but the ring is as its parts and @shadow say. Nothing of the shadow is
+ * believed: indexes are in range, chains don't overlap, and there are as many as were published.
+ * What follows from the rest is made anew. Interrupts are suppressed; the device is to be kicked,
+ * as it isn't known whether it was.
+ * Return: 0; -EPROTO: the shadow contradicts itself, or is of another ring.
+ */
+int viofs_ring_adopt(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
+		     void *driver, void *device, struct viofs_ring_shadow *shadow);
+
+/**
+ * viofs_ring_next_chain() - walk over the chains that the device has
+ * @at: 0 at first. Return: false: there are no more.
+ */
+bool viofs_ring_next_chain(const struct viofs_ring *r, uint32_t *at, uint32_t *token,
+			   uint32_t *writable);
+
+/** viofs_ring_broken() - NULL, or what the device did. */
+const char *viofs_ring_broken(const struct viofs_ring *r);
 
 /**
  * viofs_ring_add() - make a chain available (not yet notified)
@@ -119,22 +170,23 @@ bool viofs_ring_should_kick(struct viofs_ring *r);
 static inline bool viofs_ring_has_used(const struct viofs_ring *r)
 {
 	const struct viofs_ring_packed_desc *desc;
+	uint16_t used = r->shadow->used;
 	unsigned int flags;
 
 	if (!r->packed)
-		return le16toh(VIOFS_READ_ONCE(((const uint16_t *)r->device)[1])) != r->used_idx;
-	desc = (const struct viofs_ring_packed_desc *)r->desc + r->used_idx;
+		return le16toh(VIOFS_READ_ONCE(((const uint16_t *)r->device)[1])) != used;
+	desc = (const struct viofs_ring_packed_desc *)r->desc + (used & ~VIOFS_RING_WRAP);
 	flags = le16toh(VIOFS_READ_ONCE(desc->flags));
 	/* 2.8.1: used where both marks are the counter */
-	return !(flags & VIOFS_RING_PACKED_AVAIL) == !r->used_wrap &&
-	       !(flags & VIOFS_RING_PACKED_USED) == !r->used_wrap;
+	return !(flags & VIOFS_RING_PACKED_AVAIL) == !(used & VIOFS_RING_WRAP) &&
+	       !(flags & VIOFS_RING_PACKED_USED) == !(used & VIOFS_RING_WRAP);
 }
 
 /**
  * viofs_ring_get() - take one completion
  * @token, @len: out; @len is what the device says it wrote, checked to be at most the writable
- * bytes. Return: 1; 0: none; -EPROTO: the device broke the ring's rules, r->broken says how, and
- * every later call fails the same way.
+ * bytes. Return: 1; 0: none; -EPROTO: the device broke the ring's rules, viofs_ring_broken() says
+ * how, and every later call fails the same way.
  */
 int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len);
 

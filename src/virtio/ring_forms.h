@@ -14,7 +14,7 @@
 
 /* ring.c */
 /** viofs_ring_break() - the device lied: nothing more is added or taken. Return: -EPROTO. */
-int viofs_ring_break(struct viofs_ring *r, const char *why);
+int viofs_ring_break(struct viofs_ring *r, enum viofs_ring_fault why);
 /** viofs_ring_desc_flags() - NEXT and WRITE of the chain's descriptor @i. */
 static inline unsigned int viofs_ring_desc_flags(const struct viofs_ring_chain *chain,
 						 unsigned int i)
@@ -40,9 +40,10 @@ int viofs_split_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len);
 void viofs_split_take(struct viofs_ring *r, uint16_t id);
 void viofs_split_arm(struct viofs_ring *r);
 void viofs_split_disarm(struct viofs_ring *r);
+/* Publish avail once more: whether its last owner came to it isn't known. */
+void viofs_split_publish(struct viofs_ring *r);
 
 struct viofs_ring_layout viofs_packed_layout(uint16_t size);
-void viofs_packed_init(struct viofs_ring *r);
 void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain);
 bool viofs_packed_should_kick(struct viofs_ring *r);
 int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len);

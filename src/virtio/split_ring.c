@@ -81,10 +81,10 @@ static uint16_t fill_direct(struct viofs_ring *r, const struct viofs_ring_chain 
 {
 	unsigned int total = (unsigned int)chain->readable + chain->writable;
 	struct viofs_ring_desc *desc = r->desc;
-	uint16_t at = r->free_head;
+	uint16_t at = r->shadow->free_head;
 
 	for (unsigned int i = 0; i < total; i++) {
-		uint16_t next = r->state[at].next;
+		uint16_t next = r->shadow->state[at].next;
 
 		desc[at] = make_desc(chain, i, next);
 		at = next;
@@ -96,45 +96,53 @@ static uint16_t fill_indirect(struct viofs_ring *r, const struct viofs_ring_chai
 {
 	unsigned int total = (unsigned int)chain->readable + chain->writable;
 	struct viofs_ring_desc *desc = r->desc;
+	uint16_t head = r->shadow->free_head;
 
 	for (unsigned int i = 0; i < total; i++)
 		chain->indirect[i] = make_desc(chain, i, (uint16_t)(i + 1));
 
-	desc[r->free_head] = (struct viofs_ring_desc){
+	desc[head] = (struct viofs_ring_desc){
 		.addr = htole64(chain->indirect_iova),
 		.len = htole32((uint32_t)(total * sizeof(struct viofs_ring_desc))),
 		.flags = htole16(VIOFS_DESC_F_INDIRECT),
 	};
-	return r->state[r->free_head].next;
+	return r->shadow->state[head].next;
 }
 
 void viofs_split_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 {
-	uint16_t *avail = avail_of(r), head = r->free_head;
+	struct viofs_ring_shadow *s = r->shadow;
+	uint16_t head = s->free_head;
 
-	r->free_head = chain->indirect ? fill_indirect(r, chain) : fill_direct(r, chain);
-	VIOFS_WRITE_ONCE(avail[RING_HEAD + (r->avail_idx & (r->size - 1))], htole16(head));
-	r->avail_idx++;
+	s->free_head = chain->indirect ? fill_indirect(r, chain) : fill_direct(r, chain);
+	VIOFS_WRITE_ONCE(avail_of(r)[RING_HEAD + (s->avail & (r->size - 1))], htole16(head));
+	s->avail++;
+	viofs_split_publish(r);
+}
+
+void viofs_split_publish(struct viofs_ring *r)
+{
 	/*
 	 * Descriptors, indirect table, the buffers' contents and the avail entry before avail.idx
 	 * (2.7.13.3.1). Pairs with the device's read barrier between its load of avail.idx and of
 	 * the entry.
 	 */
 	viofs_wmb();
-	VIOFS_WRITE_ONCE(avail[RING_IDX], htole16(r->avail_idx));
+	VIOFS_WRITE_ONCE(avail_of(r)[RING_IDX], htole16(r->shadow->avail));
 }
 
 bool viofs_split_should_kick(struct viofs_ring *r)
 {
-	uint16_t added = (uint16_t)(r->avail_idx - r->kicked_idx);
+	struct viofs_ring_shadow *s = r->shadow;
+	uint16_t added = (uint16_t)(s->avail - s->kicked);
 	const uint16_t *used = used_of(r);
 	uint16_t event;
 
 	if (!added)
 		return false;
-	r->kicked_idx = r->avail_idx;
+	s->kicked = s->avail;
 	/*
-	 * avail.idx, stored in viofs_split_add(), before the load of avail_event or used.flags.
+	 * avail.idx, stored in viofs_split_publish(), before the load of avail_event or used.flags.
 	 * Pairs with the device's full barrier between its store to avail_event (or of flags
 	 * without NO_NOTIFY) and its last look at avail.idx before it sleeps: one of the two sees
 	 * the other's store.
@@ -145,7 +153,7 @@ bool viofs_split_should_kick(struct viofs_ring *r)
 
 	/* 2.7.10: did the entries just added pass the one the device asked to hear of? */
 	event = le16toh(VIOFS_READ_ONCE(used[RING_HEAD + r->size * USED_ELEM_WORDS]));
-	return (uint16_t)(r->avail_idx - event - 1) < added;
+	return (uint16_t)(s->avail - event - 1) < added;
 }
 
 int viofs_split_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
@@ -154,19 +162,17 @@ int viofs_split_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	const struct used_elem *elem;
 	uint16_t pending;
 
-	pending = (uint16_t)(le16toh(VIOFS_READ_ONCE(used_of(r)[RING_IDX])) - r->used_idx);
+	pending = (uint16_t)(le16toh(VIOFS_READ_ONCE(used_of(r)[RING_IDX])) - r->shadow->used);
 	if (!pending)
 		return 0;
-	if (pending > r->in_flight)
-		return viofs_ring_break(r,
-					"used.idx says more completions than there are requests in "
-					"flight");
+	if (pending > r->shadow->in_flight)
+		return viofs_ring_break(r, VIOFS_RING_BAD_IDX);
 	/*
 	 * used.idx before the element, and before the reply in the buffer. Pairs with the device's
 	 * write barrier between its stores to those and to used.idx (2.7.8).
 	 */
 	viofs_rmb();
-	elem = &elems[r->used_idx & (r->size - 1)];
+	elem = &elems[r->shadow->used & (r->size - 1)];
 	*id = le32toh(VIOFS_READ_ONCE(elem->id));
 	*len = le32toh(VIOFS_READ_ONCE(elem->len));
 	return 1;
@@ -175,21 +181,21 @@ int viofs_split_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 /* Put the chain of @id back in front of the free list. */
 void viofs_split_take(struct viofs_ring *r, uint16_t id)
 {
-	struct viofs_ring_state *s = &r->state[id];
+	struct viofs_ring_shadow *s = r->shadow;
 	uint16_t last = id;
 
-	for (unsigned int i = 1; i < s->count; i++)
-		last = r->state[last].next;
-	r->state[last].next = r->free_head;
-	r->free_head = id;
-	s->count = 0;
-	r->used_idx++;
+	for (unsigned int i = 1; i < s->state[id].count; i++)
+		last = s->state[last].next;
+	s->state[last].next = s->free_head;
+	s->free_head = id;
+	s->state[id].count = 0;
+	s->used++;
 }
 
 void viofs_split_arm(struct viofs_ring *r)
 {
 	if (r->event_idx)
-		set_used_event(r, r->used_idx);
+		set_used_event(r, r->shadow->used);
 	else
 		VIOFS_WRITE_ONCE(avail_of(r)[RING_FLAGS], 0);
 }
@@ -201,7 +207,7 @@ void viofs_split_disarm(struct viofs_ring *r)
 	 * ahead is as far as it gets, on both sides of where the device may just be deciding.
 	 */
 	if (r->event_idx)
-		set_used_event(r, (uint16_t)(r->used_idx + 0x8000));
+		set_used_event(r, (uint16_t)(r->shadow->used + 0x8000));
 	else
 		VIOFS_WRITE_ONCE(avail_of(r)[RING_FLAGS], htole16(AVAIL_F_NO_INTERRUPT));
 }

@@ -21,7 +21,7 @@ static struct {
 	struct viofs_ring_layout layout;
 	void *desc;
 	uint16_t *driver, *device;
-	struct viofs_ring_state *state;
+	struct viofs_ring_shadow *shadow;
 	uint16_t size;
 	bool packed;
 	/* Notes: what is in flight, by token. */
@@ -60,7 +60,7 @@ static void add(struct fuzz_input *in)
 	}
 	rc = viofs_ring_add(&f.ring, &chain);
 	fuzz_check(rc == 0 || rc == -ENOSPC || rc == -EPIPE || rc == -EMSGSIZE);
-	fuzz_check(rc != -EPIPE || f.ring.broken);
+	fuzz_check(rc != -EPIPE || viofs_ring_broken(&f.ring));
 	if (rc)
 		return;
 	f.live[token] = true;
@@ -72,12 +72,12 @@ static void add(struct fuzz_input *in)
 static void get(void)
 {
 	uint32_t token = UINT32_MAX, len = UINT32_MAX;
-	bool was_broken = f.ring.broken;
+	bool was_broken = viofs_ring_broken(&f.ring);
 	int rc = viofs_ring_get(&f.ring, &token, &len);
 
 	fuzz_check(rc == 0 || rc == 1 || rc == -EPROTO);
 	fuzz_check(!was_broken || rc == -EPROTO);
-	fuzz_check((rc == -EPROTO) == (f.ring.broken != NULL));
+	fuzz_check((rc == -EPROTO) == (viofs_ring_broken(&f.ring) != NULL));
 	if (rc != 1) {
 		fuzz_check(token == UINT32_MAX && len == UINT32_MAX);
 		return;
@@ -187,8 +187,8 @@ static void act(struct fuzz_input *in)
 		complete(in);
 		break;
 	}
-	fuzz_check(f.ring.in_flight == f.in_flight);
-	fuzz_check(f.ring.free_count <= f.size);
+	fuzz_check(f.ring.shadow->in_flight == f.in_flight);
+	fuzz_check(f.ring.shadow->free_count <= f.size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -208,20 +208,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f.desc = aligned_alloc(16, f.layout.desc);
 	f.driver = calloc(1, f.layout.driver);
 	f.device = calloc(1, f.layout.device);
-	f.state = calloc(f.size, sizeof(*f.state));
-	if (!f.desc || !f.driver || !f.device || !f.state)
+	f.shadow = calloc(1, viofs_ring_shadow_bytes(f.size));
+	if (!f.desc || !f.driver || !f.device || !f.shadow)
 		abort();
 	memset(f.desc, 0, f.layout.desc);
 	viofs_ring_init(&f.ring, f.size,
 			(f.packed ? VIOFS_RING_PACKED : 0) |
 				(options & 8 ? VIOFS_RING_EVENT_IDX : 0),
-			f.desc, f.driver, f.device, f.state);
+			f.desc, f.driver, f.device, f.shadow);
 	/* A broken ring stays interesting only for so long. */
 	while (in.left)
 		act(&in);
 	free(f.desc);
 	free(f.driver);
 	free(f.device);
-	free(f.state);
+	free(f.shadow);
 	return 0;
 }

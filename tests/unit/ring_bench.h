@@ -13,7 +13,7 @@
 struct ring_bench {
 	struct viofs_ring ring;
 	void *desc, *driver, *device;
-	struct viofs_ring_state *state;
+	struct viofs_ring_shadow *shadow;
 	uint16_t size;
 	bool packed, event_idx;
 	/* The device's: where it takes and gives next; counters of the packed ring. */

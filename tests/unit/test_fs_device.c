@@ -277,8 +277,7 @@ static void start_sets_every_register(void **state)
 		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_VFIO_WRITE),
 				 mine->ring.device);
 		/* what the driver relies on is out of the device's reach */
-		assert_false(viofs_arena_contains(arena, mine, sizeof(*mine)));
-		assert_false(viofs_arena_contains(arena, mine->ring.state, 1));
+		assert_false(viofs_arena_contains(arena, mine->ring.shadow, 1));
 	}
 	finish();
 	assert_int_equal(model.status, 0);
@@ -312,7 +311,7 @@ static void packed_rings_lie_where_both_may_write(void **state)
 				 ring->driver);
 		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_VFIO_WRITE),
 				 ring->device);
-		assert_false(viofs_arena_contains(arena, ring->state, 1));
+		assert_false(viofs_arena_contains(arena, ring->shadow, 1));
 	}
 	finish();
 }
@@ -352,10 +351,10 @@ static void a_request_goes_round(void **state)
 	assert_int_equal(viofs_ring_add(&fs->queues[1].ring, &chain), 0);
 	viofs_fs_kick(fs, 1);
 	viofs_fs_kick(fs, 1); /* nothing new: no second one */
-	assert_int_equal(fs->queues[1].kicks, 1);
+	assert_int_equal(fs->queues[1].ring.shadow->kicks, 1);
 	assert_int_equal(model.queues[1].notified, 1);
 	viofs_fs_kick_always(fs, 1);
-	assert_int_equal(fs->queues[1].kicks, 2);
+	assert_int_equal(fs->queues[1].ring.shadow->kicks, 2);
 	assert_int_equal(model.queues[1].notified, 2);
 
 	head = model_pop(&model, 1);

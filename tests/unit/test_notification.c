@@ -115,7 +115,7 @@ static void buffers_are_posted_and_come_back(void **state)
 		for (unsigned int n = 0; n < len; n++)
 			assert_int_equal(copy[n], i);
 		/* As many as before are with the device. */
-		assert_int_equal(fs->notification->queue.ring.in_flight,
+		assert_int_equal(fs->notification->queue.ring.shadow->in_flight,
 				 VIOFS_FS_NOTIFY_BUFFERS_MAX);
 	}
 	finish();
@@ -175,8 +175,8 @@ static void a_lie_breaks_the_queue(void **state)
 	start();
 	model_push(&model, 1, (uint32_t)model_pop(&model, 1), 65);
 	assert_int_equal(viofs_fs_notification_take(fs, arena, copy, &len), -EPROTO);
-	assert_non_null(
-		strstr(fs->notification->queue.ring.broken, "more than the device may write"));
+	assert_non_null(strstr(viofs_ring_broken(&fs->notification->queue.ring),
+			       "more than the device may write"));
 	assert_int_equal(len, 77);
 	assert_int_equal(viofs_fs_notification_take(fs, arena, copy, &len), -EPROTO);
 	finish();

@@ -28,7 +28,7 @@ static void chain_longer_than_the_queue_never_fits(void **state)
 	assert_int_equal(viofs_ring_add(&b.ring, &c), -EMSGSIZE);
 	c.indirect = table;
 	assert_int_equal(viofs_ring_add(&b.ring, &c), -EMSGSIZE);
-	assert_int_equal(b.ring.free_count, 4);
+	assert_int_equal(b.ring.shadow->free_count, 4);
 	assert_int_equal(ring_bench_pop(&b), -1);
 	ring_bench_fini(&b);
 }
@@ -65,7 +65,7 @@ static void completions_in_any_order(void **state)
 			ring_bench_push(&b, (uint32_t)heads[order[i]], (uint32_t)i);
 		for (int i = 0; i < 4; i++)
 			ring_bench_expect(&b, 100 + (uint32_t)order[i], (uint32_t)i);
-		assert_int_equal(b.ring.free_count, 8);
+		assert_int_equal(b.ring.shadow->free_count, 8);
 	}
 	ring_bench_fini(&b);
 }
@@ -106,8 +106,128 @@ static void indices_wrap(void **state)
 		held[pick] = held[--held_count];
 		done++;
 		assert_int_equal(viofs_ring_get(&b.ring, &token, &len), 0);
-		assert_int_equal(b.ring.in_flight, held_count);
+		assert_int_equal(b.ring.shadow->in_flight, held_count);
 	}
+	ring_bench_fini(&b);
+}
+
+/* Another process: its own address of the same shadow. Return: as viofs_ring_adopt(). */
+static int adopt(struct ring_bench *b, unsigned int flags)
+{
+	struct viofs_ring_shadow *shadow = malloc(viofs_ring_shadow_bytes(b->size));
+
+	memcpy(shadow, b->shadow, viofs_ring_shadow_bytes(b->size));
+	free(b->shadow);
+	b->shadow = shadow;
+	memset(&b->ring, 0x5a, sizeof(b->ring));
+	return viofs_ring_adopt(&b->ring, b->size, flags, b->desc, b->driver, b->device, shadow);
+}
+
+/* What isn't believed is made wrong, since it must be made anew. */
+static void spoil_what_follows(struct ring_bench *b)
+{
+	b->shadow->free_head = b->shadow->free_count = 77;
+	b->shadow->in_flight = 78;
+}
+
+static void another_process_goes_on(void **state)
+{
+	uint16_t size = form(state) & VIOFS_RING_PACKED ? 61 : 64;
+	uint32_t next = 0, tokens[64], token, len;
+	int held[64], held_count = 0;
+	struct ring_bench b;
+
+	ring_bench_init(&b, size, form(state));
+	srand(2);
+	for (int round = 0; round < 20000; round++) {
+		int more = rand() % 40, pick;
+
+		while (more-- && !ring_bench_add(&b, next, (uint32_t)rand() % 2 * 8, 8)) {
+			int id = ring_bench_pop(&b);
+
+			held[held_count++] = id;
+			tokens[id] = next++;
+		}
+		spoil_what_follows(&b);
+		assert_int_equal(adopt(&b, form(state)), 0);
+		assert_int_equal(b.ring.shadow->in_flight, held_count);
+		if (!held_count)
+			continue;
+		pick = rand() % held_count;
+		ring_bench_push(&b, (uint32_t)held[pick], 8);
+		assert_int_equal(viofs_ring_get(&b.ring, &token, &len), 1);
+		assert_int_equal(token, tokens[held[pick]]);
+		held[pick] = held[--held_count];
+	}
+	ring_bench_fini(&b);
+}
+
+static void the_device_is_kicked_for_what_was_added_since(void **state)
+{
+	struct ring_bench b;
+
+	ring_bench_init(&b, 8, form(state));
+	ring_bench_add(&b, 1, 8, 8);
+	assert_int_equal(adopt(&b, form(state)), 0);
+	/* Whether it was told of this one the owner knows, who kicks in any case. */
+	assert_false(viofs_ring_should_kick(&b.ring));
+	ring_bench_kick_at(&b, 0);
+	ring_bench_kicks(&b, true);
+	ring_bench_kick_at(&b, 0);
+	ring_bench_add(&b, 2, 8, 8);
+	if (form(state) & VIOFS_RING_EVENT_IDX)
+		assert_true(viofs_ring_should_kick(&b.ring));
+	ring_bench_fini(&b);
+}
+
+/* Any lie in the shadow is refused, or leads to a ring that keeps its rules. */
+static void lies_in_the_shadow_lead_nowhere(void **state)
+{
+	uint32_t token, len, refused = 0;
+	struct ring_bench b;
+
+	srand(3);
+	for (int round = 0; round < 5000; round++) {
+		unsigned int lies = 1 + (unsigned int)rand() % 3, in_ring = 0;
+		uint16_t at;
+
+		ring_bench_init(&b, 16, form(state));
+		for (uint32_t i = 0; i < 5; i++)
+			ring_bench_add(&b, i, 8, 8);
+		ring_bench_push(&b, (uint32_t)ring_bench_pop(&b), 8);
+		ring_bench_expect(&b, 0, 8);
+		while (lies--)
+			((uint8_t *)b.shadow)[(size_t)rand() % viofs_ring_shadow_bytes(16)] =
+				(uint8_t)rand();
+		if (adopt(&b, form(state))) {
+			refused++;
+			ring_bench_fini(&b);
+			continue;
+		}
+		at = b.shadow->free_head;
+		for (unsigned int i = 0; i < b.shadow->free_count; i++, in_ring++) {
+			assert_in_range(at, 0, 15);
+			assert_int_equal(b.shadow->state[at].count, 0);
+			at = b.shadow->state[at].next;
+		}
+		assert_true(in_ring <= 16 && b.shadow->in_flight <= 16);
+		for (uint32_t id = 0; id < 16; id++)
+			ring_bench_push(&b, id, 8);
+		while (viofs_ring_get(&b.ring, &token, &len) > 0)
+			assert_true(len <= 8);
+		ring_bench_fini(&b);
+	}
+	assert_true(refused > 500);
+}
+
+static void a_shadow_of_another_ring_is_refused(void **state)
+{
+	struct ring_bench b;
+
+	ring_bench_init(&b, 16, form(state));
+	assert_int_equal(adopt(&b, form(state) ^ VIOFS_RING_EVENT_IDX), -EPROTO);
+	b.shadow->size = 8;
+	assert_int_equal(adopt(&b, form(state)), -EPROTO);
 	ring_bench_fini(&b);
 }
 
@@ -342,6 +462,10 @@ int main(void)
 		ALL(full_ring_says_so_and_recovers),
 		ALL(completions_in_any_order),
 		ALL(indices_wrap),
+		ALL(another_process_goes_on),
+		ALL(the_device_is_kicked_for_what_was_added_since),
+		ALL(lies_in_the_shadow_lead_nowhere),
+		ALL(a_shadow_of_another_ring_is_refused),
 		ALL(largest_ring_can_be_full),
 		BY_FLAG(kick_by_flag),
 		BY_EVENT_IDX(kick_by_event_idx_over_the_wrap),

@@ -38,9 +38,11 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.offered = VIOFS_VIRTIO_F_VERSION_1 | VIOFS_VIRTIO_F_EVENT_IDX,
 		.negotiated = VIOFS_VIRTIO_F_VERSION_1,
 	};
+	static struct viofs_ring_shadow shadows[2] = { { .kicks = 3 },
+						       { .in_flight = 5, .kicks = 7 } };
 	static struct viofs_fs_queue queues[2] = {
-		{ .ring.size = 64, .kicks = 3 },
-		{ .ring.size = 128, .ring.in_flight = 5, .kicks = 7, .index = 2 },
+		{ .ring = { .size = 64, .shadow = &shadows[0] } },
+		{ .ring = { .size = 128, .shadow = &shadows[1] }, .index = 2 },
 	};
 	static struct viofs_fs fs = {
 		.virtio = &virtio,

@@ -95,7 +95,7 @@ static void start(void)
 	struct viofs_ring_layout l = viofs_ring_layout(size, flags);
 	struct viofs_virtio_queue_address a = { .size = size };
 	struct viofs_err err = { "" };
-	void *desc, *driver, *device, *state;
+	void *desc, *driver, *device, *shadow;
 
 	/* 4 KiB pages: any translation that is missing is met. */
 	if (viofs_arena_new(sizes, false, &t.arena, &err) ||
@@ -106,13 +106,12 @@ static void start(void)
 				 l.desc, 4096);
 	driver = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_READ, l.driver, 64);
 	device = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_WRITE, l.device, 64);
-	state = viofs_arena_alloc(t.arena, VIOFS_ARENA_PRIVATE,
-				  size * sizeof(struct viofs_ring_state), 64);
+	shadow = viofs_arena_alloc(t.arena, VIOFS_ARENA_PRIVATE, viofs_ring_shadow_bytes(size), 64);
 	t.table =
 		viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_READ, PIECES * sizeof(*t.table), 64);
 	t.out = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_WRITE, BYTES, 4096);
 	t.readable = viofs_arena_alloc(t.arena, VIOFS_ARENA_DEVICE_READ, 4096, 4096);
-	viofs_ring_init(&t.ring, size, flags, desc, driver, device, state);
+	viofs_ring_init(&t.ring, size, flags, desc, driver, device, shadow);
 	a.desc = iova_of(desc, l.desc);
 	a.driver = iova_of(driver, l.driver);
 	a.device = iova_of(device, l.device);
@@ -144,7 +143,7 @@ static int64_t send(const struct viofs_ring_chain *chain, int ms)
 		t.interrupts++;
 		check(read(t.eventfd, &times, sizeof(times)) == sizeof(times), "eventfd");
 	}
-	check(rc == 1, t.ring.broken ? t.ring.broken : "ring");
+	check(rc == 1, viofs_ring_broken(&t.ring) ? viofs_ring_broken(&t.ring) : "ring");
 	check(token == chain->token, "another token came back");
 	return len;
 }
