@@ -412,7 +412,7 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 	if (!rc)
 		rc = take_channel(raw->channel, &c->channel, raw->err);
 	if (!rc)
-		rc = take_u32("workers", raw->workers, 1, VIOFS_WORKERS_MAX, &c->workers, raw->err);
+		rc = take_u32("workers", raw->workers, 1, VIOFS_LANES_MAX, &c->lanes, raw->err);
 	if (!rc)
 		rc = take_cpus(raw->cpus, &o->cpus, raw->err);
 	if (!rc)
@@ -438,7 +438,7 @@ static int take_values(const struct raw *raw, struct viofs_options *o)
 		rc = take_memory(raw, c);
 	c->init_timeout_ms = init_s * 1000;
 	c->timeout_ms = timeout_s * 1000;
-	c->pin_workers = CPU_COUNT(&o->cpus);
+	c->pin_lanes = CPU_COUNT(&o->cpus);
 	return rc;
 }
 

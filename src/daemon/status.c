@@ -168,7 +168,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 								  : viofs_session_name(t->session),
 		"reason", workers_text(t->reason, sizeof(t->reason)), "channel",
 		viofs_channel_name(t->channel), "poll", viofs_poll_name(s->config->poll), "workers",
-		(int)t->workers, "timeout_s", (int)(s->config->timeout_ms / 1000), "supervisor",
+		(int)t->lanes, "timeout_s", (int)(s->config->timeout_ms / 1000), "supervisor",
 		(int)s->supervisor, "worker", (int)s->worker, "device", device(s), "init",
 		init(&t->agreed), "queues", queues(s), "counts", counts(s), "parked", parked(t),
 		"notifications", notifications(t), "slots", "used", (int)s->slots_used, "free",

@@ -12,7 +12,7 @@
 /* Return: has any lane had a turn since the last look? */
 static bool note_turns(struct viofs_watchdog *w, int64_t now)
 {
-	uint64_t turns[VIOFS_WORKERS_MAX];
+	uint64_t turns[VIOFS_LANES_MAX];
 	unsigned int lanes = viofs_relay_turns(w->relay, turns);
 	bool any = false;
 
@@ -59,7 +59,7 @@ int64_t viofs_watchdog_silent_ns(const struct viofs_watchdog *w)
 
 	if (!viofs_relay_has_beat(w->relay))
 		return 0;
-	for (unsigned int i = 0; i < VIOFS_WORKERS_MAX; i++)
+	for (unsigned int i = 0; i < VIOFS_LANES_MAX; i++)
 		if (w->turned[i])
 			oldest = VIOFS_MAX(oldest, w->looked - w->turned[i]);
 	return oldest;

@@ -20,11 +20,11 @@
 struct viofs_watchdog {
 	const struct viofs_relay *relay;
 	int fuse_fd;
-	uint64_t turns[VIOFS_WORKERS_MAX]; /* of each lane */
-	int64_t turned[VIOFS_WORKERS_MAX]; /* ns, when a look first found that many */
-	int64_t readable;                  /* ns, the first of the looks in a row with something to
-					    * read and no turn; 0: the last one was none */
-	int64_t looked;                    /* ns, the last look */
+	uint64_t turns[VIOFS_LANES_MAX]; /* of each lane */
+	int64_t turned[VIOFS_LANES_MAX]; /* ns, when a look first found that many */
+	int64_t readable;                /* ns, the first of the looks in a row with something to
+					  * read and no turn; 0: the last one was none */
+	int64_t looked;                  /* ns, the last look */
 };
 
 /** viofs_watchdog_look() - now and then, while the session serves; @now: ns. */

@@ -52,13 +52,13 @@ static unsigned int count_lanes(const struct viofs_relay_config *c, const struct
 	} bounds[] = {
 		{ count_queues(fs),
 		  "as many as the device has request queues with an interrupt of their own" },
-		{ c->depth ? c->queues : c->workers,
+		{ c->depth ? c->queues : c->lanes,
 		  "as many as the kernel has queues, which are CPUs" },
 		{ (c->slots - entries_of(c)) / SLOTS_MIN, "as many as there is memory for" },
 		{ (c->buffers - entries_of(c)) / BUFFERS_MIN,
 		  "as many as there is memory for (dma-mem=)" },
 	};
-	unsigned int n = VIOFS_MAX(c->workers, 1U), asked = n;
+	unsigned int n = VIOFS_MAX(c->lanes, 1U), asked = n;
 	const char *what = NULL;
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(bounds); i++) {
@@ -266,8 +266,7 @@ static int prepare_lane(struct viofs_lane *lane, int fuse_fd, struct viofs_err *
 				     "/dev/fuse can't be opened once more (%s): -o workers=1 "
 				     "does without",
 				     strerror(-lane->fuse_fd));
-	if (r->config.pin_workers && r->lane_count > 1 &&
-	    !sched_getaffinity(0, sizeof(cpus), &cpus))
+	if (r->config.pin_lanes && r->lane_count > 1 && !sched_getaffinity(0, sizeof(cpus), &cpus))
 		lane->cpu = choose_cpu(&cpus, lane->index);
 	add_descriptors(lane);
 	return 0;

@@ -26,7 +26,7 @@ void viofs_relay_config_default(struct viofs_relay_config *config)
 		.max_data = 512 << 10,
 		.init_timeout_ms = 30000,
 		.end_timeout_ms = 5000,
-		.workers = 1,
+		.lanes = 1,
 	};
 	/* With one CPU whoever spins keeps those from running that it waits for. */
 	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) == 1)
@@ -37,8 +37,8 @@ void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
 			     size_t sizes[VIOFS_ARENA_SECTIONS])
 {
 	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_relay_stats) + 64 +
-				      config->workers * sizeof(struct viofs_lane_stats) + 64;
-	viofs_entries_arena_sizes(config->queues * config->depth, config->workers, sizes);
+				      config->lanes * sizeof(struct viofs_lane_stats) + 64;
+	viofs_entries_arena_sizes(config->queues * config->depth, config->lanes, sizes);
 	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers,
 				config->max_data, sizes);
 }
@@ -93,7 +93,7 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	}
 	r->stats->channel = VIOFS_CHANNEL_DEV;
-	r->stats->workers = r->lane_count;
+	r->stats->lanes = r->lane_count;
 	*out = r;
 	return 0;
 }
@@ -169,7 +169,7 @@ int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r)
 	return oldest;
 }
 
-unsigned int viofs_relay_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_WORKERS_MAX])
+unsigned int viofs_relay_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_LANES_MAX])
 {
 	for (unsigned int i = 0; i < r->lane_count; i++)
 		turns[i] = r->lanes[i].stats->turns;

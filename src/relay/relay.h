@@ -20,7 +20,7 @@ enum viofs_poll {
 	VIOFS_POLL_IRQ,      /* never spin */
 };
 
-#define VIOFS_WORKERS_MAX 64U
+#define VIOFS_LANES_MAX 64U
 #define VIOFS_RELAY_BUFFERS_MAX 2048U
 
 /** struct viofs_relay_config - sizes and policy */
@@ -38,9 +38,8 @@ struct viofs_relay_config {
 	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
 	bool notify_store;        /* STORE notifications may write into the page cache */
 	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
-	uint32_t workers; /* threads that serve, 1..VIOFS_WORKERS_MAX; fewer, where there is no use
-			   */
-	bool pin_workers; /* each on one of the CPUs that the process may run on, in turn */
+	uint32_t lanes;           /* 1..VIOFS_LANES_MAX; fewer where more are of no use */
+	bool pin_lanes;           /* each on one of the CPUs that the process may run on, in turn */
 };
 
 /*
@@ -92,7 +91,7 @@ int64_t viofs_relay_oldest_ns(const struct viofs_relay *r);
 int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r);
 
 /** viofs_relay_turns() - the turns that each lane's loop has had. Return: lanes. Any process. */
-unsigned int viofs_relay_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_WORKERS_MAX]);
+unsigned int viofs_relay_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_LANES_MAX]);
 
 /** viofs_relay_has_beat() - has each lane a turn each second, however little there is to do? Any
  * process. */

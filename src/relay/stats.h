@@ -59,7 +59,7 @@ struct viofs_relay_stats {
 	enum viofs_session session;
 	char reason[256];
 	enum viofs_channel channel; /* that requests come over: URING or DEV */
-	uint32_t workers;           /* threads that serve, each a part of the queues */
+	uint32_t lanes;             /* threads that serve, each a part of the queues */
 	struct viofs_fuse_agreed agreed;
 	struct viofs_queue_stats queues[VIOFS_FS_QUEUES_MAX];
 	/* Sums of what the lanes have counted. */

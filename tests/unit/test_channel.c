@@ -69,14 +69,14 @@ static void memory_is_never_exceeded(void **state)
  * workers. */
 static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 {
-	static const uint32_t cpus[] = { 2, 64, 64 }, workers[] = { 1, 1, VIOFS_WORKERS_MAX };
+	static const uint32_t cpus[] = { 2, 64, 64 }, lanes[] = { 1, 1, VIOFS_LANES_MAX };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cpus); i++) {
 		size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 }, sum = 0;
 		struct viofs_relay_config c;
 
 		viofs_relay_config_default(&c);
-		c.workers = workers[i];
+		c.lanes = lanes[i];
 		assert_int_equal(viofs_channel_plan(cpus[i], (uint64_t)c.buffers * c.max_data,
 						    c.max_data, c.slots, &plan),
 				 0);

@@ -138,11 +138,11 @@ static void own_options_have_their_effect(void **state)
 	assert_true(o.wait_on_loss && o.keeps_state);
 	assert_false(has_mount_words());
 	assert_int_equal(CPU_COUNT(&o.cpus), 0);
-	assert_int_equal(o.relay.workers, 1);
-	assert_false(o.relay.pin_workers);
+	assert_int_equal(o.relay.lanes, 1);
+	assert_false(o.relay.pin_lanes);
 	assert_int_equal(parse("-o", "workers=64,cpus=1", "myfs", "/mnt", NULL), 0);
-	assert_int_equal(o.relay.workers, 64);
-	assert_true(o.relay.pin_workers);
+	assert_int_equal(o.relay.lanes, 64);
+	assert_true(o.relay.pin_lanes);
 	assert_int_equal(parse("-o", "workers=1", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_AUTO);
 	assert_int_equal(parse("-o", "channel=dev,cpus=1:3-5:7", "myfs", "/mnt", NULL), 0);

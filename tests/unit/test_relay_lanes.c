@@ -44,7 +44,7 @@ static void lanes_are(unsigned int count, const char *reason)
 {
 	bench_serve();
 	bench_end();
-	assert_int_equal(bench_stats()->workers, count);
+	assert_int_equal(bench_stats()->lanes, count);
 	if (reason)
 		assert_non_null(strstr(said, reason));
 	else
@@ -53,26 +53,26 @@ static void lanes_are(unsigned int count, const char *reason)
 
 static void as_many_as_were_asked_for(void **state)
 {
-	bench.config.workers = 4;
+	bench.config.lanes = 4;
 	lanes_are(4, NULL);
 }
 
 static void it_is_said_where_the_device_has_fewer_queues(void **state)
 {
-	bench.config.workers = 7;
+	bench.config.lanes = 7;
 	lanes_are(4, "workers=7: 4 in use, as many as the device has request queues");
 }
 
 static void it_is_said_where_slots_are_few(void **state)
 {
-	bench.config.workers = 4;
+	bench.config.lanes = 4;
 	bench.config.slots = 15;
 	lanes_are(3, "workers=4: 3 in use, as many as there is memory for\n");
 }
 
 static void it_is_said_where_buffers_are_few(void **state)
 {
-	bench.config.workers = 4;
+	bench.config.lanes = 4;
 	bench.config.buffers = 5;
 	lanes_are(2, "workers=4: 2 in use, as many as there is memory for (dma-mem=)");
 }
@@ -92,7 +92,7 @@ static void each_waits_once_for_all_that_is_its_own(void **state)
 {
 	const struct viofs_fs *fs;
 
-	bench.config.workers = 4;
+	bench.config.lanes = 4;
 	bench_serve();
 	fs = bench.fs;
 	assert_int_equal(bench.relay->lane_count, 4);
@@ -121,7 +121,7 @@ static void an_interrupt_of_several_queues_is_waited_for_once(void **state)
 {
 	const struct viofs_lane *lane;
 
-	bench.config.workers = 4;
+	bench.config.lanes = 4;
 	bench.vectors = 3;
 	bench_serve();
 	assert_int_equal(bench.relay->lane_count, 2);
@@ -134,7 +134,7 @@ static void an_interrupt_of_several_queues_is_waited_for_once(void **state)
 
 static void one_alone_shares_its_dev_fuse_with_nobody(void **state)
 {
-	bench.config.workers = 1;
+	bench.config.lanes = 1;
 	bench_serve();
 	assert_int_equal(bench.relay->lane_count, 1);
 	assert_int_equal(bench.relay->lanes[0].queue_count, 4);
@@ -146,7 +146,7 @@ static void the_last_buffer_takes_a_request_too(void **state)
 {
 	bench.request_queues = 1;
 	bench.config.buffers = 4;
-	bench.config.workers = 1;
+	bench.config.lanes = 1;
 	bench_serve();
 	bench_hold(FUSE_WRITE);
 	for (uint64_t i = 0; i < 4; i++)

@@ -21,16 +21,16 @@ static int set_up(void **state)
 	bench.request_queues = 4;
 	bench.config.slots = 64;
 	bench.config.buffers = 8;
-	bench.config.workers = 4;
+	bench.config.lanes = 4;
 	return 0;
 }
 
 /* The session runs; from now on lane @to reads what is sent. */
 static void serve(unsigned int workers)
 {
-	bench.config.workers = workers;
+	bench.config.lanes = workers;
 	bench_serve();
-	assert_int_equal(bench_stats()->workers, workers);
+	assert_int_equal(bench_stats()->lanes, workers);
 	assert_int_equal(bench.lanes, workers);
 }
 
@@ -115,18 +115,18 @@ static void each_keeps_what_it_has_no_room_for(void **state)
 static void no_more_of_them_than_request_queues(void **state)
 {
 	bench.request_queues = 2;
-	bench.config.workers = 64;
+	bench.config.lanes = 64;
 	bench_serve();
-	assert_int_equal(bench_stats()->workers, 2);
+	assert_int_equal(bench_stats()->lanes, 2);
 	bench_end();
 }
 
 static void no_more_of_them_than_there_is_memory_for(void **state)
 {
 	bench.config.buffers = 4;
-	bench.config.workers = 4;
+	bench.config.lanes = 4;
 	bench_serve();
-	assert_int_equal(bench_stats()->workers, 2);
+	assert_int_equal(bench_stats()->lanes, 2);
 	bench_end();
 }
 
@@ -136,7 +136,7 @@ static void queues_that_share_an_interrupt_are_one_lanes(void **state)
 	bench.config.poll = VIOFS_POLL_IRQ;
 	bench.vectors = 3;
 	bench_serve();
-	assert_int_equal(bench_stats()->workers, 2);
+	assert_int_equal(bench_stats()->lanes, 2);
 	kernel_is_answered_all(100, send_all(12), 0, 104);
 	bench_end();
 	assert_in_range(bench_stats()->queues[1].requests, 12, 14);

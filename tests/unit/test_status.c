@@ -103,7 +103,7 @@ static void a_session_is_shown_whole(void **state)
 		.handovers = 13,
 		.quirks = VIOFS_QUIRK_NO_MAX_PAGES,
 		.last_fault = "GETATTR: wrong",
-		.workers = 3,
+		.lanes = 3,
 	};
 	const json_t *q;
 	json_t *s;

@@ -164,7 +164,7 @@ static void letters_come_in_their_order_and_wake(void **state)
 
 static void who_looks_is_told_each_lanes_turns(void **state)
 {
-	uint64_t turns[VIOFS_WORKERS_MAX] = { 0 };
+	uint64_t turns[VIOFS_LANES_MAX] = { 0 };
 
 	for (unsigned int i = 0; i < LANES; i++)
 		lane_stats[i].turns = 100 + i;
@@ -314,7 +314,7 @@ static uint32_t data_with(uint16_t entries, size_t its_granule)
 	config.buffers = 8;
 	assert_int_equal(viofs_arena_new(room, false, &arena, NULL), 0);
 	assert_int_equal(viofs_relay_new(&config, &fs, arena, &r, NULL), 0);
-	assert_int_equal(r->stats->workers, 1);
+	assert_int_equal(r->stats->lanes, 1);
 	assert_int_equal(r->stats->channel, VIOFS_CHANNEL_DEV);
 	data = r->config.max_data;
 	viofs_relay_free(r);
