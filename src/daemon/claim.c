@@ -32,7 +32,7 @@ static void say_no_wait(const struct viofs_options *o, const char *why)
 /* Before the device is opened: is what the user says enough for it? */
 static bool can_wait(const struct viofs_source *s, const struct viofs_options *o)
 {
-	if (!o->wait_on_loss)
+	if (o->on_loss != VIOFS_ON_LOSS_WAIT)
 		return false;
 	if (s->kind != VIOFS_SOURCE_VHOST_USER)
 		say_no_wait(
@@ -58,7 +58,7 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		.ring = o->ring,
 		.track = can_wait(s, o),
 		/* The relay takes them. */
-		.notification = !o->no_notify,
+		.notification = o->notify != VIOFS_NOTIFY_OFF,
 	};
 	int rc = viofs_attach_open(s, &options, &c->at, err);
 

@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 	if (rc) {
 		status = refuse(rc == -EINVAL ? exits->usage : exits->failure, &err);
 	} else if (o.help) {
-		fputs(viofs_options_help(), stdout);
+		viofs_options_print_help(stdout);
 		status = 0;
 	} else if (o.version) {
 		puts("virtiofs-vfio " VIOFS_VERSION);

@@ -11,6 +11,20 @@
 
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
+
+/** enum viofs_notify - what is done with a device's notification queue */
+enum viofs_notify {
+	VIOFS_NOTIFY_ON,
+	VIOFS_NOTIFY_OFF,
+	VIOFS_NOTIFY_STORE, /* as ON, and data may go into the page cache */
+};
+
+/** enum viofs_on_loss - what becomes of requests when the device is gone */
+enum viofs_on_loss {
+	VIOFS_ON_LOSS_EIO,
+	VIOFS_ON_LOSS_WAIT, /* for another back end */
+};
 
 /** struct viofs_options - what the user asked for */
 struct viofs_options {
@@ -19,11 +33,12 @@ struct viofs_options {
 	bool allow_noiommu; /* allow-unsafe-noiommu */
 	bool small_pages;   /* no-hugepages */
 	enum viofs_ring_choice ring;
-	bool no_notify;    /* notify=off; relay.notify_store: notify=store */
-	uint32_t queues;   /* vhost-user: request queues, 0 = as the back end says */
-	bool wait_on_loss; /* on-loss=wait; what it takes is seen when the device is known */
-	bool keeps_state;  /* backend-keeps-state */
-	uint32_t grace_s;  /* a busy mount is waited for this long on SIGTERM */
+	enum viofs_notify notify;   /* relay.notify_store is set by it */
+	uint32_t queues;            /* vhost-user: request queues, 0 = as the back end says */
+	enum viofs_on_loss on_loss; /* what WAIT needs is looked at when the device is known */
+	bool keeps_state;           /* backend-keeps-state */
+	uint64_t dma_mem, max_data; /* bytes, 0 = default; in relay as buffers and max_data */
+	uint32_t grace_s;           /* a busy mount is waited for this long on SIGTERM */
 	enum viofs_seccomp seccomp;
 	cpu_set_t cpus; /* that the worker is to run on; empty: those of the process */
 	struct viofs_relay_config relay;
@@ -53,10 +68,7 @@ int viofs_options_check(const struct viofs_options *o, struct viofs_err *err);
 
 void viofs_options_fini(struct viofs_options *o);
 
-/** viofs_options_help() - the text of --help. */
-const char *viofs_options_help(void);
-
-/** viofs_poll_name() - "adaptive", "busy", "irq". */
-const char *viofs_poll_name(enum viofs_poll poll);
+/** viofs_options_print_help() - the text of --help. */
+void viofs_options_print_help(FILE *out);
 
 #endif

@@ -3,6 +3,7 @@
 #include "daemon/status.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "daemon/option_table.h"
 #include "fuse/init.h"
 #include "relay/stats.h"
 
@@ -167,13 +168,14 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 		s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving"
 								  : viofs_session_name(t->session),
 		"reason", workers_text(t->reason, sizeof(t->reason)), "channel",
-		viofs_channel_name(t->channel), "poll", viofs_poll_name(s->config->poll), "workers",
-		(int)t->lanes, "timeout_s", (int)(s->config->timeout_ms / 1000), "supervisor",
-		(int)s->supervisor, "worker", (int)s->worker, "device", device(s), "init",
-		init(&t->agreed), "queues", queues(s), "counts", counts(s), "parked", parked(t),
-		"notifications", notifications(t), "slots", "used", (int)s->slots_used, "free",
-		(int)(s->slots - s->slots_used), "oldest_request_s", (double)s->oldest_ns / 1e9,
-		"quirks", bit_names(t->quirks, viofs_quirk_text), "last_fault",
+		viofs_channel_name(t->channel), "poll",
+		viofs_option_choice("poll", s->config->poll), "workers", (int)t->lanes, "timeout_s",
+		(int)(s->config->timeout_ms / 1000), "supervisor", (int)s->supervisor, "worker",
+		(int)s->worker, "device", device(s), "init", init(&t->agreed), "queues", queues(s),
+		"counts", counts(s), "parked", parked(t), "notifications", notifications(t),
+		"slots", "used", (int)s->slots_used, "free", (int)(s->slots - s->slots_used),
+		"oldest_request_s", (double)s->oldest_ns / 1e9, "quirks",
+		bit_names(t->quirks, viofs_quirk_text), "last_fault",
 		workers_text(t->last_fault, sizeof(t->last_fault)), "dma_memory", "bytes",
 		(json_int_t)s->dma_bytes, "page_size", (json_int_t)s->page_size, "on_loss",
 		s->outage ? "wait" : "eio", "back_end", s->outage);

@@ -7,8 +7,6 @@ import re
 import subprocess
 import sys
 
-# Words of the options' table that no user types: other spellings of what is there.
-NOT_FOR_USERS = {"--foreground", "--debug", "--help", "--version", "-f", "-d", "-h", "-V", "--seccomp"}
 # In the docs, but no test of meson's: what a suite or a page is called.
 TEST_WORD = re.compile(r"`([a-z0-9][a-z0-9_.-]*)`")
 
@@ -33,14 +31,34 @@ class Docs:
                 self.wrong.append(f"{where} lacks {what} {name}")
 
     def options_of_the_daemon(self):
-        source = self.read("src/daemon/options.c")
-        names = set(re.findall(r'\b(?:FLAG|VALUE)\("([^"]+)"', source)) - NOT_FOR_USERS
-        assert len(names) > 10, "the options' table has another form: mend this test"
-        self.need("the option", names, "virtiofs-vfio --help", self.help("virtiofs-vfio"))
-        self.need("the option", names, "docs/virtiofs-vfio.8.scd", self.read("docs/virtiofs-vfio.8.scd"),
-                  lambda name: rf"(?m)^\*{re.escape(name)}[=*]")
-        self.need("the option", names, "docs/guide.md", self.read("docs/guide.md"),
-                  lambda name: rf"(?m)^\| `{re.escape(name)}[=`]")
+        """Name, alias, default, bounds and words of each option, where the pages describe it."""
+        done = subprocess.run([self.programs["print-options"]], capture_output=True, text=True, check=True)
+        table = [line.split("\t") for line in done.stdout.splitlines()]
+        assert len(table) > 20, "the options' table is short"
+        page = self.read("docs/virtiofs-vfio.8.scd")
+        page = page[page.index("# OPTIONS"):page.index("# EXIT STATUS")]
+        guide = self.read("docs/guide.md")
+        for name, alias, standard, bounds, words in table:
+            # The parts of the page whose heads name the option: the other spelling of one may stand by itself.
+            parts = re.findall(rf"(?m)^\*{re.escape(name)}[=*].*\n(?:(?!\*).*\n)*", page)
+            self.need_each("docs/virtiofs-vfio.8.scd", name, "".join(parts) + (page if alias.startswith("-") else ""), standard,
+                           [alias, bounds, *words.split()])
+            if not name.startswith("-"):
+                rows = re.findall(rf"(?m)^\| `{re.escape(name)}[=`].*", guide)
+                self.need_each("docs/guide.md", name, "\n".join(rows), standard, [alias, bounds, *words.split()])
+
+    def need_each(self, where, name, text, standard, others):
+        """@text is what @where says of the option: its default, and whatever else is there."""
+        if not text:
+            self.wrong.append(f"{where} lacks the option {name}")
+            return
+        text = re.sub(r"\s+", " ", text)
+        for word in [word for word in others if word]:
+            if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text):
+                self.wrong.append(f"{where} lacks {word} at the option {name}")
+        for word in re.findall(r"\w+", standard):
+            if not re.search(rf"\b{re.escape(word)}\b", text, re.I):
+                self.wrong.append(f"{where} has another default of {name} than {standard}")
 
     def commands_of_viofsctl(self):
         commands = re.findall(r"(?m)^  ([a-z-]+) ", self.help("viofsctl"))

@@ -345,9 +345,9 @@ static void it_waits_on_loss_where_all_that_takes_is_there(void **state)
 
 		set_up(state);
 		source.kind = cases[i].kind;
-		options.wait_on_loss = cases[i].wait;
+		options.on_loss = cases[i].wait ? VIOFS_ON_LOSS_WAIT : VIOFS_ON_LOSS_EIO;
 		options.keeps_state = cases[i].keeps;
-		options.no_notify = i % 2;
+		options.notify = i % 2 ? VIOFS_NOTIFY_OFF : VIOFS_NOTIFY_STORE;
 		options.allow_noiommu = !(i % 2);
 		options.queues = 3;
 		options.ring = VIOFS_RING_ONLY_SPLIT;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The daemon's command line. */
+#include "daemon/option_table.h"
 #include "daemon/options.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -78,13 +80,13 @@ static void the_form_of_the_rings_can_be_chosen(void **state)
 static void notifications_can_be_switched_off(void **state)
 {
 	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
-	assert_false(o.no_notify || o.relay.notify_store);
+	assert_true(o.notify == VIOFS_NOTIFY_ON && !o.relay.notify_store);
 	assert_int_equal(parse("-o", "notify=off", "myfs", "/mnt", NULL), 0);
-	assert_true(o.no_notify && !o.relay.notify_store);
+	assert_true(o.notify == VIOFS_NOTIFY_OFF && !o.relay.notify_store);
 	assert_int_equal(parse("-o", "notify=store", "myfs", "/mnt", NULL), 0);
-	assert_true(!o.no_notify && o.relay.notify_store);
+	assert_true(o.notify == VIOFS_NOTIFY_STORE && o.relay.notify_store);
 	assert_int_equal(parse("-o", "notify=on", "myfs", "/mnt", NULL), 0);
-	assert_false(o.no_notify || o.relay.notify_store);
+	assert_true(o.notify == VIOFS_NOTIFY_ON && !o.relay.notify_store);
 	refused("notify=yes", "on, off or store");
 }
 
@@ -131,19 +133,19 @@ static void own_options_have_their_effect(void **state)
 	assert_int_equal(parse("-o", "timeout=20,on-loss=eio", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.timeout_ms, 20000);
 	assert_false(has_mount_words());
-	assert_false(o.wait_on_loss || o.keeps_state);
+	assert_true(o.on_loss == VIOFS_ON_LOSS_EIO && !o.keeps_state);
 	assert_int_equal(parse("-o", "on-loss=wait", "myfs", "/mnt", NULL), 0);
-	assert_true(o.wait_on_loss && !o.keeps_state);
+	assert_true(o.on_loss == VIOFS_ON_LOSS_WAIT && !o.keeps_state);
 	assert_int_equal(parse("-o", "on-loss=wait,backend-keeps-state", "myfs", "/mnt", NULL), 0);
-	assert_true(o.wait_on_loss && o.keeps_state);
+	assert_true(o.on_loss == VIOFS_ON_LOSS_WAIT && o.keeps_state);
 	assert_false(has_mount_words());
 	assert_int_equal(CPU_COUNT(&o.cpus), 0);
 	assert_int_equal(o.relay.lanes, 1);
 	assert_false(o.relay.pin_lanes);
-	assert_int_equal(parse("-o", "workers=64,cpus=1", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(parse("-o", "lanes=64,cpus=1", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.lanes, 64);
 	assert_true(o.relay.pin_lanes);
-	assert_int_equal(parse("-o", "workers=1", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(parse("-o", "lanes=1", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_AUTO);
 	assert_int_equal(parse("-o", "channel=dev,cpus=1:3-5:7", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.channel, VIOFS_CHANNEL_DEV);
@@ -265,11 +267,11 @@ static void values_out_of_range_are_named(void **state)
 {
 	refused("poll=sometimes", "poll=sometimes");
 	refused("channel=fast", "auto, uring or dev");
-	refused("workers=0", "workers=0");
-	refused("workers=65", "workers=65");
-	refused("workers=", "workers=");
-	refused("workers=two", "workers=two");
-	refused("workers=-1", "workers=-1");
+	refused("lanes=0", "lanes=0");
+	refused("lanes=65", "lanes=65");
+	refused("lanes=", "lanes=");
+	refused("lanes=two", "lanes=two");
+	refused("lanes=-1", "lanes=-1");
 	refused("cpus=", "cpus=");
 	refused("cpus=a", "cpus=a");
 	refused("cpus=1:", "cpus=1:");
@@ -355,7 +357,84 @@ static void help_and_version_need_nothing_else(void **state)
 	assert_true(o.help);
 	assert_int_equal(parse("-V", NULL), 0);
 	assert_true(o.version);
-	assert_non_null(strstr(viofs_options_help(), "poll="));
+}
+
+/* What is written in the table about defaults is what an empty command line gives. */
+static void defaults_are_as_the_table_says(void **state)
+{
+	const struct viofs_option *table;
+	size_t count = viofs_option_table(&table);
+
+	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct viofs_option *t = &table[i];
+		unsigned int scale = t->scale ? t->scale : 1, spin = t->max == 1000000;
+		uint32_t field;
+
+		if (t->kind != VIOFS_OPTION_NUMBER || !t->standard || !strcmp(t->name, "queues"))
+			continue;
+		/* Where there is one CPU spinning has another default. */
+		if (spin && !o.relay.spin_us)
+			continue;
+		memcpy(&field, (const char *)&o + t->offset, sizeof(field));
+		if (strtoul(t->standard, NULL, 10) * scale != field)
+			fail_msg("%s isn't %s but %u", t->name, t->standard, field);
+	}
+}
+
+static void both_ends_of_each_range_are_taken(void **state)
+{
+	const struct viofs_option *table;
+	size_t count = viofs_option_table(&table);
+	char word[64];
+
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t ends[] = { table[i].min, table[i].max };
+
+		for (int end = 0; end < 2 && table[i].max; end++) {
+			snprintf(word, sizeof(word), "%s=%llu", table[i].name,
+				 (unsigned long long)ends[end]);
+			if (parse("-o", word, "myfs", "/mnt", NULL))
+				fail_msg("%s: %s", word, err.text);
+		}
+	}
+}
+
+/* A second mount's options are compared with the first one's by their own names. */
+static void an_alias_is_the_option_itself(void **state)
+{
+	assert_int_equal(parse("-o", "workers=3", "myfs", "/mnt", NULL), 0);
+	assert_int_equal(o.relay.lanes, 3);
+	assert_int_equal(o.word_count, 1);
+	assert_string_equal(o.words[0], "lanes=3");
+	refused("workers=0", "lanes=0");
+	refused("lanes", "no option");
+	refused("no-hugepages=1", "no option");
+}
+
+/* In the words of channel.c and sandbox.c, which others print. */
+static void words_of_choices_are_the_names_of_their_values(void **state)
+{
+	for (int i = 0; i <= VIOFS_CHANNEL_DEV; i++)
+		assert_string_equal(viofs_option_choice("channel", (unsigned int)i),
+				    viofs_channel_name((enum viofs_channel)i));
+	for (int i = 0; i <= VIOFS_SECCOMP_NONE; i++)
+		assert_string_equal(viofs_option_choice("seccomp", (unsigned int)i),
+				    viofs_seccomp_name((enum viofs_seccomp)i));
+}
+
+static void sizes_are_written_as_they_are_read(void **state)
+{
+	char text[24];
+
+	assert_string_equal(viofs_option_size(0, text, sizeof(text)), "0");
+	assert_string_equal(viofs_option_size(1000, text, sizeof(text)), "1000");
+	assert_string_equal(viofs_option_size(130 << 10, text, sizeof(text)), "130K");
+	assert_string_equal(viofs_option_size(1 << 20, text, sizeof(text)), "1M");
+	assert_string_equal(viofs_option_size(1ULL << 40, text, sizeof(text)), "1024G");
+	refused("dma-mem=", "a size is needed");
+	refused("max-data=1K", "from 128K to 1M");
+	refused("dma-mem=9999G", "such as 64M");
 }
 
 static int end(void **state)
@@ -385,6 +464,11 @@ int main(void)
 		cmocka_unit_test(a_mount_for_users_is_a_safe_one),
 		cmocka_unit_test(what_does_not_fit_this_machine_or_source_is_a_wrong_command_line),
 		cmocka_unit_test(help_and_version_need_nothing_else),
+		cmocka_unit_test(defaults_are_as_the_table_says),
+		cmocka_unit_test(both_ends_of_each_range_are_taken),
+		cmocka_unit_test(an_alias_is_the_option_itself),
+		cmocka_unit_test(words_of_choices_are_the_names_of_their_values),
+		cmocka_unit_test(sizes_are_written_as_they_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, end);
