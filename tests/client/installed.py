@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The program of docs/library.md and those of docs/examples, built in C and C++ against an installed libviofs, and run."""
+"""The program of docs/library.md and those of docs/examples, built in C and C++ against an installed libviofs, and run.
+
+The shared library, and in C the static one with everything else inside too.
+"""
 
 import os
 import re
@@ -12,7 +15,9 @@ import time
 
 SOURCE, BUILD, DEVICE = sys.argv[1:4]
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
-COMPILERS = {"C11": ["cc", "-std=c11", "-pedantic"], "C++11": ["c++", "-std=c++11", "-x", "c++"]}
+C, CPP = ["cc", "-std=c11", "-pedantic"], ["c++", "-std=c++11", "-x", "c++"]
+# The compiler, and what it and pkg-config(1) are asked for.
+WAYS = {"C11": (C, []), "C++11": (CPP, []), "C11, static": (C, ["--static"])}
 
 
 def run(argv, **more):
@@ -61,6 +66,14 @@ def with_device(work, program, libs):
     return out, data
 
 
+def names_of_others(archive):
+    """What a program that is linked with the archive can't call its own, though it doesn't begin with viofs_."""
+    out = run(["nm", "--extern-only", "--defined-only", archive]).decode()
+    symbols = [line.split()[2] for line in out.splitlines() if len(line.split()) == 3]
+    assert len(symbols) > 100, "nm(1) prints another form: mend this test"
+    return " ".join(sorted(name for name in symbols if not name.startswith("viofs_")))
+
+
 def main():
     """TAP."""
     if os.geteuid():
@@ -79,24 +92,34 @@ def main():
         for name in sorted(os.listdir(os.path.join(SOURCE, "docs", "examples"))):
             with open(os.path.join(SOURCE, "docs", "examples", name), encoding="utf-8") as f:
                 programs[name.split(".")[0]] = f.read()
-        print(f"1..{len(programs) * len(COMPILERS)}")
+        archive = os.path.join(pkg_config(prefix, "--variable=libdir")[0], "libviofs.a")
+        print(f"1..{len(programs) * len(WAYS) + 1}")
         for name, text in programs.items():
             path = os.path.join(work, name + ".c")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)
-            for language, compiler in COMPILERS.items():
+            for way, (compiler, more) in WAYS.items():
                 number += 1
                 program = os.path.join(work, name)
+                if more and not os.path.exists(archive):
+                    print(f"ok {number} # SKIP {name} in {way}: the build directory has -Ddefault_library=shared")
+                    continue
                 try:
-                    run([*compiler, *FLAGS, *pkg_config(prefix, "--cflags"), path, "-x", "none", "-o", program,
-                         *pkg_config(prefix, "--libs")])
+                    run([*compiler, *FLAGS, *[word[1:] for word in more], *pkg_config(prefix, "--cflags"), path,
+                         "-x", "none", "-o", program, *pkg_config(prefix, *more, "--libs")])
                     libs = pkg_config(prefix, "--variable=libdir")[0]
-                    out, data = with_device(work, program, libs)
+                    out, data = with_device(work, program, libs if not more else "")
                     good = out == data or f"{len(data)} bytes, ".encode() in out
-                    print(f"{'ok' if good else 'not ok'} {number} - {name} in {language}")
+                    print(f"{'ok' if good else 'not ok'} {number} - {name} in {way}")
                 except RuntimeError as e:
                     print("# " + str(e).replace("\n", "\n# "))
-                    print(f"not ok {number} - {name} in {language}")
+                    print(f"not ok {number} - {name} in {way}")
+        number += 1
+        if os.path.exists(archive):
+            strangers = names_of_others(archive)
+            print(f"{'not ok' if strangers else 'ok'} {number} - the static library's names begin with viofs_ {strangers}")
+        else:
+            print(f"ok {number} # SKIP no static library")
     finally:
         shutil.rmtree(work)
 
