@@ -75,7 +75,7 @@ static int start_device(struct viofs_claim *c, const struct viofs_options *o, st
 	int rc;
 
 	viofs_fs_arena_sizes(c->at.fs, sizes);
-	viofs_relay_arena_sizes(&o->relay, sizes);
+	viofs_relay_config_arena_sizes(&o->relay, sizes);
 	rc = viofs_arena_new(sizes, !o->small_pages, &c->arena, err);
 	if (!rc)
 		rc = viofs_attach_map(&c->at, c->arena, err);

@@ -11,6 +11,7 @@
 #include "base/join.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "relay/observe.h"
 
 #include <errno.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static void flush(const struct viofs_ending *e)
 	viofs_mount_sync(e->mount);
 	while (quiet < QUIET_LOOKS && viofs_now_ns() - end < 0 && !e->give_up) {
 		usleep(RETRY_US / 2);
-		quiet = viofs_relay_slots_used(e->relay) ? 0 : quiet + 1;
+		quiet = viofs_observe_slots_used(e->relay) ? 0 : quiet + 1;
 	}
 }
 

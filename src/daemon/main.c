@@ -7,6 +7,7 @@
 #include "daemon/message.h"
 #include "daemon/options.h"
 #include "daemon/supervisor.h"
+#include "relay/channel.h"
 #include "viofs_config.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 #include "daemon/option_table.h"
 #include "base/util.h"
 #include "daemon/options.h"
+#include "relay/channel.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -154,7 +154,7 @@ static int share_memory(struct viofs_options *o, struct viofs_err *err)
 		return 0;
 	none = *c;
 	none.buffers = 0;
-	slots = viofs_relay_memory(&none);
+	slots = viofs_relay_config_memory(&none);
 	min = slots + BUFFERS_MIN * data;
 	max = slots + VIOFS_RELAY_BUFFERS_MAX * data;
 	if (o->dma_mem < min || o->dma_mem > max)

@@ -70,14 +70,14 @@ static const int calls[] = {
 	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/device_fd.c */
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(recvfrom), /* has the back end closed its socket: vhost/frontend.c */
-	/* Waiting: INIT and DESTROY (relay/session.c), the guard (relay/lease.c); glibc chooses
+	/* Waiting: INIT and DESTROY (relay/exchange.c), the guard (relay/lease.c); glibc chooses
 	   which. poll: of one descriptor, RLIMIT_NOFILE allows no more. */
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(nanosleep),
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(restart_syscall),
-	SCMP_SYS(getrusage),   /* does it share its CPU: relay/serve.c */
+	SCMP_SYS(getrusage),   /* does it share its CPU: relay/spin.c */
 	SCMP_SYS(sched_yield), /* others may run: relay/serve.c */
 	/* The time, where the vDSO can't tell it (guests with an odd clock source). */
 	SCMP_SYS(clock_gettime),

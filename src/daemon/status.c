@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "daemon/option_table.h"
 #include "fuse/init.h"
+#include "relay/channel.h"
 #include "relay/stats.h"
 
 #include <stdio.h>
@@ -165,8 +166,8 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
 		"source", viofs_status_text(s->source), "mountpoint",
 		viofs_status_text(s->mountpoint), "session",
-		s->leaving && t->session == VIOFS_SESSION_SERVING ? "leaving"
-								  : viofs_session_name(t->session),
+		s->leaving && t->stage == VIOFS_STAGE_SERVING ? "leaving"
+							      : viofs_stage_name(t->stage),
 		"reason", workers_text(t->reason, sizeof(t->reason)), "channel",
 		viofs_channel_name(t->channel), "poll",
 		viofs_option_choice("poll", s->config->poll), "workers", (int)t->lanes, "timeout_s",

@@ -37,6 +37,7 @@
 #include "attach/source.h"
 #include "kernel/mount.h"
 #include "kernel/mount_point.h"
+#include "relay/observe.h"
 #include "relay/sleep.h"
 #include "viofs_config.h"
 
@@ -352,7 +353,7 @@ static int64_t oldest_request_ns(struct supervisor *s)
 {
 	if (s->state == VIOFS_WORKER_SERVING)
 		viofs_watchdog_look_closely(&s->watchdog);
-	return VIOFS_MAX(viofs_relay_oldest_ns(s->claim->relay),
+	return VIOFS_MAX(viofs_observe_oldest_ns(s->claim->relay),
 			 viofs_watchdog_unread_ns(&s->watchdog));
 }
 
@@ -368,7 +369,7 @@ static json_t *make_live_status(struct supervisor *s)
 		.vfio = s->claim->at.vfio,
 		.fs = s->claim->at.fs,
 		.stats = &stats,
-		.slots_used = viofs_relay_slots_used(relay),
+		.slots_used = viofs_observe_slots_used(relay),
 		.slots = s->o->relay.slots,
 		.oldest_ns = oldest_request_ns(s),
 		.dma_bytes = viofs_arena_size(s->claim->arena),
@@ -379,7 +380,7 @@ static json_t *make_live_status(struct supervisor *s)
 		.leaving = s->signals,
 	};
 
-	viofs_relay_stats_read(relay, &stats);
+	viofs_observe_stats(relay, &stats);
 	return viofs_status_json(&source);
 }
 
@@ -443,7 +444,7 @@ static const struct viofs_control_command commands[] = {
 /* The mount is gone, and the worker with it soon. Unless it is stuck at the device. */
 static void watch_end(struct supervisor *s, int64_t now)
 {
-	if (viofs_relay_session(s->claim->relay) != VIOFS_SESSION_ENDING)
+	if (viofs_observe_stage(s->claim->relay) != VIOFS_STAGE_ENDING)
 		return;
 	if (!s->ending_since)
 		s->ending_since = now;
@@ -459,12 +460,12 @@ static void watch_end(struct supervisor *s, int64_t now)
 static void watch_worker(struct supervisor *s)
 {
 	int64_t timeout = s->o->relay.timeout_ms * VIOFS_NSEC_PER_MSEC, now = viofs_now_ns();
-	int64_t age = viofs_relay_unanswered_ns(s->claim->relay);
+	int64_t age = viofs_observe_unanswered_ns(s->claim->relay);
 	bool stalls, stuck;
 	struct viofs_err err;
 
 	watch_end(s, now);
-	if (viofs_relay_session(s->claim->relay) == VIOFS_SESSION_SERVING)
+	if (viofs_observe_stage(s->claim->relay) == VIOFS_STAGE_SERVING)
 		viofs_watchdog_look(&s->watchdog, now);
 	age = VIOFS_MAX(age, viofs_watchdog_unread_ns(&s->watchdog));
 	age = VIOFS_MAX(age, viofs_watchdog_silent_ns(&s->watchdog));

@@ -2,6 +2,7 @@
 /* The supervisor's looks at its worker. */
 #include "daemon/watchdog.h"
 #include "base/util.h"
+#include "relay/observe.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 static bool note_turns(struct viofs_watchdog *w, int64_t now)
 {
 	uint64_t turns[VIOFS_LANES_MAX];
-	unsigned int lanes = viofs_relay_turns(w->relay, turns);
+	unsigned int lanes = viofs_observe_turns(w->relay, turns);
 	bool any = false;
 
 	for (unsigned int i = 0; i < lanes; i++) {
@@ -57,7 +58,7 @@ int64_t viofs_watchdog_silent_ns(const struct viofs_watchdog *w)
 {
 	int64_t oldest = 0;
 
-	if (!viofs_relay_has_beat(w->relay))
+	if (!viofs_observe_has_beat(w->relay))
 		return 0;
 	for (unsigned int i = 0; i < VIOFS_LANES_MAX; i++)
 		if (w->turned[i])

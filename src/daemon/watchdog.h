@@ -3,8 +3,8 @@
  * Does the worker look at what the kernel has for it?
  *
  * A worker looks after timeout= itself, and requests that it has read are in slots, which the
- * supervisor sees (viofs_relay_unanswered_ns()). One that is stopped, by a signal or a debugger, or
- * that is stuck, reads none: those requests are in no slot, and nobody counts their time.
+ * supervisor sees (viofs_observe_unanswered_ns()). One that is stopped, by a signal or a debugger,
+ * or that is stuck, reads none: those requests are in no slot, and nobody counts their time.
  *
  * So each lane counts the turns of its loop in memory that both processes have. Where /dev/fuse has
  * something to be read at two looks, and no lane has had a turn between them, a request waits that

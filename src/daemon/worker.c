@@ -21,6 +21,7 @@
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/report.h"
+#include "relay/observe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,7 +115,7 @@ static int work(struct worker *w)
 		rc = viofs_sandbox_enter(&c->sandbox, &err);
 	if (!rc)
 		rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
-	if (!rc || !viofs_relay_is_lost(c->claim->relay)) {
+	if (!rc || !viofs_observe_is_lost(c->claim->relay)) {
 		if (rc)
 			report(w, VIOFS_REPORT_FAILED, rc, &err);
 		if (getppid() != w->supervisor)

@@ -4,7 +4,7 @@
 #include "base/util.h"
 #include "dma/pages.h"
 #include "kernel/fuse_uring.h"
-#include "relay/relay.h"
+#include "relay/config.h"
 #include "relay/slots.h"
 
 #include <errno.h>
@@ -137,7 +137,7 @@ static int say_no_room(const struct viofs_relay_config *c, uint32_t queues, stru
 			queues);
 	none.buffers = 0;
 	/* dma-mem= is divided into pieces of max_data: one may be lost. */
-	least += viofs_relay_memory(&none) + c->max_data;
+	least += viofs_relay_config_memory(&none) + c->max_data;
 	return viofs_err_set(err, -ENOSPC,
 			     "-o channel=uring: io_uring takes memory for each of %u possible "
 			     "CPUs: at least dma-mem=%lluM is needed. Or use channel=dev, or boot "
@@ -171,7 +171,7 @@ static int plan_entries(struct viofs_relay_config *c, struct viofs_err *err)
 }
 
 /*
- * Over io_uring a direct READ is answered by a thread of the kernel's (entries.c), and wakes it:
+ * Over io_uring a direct READ is answered by a thread of the kernel's (entry.c), and wakes it:
  * /dev/fuse is faster for reads, by half natively, and no slower for most else
  * (docs/performance.md). So AUTO is that.
  */

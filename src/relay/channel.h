@@ -4,17 +4,9 @@
 #define VIOFS_RELAY_CHANNEL_H
 
 #include "base/err.h"
+#include "relay/config.h"
 
 #include <stdint.h>
-
-struct viofs_relay_config;
-
-/** enum viofs_channel - how requests come from the kernel */
-enum viofs_channel {
-	VIOFS_CHANNEL_AUTO,  /* what is there, and measures faster */
-	VIOFS_CHANNEL_URING, /* FUSE over io_uring */
-	VIOFS_CHANNEL_DEV,   /* read(2) and write(2) of /dev/fuse */
-};
 
 /** viofs_channel_name() - "uring". */
 const char *viofs_channel_name(enum viofs_channel channel);

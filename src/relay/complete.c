@@ -7,58 +7,21 @@
  * memory straight to the kernel, which treats it as file contents and names, and no further than
  * the device said that it wrote.
  */
-#include "relay/session.h"
-#include "base/log.h"
+#include "relay/complete.h"
 #include "base/util.h"
 #include "fuse/reply.h"
 #include "kernel/devfuse.h"
+#include "relay/answer.h"
+#include "relay/entry.h"
+#include "relay/hiprio.h"
+#include "relay/outcome.h"
+#include "relay/session.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Taken off a ring before the others get their turn. */
 #define BATCH 32
-
-void viofs_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape, const char *what)
-{
-	lane->stats->faults++;
-	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", shape->name,
-		 what);
-	/* Once, and then less and less often: 1, 2, 4, 8, ... */
-	if (viofs_is_power_of_2(lane->stats->faults))
-		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", shape->name,
-			   what, (unsigned long long)lane->stats->faults);
-}
-
-void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)
-{
-	viofs_devfuse_error(lane->fuse_fd, unique, error);
-	lane->stats->replies++;
-}
-
-void viofs_answer_slot(struct viofs_lane *lane, struct viofs_slot *slot, int error)
-{
-	if (slot->entry == VIOFS_SLOT_NO_ENTRY) {
-		viofs_answer(lane, slot->kernel_unique, error);
-		return;
-	}
-	viofs_entry_reply(lane, slot, error, NULL, 0, 0);
-	lane->stats->replies++;
-}
-
-void viofs_release(struct viofs_lane *lane, struct viofs_slot *slot)
-{
-	if (slot->shape.may_wait) {
-		lane->lockers--;
-		viofs_hiprio_settle(lane->relay, slot);
-	}
-	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
-		viofs_slots_give(&lane->slots, slot);
-	else
-		slot->state = VIOFS_SLOT_LANDING;
-	lane->freed = true;
-}
 
 /* Give a checked reply to the kernel. Return: false: deposed meanwhile. */
 static bool deliver(struct viofs_lane *lane, struct viofs_slot *slot, struct iovec *iov, int count)
@@ -76,7 +39,7 @@ static bool deliver(struct viofs_lane *lane, struct viofs_slot *slot, struct iov
 		return false;
 	}
 	if (rc == -EINVAL)
-		viofs_fault(lane, &slot->shape, "the kernel doesn't accept it");
+		viofs_answer_fault(lane, &slot->shape, "the kernel doesn't accept it");
 	return true;
 }
 
@@ -95,11 +58,11 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 	memcpy(&out.head, from, sizeof(out.head));
 	if (viofs_fuse_reply_check(shape, slot->device_unique, &out.head, used_len,
 				   lane->relay->used_len_zero, &reply)) {
-		viofs_fault(lane, shape, reply.fault);
-		return viofs_break(lane->relay, "%s: %s", shape->name, reply.fault);
+		viofs_answer_fault(lane, shape, reply.fault);
+		return viofs_outcome_break(lane->relay, "%s: %s", shape->name, reply.fault);
 	}
 	if (reply.fault)
-		viofs_fault(lane, shape, reply.fault);
+		viofs_answer_fault(lane, shape, reply.fault);
 	out.head.error = reply.error;
 	out.head.unique = slot->kernel_unique;
 	fixed = VIOFS_MIN(reply.payload, shape->fixed);
@@ -132,7 +95,7 @@ static int complete_one(struct viofs_lane *lane, uint32_t token, uint32_t used_l
 	else if (slot->entry != VIOFS_SLOT_NO_ENTRY)
 		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
 	if (!rc)
-		viofs_release(lane, slot);
+		viofs_answer_release(lane, slot);
 	return rc;
 }
 
@@ -141,7 +104,7 @@ static void collect_returned(struct viofs_lane *lane)
 	uint16_t index;
 
 	while (viofs_lease_collect(&lane->lease, &index))
-		viofs_release(lane, &lane->slots.slots[index]);
+		viofs_answer_release(lane, &lane->slots.slots[index]);
 }
 
 static int complete_queue(struct viofs_lane *lane, unsigned int q)
@@ -153,8 +116,8 @@ static int complete_queue(struct viofs_lane *lane, unsigned int q)
 	while (done < BATCH && viofs_ring_has_used(ring)) {
 		rc = viofs_ring_get(ring, &token, &len);
 		if (rc < 0)
-			return viofs_break(lane->relay, "virtqueue %u: %s", q,
-					   viofs_ring_broken(ring));
+			return viofs_outcome_break(lane->relay, "virtqueue %u: %s", q,
+						   viofs_ring_broken(ring));
 		if (!rc)
 			break;
 		done++;

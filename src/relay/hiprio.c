@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FORGET and INTERRUPT, to the queue that they have to themselves. */
-#include "relay/session.h"
+#include "relay/hiprio.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "fuse/forget.h"
 #include "fuse/reply.h"
 #include "kernel/devfuse.h"
+#include "relay/enqueue.h"
+#include "relay/lane.h"
+#include "relay/outcome.h"
+#include "relay/session.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,13 +26,6 @@
 #define INTERRUPTS_MAX 100
 /* A lock that is answered sooner needs no INTERRUPT. */
 #define INTERRUPT_HELD_NS (50 * VIOFS_NSEC_PER_MSEC)
-
-/* An INTERRUPT that goes from lane to lane. */
-struct letter {
-	struct fuse_in_header head;
-	struct fuse_interrupt_in in;
-	uint32_t origin; /* the lane that it isn't passed to again */
-};
 
 int viofs_hiprio_init(struct viofs_relay *r)
 {
@@ -133,7 +130,7 @@ static struct viofs_slot *fill_slot_locked(struct viofs_relay *r, const void *me
 /* Return: 0; -EAGAIN: no room on the ring. */
 static int submit_locked(struct viofs_relay *r, struct viofs_slot *slot, uint32_t nodes)
 {
-	if (viofs_submit_on(r, slot, VIOFS_FS_HIPRIO)) {
+	if (viofs_enqueue(r, slot, VIOFS_FS_HIPRIO)) {
 		viofs_slots_give(&r->hiprio.slots, slot);
 		return -EAGAIN;
 	}
@@ -194,48 +191,29 @@ static void take_forgets(struct viofs_relay *r, const void *message, size_t len)
 		keep_forgets_locked(r, &before);
 }
 
-static struct viofs_slot *find_queued(struct viofs_lane *lane, uint64_t kernel_unique)
-{
-	for (unsigned int i = 0; i < lane->slots.count; i++) {
-		struct viofs_slot *slot = viofs_slots_at(&lane->slots, i);
-
-		if (slot->state == VIOFS_SLOT_QUEUED && slot->kernel_unique == kernel_unique)
-			return slot;
-	}
-	return NULL;
-}
-
-/* The kernel finds the request by the /dev/fuse that it was read from, and no other. */
-static void answer_interrupt(struct viofs_lane *lane, uint64_t unique, int error)
+/*
+ * Lane 0 may sleep for as long as nobody interrupts it, since it has nothing with the device. It is
+ * woken where it is to look at the clock for what another lane has sent: completions that nobody
+ * interrupts for, and time-outs.
+ */
+void viofs_hiprio_forget(struct viofs_lane *lane, const uint8_t *message, size_t len)
 {
 	struct viofs_relay *r = lane->relay;
-	int rc = -ENOENT;
+	struct viofs_hiprio *h = &r->hiprio;
+	bool idle, full;
 
-	for (unsigned int i = 0; i < r->lane_count && rc == -ENOENT; i++)
-		rc = viofs_devfuse_error(r->lanes[(lane->index + i) % r->lane_count].fuse_fd,
-					 unique, error);
-	lane->stats->replies++;
+	pthread_mutex_lock(&h->lock);
+	idle = !ring_of(r)->shadow->in_flight;
+	full = h->full_since;
+	take_forgets(r, message, len);
+	full = !full && h->full_since;
+	pthread_mutex_unlock(&h->lock);
+	if (lane->index && (full || (idle && !r->fs->vectors)))
+		viofs_lane_wake(&r->lanes[0]);
 }
 
-/* Is it a lock that the lane has, and has not sent? Then it is simply given up. */
-static bool give_up_lock(struct viofs_lane *lane, uint64_t kernel_unique)
-{
-	struct viofs_parked *parked = NULL;
-
-	if (!viofs_submit_cancel(lane, kernel_unique)) {
-		parked = viofs_parking_take_unique(&lane->locks, kernel_unique);
-		if (!parked)
-			return false;
-	}
-	free(parked);
-	/* What is parked is to be counted anew. */
-	lane->freed = true;
-	viofs_answer(lane, kernel_unique, -EINTR);
-	return true;
-}
-
-/* To be sent when its time has come, and there is room. */
-static void keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slot, uint64_t kernel_unique)
+void viofs_hiprio_keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slot,
+				 uint64_t kernel_unique)
 {
 	struct viofs_hiprio *h = &lane->relay->hiprio;
 	struct viofs_interrupt *i = &h->interrupts[slot->index];
@@ -252,79 +230,6 @@ static void keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slot, uin
 		slot->interrupts++;
 	if (lane->index)
 		viofs_lane_wake(&lane->relay->lanes[0]);
-}
-
-/*
- * INTERRUPT names the request by the kernel's unique; the device knows it by ours. A request that
- * has ended needs none (no reply is legal, Documentation/filesystems/fuse: "Interrupting filesystem
- * operations"). One that this lane doesn't have another one may have; it has it by now, since the
- * kernel has an INTERRUPT read only after the request.
- */
-static void take_interrupt(struct viofs_lane *lane, struct letter *l)
-{
-	struct viofs_relay *r = lane->relay;
-	unsigned int next = (lane->index + 1) % r->lane_count;
-	struct viofs_slot *slot = find_queued(lane, l->in.unique);
-
-	if (slot) {
-		if (slot->shape.may_wait)
-			keep_interrupt(lane, slot, l->head.unique);
-		return;
-	}
-	if (give_up_lock(lane, l->in.unique) || next == l->origin)
-		return;
-	/* With no memory for it the kernel is to send it again. */
-	if (viofs_team_pass(&r->lanes[next], l, sizeof(*l)))
-		answer_interrupt(lane, l->head.unique, -EAGAIN);
-}
-
-/*
- * Lane 0 may sleep for as long as nobody interrupts it, since it has nothing with the device. It is
- * woken where it is to look at the clock for what another lane has sent: completions that nobody
- * interrupts for, and time-outs.
- */
-static void send_forgets(struct viofs_lane *lane, const uint8_t *message, size_t len)
-{
-	struct viofs_relay *r = lane->relay;
-	struct viofs_hiprio *h = &r->hiprio;
-	bool idle, full;
-
-	pthread_mutex_lock(&h->lock);
-	idle = !ring_of(r)->shadow->in_flight;
-	full = h->full_since;
-	take_forgets(r, message, len);
-	full = !full && h->full_since;
-	pthread_mutex_unlock(&h->lock);
-	if (lane->index && (full || (idle && !r->fs->vectors)))
-		viofs_lane_wake(&r->lanes[0]);
-}
-
-void viofs_hiprio_take(struct viofs_lane *lane, const uint8_t *message, size_t len, uint32_t opcode)
-{
-	struct viofs_relay *r = lane->relay;
-	struct letter l = { .origin = lane->index };
-
-	if (opcode != FUSE_INTERRUPT) {
-		send_forgets(lane, message, len);
-		return;
-	}
-	memcpy(&l, message, VIOFS_MIN(len, sizeof(l.head) + sizeof(l.in)));
-	if (r->conn.remote_locks)
-		take_interrupt(lane, &l);
-	else
-		answer_interrupt(lane, l.head.unique, -ENOSYS);
-}
-
-void viofs_hiprio_take_mail(struct viofs_lane *lane)
-{
-	struct viofs_parked *letter;
-	struct letter l;
-
-	while ((letter = viofs_mailbox_take(&lane->mailbox))) {
-		memcpy(&l, letter->message, sizeof(l));
-		free(letter);
-		take_interrupt(lane, &l);
-	}
 }
 
 void viofs_hiprio_unlinked(struct viofs_hiprio *h)
@@ -489,8 +394,8 @@ int viofs_hiprio_complete(struct viofs_lane *lane)
 	rc = complete_locked(r);
 	pthread_mutex_unlock(&r->hiprio.lock);
 	if (rc < 0)
-		return viofs_break(r, "virtqueue %d: %s", VIOFS_FS_HIPRIO,
-				   viofs_ring_broken(ring_of(r)));
+		return viofs_outcome_break(r, "virtqueue %d: %s", VIOFS_FS_HIPRIO,
+					   viofs_ring_broken(ring_of(r)));
 	lane->freed |= rc > 0;
 	return rc;
 }

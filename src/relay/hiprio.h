@@ -15,13 +15,12 @@
  * each UNLINK, RMDIR or RENAME that succeeded has the device notified of one FORGET at once; others
  * wait for company.
  *
- * An INTERRUPT names a request that another lane may have: it is passed on (team.h) until it has
- * come to that one, or has been everywhere. Only a lock that may wait is worth one: all else is
- * answered some time, the kernel's own driver sends none, and back ends have died of it (QEMU's
- * virtiofsd in C frees it and goes on using it). Since such a back end answers each lock at once,
- * the first INTERRUPT of a lock is held for INTERRUPT_HELD_NS: by then that lock isn't there any
- * more. It waits by the lock's slot, so that there is room for all of them, and goes where that one
- * is given free.
+ * Which request an INTERRUPT is about, interrupt.c finds out. Only a lock that may wait is worth
+ * one: all else is answered some time, the kernel's own driver sends none, and back ends have died
+ * of it (QEMU's virtiofsd in C frees it and goes on using it). Since such a back end answers each
+ * lock at once, the first INTERRUPT of a lock is held for INTERRUPT_HELD_NS: by then that lock
+ * isn't there any more. It waits by the lock's slot, so that there is room for all of them, and
+ * goes where that one is given free.
  */
 #ifndef VIOFS_RELAY_HIPRIO_H
 #define VIOFS_RELAY_HIPRIO_H
@@ -69,14 +68,13 @@ struct viofs_hiprio {
 int viofs_hiprio_init(struct viofs_relay *r);
 void viofs_hiprio_fini(struct viofs_relay *r);
 
-/** viofs_hiprio_take() - send a message that the lane has read, or keep it: FORGET, BATCH_FORGET,
- * INTERRUPT. */
-void viofs_hiprio_take(struct viofs_lane *lane, const uint8_t *message, size_t len,
-		       uint32_t opcode);
+/** viofs_hiprio_forget() - send a FORGET or BATCH_FORGET that the lane has read, or keep it. */
+void viofs_hiprio_forget(struct viofs_lane *lane, const uint8_t *message, size_t len);
 
-/** viofs_hiprio_take_mail() - look for the requests of the INTERRUPTs that were passed to the lane.
- */
-void viofs_hiprio_take_mail(struct viofs_lane *lane);
+/** viofs_hiprio_keep_interrupt() - the INTERRUPT @kernel_unique is about the lock in @slot, of
+ * this lane: to be sent when its time has come, and there is room. */
+void viofs_hiprio_keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slot,
+				 uint64_t kernel_unique);
 
 /** viofs_hiprio_unlinked() - something was deleted: its FORGET is to go at once. Any lane, before
  * the kernel knows. */

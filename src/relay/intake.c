@@ -7,8 +7,14 @@
  * too, since the device may write the buffer: to the request area, or, where that is too small, to
  * the beginning of the buffer itself, in one piece with the rest.
  */
-#include "relay/session.h"
+#include "relay/intake.h"
 #include "base/util.h"
+#include "relay/answer.h"
+#include "relay/entry.h"
+#include "relay/hiprio.h"
+#include "relay/interrupt.h"
+#include "relay/session.h"
+#include "relay/submit.h"
 
 #include <errno.h>
 #include <string.h>
@@ -74,6 +80,16 @@ static int fill(struct viofs_lane *lane, struct viofs_slot *slot, const struct v
 	return 0;
 }
 
+static void take_hiprio(struct viofs_lane *lane, const struct viofs_slot *slot)
+{
+	const uint8_t *message = viofs_slot_message(&lane->slots, slot);
+
+	if (slot->shape.opcode == FUSE_INTERRUPT)
+		viofs_interrupt_handle(lane, message, slot->len);
+	else
+		viofs_hiprio_forget(lane, message, slot->len);
+}
+
 static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64_t now)
 {
 	struct viofs_slot *slot = &lane->slots.slots[entry->slot];
@@ -95,8 +111,7 @@ static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64
 	}
 	/* A FORGET that the kernel makes by itself: nobody waits, and it goes where FORGETs go. */
 	if (slot->shape.hiprio) {
-		viofs_hiprio_take(lane, viofs_slot_message(&lane->slots, slot), slot->len,
-				  slot->shape.opcode);
+		take_hiprio(lane, slot);
 		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
 		return;
 	}
@@ -107,17 +122,17 @@ static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64
 	viofs_submit(lane, slot);
 }
 
-int viofs_pump_entries(struct viofs_lane *lane)
+int viofs_intake(struct viofs_lane *lane)
 {
 	struct viofs_entries *e = &lane->entries;
 	int taken = e->arrived_count;
 	int64_t now = taken ? viofs_now_ns() : 0;
 
 	if (taken > 1)
-		viofs_kick_later(lane);
+		viofs_submit_kick_later(lane);
 	for (int i = 0; i < taken; i++)
 		take_entry(lane, &e->entry[e->arrived[i]], now);
-	viofs_kick_now(lane);
+	viofs_submit_kick_now(lane);
 	e->arrived_count = 0;
 	return taken;
 }

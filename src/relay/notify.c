@@ -21,12 +21,14 @@
  * stays behind: it finds out by `stop` that all but struct viofs_notify, which is left to it, is
  * gone.
  */
-#include "relay/session.h"
+#include "relay/notify.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "fs/notification.h"
 #include "fuse/notify_check.h"
 #include "kernel/devfuse.h"
+#include "relay/lane.h"
+#include "relay/session.h"
 #include "relay/sleep.h"
 
 #include <errno.h>

@@ -20,10 +20,14 @@
  * PEEK_NS; it goes on for as long as it finds INTERRUPTs and FORGETs, and ends with the first other
  * request, which is parked beyond the bound. PEEK_BYTES beyond it there are no such looks.
  */
-#include "relay/session.h"
-#include "base/log.h"
+#include "relay/pump.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
+#include "relay/answer.h"
+#include "relay/hiprio.h"
+#include "relay/interrupt.h"
+#include "relay/session.h"
+#include "relay/submit.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -139,6 +143,14 @@ static int classify(const struct viofs_lane *lane, const struct message *m,
 	return !rc && shape->opcode != m->head.opcode ? -EPROTO : rc;
 }
 
+static void take_hiprio(struct viofs_lane *lane, const struct message *m, uint32_t opcode)
+{
+	if (opcode == FUSE_INTERRUPT)
+		viofs_interrupt_handle(lane, flatten(lane, m), m->len);
+	else
+		viofs_hiprio_forget(lane, flatten(lane, m), m->len);
+}
+
 static void take_message(struct viofs_lane *lane, const struct message *m)
 {
 	uint64_t unique = m->head.unique;
@@ -156,7 +168,7 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		return;
 	}
 	if (shape.hiprio) {
-		viofs_hiprio_take(lane, flatten(lane, m), m->len, shape.opcode);
+		take_hiprio(lane, m, shape.opcode);
 		return;
 	}
 	if (shape.may_wait && (!m->in_slot || lane->locks.count || too_many_lockers(lane))) {

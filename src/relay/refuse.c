@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * A mount whose device was lost.
- *
- * It stays, and answers EIO. Taken away, it would uncover the directory below, and whoever goes on
- * writing would fill that one without knowing. Writing back dirty pages fails at once, so an
- * unmount has nothing to wait for.
- */
-#include "relay/session.h"
-#include "base/util.h"
+/* EIO for everybody. */
+#include "relay/refuse.h"
 #include "kernel/devfuse.h"
+#include "relay/answer.h"
+#include "relay/entry.h"
+#include "relay/session.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,7 +35,7 @@ static int refuse_entries(struct viofs_lane *lane)
 	return viofs_sleep_flush(&lane->sleep);
 }
 
-int viofs_lane_refuse(struct viofs_lane *lane)
+int viofs_refuse(struct viofs_lane *lane)
 {
 	struct iovec iov = { lane->plain, lane->plain_size };
 
@@ -72,14 +68,4 @@ int viofs_lane_refuse(struct viofs_lane *lane)
 		if (wants_answer(head.opcode))
 			viofs_answer(lane, head.unique, -EIO);
 	}
-}
-
-int viofs_relay_refuse(struct viofs_relay *r)
-{
-	int rc;
-
-	viofs_team_refuse(r);
-	rc = viofs_lane_refuse(&r->lanes[0]);
-	viofs_team_end(r);
-	return rc;
 }

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The relay: its sizes, its memory, what others may ask it. */
-#include "relay/session.h"
+/* The relay's life: memory, descriptors, threads; INIT, serving, the end. */
+#include "relay/relay.h"
 #include "base/util.h"
-#include "dma/pages.h"
+#include "relay/handshake.h"
+#include "relay/hiprio.h"
+#include "relay/lanes.h"
+#include "relay/lead.h"
+#include "relay/notify.h"
+#include "relay/observe.h"
+#include "relay/refuse.h"
+#include "relay/session.h"
+#include "relay/team.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,47 +21,6 @@
 /* Of one request, beside its data: header, arguments, out header, structs, and pieces that cross.
  */
 #define PIECES_BESIDE_DATA 8U
-
-void viofs_relay_config_default(struct viofs_relay_config *config)
-{
-	cpu_set_t cpus;
-
-	*config = (struct viofs_relay_config){
-		.poll = VIOFS_POLL_ADAPTIVE,
-		.spin_us = 300,
-		.slots = 128,
-		.buffers = 48,
-		.max_data = 512 << 10,
-		.init_timeout_ms = 30000,
-		.end_timeout_ms = 5000,
-		.lanes = 1,
-	};
-	/* With one CPU whoever spins keeps those from running that it waits for. */
-	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) == 1)
-		config->spin_us = 0;
-}
-
-void viofs_relay_arena_sizes(const struct viofs_relay_config *config,
-			     size_t sizes[VIOFS_ARENA_SECTIONS])
-{
-	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_relay_stats) + 64 +
-				      config->lanes * sizeof(struct viofs_lane_stats) + 64;
-	viofs_entries_arena_sizes(config->queues * config->depth, config->lanes, sizes);
-	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers,
-				config->max_data, sizes);
-}
-
-uint64_t viofs_relay_memory(const struct viofs_relay_config *config)
-{
-	/* Rings share the slots' sections, and may take a page of those more. */
-	uint64_t sum = VIOFS_HUGEPAGE_SIZE;
-	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
-
-	viofs_relay_arena_sizes(config, sizes);
-	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++)
-		sum += viofs_align_up(sizes[i], VIOFS_HUGEPAGE_SIZE);
-	return sum;
-}
 
 /*
  * In single pages a transfer takes a descriptor for each of them, and a chain may not be longer
@@ -88,6 +55,7 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
 			 config->max_data, arena);
 	viofs_team_init(&r->team);
+	viofs_outcome_init(&r->outcome);
 	if (viofs_hiprio_init(r) || viofs_lanes_new(r)) {
 		viofs_relay_free(r);
 		return viofs_err_set(err, -ENOMEM, "out of memory");
@@ -111,108 +79,70 @@ void viofs_relay_free(struct viofs_relay *r)
 	viofs_hiprio_fini(r);
 	free(r);
 }
-
-static void add_lane(struct viofs_relay_stats *sum, const struct viofs_lane_stats *l)
+int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
-	sum->replies += l->replies;
-	sum->errors += l->errors;
-	sum->faults += l->faults;
-	sum->refused += l->refused;
-	sum->bytes_read += l->bytes_read;
-	sum->bytes_written += l->bytes_written;
-	sum->sleeps += l->sleeps;
-	sum->handovers += l->handovers;
-	sum->parked_total += l->parked_total;
-	sum->parked += l->parked;
-	sum->parked_max += l->parked_max;
-	sum->quirks |= l->quirks;
-	if (l->last_fault[0])
-		memcpy(sum->last_fault, l->last_fault, sizeof(sum->last_fault));
+	int rc = viofs_lanes_prepare(r, fuse_fd, err);
+
+	return rc ? rc : viofs_notify_prepare(r, fuse_fd, err);
 }
 
-void viofs_relay_stats_read(const struct viofs_relay *r, struct viofs_relay_stats *out)
+static int own_ring(struct viofs_lane *lane, struct viofs_err *err)
 {
-	*out = *r->stats;
-	for (unsigned int i = 0; i < r->lane_count; i++)
-		add_lane(out, r->lanes[i].stats);
+	int rc = viofs_sleep_own(&lane->sleep);
+
+	return rc ? viofs_err_set(err, rc, "io_uring: %s", strerror(-rc)) : 0;
 }
 
-enum viofs_session viofs_relay_session(const struct viofs_relay *r)
+/* Up to the time when the mount answers. */
+static int start_session(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
-	return r->stats->session;
+	int rc = 0;
+
+	r->err = err;
+	r->stats->stage = VIOFS_STAGE_STARTING;
+	if (!r->lanes[0].sleep.open)
+		rc = viofs_relay_prepare(r, fuse_fd, err);
+	if (!rc)
+		rc = viofs_team_start(r, err);
+	if (!rc)
+		rc = own_ring(&r->lanes[0], err);
+	if (!rc)
+		rc = viofs_handshake(&r->lanes[0]);
+	if (!rc)
+		return 0;
+	viofs_team_end(r);
+	r->stats->stage = VIOFS_STAGE_FAILED;
+	snprintf(r->stats->reason, sizeof(r->stats->reason), "%.*s",
+		 (int)sizeof(r->stats->reason) - 1, err->text);
+	return rc;
 }
 
-int64_t viofs_relay_oldest_ns(const struct viofs_relay *r)
+int viofs_relay_run(struct viofs_relay *r, int fuse_fd, void (*ready)(void *), void *ready_arg,
+		    struct viofs_err *err)
 {
-	int64_t now = viofs_now_ns(), oldest = 0;
+	int rc = start_session(r, fuse_fd, err);
 
-	for (unsigned int i = 0; i < r->config.slots; i++) {
-		const struct viofs_slot *slot = &r->slots.slots[i];
-
-		if (slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING)
-			oldest = VIOFS_MAX(oldest, now - slot->since);
-	}
-	return oldest;
+	if (rc)
+		return rc;
+	r->stats->stage = VIOFS_STAGE_SERVING;
+	ready(ready_arg);
+	viofs_notify_start(r);
+	viofs_team_serve(r);
+	viofs_lead(&r->lanes[0]);
+	viofs_lease_wait(&r->lanes[0].lease);
+	viofs_notify_stop(r);
+	if (!viofs_observe_is_lost(r))
+		viofs_team_end(r);
+	rc = r->outcome.result;
+	return rc ? viofs_err_set(err, rc, "%s", r->stats->reason) : 0;
 }
 
-int64_t viofs_relay_unanswered_ns(const struct viofs_relay *r)
+int viofs_relay_refuse(struct viofs_relay *r)
 {
-	int64_t now = viofs_now_ns(), oldest = 0;
+	int rc;
 
-	for (unsigned int i = 0; i < r->config.slots; i++) {
-		const struct viofs_slot *slot = &r->slots.slots[i];
-		bool waits = slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING;
-
-		if (waits && !slot->shape.may_wait)
-			oldest = VIOFS_MAX(oldest, now - slot->since);
-	}
-	return oldest;
-}
-
-unsigned int viofs_relay_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_LANES_MAX])
-{
-	for (unsigned int i = 0; i < r->lane_count; i++)
-		turns[i] = r->lanes[i].stats->turns;
-	return r->lane_count;
-}
-
-bool viofs_relay_has_beat(const struct viofs_relay *r)
-{
-	return r->config.timeout_ms && r->stats->channel == VIOFS_CHANNEL_URING;
-}
-
-bool viofs_relay_is_lost(const struct viofs_relay *r)
-{
-	return r->stats->session == VIOFS_SESSION_LOST;
-}
-
-unsigned int viofs_relay_slots_used(const struct viofs_relay *r)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < r->config.slots; i++)
-		n += r->slots.slots[i].state >= VIOFS_SLOT_WAITING;
-	return n;
-}
-
-const char *viofs_quirk_text(unsigned int bit)
-{
-	static const char *const texts[VIOFS_QUIRKS] = {
-		"used.len is 0 with a good reply",
-		"no FUSE_MAX_PAGES: requests of 128 KiB at most",
-		"replies of a wrong length",
-		"INIT flags that were never offered",
-		"open flags that need the kernel's own driver",
-		"answered FUSE_INIT only after a second notification",
-	};
-
-	return bit < VIOFS_QUIRKS ? texts[bit] : NULL;
-}
-
-const char *viofs_session_name(enum viofs_session session)
-{
-	static const char *const names[] = { "starting", "serving", "ending",
-					     "ended",    "failed",  "lost" };
-
-	return (unsigned int)session < VIOFS_ARRAY_SIZE(names) ? names[session] : "unknown";
+	viofs_team_refuse(r);
+	rc = viofs_refuse(&r->lanes[0]);
+	viofs_team_end(r);
+	return rc;
 }

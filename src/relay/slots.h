@@ -25,7 +25,7 @@
  *   page 1: [names, or the first 4 KiB of data]
  *   buffer: [the rest of the data]
  *
- * A slot of an entry (entries.h) has all of WRITE's data in its buffer, and the reply's too.
+ * A slot of an entry (entry.h) has all of WRITE's data in its buffer, and the reply's too.
  *
  * Messages for hiprio are a page at most and take page 1 of their slots.
  */

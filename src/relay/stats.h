@@ -3,7 +3,7 @@
  * What the relay counts, in memory that both processes map: the worker writes, any reads.
  *
  * Each lane (session.h) counts for itself, so that no two write to the same place; what there is
- * one of for the session is written by whom it says. viofs_relay_stats_read() brings all of it
+ * one of for the session is written by whom it says. viofs_observe_stats() brings all of it
  * together.
  */
 #ifndef VIOFS_RELAY_STATS_H
@@ -11,7 +11,7 @@
 
 #include "fs/device.h"
 #include "fuse/init.h"
-#include "relay/channel.h"
+#include "relay/config.h"
 
 #include <stdint.h>
 
@@ -24,14 +24,14 @@
 #define VIOFS_QUIRK_LOST_KICK (1U << 5)     /* answered INIT only after a second notification */
 #define VIOFS_QUIRKS 6
 
-/** enum viofs_session - where a session stands */
-enum viofs_session {
-	VIOFS_SESSION_STARTING, /* INIT not answered yet */
-	VIOFS_SESSION_SERVING,
-	VIOFS_SESSION_ENDING, /* unmounted; DESTROY under way */
-	VIOFS_SESSION_ENDED,
-	VIOFS_SESSION_FAILED, /* reason says why */
-	VIOFS_SESSION_LOST,   /* the device is gone, reason says how; the mount answers EIO */
+/** enum viofs_stage - where a session stands */
+enum viofs_stage {
+	VIOFS_STAGE_STARTING, /* INIT not answered yet */
+	VIOFS_STAGE_SERVING,
+	VIOFS_STAGE_ENDING, /* unmounted; DESTROY under way */
+	VIOFS_STAGE_ENDED,
+	VIOFS_STAGE_FAILED, /* reason says why */
+	VIOFS_STAGE_LOST,   /* the device is gone, reason says how; the mount answers EIO */
 };
 
 /** struct viofs_queue_stats - of one virtqueue; kicks and in-flight are with the queue itself */
@@ -56,7 +56,7 @@ struct viofs_lane_stats {
 
 /** struct viofs_relay_stats - a session in numbers */
 struct viofs_relay_stats {
-	enum viofs_session session;
+	enum viofs_stage stage;
 	char reason[256];
 	enum viofs_channel channel; /* that requests come over: URING or DEV */
 	uint32_t lanes;             /* threads that serve, each a part of the queues */
@@ -85,7 +85,7 @@ struct viofs_relay_stats {
 /** viofs_quirk_text() - the quirk of bit @bit in words, or NULL. */
 const char *viofs_quirk_text(unsigned int bit);
 
-/** viofs_session_name() - "serving". */
-const char *viofs_session_name(enum viofs_session session);
+/** viofs_stage_name() - "serving". */
+const char *viofs_stage_name(enum viofs_stage stage);
 
 #endif

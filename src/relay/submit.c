@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From a slot to the ring. */
-#include "relay/session.h"
+#include "relay/submit.h"
 #include "base/util.h"
+#include "relay/answer.h"
+#include "relay/enqueue.h"
+#include "relay/session.h"
 
 #include <errno.h>
-
-/* Descriptors of one chain: data of 1 MiB in single pages never gets here (relay.c bounds it). */
-#define PIECES_MAX VIOFS_SLOT_INDIRECT
 
 static void wait_append(struct viofs_lane *lane, struct viofs_slot *slot)
 {
@@ -37,41 +37,18 @@ static void notify(struct viofs_lane *lane, const struct viofs_slot *slot)
 		viofs_fs_kick(lane->relay->fs, slot->queue);
 }
 
-void viofs_kick_later(struct viofs_lane *lane)
+void viofs_submit_kick_later(struct viofs_lane *lane)
 {
 	lane->kicks_wait = true;
 }
 
-void viofs_kick_now(struct viofs_lane *lane)
+void viofs_submit_kick_now(struct viofs_lane *lane)
 {
 	for (unsigned int q = 0; lane->kicks_held >> q; q++)
 		if (lane->kicks_held >> q & 1)
 			viofs_fs_kick(lane->relay->fs, q);
 	lane->kicks_held = 0;
 	lane->kicks_wait = false;
-}
-
-int viofs_submit_on(struct viofs_relay *r, struct viofs_slot *slot, unsigned int q)
-{
-	struct viofs_ring_piece pieces[PIECES_MAX];
-	struct viofs_ring_chain chain;
-	int rc;
-
-	rc = viofs_slot_chain(&r->slots, slot, r->indirect, pieces, PIECES_MAX, &chain);
-	if (rc)
-		return rc;
-	if (slot->shape.replies)
-		viofs_slot_clear_reply(&r->slots, slot);
-	slot->queue = (uint16_t)q;
-	viofs_slot_header(&r->slots, slot)->unique = slot->device_unique;
-	/* QUEUED before it is on the ring: a successor finds the slot there if we die in between.
-	 */
-	slot->state = VIOFS_SLOT_QUEUED;
-	rc = viofs_ring_add(&r->fs->queues[q].ring, &chain);
-	if (rc)
-		return rc;
-	r->stats->queues[q].requests++;
-	return 0;
 }
 
 static int try_submit(struct viofs_lane *lane, struct viofs_slot *slot)
@@ -85,15 +62,15 @@ static int try_submit(struct viofs_lane *lane, struct viofs_slot *slot)
 		if (slot->buffer == VIOFS_BUFFER_NONE)
 			return -EAGAIN;
 	}
-	rc = viofs_submit_on(lane->relay, slot, choose_queue(lane));
+	rc = viofs_enqueue(lane->relay, slot, choose_queue(lane));
 	if (!rc)
 		notify(lane, slot);
 	if (rc == -ENOSPC)
 		return -EAGAIN;
 	if (rc == -EMSGSIZE) {
-		viofs_fault(lane, &slot->shape, "virtqueue too small for the request");
+		viofs_answer_fault(lane, &slot->shape, "virtqueue too small for the request");
 		viofs_answer_slot(lane, slot, -EIO);
-		viofs_release(lane, slot);
+		viofs_answer_release(lane, slot);
 	}
 	return rc;
 }
@@ -142,7 +119,7 @@ bool viofs_submit_cancel(struct viofs_lane *lane, uint64_t kernel_unique)
 		if (w->last == index)
 			w->last = before ? before->index : VIOFS_SLOT_NONE;
 		w->count--;
-		viofs_release(lane, slot);
+		viofs_answer_release(lane, slot);
 		return true;
 	}
 	return false;

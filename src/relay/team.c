@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lanes' threads, from the first to the last; and what one lane has to tell the others. */
-#include "relay/session.h"
+/* The lanes' threads, from the first to the last. */
+#include "relay/team.h"
 #include "base/log.h"
-#include "base/util.h"
+#include "relay/entry.h"
+#include "relay/lead.h"
+#include "relay/refuse.h"
+#include "relay/session.h"
 
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -72,7 +73,7 @@ static void start_entries(struct viofs_lane *lane)
 
 /*
  * The channel is known now. Replies in entries that could block are the kernel's threads'
- * (entries.c), and what still comes over /dev/fuse is lane 0's.
+ * (entry.c), and what still comes over /dev/fuse is lane 0's.
  */
 static void start_serving(struct viofs_lane *lane)
 {
@@ -93,11 +94,11 @@ static void *lane_main(void *arg)
 		start_entries(lane);
 	if (wait_for(t, VIOFS_TEAM_SERVING) <= VIOFS_TEAM_ENDED) {
 		start_serving(lane);
-		viofs_session_lead(lane);
+		viofs_lead(lane);
 		viofs_lease_wait(&lane->lease);
 	}
 	if (wait_for(t, VIOFS_TEAM_REFUSING) == VIOFS_TEAM_REFUSING)
-		viofs_lane_refuse(lane);
+		viofs_refuse(lane);
 	return NULL;
 }
 
@@ -106,7 +107,7 @@ int viofs_team_start(struct viofs_relay *r, struct viofs_err *err)
 	pthread_attr_t attr;
 	int rc = 0;
 
-	r->team.serving = r->lane_count;
+	r->outcome.serving = r->lane_count;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	for (unsigned int i = 1; i < r->lane_count && !rc; i++) {
@@ -154,130 +155,4 @@ void viofs_team_end(struct viofs_relay *r)
 	for (unsigned int i = 1; i < r->lane_count; i++)
 		if (r->lanes[i].started && !pthread_timedjoin_np(r->lanes[i].thread, NULL, &until))
 			r->lanes[i].started = false;
-}
-
-static void wake_others(struct viofs_lane *lane)
-{
-	struct viofs_relay *r = lane->relay;
-
-	for (unsigned int i = 0; i < r->lane_count; i++)
-		if (i != lane->index)
-			viofs_lane_wake(&r->lanes[i]);
-}
-
-int viofs_team_stop(struct viofs_lane *lane, int rc)
-{
-	struct viofs_relay *r = lane->relay;
-	struct viofs_team *t = &r->team;
-	bool first;
-
-	pthread_mutex_lock(&t->lock);
-	first = !t->stopping;
-	if (first) {
-		/* Another lane has just found a reason to fail, and comes a little later. */
-		if (!rc && r->stats->session != VIOFS_SESSION_SERVING)
-			rc = r->stats->session == VIOFS_SESSION_LOST ? -ENODEV : -EPROTO;
-		t->result = rc;
-		t->stopped = viofs_now_ns();
-		if (!rc)
-			r->stats->session = VIOFS_SESSION_ENDING;
-		atomic_store(&t->stopping, true);
-	}
-	rc = t->result;
-	pthread_mutex_unlock(&t->lock);
-	if (first)
-		wake_others(lane);
-	return rc;
-}
-
-void viofs_team_leave(struct viofs_lane *lane)
-{
-	struct viofs_team *t = &lane->relay->team;
-
-	pthread_mutex_lock(&t->lock);
-	t->serving--;
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-void viofs_team_wait(struct viofs_relay *r)
-{
-	struct viofs_team *t = &r->team;
-
-	pthread_mutex_lock(&t->lock);
-	while (t->serving > 1)
-		pthread_cond_wait(&t->changed, &t->lock);
-	pthread_mutex_unlock(&t->lock);
-}
-
-int viofs_break(struct viofs_relay *r, const char *fmt, ...)
-{
-	va_list ap;
-
-	pthread_mutex_lock(&r->team.lock);
-	if (!r->stats->reason[0] && !r->team.stopping) {
-		va_start(ap, fmt);
-		vsnprintf(r->stats->reason, sizeof(r->stats->reason), fmt, ap);
-		va_end(ap);
-		r->stats->session = VIOFS_SESSION_FAILED;
-	}
-	pthread_mutex_unlock(&r->team.lock);
-	return -EPROTO;
-}
-
-int viofs_lose(struct viofs_relay *r, const char *how)
-{
-	pthread_mutex_lock(&r->team.lock);
-	if (!r->stats->reason[0] && !r->team.stopping) {
-		snprintf(r->stats->reason, sizeof(r->stats->reason), "the device %s", how);
-		r->stats->session = VIOFS_SESSION_LOST;
-	}
-	pthread_mutex_unlock(&r->team.lock);
-	return -ENODEV;
-}
-
-/* A back end's socket is looked at by one at a time, and no more once it has said something. */
-const char *viofs_device_lost(struct viofs_relay *r)
-{
-	const char *lost;
-
-	pthread_mutex_lock(&r->team.lock);
-	if (!r->team.lost)
-		r->team.lost = viofs_virtio_is_lost(r->fs->virtio);
-	lost = r->team.lost;
-	pthread_mutex_unlock(&r->team.lock);
-	return lost;
-}
-
-void viofs_mailbox_init(struct viofs_mailbox *m)
-{
-	memset(m, 0, sizeof(*m));
-	pthread_mutex_init(&m->lock, NULL);
-}
-
-int viofs_team_pass(struct viofs_lane *to, void *message, size_t len)
-{
-	const struct iovec iov = { message, len };
-	struct viofs_mailbox *m = &to->mailbox;
-	int rc;
-
-	pthread_mutex_lock(&m->lock);
-	rc = viofs_parking_put(&m->letters, &iov, len, 0);
-	if (!rc)
-		atomic_store(&m->full, true);
-	pthread_mutex_unlock(&m->lock);
-	if (!rc)
-		viofs_lane_wake(to);
-	return rc;
-}
-
-struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m)
-{
-	struct viofs_parked *letter;
-
-	pthread_mutex_lock(&m->lock);
-	letter = viofs_parking_take(&m->letters);
-	atomic_store(&m->full, m->letters.count > 0);
-	pthread_mutex_unlock(&m->lock);
-	return letter;
 }

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Is the tree as the docs have it: includes point downward, names are unique, files are small."""
+"""Is the tree as the docs have it: includes point downward, names are unique, files are small, and
+inside a layer calls go one way."""
 
 import os
 import re
+import subprocess
 import sys
 
 # Each layer with those right below it, as the picture in docs/architecture.md draws them. What is
@@ -23,6 +25,8 @@ BELOW = {
     "client": ["attach", "fs", "fuse"],
     "daemon": ["relay", "attach"],
 }
+# Layers whose files call each other one way only: where A calls B, nothing in B leads back to A.
+NO_CIRCLES = ["relay"]
 GENERATED = {"viofs_config.h"}
 LINES_MAX = 650
 # Programs that see no more of src/ than the library's users do, and but for harmless text.
@@ -105,6 +109,52 @@ def check_user(root, path, headers):
                 yield f'line {number}: "{match.group(2)}" is not public'
 
 
+def calls(archive, layer):
+    """By nm of a static library: each file of @layer with the files of it whose functions it names."""
+    defined, named, member = {}, {}, None
+    text = subprocess.run(["nm", archive], check=True, capture_output=True, text=True).stdout
+    for line in text.splitlines():
+        match = re.search(rf"/(?:src_)?{layer}_(\w+)\.c\.o:$", line)
+        if line.endswith(":"):
+            member = match and match.group(1)
+            continue
+        words = line.split()
+        if not member or len(words) < 2:
+            continue
+        if words[-2] == "U":
+            named.setdefault(member, set()).add(words[-1])
+        elif words[-2].isupper():
+            defined[words[-1]] = member
+    return {a: {defined[s] for s in symbols if s in defined} - {a} for a, symbols in named.items()}
+
+
+def circles(graph):
+    """Yields each circle that a walk through the graph meets, as a list of its nodes."""
+    state = {}
+
+    def walk(node, path):
+        state[node] = "open"
+        for other in sorted(graph.get(node, ())):
+            if state.get(other) == "open":
+                yield path[path.index(other):] + [other]
+            elif other not in state:
+                yield from walk(other, path + [other])
+        state[node] = "done"
+
+    for node in sorted(graph):
+        if node not in state:
+            yield from walk(node, [node])
+
+
+def check_calls(archive, layer):
+    """The layer's objects in a static library: yields (what, what is wrong)."""
+    graph = calls(archive, layer)
+    if not any(graph.values()):
+        yield archive, f"has no calls inside {layer}: is it the right library?"
+    for circle in circles(graph):
+        yield f"src/{layer}", "calls go round: " + " -> ".join(circle)
+
+
 def has_spdx(root, path):
     """In the first lines, where the file is source or a script."""
     with open(os.path.join(root, path), "rb") as f:
@@ -145,8 +195,11 @@ def check(root):
 
 
 def main():
-    """The tree at argv[1]. Return: the exit status."""
+    """The tree at argv[1], static libraries of its layers as LAYER=PATH. Return: the exit status."""
     faults = list(check(sys.argv[1]))
+    libraries = dict(arg.split("=", 1) for arg in sys.argv[2:])
+    for layer in NO_CIRCLES:
+        faults += check_calls(libraries[layer], layer)
     for path, wrong in faults:
         print(f"{path}: {wrong}")
     return 1 if faults else 0

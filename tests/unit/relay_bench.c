@@ -5,6 +5,7 @@
  * on it alike. The test's thread is the kernel; the relay has a thread, the device has one.
  * Assertions are made by the test's thread only.
  */
+#include "relay/observe.h"
 #include "relay_bench.h"
 
 #include "base/barrier.h"
@@ -127,7 +128,7 @@ static void open_device(void)
 	assert_int_equal(viofs_virtio_pci_open(&bench.function.vfio, &virtio, NULL), 0);
 	assert_int_equal(viofs_fs_open(virtio, &bench.fs, NULL), 0);
 	viofs_fs_arena_sizes(bench.fs, sizes);
-	viofs_relay_arena_sizes(&bench.config, sizes);
+	viofs_relay_config_arena_sizes(&bench.config, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &bench.arena, NULL), 0);
 	assert_int_equal(viofs_arena_map(bench.arena, &bench.function.vfio,
 					 viofs_fs_address_policy(bench.fs), NULL),
@@ -159,7 +160,7 @@ const struct viofs_relay_stats *bench_stats(void)
 {
 	static struct viofs_relay_stats stats;
 
-	as_another_process(viofs_relay_stats_read(bench.relay, &stats));
+	as_another_process(viofs_observe_stats(bench.relay, &stats));
 	return &stats;
 }
 
@@ -167,7 +168,7 @@ unsigned int bench_slots_used(void)
 {
 	unsigned int n;
 
-	as_another_process(n = viofs_relay_slots_used(bench.relay));
+	as_another_process(n = viofs_observe_slots_used(bench.relay));
 	return n;
 }
 
@@ -175,7 +176,7 @@ int64_t bench_oldest_ns(void)
 {
 	int64_t ns;
 
-	as_another_process(ns = viofs_relay_oldest_ns(bench.relay));
+	as_another_process(ns = viofs_observe_oldest_ns(bench.relay));
 	return ns;
 }
 
@@ -198,7 +199,7 @@ static void say_ready(void *arg)
 static void *run_relay(void *arg)
 {
 	bench.rc = viofs_relay_run(bench.relay, bench.relay_fd, say_ready, NULL, &bench.err);
-	bench.lost = viofs_relay_is_lost(bench.relay);
+	bench.lost = viofs_observe_is_lost(bench.relay);
 	if (bench.lost)
 		bench.refused = viofs_relay_refuse(bench.relay);
 	return NULL;
@@ -243,7 +244,7 @@ void bench_end(void)
 {
 	shutdown(bench.kernel, SHUT_WR);
 	assert_int_equal(bench_join(), 0);
-	assert_int_equal(bench_stats()->session, VIOFS_SESSION_ENDED);
+	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_ENDED);
 	kernel_gets_nothing(0);
 }
 

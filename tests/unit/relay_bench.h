@@ -5,6 +5,7 @@
 
 #include "model_device.h"
 #include "relay/relay.h"
+#include "relay/stats.h"
 
 #define BENCH_LANES_MAX 8U
 
@@ -71,7 +72,7 @@ void bench_end(void);
 
 /* What the relay has counted so far. */
 const struct viofs_relay_stats *bench_stats(void);
-/* viofs_relay_slots_used(), viofs_relay_oldest_ns(). */
+/* viofs_observe_slots_used(), viofs_observe_oldest_ns(). */
 unsigned int bench_slots_used(void);
 int64_t bench_oldest_ns(void);
 

@@ -3,7 +3,7 @@
 #include "base/util.h"
 #include "kernel/fuse_uring.h"
 #include "relay/channel.h"
-#include "relay/entries.h"
+#include "relay/entry.h"
 #include "relay/relay.h"
 
 #include <errno.h>
@@ -84,7 +84,7 @@ static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 		c.depth = plan.depth;
 		c.buffers = plan.buffers;
 		c.max_data = plan.max_data;
-		viofs_relay_arena_sizes(&c, sizes);
+		viofs_relay_config_arena_sizes(&c, sizes);
 		for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++)
 			sum += viofs_align_up(sizes[s], 2 * MIB);
 		assert_true(sum <= 40 * (size_t)MIB);
@@ -131,9 +131,9 @@ static void data_and_slots_stay_within(const struct viofs_relay_config *c, uint6
 	assert_true(c->depth >= 1);
 	assert_true(c->queues * c->depth + VIOFS_CHANNEL_SPARE_SLOTS <= c->slots);
 	assert_true(c->queues * c->depth + VIOFS_CHANNEL_SPARE_BUFFERS <= c->buffers);
-	if (viofs_relay_memory(c) > memory)
+	if (viofs_relay_config_memory(c) > memory)
 		fail_msg("%u CPUs: %llu MiB of %llu", c->queues,
-			 (unsigned long long)viofs_relay_memory(c) / MIB,
+			 (unsigned long long)viofs_relay_config_memory(c) / MIB,
 			 (unsigned long long)memory / MIB);
 }
 
@@ -147,7 +147,7 @@ static void take_advice(struct viofs_relay_config *c, const char *text, uint32_t
 	assert_non_null(at);
 	memory = strtoull(at + strlen("dma-mem="), NULL, 10) * MIB;
 	none.buffers = 0;
-	c->buffers = (uint32_t)((memory - viofs_relay_memory(&none)) / c->max_data);
+	c->buffers = (uint32_t)((memory - viofs_relay_config_memory(&none)) / c->max_data);
 	assert_in_range(c->buffers, 4, VIOFS_RELAY_BUFFERS_MAX);
 	assert_int_equal(viofs_channel_plan_config(c, queues, NULL), 0);
 	data_and_slots_stay_within(c, memory);
@@ -167,7 +167,7 @@ static void a_thousand_cpus_have_entries_or_good_advice(void **state)
 			viofs_relay_config_default(&c);
 			c.buffers = (uint32_t)((uint64_t)c.buffers * c.max_data / data[i]);
 			c.max_data = data[i];
-			memory = viofs_relay_memory(&c);
+			memory = viofs_relay_config_memory(&c);
 			rc = viofs_channel_plan_config(&c, queues, &err);
 			assert_true(!rc || rc == -ENOSPC);
 			/* By default 108 have one, and without a word about it. */

@@ -142,7 +142,7 @@ int __wrap_viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepa
 
 	/* Both the device's part and the relay's. */
 	viofs_relay_config_default(&config);
-	viofs_relay_arena_sizes(&config, needed);
+	viofs_relay_config_arena_sizes(&config, needed);
 	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++)
 		assert_int_equal(sizes[i], needed[i] + (i == VIOFS_ARENA_DEVICE_READ ? 4096 : 0));
 	world.hugepages = hugepages;

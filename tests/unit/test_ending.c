@@ -49,8 +49,8 @@ void __wrap_viofs_mount_end(struct viofs_mount *m)
 	world.ends++;
 }
 
-unsigned int __wrap_viofs_relay_slots_used(const struct viofs_relay *r);
-unsigned int __wrap_viofs_relay_slots_used(const struct viofs_relay *r)
+unsigned int __wrap_viofs_observe_slots_used(const struct viofs_relay *r);
+unsigned int __wrap_viofs_observe_slots_used(const struct viofs_relay *r)
 {
 	return world.looks++ < world.busy_looks;
 }

@@ -2,6 +2,7 @@
 /* The daemon's command line. */
 #include "daemon/option_table.h"
 #include "daemon/options.h"
+#include "relay/channel.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -168,7 +169,7 @@ static void dma_memory_bounds_the_arena(void **state)
 
 		snprintf(option, sizeof(option), "dma-mem=%zuM", wanted[i]);
 		assert_int_equal(parse("-o", option, "myfs", "/mnt", NULL), 0);
-		viofs_relay_arena_sizes(&o.relay, sizes);
+		viofs_relay_config_arena_sizes(&o.relay, sizes);
 		for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++)
 			sum += (sizes[s] + (2 << 20) - 1) & ~(size_t)((2 << 20) - 1);
 		assert_true(sum <= wanted[i] << 20);

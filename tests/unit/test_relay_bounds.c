@@ -47,7 +47,7 @@ static void is_lost(unsigned int n, const char *how, int64_t ms)
 	kernel_sends_forget(8, 1);
 	kernel_sends_interrupt(6);
 	kernel_gets_nothing(10);
-	assert_int_equal(bench_stats()->session, VIOFS_SESSION_LOST);
+	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_LOST);
 	assert_non_null(strstr(bench_stats()->reason, how));
 	shutdown(bench.kernel, SHUT_WR);
 	assert_int_equal(bench_join(), -ENODEV);
@@ -135,7 +135,7 @@ static void a_request_older_than_the_timeout_fails_the_session(void **state)
 		kernel_is_answered_all(100, 80, -EIO, 0);
 		assert_in_range(elapsed_ms(), 200, 2000);
 		assert_int_equal(bench_join(), -EPROTO);
-		assert_int_equal(bench_stats()->session, VIOFS_SESSION_FAILED);
+		assert_int_equal(bench_stats()->stage, VIOFS_STAGE_FAILED);
 		assert_non_null(strstr(bench.err.text, "no answer"));
 		if (i + 1 < VIOFS_ARRAY_SIZE(polls))
 			bench_tear_down(state);

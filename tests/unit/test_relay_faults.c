@@ -178,7 +178,7 @@ static void fails_and_answers_all(unsigned int n, const char *words)
 	assert_int_equal(bench_join(), -EPROTO);
 	err_has(words);
 	assert_non_null(strstr(bench_stats()->reason, words));
-	assert_int_equal(bench_stats()->session, VIOFS_SESSION_FAILED);
+	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_FAILED);
 	kernel_is_answered_all(100, n, -EIO, 0);
 	kernel_gets_nothing(0);
 	assert_int_equal(model_device_count(&bench.device, FUSE_DESTROY), 0);
@@ -367,7 +367,7 @@ static void init_fails(int rc, const char *words)
 	assert_int_equal(bench_join(), rc);
 	err_has(words);
 	assert_non_null(strstr(bench_stats()->reason, words));
-	assert_int_equal(bench_stats()->session, VIOFS_SESSION_FAILED);
+	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_FAILED);
 	assert_false(bench.ready);
 }
 
@@ -588,7 +588,7 @@ static void a_reply_that_blocks_at_the_end_does_not_end_it_twice(void **state)
 	assert_non_null(model_device_wait(&bench.device, FUSE_DESTROY, 1));
 	bench.block_unique = 0;
 	assert_int_equal(bench_join(), 0);
-	assert_int_equal(bench_stats()->session, VIOFS_SESSION_ENDED);
+	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_ENDED);
 	assert_int_equal(model_device_count(&bench.device, FUSE_DESTROY), 1);
 	kernel_is_answered(4, 0, 5000);
 }

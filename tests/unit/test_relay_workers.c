@@ -368,7 +368,7 @@ static void a_fault_on_one_queue_ends_all(void **state)
 		model_device_push_raw(&bench.device, q, 9999, 0, 1);
 		kernel_is_answered_all(100, sent, -EIO, 0);
 		assert_int_equal(bench_join(), -EPROTO);
-		assert_int_equal(bench_stats()->session, VIOFS_SESSION_FAILED);
+		assert_int_equal(bench_stats()->stage, VIOFS_STAGE_FAILED);
 		assert_non_null(strstr(bench.err.text, names[q]));
 		kernel_gets_nothing(0);
 		if (q + 1 < VIOFS_ARRAY_SIZE(names))
@@ -405,7 +405,7 @@ static void a_lost_device_is_eio_in_all_lanes(void **state)
 		kernel_is_answered_all(100, sent, -EIO, 0);
 		sent = send_all(5);
 		kernel_is_answered_all(100, sent, -EIO, 0);
-		assert_int_equal(bench_stats()->session, VIOFS_SESSION_LOST);
+		assert_int_equal(bench_stats()->stage, VIOFS_STAGE_LOST);
 		for (unsigned int lane = 0; lane < bench.lanes; lane++)
 			shutdown(bench.kernels[lane], SHUT_WR);
 		assert_int_equal(bench_join(), -ENODEV);
@@ -432,7 +432,7 @@ static void an_unmount_that_one_lane_sees_ends_all(void **state)
 		model_device_release(&bench.device, 0);
 		kernel_is_answered_all(100, sent, 0, 104);
 		assert_int_equal(bench_join(), 0);
-		assert_int_equal(bench_stats()->session, VIOFS_SESSION_ENDED);
+		assert_int_equal(bench_stats()->stage, VIOFS_STAGE_ENDED);
 		assert_int_equal(model_device_count(&bench.device, FUSE_DESTROY), 1);
 		if (lane < 3)
 			bench_tear_down(state);

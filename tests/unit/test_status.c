@@ -87,7 +87,7 @@ static json_t *make(struct viofs_relay_stats *stats)
 static void a_session_is_shown_whole(void **state)
 {
 	struct viofs_relay_stats stats = {
-		.session = VIOFS_SESSION_SERVING,
+		.stage = VIOFS_STAGE_SERVING,
 		.replies = 21,
 		.errors = 2,
 		.faults = 1,
@@ -154,7 +154,7 @@ static void a_session_is_shown_whole(void **state)
 
 static void device_features_are_named(void **state)
 {
-	struct viofs_relay_stats stats = { .session = VIOFS_SESSION_STARTING };
+	struct viofs_relay_stats stats = { .stage = VIOFS_STAGE_STARTING };
 	json_t *s = make(&stats);
 	const json_t *device = json_object_get(s, "device");
 
@@ -170,7 +170,7 @@ static void device_features_are_named(void **state)
 static void a_lost_device_is_shown_with_its_reason(void **state)
 {
 	struct viofs_relay_stats stats = {
-		.session = VIOFS_SESSION_LOST,
+		.stage = VIOFS_STAGE_LOST,
 		.reason = "the device has closed its socket",
 	};
 	json_t *s = make(&stats);
@@ -191,7 +191,7 @@ static void an_unknown_feature_bit_shows_as_its_number(void **state)
 /* The counters lie in memory that the worker writes, which may be anybody's by now. */
 static void a_hijacked_worker_spoils_no_more_than_its_own_words(void **state)
 {
-	struct viofs_relay_stats stats = { .session = (enum viofs_session)77 };
+	struct viofs_relay_stats stats = { .stage = (enum viofs_stage)77 };
 	json_t *s;
 
 	memset(stats.last_fault, 0xff, sizeof(stats.last_fault)); /* no NUL, no UTF-8 */
@@ -206,7 +206,7 @@ static void a_hijacked_worker_spoils_no_more_than_its_own_words(void **state)
 
 static void what_is_not_utf8_is_shown_all_the_same(void **state)
 {
-	struct viofs_relay_stats stats = { .session = VIOFS_SESSION_SERVING };
+	struct viofs_relay_stats stats = { .stage = VIOFS_STAGE_SERVING };
 	json_t *s;
 
 	source = "vhost-user:/tmp/\xe9";

@@ -2,6 +2,10 @@
 /* How the lanes of a relay end together, and what it says of itself to others. */
 #include "base/log.h"
 #include "base/util.h"
+#include "relay/answer.h"
+#include "relay/lane.h"
+#include "relay/observe.h"
+#include "relay/relay.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -38,7 +42,7 @@ static int set_up(void **state)
 	relay.lanes = aligned_alloc(64, LANES * sizeof(*relay.lanes));
 	assert_non_null(relay.lanes);
 	memset(relay.lanes, 0, LANES * sizeof(*relay.lanes));
-	viofs_team_init(&relay.team);
+	viofs_outcome_init(&relay.outcome);
 	for (unsigned int i = 0; i < LANES; i++) {
 		struct viofs_lane *lane = &relay.lanes[i];
 
@@ -49,9 +53,9 @@ static int set_up(void **state)
 		viofs_mailbox_init(&lane->mailbox);
 		lane->slots = (struct viofs_slots){ .slots = slots,
 						    .first = (uint16_t)(2 * i),
-						    .count = 2 };
+						    .count = i < LANES - 1 ? 2 : SLOTS - 2 * i };
 	}
-	stats.session = VIOFS_SESSION_SERVING;
+	stats.stage = VIOFS_STAGE_SERVING;
 	return 0;
 }
 
@@ -75,25 +79,25 @@ static void the_first_that_ends_says_how_and_wakes_the_others(void **state)
 {
 	int64_t before = viofs_now_ns();
 
-	assert_false(viofs_team_is_stopping(&relay.team));
-	assert_int_equal(viofs_team_stop(&relay.lanes[1], 0), 0);
-	assert_true(viofs_team_is_stopping(&relay.team));
-	assert_int_equal(stats.session, VIOFS_SESSION_ENDING);
-	assert_in_range(relay.team.stopped, before, viofs_now_ns());
+	assert_false(viofs_outcome_is_stopping(&relay.outcome));
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[1], 0), 0);
+	assert_true(viofs_outcome_is_stopping(&relay.outcome));
+	assert_int_equal(stats.stage, VIOFS_STAGE_ENDING);
+	assert_in_range(relay.outcome.stopped, before, viofs_now_ns());
 	assert_int_equal(woken(0), 1);
 	assert_int_equal(woken(1), 0);
 	assert_int_equal(woken(2), 1);
 	/* It has been said: nothing changes, nobody is woken again. */
-	assert_int_equal(viofs_team_stop(&relay.lanes[2], -EIO), 0);
-	assert_int_equal(stats.session, VIOFS_SESSION_ENDING);
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[2], -EIO), 0);
+	assert_int_equal(stats.stage, VIOFS_STAGE_ENDING);
 	assert_int_equal(woken(0) + woken(1) + woken(2), 0);
 }
 
 static void a_failure_is_everybodys(void **state)
 {
-	assert_int_equal(viofs_team_stop(&relay.lanes[0], -EIO), -EIO);
-	assert_int_equal(stats.session, VIOFS_SESSION_SERVING);
-	assert_int_equal(viofs_team_stop(&relay.lanes[2], 0), -EIO);
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[0], -EIO), -EIO);
+	assert_int_equal(stats.stage, VIOFS_STAGE_SERVING);
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[2], 0), -EIO);
 	assert_int_equal(woken(0), 0);
 	assert_int_equal(woken(1), 1);
 	assert_int_equal(woken(2), 1);
@@ -102,41 +106,41 @@ static void a_failure_is_everybodys(void **state)
 /* Lane 1 has found a reason and has not come to stop the team yet. */
 static void an_unmount_does_not_hide_what_another_lane_has_found(void **state)
 {
-	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
-	assert_int_equal(stats.session, VIOFS_SESSION_LOST);
-	assert_int_equal(viofs_team_stop(&relay.lanes[0], 0), -ENODEV);
-	assert_int_equal(stats.session, VIOFS_SESSION_LOST);
-	assert_int_equal(viofs_team_stop(&relay.lanes[1], -ENODEV), -ENODEV);
+	assert_int_equal(viofs_outcome_lose(&relay, "is gone"), -ENODEV);
+	assert_int_equal(stats.stage, VIOFS_STAGE_LOST);
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[0], 0), -ENODEV);
+	assert_int_equal(stats.stage, VIOFS_STAGE_LOST);
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[1], -ENODEV), -ENODEV);
 	tear_down(state);
 	set_up(state);
-	assert_int_equal(viofs_break(&relay, "virtqueue %d", 1), -EPROTO);
-	assert_int_equal(stats.session, VIOFS_SESSION_FAILED);
-	assert_int_equal(viofs_team_stop(&relay.lanes[0], 0), -EPROTO);
-	assert_int_equal(stats.session, VIOFS_SESSION_FAILED);
+	assert_int_equal(viofs_outcome_break(&relay, "virtqueue %d", 1), -EPROTO);
+	assert_int_equal(stats.stage, VIOFS_STAGE_FAILED);
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[0], 0), -EPROTO);
+	assert_int_equal(stats.stage, VIOFS_STAGE_FAILED);
 }
 
 static void the_first_reason_stays(void **state)
 {
-	assert_int_equal(viofs_break(&relay, "virtqueue %d", 1), -EPROTO);
-	assert_int_equal(viofs_break(&relay, "virtqueue %d", 2), -EPROTO);
-	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
+	assert_int_equal(viofs_outcome_break(&relay, "virtqueue %d", 1), -EPROTO);
+	assert_int_equal(viofs_outcome_break(&relay, "virtqueue %d", 2), -EPROTO);
+	assert_int_equal(viofs_outcome_lose(&relay, "is gone"), -ENODEV);
 	assert_string_equal(stats.reason, "virtqueue 1");
-	assert_int_equal(stats.session, VIOFS_SESSION_FAILED);
+	assert_int_equal(stats.stage, VIOFS_STAGE_FAILED);
 	tear_down(state);
 	set_up(state);
-	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
-	assert_int_equal(viofs_break(&relay, "virtqueue %d", 2), -EPROTO);
+	assert_int_equal(viofs_outcome_lose(&relay, "is gone"), -ENODEV);
+	assert_int_equal(viofs_outcome_break(&relay, "virtqueue %d", 2), -EPROTO);
 	assert_string_equal(stats.reason, "the device is gone");
-	assert_int_equal(stats.session, VIOFS_SESSION_LOST);
+	assert_int_equal(stats.stage, VIOFS_STAGE_LOST);
 }
 
 static void what_is_found_after_the_end_is_no_reason(void **state)
 {
-	assert_int_equal(viofs_team_stop(&relay.lanes[0], 0), 0);
-	assert_int_equal(viofs_break(&relay, "virtqueue %d", 1), -EPROTO);
-	assert_int_equal(viofs_lose(&relay, "is gone"), -ENODEV);
+	assert_int_equal(viofs_outcome_stop(&relay.lanes[0], 0), 0);
+	assert_int_equal(viofs_outcome_break(&relay, "virtqueue %d", 1), -EPROTO);
+	assert_int_equal(viofs_outcome_lose(&relay, "is gone"), -ENODEV);
 	assert_string_equal(stats.reason, "");
-	assert_int_equal(stats.session, VIOFS_SESSION_ENDING);
+	assert_int_equal(stats.stage, VIOFS_STAGE_ENDING);
 }
 
 static void letters_come_in_their_order_and_wake(void **state)
@@ -145,9 +149,9 @@ static void letters_come_in_their_order_and_wake(void **state)
 	char text[] = "one";
 
 	assert_null(viofs_mailbox_take(&to->mailbox));
-	assert_int_equal(viofs_team_pass(to, text, sizeof(text)), 0);
+	assert_int_equal(viofs_mailbox_pass(to, text, sizeof(text)), 0);
 	memcpy(text, "two", sizeof(text));
-	assert_int_equal(viofs_team_pass(to, text, sizeof(text)), 0);
+	assert_int_equal(viofs_mailbox_pass(to, text, sizeof(text)), 0);
 	assert_true(to->mailbox.full);
 	assert_int_equal(woken(1), 2);
 	assert_int_equal(woken(0) + woken(2), 0);
@@ -168,7 +172,7 @@ static void who_looks_is_told_each_lanes_turns(void **state)
 
 	for (unsigned int i = 0; i < LANES; i++)
 		lane_stats[i].turns = 100 + i;
-	assert_int_equal(viofs_relay_turns(&relay, turns), LANES);
+	assert_int_equal(viofs_observe_turns(&relay, turns), LANES);
 	for (unsigned int i = 0; i < LANES; i++)
 		assert_int_equal(turns[i], 100 + i);
 	assert_int_equal(turns[LANES], 0);
@@ -191,16 +195,16 @@ static void a_beat_takes_a_time_out_and_entries(void **state)
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
 		relay.config.timeout_ms = cases[i].timeout_ms;
 		stats.channel = cases[i].channel;
-		assert_int_equal(viofs_relay_has_beat(&relay), cases[i].beat);
+		assert_int_equal(viofs_observe_has_beat(&relay), cases[i].beat);
 	}
 }
 
 static void only_a_lost_session_is_lost(void **state)
 {
-	for (int s = VIOFS_SESSION_LOST - 2; s <= VIOFS_SESSION_LOST + 2; s++) {
-		stats.session = (enum viofs_session)s;
-		assert_int_equal(viofs_relay_session(&relay), s);
-		assert_int_equal(viofs_relay_is_lost(&relay), s == VIOFS_SESSION_LOST);
+	for (int s = VIOFS_STAGE_LOST - 2; s <= VIOFS_STAGE_LOST + 2; s++) {
+		stats.stage = (enum viofs_stage)s;
+		assert_int_equal(viofs_observe_stage(&relay), s);
+		assert_int_equal(viofs_observe_is_lost(&relay), s == VIOFS_STAGE_LOST);
 	}
 }
 
@@ -220,26 +224,26 @@ static void the_oldest_request_is_one_that_somebody_waits_for(void **state)
 	make_old(0, VIOFS_SLOT_FREE, 900);
 	make_old(1, VIOFS_SLOT_LANDING, 800);
 	make_old(2, VIOFS_SLOT_REPLYING, 700);
-	assert_int_equal(viofs_relay_oldest_ns(&relay), 0);
-	assert_int_equal(viofs_relay_unanswered_ns(&relay), 0);
-	assert_int_equal(viofs_lane_unanswered_ns(&relay.lanes[1]), 0);
+	assert_int_equal(viofs_observe_oldest_ns(&relay), 0);
+	assert_int_equal(viofs_observe_unanswered_ns(&relay), 0);
+	assert_int_equal(viofs_lane_oldest_ns(&relay.lanes[1], false), 0);
 	make_old(3, VIOFS_SLOT_QUEUED, 30);
 	make_old(4, VIOFS_SLOT_WAITING, 60);
 	make_old(5, VIOFS_SLOT_QUEUED, 90);
 	make_old(SLOTS - 1, VIOFS_SLOT_WAITING, 20);
-	is_about(viofs_relay_oldest_ns(&relay), 90);
-	is_about(viofs_relay_unanswered_ns(&relay), 90);
-	is_about(viofs_lane_unanswered_ns(&relay.lanes[1]), 30);
-	is_about(viofs_lane_unanswered_ns(&relay.lanes[2]), 90);
+	is_about(viofs_observe_oldest_ns(&relay), 90);
+	is_about(viofs_observe_unanswered_ns(&relay), 90);
+	is_about(viofs_lane_oldest_ns(&relay.lanes[1], false), 30);
+	is_about(viofs_lane_oldest_ns(&relay.lanes[2], false), 90);
 	/* A lock is old, and nobody's fault. */
 	slots[5].shape.may_wait = true;
-	is_about(viofs_relay_oldest_ns(&relay), 90);
-	is_about(viofs_relay_unanswered_ns(&relay), 60);
-	is_about(viofs_lane_unanswered_ns(&relay.lanes[2]), 60);
+	is_about(viofs_observe_oldest_ns(&relay), 90);
+	is_about(viofs_observe_unanswered_ns(&relay), 60);
+	is_about(viofs_lane_oldest_ns(&relay.lanes[2], false), 60);
 	for (unsigned int i = 3; i < 6; i++)
 		slots[i].state = VIOFS_SLOT_FREE;
-	is_about(viofs_relay_oldest_ns(&relay), 20);
-	is_about(viofs_relay_unanswered_ns(&relay), 20);
+	is_about(viofs_observe_oldest_ns(&relay), 20);
+	is_about(viofs_observe_unanswered_ns(&relay), 20);
 }
 
 static void a_slot_is_found_in_its_lane(void **state)
@@ -269,7 +273,7 @@ static void faults_are_said_at_powers_of_two(void **state)
 		bool is_told = i == 1 || i == 2 || i == 4 || i == 8;
 
 		said[0] = '\0';
-		viofs_fault(&lane, &shape, "too short");
+		viofs_answer_fault(&lane, &shape, "too short");
 		assert_int_equal(counted.faults, i);
 		assert_int_equal(strstr(said, "GETATTR was refused: too short") != NULL, is_told);
 		assert_string_equal(counted.last_fault, "GETATTR: too short");

@@ -18,15 +18,15 @@ static bool beat;
 static int kernel[2]; /* a pipe: what is in it is to be read */
 static struct viofs_watchdog w;
 
-unsigned int __wrap_viofs_relay_turns(const struct viofs_relay *r, uint64_t *turns);
-unsigned int __wrap_viofs_relay_turns(const struct viofs_relay *r, uint64_t *turns)
+unsigned int __wrap_viofs_observe_turns(const struct viofs_relay *r, uint64_t *turns);
+unsigned int __wrap_viofs_observe_turns(const struct viofs_relay *r, uint64_t *turns)
 {
 	memcpy(turns, counts, sizeof(counts));
 	return 2;
 }
 
-bool __wrap_viofs_relay_has_beat(const struct viofs_relay *r);
-bool __wrap_viofs_relay_has_beat(const struct viofs_relay *r)
+bool __wrap_viofs_observe_has_beat(const struct viofs_relay *r);
+bool __wrap_viofs_observe_has_beat(const struct viofs_relay *r)
 {
 	return beat;
 }

@@ -24,7 +24,7 @@ VALGRIND = os.path.join(common.BUILD, "guest/download/forky/valgrind/callgrind")
 # the worker's loop: all that a session costs, but nothing of its beginning and end
 LOOP = "viofs_serve"
 # what it does while there is nothing to do
-POLLING = ("look", "viofs_in_flight")
+POLLING = ("viofs_spin_look", "viofs_spin_waits_for_device", "viofs_spin_budget")
 SMALL_OPS, LARGE_OPS = 10000, 1000
 STRACE_ATTACH_S = 10
 # from callgrind_annotate: "1,234 (5.67%)  path/file.c:function [object]"

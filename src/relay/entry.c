@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The io_uring channel's entries: registered, filled, answered, taken back. */
+#include "relay/entry.h"
 #include "relay/session.h"
-#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

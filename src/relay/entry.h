@@ -22,6 +22,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct viofs_lane;
+struct viofs_relay;
+struct viofs_slot;
+
 /** enum viofs_entry_state - whose an entry is */
 enum viofs_entry_state {
 	VIOFS_ENTRY_UNUSED,  /* never registered, or taken back: unmounted, aborted */
@@ -58,5 +62,29 @@ void viofs_entries_arena_sizes(uint32_t count, uint32_t lanes, size_t sizes[VIOF
  */
 void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth, unsigned int lane,
 			unsigned int lanes, struct viofs_arena *arena);
+
+/**
+ * viofs_entries_start() - hand the lane's entries to the kernel, which was told so in INIT
+ * Requests come when those of all lanes are there. Context: the thread that waits for them from
+ * then on. Return: 0; -errno: viofs_entries_give_up() is to be called, when no lane is starting any
+ * more.
+ */
+int viofs_entries_start(struct viofs_lane *lane);
+
+/** viofs_entries_give_up() - the kernel goes on over /dev/fuse. */
+void viofs_entries_give_up(struct viofs_relay *r);
+
+/** viofs_entries_are_lost() - did the kernel refuse a command? Then some of its queues may stand
+ * still. */
+bool viofs_entries_are_lost(struct viofs_lane *lane);
+
+/**
+ * viofs_entry_reply() - give the request of an entry's slot back, answered, and ask for the next
+ * one
+ * @fixed: checked; @data_len bytes follow from where viofs_slot_reply_data() is. The command goes
+ * with the next flush or wait.
+ */
+void viofs_entry_reply(struct viofs_lane *lane, struct viofs_slot *slot, int error,
+		       const void *fixed, uint32_t fixed_len, uint32_t data_len);
 
 #endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Answers of our own, and the end of each request. */
+#include "relay/answer.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "kernel/devfuse.h"
+#include "relay/entry.h"
+#include "relay/hiprio.h"
+#include "relay/session.h"
+
+#include <stdio.h>
+
+void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape,
+			const char *what)
+{
+	lane->stats->faults++;
+	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", shape->name,
+		 what);
+	/* Once, and then less and less often: 1, 2, 4, 8, ... */
+	if (viofs_is_power_of_2(lane->stats->faults))
+		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", shape->name,
+			   what, (unsigned long long)lane->stats->faults);
+}
+
+void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)
+{
+	viofs_devfuse_error(lane->fuse_fd, unique, error);
+	lane->stats->replies++;
+}
+
+void viofs_answer_slot(struct viofs_lane *lane, struct viofs_slot *slot, int error)
+{
+	if (slot->entry == VIOFS_SLOT_NO_ENTRY) {
+		viofs_answer(lane, slot->kernel_unique, error);
+		return;
+	}
+	viofs_entry_reply(lane, slot, error, NULL, 0, 0);
+	lane->stats->replies++;
+}
+
+void viofs_answer_release(struct viofs_lane *lane, struct viofs_slot *slot)
+{
+	if (slot->shape.may_wait) {
+		lane->lockers--;
+		viofs_hiprio_settle(lane->relay, slot);
+	}
+	if (slot->entry == VIOFS_SLOT_NO_ENTRY)
+		viofs_slots_give(&lane->slots, slot);
+	else
+		slot->state = VIOFS_SLOT_LANDING;
+	lane->freed = true;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Setting up lanes: how many, what each has of the session's queues and memory, what it opens. */
+#include "relay/lanes.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "kernel/devfuse.h"
+#include "relay/lead.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Without so many a lane has nothing for the next request while it waits for the answer to one. */
+#define SLOTS_MIN 4U
+#define BUFFERS_MIN 2U
+#define PARKED_BYTES ((size_t)16 << 20)
+#define LOCKS_PARKED 4096U
+/* Descriptors of a SETLKW where there are no indirect ones: header, arguments, which may cross a
+ * page, and the reply's header. */
+#define LOCK_PIECES 4U
+
+/* Does the queue have the eventfd of the one before? Then one wake-up is for both, and one lane has
+ * both. */
+static bool is_with_previous(const struct viofs_fs *fs, unsigned int q)
+{
+	return q > VIOFS_FS_REQUEST && fs->vectors &&
+	       fs->queues[q].interrupt_fd == fs->queues[q - 1].interrupt_fd;
+}
+
+/* As many lanes as could have a request queue each. */
+static unsigned int count_queues(const struct viofs_fs *fs)
+{
+	unsigned int n = 0;
+
+	for (unsigned int q = VIOFS_FS_REQUEST; q < fs->queue_count; q++)
+		n += !is_with_previous(fs, q);
+	return n;
+}
+
+static unsigned int entries_of(const struct viofs_relay_config *c)
+{
+	return c->queues * c->depth;
+}
+
+/* How many lanes there is use for; the first bound that is met is said. */
+static unsigned int count_lanes(const struct viofs_relay_config *c, const struct viofs_fs *fs)
+{
+	const struct {
+		unsigned int most;
+		const char *what;
+	} bounds[] = {
+		{ count_queues(fs),
+		  "as many as the device has request queues with an interrupt of their own" },
+		{ c->depth ? c->queues : c->lanes,
+		  "as many as the kernel has queues, which are CPUs" },
+		{ (c->slots - entries_of(c)) / SLOTS_MIN, "as many as there is memory for" },
+		{ (c->buffers - entries_of(c)) / BUFFERS_MIN,
+		  "as many as there is memory for (dma-mem=)" },
+	};
+	unsigned int n = VIOFS_MAX(c->lanes, 1U), asked = n;
+	const char *what = NULL;
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(bounds); i++) {
+		if (bounds[i].most >= n)
+			continue;
+		n = VIOFS_MAX(bounds[i].most, 1U);
+		what = bounds[i].what;
+	}
+	if (what)
+		viofs_info("workers=%u: %u in use, %s", asked, n, what);
+	return n;
+}
+
+/* Request queue k is lane k's, and so on in turn. */
+static void share_queues(struct viofs_relay *r)
+{
+	unsigned int k = 0;
+
+	for (unsigned int q = VIOFS_FS_REQUEST; q < r->fs->queue_count; q++) {
+		struct viofs_lane *lane;
+
+		k += q > VIOFS_FS_REQUEST && !is_with_previous(r->fs, q);
+		lane = &r->lanes[k % r->lane_count];
+		lane->queues[lane->queue_count++] = q;
+	}
+}
+
+/* Each has what its entries take, and an equal part of the rest. */
+static void share_memory(struct viofs_relay *r)
+{
+	const struct viofs_relay_config *c = &r->config;
+	unsigned int slots = c->slots - entries_of(c), buffers = c->buffers - entries_of(c);
+	uint16_t first_slot = 0, first_buffer = 0;
+
+	for (unsigned int i = 0; i < r->lane_count; i++) {
+		struct viofs_lane *lane = &r->lanes[i];
+		unsigned int left = r->lane_count - i;
+		uint16_t count, buffer_count;
+
+		viofs_entries_init(&lane->entries, c->queues, c->depth, i, r->lane_count, r->arena);
+		count = (uint16_t)(slots / left + lane->entries.count);
+		buffer_count = (uint16_t)(buffers / left + lane->entries.count);
+		viofs_slots_share(&r->slots, first_slot, count, first_buffer, buffer_count,
+				  &lane->slots);
+		slots -= slots / left;
+		buffers -= buffers / left;
+		first_slot = (uint16_t)(first_slot + count);
+		first_buffer = (uint16_t)(first_buffer + buffer_count);
+	}
+}
+
+static int init_lane(struct viofs_relay *r, unsigned int index, struct viofs_lane_stats *stats)
+{
+	struct viofs_lane *lane = &r->lanes[index];
+
+	lane->relay = r;
+	lane->spin = r->config.spin_us * VIOFS_NSEC_PER_USEC;
+	lane->index = index;
+	lane->stats = stats;
+	lane->fuse_fd = lane->lease.wake_fd = lane->cpu = -1;
+	lane->landing_buffer = VIOFS_BUFFER_NONE;
+	lane->parked = (struct viofs_parking){ .bytes_max = PARKED_BYTES, .count_max = UINT32_MAX };
+	lane->locks = (struct viofs_parking){ .bytes_max = SIZE_MAX, .count_max = LOCKS_PARKED };
+	lane->plain_size = (size_t)VIOFS_SLOT_SMALL + r->slots.buffer_size;
+	lane->plain = malloc(lane->plain_size);
+	viofs_mailbox_init(&lane->mailbox);
+	return lane->plain ? 0 : -ENOMEM;
+}
+
+/* Whatever the locks that wait have, half of the slots and of each ring is for those who can end
+ * the wait. */
+static void bound_lockers(struct viofs_lane *lane)
+{
+	const struct viofs_relay *r = lane->relay;
+	uint32_t each = r->indirect ? 1 : LOCK_PIECES, most = lane->slots.count / 2U;
+
+	for (unsigned int i = 0; i < lane->queue_count; i++)
+		most = VIOFS_MIN(most, r->fs->queue_size[lane->queues[i]] / each / 2);
+	lane->lockers_max = VIOFS_MAX(most, 1U);
+}
+
+int viofs_lanes_new(struct viofs_relay *r)
+{
+	unsigned int n = count_lanes(&r->config, r->fs);
+	struct viofs_lane_stats *stats;
+	int rc = 0;
+
+	r->lanes = aligned_alloc(_Alignof(struct viofs_lane), n * sizeof(*r->lanes));
+	if (!r->lanes)
+		return -ENOMEM;
+	memset(r->lanes, 0, n * sizeof(*r->lanes));
+	r->lane_count = n;
+	stats = viofs_arena_alloc(r->arena, VIOFS_ARENA_PRIVATE, n * sizeof(*stats), 64);
+	for (unsigned int i = 0; i < n && !rc; i++)
+		rc = init_lane(r, i, &stats[i]);
+	if (rc)
+		return rc;
+	share_queues(r);
+	share_memory(r);
+	for (unsigned int i = 0; i < n; i++)
+		bound_lockers(&r->lanes[i]);
+	return 0;
+}
+
+bool viofs_lanes_free(struct viofs_relay *r)
+{
+	bool all = true;
+
+	for (unsigned int i = 0; i < r->lane_count; i++)
+		all &= !r->lanes[i].started && viofs_lease_fini(&r->lanes[i].lease);
+	for (unsigned int i = 0; all && i < r->lane_count; i++) {
+		struct viofs_lane *lane = &r->lanes[i];
+
+		viofs_sleep_fini(&lane->sleep);
+		viofs_parking_clear(&lane->parked);
+		viofs_parking_clear(&lane->locks);
+		viofs_parking_clear(&lane->mailbox.letters);
+		free(lane->plain);
+		if (i && lane->fuse_fd >= 0)
+			close(lane->fuse_fd);
+	}
+	if (all)
+		free(r->lanes);
+	return all;
+}
+
+/* Run by a standby that takes over. */
+static void take_over(void *arg)
+{
+	struct viofs_lane *lane = arg;
+
+	lane->stats->handovers++;
+	viofs_sleep_adopt(&lane->sleep);
+	viofs_lead(lane);
+}
+
+/* One io_uring for all lanes without entries, or none. */
+static void leave_entries(struct viofs_relay *r, int rc)
+{
+	viofs_warn("no io_uring for FUSE's channel (%s): /dev/fuse is used", strerror(-rc));
+	for (unsigned int i = 0; i < r->lane_count; i++) {
+		viofs_sleep_fini(&r->lanes[i].sleep);
+		r->lanes[i].entries.count = 0;
+	}
+}
+
+static int open_rings(struct viofs_relay *r)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
+		rc = viofs_sleep_init_restricted(&r->lanes[i].sleep, r->lanes[i].entries.count,
+						 r->lane_count == 1 || r->lanes[i].entries.count);
+	return rc;
+}
+
+/* What ends the lane's sleep. */
+static void add_descriptors(struct viofs_lane *lane)
+{
+	struct viofs_relay *r = lane->relay;
+	int before = -1;
+
+	/* With a lane for each request one is woken, not all. */
+	viofs_sleep_add_shared(&lane->sleep, lane->fuse_fd,
+			       r->lane_count > 1 && !lane->sleep.alone);
+	viofs_sleep_add(&lane->sleep, lane->lease.wake_fd, true);
+	if (!lane->index && r->fs->virtio->event_fd >= 0)
+		viofs_sleep_add(&lane->sleep, r->fs->virtio->event_fd, false);
+	if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd >= 0) {
+		before = r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd;
+		viofs_sleep_add(&lane->sleep, before, true);
+	}
+	for (unsigned int i = 0; i < lane->queue_count; i++) {
+		int fd = r->fs->queues[lane->queues[i]].interrupt_fd;
+
+		if (fd >= 0 && fd != before)
+			viofs_sleep_add(&lane->sleep, fd, true);
+		before = fd;
+	}
+}
+
+/* The lane's CPU, of those that this process may run on. */
+static int choose_cpu(const cpu_set_t *cpus, unsigned int index)
+{
+	unsigned int skip = index % (unsigned int)CPU_COUNT(cpus);
+
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, cpus) && !skip--)
+			return cpu;
+	return -1;
+}
+
+static int prepare_lane(struct viofs_lane *lane, int fuse_fd, struct viofs_err *err)
+{
+	struct viofs_relay *r = lane->relay;
+	cpu_set_t cpus;
+	int rc;
+
+	rc = viofs_lease_init(&lane->lease, take_over, lane, lane->slots.count);
+	if (rc)
+		return viofs_err_set(err, rc, "eventfd: %s", strerror(-rc));
+	lane->fuse_fd = lane->index ? viofs_devfuse_clone(fuse_fd) : fuse_fd;
+	if (lane->fuse_fd < 0)
+		return viofs_err_set(err, lane->fuse_fd,
+				     "/dev/fuse can't be opened once more (%s): -o workers=1 "
+				     "does without",
+				     strerror(-lane->fuse_fd));
+	if (r->config.pin_lanes && r->lane_count > 1 && !sched_getaffinity(0, sizeof(cpus), &cpus))
+		lane->cpu = choose_cpu(&cpus, lane->index);
+	add_descriptors(lane);
+	return 0;
+}
+
+int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
+{
+	int rc = open_rings(r);
+
+	if (rc && entries_of(&r->config)) {
+		leave_entries(r, rc);
+		rc = open_rings(r);
+	}
+	if (!rc)
+		rc = viofs_doorbells_init(&r->doorbells, r->fs);
+	if (rc)
+		return viofs_sleep_say(rc, err);
+	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
+		rc = prepare_lane(&r->lanes[i], fuse_fd, err);
+	return rc;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What lanes tell each other: INTERRUPTs, which name a request that another lane may have. */
+#ifndef VIOFS_RELAY_MAILBOX_H
+#define VIOFS_RELAY_MAILBOX_H
+
+#include "relay/parking.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct viofs_lane;
+
+/** struct viofs_mailbox - what other lanes have for one */
+struct viofs_mailbox {
+	pthread_mutex_t lock;
+	struct viofs_parking letters;
+	_Atomic bool full; /* there are some */
+};
+
+void viofs_mailbox_init(struct viofs_mailbox *m);
+
+/** viofs_mailbox_pass() - @message, of @len bytes, to the mailbox of @to, which is woken.
+ * Return: 0; -ENOMEM. */
+int viofs_mailbox_pass(struct viofs_lane *to, void *message, size_t len);
+
+/** viofs_mailbox_take() - the oldest; free(3) it. NULL: none. */
+struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m);
+
+/** viofs_mailbox_has_mail() - without a lock. */
+static inline bool viofs_mailbox_has_mail(const struct viofs_mailbox *m)
+{
+	return atomic_load_explicit(&m->full, memory_order_relaxed);
+}
+
+#endif

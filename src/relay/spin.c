@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How long a lane spins, and what it looks at meanwhile. */
+#include "relay/spin.h"
+#include "base/barrier.h"
+#include "base/util.h"
+#include "relay/hiprio.h"
+#include "relay/lane.h"
+#include "relay/session.h"
+
+#include <sys/resource.h>
+
+/*
+ * Looks at the used rings between two looks at /dev/fuse, which cost a system call each, and a lock
+ * that callers want. Not every look pauses the CPU: a guest's may leave the guest for it.
+ */
+#define LOOKS 512
+#define LOOKS_TO_A_PAUSE 16
+/* Times spin_us: how long an answer is waited for before sleeping. */
+#define IN_FLIGHT_FACTOR 10
+/* Times spin_us: how long the next request is waited for, where a little more would have been
+ * enough. */
+#define SPIN_FACTOR_MAX 5
+/* A spinning thread that was away for so long has rivals for its CPU; for so long it then doesn't
+ * spin. */
+#define AWAY_NS (1 * VIOFS_NSEC_PER_MSEC)
+#define NO_SPIN_NS (20 * VIOFS_NSEC_PER_MSEC)
+
+/* Of those, what the device was not notified of yet. */
+static unsigned int held_back(const struct viofs_lane *lane)
+{
+	return lane->index ? 0 : viofs_hiprio_forgets_held(&lane->relay->hiprio);
+}
+
+bool viofs_spin_waits_for_device(const struct viofs_lane *lane)
+{
+	return viofs_lane_in_flight(lane) > held_back(lane);
+}
+
+void viofs_spin_look(const struct viofs_lane *lane)
+{
+	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is.
+	 */
+	if (!viofs_spin_waits_for_device(lane) &&
+	    lane->relay->stats->channel != VIOFS_CHANNEL_URING)
+		return;
+	for (int i = 1;
+	     i <= LOOKS && !viofs_lane_has_used(lane) && !viofs_sleep_has_news(&lane->sleep); i++)
+		if (i % LOOKS_TO_A_PAUSE == 0)
+			viofs_cpu_relax();
+}
+
+/*
+ * Was this thread taken the CPU from while it spun? Then whoever it waits for may lack that CPU as
+ * well, and it is time to sleep. A virtual CPU that stood still is no reason: the scheduler's count
+ * tells.
+ */
+static void notice_rivals(struct viofs_lane *lane, int64_t now)
+{
+	struct rusage usage;
+
+	if (!lane->spun || now - lane->spun < AWAY_NS || getrusage(RUSAGE_THREAD, &usage))
+		return;
+	if (usage.ru_nivcsw != lane->switches)
+		lane->no_spin = now + NO_SPIN_NS;
+	lane->switches = usage.ru_nivcsw;
+}
+
+/*
+ * How long it is worth to spin for the next request: longer, step by step, where sleeps are short,
+ * since being woken costs both sides more than what is left to wait then. After a long one not at
+ * all, nor for the answer: who asks so rarely is served as well by interrupts, and the CPU is left
+ * to others.
+ */
+void viofs_spin_learn(struct viofs_lane *lane, int64_t slept)
+{
+	int64_t spin = lane->relay->config.spin_us * VIOFS_NSEC_PER_USEC,
+		most = SPIN_FACTOR_MAX * spin;
+
+	lane->spin = slept < most ? VIOFS_MIN(VIOFS_MAX(2 * lane->spin, spin), most) : 0;
+}
+
+int64_t viofs_spin_budget(struct viofs_lane *lane, int64_t now)
+{
+	const struct viofs_relay_config *c = &lane->relay->config;
+
+	if (c->poll == VIOFS_POLL_BUSY)
+		return INT64_MAX;
+	if (c->poll == VIOFS_POLL_IRQ)
+		return 0;
+	notice_rivals(lane, now);
+	if (now - lane->no_spin < 0 || !lane->spin)
+		return 0;
+	/* An answer is near, and being woken for it costs more (1 MiB takes a device some hundred
+	 * us). */
+	return viofs_lane_in_flight(lane) ? c->spin_us * VIOFS_NSEC_PER_USEC * IN_FLIGHT_FACTOR
+					  : lane->spin;
+}
