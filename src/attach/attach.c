@@ -14,7 +14,7 @@ static int open_function(struct viofs_attach *a, const struct viofs_pci_function
 	rc = viofs_vfio_open(f, allow_noiommu, &a->vfio, err);
 	if (rc)
 		return rc;
-	if (!a->vfio->translates)
+	if (!a->vfio->mapper.translates)
 		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of "
 			   "this "
 			   "machine",
@@ -87,9 +87,12 @@ int viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena)
 	return rc;
 }
 
+struct viofs_mapper *viofs_attach_mapper(const struct viofs_attach *a)
+{
+	return a->vhost ? &a->vhost->mapper : &a->vfio->mapper;
+}
+
 int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena, struct viofs_err *err)
 {
-	if (a->vhost)
-		return viofs_vhost_share(a->vhost, arena, err);
-	return viofs_arena_map(arena, a->vfio, viofs_fs_address_policy(a->fs), err);
+	return viofs_arena_map(arena, viofs_attach_mapper(a), viofs_fs_address_policy(a->fs), err);
 }

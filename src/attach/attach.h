@@ -53,6 +53,9 @@ int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_op
  */
 int viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena);
 
+/** viofs_attach_mapper() - what gives the device memory. */
+struct viofs_mapper *viofs_attach_mapper(const struct viofs_attach *a);
+
 /** viofs_attach_map() - let the device reach @arena. Return: 0 or -errno with @err. */
 int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,
 		     struct viofs_err *err);

@@ -4,11 +4,7 @@
 #include "base/util.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
-
-/* IOVAs of regions begin on these, as those of the arena do. */
-#define IOVA_ALIGN ((uint64_t)2 << 20)
 
 static int check(const struct viofs_dev *dev, const uint8_t *memory, size_t size,
 		 struct viofs_err *err)
@@ -32,10 +28,10 @@ static int check(const struct viofs_dev *dev, const uint8_t *memory, size_t size
 	return 0;
 }
 
-/* Above all that is mapped, inside one of the IOMMU's ranges. */
-static int find_iova(const struct viofs_dev *dev, size_t size, uint64_t *out)
+/* Above all that the device was given. */
+static int find_iova(const struct viofs_dev *dev, const struct viofs_mapper *m, size_t size,
+		     uint64_t *out)
 {
-	const struct viofs_vfio *v = dev->at.vfio;
 	uint64_t from;
 	size_t run;
 
@@ -44,39 +40,32 @@ static int find_iova(const struct viofs_dev *dev, size_t size, uint64_t *out)
 	       dev->pool.count * dev->pool.page;
 	for (unsigned int i = 0; i < dev->region_count; i++)
 		from = VIOFS_MAX(from, dev->regions[i].iova + dev->regions[i].size);
-	from = (from + IOVA_ALIGN - 1) & ~(IOVA_ALIGN - 1);
-	if (!v->range_count) {
-		*out = from;
-		return 0;
-	}
-	for (unsigned int i = 0; i < v->range_count; i++) {
-		uint64_t start = VIOFS_MAX(from, v->ranges[i].first);
-
-		start = (start + IOVA_ALIGN - 1) & ~(IOVA_ALIGN - 1);
-		if (start >= from && viofs_vfio_iova_ok(v, start, size)) {
-			*out = start;
-			return 0;
-		}
-	}
-	return -ENOSPC;
+	return viofs_mapper_place(m, from, size, out);
 }
 
-static int map_for_function(struct viofs_dev *dev, struct viofs_region *r, struct viofs_err *err)
+static int map(struct viofs_dev *dev, struct viofs_region *r, int fd, uint64_t offset,
+	       struct viofs_err *err)
 {
-	struct viofs_vfio *v = dev->at.vfio;
+	struct viofs_mapper *m = viofs_attach_mapper(&dev->at);
+	const struct viofs_mapper_memory memory = {
+		.vaddr = r->memory,
+		.len = r->size,
+		.fd = fd,
+		.offset = offset,
+		.access = VIOFS_DMA_READ | VIOFS_DMA_WRITE,
+	};
 	int rc;
 
-	if (viofs_fs_address_policy(dev->at.fs) == VIOFS_ADDRESS_PHYSICAL || !v->translates)
+	if (viofs_arena_granule(dev->arena) != SIZE_MAX)
 		return viofs_err_set(err, -ENOTSUP,
 				     "This device takes physical addresses, which memory of "
 				     "the program's own can't be counted on to keep. Take it from "
 				     "viofs_dma_alloc().");
-	rc = find_iova(dev, r->size, &r->iova);
+	rc = find_iova(dev, m, r->size, &r->iova);
 	if (rc)
-		return viofs_err_set(err, rc, "The IOMMU has no room for %zu MiB more.",
+		return viofs_err_set(err, rc, "The device has no addresses for %zu MiB more.",
 				     r->size >> 20);
-	return v->ops->dma_map(v, r->memory, r->size, r->iova, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE,
-			       err);
+	return m->ops->map(m, &memory, r->iova, err);
 }
 
 int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd, uint64_t offset,
@@ -89,10 +78,8 @@ int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd,
 		return viofs_dev_elsewhere(err, "register", "memory");
 	pthread_mutex_lock(&dev->lock);
 	rc = check(dev, memory, size, err);
-	if (!rc && dev->at.vhost)
-		rc = viofs_vhost_add_region(dev->at.vhost, size, fd, offset, &r.iova, err);
-	else if (!rc)
-		rc = map_for_function(dev, &r, err);
+	if (!rc)
+		rc = map(dev, &r, fd, offset, err);
 	if (!rc)
 		dev->regions[dev->region_count++] = r;
 	pthread_mutex_unlock(&dev->lock);
@@ -101,14 +88,9 @@ int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd,
 
 static int take_back(struct viofs_dev *dev, const struct viofs_region *r, struct viofs_err *err)
 {
-	int rc;
+	struct viofs_mapper *m = viofs_attach_mapper(&dev->at);
 
-	if (dev->at.vhost)
-		return viofs_vhost_remove_region(dev->at.vhost, r->size, r->iova, err);
-	rc = dev->at.vfio->ops->dma_unmap(dev->at.vfio, r->iova, r->size);
-	return rc ? viofs_err_set(err, rc, "The memory can't be taken from the IOMMU: %s.",
-				  strerror(-rc))
-		  : 0;
+	return m->ops->unmap(m, r->iova, r->size, err);
 }
 
 int viofs_dma_unregister(struct viofs_dev *dev, void *memory, struct viofs_err *err)

@@ -111,7 +111,7 @@ static const char *dma(const struct viofs_status_source *s)
 {
 	if (!s->vfio)
 		return "memory shared with the back end";
-	if (!s->vfio->translates)
+	if (!s->vfio->mapper.translates)
 		return "physical, no IOMMU";
 	return viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL
 		       ? "physical (the device bypasses the IOMMU)"

@@ -60,7 +60,7 @@ struct viofs_arena {
 	bool scattered; /* the device may see every page at an address of its own */
 	struct section sections[VIOFS_ARENA_SECTIONS];
 	struct page *pages;
-	struct viofs_vfio *vfio; /* while mapped */
+	struct viofs_mapper *mapper; /* while mapped */
 	struct mapping *mappings;
 	size_t mapping_count;
 };
@@ -163,14 +163,14 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 	return 0;
 }
 
-/* Return: 0, or the first -errno; what could not be taken back goes when the vfio is closed. */
+/* Return: 0, or the first -errno; what could not be taken back goes when the device is closed. */
 static int unmap_down_to(struct viofs_arena *a, size_t count)
 {
 	int rc = 0;
 
 	while (a->mapping_count > count) {
 		struct mapping *m = &a->mappings[--a->mapping_count];
-		int rc2 = a->vfio->ops->dma_unmap(a->vfio, m->iova, m->len);
+		int rc2 = a->mapper->ops->unmap(a->mapper, m->iova, m->len, NULL);
 
 		rc = rc ? rc : rc2;
 	}
@@ -180,7 +180,7 @@ static int unmap_down_to(struct viofs_arena *a, size_t count)
 static void unmap(struct viofs_arena *a)
 {
 	unmap_down_to(a, 0);
-	a->vfio = NULL;
+	a->mapper = NULL;
 }
 
 void viofs_arena_free(struct viofs_arena *a)
@@ -199,12 +199,12 @@ static unsigned int section_access(enum viofs_arena_section s)
 {
 	switch (s) {
 	case VIOFS_ARENA_DEVICE_READ:
-		return VIOFS_VFIO_READ;
+		return VIOFS_DMA_READ;
 	case VIOFS_ARENA_DEVICE_WRITE:
-		return VIOFS_VFIO_WRITE;
+		return VIOFS_DMA_WRITE;
 	case VIOFS_ARENA_DEVICE_RING:
 	case VIOFS_ARENA_DEVICE_RW:
-		return VIOFS_VFIO_READ | VIOFS_VFIO_WRITE;
+		return VIOFS_DMA_READ | VIOFS_DMA_WRITE;
 	default:
 		return 0;
 	}
@@ -226,20 +226,25 @@ static int map_piece(struct viofs_arena *a, size_t first, size_t count, unsigned
 		     struct viofs_err *err)
 {
 	uint64_t iova = a->pages[first].iova;
-	size_t len = count * a->system_page;
+	const struct viofs_mapper_memory memory = {
+		.vaddr = a->device.base + first * a->system_page,
+		.len = count * a->system_page,
+		.fd = a->device.fd,
+		.offset = first * a->system_page,
+		.access = access,
+	};
 	int rc;
 
-	if (!viofs_vfio_iova_ok(a->vfio, iova, len))
+	if (!viofs_mapper_fits(a->mapper, iova, memory.len))
 		return viofs_err_set(err, -ENOSPC,
 				     "the IOMMU can't map address 0x%llx (+0x%zx), which "
 				     "is where the memory lies: it has too few address bits or the "
 				     "range is reserved",
-				     (unsigned long long)iova, len);
-	rc = a->vfio->ops->dma_map(a->vfio, a->device.base + first * a->system_page, len, iova,
-				   access, err);
+				     (unsigned long long)iova, memory.len);
+	rc = a->mapper->ops->map(a->mapper, &memory, iova, err);
 	if (rc)
 		return rc;
-	a->mappings[a->mapping_count++] = (struct mapping){ iova, len };
+	a->mappings[a->mapping_count++] = (struct mapping){ iova, memory.len };
 	return 0;
 }
 
@@ -313,48 +318,29 @@ static int map_physical(struct viofs_arena *a, const struct section *s, unsigned
 	return rc;
 }
 
-/* The next IOVA at or above @from where @len bytes fit. */
-static int next_iova(const struct viofs_vfio *v, uint64_t from, uint64_t len, uint64_t *out)
-{
-	if (!v->range_count) {
-		*out = from;
-		return 0;
-	}
-	for (unsigned int i = 0; i < v->range_count; i++) {
-		uint64_t start = VIOFS_MAX(from, v->ranges[i].first);
-		uint64_t rounded = (start + VIOFS_HUGEPAGE_SIZE - 1) & ~(VIOFS_HUGEPAGE_SIZE - 1);
-
-		if (rounded >= start && rounded <= v->ranges[i].last &&
-		    v->ranges[i].last - rounded >= len - 1) {
-			*out = rounded;
-			return 0;
-		}
-	}
-	return -ENOSPC;
-}
-
-static int map_translated(struct viofs_arena *a, const struct section *s, unsigned int access,
+/* [@offset, +@size) of the device's memory in one piece, at an address from *@iova on. */
+static int map_translated(struct viofs_arena *a, size_t offset, size_t size, unsigned int access,
 			  uint64_t *iova, struct viofs_err *err)
 {
-	size_t first = s->offset / a->system_page, count = s->size / a->system_page;
+	size_t first = offset / a->system_page, count = size / a->system_page;
 	int rc;
 
-	rc = next_iova(a->vfio, *iova, s->size, iova);
+	rc = viofs_mapper_place(a->mapper, *iova, size, iova);
 	if (rc)
-		return viofs_err_set(err, rc, "the IOMMU has no room for %zu MiB", s->size >> 20);
+		return viofs_err_set(err, rc, "the IOMMU has no room for %zu MiB", size >> 20);
 	for (size_t i = 0; i < count; i++)
 		a->pages[first + i].iova = *iova + i * a->system_page;
 	find_runs(a, first, count);
 	rc = map_piece(a, first, count, access, err);
-	*iova += s->size;
+	*iova += size;
 	return rc;
 }
 
 /* Before addresses are read. Hugepages that can't be pinned stay in their place all the same. */
 static int pin(const struct viofs_arena *a, struct viofs_err *err)
 {
-	int rc = a->vfio->ops->pin ? a->vfio->ops->pin(a->vfio, a->device.base, a->device.size, err)
-				   : 0;
+	struct viofs_mapper *m = a->mapper;
+	int rc = m->ops->pin ? m->ops->pin(m, a->device.base, a->device.size, err) : 0;
 
 	if (rc && rc != -ENOMEM && a->page_size > a->system_page) {
 		viofs_debug("hugepages are used without being pinned: %s", strerror(-rc));
@@ -363,44 +349,44 @@ static int pin(const struct viofs_arena *a, struct viofs_err *err)
 	return rc;
 }
 
-int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_address_policy policy,
-		    struct viofs_err *err)
+static int map_sections(struct viofs_arena *a, uint64_t iova, struct viofs_err *err)
 {
-	/* Above the first MiB and the 32-bit MSI window's usual holes only matter to the ranges. */
-	uint64_t iova = 1 << 20;
 	int rc = 0;
 
-	assert(!a->vfio);
-	if (policy == VIOFS_ADDRESS_TRANSLATED && !v->translates)
-		policy = VIOFS_ADDRESS_PHYSICAL;
-	a->vfio = v;
-	a->scattered = policy == VIOFS_ADDRESS_PHYSICAL;
-	if (a->scattered)
-		rc = pin(a, err);
 	for (int i = 0; !rc && i < VIOFS_ARENA_SECTIONS; i++) {
 		const struct section *s = &a->sections[i];
 		unsigned int access = section_access((enum viofs_arena_section)i);
 
 		if (!access || !s->size)
 			continue;
-		if (policy == VIOFS_ADDRESS_PHYSICAL)
+		if (a->scattered)
 			rc = map_physical(a, s, access, err);
 		else
-			rc = map_translated(a, s, access, &iova, err);
+			rc = map_translated(a, s->offset, s->size, access, &iova, err);
 	}
-	if (rc)
-		unmap(a);
 	return rc;
 }
 
-void viofs_arena_share(struct viofs_arena *a, uint64_t address)
+int viofs_arena_map(struct viofs_arena *a, struct viofs_mapper *m, enum viofs_address_policy policy,
+		    struct viofs_err *err)
 {
-	size_t count = a->device.size / a->system_page;
+	/* Above the first MiB and the 32-bit MSI window's usual holes only matter to the ranges. */
+	uint64_t iova = 1 << 20;
+	int rc = 0;
 
-	assert(!a->vfio);
-	for (size_t i = 0; i < count; i++)
-		a->pages[i].iova = address + i * a->system_page;
-	find_runs(a, 0, count);
+	assert(!a->mapper);
+	a->mapper = m;
+	a->scattered = !m->by_file && (policy == VIOFS_ADDRESS_PHYSICAL || !m->translates);
+	if (a->scattered)
+		rc = pin(a, err);
+	if (!rc && m->by_file)
+		rc = map_translated(a, 0, a->device.size, VIOFS_DMA_READ | VIOFS_DMA_WRITE, &iova,
+				    err);
+	else if (!rc)
+		rc = map_sections(a, iova, err);
+	if (rc)
+		unmap(a);
+	return rc;
 }
 
 void viofs_arena_detach(struct viofs_arena *a)
@@ -408,7 +394,7 @@ void viofs_arena_detach(struct viofs_arena *a)
 	if (!a)
 		return;
 	a->mapping_count = 0;
-	a->vfio = NULL;
+	a->mapper = NULL;
 }
 
 void viofs_arena_keep_from_children(struct viofs_arena *a)
@@ -454,18 +440,6 @@ void viofs_arena_drop_fds(struct viofs_arena *a)
 	close(a->device.fd);
 	close(a->private.fd);
 	a->device.fd = a->private.fd = -1;
-}
-
-int viofs_arena_read(const struct viofs_arena *a, uint64_t offset, void *buf, size_t len)
-{
-	ssize_t n;
-
-	if (!viofs_range_ok(offset, len, a->device.size))
-		return -ERANGE;
-	n = pread(a->device.fd, buf, len, (off_t)offset);
-	if (n < 0)
-		return -errno;
-	return n == (ssize_t)len ? 0 : -EIO;
 }
 
 size_t viofs_arena_page_size(const struct viofs_arena *a)

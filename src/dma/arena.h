@@ -4,7 +4,7 @@
 #define VIOFS_DMA_ARENA_H
 
 #include "base/err.h"
-#include "vfio/vfio.h"
+#include "dma/mapper.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,13 +22,6 @@ enum viofs_arena_section {
 	VIOFS_ARENA_SECTIONS,
 };
 
-/** enum viofs_address_policy - what an address means to the device */
-enum viofs_address_policy {
-	VIOFS_ADDRESS_PHYSICAL,   /* no ACCESS_PLATFORM: the device bypasses the IOMMU
-				     (virtio 1.3 6.1) */
-	VIOFS_ADDRESS_TRANSLATED, /* ACCESS_PLATFORM: the IOMMU's addresses, chosen by us */
-};
-
 /**
  * viofs_arena_new() - reserve the memory: zeroed, shared (survives in the fd), populated
  * @sizes: bytes wanted per section; each section starts on a page boundary of its own (2 MiB with
@@ -41,31 +34,25 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 
 /**
  * viofs_arena_free() - unmaps from the device too; NULL is fine.
- * The device doesn't touch it any more: that was seen (viofs_fs_close()), or its vfio is closed.
+ * The device doesn't touch it any more: that was seen (viofs_fs_close()), or the device is closed.
  */
 void viofs_arena_free(struct viofs_arena *a);
 
 /**
- * viofs_arena_map() - give the device sections, per their access, through @v
+ * viofs_arena_map() - give the device sections, per their access, through @m
  * PHYSICAL: IOVA = physical address read from /proc/self/pagemap, read again after the mapping
  * pinned the pages and mapped anew where they had moved; refused where they can't be read.
- * TRANSLATED: consecutive IOVAs inside the ranges of @v.
- * Return: 0; -EPERM: no physical addresses; -ENOMEM: memlock too low; others, said in @err.
+ * TRANSLATED: consecutive IOVAs inside the ranges of @m.
+ * A mapper that takes the file (by_file) gets the device's part in one piece, whatever @policy.
+ * Return: 0; -EPERM: no physical addresses; -ENOMEM: memlock too low; other -errno with @err.
  */
-int viofs_arena_map(struct viofs_arena *a, struct viofs_vfio *v, enum viofs_address_policy policy,
+int viofs_arena_map(struct viofs_arena *a, struct viofs_mapper *m, enum viofs_address_policy policy,
 		    struct viofs_err *err);
 
 /** viofs_arena_keep_from_children() - a child of fork(2) has none of the memory, private or not. */
 void viofs_arena_keep_from_children(struct viofs_arena *a);
 
-/**
- * viofs_arena_share() - number the memory from @address on, for a device that maps viofs_arena_fd()
- * itself Address @address is offset 0 of the memfd: a vhost-user back end, which is told so.
- * Nothing is mapped.
- */
-void viofs_arena_share(struct viofs_arena *a, uint64_t address);
-
-/** viofs_arena_detach() - its vfio is closed, and has taken back what was mapped; NULL is fine. */
+/** viofs_arena_detach() - the device is closed, and what was mapped is taken back; NULL is fine. */
 void viofs_arena_detach(struct viofs_arena *a);
 
 /**
@@ -89,13 +76,6 @@ int viofs_arena_fd(const struct viofs_arena *a);
 /** viofs_arena_drop_fds() - close the memfds: all stays mapped; viofs_arena_fd() is -1 from now on.
  */
 void viofs_arena_drop_fds(struct viofs_arena *a);
-
-/**
- * viofs_arena_read() - copy @len bytes at @offset of viofs_arena_fd(), which must be open
- * For memory that a back end may have punched holes into: a look at the mapping can be SIGBUS.
- * Return: 0 or -errno.
- */
-int viofs_arena_read(const struct viofs_arena *a, uint64_t offset, void *buf, size_t len);
 
 /** viofs_arena_page_size() - 2 MiB with hugepages, else the system's page size. */
 size_t viofs_arena_page_size(const struct viofs_arena *a);

@@ -107,7 +107,7 @@ static int attach(struct viofs_vfio_device *d, struct viofs_err *err)
 /* Where there are more than we keep, the first ones are enough: what lies outside is refused. */
 static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 {
-	struct viofs_iommufd_range ranges[VIOFS_ARRAY_SIZE(d->vfio.ranges)] = { 0 };
+	struct viofs_iommufd_range ranges[VIOFS_ARRAY_SIZE(d->vfio.mapper.ranges)] = { 0 };
 	struct viofs_iommufd_ranges question = {
 		.size = sizeof(question),
 		.ioas = d->ioas,
@@ -122,12 +122,12 @@ static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 				     "%s: the IOMMU does not say which addresses it takes: %s.",
 				     d->vfio.address, strerror(-rc));
 	}
-	d->vfio.range_count = 0;
+	d->vfio.mapper.range_count = 0;
 	for (size_t i = 0; i < VIOFS_MIN(question.count, VIOFS_ARRAY_SIZE(ranges)); i++)
 		if (ranges[i].first <= ranges[i].last)
-			d->vfio.ranges[d->vfio.range_count++] =
-				(struct viofs_vfio_range){ ranges[i].first, ranges[i].last };
-	if (!d->vfio.range_count)
+			d->vfio.mapper.ranges[d->vfio.mapper.range_count++] =
+				(struct viofs_mapper_range){ ranges[i].first, ranges[i].last };
+	if (!d->vfio.mapper.range_count)
 		return viofs_err_set(err, -ENOSPC, "%s: the IOMMU has no address to give.",
 				     d->vfio.address);
 	return 0;
@@ -145,22 +145,21 @@ static int map_once(const struct viofs_vfio_device *d, void *vaddr, size_t len, 
 		.iova = iova,
 	};
 
-	if (access & VIOFS_VFIO_READ)
+	if (access & VIOFS_DMA_READ)
 		map.flags |= VIOFS_IOMMUFD_MAP_READ;
-	if (access & VIOFS_VFIO_WRITE)
+	if (access & VIOFS_DMA_WRITE)
 		map.flags |= VIOFS_IOMMUFD_MAP_WRITE;
 	return ioctl(d->iommu, VIOFS_IOMMUFD_IOAS_MAP, &map) < 0 ? -errno : 0;
 }
 
-static int cdev_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
-			unsigned int access, struct viofs_err *err)
+static int cdev_map(struct viofs_mapper *m, const struct viofs_mapper_memory *memory, uint64_t iova,
+		    struct viofs_err *err)
 {
-	return viofs_vfio_map(viofs_vfio_device_of(v), map_once, vaddr, len, iova, access, err);
+	return viofs_vfio_map(m, map_once, memory, iova, err);
 }
 
-static int cdev_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
+static int unmap_once(const struct viofs_vfio_device *d, uint64_t iova, size_t len)
 {
-	const struct viofs_vfio_device *d = viofs_vfio_device_of(v);
 	struct viofs_iommufd_unmap unmap = {
 		.size = sizeof(unmap), .ioas = d->ioas, .iova = iova, .len = len
 	};
@@ -170,11 +169,18 @@ static int cdev_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 	return unmap.len == len ? 0 : -ENOENT;
 }
 
+static int cdev_unmap(struct viofs_mapper *m, uint64_t iova, size_t len, struct viofs_err *err)
+{
+	return viofs_vfio_unmap(m, unmap_once, iova, len, err);
+}
+
+static const struct viofs_mapper_ops cdev_mapper = { .map = cdev_map, .unmap = cdev_unmap };
+
 static int open_device(const struct viofs_pci_function *f, const char *node,
 		       const struct viofs_vfio_ops *ops, struct viofs_vfio_device **out,
 		       struct viofs_err *err)
 {
-	struct viofs_vfio_device *d = viofs_vfio_device_new(f, ops, err);
+	struct viofs_vfio_device *d = viofs_vfio_device_new(f, ops, &cdev_mapper, err);
 	char iommufd[VIOFS_VFIO_NODE];
 	int rc;
 
@@ -210,8 +216,7 @@ static int open_device(const struct viofs_pci_function *f, const char *node,
 		.config_write = viofs_vfio_device_config_write,                                    \
 		.bar_size = viofs_vfio_device_bar_size, .bar_read = viofs_vfio_device_bar_read,    \
 		.bar_write = viofs_vfio_device_bar_write, .msix_set = viofs_vfio_device_msix_set,  \
-		.reset = viofs_vfio_device_reset, .dma_map = cdev_dma_map,                         \
-		.dma_unmap = cdev_dma_unmap,                                                       \
+		.reset = viofs_vfio_device_reset,                                                  \
 	}
 
 static const struct viofs_vfio_ops cdev_ops = CDEV_OPS("cdev");
@@ -231,7 +236,7 @@ static int cdev_open(const struct viofs_pci_function *f, const char *node, struc
 
 	if (rc)
 		return rc;
-	d->vfio.translates = true;
+	d->vfio.mapper.translates = true;
 	*out = &d->vfio;
 	return 0;
 }

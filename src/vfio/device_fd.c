@@ -29,10 +29,17 @@
 
 /* The MSI-X table has 11 bits of size. */
 #define VECTORS_MAX 2048U
+/* So that an IOMMU can use large pages wherever the memory has them. */
+#define IOVA_ALIGN ((uint64_t)2 << 20)
 
 struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v)
 {
 	return VIOFS_CONTAINER_OF(v, struct viofs_vfio_device, vfio);
+}
+
+struct viofs_vfio_device *viofs_vfio_device_of_mapper(struct viofs_mapper *m)
+{
+	return VIOFS_CONTAINER_OF(m, struct viofs_vfio_device, vfio.mapper);
 }
 
 int viofs_vfio_device_config_read(struct viofs_vfio *v, unsigned int off, void *buf,
@@ -331,6 +338,7 @@ static int count_vectors(struct viofs_vfio_device *d)
 
 struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function *f,
 						const struct viofs_vfio_ops *ops,
+						const struct viofs_mapper_ops *mapper,
 						struct viofs_err *err)
 {
 	struct viofs_vfio_device *d = calloc(1, sizeof(*d));
@@ -340,6 +348,8 @@ struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function 
 		return NULL;
 	}
 	d->vfio.ops = ops;
+	d->vfio.mapper.ops = mapper;
+	d->vfio.mapper.align = IOVA_ALIGN;
 	d->iommu = d->group = d->fd = d->pin = -1;
 	d->alerts.error_fd = d->alerts.request_fd = d->vfio.event_fd = -1;
 	memcpy(d->vfio.address, f->text, sizeof(d->vfio.address));

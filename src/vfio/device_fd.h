@@ -46,10 +46,14 @@ struct viofs_vfio_device {
 /** viofs_vfio_device_of() - the back end's struct of what the ops are given. */
 struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v);
 
+/** viofs_vfio_device_of_mapper() - the same for the mapper's ops. */
+struct viofs_vfio_device *viofs_vfio_device_of_mapper(struct viofs_mapper *m);
+
 /** viofs_vfio_device_new() - with nothing open yet. Return: for viofs_vfio_device_close(); NULL: no
  * memory. */
 struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function *f,
 						const struct viofs_vfio_ops *ops,
+						const struct viofs_mapper_ops *mapper,
 						struct viofs_err *err);
 
 /**

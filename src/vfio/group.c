@@ -121,10 +121,10 @@ static int open_device(struct viofs_vfio_device *d, struct viofs_err *err)
 }
 
 int viofs_vfio_group_attach(const struct viofs_pci_function *f, const char *node, int iommu,
-			    const struct viofs_vfio_ops *ops, struct viofs_vfio_device **out,
-			    struct viofs_err *err)
+			    const struct viofs_vfio_ops *ops, const struct viofs_mapper_ops *mapper,
+			    struct viofs_vfio_device **out, struct viofs_err *err)
 {
-	struct viofs_vfio_device *d = viofs_vfio_device_new(f, ops, err);
+	struct viofs_vfio_device *d = viofs_vfio_device_new(f, ops, mapper, err);
 	int rc;
 
 	if (!d)
@@ -156,8 +156,8 @@ static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 	if (rc < 0)
 		return viofs_err_set(err, rc, "%s: the IOMMU does not describe itself: %s.",
 				     d->vfio.address, strerror(-rc));
-	rc = viofs_vfio_info_ranges(info, (size_t)rc, d->vfio.ranges,
-				    VIOFS_ARRAY_SIZE(d->vfio.ranges));
+	rc = viofs_vfio_info_ranges(info, (size_t)rc, d->vfio.mapper.ranges,
+				    VIOFS_ARRAY_SIZE(d->vfio.mapper.ranges));
 	free(info);
 	/* An older kernel: any address is tried, and refused when it is mapped. */
 	if (rc == -ENOENT)
@@ -165,7 +165,7 @@ static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 	if (!rc)
 		return viofs_err_set(err, -ENOSPC, "%s: the IOMMU has no address to give.",
 				     d->vfio.address);
-	d->vfio.range_count = (unsigned int)rc;
+	d->vfio.mapper.range_count = (unsigned int)rc;
 	return 0;
 }
 
@@ -179,20 +179,20 @@ static int map_once(const struct viofs_vfio_device *d, void *vaddr, size_t len, 
 		.size = len,
 	};
 
-	if (access & VIOFS_VFIO_READ)
+	if (access & VIOFS_DMA_READ)
 		map.flags |= VFIO_DMA_MAP_FLAG_READ;
-	if (access & VIOFS_VFIO_WRITE)
+	if (access & VIOFS_DMA_WRITE)
 		map.flags |= VFIO_DMA_MAP_FLAG_WRITE;
 	return ioctl(d->iommu, VFIO_IOMMU_MAP_DMA, &map) < 0 ? -errno : 0;
 }
 
-static int group_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
-			 unsigned int access, struct viofs_err *err)
+static int group_map(struct viofs_mapper *m, const struct viofs_mapper_memory *memory,
+		     uint64_t iova, struct viofs_err *err)
 {
-	return viofs_vfio_map(viofs_vfio_device_of(v), map_once, vaddr, len, iova, access, err);
+	return viofs_vfio_map(m, map_once, memory, iova, err);
 }
 
-static int group_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
+static int unmap_once(const struct viofs_vfio_device *d, uint64_t iova, size_t len)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
 		.argsz = sizeof(unmap),
@@ -200,10 +200,17 @@ static int group_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
 		.size = len,
 	};
 
-	if (ioctl(viofs_vfio_device_of(v)->iommu, VFIO_IOMMU_UNMAP_DMA, &unmap) < 0)
+	if (ioctl(d->iommu, VFIO_IOMMU_UNMAP_DMA, &unmap) < 0)
 		return -errno;
 	return unmap.size == len ? 0 : -ENOENT;
 }
+
+static int group_unmap(struct viofs_mapper *m, uint64_t iova, size_t len, struct viofs_err *err)
+{
+	return viofs_vfio_unmap(m, unmap_once, iova, len, err);
+}
+
+static const struct viofs_mapper_ops group_mapper = { .map = group_map, .unmap = group_unmap };
 
 static const struct viofs_vfio_ops group_ops = {
 	.name = "group",
@@ -218,8 +225,6 @@ static const struct viofs_vfio_ops group_ops = {
 	.bar_write = viofs_vfio_device_bar_write,
 	.msix_set = viofs_vfio_device_msix_set,
 	.reset = viofs_vfio_device_reset,
-	.dma_map = group_dma_map,
-	.dma_unmap = group_dma_unmap,
 };
 
 static int group_open(const struct viofs_pci_function *f, const char *node, struct viofs_vfio **out,
@@ -228,10 +233,11 @@ static int group_open(const struct viofs_pci_function *f, const char *node, stru
 	struct viofs_vfio_device *d = NULL;
 	int rc;
 
-	rc = viofs_vfio_group_attach(f, node, VFIO_TYPE1v2_IOMMU, &group_ops, &d, err);
+	rc = viofs_vfio_group_attach(f, node, VFIO_TYPE1v2_IOMMU, &group_ops, &group_mapper, &d,
+				     err);
 	if (rc)
 		return rc;
-	d->vfio.translates = true;
+	d->vfio.mapper.translates = true;
 	rc = read_ranges(d, err);
 	if (rc) {
 		viofs_vfio_device_close(&d->vfio);

@@ -13,11 +13,11 @@ int viofs_vfio_group_find(const struct viofs_pci_function *f, const char *prefix
 /**
  * viofs_vfio_group_attach() - from nodes to a started device
  * @iommu: VFIO_TYPE1v2_IOMMU or VFIO_NOIOMMU_IOMMU
- * @ops: what the device answers to.
+ * @ops, @mapper: what the device answers to.
  * Return: 0 and *@out, for @ops->close; or -errno.
  */
 int viofs_vfio_group_attach(const struct viofs_pci_function *f, const char *node, int iommu,
-			    const struct viofs_vfio_ops *ops, struct viofs_vfio_device **out,
-			    struct viofs_err *err);
+			    const struct viofs_vfio_ops *ops, const struct viofs_mapper_ops *mapper,
+			    struct viofs_vfio_device **out, struct viofs_err *err);
 
 #endif

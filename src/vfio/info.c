@@ -65,7 +65,7 @@ size_t viofs_vfio_info_find(const void *info, size_t size, uint32_t first, uint1
 	return 0;
 }
 
-int viofs_vfio_info_ranges(const void *info, size_t size, struct viofs_vfio_range *ranges,
+int viofs_vfio_info_ranges(const void *info, size_t size, struct viofs_mapper_range *ranges,
 			   unsigned int max)
 {
 	struct vfio_iommu_type1_info_cap_iova_range cap;
@@ -90,7 +90,7 @@ int viofs_vfio_info_ranges(const void *info, size_t size, struct viofs_vfio_rang
 		memcpy(&r, (const char *)info + off, sizeof(r));
 		off += sizeof(r);
 		if (r.start <= r.end)
-			ranges[count++] = (struct viofs_vfio_range){ r.start, r.end };
+			ranges[count++] = (struct viofs_mapper_range){ r.start, r.end };
 	}
 	return (int)count;
 }

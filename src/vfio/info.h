@@ -35,7 +35,7 @@ size_t viofs_vfio_info_find(const void *info, size_t size, uint32_t first, uint1
  * Empty ranges are left out, and what is more than fits.
  * Return: how many; -ENOENT: the kernel does not say (before Linux 5.4).
  */
-int viofs_vfio_info_ranges(const void *info, size_t size, struct viofs_vfio_range *ranges,
+int viofs_vfio_info_ranges(const void *info, size_t size, struct viofs_mapper_range *ranges,
 			   unsigned int max);
 
 /** struct viofs_vfio_extent - a piece of a region, in bytes */

@@ -48,14 +48,16 @@ static const char *hint(int rc)
 	}
 }
 
-int viofs_vfio_map(const struct viofs_vfio_device *d, viofs_vfio_mapper *mapper, void *vaddr,
-		   size_t len, uint64_t iova, unsigned int access, struct viofs_err *err)
+int viofs_vfio_map(struct viofs_mapper *m, viofs_vfio_map_once *once,
+		   const struct viofs_mapper_memory *memory, uint64_t iova, struct viofs_err *err)
 {
-	int rc = mapper(d, vaddr, len, iova, access);
+	const struct viofs_vfio_device *d = viofs_vfio_device_of_mapper(m);
+	size_t len = memory->len;
+	int rc = once(d, memory->vaddr, len, iova, memory->access);
 
 	/* Some IOMMUs have no write-only page. What is lost is a fence, not a function. */
-	if ((rc == -EINVAL || rc == -EOPNOTSUPP) && access == VIOFS_VFIO_WRITE) {
-		rc = mapper(d, vaddr, len, iova, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
+	if ((rc == -EINVAL || rc == -EOPNOTSUPP) && memory->access == VIOFS_DMA_WRITE) {
+		rc = once(d, memory->vaddr, len, iova, VIOFS_DMA_READ | VIOFS_DMA_WRITE);
 		if (!rc)
 			viofs_debug(
 				"%s: the IOMMU has no write-only mappings; the device can read its "
@@ -69,4 +71,14 @@ int viofs_vfio_map(const struct viofs_vfio_device *d, viofs_vfio_mapper *mapper,
 	return viofs_err_set(
 		err, rc, "%s: %zu KiB can't be mapped for the device at address 0x%llx: %s.%s",
 		d->vfio.address, len >> 10, (unsigned long long)iova, strerror(-rc), hint(rc));
+}
+
+int viofs_vfio_unmap(struct viofs_mapper *m, viofs_vfio_unmap_once *once, uint64_t iova, size_t len,
+		     struct viofs_err *err)
+{
+	int rc = once(viofs_vfio_device_of_mapper(m), iova, len);
+
+	return rc ? viofs_err_set(err, rc, "The memory can't be taken from the IOMMU: %s.",
+				  strerror(-rc))
+		  : 0;
 }

@@ -6,17 +6,25 @@
 
 #include "vfio/device_fd.h"
 
-/** typedef viofs_vfio_mapper - one request to the kernel, @access as it is. Return: 0, or -errno.
+/** typedef viofs_vfio_map_once - one request to the kernel, @access as it is. Return: 0, or -errno.
  */
-typedef int viofs_vfio_mapper(const struct viofs_vfio_device *d, void *vaddr, size_t len,
-			      uint64_t iova, unsigned int access);
+typedef int viofs_vfio_map_once(const struct viofs_vfio_device *d, void *vaddr, size_t len,
+				uint64_t iova, unsigned int access);
+
+/** typedef viofs_vfio_unmap_once - and the way back. Return: 0; -ENOENT: not mapped so; -errno. */
+typedef int viofs_vfio_unmap_once(const struct viofs_vfio_device *d, uint64_t iova, size_t len);
 
 /**
- * viofs_vfio_map() - map by @mapper; what the device only writes it may read too where it can't be
- * had otherwise Return: 0, or -errno with what to do in @err.
+ * viofs_vfio_map() - map by @once
+ * Memory that the device only writes it may read too where the IOMMU can't tell the two apart.
+ * Return: 0, or -errno with what to do in @err.
  */
-int viofs_vfio_map(const struct viofs_vfio_device *d, viofs_vfio_mapper *mapper, void *vaddr,
-		   size_t len, uint64_t iova, unsigned int access, struct viofs_err *err);
+int viofs_vfio_map(struct viofs_mapper *m, viofs_vfio_map_once *once,
+		   const struct viofs_mapper_memory *memory, uint64_t iova, struct viofs_err *err);
+
+/** viofs_vfio_unmap() - take back by @once. Return: 0, or -errno with @err. */
+int viofs_vfio_unmap(struct viofs_mapper *m, viofs_vfio_unmap_once *once, uint64_t iova, size_t len,
+		     struct viofs_err *err);
 
 /** viofs_vfio_memlock_err() - say that @len bytes can't be locked, and what to do. Return: @rc. */
 int viofs_vfio_memlock_err(struct viofs_err *err, int rc, size_t len);

@@ -17,9 +17,9 @@
 #include <linux/vfio.h>
 #include <string.h>
 
-static int noiommu_pin(struct viofs_vfio *v, void *vaddr, size_t len, struct viofs_err *err)
+static int noiommu_pin(struct viofs_mapper *m, void *vaddr, size_t len, struct viofs_err *err)
 {
-	struct viofs_vfio_device *d = viofs_vfio_device_of(v);
+	struct viofs_vfio_device *d = viofs_vfio_device_of_mapper(m);
 	int fd = d->pin < 0 ? viofs_vfio_pin(vaddr, len) : -EBUSY;
 
 	if (fd == -ENOMEM)
@@ -32,21 +32,27 @@ static int noiommu_pin(struct viofs_vfio *v, void *vaddr, size_t len, struct vio
 			"hugepages (vm.nr_hugepages), or let this program have io_uring (sysctl "
 			"kernel.io_uring_disabled=0; a container's seccomp filter). From Linux 7.3 "
 			"on iommufd pins it.",
-			v->address, strerror(-fd));
+			d->vfio.address, strerror(-fd));
 	d->pin = fd;
 	return 0;
 }
 
-static int noiommu_dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
-			   unsigned int access, struct viofs_err *err)
+static int noiommu_map(struct viofs_mapper *m, const struct viofs_mapper_memory *memory,
+		       uint64_t iova, struct viofs_err *err)
 {
 	return 0;
 }
 
-static int noiommu_dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
+static int noiommu_unmap(struct viofs_mapper *m, uint64_t iova, size_t len, struct viofs_err *err)
 {
 	return 0;
 }
+
+static const struct viofs_mapper_ops noiommu_mapper = {
+	.pin = noiommu_pin,
+	.map = noiommu_map,
+	.unmap = noiommu_unmap,
+};
 
 static const struct viofs_vfio_ops noiommu_ops = {
 	.name = "noiommu",
@@ -61,9 +67,6 @@ static const struct viofs_vfio_ops noiommu_ops = {
 	.bar_write = viofs_vfio_device_bar_write,
 	.msix_set = viofs_vfio_device_msix_set,
 	.reset = viofs_vfio_device_reset,
-	.pin = noiommu_pin,
-	.dma_map = noiommu_dma_map,
-	.dma_unmap = noiommu_dma_unmap,
 };
 
 static int noiommu_open(const struct viofs_pci_function *f, const char *node,
@@ -72,7 +75,8 @@ static int noiommu_open(const struct viofs_pci_function *f, const char *node,
 	struct viofs_vfio_device *d = NULL;
 	int rc;
 
-	rc = viofs_vfio_group_attach(f, node, VFIO_NOIOMMU_IOMMU, &noiommu_ops, &d, err);
+	rc = viofs_vfio_group_attach(f, node, VFIO_NOIOMMU_IOMMU, &noiommu_ops, &noiommu_mapper, &d,
+				     err);
 	if (!rc)
 		*out = &d->vfio;
 	return rc;

@@ -190,17 +190,3 @@ struct viofs_pci_config viofs_vfio_config(struct viofs_vfio *v)
 		.context = v,
 	};
 }
-
-bool viofs_vfio_iova_ok(const struct viofs_vfio *v, uint64_t iova, uint64_t len)
-{
-	uint64_t last;
-
-	if (!len || __builtin_add_overflow(iova, len - 1, &last))
-		return false;
-	if (!v->range_count)
-		return true;
-	for (unsigned int i = 0; i < v->range_count; i++)
-		if (iova >= v->ranges[i].first && last <= v->ranges[i].last)
-			return true;
-	return false;
-}

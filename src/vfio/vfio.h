@@ -4,6 +4,7 @@
 #define VIOFS_VFIO_VFIO_H
 
 #include "base/err.h"
+#include "dma/mapper.h"
 #include "pci/caps.h"
 #include "pci/function.h"
 
@@ -12,15 +13,6 @@
 #include <stdint.h>
 
 struct viofs_vfio;
-
-/* Access of the device to mapped memory. */
-#define VIOFS_VFIO_READ (1U << 0)  /* the device reads */
-#define VIOFS_VFIO_WRITE (1U << 1) /* the device writes */
-
-/** struct viofs_vfio_range - IOVAs that the IOMMU takes, both ends included */
-struct viofs_vfio_range {
-	uint64_t first, last;
-};
 
 /**
  * struct viofs_vfio_ops - one way to have a function: cdev + iommufd, group + container, either of
@@ -37,7 +29,7 @@ struct viofs_vfio_ops {
 	 * touched, but as long as a copy is left the kernel can't have it back; @v is freed */
 	void (*close_copy)(struct viofs_vfio *v);
 	/** closes this process's copies of what only mapping memory takes: what is mapped stays,
-	 * and goes with the device. No dma_map, no dma_unmap after it. */
+	 * and goes with the device. Nothing is mapped or unmapped after it. */
 	void (*drop_dma)(struct viofs_vfio *v);
 	/** NULL, or why the function is lost: "..." in "the device ..."; NULL here too: nobody
 	 * tells */
@@ -59,25 +51,16 @@ struct viofs_vfio_ops {
 			struct viofs_err *err);
 	/** function level reset, where the function has one (-EOPNOTSUPP) */
 	int (*reset)(struct viofs_vfio *v);
-	/** once, before physical addresses are asked for: keeps the pages in their place until
-	 * close; left out: dma_map does */
-	int (*pin)(struct viofs_vfio *v, void *vaddr, size_t len, struct viofs_err *err);
-	/** @vaddr, @len and @iova are multiples of the page size; the pages get pinned */
-	int (*dma_map)(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
-		       unsigned int access, struct viofs_err *err);
-	int (*dma_unmap)(struct viofs_vfio *v, uint64_t iova, size_t len);
 };
 
 /** struct viofs_vfio - what every back end fills in; embedded at the start of its own struct */
 struct viofs_vfio {
 	const struct viofs_vfio_ops *ops;
+	struct viofs_mapper mapper; /* translates: an IOMMU stands between the device and memory */
 	char address[VIOFS_PCI_ADDRESS_TEXT];
 	char passed_over[256]; /* better back ends and why not they: "cdev: ...; ...", "" = none */
-	bool translates;       /* an IOMMU stands between the device and memory */
 	int event_fd;          /* readable when ops->lost() may have changed, -1 = none */
 	unsigned int msix_vectors; /* that the function has, 0 = no MSI-X */
-	unsigned int range_count;  /* 0 = any IOVA */
-	struct viofs_vfio_range ranges[16];
 };
 
 /**
@@ -108,8 +91,5 @@ int viofs_vfio_bus_master_set(struct viofs_vfio *v, bool on);
 
 /** viofs_vfio_config() - configuration space accessors over @v, for the capability walk. */
 struct viofs_pci_config viofs_vfio_config(struct viofs_vfio *v);
-
-/** viofs_vfio_iova_ok() - does [@iova, +@len) lie in one usable range? */
-bool viofs_vfio_iova_ok(const struct viofs_vfio *v, uint64_t iova, uint64_t len);
 
 #endif

@@ -98,6 +98,6 @@ int viofs_vhost_restore(struct viofs_vhost *v, struct viofs_err *err)
 	if (!rc)
 		rc = viofs_vhost_tell_inflight(v);
 	if (!rc)
-		rc = viofs_vhost_tell_memory(v, v->arena);
+		rc = viofs_vhost_tell_memory(v);
 	return rc ? say_again(v, rc, err) : 0;
 }

@@ -34,8 +34,10 @@ int viofs_vhost_tell_state(struct viofs_vhost *v, enum viofs_vhost_request reque
  * @queues: out, virtqueues that the back end can have; 0: it doesn't say.
  */
 int viofs_vhost_agree(struct viofs_vhost *v, uint64_t taken, uint64_t *queues);
-/** viofs_vhost_tell_memory() - the memory table, of the arena alone. */
-int viofs_vhost_tell_memory(struct viofs_vhost *v, const struct viofs_arena *arena);
+/** viofs_vhost_tell_memory() - the memory table, of v->memory alone. */
+int viofs_vhost_tell_memory(struct viofs_vhost *v);
+/** viofs_vhost_memory_init() - the mapper of @v. */
+void viofs_vhost_memory_init(struct viofs_vhost *v);
 /** viofs_vhost_tell_inflight() - the memory in which what is in flight is noted. */
 int viofs_vhost_tell_inflight(struct viofs_vhost *v);
 

@@ -120,6 +120,7 @@ int viofs_vhost_open(const char *path, int timeout_ms, bool track, struct viofs_
 	if (!v)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	v->err_fd = v->event_fd = v->inflight.fd = -1;
+	viofs_vhost_memory_init(v);
 	v->timeout_ms = timeout_ms;
 	v->left_ns = timeout_ms * VIOFS_NSEC_PER_MSEC * VIOFS_VHOST_START_FACTOR;
 	rc = v->sock =
@@ -172,7 +173,7 @@ static void close_if_open(int fd)
 void viofs_vhost_drop_memory(struct viofs_vhost *v)
 {
 	close_if_open(v->inflight.fd);
-	v->inflight.fd = -1;
+	v->inflight.fd = v->memory.fd = -1;
 }
 
 void viofs_vhost_close(struct viofs_vhost *v)

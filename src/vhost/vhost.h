@@ -4,7 +4,7 @@
 #define VIOFS_VHOST_VHOST_H
 
 #include "base/err.h"
-#include "dma/arena.h"
+#include "dma/mapper.h"
 #include "vhost/link.h"
 
 #include <stdbool.h>
@@ -49,7 +49,6 @@ struct viofs_vhost {
 	uint64_t acked;                /* ... and taken, with bit 30 */
 	uint64_t protocol_features;    /* taken */
 	unsigned int queue_max;        /* virtqueues the back end can have, 0 = it doesn't say */
-	uint64_t next_address;         /* of the next region of memory */
 	char lost[160];                /* "", or why nothing more can be said to the back end */
 	bool closed;                   /* lost, because nobody is there: somebody may come back */
 	int64_t end_ns;                /* all messages until then, 0: each has its timeout_ms */
@@ -60,7 +59,12 @@ struct viofs_vhost {
 		uint64_t size, offset;
 		uint16_t queues, entries;
 	} inflight;
-	const struct viofs_arena *arena; /* that was shared */
+	struct viofs_mapper
+		mapper; /* gives the back end memory, after viofs_vhost_set_features() */
+	struct viofs_vhost_memory {
+		int fd; /* of the memory that was given first; its owner closes it. -1: none */
+		uint64_t size;
+	} memory;
 };
 
 /**
@@ -92,26 +96,6 @@ int viofs_vhost_config(struct viofs_vhost *v, unsigned int off, void *buf, unsig
 
 /** viofs_vhost_set_features() - the virtio features agreed on. Return: 0, or -errno and v->lost. */
 int viofs_vhost_set_features(struct viofs_vhost *v, uint64_t features);
-
-/**
- * viofs_vhost_share() - give the back end the arena's memory, and number it
- * After viofs_vhost_set_features(). Return: 0, or -errno with @err.
- */
-int viofs_vhost_share(struct viofs_vhost *v, struct viofs_arena *arena, struct viofs_err *err);
-
-/**
- * viofs_vhost_add_region() - give the back end more memory: @size bytes of @fd's file, from @offset
- * on
- * @address: out, what the memory is called in descriptors. After viofs_vhost_share().
- * Return: 0; -EBADF: @fd is no file; -ENOTSUP: the back end can't (no CONFIGURE_MEM_SLOTS); others;
- * @err.
- */
-int viofs_vhost_add_region(struct viofs_vhost *v, uint64_t size, int fd, uint64_t offset,
-			   uint64_t *address, struct viofs_err *err);
-
-/** viofs_vhost_remove_region() - and take it back. Return: 0 or -errno with @err. */
-int viofs_vhost_remove_region(struct viofs_vhost *v, uint64_t size, uint64_t address,
-			      struct viofs_err *err);
 
 /**
  * viofs_vhost_track() - have the back end note what it has in flight, for @queues of @entries
@@ -156,8 +140,8 @@ int viofs_vhost_reconnect(struct viofs_vhost *v, int64_t end_ns, struct viofs_er
  */
 int viofs_vhost_restore(struct viofs_vhost *v, struct viofs_err *err);
 
-/** viofs_vhost_drop_memory() - close what only viofs_vhost_restore() takes: for a process that
- * doesn't. */
+/** viofs_vhost_drop_memory() - forget what only viofs_vhost_restore() needs: for a process that
+ * never calls it. */
 void viofs_vhost_drop_memory(struct viofs_vhost *v);
 
 /** viofs_vhost_disconnect() - after a failed try: nothing of it stays. */

@@ -13,8 +13,8 @@ import sys
 BELOW = {
     "base": [],
     "pci": ["base"],
-    "vfio": ["pci"],
-    "dma": ["base", "vfio"],
+    "dma": ["base"],
+    "vfio": ["pci", "dma"],
     "vhost": ["dma"],
     "virtio": ["vfio", "vhost"],
     "fuse": ["base"],

@@ -71,7 +71,7 @@ static void add_piece(struct model_device *d, struct model_request *r,
 	} else if (r->writable) {
 		violate(d, "a readable descriptor after a writable one", 0);
 	} else {
-		from = reach(d, desc->addr, desc->len, VIOFS_VFIO_READ);
+		from = reach(d, desc->addr, desc->len, VIOFS_DMA_READ);
 		if (from && r->len + desc->len <= MODEL_MESSAGE) {
 			memcpy(r->message + r->len, from, desc->len);
 			r->len += desc->len;
@@ -92,7 +92,7 @@ static struct viofs_ring_packed_desc *packed_ring(struct model_device *d, unsign
 	const struct model_queue *mq = &d->function->queues[q];
 
 	return reach(d, mq->desc, mq->size * sizeof(struct viofs_ring_packed_desc),
-		     VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
+		     VIOFS_DMA_READ | VIOFS_DMA_WRITE);
 }
 
 static bool has_packed(struct model_device *d, unsigned int q)
@@ -124,7 +124,7 @@ static void read_packed(struct model_device *d, struct model_request *r)
 		r->head = ring[at].id;
 		r->taken++;
 		if (flags & DESC_INDIRECT) {
-			table = reach(d, ring[at].addr, ring[at].len, VIOFS_VFIO_READ);
+			table = reach(d, ring[at].addr, ring[at].len, VIOFS_DMA_READ);
 			for (unsigned int i = 0; table && i < ring[at].len / sizeof(*table); i++)
 				add_packed(d, r, &table[i]);
 		} else {
@@ -141,7 +141,7 @@ static void read_chain(struct model_device *d, struct model_request *r)
 	const struct viofs_ring_desc *table, *desc;
 	uint32_t size = q->size, at = r->head;
 
-	table = reach(d, q->desc, size * sizeof(*table), VIOFS_VFIO_READ);
+	table = reach(d, q->desc, size * sizeof(*table), VIOFS_DMA_READ);
 	if (!table)
 		return;
 	if (table[at].flags & DESC_INDIRECT) {
@@ -150,7 +150,7 @@ static void read_chain(struct model_device *d, struct model_request *r)
 		at = 0;
 		if (size > q->size)
 			violate(d, "an indirect table longer than the queue", 0);
-		table = reach(d, desc->addr, desc->len, VIOFS_VFIO_READ);
+		table = reach(d, desc->addr, desc->len, VIOFS_DMA_READ);
 	}
 	for (unsigned int i = 0; table && i < size && at < size; i++) {
 		add_piece(d, r, &table[at]);
@@ -174,7 +174,7 @@ static void signal_driver(struct model_device *d, unsigned int q, bool wanted)
 /* virtio 1.3 2.7.7.2 */
 static bool split_wants(struct model_device *d, const struct model_queue *mq, uint16_t old)
 {
-	const uint16_t *avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
+	const uint16_t *avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_DMA_READ);
 	uint16_t event = VIOFS_READ_ONCE(avail[2 + mq->size]);
 
 	return d->event_idx ? (uint16_t)(mq->used_idx - event - 1) < (uint16_t)(mq->used_idx - old)
@@ -186,7 +186,7 @@ static bool split_wants(struct model_device *d, const struct model_queue *mq, ui
 static bool packed_wants(struct model_device *d, const struct model_queue *mq, uint16_t old,
 			 bool wrap, unsigned int by)
 {
-	const uint16_t *event = reach(d, mq->driver, 4, VIOFS_VFIO_READ);
+	const uint16_t *event = reach(d, mq->driver, 4, VIOFS_DMA_READ);
 	uint16_t flags = VIOFS_READ_ONCE(event[1]), where = VIOFS_READ_ONCE(event[0]);
 	unsigned int place = (where & 0x7fffU) + (where >> 15 == wrap ? 0U : mq->size);
 
@@ -224,7 +224,7 @@ static void push(struct model_device *d, unsigned int q, uint32_t id, uint32_t l
 		push_packed(d, q, id, len, advance);
 		return;
 	}
-	used = reach(d, mq->device, 6 + 8U * mq->size, VIOFS_VFIO_WRITE);
+	used = reach(d, mq->device, 6 + 8U * mq->size, VIOFS_DMA_WRITE);
 	memcpy(&used[2 + 4 * (mq->used_idx & (mq->size - 1))], elem, sizeof(elem));
 	mq->used_idx = (uint16_t)(mq->used_idx + advance);
 	viofs_wmb();
@@ -239,7 +239,7 @@ static void answer(struct model_device *d, struct model_request *r)
 
 	for (unsigned int i = 0; i < r->writable && done < r->reply_len; i++) {
 		size_t n = VIOFS_MIN(r->writable_len[i], r->reply_len - done);
-		void *to = reach(d, r->writable_iova[i], n, VIOFS_VFIO_WRITE);
+		void *to = reach(d, r->writable_iova[i], n, VIOFS_DMA_WRITE);
 
 		if (to)
 			memcpy(to, r->reply + done, n);
@@ -426,8 +426,8 @@ static void serve_split(struct model_device *d, unsigned int q)
 	const uint16_t *avail;
 	uint16_t *used;
 
-	avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
-	used = reach(d, mq->device, 6 + 8U * mq->size, VIOFS_VFIO_WRITE);
+	avail = reach(d, mq->driver, 6 + 2U * mq->size, VIOFS_DMA_READ);
+	used = reach(d, mq->device, 6 + 8U * mq->size, VIOFS_DMA_WRITE);
 	do {
 		while (VIOFS_READ_ONCE(avail[1]) != mq->seen) {
 			viofs_rmb();

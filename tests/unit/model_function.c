@@ -440,7 +440,7 @@ static void model_close(struct viofs_vfio *v)
 	struct model_function *m = model_of(v);
 
 	for (unsigned int i = 0; model_reaches_memory(m) && i < m->map_count; i++)
-		if (m->maps[i].access & VIOFS_VFIO_WRITE)
+		if (m->maps[i].access & VIOFS_DMA_WRITE)
 			memset(m->maps[i].vaddr, 0xa5, m->maps[i].len);
 	m->map_count = 0;
 	m->closed = true;
@@ -501,20 +501,26 @@ static int function_reset(struct viofs_vfio *v)
 	return 0;
 }
 
-static int dma_map(struct viofs_vfio *v, void *vaddr, size_t len, uint64_t iova,
-		   unsigned int access, struct viofs_err *err)
+static struct model_function *model_of_mapper(struct viofs_mapper *mapper)
 {
-	struct model_function *m = model_of(v);
+	return VIOFS_CONTAINER_OF(mapper, struct model_function, vfio.mapper);
+}
+
+static int map(struct viofs_mapper *mapper, const struct viofs_mapper_memory *memory, uint64_t iova,
+	       struct viofs_err *err)
+{
+	struct model_function *m = model_of_mapper(mapper);
 
 	if (m->map_count == MODEL_MAPS)
 		return viofs_err_set(err, -ENOSPC, "the model remembers no more mappings");
-	m->maps[m->map_count++] = (struct model_map){ vaddr, len, iova, access };
+	m->maps[m->map_count++] =
+		(struct model_map){ memory->vaddr, memory->len, iova, memory->access };
 	return 0;
 }
 
-static int dma_unmap(struct viofs_vfio *v, uint64_t iova, size_t len)
+static int unmap(struct viofs_mapper *mapper, uint64_t iova, size_t len, struct viofs_err *err)
 {
-	struct model_function *m = model_of(v);
+	struct model_function *m = model_of_mapper(mapper);
 
 	if (m->resetting && model_reaches_memory(m))
 		violate(m, "memory was taken from a device that does not finish its reset");
@@ -539,9 +545,9 @@ static const struct viofs_vfio_ops model_ops = {
 	.bar_write = bar_write,
 	.msix_set = msix_set,
 	.reset = function_reset,
-	.dma_map = dma_map,
-	.dma_unmap = dma_unmap,
 };
+
+static const struct viofs_mapper_ops model_mapper_ops = { .map = map, .unmap = unmap };
 
 /* A vendor capability (virtio 1.3 4.1.4). */
 static void put_cap(struct model_function *m, unsigned int at, unsigned int next, unsigned int type,
@@ -599,7 +605,9 @@ void model_init(struct model_function *m, unsigned int requests)
 	assert_true(requests + 1 <= MODEL_QUEUES);
 	m->vfio.ops = &model_ops;
 	strcpy(m->vfio.address, "0000:00:04.0");
-	m->vfio.translates = true;
+	m->vfio.mapper.ops = &model_mapper_ops;
+	m->vfio.mapper.align = 2 << 20;
+	m->vfio.mapper.translates = true;
 	m->vfio.event_fd = -1;
 	m->vfio.msix_vectors = requests + 2;
 	m->bar_size[1] = 0x1000;
@@ -644,7 +652,7 @@ void *model_memory(struct model_function *m, uint64_t iova, size_t len, unsigned
 int model_pop(struct model_function *m, unsigned int q)
 {
 	struct model_queue *mq = &m->queues[q];
-	const uint16_t *avail = model_memory(m, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
+	const uint16_t *avail = model_memory(m, mq->driver, 6 + 2U * mq->size, VIOFS_DMA_READ);
 
 	if (avail[1] == mq->seen)
 		return -1;
@@ -654,8 +662,8 @@ int model_pop(struct model_function *m, unsigned int q)
 void model_push(struct model_function *m, unsigned int q, uint32_t id, uint32_t len)
 {
 	struct model_queue *mq = &m->queues[q];
-	const uint16_t *avail = model_memory(m, mq->driver, 6 + 2U * mq->size, VIOFS_VFIO_READ);
-	uint16_t *used = model_memory(m, mq->device, 6 + 8U * mq->size, VIOFS_VFIO_WRITE);
+	const uint16_t *avail = model_memory(m, mq->driver, 6 + 2U * mq->size, VIOFS_DMA_READ);
+	uint16_t *used = model_memory(m, mq->device, 6 + 8U * mq->size, VIOFS_DMA_WRITE);
 	uint32_t elem[2] = { id, len };
 
 	memcpy(&used[2 + 4 * (mq->used_idx & (mq->size - 1))], elem, sizeof(elem));

@@ -62,7 +62,7 @@ struct model_faults {
 	unsigned int vector_limit; /* so many vectors can be used, 0: all */
 	bool refuse_sharing;       /* a vector serves one queue */
 	int msix_error;            /* what msix_set returns */
-	int unmap_error;           /* what dma_unmap returns, and does nothing */
+	int unmap_error;           /* what unmap returns, and does nothing */
 	bool no_function_reset;    /* the function has none */
 	bool function_reset_lies;  /* it has one that does nothing */
 	bool master_sticks;        /* bus mastering can't be switched off */

@@ -130,7 +130,7 @@ static void open_device(void)
 	viofs_fs_arena_sizes(bench.fs, sizes);
 	viofs_relay_config_arena_sizes(&bench.config, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &bench.arena, NULL), 0);
-	assert_int_equal(viofs_arena_map(bench.arena, &bench.function.vfio,
+	assert_int_equal(viofs_arena_map(bench.arena, &bench.function.vfio.mapper,
 					 viofs_fs_address_policy(bench.fs), NULL),
 			 0);
 	assert_int_equal(viofs_fs_start(bench.fs, bench.arena, NULL), 0);

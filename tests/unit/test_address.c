@@ -8,7 +8,7 @@
 
 #include "dma/arena.h"
 #include "dma/physical.h"
-#include "fake_vfio.h"
+#include "fake_mapper.h"
 #include "vfio/pin.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static struct fake_vfio fake;
+static struct fake_mapper fake;
 static const size_t sizes[VIOFS_ARENA_SECTIONS] = {
 	[VIOFS_ARENA_PRIVATE] = 4096,
 	[VIOFS_ARENA_DEVICE_READ] = 8192,
@@ -53,9 +53,9 @@ static void what_moves_is_mapped_anew(void **state)
 	struct viofs_arena *a = NULL;
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
-	fake_vfio_init(&fake, true);
+	fake_mapper_init(&fake, true);
 	moves = 3;
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, NULL), 0);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, NULL), 0);
 	assert_int_equal(fake.unmapped, fake.count - 3);
 	assert_true(fake.unmapped > 0);
 	viofs_arena_free(a);
@@ -67,10 +67,10 @@ static void what_moves_and_cannot_be_taken_back_is_refused(void **state)
 	struct viofs_err err = { "" };
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
-	fake_vfio_init(&fake, true);
+	fake_mapper_init(&fake, true);
 	fake.refuse_unmap = -EIO;
 	moves = 3;
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err), -EIO);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, &err), -EIO);
 	assert_non_null(strstr(err.text, "can't be taken back"));
 	viofs_arena_free(a);
 }
@@ -112,8 +112,8 @@ static void physical_mappings_are_one_to_one(void **state)
 	uint8_t *p;
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), 0);
-	fake_vfio_init(&fake, true);
-	if (viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err) == -EPERM) {
+	fake_mapper_init(&fake, true);
+	if (viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, &err) == -EPERM) {
 		assert_non_null(strstr(err.text, "CAP_SYS_ADMIN"));
 		assert_int_equal(fake.count, fake.unmapped);
 		viofs_arena_free(a);
@@ -146,10 +146,10 @@ static void an_address_beyond_the_iommu_is_refused(void **state)
 	int rc;
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), 0);
-	fake_vfio_init(&fake, true);
-	fake.vfio.range_count = 1;
-	fake.vfio.ranges[0] = (struct viofs_vfio_range){ 0, 4095 };
-	rc = viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err);
+	fake_mapper_init(&fake, true);
+	fake.mapper.range_count = 1;
+	fake.mapper.ranges[0] = (struct viofs_mapper_range){ 0, 4095 };
+	rc = viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, &err);
 	assert_true(rc == -ENOSPC || rc == -EPERM);
 	assert_true(rc == -EPERM || strstr(err.text, "address bits"));
 	assert_int_equal(fake.count, fake.unmapped);
@@ -163,9 +163,9 @@ static void small_pages_that_cannot_be_pinned_are_refused(void **state)
 	struct viofs_err err = { "" };
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), 0);
-	fake_vfio_init(&fake, false);
+	fake_mapper_init(&fake, false);
 	fake.refuse_pin = -ENOSYS;
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), -ENOSYS);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, &err), -ENOSYS);
 	assert_string_equal(err.text, "no pinning here");
 	assert_int_equal(fake.pinned, 1);
 	assert_int_equal(fake.count, 0);
@@ -184,11 +184,11 @@ static void hugepages_may_go_unpinned_but_for_want_of_memory(void **state)
 		viofs_arena_free(a);
 		skip();
 	}
-	fake_vfio_init(&fake, false);
+	fake_mapper_init(&fake, false);
 	fake.refuse_pin = -ENOMEM;
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err), -ENOMEM);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, &err), -ENOMEM);
 	fake.refuse_pin = -ENOSYS;
-	rc = viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_PHYSICAL, &err);
+	rc = viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, &err);
 	assert_true(!rc || rc == -EPERM);
 	viofs_arena_free(a);
 }
@@ -198,8 +198,8 @@ static void translated_memory_is_not_pinned_apart(void **state)
 	struct viofs_arena *a = NULL;
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
-	fake_vfio_init(&fake, true);
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, NULL), 0);
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, NULL), 0);
 	assert_int_equal(fake.pinned, 0);
 	viofs_arena_free(a);
 }

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "dma/arena.h"
-#include "fake_vfio.h"
+#include "fake_mapper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct fake_vfio fake;
+static struct fake_mapper fake;
 static const size_t sizes[VIOFS_ARENA_SECTIONS] = {
 	[VIOFS_ARENA_PRIVATE] = 100,       [VIOFS_ARENA_DEVICE_READ] = 5000,
 	[VIOFS_ARENA_DEVICE_WRITE] = 4096, [VIOFS_ARENA_DEVICE_RING] = 1600,
@@ -38,16 +38,12 @@ static void sections_start_on_pages_and_are_zero(void **state)
 	struct viofs_arena *a = new_arena();
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct stat st;
-	char two[2];
 
 	assert_int_equal(viofs_arena_page_size(a), page);
 	assert_int_equal(viofs_arena_size(a), page + 2 * page + 2 * page + (3 << 20));
 	assert_int_equal(fstat(viofs_arena_fd(a), &st), 0);
 	assert_int_equal(st.st_size, viofs_arena_device_size(a));
 	assert_int_equal(st.st_size, viofs_arena_size(a) - page);
-	assert_int_equal(viofs_arena_read(a, viofs_arena_device_size(a) - 2, two, 2), 0);
-	assert_int_equal(viofs_arena_read(a, viofs_arena_device_size(a) - 1, two, 2), -ERANGE);
-	assert_int_equal(viofs_arena_read(a, UINT64_MAX, two, 2), -ERANGE);
 	for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++) {
 		uint8_t *p = viofs_arena_alloc(a, (enum viofs_arena_section)s, 64, page);
 
@@ -77,13 +73,13 @@ static void each_section_is_mapped_with_its_access_and_private_never(void **stat
 	struct viofs_err err;
 	uint8_t *private = viofs_arena_alloc(a, VIOFS_ARENA_PRIVATE, 1, 1);
 
-	fake_vfio_init(&fake, true);
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, &err), 0);
 	assert_int_equal(fake.count, 4);
-	assert_int_equal(fake.mappings[0].access, VIOFS_VFIO_READ);
-	assert_int_equal(fake.mappings[1].access, VIOFS_VFIO_WRITE);
-	assert_int_equal(fake.mappings[2].access, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
-	assert_int_equal(fake.mappings[3].access, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE);
+	assert_int_equal(fake.mappings[0].access, VIOFS_DMA_READ);
+	assert_int_equal(fake.mappings[1].access, VIOFS_DMA_WRITE);
+	assert_int_equal(fake.mappings[2].access, VIOFS_DMA_READ | VIOFS_DMA_WRITE);
+	assert_int_equal(fake.mappings[3].access, VIOFS_DMA_READ | VIOFS_DMA_WRITE);
 	for (unsigned int i = 0; i < fake.count; i++) {
 		const struct fake_mapping *m = &fake.mappings[i];
 
@@ -103,8 +99,8 @@ static void translated_addresses_follow_the_mapping(void **state)
 	uint8_t *p = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_RW, 1 << 20, 4096);
 	size_t run;
 
-	fake_vfio_init(&fake, true);
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, &err), 0);
 	assert_int_equal(viofs_arena_iova(a, p + 5, 1 << 19, &run),
 			 fake.mappings[3].iova + (uint64_t)(p + 5 - fake.mappings[3].vaddr));
 	assert_int_equal(run, 1 << 19);
@@ -116,14 +112,14 @@ static void translated_addresses_stay_inside_the_iommus_ranges(void **state)
 	struct viofs_arena *a = new_arena();
 	struct viofs_err err;
 
-	fake_vfio_init(&fake, true);
-	fake.vfio.range_count = 2;
-	fake.vfio.ranges[0] = (struct viofs_vfio_range){ 0, 0x2fffff };
-	fake.vfio.ranges[1] = (struct viofs_vfio_range){ 0x40000000, 0x4fffffff };
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	fake_mapper_init(&fake, true);
+	fake.mapper.range_count = 2;
+	fake.mapper.ranges[0] = (struct viofs_mapper_range){ 0, 0x2fffff };
+	fake.mapper.ranges[1] = (struct viofs_mapper_range){ 0x40000000, 0x4fffffff };
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, &err), 0);
 	for (unsigned int i = 0; i < fake.count; i++)
-		assert_true(viofs_vfio_iova_ok(&fake.vfio, fake.mappings[i].iova,
-					       fake.mappings[i].len));
+		assert_true(viofs_mapper_fits(&fake.mapper, fake.mappings[i].iova,
+					      fake.mappings[i].len));
 	viofs_arena_free(a);
 }
 
@@ -132,10 +128,10 @@ static void no_room_in_the_ranges_is_said_and_undone(void **state)
 	struct viofs_arena *a = new_arena();
 	struct viofs_err err = { "" };
 
-	fake_vfio_init(&fake, true);
-	fake.vfio.range_count = 1;
-	fake.vfio.ranges[0] = (struct viofs_vfio_range){ 0x200000, 0x4fffff };
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), -ENOSPC);
+	fake_mapper_init(&fake, true);
+	fake.mapper.range_count = 1;
+	fake.mapper.ranges[0] = (struct viofs_mapper_range){ 0x200000, 0x4fffff };
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "no room"));
 	assert_int_equal(fake.unmapped, fake.count);
 	viofs_arena_free(a);
@@ -146,13 +142,13 @@ static void a_refused_mapping_takes_the_others_back(void **state)
 	struct viofs_arena *a = new_arena();
 	struct viofs_err err;
 
-	fake_vfio_init(&fake, true);
+	fake_mapper_init(&fake, true);
 	fake.refuse_after = 2;
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), -ENOMEM);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, &err), -ENOMEM);
 	assert_int_equal(fake.unmapped, 2);
 	/* And it can be tried again. */
-	fake_vfio_init(&fake, true);
-	assert_int_equal(viofs_arena_map(a, &fake.vfio, VIOFS_ADDRESS_TRANSLATED, &err), 0);
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, &err), 0);
 	viofs_arena_free(a);
 }
 

@@ -65,7 +65,7 @@ static void make_arena(void)
 static void map_arena(void)
 {
 	make_arena();
-	if (viofs_arena_map(arena, &model.vfio, viofs_fs_address_policy(fs), &err) != 0)
+	if (viofs_arena_map(arena, &model.vfio.mapper, viofs_fs_address_policy(fs), &err) != 0)
 		fail_msg("%s", err.text);
 }
 
@@ -270,11 +270,11 @@ static void start_sets_every_register(void **state)
 		assert_int_equal(q->desc % 16, 0);
 		assert_int_equal(q->driver % 2, 0);
 		assert_int_equal(q->device % 4, 0);
-		assert_ptr_equal(model_memory(&model, q->desc, l.desc, VIOFS_VFIO_READ),
+		assert_ptr_equal(model_memory(&model, q->desc, l.desc, VIOFS_DMA_READ),
 				 mine->ring.desc);
-		assert_ptr_equal(model_memory(&model, q->driver, l.driver, VIOFS_VFIO_READ),
+		assert_ptr_equal(model_memory(&model, q->driver, l.driver, VIOFS_DMA_READ),
 				 mine->ring.driver);
-		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_VFIO_WRITE),
+		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_DMA_WRITE),
 				 mine->ring.device);
 		/* what the driver relies on is out of the device's reach */
 		assert_false(viofs_arena_contains(arena, mine->ring.shadow, 1));
@@ -305,11 +305,11 @@ static void packed_rings_lie_where_both_may_write(void **state)
 		assert_int_equal(q->driver % 4, 0);
 		assert_int_equal(q->device % 4, 0);
 		assert_ptr_equal(
-			model_memory(&model, q->desc, l.desc, VIOFS_VFIO_READ | VIOFS_VFIO_WRITE),
+			model_memory(&model, q->desc, l.desc, VIOFS_DMA_READ | VIOFS_DMA_WRITE),
 			ring->desc);
-		assert_ptr_equal(model_memory(&model, q->driver, l.driver, VIOFS_VFIO_READ),
+		assert_ptr_equal(model_memory(&model, q->driver, l.driver, VIOFS_DMA_READ),
 				 ring->driver);
-		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_VFIO_WRITE),
+		assert_ptr_equal(model_memory(&model, q->device, l.device, VIOFS_DMA_WRITE),
 				 ring->device);
 		assert_false(viofs_arena_contains(arena, ring->shadow, 1));
 	}
@@ -565,7 +565,7 @@ static void rings_fit_the_contiguous_memory_there_is(void **state)
 		model.queues[q].max = 1024;
 	open_good();
 	make_arena();
-	if (viofs_arena_map(arena, &model.vfio, viofs_fs_address_policy(fs), &err) != 0) {
+	if (viofs_arena_map(arena, &model.vfio.mapper, viofs_fs_address_policy(fs), &err) != 0) {
 		print_message("skipped: %s\n", err.text);
 		finish();
 		skip();

@@ -40,7 +40,8 @@ static void start(void)
 		fail_msg("%s", err.text);
 	viofs_fs_arena_sizes(fs, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, &err), 0);
-	assert_int_equal(viofs_arena_map(arena, &model.vfio, viofs_fs_address_policy(fs), &err), 0);
+	assert_int_equal(
+		viofs_arena_map(arena, &model.vfio.mapper, viofs_fs_address_policy(fs), &err), 0);
 	if (viofs_fs_start(fs, arena, &err) != 0)
 		fail_msg("%s", err.text);
 }
@@ -105,9 +106,9 @@ static void buffers_are_posted_and_come_back(void **state)
 		int head = model_pop(&model, 1);
 
 		assert_true(head >= 0);
-		desc = model_memory(&model, model.queues[1].desc, 16, VIOFS_VFIO_READ);
+		desc = model_memory(&model, model.queues[1].desc, 16, VIOFS_DMA_READ);
 		assert_int_equal(desc[head].len, 100);
-		to = model_memory(&model, desc[head].addr, 100, VIOFS_VFIO_WRITE);
+		to = model_memory(&model, desc[head].addr, 100, VIOFS_DMA_WRITE);
 		memset(to, (int)i, 100);
 		model_push(&model, 1, (uint32_t)head, i % 101);
 		assert_int_equal(viofs_fs_notification_take(fs, arena, copy, &len), 1);

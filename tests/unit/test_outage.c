@@ -45,7 +45,7 @@ static int make(void **state)
 	assert_int_equal(viofs_virtio_vhost_open(claim.at.vhost, 0, &fs.virtio, &err), 0);
 	assert_int_equal(viofs_virtio_negotiate(fs.virtio, WANTED, &err), 0);
 	assert_int_equal(viofs_arena_new(sizes, false, &claim.arena, &err), 0);
-	assert_int_equal(viofs_vhost_share(claim.at.vhost, claim.arena, &err), 0);
+	assert_int_equal(viofs_attach_map(&claim.at, claim.arena, &err), 0);
 	a.device = viofs_arena_iova(
 		claim.arena, viofs_arena_alloc(claim.arena, VIOFS_ARENA_DEVICE_WRITE, 64, 64), 64,
 		&run);
@@ -63,6 +63,7 @@ static int unmake(void **state)
 	viofs_log_set_sink(NULL, VIOFS_LOG_INFO);
 	viofs_virtio_close(fs.virtio);
 	viofs_vhost_close(claim.at.vhost);
+	viofs_arena_detach(claim.arena);
 	viofs_arena_free(claim.arena);
 	model_backend_stop(&peer);
 	return 0;

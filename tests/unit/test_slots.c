@@ -12,7 +12,7 @@
 
 #include "base/util.h"
 #include "dma/physical.h"
-#include "fake_vfio.h"
+#include "fake_mapper.h"
 #include "fuse/forget.h"
 #include "relay/slots.h"
 
@@ -23,7 +23,7 @@
 
 static const struct viofs_fuse_conn conn = { .minor = 38, .page_size = PAGE, .setxattr_ext = true };
 
-static struct fake_vfio fake;
+static struct fake_mapper fake;
 static struct viofs_arena *arena;
 static struct viofs_slots slots, hiprio_slots;
 static struct viofs_ring_piece pieces[300];
@@ -44,9 +44,9 @@ static void make(bool scattered)
 
 	viofs_slots_arena_sizes(COUNT, BUFFERS, BUFFER_SIZE, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, NULL), 0);
-	fake_vfio_init(&fake, true);
+	fake_mapper_init(&fake, true);
 	assert_int_equal(
-		viofs_arena_map(arena, &fake.vfio,
+		viofs_arena_map(arena, &fake.mapper,
 				scattered ? VIOFS_ADDRESS_PHYSICAL : VIOFS_ADDRESS_TRANSLATED,
 				NULL),
 		0);
@@ -138,7 +138,7 @@ static void reads_the_message(const struct viofs_slot *slot, size_t args_len)
 	size_t at = 0;
 
 	for (unsigned int i = 0; i < chain.readable; i++) {
-		const uint8_t *p = device_memory(pieces[i].iova, pieces[i].len, VIOFS_VFIO_READ);
+		const uint8_t *p = device_memory(pieces[i].iova, pieces[i].len, VIOFS_DMA_READ);
 
 		assert_true(pieces[i].len > 0);
 		for (size_t j = 0; j < pieces[i].len; j++, at++)
@@ -148,7 +148,7 @@ static void reads_the_message(const struct viofs_slot *slot, size_t args_len)
 	assert_int_equal(at, slot->len);
 	for (unsigned int i = chain.readable; i < (unsigned int)chain.readable + chain.writable;
 	     i++)
-		device_memory(pieces[i].iova, pieces[i].len, VIOFS_VFIO_WRITE);
+		device_memory(pieces[i].iova, pieces[i].len, VIOFS_DMA_WRITE);
 }
 
 /* Pieces of exactly these lengths; 0 ends a list. */
@@ -245,9 +245,9 @@ static void read_data_is_page_aligned_and_apart(void **state)
 		build(slot);
 		has_pieces(LENGTHS(40, 40), LENGTHS(16, sizes[i]));
 		assert_int_equal(pieces[3].iova % PAGE, 0);
-		assert_ptr_equal(device_memory(pieces[3].iova, sizes[i], VIOFS_VFIO_WRITE),
+		assert_ptr_equal(device_memory(pieces[3].iova, sizes[i], VIOFS_DMA_WRITE),
 				 viofs_slot_reply_data(&slots, slot));
-		assert_ptr_equal(device_memory(pieces[2].iova, 16, VIOFS_VFIO_WRITE),
+		assert_ptr_equal(device_memory(pieces[2].iova, 16, VIOFS_DMA_WRITE),
 				 viofs_slot_reply(&slots, slot));
 		reads_the_message(slot, 40);
 		viofs_slots_give(&slots, slot);
@@ -302,10 +302,10 @@ static void the_header_is_where_the_device_reads_it(void **state)
 
 	viofs_slot_header(&slots, slot)->unique = 0x1234;
 	build(slot);
-	assert_int_equal(((struct fuse_in_header *)(void *)device_memory(pieces[0].iova, 40,
-									 VIOFS_VFIO_READ))
-				 ->unique,
-			 0x1234);
+	assert_int_equal(
+		((struct fuse_in_header *)(void *)device_memory(pieces[0].iova, 40, VIOFS_DMA_READ))
+			->unique,
+		0x1234);
 }
 
 static void forget_is_one_readable_piece(void **state)
@@ -348,7 +348,7 @@ static void an_indirect_table_is_the_slots_own(void **state)
 		assert_ptr_equal(chain.indirect,
 				 device_memory(chain.indirect_iova,
 					       VIOFS_SLOT_INDIRECT * sizeof(*chain.indirect),
-					       VIOFS_VFIO_READ));
+					       VIOFS_DMA_READ));
 		assert_int_equal(chain.indirect_iova % 16, 0);
 		/* before the message, and not of the slot before */
 		assert_true((const uint8_t *)(chain.indirect + VIOFS_SLOT_INDIRECT) <= message);

@@ -55,7 +55,7 @@ static json_t *make(struct viofs_relay_stats *stats)
 	static const struct viofs_vfio_ops vfio_ops = { .name = "group" };
 	static const struct viofs_vfio vfio = {
 		.ops = &vfio_ops,
-		.translates = true,
+		.mapper.translates = true,
 		.passed_over = "cdev: /dev/iommu is not there",
 	};
 	static const struct viofs_relay_config config = {

@@ -168,7 +168,7 @@ static int make(void **state)
 	kernel.msix_flags = VFIO_IRQ_INFO_EVENTFD;
 	kernel.vectors = 3;
 	put(CONFIG + PCI_BASE_ADDRESS_0 + 4, PCI_BASE_ADDRESS_SPACE_IO, 4);
-	d = viofs_vfio_device_new(&f, &ops, &err);
+	d = viofs_vfio_device_new(&f, &ops, NULL, &err);
 	assert_non_null(d);
 	v = &d->vfio;
 	d->fd = kernel.fd;

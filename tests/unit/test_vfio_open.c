@@ -251,7 +251,7 @@ static void the_devices_own_node_comes_first(void **state)
 
 	assert_string_equal(v->ops->name, "cdev");
 	assert_string_equal(v->passed_over, "");
-	assert_true(v->translates);
+	assert_true(v->mapper.translates);
 	assert_int_equal(v->msix_vectors, 3);
 	assert_int_equal(kernel.group_tries, 0);
 	viofs_vfio_close(v);
@@ -261,10 +261,10 @@ static void ranges_are_those_of_the_address_space(void **state)
 {
 	struct viofs_vfio *v = open_it(false);
 
-	assert_int_equal(v->range_count, 2);
-	assert_true(viofs_vfio_iova_ok(v, 0xfef00000, PAGE));
-	assert_false(viofs_vfio_iova_ok(v, 0xfee00000, PAGE));
-	assert_false(viofs_vfio_iova_ok(v, 1ULL << 39, PAGE));
+	assert_int_equal(v->mapper.range_count, 2);
+	assert_true(viofs_mapper_fits(&v->mapper, 0xfef00000, PAGE));
+	assert_false(viofs_mapper_fits(&v->mapper, 0xfee00000, PAGE));
+	assert_false(viofs_mapper_fits(&v->mapper, 1ULL << 39, PAGE));
 	viofs_vfio_close(v);
 }
 
@@ -277,8 +277,8 @@ static void more_ranges_than_are_kept_are_cut(void **state)
 		kernel.ranges[i] = (struct viofs_iommufd_range){ i * PAGE, i * PAGE + 1 };
 	kernel.ranges[3] = (struct viofs_iommufd_range){ 9, 8 }; /* empty */
 	v = open_it(false);
-	assert_int_equal(v->range_count, VIOFS_ARRAY_SIZE(v->ranges) - 1);
-	assert_int_equal(v->ranges[3].first, 4 * PAGE);
+	assert_int_equal(v->mapper.range_count, VIOFS_ARRAY_SIZE(v->mapper.ranges) - 1);
+	assert_int_equal(v->mapper.ranges[3].first, 4 * PAGE);
 	viofs_vfio_close(v);
 }
 
@@ -300,7 +300,7 @@ static void without_iommufd_the_group_serves(void **state)
 	tree_unlink("dev/iommu");
 	v = open_it(false);
 	assert_string_equal(v->ops->name, "group");
-	assert_true(v->translates);
+	assert_true(v->mapper.translates);
 	assert_non_null(strstr(v->passed_over, "cdev: "));
 	assert_non_null(strstr(v->passed_over, "iommu is not there"));
 	viofs_vfio_close(v);
@@ -417,14 +417,14 @@ static void without_an_iommu_it_must_be_asked_for(void **state)
 
 	v = open_it(true);
 	assert_string_equal(v->ops->name, "noiommu-cdev");
-	assert_false(v->translates);
+	assert_false(v->mapper.translates);
 	assert_non_null(strstr(v->passed_over, "cdev: the device is noiommu-vfio3"));
 	viofs_vfio_close(v);
 
 	tree_unlink("dev/iommu");
 	v = open_it(true);
 	assert_string_equal(v->ops->name, "noiommu");
-	assert_false(v->translates);
+	assert_false(v->mapper.translates);
 	viofs_vfio_close(v);
 }
 
@@ -445,20 +445,32 @@ static void no_way_at_all_says_what_is_missing(void **state)
 	assert_non_null(strstr(err.text, "not bound to vfio-pci but to virtio-pci"));
 }
 
+static int map_page(struct viofs_vfio *v, void *vaddr, uint64_t iova, unsigned int access)
+{
+	const struct viofs_mapper_memory memory = { vaddr, PAGE, -1, 0, access };
+
+	return v->mapper.ops->map(&v->mapper, &memory, iova, &err);
+}
+
+static int unmap_page(struct viofs_vfio *v, uint64_t iova)
+{
+	return v->mapper.ops->unmap(&v->mapper, iova, PAGE, &err);
+}
+
 static void memory_is_mapped_where_and_as_it_was_asked(void **state)
 {
 	struct viofs_vfio *v = open_it(false);
 	static uint8_t memory[PAGE];
 
-	assert_int_equal(v->ops->dma_map(v, memory, PAGE, 0x5000, VIOFS_VFIO_READ, &err), 0);
+	assert_int_equal(map_page(v, memory, 0x5000, VIOFS_DMA_READ), 0);
 	assert_int_equal(kernel.map.size, 40);
 	assert_int_equal(kernel.map.flags, VIOFS_IOMMUFD_MAP_FIXED | VIOFS_IOMMUFD_MAP_READ);
 	assert_int_equal(kernel.map.vaddr, (uintptr_t)memory);
 	assert_int_equal(kernel.map.iova, 0x5000);
 	assert_int_equal(kernel.map.len, PAGE);
-	assert_int_equal(v->ops->dma_unmap(v, 0x5000, PAGE), 0);
+	assert_int_equal(unmap_page(v, 0x5000), 0);
 	kernel.unmapped_less = 1;
-	assert_int_equal(v->ops->dma_unmap(v, 0x5000, PAGE), -ENOENT);
+	assert_int_equal(unmap_page(v, 0x5000), -ENOENT);
 	viofs_vfio_close(v);
 }
 
@@ -470,13 +482,13 @@ static void an_iommu_without_write_only_pages_gets_both(void **state)
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(refusals); i++) {
 		kernel.maps = 0;
 		kernel.map_rc_write_only = refusals[i];
-		assert_int_equal(v->ops->dma_map(v, NULL, PAGE, 0, VIOFS_VFIO_WRITE, &err), 0);
+		assert_int_equal(map_page(v, NULL, 0, VIOFS_DMA_WRITE), 0);
 		assert_int_equal(kernel.maps, 2);
 		assert_true(kernel.map.flags & VIOFS_IOMMUFD_MAP_READ);
 	}
 	kernel.maps = 0;
 	kernel.map_rc_write_only = -EFAULT;
-	assert_int_equal(v->ops->dma_map(v, NULL, PAGE, 0, VIOFS_VFIO_WRITE, &err), -EFAULT);
+	assert_int_equal(map_page(v, NULL, 0, VIOFS_DMA_WRITE), -EFAULT);
 	assert_int_equal(kernel.maps, 1);
 	viofs_vfio_close(v);
 }
@@ -501,8 +513,7 @@ static void what_stands_against_a_mapping_is_explained(void **state)
 		assert_string_equal(v->ops->name, by_group ? "group" : "cdev");
 		for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
 			kernel.map_rc = cases[i].rc;
-			assert_int_equal(v->ops->dma_map(v, NULL, PAGE, 0, VIOFS_VFIO_READ, &err),
-					 cases[i].rc);
+			assert_int_equal(map_page(v, NULL, 0, VIOFS_DMA_READ), cases[i].rc);
 			assert_non_null(strstr(err.text, cases[i].says));
 		}
 		viofs_vfio_close(v);

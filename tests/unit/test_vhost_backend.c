@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The front end and the vhost-user transport against a back end of the test's own: what it is told,
  * in which order, and what comes of it when it fails or comes back. */
+#include "dma/arena.h"
 #include "base/util.h"
 #include "model_backend.h"
 #include "tree.h"
@@ -332,6 +333,29 @@ static struct viofs_arena *new_arena(void)
 	return a;
 }
 
+/* Up to here addresses were given. */
+static uint64_t given_to;
+
+static int add_region(uint64_t size, int fd, uint64_t offset, uint64_t *at)
+{
+	const struct viofs_mapper_memory memory = { NULL, size, fd, offset, VIOFS_DMA_READ };
+	uint64_t iova;
+	int rc;
+
+	assert_int_equal(viofs_mapper_place(&v->mapper, given_to, size, &iova), 0);
+	rc = v->mapper.ops->map(&v->mapper, &memory, iova, &err);
+	if (rc)
+		return rc;
+	*at = iova;
+	given_to = iova + size;
+	return 0;
+}
+
+static int remove_region(uint64_t size, uint64_t at)
+{
+	return v->mapper.ops->unmap(&v->mapper, at, size, &err);
+}
+
 static void memory_is_given_once_and_regions_above_it(void **state)
 {
 	const struct model_message *m;
@@ -342,7 +366,7 @@ static void memory_is_given_once_and_regions_above_it(void **state)
 	int file = memfd_create("more", MFD_CLOEXEC);
 
 	open_it(false);
-	assert_int_equal(viofs_vhost_share(v, a, &err), 0);
+	assert_int_equal(viofs_arena_map(a, &v->mapper, VIOFS_ADDRESS_PHYSICAL, &err), 0);
 	m = model_backend_last(&peer, MODEL_SET_MEM_TABLE);
 	assert_int_equal(m->size, 40);
 	assert_int_equal(m->payload.u32[0], 1);
@@ -353,7 +377,8 @@ static void memory_is_given_once_and_regions_above_it(void **state)
 	assert_true(m->fd >= 0);
 	assert_int_equal(viofs_arena_iova(a, p, 64, &run), MEMORY_AT + 8192);
 
-	assert_int_equal(viofs_vhost_add_region(v, 4096, file, 512, &at, &err), 0);
+	given_to = MEMORY_AT + viofs_arena_device_size(a);
+	assert_int_equal(add_region(4096, file, 512, &at), 0);
 	assert_int_equal(at, MEMORY_AT + (1ULL << 30));
 	m = model_backend_last(&peer, MODEL_ADD_MEM_REG);
 	assert_int_equal(m->size, 40);
@@ -362,21 +387,22 @@ static void memory_is_given_once_and_regions_above_it(void **state)
 	assert_int_equal(m->payload.words[3], at);
 	assert_int_equal(m->payload.words[4], 512);
 	assert_true(m->fd >= 0);
-	assert_int_equal(viofs_vhost_add_region(v, 3ULL << 30, file, 0, &at, &err), 0);
-	assert_int_equal(viofs_vhost_add_region(v, 1, file, 0, &next, &err), 0);
+	assert_int_equal(add_region(3ULL << 30, file, 0, &at), 0);
+	assert_int_equal(add_region(1, file, 0, &next), 0);
 	assert_int_equal(next, at + (3ULL << 30));
-	assert_int_equal(viofs_vhost_add_region(v, 1, -1, 0, &next, &err), -EBADF);
+	assert_int_equal(add_region(1, -1, 0, &next), -EBADF);
 
-	assert_int_equal(viofs_vhost_remove_region(v, 4096, at, &err), 0);
+	assert_int_equal(remove_region(4096, at), 0);
 	m = model_backend_last(&peer, MODEL_REM_MEM_REG);
 	assert_int_equal(m->payload.words[1], at);
 	assert_int_equal(m->payload.words[2], 4096);
 	assert_int_equal(m->fd, -1);
 	fails_at(MODEL_ADD_MEM_REG, MODEL_REFUSES);
-	assert_int_equal(viofs_vhost_add_region(v, 1, file, 0, &next, &err), -EREMOTEIO);
+	assert_int_equal(add_region(1, file, 0, &next), -EREMOTEIO);
 	assert_string_equal(err.text, "The back end refused ADD_MEM_REG.");
-	assert_int_equal(viofs_vhost_remove_region(v, 1, next, &err), -ENODEV);
+	assert_int_equal(remove_region(1, next), -ENODEV);
 	close(file);
+	viofs_arena_detach(a);
 	viofs_arena_free(a);
 }
 
@@ -388,10 +414,11 @@ static void memory_that_is_refused_is_not_numbered(void **state)
 	peer.protocol &= ~(1ULL << 15);
 	fails_at(MODEL_SET_MEM_TABLE, MODEL_REFUSES);
 	open_it(false);
-	assert_int_equal(viofs_vhost_share(v, a, &err), -EREMOTEIO);
+	assert_int_equal(viofs_arena_map(a, &v->mapper, VIOFS_ADDRESS_PHYSICAL, &err), -EREMOTEIO);
 	assert_string_equal(err.text, "The back end refused SET_MEM_TABLE.");
-	assert_null(v->arena);
-	assert_int_equal(viofs_vhost_add_region(v, 1, 0, 0, &at, &err), -ENOTSUP);
+	assert_int_equal(v->memory.fd, -1);
+	given_to = MEMORY_AT + 4096;
+	assert_int_equal(add_region(1, 0, 0, &at), -ENOTSUP);
 	assert_non_null(strstr(err.text, "CONFIGURE_MEM_SLOTS"));
 	viofs_arena_free(a);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A virtio device that a vhost-user back end makes: its status, configuration, queues; and another
  * back end in its place. */
+#include "dma/arena.h"
 #include "base/util.h"
 #include "model_backend.h"
 #include "vhost/vhost.h"
@@ -50,6 +51,7 @@ static int unmake(void **state)
 	if (d)
 		viofs_virtio_close(d);
 	viofs_vhost_close(v);
+	viofs_arena_detach(arena);
 	viofs_arena_free(arena);
 	if (peer.is_running)
 		model_backend_stop(&peer);
@@ -386,7 +388,7 @@ static void start_session(const int calls[3])
 	assert_int_equal(open_with(0), 0);
 	assert_int_equal(viofs_virtio_negotiate(d, WANTED, &err), 0);
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, &err), 0);
-	assert_int_equal(viofs_vhost_share(v, arena, &err), 0);
+	assert_int_equal(viofs_arena_map(arena, &v->mapper, VIOFS_ADDRESS_PHYSICAL, &err), 0);
 	assert_int_equal(d->ops->interrupts_set(d, calls, 3, &err), 3);
 	for (unsigned int q = 0; q < 3; q += 2) {
 		size_t run;

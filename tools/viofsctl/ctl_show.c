@@ -117,12 +117,12 @@ static void add_registers(json_t *o, const struct viofs_fs *fs, const struct vio
 	json_object_set_new(o, "vfio", json_string(v->ops->name));
 	if (v->passed_over[0])
 		json_object_set_new(o, "vfio_passed_over", json_string(v->passed_over));
-	if (!v->translates)
+	if (!v->mapper.translates)
 		json_object_set_new(o, "note",
 				    json_string("no IOMMU: mounts take -o allow-unsafe-noiommu, "
 						"and give the device all memory of this "
 						"machine"));
-	json_object_set_new(o, "translates", json_boolean(v->translates));
+	json_object_set_new(o, "translates", json_boolean(v->mapper.translates));
 	json_object_set_new(o, "features", viofs_status_features(fs->virtio->offered));
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
 	json_object_set_new(o, "queue_sizes", viofs_ctl_queue_sizes(fs));

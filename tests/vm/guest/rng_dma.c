@@ -99,7 +99,7 @@ static void start(void)
 
 	/* 4 KiB pages: any translation that is missing is met. */
 	if (viofs_arena_new(sizes, false, &t.arena, &err) ||
-	    viofs_arena_map(t.arena, t.vfio, VIOFS_ADDRESS_TRANSLATED, &err))
+	    viofs_arena_map(t.arena, &t.vfio->mapper, VIOFS_ADDRESS_TRANSLATED, &err))
 		fail("memory", &err);
 	desc = viofs_arena_alloc(t.arena,
 				 l.desc_written ? VIOFS_ARENA_DEVICE_RING : VIOFS_ARENA_DEVICE_READ,
