@@ -14,6 +14,9 @@
  * leave a mount without its supervisor. Faults (SIGSEGV and the like) and job control stay as they
  * are.
  *
+ * Environment. GLIBC_TUNABLES may have malloc take hugepages, which are counted for the arena, or
+ * make system calls that the worker's filter doesn't know. glibc reads it before main().
+ *
  * Limits. The kernel's own driver has none. CPU time or a file's size (of the shared memory, too)
  * would end the process at some time, memory would have requests fail. Core files stay limited as
  * the starter likes; locked memory is the sandbox's business.
@@ -25,7 +28,9 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -76,6 +81,22 @@ static void set_signals(void)
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void viofs_inherit_drop_tunables(char **argv)
+{
+	char path[PATH_MAX];
+	ssize_t n;
+
+	if (!getenv("GLIBC_TUNABLES"))
+		return;
+	unsetenv("GLIBC_TUNABLES");
+	/* Not /proc/self/exe itself: "exe" would be the process's name. */
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	if (n < 0)
+		return;
+	path[n] = '\0';
+	execv(path, argv);
 }
 
 int viofs_inherit_clean(void)

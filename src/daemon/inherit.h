@@ -8,7 +8,14 @@
 #include <signal.h>
 
 /**
- * viofs_inherit_clean() - before anything else
+ * viofs_inherit_drop_tunables() - begin anew without glibc's tunables
+ * @argv: main()'s, unchanged. Comes back where there are none, or where the program's file is not
+ * to be found: then with what glibc has read.
+ */
+void viofs_inherit_drop_tunables(char **argv);
+
+/**
+ * viofs_inherit_clean() - before anything else is opened
  * Afterwards: standard descriptors are open and no others are; no signal but those that are meant
  * ends the process; limits are as wide as this process may make them; files are made with the modes
  * that are asked for. Return: 0, or -errno: the process must not go on.

@@ -94,6 +94,7 @@ int main(int argc, char **argv)
 	struct viofs_options o;
 	int status, rc;
 
+	viofs_inherit_drop_tunables(argv);
 	if (viofs_inherit_clean())
 		return exits->failure;
 	if (!strncmp(basename(argv[0]), "mount.", strlen("mount.")))

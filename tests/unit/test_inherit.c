@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -210,7 +211,24 @@ static void limits_are_as_wide_as_they_may_be(void **state)
 	assert_int_equal(in_child(widen), 0);
 }
 
-int main(void)
+/* This program again: see main(). */
+static int begin_anew(void)
+{
+	char name[] = "test", word[] = "tunables", *argv[] = { name, word, NULL };
+
+	MUST(!unsetenv("GLIBC_TUNABLES"));
+	viofs_inherit_drop_tunables(argv);
+	MUST(!setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=2", 1));
+	viofs_inherit_drop_tunables(argv);
+	return 1;
+}
+
+static void glibcs_tunables_are_dropped(void **state)
+{
+	assert_int_equal(in_child(begin_anew), 0);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(standard_descriptors_are_open),
@@ -218,8 +236,11 @@ int main(void)
 		cmocka_unit_test(no_others_are),
 		cmocka_unit_test(signals_that_may_be_meant_stay_ignored_and_no_others),
 		cmocka_unit_test(the_umask_is_ours),
+		cmocka_unit_test(glibcs_tunables_are_dropped),
 		cmocka_unit_test(limits_are_as_wide_as_they_may_be),
 	};
 
+	if (argc == 2 && !strcmp(argv[1], "tunables"))
+		return getenv("GLIBC_TUNABLES") ? 1 : 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,18 @@ def neither_process_is_prey_for_the_oom_killer():
             s.leave()
 
 
+def glibcs_tunables_stay_with_the_starter():
+    """Its malloc would take hugepages from the arena, or make system calls that end the worker."""
+    code = "os.execve(sys.argv[1], sys.argv[1:], dict(os.environ, GLIBC_TUNABLES='glibc.malloc.hugetlb=2'))"
+    with Started(code).start() as s:
+        for pid in s.pids():
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                check(b"TUNABLES" not in f.read(), f"process {pid} has them")
+            with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+                check(f.read().strip() in ("virtiofs-vfio", "viofs-worker"), "its name")
+        s.leave()
+
+
 def a_service_that_fails_touches_no_mount():
     """The unit of the guide, as systemd runs it, where somebody has a mount already."""
     guide = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/guide.md")
@@ -295,7 +307,7 @@ def main():
         a_limit_of_cpu_time, messages_go_nowhere_else, nothing_is_held_that_a_starter_has_open, a_signal_does_not_part_supervisor_and_mount,
         end_signals, what_a_starter_has_switched_off_stays_off, a_directory_that_is_gone,
         hard_limits_are_widened_or_named, systemd_hears_of_no_background_mount,
-        neither_process_is_prey_for_the_oom_killer, a_service_that_fails_touches_no_mount,
+        neither_process_is_prey_for_the_oom_killer, glibcs_tunables_stay_with_the_starter, a_service_that_fails_touches_no_mount,
         other_programs_with_no_descriptors,
     ]), at_once=4)
 
