@@ -13,6 +13,7 @@
  */
 #include "kernel/places.h"
 #include "base/join.h"
+#include "base/util.h"
 #include "kernel/mount_point.h"
 
 #include <errno.h>
@@ -51,19 +52,21 @@ static int read_line(const char *line, unsigned int minor_no, struct viofs_place
 {
 	unsigned int major_no, its_minor;
 	unsigned long long mount;
-	char path[4 * PATH_MAX];
+	int at, end;
 
-	if (!strstr(line, TYPE) ||
-	    sscanf(line, "%llu %*u %u:%u %*s %16383s", &mount, &major_no, &its_minor, path) != 4)
+	if (!strstr(line, TYPE) || sscanf(line, "%llu %*u %u:%u %*s %n%*s%n", &mount, &major_no,
+					  &its_minor, &at, &end) != 3)
 		return 0;
 	if (major_no || its_minor != minor_no)
 		return 0;
-	unescape(path);
 	place->mount = mount;
 	place->minor = minor_no;
-	place->path = strdup(path);
+	place->path = strndup(line + at, (size_t)(end - at));
 	place->root = -1;
-	return place->path ? 1 : -ENOMEM;
+	if (!place->path)
+		return -ENOMEM;
+	unescape(place->path);
+	return 1;
 }
 
 static int add_line(struct viofs_places *p, const char *line, unsigned int minor_no)
@@ -115,19 +118,41 @@ void viofs_places_free(struct viofs_places *places)
 	*places = (struct viofs_places){ NULL, 0 };
 }
 
+/* As openat(2), of the @len bytes at @path, which may be more than one call takes. Closes @fd. */
+static int open_below(int fd, const char *path, size_t len)
+{
+	while (fd >= 0 && len) {
+		size_t n = VIOFS_MIN(len, (size_t)PATH_MAX - 1);
+		char part[PATH_MAX];
+		int next;
+
+		/* Whole names. */
+		while (n < len && n && path[n] != '/')
+			n--;
+		snprintf(part, sizeof(part), "%.*s", (int)n, path);
+		next = n ? openat(fd, part, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+		close(fd);
+		fd = next;
+		while (n < len && path[n] == '/')
+			n++;
+		path += n;
+		len -= n;
+	}
+	return fd;
+}
+
 /* The directory that the mount point lies in; @name: out, inside @place->path. */
 static int open_parent(const struct viofs_place *place, const char **name)
 {
 	const char *slash = strrchr(place->path, '/');
-	char parent[PATH_MAX];
 	int fd;
 
 	/* A root has no directory above it. */
-	if (!slash || !slash[1] || strlen(place->path) >= sizeof(parent))
+	if (place->path[0] != '/' || !slash[1])
 		return -ESTALE;
-	snprintf(parent, sizeof(parent), "%.*s",
-		 slash == place->path ? 1 : (int)(slash - place->path), place->path);
-	fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (slash > place->path)
+		fd = open_below(fd, place->path + 1, (size_t)(slash - place->path) - 1);
 	*name = slash + 1;
 	return fd < 0 ? -ESTALE : fd;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -43,7 +44,9 @@ int __wrap_viofs_mount_id_of(int fd, struct viofs_mount_id *id)
 	const char *name;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	assert_true(readlink(link, path, sizeof(path) - 1) > 0);
+	/* Too long a path can't be told: of a directory that is deeper than that. */
+	if (readlink(link, path, sizeof(path) - 1) < 0)
+		snprintf(path, sizeof(path), "/m40");
 	name = strrchr(path, '/');
 	*id = (struct viofs_mount_id){ .minor = MINOR, .is_root = !is_no_root };
 	return name && sscanf(name, "/m%" SCNu64, &id->mount) == 1 ? 0 : -EINVAL;
@@ -57,7 +60,8 @@ int __wrap_umount2(const char *path, int flags);
 int __wrap_umount2(const char *path, int flags)
 {
 	assert_true(unmount_count < 4);
-	assert_non_null(realpath(path, unmounted[unmount_count++]));
+	if (!realpath(path, unmounted[unmount_count++]))
+		assert_int_equal(errno, ENAMETOOLONG);
 	unmount_flags = flags;
 	errno = unmount_error;
 	return unmount_error ? -1 : 0;
@@ -199,6 +203,68 @@ static void a_mount_is_known_by_its_id_and_minor(void **state)
 	place.minor = MINOR + 1;
 	assert_int_equal(viofs_place_open(&place), -ESTALE);
 	assert_int_equal(unmount_count, 2);
+}
+
+#define LEVELS 40
+#define NAME_LEN 250
+
+/* Directories in one another under the test's own, the last one "m40"; or takes them away. */
+static void deep(char *path, size_t size, bool make)
+{
+	int fds[LEVELS + 1];
+	char name[NAME_LEN + 1] = "";
+
+	memset(name, 'x', NAME_LEN);
+	fds[0] = open(tree_path("."), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, size, "%s", tree_path(""));
+	for (int i = 0; i < LEVELS; i++) {
+		const char *its = i < LEVELS - 1 ? name : "m40";
+
+		assert_true(!make || !mkdirat(fds[i], its, 0700));
+		fds[i + 1] = openat(fds[i], its, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		assert_true(fds[i + 1] >= 0);
+		snprintf(path + strlen(path), size - strlen(path), "%s%s", i ? "/" : "", its);
+	}
+	for (int i = LEVELS; i >= 0; i--) {
+		close(fds[i]);
+		if (!make && i)
+			assert_int_equal(
+				unlinkat(fds[i - 1], i < LEVELS ? name : "m40", AT_REMOVEDIR), 0);
+	}
+}
+
+/* Whoever may rename a directory above it can move a mount point that far down. */
+static void a_mount_is_reached_however_deep_it_is(void **state)
+{
+	char path[LEVELS * (NAME_LEN + 1) + 100], table[sizeof(path) + 100];
+	int fd;
+
+	deep(path, sizeof(path), true);
+	snprintf(table, sizeof(table), "40 22 0:35 / %s rw - fuse.virtiofs-vfio myfs rw\n", path);
+	find(table);
+	assert_int_equal(places.count, 1);
+	assert_string_equal(places.list[0].path, path);
+	fd = viofs_place_open(&places.list[0]);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(viofs_place_unmount(&places.list[0], 0), 0);
+	assert_int_equal(unmount_count, 1);
+	deep(path, sizeof(path), false);
+}
+
+/* A name that no directory can have. */
+static void a_name_that_is_too_long_is_nowhere(void **state)
+{
+	static char path[3 * PATH_MAX];
+	struct viofs_place place = { .mount = 40, .minor = MINOR, .path = path, .root = -1 };
+
+	memset(path, 'x', sizeof(path) - 1);
+	path[0] = '/';
+	assert_int_equal(viofs_place_open(&place), -ESTALE);
+	path[2 * PATH_MAX] = '/';
+	assert_int_equal(viofs_place_open(&place), -ESTALE);
+	assert_int_equal(viofs_place_unmount(&place, 0), -ESTALE);
+	assert_int_equal(unmount_count, 0);
 }
 
 /* The table of "m40", "m40/m41" in it, and "m42"; the one inside comes first. */
@@ -352,6 +418,8 @@ int main(void)
 		TEST(what_is_no_line_of_the_table_is_passed_over),
 		TEST(a_mount_that_is_not_there_is_not_opened),
 		TEST(a_mount_is_known_by_its_id_and_minor),
+		TEST(a_mount_is_reached_however_deep_it_is),
+		TEST(a_name_that_is_too_long_is_nowhere),
 		TEST(those_within_others_are_held_last),
 		TEST(what_is_held_is_detached_from_the_last_one_on),
 		TEST(without_places_none_is_held),
