@@ -36,6 +36,7 @@ def parse():
     parser.add_argument("--seed", type=int, default=1, help="the same seed on the same tree chooses the same changes")
     parser.add_argument("--count", type=int, default=200, help="of changes that count; 200 as it comes")
     parser.add_argument("--unit", action="store_true", help="the unit tests only")
+    parser.add_argument("--again", metavar="FILE", help="those that an earlier run has printed into FILE, and no others")
     parser.add_argument("path", nargs="*", metavar="PATH", help="files or folders of src/; all as it comes")
     args = parser.parse_args()
     if args.count < 1:
@@ -83,6 +84,7 @@ class Campaign:
     def sites(self):
         """By folder, in the order of chance; without those that change nothing."""
         listed = mutate_sites.read_equivalents(EQUIVALENT)
+        again = mutate_sites.read_survivors(self.args.again) if self.args.again else None
         found = {}
         for folder, paths in choose_files(self.args.path, self.build.tree).items():
             found[folder] = []
@@ -95,7 +97,8 @@ class Campaign:
             if path in self.texts:
                 say(f"{EQUIVALENT}: this is not in {path} any more: {old} -> {new}")
         for folder, some in found.items():
-            some[:] = [site for site in some if (site.path, site.old, site.new) not in listed]
+            some[:] = [site for site in some if (site.path, site.old, site.new) not in listed
+                       and (again is None or (site.path, site.old, site.new) in again)]
             random.Random(f"{self.args.seed} {folder}").shuffle(some)
         return found
 
@@ -119,7 +122,12 @@ class Campaign:
 
     def run(self):
         found = self.sites()
-        numbers = quotas(found, self.args.count)
+        for name in self.suites.measure({site.path for some in found.values() for site in some}):
+            say(f"the test {name} fails as the tree is, and is left out")
+        if self.args.again:
+            numbers = {folder: len(some) for folder, some in found.items()}
+        else:
+            numbers = quotas(found, self.args.count)
         for folder, some in sorted(found.items()):
             for site in some:
                 if self.tried[folder] == numbers[folder]:
@@ -127,7 +135,8 @@ class Campaign:
                 self.build.forget_programs()
                 if self.counts(site):
                     self.try_one(folder, site)
-            say(f"{folder}: {self.noticed[folder]} of {self.tried[folder]} noticed")
+            if some:
+                say(f"{folder}: {self.noticed[folder]} of {self.tried[folder]} noticed")
 
     def report(self):
         """The table; whether the goals are reached."""
@@ -156,8 +165,6 @@ def main():
     except mutate_build.BuildError as error:
         raise SystemExit(f"tools/mutate: {error}") from None
     os.environ["CCACHE_DISABLE"] = "1"
-    for name in suites.measure():
-        say(f"the test {name} fails as the tree is, and is left out")
     campaign = Campaign(args, build, suites)
     campaign.run()
     return 0 if campaign.report() else 1

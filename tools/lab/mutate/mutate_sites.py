@@ -170,6 +170,13 @@ def apply(site, text):
     return text[:site.start] + site.text + text[site.end:]
 
 
+def read_survivors(path):
+    """What an earlier run has printed into the file @path: a set of (path, old, new), as read_equivalents()."""
+    with open(path, encoding="utf-8") as f:
+        found = re.findall(r"^(src/\S+):\d+\n- (.*)\n\+ (.*)\n", f.read(), re.M)
+    return set(found)
+
+
 def read_equivalents(path):
     """The list of changes that change nothing: a set of (path, old, new)."""
     listed = set()

@@ -17,6 +17,8 @@ NATIVE = {
     "notifications": {"relay", "fs", "fuse"},
     "refusals": {"daemon", "attach", "vhost", "kernel", "base"},
     "outage": {"daemon", "vhost"},
+    "messages": {"daemon", "hold"},
+    "mounts": {"daemon", "kernel"},
 }
 DAEMON = "src/daemon/virtiofs-vfio"
 LIBRARY = "src/libviofs.so.0.1.0"
@@ -120,7 +122,8 @@ class Test:
     def is_failing(self, broken=(), is_patient=False):
         """With the programs of the dict @broken in place of those that they are named after."""
         put = dict(broken)
-        env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm", **{name: put.get(value, value) for name, value in self.env.items()})
+        env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm",
+                   **{name: put.get(value, value) for name, value in self.env.items()})
         library = put.get(os.path.join(self.build.dir, LIBRARY))
         if library:
             env["LD_LIBRARY_PATH"] = os.path.dirname(library)
@@ -172,18 +175,24 @@ class Suites:
         self.tests.sort(key=lambda test: not test.is_unit)
         return sorted({program for test in self.tests for program in test.programs()})
 
-    def measure(self):
-        """As the tree is; the names of those that fail then, which are left out."""
-        failing = [test for test in self.tests if test.measure()]
+    def takers(self, name):
+        """The tests that may notice a change of the file @name, and the programs that have it in them: where it is
+        built, and its name."""
+        taking = {os.path.join(self.build.dir, program): program for program in self.build.programs_with(name)}
+        folder = name.split("/")[1]
+        return [test for test in self.tests if (test.is_unit or folder in test.folders) and
+                any(program in taking for program in test.programs())], taking
+
+    def measure(self, names):
+        """As the tree is, those that the files @names concern; the names of those that fail then, which are left out."""
+        concerned = {id(test) for name in names for test in self.takers(name)[0]}
+        failing = [test for test in self.tests if id(test) in concerned and test.measure()]
         self.tests = [test for test in self.tests if test not in failing]
         return [test.name for test in failing]
 
     def killer(self, name):
         """The test that notices what compile() made last of the file @name: None where it survives them all."""
-        taking = {os.path.join(self.build.dir, program): program for program in self.build.programs_with(name)}
-        folder = name.split("/")[1]
-        tests = [test for test in self.tests if (test.is_unit or folder in test.folders) and
-                 any(program in taking for program in test.programs())]
+        tests, taking = self.takers(name)
         linked = {}
         for test in sorted(tests, key=lambda test: (not test.is_unit,) + test.likeness(name)):
             for program in test.programs():

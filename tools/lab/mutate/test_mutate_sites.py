@@ -92,6 +92,16 @@ class Objects(unittest.TestCase):
         self.assertIsNone(self.build.compile("src/f.c", "int f(void)\n{\n\treturn x;\n}\n"))
 
 
+class Survivors(unittest.TestCase):
+    def test_what_a_run_has_printed_is_read_back(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".out") as f:
+            f.write("src/a/b.c:12\n- x = 1;\n+ x = 2;\n\nsrc/a/b.c:13\n- if (a)\n+ if (!(a))\n\n"
+                    "seed 1: 1 of 3 noticed\n")
+            f.flush()
+            self.assertEqual(mutate_sites.read_survivors(f.name),
+                             {("src/a/b.c", "x = 1;", "x = 2;"), ("src/a/b.c", "if (a)", "if (!(a))")})
+
+
 class Kills(unittest.TestCase):
     """What counts as noticed: a test fails twice with what was broken, and not without."""
 
