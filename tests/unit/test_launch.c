@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -150,6 +151,19 @@ static void who_ends_without_a_word_is_named(void **state)
 	assert_non_null(strstr(said, "killed at its start by signal 9 (Killed). Has the kernel"));
 }
 
+static void no_descriptors_are_an_error_before_there_is_a_daemon(void **state)
+{
+	struct viofs_err err = { "" };
+	struct rlimit old, few;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){ 3, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(viofs_launch(FAILURE, &err), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_string_equal(err.text, "No pipe: Too many open files.");
+}
+
 static void signals_do_not_end_the_wait(void **state)
 {
 	char said[512];
@@ -181,6 +195,7 @@ int main(void)
 		cmocka_unit_test(a_good_start_is_status_0),
 		cmocka_unit_test(a_bad_one_says_why),
 		cmocka_unit_test(who_ends_without_a_word_is_named),
+		cmocka_unit_test(no_descriptors_are_an_error_before_there_is_a_daemon),
 		cmocka_unit_test(signals_do_not_end_the_wait),
 		cmocka_unit_test(the_child_has_a_session_of_its_own),
 		cmocka_unit_test(nothing_of_the_terminal_is_kept),

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -109,10 +110,13 @@ static void what_a_hijacked_worker_writes_stays_one_harmless_line(void **state)
 
 /* What the system's log gets. */
 static char logged[16][1200];
+static int priorities[16];
 static unsigned int logged_count;
 
-__attribute__((format(printf, 1, 0))) static void log_line(const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void log_line(int priority, const char *fmt,
+							   va_list ap)
 {
+	priorities[logged_count % 16] = priority;
 	vsnprintf(logged[logged_count++ % 16], sizeof(logged[0]), fmt, ap);
 }
 
@@ -122,7 +126,7 @@ void __wrap_syslog(int priority, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_line(fmt, ap);
+	log_line(priority, fmt, ap);
 	va_end(ap);
 }
 
@@ -133,7 +137,7 @@ void __wrap___syslog_chk(int priority, int flag, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_line(fmt, ap);
+	log_line(priority, fmt, ap);
 	va_end(ap);
 }
 
@@ -150,6 +154,9 @@ static void warnings_of_the_start_are_in_the_log_too(void **state)
 	assert_string_equal(logged[0], "/mnt/\\377: small pages are used");
 	assert_string_equal(logged[1], "/mnt/\\377: no");
 	assert_string_equal(logged[2], "/mnt/\\377: mounted");
+	assert_int_equal(priorities[0], LOG_WARNING);
+	assert_int_equal(priorities[1], LOG_ERR);
+	assert_int_equal(priorities[2], LOG_INFO);
 	/* Once. */
 	viofs_message_to_syslog("/mnt");
 	assert_int_equal(logged_count, 3);

@@ -204,6 +204,22 @@ static void a_hijacked_worker_spoils_no_more_than_its_own_words(void **state)
 	json_decref(s);
 }
 
+static void mounts_are_listed_with_their_ids(void **state)
+{
+	char first[] = "/mnt", second[] = "/a\377";
+	struct viofs_place list[] = { { .mount = 40, .path = first },
+				      { .mount = 1ULL << 40, .path = second } };
+	const struct viofs_places places = { list, 2 };
+	json_t *shown = viofs_status_mounts(&places);
+
+	assert_int_equal(json_array_size(shown), 2);
+	assert_string_equal(text(json_array_get(shown, 0), "mountpoint"), "/mnt");
+	assert_int_equal(number(json_array_get(shown, 0), "id"), 40);
+	assert_string_equal(text(json_array_get(shown, 1), "mountpoint"), "/a\\377");
+	assert_int_equal(number(json_array_get(shown, 1), "id"), 1LL << 40);
+	json_decref(shown);
+}
+
 static void what_is_not_utf8_is_shown_all_the_same(void **state)
 {
 	struct viofs_relay_stats stats = { .stage = VIOFS_STAGE_SERVING };
@@ -224,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hijacked_worker_spoils_no_more_than_its_own_words),
 		cmocka_unit_test(a_session_is_shown_whole),
+		cmocka_unit_test(mounts_are_listed_with_their_ids),
 		cmocka_unit_test(what_is_not_utf8_is_shown_all_the_same),
 		cmocka_unit_test(device_features_are_named),
 		cmocka_unit_test(a_lost_device_is_shown_with_its_reason),

@@ -115,11 +115,11 @@ static void a_lane_without_turns_is_silent_where_they_are_due(void **state)
 		counts[0]++;
 		viofs_watchdog_look(&w, (20 + i) * S);
 		/* The other one has had none since the first look. */
-		assert_int_equal(viofs_watchdog_silent_ns(&w) / S, i ? 20 : 0);
+		assert_int_equal(viofs_watchdog_silent_ns(&w), i ? 20 * S : 0);
 	}
 	counts[1]++;
 	viofs_watchdog_look(&w, 30 * S);
-	assert_int_equal(viofs_watchdog_silent_ns(&w) / S, 9);
+	assert_int_equal(viofs_watchdog_silent_ns(&w), 9 * S);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
