@@ -8,9 +8,11 @@
  * been told by then that his own call has ended. A test goes through all interleavings of three
  * threads (tests/unit/test_client_leader.c).
  */
-#include "client/engine.h"
+#include "client/blocking.h"
 #include "base/barrier.h"
 #include "base/util.h"
+#include "client/child.h"
+#include "client/waiting.h"
 
 #include <errno.h>
 #include <string.h>
@@ -37,25 +39,27 @@ static struct viofs_async *lane_of(struct viofs_session *s)
 	return &s->lanes[mine % s->lane_count];
 }
 
-struct viofs_op *viofs_op_begin(struct viofs_session *s)
+int viofs_op_begin(struct viofs_session *s, const char *what, const char *which,
+		   struct viofs_err *err, struct viofs_op **out)
 {
-	struct viofs_async *a = lane_of(s);
-	struct viofs_op *op;
+	struct viofs_async *a;
+	int rc;
 
+	/* Before any lock: in a child of fork(2) nobody may ever give it back. */
+	if (viofs_dev_is_elsewhere(s->dev))
+		return viofs_dev_elsewhere(err, what, which);
+	a = lane_of(s);
 	pthread_mutex_lock(&a->lock);
-	op = viofs_op_new(a, NULL);
-	if (op)
-		op->blocking = true;
-	else
+	rc = viofs_op_new(a, NULL, out);
+	if (rc) {
 		pthread_mutex_unlock(&a->lock);
-	return op;
-}
-
-void viofs_op_ended(struct viofs_op *op)
-{
-	if (op->waiter)
-		pthread_cond_signal(op->waiter);
-	__atomic_store_n(&op->finished, 1, __ATOMIC_RELEASE);
+		return viofs_err_set(err, rc, "%s %s: out of memory.", what, which);
+	}
+	(*out)->blocking = true;
+	(*out)->err = err;
+	(*out)->what = what;
+	(*out)->which = which;
+	return 0;
 }
 
 static bool is_finished(const struct viofs_op *op)
@@ -119,27 +123,22 @@ static void follow(struct viofs_async *a, struct viofs_op *op)
 	pthread_cond_destroy(&me.cond);
 }
 
-static void say(struct viofs_err *err, const struct viofs_op *op, const char *what,
-		const char *which)
+static void say(const struct viofs_op *op)
 {
 	int rc = (int)op->result;
 
 	if (op->fault)
-		viofs_err_set(err, rc, "%s %s: %s. The device's fault: %s.", what, which,
-			      strerror(-rc), op->fault);
+		viofs_err_set(op->err, rc, "%s %s: %s. The device's fault: %s.", op->what,
+			      op->which, strerror(-rc), op->fault);
 	else
-		viofs_err_set(err, rc, "%s %s: %s.", what, which, strerror(-rc));
+		viofs_err_set(op->err, rc, "%s %s: %s.", op->what, op->which, strerror(-rc));
 }
 
-int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *what,
-		     const char *which)
+int64_t viofs_op_end(struct viofs_op *op)
 {
-	struct viofs_async *a;
+	struct viofs_async *a = op->a;
 	int64_t result;
 
-	if (!op)
-		return viofs_err_set(err, -ENOMEM, "%s %s: out of memory.", what, which);
-	a = op->a;
 	while (!is_finished(op)) {
 		if (a->leader)
 			follow(a, op);
@@ -150,10 +149,8 @@ int64_t viofs_op_end(struct viofs_op *op, struct viofs_err *err, const char *wha
 		wake_a_follower(a);
 	result = op->result;
 	if (result < 0)
-		say(err, op, what, which);
-	op->next = a->free;
-	a->free = op;
-	a->pending--;
+		say(op);
+	viofs_op_free(op);
 	pthread_mutex_unlock(&a->lock);
 	return result;
 }

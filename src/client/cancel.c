@@ -5,8 +5,11 @@
  * A request that is given up stays the device's: its slot comes free when it is answered, and DMA
  * memory that belongs to it is given to nobody else until the device is closed.
  */
-#include "client/engine.h"
 #include "base/util.h"
+#include "client/async.h"
+#include "client/client_session.h"
+#include "client/fail.h"
+#include "client/queue.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  * held it, and no one gives it back. What is closed in the child only closes the child's copies of
  * descriptors; the rest of it goes with the child.
  */
-#include "client/client_dev.h"
+#include "client/child.h"
 
 #include <errno.h>
 #include <sys/mman.h>

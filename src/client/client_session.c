@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sessions: FUSE_INIT before, FORGET and FUSE_DESTROY after. */
-#include "client/engine.h"
+/*
+ * Sessions: FUSE_INIT before, FORGET and FUSE_DESTROY after.
+ *
+ * Opening and closing are one thread's, with nothing else under way: both use the first lane's
+ * queue without its lock.
+ */
+#include "client/client_session.h"
 #include "base/util.h"
+#include "client/async.h"
+#include "client/child.h"
+#include "client/fail.h"
+#include "client/options_struct.h"
+#include "client/vq.h"
+#include "client/waiting.h"
 
 #include <errno.h>
 #include <stdlib.h>

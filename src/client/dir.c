@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Open directories. A portion of entries is copied to private memory once, checked there, and given
+ * Open directories: each is one thread's, or its op's while a call on it is under way.
+ *
+ * A portion of entries is copied to private memory once, checked there, and given
  * out from there. With READDIRPLUS every entry counts as a LOOKUP, so the whole portion is gone
  * through when it comes.
  */
-#include "client/engine.h"
 #include "base/util.h"
+#include "client/blocking.h"
+#include "client/path_attr.h"
+#include "client/walk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,7 +40,7 @@ static void free_dir(struct viofs_dir *dir)
 static void opened(struct viofs_op *op)
 {
 	const struct fuse_open_out *out = (const void *)op->reply;
-	struct viofs_dir *dir = op->dir;
+	struct viofs_dir *dir = op->dir.dir;
 
 	if (op->error == -ENOSYS && op->a->s->agreed.flags & FUSE_NO_OPENDIR_SUPPORT) {
 		__atomic_store_n(&op->a->s->no_opendir, 1, __ATOMIC_RELAXED);
@@ -48,14 +52,14 @@ static void opened(struct viofs_op *op)
 		dir->fh = out->fh;
 		dir->opened = true;
 	}
-	*(struct viofs_dir **)op->out = dir;
+	*op->dir.out = dir;
 	viofs_op_finish(op, 0);
 }
 
 static void ask_open(struct viofs_op *op)
 {
 	const struct fuse_open_in in = { .flags = O_DIRECTORY };
-	struct viofs_request r = viofs_request_to(FUSE_OPENDIR, op->dir->node, &in, sizeof(in));
+	struct viofs_request r = viofs_request_to(FUSE_OPENDIR, op->dir.dir->node, &in, sizeof(in));
 
 	if (__atomic_load_n(&op->a->s->no_opendir, __ATOMIC_RELAXED)) {
 		op->error = -ENOSYS;
@@ -87,7 +91,7 @@ static void found(struct viofs_op *op)
 	dir->node = op->walk->node;
 	viofs_node_get(&s->cache, dir->node);
 	dir->data = malloc(dir->room);
-	op->dir = dir;
+	op->dir.dir = dir;
 	if (dir->data) {
 		ask_open(op);
 		return;
@@ -99,39 +103,51 @@ static void found(struct viofs_op *op)
 static void start_open(struct viofs_op *op, const char *path, unsigned int flags,
 		       struct viofs_dir **out)
 {
-	op->out = out;
+	op->dir.out = out;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, found);
 }
 
 int viofs_dir_open(struct viofs_session *s, const char *path, unsigned int flags,
 		   struct viofs_dir **out, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "opendir", path, start_open(op, path, flags, out));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "opendir", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_open(op, path, flags, out);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int flags,
 			 struct viofs_dir **out, void *user)
 {
-	VIOFS_ASYNC(a, user, start_open(op, path, flags, out));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_open(op, path, flags, out);
+	return rc;
 }
 
 static void closed(struct viofs_op *op)
 {
-	free_dir(op->dir);
+	free_dir(op->dir.dir);
 	viofs_op_finish(op, 0);
 }
 
 static void ask_close(struct viofs_op *op)
 {
-	const struct fuse_release_in in = { .fh = op->dir->fh, .flags = O_DIRECTORY };
-	struct viofs_request r = viofs_request_to(FUSE_RELEASEDIR, op->dir->node, &in, sizeof(in));
+	const struct fuse_release_in in = { .fh = op->dir.dir->fh, .flags = O_DIRECTORY };
+	struct viofs_request r =
+		viofs_request_to(FUSE_RELEASEDIR, op->dir.dir->node, &in, sizeof(in));
 
 	viofs_op_call_sees(op, &r, ask_close, closed);
 }
 
 static void start_close(struct viofs_op *op, struct viofs_dir *dir)
 {
-	op->dir = dir;
+	op->dir.dir = dir;
 	if (dir->opened && !viofs_dev_failed(dir->s->dev))
 		ask_close(op);
 	else
@@ -141,22 +157,27 @@ static void start_close(struct viofs_op *op, struct viofs_dir *dir)
 int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)
 {
 	struct viofs_op *op;
+	int rc;
 
 	if (!dir)
 		return 0;
-	if (viofs_dev_is_elsewhere(dir->s->dev))
-		return viofs_dev_elsewhere(err, "close", "directory");
-	op = viofs_op_begin(dir->s);
-	if (op)
-		start_close(op, dir);
-	else
+	rc = viofs_op_begin(dir->s, "close", "directory", err, &op);
+	if (rc == -ENOMEM)
 		free_dir(dir); /* there is nobody to give it back to */
-	return (int)viofs_op_end(op, err, "close", "directory");
+	if (rc)
+		return rc;
+	start_close(op, dir);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_dir_close_async(struct viofs_async *a, struct viofs_dir *dir, void *user)
 {
-	VIOFS_ASYNC(a, user, start_close(op, dir));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_close(op, dir);
+	return rc;
 }
 
 /* Is there a whole, sane entry at dir->at? Return: its bytes; 0: no. */
@@ -236,7 +257,7 @@ static void ask_fill(struct viofs_op *op);
 
 static void filled(struct viofs_op *op)
 {
-	struct viofs_dir *dir = op->dir;
+	struct viofs_dir *dir = op->dir.dir;
 
 	if (op->error == -ENOSYS && dir->plus) {
 		__atomic_store_n(&dir->s->no_readdirplus, 1, __ATOMIC_RELAXED);
@@ -261,7 +282,7 @@ static void filled(struct viofs_op *op)
 
 static void ask_fill(struct viofs_op *op)
 {
-	struct viofs_dir *dir = op->dir;
+	struct viofs_dir *dir = op->dir.dir;
 	const struct fuse_read_in in = { .fh = dir->fh, .offset = dir->where, .size = dir->room };
 	struct viofs_request r;
 	struct iovec iov;
@@ -279,7 +300,7 @@ static void ask_fill(struct viofs_op *op)
 
 static void start_fill(struct viofs_op *op, struct viofs_dir *dir)
 {
-	op->dir = dir;
+	op->dir.dir = dir;
 	dir->size = dir->at = 0;
 	if (dir->bad) {
 		op->fault = "it answered with a directory entry that can't be";
@@ -291,12 +312,23 @@ static void start_fill(struct viofs_op *op, struct viofs_dir *dir)
 
 static int fill(struct viofs_dir *dir, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(dir->s, err, "readdir", "directory", start_fill(op, dir));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(dir->s, "readdir", "directory", err, &op);
+
+	if (rc)
+		return rc;
+	start_fill(op, dir);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_dir_fill_async(struct viofs_async *a, struct viofs_dir *dir, void *user)
 {
-	VIOFS_ASYNC(a, user, start_fill(op, dir));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_fill(op, dir);
+	return rc;
 }
 
 static uint32_t type_of(const struct fuse_dirent *d)
@@ -368,27 +400,39 @@ void viofs_dir_seek(struct viofs_dir *dir, uint64_t where)
 static void ask_sync(struct viofs_op *op)
 {
 	const struct fuse_fsync_in in = {
-		.fh = op->dir->fh,
-		.fsync_flags = op->how ? FUSE_FSYNC_FDATASYNC : 0,
+		.fh = op->dir.dir->fh,
+		.fsync_flags = op->dir.data_only ? FUSE_FSYNC_FDATASYNC : 0,
 	};
-	struct viofs_request r = viofs_request_to(FUSE_FSYNCDIR, op->dir->node, &in, sizeof(in));
+	struct viofs_request r =
+		viofs_request_to(FUSE_FSYNCDIR, op->dir.dir->node, &in, sizeof(in));
 
 	viofs_op_call(op, &r, ask_sync, viofs_op_finish_zero);
 }
 
 static void start_sync(struct viofs_op *op, struct viofs_dir *dir, int data_only)
 {
-	op->dir = dir;
-	op->how = data_only;
+	op->dir.dir = dir;
+	op->dir.data_only = data_only;
 	ask_sync(op);
 }
 
 int viofs_dir_sync(struct viofs_dir *dir, int data_only, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(dir->s, err, "fsync", "directory", start_sync(op, dir, data_only));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(dir->s, "fsync", "directory", err, &op);
+
+	if (rc)
+		return rc;
+	start_sync(op, dir, data_only);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_dir_sync_async(struct viofs_async *a, struct viofs_dir *dir, int data_only, void *user)
 {
-	VIOFS_ASYNC(a, user, start_sync(op, dir, data_only));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_sync(op, dir, data_only);
+	return rc;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A device that broke the rules, or has gone. */
-#include "client/client_dev.h"
+#include "client/fail.h"
 #include "base/util.h"
+#include "client/child.h"
 
 #include <errno.h>
 #include <stdarg.h>

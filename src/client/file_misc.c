@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What else can be done with an open file. */
-#include "client/engine.h"
+/*
+ * What else can be done with an open file: its own position, and what is asked of it.
+ *
+ * The file is the caller's, and stays open until the call has ended. Its position is used under its
+ * lock, which is held over the whole call: reads and writes there come one after the other.
+ */
 #include "base/util.h"
+#include "client/child.h"
+#include "client/blocking.h"
+#include "client/path_attr.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define WHICH "file"
@@ -72,10 +78,11 @@ static void got_size(struct viofs_op *op)
 	if (out->attr.size > INT64_MAX) {
 		op->fault = "it answered with attributes that can't be";
 		viofs_op_finish(op, -EIO);
-	} else if (op->number >= out->attr.size) {
+	} else if (op->lseek.offset >= out->attr.size) {
 		viofs_op_finish(op, -ENXIO);
 	} else {
-		viofs_op_finish(op, (int64_t)(op->how == SEEK_DATA ? op->number : out->attr.size));
+		viofs_op_finish(op, (int64_t)(op->lseek.whence == SEEK_DATA ? op->lseek.offset
+									    : out->attr.size));
 	}
 }
 
@@ -118,8 +125,8 @@ static void ask_lseek(struct viofs_op *op)
 {
 	const struct fuse_lseek_in in = {
 		.fh = op->file->fh,
-		.offset = op->number,
-		.whence = (uint32_t)op->how,
+		.offset = op->lseek.offset,
+		.whence = (uint32_t)op->lseek.whence,
 	};
 	struct viofs_request r = viofs_request_to(FUSE_LSEEK, op->file->node, &in, sizeof(in));
 
@@ -130,8 +137,8 @@ static void ask_lseek(struct viofs_op *op)
 static void start_lseek(struct viofs_op *op, struct viofs_file *file, int64_t offset, int whence)
 {
 	op->file = file;
-	op->number = (uint64_t)offset;
-	op->how = whence;
+	op->lseek.offset = (uint64_t)offset;
+	op->lseek.whence = whence;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		viofs_op_finish(op, -EINVAL);
 	else if (offset < 0)
@@ -145,7 +152,13 @@ static void start_lseek(struct viofs_op *op, struct viofs_file *file, int64_t of
 static int64_t seek_on_device(struct viofs_file *file, int64_t offset, int whence,
 			      struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "lseek", WHICH, start_lseek(op, file, offset, whence));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "lseek", WHICH, err, &op);
+
+	if (rc)
+		return rc;
+	start_lseek(op, file, offset, whence);
+	return viofs_op_end(op);
 }
 
 /* Where the offset counts from. Return: 0; -errno. */
@@ -194,86 +207,120 @@ int64_t viofs_file_lseek(struct viofs_file *file, int64_t offset, int whence, st
 int viofs_file_lseek_async(struct viofs_async *a, struct viofs_file *file, int64_t offset,
 			   int whence, void *user)
 {
-	VIOFS_ASYNC(a, user, start_lseek(op, file, offset, whence));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_lseek(op, file, offset, whence);
+	return rc;
 }
 
 static void start_stat(struct viofs_op *op, struct viofs_file *file, struct stat *st)
 {
 	op->file = file;
-	op->out = st;
+	op->stat.st = st;
 	viofs_op_getattr(op);
 }
 
 int viofs_file_stat(struct viofs_file *file, struct stat *st, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "stat", WHICH, start_stat(op, file, st));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "stat", WHICH, err, &op);
+
+	if (rc)
+		return rc;
+	start_stat(op, file, st);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_stat_async(struct viofs_async *a, struct viofs_file *file, struct stat *st,
 			  void *user)
 {
-	VIOFS_ASYNC(a, user, start_stat(op, file, st));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_stat(op, file, st);
+	return rc;
 }
 
 static void start_setattr(struct viofs_op *op, struct viofs_file *file,
 			  const struct fuse_setattr_in *in)
 {
 	op->file = file;
-	op->in.setattr = *in;
+	op->setattr = *in;
 	viofs_op_setattr(op);
 }
 
 int viofs_file_truncate(struct viofs_file *file, uint64_t size, struct viofs_err *err)
 {
-	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
+	const struct fuse_setattr_in in = viofs_set_size(size);
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "truncate", WHICH, err, &op);
 
-	VIOFS_BLOCKING(file->s, err, "truncate", WHICH, start_setattr(op, file, &in));
+	if (rc)
+		return rc;
+	start_setattr(op, file, &in);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_truncate_async(struct viofs_async *a, struct viofs_file *file, uint64_t size,
 			      void *user)
 {
-	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
+	const struct fuse_setattr_in in = viofs_set_size(size);
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
 
-	VIOFS_ASYNC(a, user, start_setattr(op, file, &in));
+	if (!rc)
+		start_setattr(op, file, &in);
+	return rc;
 }
 
 int viofs_file_chmod(struct viofs_file *file, mode_t mode, struct viofs_err *err)
 {
-	const struct fuse_setattr_in in = { .valid = FATTR_MODE, .mode = mode & 07777 };
+	const struct fuse_setattr_in in = viofs_set_mode(mode);
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "chmod", WHICH, err, &op);
 
-	VIOFS_BLOCKING(file->s, err, "chmod", WHICH, start_setattr(op, file, &in));
+	if (rc)
+		return rc;
+	start_setattr(op, file, &in);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_chmod_async(struct viofs_async *a, struct viofs_file *file, mode_t mode, void *user)
 {
-	const struct fuse_setattr_in in = { .valid = FATTR_MODE, .mode = mode & 07777 };
+	const struct fuse_setattr_in in = viofs_set_mode(mode);
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
 
-	VIOFS_ASYNC(a, user, start_setattr(op, file, &in));
-}
-
-static struct fuse_setattr_in owner(uid_t uid, gid_t gid)
-{
-	return (struct fuse_setattr_in){
-		.valid = (uid == (uid_t)-1 ? 0 : FATTR_UID) | (gid == (gid_t)-1 ? 0 : FATTR_GID),
-		.uid = uid,
-		.gid = gid,
-	};
+	if (!rc)
+		start_setattr(op, file, &in);
+	return rc;
 }
 
 int viofs_file_chown(struct viofs_file *file, uid_t uid, gid_t gid, struct viofs_err *err)
 {
-	const struct fuse_setattr_in in = owner(uid, gid);
+	const struct fuse_setattr_in in = viofs_set_owner(uid, gid);
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "chown", WHICH, err, &op);
 
-	VIOFS_BLOCKING(file->s, err, "chown", WHICH, start_setattr(op, file, &in));
+	if (rc)
+		return rc;
+	start_setattr(op, file, &in);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_chown_async(struct viofs_async *a, struct viofs_file *file, uid_t uid, gid_t gid,
 			   void *user)
 {
-	const struct fuse_setattr_in in = owner(uid, gid);
+	const struct fuse_setattr_in in = viofs_set_owner(uid, gid);
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
 
-	VIOFS_ASYNC(a, user, start_setattr(op, file, &in));
+	if (!rc)
+		start_setattr(op, file, &in);
+	return rc;
 }
 
 static void start_utimens(struct viofs_op *op, struct viofs_file *file,
@@ -290,20 +337,31 @@ static void start_utimens(struct viofs_op *op, struct viofs_file *file,
 
 int viofs_file_utimens(struct viofs_file *file, const struct timespec *times, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "utimens", WHICH, start_utimens(op, file, times));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "utimens", WHICH, err, &op);
+
+	if (rc)
+		return rc;
+	start_utimens(op, file, times);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_utimens_async(struct viofs_async *a, struct viofs_file *file,
 			     const struct timespec *times, void *user)
 {
-	VIOFS_ASYNC(a, user, start_utimens(op, file, times));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_utimens(op, file, times);
+	return rc;
 }
 
 static void ask_sync(struct viofs_op *op)
 {
 	const struct fuse_fsync_in in = {
 		.fh = op->file->fh,
-		.fsync_flags = op->how ? FUSE_FSYNC_FDATASYNC : 0,
+		.fsync_flags = op->sync.data_only ? FUSE_FSYNC_FDATASYNC : 0,
 	};
 	struct viofs_request r = viofs_request_to(FUSE_FSYNC, op->file->node, &in, sizeof(in));
 
@@ -313,18 +371,29 @@ static void ask_sync(struct viofs_op *op)
 static void start_sync(struct viofs_op *op, struct viofs_file *file, int data_only)
 {
 	op->file = file;
-	op->how = data_only;
+	op->sync.data_only = data_only;
 	ask_sync(op);
 }
 
 int viofs_file_sync(struct viofs_file *file, int data_only, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "fsync", WHICH, start_sync(op, file, data_only));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "fsync", WHICH, err, &op);
+
+	if (rc)
+		return rc;
+	start_sync(op, file, data_only);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_sync_async(struct viofs_async *a, struct viofs_file *file, int data_only, void *user)
 {
-	VIOFS_ASYNC(a, user, start_sync(op, file, data_only));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_sync(op, file, data_only);
+	return rc;
 }
 
 static void changed(struct viofs_op *op)
@@ -337,9 +406,9 @@ static void ask_allocate(struct viofs_op *op)
 {
 	const struct fuse_fallocate_in in = {
 		.fh = op->file->fh,
-		.offset = op->number,
-		.length = op->number2,
-		.mode = (uint32_t)op->how,
+		.offset = op->allocate.offset,
+		.length = op->allocate.size,
+		.mode = (uint32_t)op->allocate.mode,
 	};
 	struct viofs_request r = viofs_request_to(FUSE_FALLOCATE, op->file->node, &in, sizeof(in));
 
@@ -350,31 +419,41 @@ static void start_allocate(struct viofs_op *op, struct viofs_file *file, int mod
 			   uint64_t size)
 {
 	op->file = file;
-	op->how = mode;
-	op->number = offset;
-	op->number2 = size;
+	op->allocate.mode = mode;
+	op->allocate.offset = offset;
+	op->allocate.size = size;
 	ask_allocate(op);
 }
 
 int viofs_file_allocate(struct viofs_file *file, int mode, uint64_t offset, uint64_t size,
 			struct viofs_err *err)
 {
-	VIOFS_BLOCKING(file->s, err, "fallocate", WHICH,
-		       start_allocate(op, file, mode, offset, size));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(file->s, "fallocate", WHICH, err, &op);
+
+	if (rc)
+		return rc;
+	start_allocate(op, file, mode, offset, size);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_allocate_async(struct viofs_async *a, struct viofs_file *file, int mode,
 			      uint64_t offset, uint64_t size, void *user)
 {
-	VIOFS_ASYNC(a, user, start_allocate(op, file, mode, offset, size));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_allocate(op, file, mode, offset, size);
+	return rc;
 }
 
 static void copied(struct viofs_op *op)
 {
 	const struct fuse_write_out *out = (const void *)op->reply;
 
-	viofs_node_stale(&op->a->s->cache, op->other->node);
-	if (out->size > op->out_size) {
+	viofs_node_stale(&op->a->s->cache, op->copy.to->node);
+	if (out->size > op->copy.size) {
 		op->fault = "it says that it copied more than it was asked to";
 		viofs_op_finish(op, -EIO);
 		return;
@@ -386,11 +465,11 @@ static void ask_copy(struct viofs_op *op)
 {
 	const struct fuse_copy_file_range_in in = {
 		.fh_in = op->file->fh,
-		.off_in = op->number,
-		.nodeid_out = op->other->node->nodeid,
-		.fh_out = op->other->fh,
-		.off_out = op->number2,
-		.len = op->out_size,
+		.off_in = op->copy.from_offset,
+		.nodeid_out = op->copy.to->node->nodeid,
+		.fh_out = op->copy.to->fh,
+		.off_out = op->copy.to_offset,
+		.len = op->copy.size,
 	};
 	struct viofs_request r =
 		viofs_request_to(FUSE_COPY_FILE_RANGE, op->file->node, &in, sizeof(in));
@@ -403,10 +482,10 @@ static void start_copy(struct viofs_op *op, struct viofs_file *from, uint64_t fr
 		       struct viofs_file *to, uint64_t to_offset, size_t size)
 {
 	op->file = from;
-	op->other = to;
-	op->number = from_offset;
-	op->number2 = to_offset;
-	op->out_size = (size_t)VIOFS_MIN((uint64_t)size, COPY_MAX);
+	op->copy.to = to;
+	op->copy.from_offset = from_offset;
+	op->copy.to_offset = to_offset;
+	op->copy.size = VIOFS_MIN((uint64_t)size, COPY_MAX);
 	if (from->s != to->s || from->s != op->a->s)
 		viofs_op_finish(op, -EXDEV);
 	else
@@ -416,149 +495,22 @@ static void start_copy(struct viofs_op *op, struct viofs_file *from, uint64_t fr
 ssize_t viofs_file_copy(struct viofs_file *from, uint64_t from_offset, struct viofs_file *to,
 			uint64_t to_offset, size_t size, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(from->s, err, "copy", WHICH,
-		       start_copy(op, from, from_offset, to, to_offset, size));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(from->s, "copy", WHICH, err, &op);
+
+	if (rc)
+		return rc;
+	start_copy(op, from, from_offset, to, to_offset, size);
+	return viofs_op_end(op);
 }
 
 int viofs_file_copy_async(struct viofs_async *a, struct viofs_file *from, uint64_t from_offset,
 			  struct viofs_file *to, uint64_t to_offset, size_t size, void *user)
 {
-	VIOFS_ASYNC(a, user, start_copy(op, from, from_offset, to, to_offset, size));
-}
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
 
-static bool is_lock(const struct fuse_file_lock *lk)
-{
-	return lk->type == F_UNLCK || ((lk->type == F_RDLCK || lk->type == F_WRLCK) &&
-				       lk->start <= lk->end && lk->end <= INT64_MAX);
-}
-
-static void got_lock(struct viofs_op *op)
-{
-	const struct fuse_file_lock *lk =
-		&((const struct fuse_lk_out *)(const void *)op->reply)->lk;
-	struct flock *out = op->out;
-
-	if (!is_lock(lk)) {
-		op->fault = "it answered GETLK with a lock that can't be";
-		viofs_op_finish(op, -EIO);
-		return;
-	}
-	out->l_type = (short)lk->type;
-	if (lk->type != F_UNLCK) {
-		out->l_whence = SEEK_SET;
-		out->l_start = (off_t)lk->start;
-		out->l_len = lk->end == INT64_MAX ? 0 : (off_t)(lk->end - lk->start + 1);
-		out->l_pid = (pid_t)lk->pid;
-	}
-	viofs_op_finish(op, 0);
-}
-
-/* op->mask is the opcode. */
-static void ask_lock(struct viofs_op *op)
-{
-	struct viofs_request r =
-		viofs_request_to(op->mask, op->file->node, &op->in.lock, sizeof(op->in.lock));
-
-	r.reply_size = op->mask == FUSE_GETLK ? sizeof(struct fuse_lk_out) : 0;
-	op->patient = viofs_request_may_wait(op->mask);
-	viofs_op_call(op, &r, ask_lock, op->mask == FUSE_GETLK ? got_lock : viofs_op_finish_zero);
-}
-
-static int opcode_of(int command)
-{
-	switch (command) {
-	case F_GETLK:
-	case F_OFD_GETLK:
-		return FUSE_GETLK;
-	case F_SETLK:
-	case F_OFD_SETLK:
-		return FUSE_SETLK;
-	case F_SETLKW:
-	case F_OFD_SETLKW:
-		return FUSE_SETLKW;
-	default:
-		return -EINVAL;
-	}
-}
-
-static void start_lock(struct viofs_op *op, struct viofs_file *file, int command,
-		       struct flock *lock)
-{
-	int opcode = opcode_of(command);
-	int rc = 0;
-
-	if (opcode < 0 || lock->l_whence != SEEK_SET || lock->l_start < 0 || lock->l_len < 0 ||
-	    lock->l_start > INT64_MAX - lock->l_len)
-		rc = -EINVAL;
-	else if (!(op->a->s->agreed.flags & FUSE_POSIX_LOCKS))
-		rc = -ENOSYS;
-	if (rc) {
-		viofs_op_finish(op, rc);
-		return;
-	}
-	op->file = file;
-	op->out = lock;
-	/* An unlock waits for nobody, and must not stand behind those who wait for it. */
-	op->mask = opcode == FUSE_SETLKW && lock->l_type == F_UNLCK ? FUSE_SETLK
-								    : (unsigned int)opcode;
-	op->in.lock = (struct fuse_lk_in){
-		.fh = file->fh,
-		.owner = file->owner,
-		.lk = {
-			.start = (uint64_t)lock->l_start,
-			.end = lock->l_len ? (uint64_t)(lock->l_start + lock->l_len - 1) : INT64_MAX,
-			.type = (uint32_t)lock->l_type,
-			.pid = op->a->s->pid,
-		},
-	};
-	ask_lock(op);
-}
-
-int viofs_file_lock(struct viofs_file *file, int command, struct flock *lock, struct viofs_err *err)
-{
-	VIOFS_BLOCKING(file->s, err, "lock", WHICH, start_lock(op, file, command, lock));
-}
-
-int viofs_file_lock_async(struct viofs_async *a, struct viofs_file *file, int command,
-			  struct flock *lock, void *user)
-{
-	VIOFS_ASYNC(a, user, start_lock(op, file, command, lock));
-}
-
-static void start_flock(struct viofs_op *op, struct viofs_file *file, int operation)
-{
-	int what = operation & ~LOCK_NB;
-
-	if (what != LOCK_SH && what != LOCK_EX && what != LOCK_UN) {
-		viofs_op_finish(op, -EINVAL);
-		return;
-	}
-	if (!(op->a->s->agreed.flags & FUSE_FLOCK_LOCKS)) {
-		viofs_op_finish(op, -ENOSYS);
-		return;
-	}
-	op->file = file;
-	op->mask = operation & LOCK_NB || what == LOCK_UN ? FUSE_SETLK : FUSE_SETLKW;
-	op->in.lock = (struct fuse_lk_in){
-		.fh = file->fh,
-		.owner = file->owner,
-		.lk_flags = FUSE_LK_FLOCK,
-		.lk = {
-			.end = INT64_MAX,
-			.type = what == LOCK_SH ? F_RDLCK : what == LOCK_EX ? F_WRLCK : F_UNLCK,
-			.pid = op->a->s->pid,
-		},
-	};
-	ask_lock(op);
-}
-
-int viofs_file_flock(struct viofs_file *file, int operation, struct viofs_err *err)
-{
-	VIOFS_BLOCKING(file->s, err, "flock", WHICH, start_flock(op, file, operation));
-}
-
-int viofs_file_flock_async(struct viofs_async *a, struct viofs_file *file, int operation,
-			   void *user)
-{
-	VIOFS_ASYNC(a, user, start_flock(op, file, operation));
+	if (!rc)
+		start_copy(op, from, from_offset, to, to_offset, size);
+	return rc;
 }

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opening, creating and closing files. */
-#include "client/engine.h"
-#include "base/util.h"
+/*
+ * Opening, creating and closing files.
+ *
+ * A file is its op's until it is handed out, and again from the call that closes it on: whatever
+ * comes after that frees it.
+ */
+#include "client/child.h"
+#include "client/blocking.h"
+#include "client/walk.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,10 +34,10 @@ static void give_up(struct viofs_op *op, int rc)
 	viofs_op_finish(op, rc);
 }
 
-/* What op->number says is the call's result. */
+/* What op->open.result says is the call's result. */
 static void released(struct viofs_op *op)
 {
-	int rc = (int)op->number;
+	int rc = op->open.result;
 
 	free_file(op->file);
 	op->file = NULL;
@@ -52,7 +58,7 @@ static void ask_release(struct viofs_op *op)
 
 static void hand_out(struct viofs_op *op)
 {
-	*(struct viofs_file **)op->out = op->file;
+	*op->open.out = op->file;
 	viofs_op_finish(op, 0);
 }
 
@@ -63,7 +69,7 @@ static void truncated(struct viofs_op *op)
 		hand_out(op);
 	} else if (op->file->opened) {
 		/* Open, but not as it was asked for. */
-		op->number = (uint64_t)op->error;
+		op->open.result = op->error;
 		ask_release(op);
 	} else {
 		give_up(op, op->error);
@@ -85,7 +91,7 @@ static void truncate_it(struct viofs_op *op)
 
 static bool must_truncate(const struct viofs_op *op)
 {
-	return op->how & O_TRUNC && !(op->a->s->agreed.flags & FUSE_ATOMIC_O_TRUNC);
+	return op->open.oflags & O_TRUNC && !(op->a->s->agreed.flags & FUSE_ATOMIC_O_TRUNC);
 }
 
 static void opened(struct viofs_op *op)
@@ -102,9 +108,9 @@ static void opened(struct viofs_op *op)
 		file->fh = out->fh;
 		file->opened = true;
 	}
-	if (op->how & O_TRUNC)
+	if (op->open.oflags & O_TRUNC)
 		viofs_node_stale(&op->a->s->cache, file->node);
-	if (must_truncate(op) || (op->how & O_TRUNC && !file->opened))
+	if (must_truncate(op) || (op->open.oflags & O_TRUNC && !file->opened))
 		truncate_it(op);
 	else
 		hand_out(op);
@@ -112,7 +118,7 @@ static void opened(struct viofs_op *op)
 
 static uint32_t sent_flags(const struct viofs_op *op)
 {
-	uint32_t flags = (uint32_t)(op->how & ~OFLAGS_NOT_SENT);
+	uint32_t flags = (uint32_t)(op->open.oflags & ~OFLAGS_NOT_SENT);
 
 	return must_truncate(op) ? flags & ~(uint32_t)O_TRUNC : flags;
 }
@@ -121,7 +127,7 @@ static uint32_t kill_flag(const struct viofs_op *op)
 {
 	const struct viofs_session *s = op->a->s;
 
-	return op->how & O_TRUNC && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2
+	return op->open.oflags & O_TRUNC && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2
 		       ? FUSE_OPEN_KILL_SUIDGID
 		       : 0;
 }
@@ -133,7 +139,7 @@ static void ask_open(struct viofs_op *op)
 
 	if (__atomic_load_n(&op->a->s->no_open, __ATOMIC_RELAXED)) {
 		op->error = 0;
-		if (op->how & O_TRUNC)
+		if (op->open.oflags & O_TRUNC)
 			truncate_it(op);
 		else
 			hand_out(op);
@@ -171,8 +177,8 @@ static void ask_create(struct viofs_op *op)
 {
 	const struct fuse_create_in in = {
 		/* O_EXCL goes along: somebody else may have made it meanwhile. */
-		.flags = sent_flags(op) | O_CREAT | (uint32_t)(op->how & O_EXCL),
-		.mode = S_IFREG | op->mask,
+		.flags = sent_flags(op) | O_CREAT | (uint32_t)(op->open.oflags & O_EXCL),
+		.mode = S_IFREG | op->open.mode,
 		.open_flags = kill_flag(op),
 	};
 	size_t len = strlen(op->walk->name) + 1;
@@ -191,7 +197,7 @@ static int check_type(const struct viofs_op *op)
 {
 	struct fuse_attr attr;
 
-	if (op->how & O_CREAT && op->how & O_EXCL)
+	if (op->open.oflags & O_CREAT && op->open.oflags & O_EXCL)
 		return -EEXIST;
 	viofs_node_attr(&op->a->s->cache, op->walk->node, &attr);
 	switch (attr.mode & S_IFMT) {
@@ -224,7 +230,7 @@ static void found(struct viofs_op *op)
 		return;
 	}
 	file->s = op->a->s;
-	file->oflags = op->how;
+	file->oflags = op->open.oflags;
 	file->owner = __atomic_add_fetch(&file->s->owners, 1, __ATOMIC_RELAXED);
 	pthread_mutex_init(&file->lock, NULL);
 	op->file = file;
@@ -244,9 +250,9 @@ static void start_open(struct viofs_op *op, const char *path, unsigned int flags
 		viofs_op_finish(op, -EINVAL);
 		return;
 	}
-	op->how = oflags;
-	op->mask = mode & 07777;
-	op->out = out;
+	op->open.oflags = oflags;
+	op->open.mode = mode & 07777;
+	op->open.out = out;
 	if (oflags & O_NOFOLLOW || (oflags & O_CREAT && oflags & O_EXCL))
 		flags |= VIOFS_PATH_NO_FOLLOW;
 	viofs_walk(op, op->walk, path, flags, oflags & O_CREAT ? VIOFS_TO_MAYBE : VIOFS_TO_NODE,
@@ -256,13 +262,24 @@ static void start_open(struct viofs_op *op, const char *path, unsigned int flags
 int viofs_file_open(struct viofs_session *s, const char *path, unsigned int flags, int oflags,
 		    mode_t mode, struct viofs_file **out, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "open", path, start_open(op, path, flags, oflags, mode, out));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "open", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_open(op, path, flags, oflags, mode, out);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_open_async(struct viofs_async *a, const char *path, unsigned int flags, int oflags,
 			  mode_t mode, struct viofs_file **out, void *user)
 {
-	VIOFS_ASYNC(a, user, start_open(op, path, flags, oflags, mode, out));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_open(op, path, flags, oflags, mode, out);
+	return rc;
 }
 
 static void flushed(struct viofs_op *op)
@@ -270,7 +287,7 @@ static void flushed(struct viofs_op *op)
 	if (op->error == -ENOSYS)
 		__atomic_store_n(&op->a->s->no_flush, 1, __ATOMIC_RELAXED);
 	else
-		op->number = (uint64_t)op->error;
+		op->open.result = op->error;
 	ask_release(op);
 }
 
@@ -289,7 +306,7 @@ static void start_close(struct viofs_op *op, struct viofs_file *file)
 {
 	op->file = file;
 	if (!file->opened || viofs_dev_failed(file->s->dev)) {
-		op->number = viofs_dev_failed(file->s->dev) ? (uint64_t)-ENODEV : 0;
+		op->open.result = viofs_dev_failed(file->s->dev) ? -ENODEV : 0;
 		released(op);
 	} else {
 		ask_flush(op);
@@ -299,20 +316,25 @@ static void start_close(struct viofs_op *op, struct viofs_file *file)
 int viofs_file_close(struct viofs_file *file, struct viofs_err *err)
 {
 	struct viofs_op *op;
+	int rc;
 
 	if (!file)
 		return 0;
-	if (viofs_dev_is_elsewhere(file->s->dev))
-		return viofs_dev_elsewhere(err, "close", "file");
-	op = viofs_op_begin(file->s);
-	if (op)
-		start_close(op, file);
-	else
+	rc = viofs_op_begin(file->s, "close", "file", err, &op);
+	if (rc == -ENOMEM)
 		free_file(file); /* there is nobody to give it back to */
-	return (int)viofs_op_end(op, err, "close", "file");
+	if (rc)
+		return rc;
+	start_close(op, file);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_file_close_async(struct viofs_async *a, struct viofs_file *file, void *user)
 {
-	VIOFS_ASYNC(a, user, start_close(op, file));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_close(op, file);
+	return rc;
 }

@@ -10,8 +10,10 @@
  * device's own event, and by a timer, which viofs_queue_arm() sets where something is in flight. A
  * poll that was woken and finds nothing looks at once.
  */
-#include "client/client_dev.h"
+#include "client/health.h"
 #include "base/util.h"
+#include "client/fail.h"
+#include "client/track.h"
 #include "client/waiting.h"
 
 #include <sys/timerfd.h>
@@ -39,7 +41,7 @@ int64_t viofs_queue_since(const struct viofs_queue *q)
 static int64_t oldest_of(struct viofs_vq *vq)
 {
 	bool locked = viofs_vq_enter(vq);
-	int64_t oldest = viofs_vq_oldest(vq);
+	int64_t oldest = viofs_track_oldest(vq);
 
 	viofs_vq_leave(vq, locked);
 	return oldest;

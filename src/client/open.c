@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Taking a device for a program, and giving it back. */
-#include "client/client_dev.h"
 #include "base/util.h"
+#include "client/child.h"
+#include "client/options_struct.h"
+#include "client/pool.h"
+#include "client/vq.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Structs of options of programs that were built with an older or a newer header. */
-#include "client/client_dev.h"
+#include "client/options_struct.h"
+#include "base/err.h"
 #include "base/util.h"
 
 #include <assert.h>

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Attributes: stat, statx, statfs, access; chmod, chown, utimens, truncate. */
-#include "client/engine.h"
+/*
+ * Attributes: stat, statx, statfs, access; chmod, chown, utimens, truncate.
+ *
+ * A call of a path has its node after the walk; one of a file has the file's. Both take a reference
+ * of their own (op->node), so that a file's close by another thread ends nothing here.
+ */
 #include "base/util.h"
+#include "client/blocking.h"
+#include "client/path_attr.h"
+#include "client/walk.h"
 
 #include <errno.h>
 #include <linux/fuse.h>
@@ -84,20 +91,24 @@ static bool take_attr(struct viofs_op *op)
 	return true;
 }
 
+static void tell_attr(struct viofs_op *op, const struct fuse_attr *attr)
+{
+	if (op->stat.stx)
+		attr_to_statx(attr, op->stat.stx);
+	else
+		viofs_attr_to_stat(attr, op->stat.st);
+	viofs_op_finish(op, 0);
+}
+
 static void got_attr(struct viofs_op *op)
 {
 	const struct fuse_attr_out *out = (const void *)op->reply;
 
 	if (!take_attr(op))
 		return;
-	if (op->how)
-		attr_to_statx(&out->attr, op->out);
-	else
-		viofs_attr_to_stat(&out->attr, op->out);
-	viofs_op_finish(op, 0);
+	tell_attr(op, &out->attr);
 }
 
-/* op->how: a struct statx is wanted. */
 static void get_attr(struct viofs_op *op)
 {
 	struct fuse_getattr_in in = { 0 };
@@ -118,11 +129,7 @@ void viofs_op_getattr(struct viofs_op *op)
 
 	hold_node(op);
 	if (!op->file && viofs_node_attr(&op->a->s->cache, op->node, &attr)) {
-		if (op->how)
-			attr_to_statx(&attr, op->out);
-		else
-			viofs_attr_to_stat(&attr, op->out);
-		viofs_op_finish(op, 0);
+		tell_attr(op, &attr);
 		return;
 	}
 	get_attr(op);
@@ -130,25 +137,36 @@ void viofs_op_getattr(struct viofs_op *op)
 
 static void start_stat(struct viofs_op *op, const char *path, unsigned int flags, struct stat *st)
 {
-	op->out = st;
+	op->stat.st = st;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, viofs_op_getattr);
 }
 
 int viofs_path_stat(struct viofs_session *s, const char *path, unsigned int flags, struct stat *st,
 		    struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "stat", path, start_stat(op, path, flags, st));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "stat", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_stat(op, path, flags, st);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_stat_async(struct viofs_async *a, const char *path, unsigned int flags,
 			  struct stat *st, void *user)
 {
-	VIOFS_ASYNC(a, user, start_stat(op, path, flags, st));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_stat(op, path, flags, st);
+	return rc;
 }
 
 static void got_statx(struct viofs_op *op)
 {
-	struct statx *stx = op->out;
+	struct statx *stx = op->stat.stx;
 
 	if (op->error == -ENOSYS) {
 		__atomic_store_n(&op->a->s->no_statx, 1, __ATOMIC_RELAXED);
@@ -168,7 +186,7 @@ static void get_statx(struct viofs_op *op)
 		uint32_t getattr_flags, reserved;
 		uint64_t fh;
 		uint32_t flags, mask;
-	} in = { .mask = op->mask };
+	} in = { .mask = op->stat.mask };
 	struct viofs_request r;
 
 	hold_node(op);
@@ -185,29 +203,39 @@ static void get_statx(struct viofs_op *op)
 static void start_statx(struct viofs_op *op, const char *path, unsigned int flags,
 			unsigned int mask, struct statx *stx)
 {
-	op->out = stx;
-	op->mask = mask;
-	op->how = 1;
+	op->stat.stx = stx;
+	op->stat.mask = mask;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, get_statx);
 }
 
 int viofs_path_statx(struct viofs_session *s, const char *path, unsigned int flags,
 		     unsigned int mask, struct statx *stx, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "statx", path, start_statx(op, path, flags, mask, stx));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "statx", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_statx(op, path, flags, mask, stx);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_statx_async(struct viofs_async *a, const char *path, unsigned int flags,
 			   unsigned int mask, struct statx *stx, void *user)
 {
-	VIOFS_ASYNC(a, user, start_statx(op, path, flags, mask, stx));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_statx(op, path, flags, mask, stx);
+	return rc;
 }
 
 static void got_statfs(struct viofs_op *op)
 {
 	const struct fuse_kstatfs *k =
 		&((const struct fuse_statfs_out *)(const void *)op->reply)->st;
-	struct statvfs *st = op->out;
+	struct statvfs *st = op->statfs.out;
 
 	memset(st, 0, sizeof(*st));
 	st->f_bsize = k->bsize;
@@ -232,20 +260,31 @@ static void get_statfs(struct viofs_op *op)
 static void start_statfs(struct viofs_op *op, const char *path, unsigned int flags,
 			 struct statvfs *st)
 {
-	op->out = st;
+	op->statfs.out = st;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, get_statfs);
 }
 
 int viofs_path_statfs(struct viofs_session *s, const char *path, unsigned int flags,
 		      struct statvfs *st, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "statfs", path, start_statfs(op, path, flags, st));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "statfs", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_statfs(op, path, flags, st);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned int flags,
 			    struct statvfs *st, void *user)
 {
-	VIOFS_ASYNC(a, user, start_statfs(op, path, flags, st));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_statfs(op, path, flags, st);
+	return rc;
 }
 
 /* As the kernel does it with default_permissions, for a user with no further groups. */
@@ -264,7 +303,7 @@ static bool permits(const struct viofs_session *s, const struct fuse_attr *a, ui
 
 static void decide(struct viofs_op *op, const struct fuse_attr *attr)
 {
-	viofs_op_finish(op, permits(op->a->s, attr, op->mask) ? 0 : -EACCES);
+	viofs_op_finish(op, permits(op->a->s, attr, op->access.mask) ? 0 : -EACCES);
 }
 
 static void got_permissions(struct viofs_op *op)
@@ -308,7 +347,7 @@ static void may_access(struct viofs_op *op)
 
 static void ask_access(struct viofs_op *op)
 {
-	const struct fuse_access_in in = { .mask = op->mask };
+	const struct fuse_access_in in = { .mask = op->access.mask };
 	struct viofs_request r = viofs_request_to(FUSE_ACCESS, op->walk->node, &in, sizeof(in));
 
 	if (__atomic_load_n(&op->a->s->no_access, __ATOMIC_RELAXED))
@@ -323,20 +362,31 @@ static void start_access(struct viofs_op *op, const char *path, unsigned int fla
 		viofs_op_finish(op, -EINVAL);
 		return;
 	}
-	op->mask = (unsigned int)mode;
+	op->access.mask = (uint32_t)mode;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_access);
 }
 
 int viofs_path_access(struct viofs_session *s, const char *path, unsigned int flags, int mode,
 		      struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "access", path, start_access(op, path, flags, mode));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "access", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_access(op, path, flags, mode);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_access_async(struct viofs_async *a, const char *path, unsigned int flags, int mode,
 			    void *user)
 {
-	VIOFS_ASYNC(a, user, start_access(op, path, flags, mode));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_access(op, path, flags, mode);
+	return rc;
 }
 
 static void attr_was_set(struct viofs_op *op)
@@ -351,13 +401,13 @@ void viofs_op_setattr(struct viofs_op *op)
 
 	hold_node(op);
 	if (op->file && op->file->opened) {
-		op->in.setattr.valid |= FATTR_FH;
-		op->in.setattr.fh = op->file->fh;
+		op->setattr.valid |= FATTR_FH;
+		op->setattr.fh = op->file->fh;
 	}
-	if (op->in.setattr.valid & FATTR_SIZE && op->a->s->uid &&
+	if (op->setattr.valid & FATTR_SIZE && op->a->s->uid &&
 	    op->a->s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
-		op->in.setattr.valid |= FATTR_KILL_SUIDGID;
-	r = viofs_request_to(FUSE_SETATTR, op->node, &op->in.setattr, sizeof(op->in.setattr));
+		op->setattr.valid |= FATTR_KILL_SUIDGID;
+	r = viofs_request_to(FUSE_SETATTR, op->node, &op->setattr, sizeof(op->setattr));
 	r.reply_size = sizeof(struct fuse_attr_out);
 	viofs_op_call(op, &r, viofs_op_setattr, attr_was_set);
 }
@@ -365,22 +415,27 @@ void viofs_op_setattr(struct viofs_op *op)
 static void start_setattr(struct viofs_op *op, const char *path, unsigned int flags,
 			  const struct fuse_setattr_in *in)
 {
-	op->in.setattr = *in;
+	op->setattr = *in;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, viofs_op_setattr);
 }
 
-static struct fuse_setattr_in set_mode(mode_t mode)
+struct fuse_setattr_in viofs_set_mode(mode_t mode)
 {
 	return (struct fuse_setattr_in){ .valid = FATTR_MODE, .mode = mode & 07777 };
 }
 
-static struct fuse_setattr_in set_owner(uid_t uid, gid_t gid)
+struct fuse_setattr_in viofs_set_owner(uid_t uid, gid_t gid)
 {
 	return (struct fuse_setattr_in){
 		.valid = (uid == (uid_t)-1 ? 0 : FATTR_UID) | (gid == (gid_t)-1 ? 0 : FATTR_GID),
 		.uid = uid,
 		.gid = gid,
 	};
+}
+
+struct fuse_setattr_in viofs_set_size(uint64_t size)
+{
+	return (struct fuse_setattr_in){ .valid = FATTR_SIZE, .size = size };
 }
 
 int viofs_set_times(struct fuse_setattr_in *in, const struct timespec *times)
@@ -408,33 +463,51 @@ int viofs_set_times(struct fuse_setattr_in *in, const struct timespec *times)
 int viofs_path_chmod(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
 		     struct viofs_err *err)
 {
-	const struct fuse_setattr_in in = set_mode(mode);
+	const struct fuse_setattr_in in = viofs_set_mode(mode);
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "chmod", path, err, &op);
 
-	VIOFS_BLOCKING(s, err, "chmod", path, start_setattr(op, path, flags, &in));
+	if (rc)
+		return rc;
+	start_setattr(op, path, flags, &in);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_chmod_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode,
 			   void *user)
 {
-	const struct fuse_setattr_in in = set_mode(mode);
+	const struct fuse_setattr_in in = viofs_set_mode(mode);
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
 
-	VIOFS_ASYNC(a, user, start_setattr(op, path, flags, &in));
+	if (!rc)
+		start_setattr(op, path, flags, &in);
+	return rc;
 }
 
 int viofs_path_chown(struct viofs_session *s, const char *path, unsigned int flags, uid_t uid,
 		     gid_t gid, struct viofs_err *err)
 {
-	const struct fuse_setattr_in in = set_owner(uid, gid);
+	const struct fuse_setattr_in in = viofs_set_owner(uid, gid);
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "chown", path, err, &op);
 
-	VIOFS_BLOCKING(s, err, "chown", path, start_setattr(op, path, flags, &in));
+	if (rc)
+		return rc;
+	start_setattr(op, path, flags, &in);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_chown_async(struct viofs_async *a, const char *path, unsigned int flags, uid_t uid,
 			   gid_t gid, void *user)
 {
-	const struct fuse_setattr_in in = set_owner(uid, gid);
+	const struct fuse_setattr_in in = viofs_set_owner(uid, gid);
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
 
-	VIOFS_ASYNC(a, user, start_setattr(op, path, flags, &in));
+	if (!rc)
+		start_setattr(op, path, flags, &in);
+	return rc;
 }
 
 static void start_utimens(struct viofs_op *op, const char *path, unsigned int flags,
@@ -452,27 +525,47 @@ static void start_utimens(struct viofs_op *op, const char *path, unsigned int fl
 int viofs_path_utimens(struct viofs_session *s, const char *path, unsigned int flags,
 		       const struct timespec *times, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "utimens", path, start_utimens(op, path, flags, times));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "utimens", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_utimens(op, path, flags, times);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_utimens_async(struct viofs_async *a, const char *path, unsigned int flags,
 			     const struct timespec *times, void *user)
 {
-	VIOFS_ASYNC(a, user, start_utimens(op, path, flags, times));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_utimens(op, path, flags, times);
+	return rc;
 }
 
 int viofs_path_truncate(struct viofs_session *s, const char *path, unsigned int flags,
 			uint64_t size, struct viofs_err *err)
 {
-	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
+	const struct fuse_setattr_in in = viofs_set_size(size);
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "truncate", path, err, &op);
 
-	VIOFS_BLOCKING(s, err, "truncate", path, start_setattr(op, path, flags, &in));
+	if (rc)
+		return rc;
+	start_setattr(op, path, flags, &in);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_truncate_async(struct viofs_async *a, const char *path, unsigned int flags,
 			      uint64_t size, void *user)
 {
-	const struct fuse_setattr_in in = { .valid = FATTR_SIZE, .size = size };
+	const struct fuse_setattr_in in = viofs_set_size(size);
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
 
-	VIOFS_ASYNC(a, user, start_setattr(op, path, flags, &in));
+	if (!rc)
+		start_setattr(op, path, flags, &in);
+	return rc;
 }

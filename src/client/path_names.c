@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Making, removing and moving names. */
-#include "client/engine.h"
-#include "base/util.h"
+/*
+ * Making, removing and moving names, and what symbolic links say.
+ *
+ * An op has walked to the folder (walk.node, with its reference there) when it asks. Names are in
+ * the message when it has been sent; the cache is told when the answer comes.
+ */
+#include "client/blocking.h"
+#include "client/walk.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -71,7 +76,7 @@ static bool exists(struct viofs_op *op)
 
 static void ask_mkdir(struct viofs_op *op)
 {
-	const struct fuse_mkdir_in in = { .mode = op->mask };
+	const struct fuse_mkdir_in in = { .mode = op->make.mode };
 	struct message m = { .size = 0 };
 
 	if (exists(op))
@@ -83,20 +88,31 @@ static void ask_mkdir(struct viofs_op *op)
 
 static void start_mkdir(struct viofs_op *op, const char *path, unsigned int flags, mode_t mode)
 {
-	op->mask = mode & 07777;
+	op->make.mode = mode & 07777;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_mkdir);
 }
 
 int viofs_path_mkdir(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
 		     struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "mkdir", path, start_mkdir(op, path, flags, mode));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "mkdir", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_mkdir(op, path, flags, mode);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_mkdir_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode,
 			   void *user)
 {
-	VIOFS_ASYNC(a, user, start_mkdir(op, path, flags, mode));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_mkdir(op, path, flags, mode);
+	return rc;
 }
 
 static void ask_mknod(struct viofs_op *op)
@@ -105,7 +121,7 @@ static void ask_mknod(struct viofs_op *op)
 
 	if (exists(op))
 		return;
-	append(&m, &op->in.mknod, sizeof(op->in.mknod));
+	append(&m, &op->make, sizeof(op->make));
 	append_name(&m, op->walk->name);
 	make(op, FUSE_MKNOD, &m, ask_mknod);
 }
@@ -113,7 +129,7 @@ static void ask_mknod(struct viofs_op *op)
 static void start_mknod(struct viofs_op *op, const char *path, unsigned int flags, mode_t mode,
 			dev_t dev)
 {
-	op->in.mknod = (struct fuse_mknod_in){
+	op->make = (struct fuse_mknod_in){
 		.mode = mode & S_IFMT ? mode : mode | S_IFREG,
 		.rdev = (minor(dev) & 0xff) | major(dev) << 8 | (minor(dev) & ~0xffU) << 12,
 	};
@@ -123,13 +139,24 @@ static void start_mknod(struct viofs_op *op, const char *path, unsigned int flag
 int viofs_path_mknod(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
 		     dev_t dev, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "mknod", path, start_mknod(op, path, flags, mode, dev));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "mknod", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_mknod(op, path, flags, mode, dev);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_mknod_async(struct viofs_async *a, const char *path, unsigned int flags, mode_t mode,
 			   dev_t dev, void *user)
 {
-	VIOFS_ASYNC(a, user, start_mknod(op, path, flags, mode, dev));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_mknod(op, path, flags, mode, dev);
+	return rc;
 }
 
 static void ask_symlink(struct viofs_op *op)
@@ -139,18 +166,17 @@ static void ask_symlink(struct viofs_op *op)
 	if (exists(op))
 		return;
 	append_name(&m, op->walk->name);
-	append_name(&m, op->text);
+	append_name(&m, op->kept);
 	make(op, FUSE_SYMLINK, &m, ask_symlink);
 }
 
-/* Keep @text until the op's end. Return: false: the op has ended. */
+/* A second path, or a link's target. Return: false: the op has ended. */
 static bool keep(struct viofs_op *op, const char *text)
 {
-	if (strlen(text) >= PATH_MAX)
-		viofs_op_finish(op, -ENAMETOOLONG);
-	else if (!(op->text = strdup(text)))
-		viofs_op_finish(op, -ENOMEM);
-	return op->text;
+	if (strlen(text) < PATH_MAX)
+		return viofs_op_keep(op, text);
+	viofs_op_finish(op, -ENAMETOOLONG);
+	return false;
 }
 
 static void start_symlink(struct viofs_op *op, const char *target, const char *path,
@@ -165,13 +191,24 @@ static void start_symlink(struct viofs_op *op, const char *target, const char *p
 int viofs_path_symlink(struct viofs_session *s, const char *target, const char *path,
 		       unsigned int flags, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "symlink", path, start_symlink(op, target, path, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "symlink", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_symlink(op, target, path, flags);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_symlink_async(struct viofs_async *a, const char *target, const char *path,
 			     unsigned int flags, void *user)
 {
-	VIOFS_ASYNC(a, user, start_symlink(op, target, path, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_symlink(op, target, path, flags);
+	return rc;
 }
 
 static void removed(struct viofs_op *op)
@@ -185,52 +222,74 @@ static void removed(struct viofs_op *op)
 	viofs_op_finish(op, 0);
 }
 
-/* op->mask is the opcode. The name is known to the device by now: some answer EIO else. */
+/* The name is known to the device by now: some answer EIO else. */
 static void ask_remove(struct viofs_op *op)
 {
 	struct viofs_walk *w = op->walk;
 	struct viofs_request r;
 
 	if (w->odd) {
-		viofs_op_finish(op, op->mask == FUSE_UNLINK ? -EISDIR
-				    : w->depth > 1          ? -EINVAL
-							    : -EBUSY);
+		viofs_op_finish(op, op->remove.opcode == FUSE_UNLINK ? -EISDIR
+				    : w->depth > 1                   ? -EINVAL
+								     : -EBUSY);
 		return;
 	}
-	if (w->must_be_folder && op->mask == FUSE_UNLINK) {
+	if (w->must_be_folder && op->remove.opcode == FUSE_UNLINK) {
 		viofs_op_finish(op, -ENOTDIR);
 		return;
 	}
-	r = viofs_request_to(op->mask, w->node, w->name, strlen(w->name) + 1);
+	r = viofs_request_to(op->remove.opcode, w->node, w->name, strlen(w->name) + 1);
 	viofs_op_call(op, &r, ask_remove, removed);
 }
 
 static void start_remove(struct viofs_op *op, uint32_t opcode, const char *path, unsigned int flags)
 {
-	op->mask = opcode;
+	op->remove.opcode = opcode;
 	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NAME, ask_remove);
 }
 
 int viofs_path_unlink(struct viofs_session *s, const char *path, unsigned int flags,
 		      struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "unlink", path, start_remove(op, FUSE_UNLINK, path, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "unlink", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_remove(op, FUSE_UNLINK, path, flags);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_unlink_async(struct viofs_async *a, const char *path, unsigned int flags, void *user)
 {
-	VIOFS_ASYNC(a, user, start_remove(op, FUSE_UNLINK, path, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_remove(op, FUSE_UNLINK, path, flags);
+	return rc;
 }
 
 int viofs_path_rmdir(struct viofs_session *s, const char *path, unsigned int flags,
 		     struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "rmdir", path, start_remove(op, FUSE_RMDIR, path, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "rmdir", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_remove(op, FUSE_RMDIR, path, flags);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_rmdir_async(struct viofs_async *a, const char *path, unsigned int flags, void *user)
 {
-	VIOFS_ASYNC(a, user, start_remove(op, FUSE_RMDIR, path, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_remove(op, FUSE_RMDIR, path, flags);
+	return rc;
 }
 
 static void renamed(struct viofs_op *op)
@@ -247,7 +306,7 @@ static void renamed(struct viofs_op *op)
 static void ask_rename(struct viofs_op *op)
 {
 	const struct fuse_rename2_in in2 = { .newdir = op->walks[1].node->nodeid,
-					     .flags = op->mask };
+					     .flags = op->to.how };
 	const struct fuse_rename_in in = { .newdir = in2.newdir };
 	struct message m = { .size = 0 };
 	struct viofs_request r;
@@ -256,29 +315,28 @@ static void ask_rename(struct viofs_op *op)
 		viofs_op_finish(op, -EBUSY);
 		return;
 	}
-	if (op->mask)
+	if (op->to.how)
 		append(&m, &in2, sizeof(in2));
 	else
 		append(&m, &in, sizeof(in));
 	append_name(&m, op->walks[0].name);
 	append_name(&m, op->walks[1].name);
-	r = viofs_request_to(op->mask ? FUSE_RENAME2 : FUSE_RENAME, op->walks[0].node, m.bytes,
+	r = viofs_request_to(op->to.how ? FUSE_RENAME2 : FUSE_RENAME, op->walks[0].node, m.bytes,
 			     m.size);
 	viofs_op_call(op, &r, ask_rename, renamed);
 }
 
-/* The first path has been walked; op->text is the second, op->number has the flags. */
+/* The first path has been walked; op->kept is the second. */
 static void rename_to(struct viofs_op *op)
 {
-	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT,
-		   ask_rename);
+	viofs_walk(op, &op->walks[1], op->kept, op->to.flags, VIOFS_TO_PARENT, ask_rename);
 }
 
 static void start_rename(struct viofs_op *op, const char *from, const char *to, unsigned int flags,
 			 unsigned int how)
 {
-	op->mask = how;
-	op->number = flags;
+	op->to.how = how;
+	op->to.flags = flags;
 	if (keep(op, to))
 		viofs_walk(op, op->walk, from, flags, VIOFS_TO_NAME, rename_to);
 }
@@ -286,13 +344,24 @@ static void start_rename(struct viofs_op *op, const char *from, const char *to, 
 int viofs_path_rename(struct viofs_session *s, const char *from, const char *to, unsigned int flags,
 		      unsigned int how, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "rename", from, start_rename(op, from, to, flags, how));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "rename", from, err, &op);
+
+	if (rc)
+		return rc;
+	start_rename(op, from, to, flags, how);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_rename_async(struct viofs_async *a, const char *from, const char *to,
 			    unsigned int flags, unsigned int how, void *user)
 {
-	VIOFS_ASYNC(a, user, start_rename(op, from, to, flags, how));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_rename(op, from, to, flags, how);
+	return rc;
 }
 
 static void linked(struct viofs_op *op)
@@ -318,13 +387,12 @@ static void ask_link(struct viofs_op *op)
 
 static void link_to(struct viofs_op *op)
 {
-	viofs_walk(op, &op->walks[1], op->text, (unsigned int)op->number, VIOFS_TO_PARENT,
-		   ask_link);
+	viofs_walk(op, &op->walks[1], op->kept, op->to.flags, VIOFS_TO_PARENT, ask_link);
 }
 
 static void start_link(struct viofs_op *op, const char *from, const char *to, unsigned int flags)
 {
-	op->number = flags;
+	op->to.flags = flags;
 	if (keep(op, to))
 		viofs_walk(op, op->walk, from, flags, VIOFS_TO_NODE, link_to);
 }
@@ -332,20 +400,31 @@ static void start_link(struct viofs_op *op, const char *from, const char *to, un
 int viofs_path_link(struct viofs_session *s, const char *from, const char *to, unsigned int flags,
 		    struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "link", to, start_link(op, from, to, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "link", to, err, &op);
+
+	if (rc)
+		return rc;
+	start_link(op, from, to, flags);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_link_async(struct viofs_async *a, const char *from, const char *to,
 			  unsigned int flags, void *user)
 {
-	VIOFS_ASYNC(a, user, start_link(op, from, to, flags));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_link(op, from, to, flags);
+	return rc;
 }
 
 static void got_target(struct viofs_op *op)
 {
-	char *target = op->out;
+	char *target = op->readlink.target;
 
-	if (op->size >= op->out_size) {
+	if (op->size >= op->readlink.size) {
 		viofs_op_finish(op, -ERANGE);
 		return;
 	}
@@ -376,19 +455,30 @@ static void ask_readlink(struct viofs_op *op)
 static void start_readlink(struct viofs_op *op, const char *path, unsigned int flags, char *target,
 			   size_t size)
 {
-	op->out = target;
-	op->out_size = size;
+	op->readlink.target = target;
+	op->readlink.size = size;
 	viofs_walk(op, op->walk, path, flags | VIOFS_PATH_NO_FOLLOW, VIOFS_TO_NODE, ask_readlink);
 }
 
 ssize_t viofs_path_readlink(struct viofs_session *s, const char *path, unsigned int flags,
 			    char *target, size_t size, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "readlink", path, start_readlink(op, path, flags, target, size));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "readlink", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_readlink(op, path, flags, target, size);
+	return viofs_op_end(op);
 }
 
 int viofs_path_readlink_async(struct viofs_async *a, const char *path, unsigned int flags,
 			      char *target, size_t size, void *user)
 {
-	VIOFS_ASYNC(a, user, start_readlink(op, path, flags, target, size));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_readlink(op, path, flags, target, size);
+	return rc;
 }

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Extended attributes. */
-#include "client/engine.h"
+/*
+ * Extended attributes.
+ *
+ * Values go by DMA memory of the op's (op->dma), since they are longer than a slot's own parts. The
+ * caller's memory is read when a value is sent, and written when one has come.
+ */
 #include "base/util.h"
+#include "client/blocking.h"
+#include "client/walk.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,9 +22,9 @@ static bool keep_name(struct viofs_op *op, const char *name)
 
 	if (!len || len > NAME_MAX)
 		viofs_op_finish(op, -ERANGE);
-	else if (!(op->text = strdup(name)))
-		viofs_op_finish(op, -ENOMEM);
-	return op->text;
+	else
+		return viofs_op_keep(op, name);
+	return false;
 }
 
 static void got_size(struct viofs_op *op)
@@ -30,7 +36,7 @@ static void got_size(struct viofs_op *op)
 
 static void got_value(struct viofs_op *op)
 {
-	memcpy(op->out, op->dma, op->size);
+	memcpy(op->xattr.value, op->dma, op->size);
 	viofs_op_finish(op, op->size);
 }
 
@@ -38,15 +44,15 @@ static void got_value(struct viofs_op *op)
 static void ask_get(struct viofs_op *op)
 {
 	uint8_t args[sizeof(struct fuse_getxattr_in) + NAME_MAX + 1];
-	uint32_t room = (uint32_t)VIOFS_MIN(op->out_size, (size_t)VALUE_MAX);
+	uint32_t room = (uint32_t)VIOFS_MIN(op->xattr.size, (size_t)VALUE_MAX);
 	const struct fuse_getxattr_in in = { .size = room };
-	size_t len = op->text ? strlen(op->text) + 1 : 0;
+	size_t len = op->kept ? strlen(op->kept) + 1 : 0;
 	struct viofs_request r;
 	struct iovec iov;
 
 	memcpy(args, &in, sizeof(in));
 	if (len)
-		memcpy(args + sizeof(in), op->text, len);
+		memcpy(args + sizeof(in), op->kept, len);
 	r = viofs_request_to(len ? FUSE_GETXATTR : FUSE_LISTXATTR, op->walk->node, args,
 			     sizeof(in) + len);
 	if (!room) {
@@ -65,8 +71,8 @@ static void ask_get(struct viofs_op *op)
 static void start_get(struct viofs_op *op, const char *path, unsigned int flags, const char *name,
 		      void *value, size_t size)
 {
-	op->out = value;
-	op->out_size = size;
+	op->xattr.value = value;
+	op->xattr.size = size;
 	if (!name || keep_name(op, name))
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_get);
 }
@@ -74,25 +80,47 @@ static void start_get(struct viofs_op *op, const char *path, unsigned int flags,
 ssize_t viofs_path_getxattr(struct viofs_session *s, const char *path, unsigned int flags,
 			    const char *name, void *value, size_t size, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "getxattr", path, start_get(op, path, flags, name, value, size));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "getxattr", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_get(op, path, flags, name, value, size);
+	return viofs_op_end(op);
 }
 
 int viofs_path_getxattr_async(struct viofs_async *a, const char *path, unsigned int flags,
 			      const char *name, void *value, size_t size, void *user)
 {
-	VIOFS_ASYNC(a, user, start_get(op, path, flags, name, value, size));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_get(op, path, flags, name, value, size);
+	return rc;
 }
 
 ssize_t viofs_path_listxattr(struct viofs_session *s, const char *path, unsigned int flags,
 			     char *names, size_t size, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "listxattr", path, start_get(op, path, flags, NULL, names, size));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "listxattr", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_get(op, path, flags, NULL, names, size);
+	return viofs_op_end(op);
 }
 
 int viofs_path_listxattr_async(struct viofs_async *a, const char *path, unsigned int flags,
 			       char *names, size_t size, void *user)
 {
-	VIOFS_ASYNC(a, user, start_get(op, path, flags, NULL, names, size));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_get(op, path, flags, NULL, names, size);
+	return rc;
 }
 
 static void was_set(struct viofs_op *op)
@@ -101,14 +129,13 @@ static void was_set(struct viofs_op *op)
 	viofs_op_finish(op, 0);
 }
 
-/* op->out is the caller's value, op->out_size its bytes. */
 static void ask_set(struct viofs_op *op)
 {
-	const struct fuse_setxattr_in in = { .size = (uint32_t)op->out_size,
-					     .flags = (uint32_t)op->how };
+	const struct fuse_setxattr_in in = { .size = (uint32_t)op->xattr.size,
+					     .flags = (uint32_t)op->xattr.how };
 	size_t head =
 		op->a->s->agreed.conn.setxattr_ext ? sizeof(in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
-	size_t name = strlen(op->text) + 1, total = head + name + op->out_size;
+	size_t name = strlen(op->kept) + 1, total = head + name + op->xattr.size;
 	struct viofs_request r;
 	struct iovec iov;
 	uint8_t *message;
@@ -118,9 +145,9 @@ static void ask_set(struct viofs_op *op)
 		return;
 	message = op->dma;
 	memcpy(message, &in, head);
-	memcpy(message + head, op->text, name);
-	if (op->out_size)
-		memcpy(message + head + name, op->out, op->out_size);
+	memcpy(message + head, op->kept, name);
+	if (op->xattr.size)
+		memcpy(message + head + name, op->xattr.new_value, op->xattr.size);
 	iov = (struct iovec){ message, total };
 	r = viofs_request_to(FUSE_SETXATTR, op->walk->node, NULL, 0);
 	r.data = &iov;
@@ -135,9 +162,9 @@ static void start_set(struct viofs_op *op, const char *path, unsigned int flags,
 		viofs_op_finish(op, -E2BIG);
 		return;
 	}
-	op->out = (void *)(uintptr_t)value; /* read only */
-	op->out_size = size;
-	op->how = how;
+	op->xattr.new_value = value;
+	op->xattr.size = size;
+	op->xattr.how = how;
 	if (keep_name(op, name))
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_set);
 }
@@ -146,20 +173,30 @@ int viofs_path_setxattr(struct viofs_session *s, const char *path, unsigned int 
 			const char *name, const void *value, size_t size, int how,
 			struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "setxattr", path,
-		       start_set(op, path, flags, name, value, size, how));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "setxattr", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_set(op, path, flags, name, value, size, how);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_setxattr_async(struct viofs_async *a, const char *path, unsigned int flags,
 			      const char *name, const void *value, size_t size, int how, void *user)
 {
-	VIOFS_ASYNC(a, user, start_set(op, path, flags, name, value, size, how));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_set(op, path, flags, name, value, size, how);
+	return rc;
 }
 
 static void ask_removexattr(struct viofs_op *op)
 {
 	struct viofs_request r =
-		viofs_request_to(FUSE_REMOVEXATTR, op->walk->node, op->text, strlen(op->text) + 1);
+		viofs_request_to(FUSE_REMOVEXATTR, op->walk->node, op->kept, strlen(op->kept) + 1);
 
 	viofs_op_call(op, &r, ask_removexattr, was_set);
 }
@@ -174,11 +211,22 @@ static void start_removexattr(struct viofs_op *op, const char *path, unsigned in
 int viofs_path_removexattr(struct viofs_session *s, const char *path, unsigned int flags,
 			   const char *name, struct viofs_err *err)
 {
-	VIOFS_BLOCKING(s, err, "removexattr", path, start_removexattr(op, path, flags, name));
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "removexattr", path, err, &op);
+
+	if (rc)
+		return rc;
+	start_removexattr(op, path, flags, name);
+	return (int)viofs_op_end(op);
 }
 
 int viofs_path_removexattr_async(struct viofs_async *a, const char *path, unsigned int flags,
 				 const char *name, void *user)
 {
-	VIOFS_ASYNC(a, user, start_removexattr(op, path, flags, name));
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_removexattr(op, path, flags, name);
+	return rc;
 }

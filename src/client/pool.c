@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* DMA memory for programs: pages of the arena's data section, and memory of their own. */
-#include "client/client_dev.h"
+#include "client/pool.h"
 #include "base/util.h"
 
 #include <errno.h>

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Handles: submitting and polling. */
-#include "client/client_dev.h"
+#include "client/queue.h"
 #include "base/util.h"
+#include "client/child.h"
+#include "client/fail.h"
+#include "client/health.h"
+#include "client/track.h"
+#include "client/vq.h"
 #include "client/waiting.h"
 
 #include <errno.h>
@@ -168,7 +173,7 @@ void viofs_queue_close(struct viofs_queue *q)
 	for (int i = 0; i < 2; i++) {
 		bool locked = viofs_vq_enter(vqs[i]);
 
-		viofs_vq_forget(vqs[i], q);
+		viofs_track_forget(vqs[i], q);
 		if (!i) {
 			for (at = &q->vq->users; *at != q; at = &(*at)->vq_next)
 				;
@@ -302,9 +307,9 @@ static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_comp
 	uint32_t given = vq->given;
 
 	if (locked)
-		n = viofs_vq_take_done(vq, q, out, max);
+		n = viofs_track_take_done(vq, q, out, max);
 	if (failed)
-		n += viofs_vq_end(vq, q, out + n, max - n);
+		n += viofs_track_end(vq, q, out + n, max - n);
 	else if (n < max)
 		drained = viofs_vq_drain(vq, q, out + n, max - n, &why);
 	if (locked && given != vq->given)
@@ -455,7 +460,7 @@ unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion 
 	n = take(q, out, max);
 	for (unsigned int i = 0; i < 2 && n < max; i++) {
 		bool locked = viofs_vq_enter(vqs[i]);
-		unsigned int given_up = viofs_vq_abandon(vqs[i], q, out + n, max - n);
+		unsigned int given_up = viofs_track_abandon(vqs[i], q, out + n, max - n);
 
 		viofs_vq_leave(vqs[i], locked);
 		q->in_flight -= given_up;
@@ -468,7 +473,7 @@ unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion 
 unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max)
 {
 	bool locked = viofs_vq_enter(q->vq);
-	unsigned int n = viofs_vq_waits(q->vq, q, uniques, max);
+	unsigned int n = viofs_track_waits(q->vq, q, uniques, max);
 
 	viofs_vq_leave(q->vq, locked);
 	return n;
@@ -477,7 +482,7 @@ unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigne
 static uint32_t opcode_of(struct viofs_queue *q, struct viofs_vq *vq, uint64_t unique)
 {
 	bool locked = viofs_vq_enter(vq);
-	uint32_t opcode = viofs_vq_find(vq, q, unique);
+	uint32_t opcode = viofs_track_find(vq, q, unique);
 
 	viofs_vq_leave(vq, locked);
 	return opcode;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Memory of the program's own, given to the device. */
-#include "client/client_dev.h"
 #include "base/util.h"
+#include "client/child.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -8,7 +8,8 @@
  * Whoever finds the reserve taken waits for a request of the same user, which its own polls end.
  * For that nobody keeps the reserve while he waits for anything but the device.
  */
-#include "client/engine.h"
+#include "client/scratch.h"
+#include "client/pool.h"
 
 #include <errno.h>
 

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A virtqueue's slots: from a request to a descriptor chain, from a used entry to a completion. */
-#include "client/client_dev.h"
+/*
+ * A virtqueue: from a request to a descriptor chain, from a used entry to a completion.
+ *
+ * But for viofs_vq_share() it is used by who has entered it (client_dev.h). Slots, rings and
+ * completions of others are kept in private memory; what the device writes is copied once, checked,
+ * and not looked at again.
+ */
+#include "client/vq.h"
 #include "base/util.h"
+#include "client/pool.h"
+#include "client/track.h"
 #include "fuse/reply.h"
 
 #include <assert.h>
@@ -12,11 +20,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-/* Bit 0: an INTERRUPT for the request; 1..12: slot; 13..16: virtqueue; then the slot's generation.
- */
-#define UNIQUE_SLOT_SHIFT 1
-#define UNIQUE_SLOT_MASK 0xfffU
 
 /* A chain that grows. */
 struct builder {
@@ -29,19 +32,6 @@ void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
 	sizes[VIOFS_ARENA_DEVICE_READ] += (size_t)depth * (VIOFS_SLOT_IN + VIOFS_SLOT_LONG) + 8192;
 	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)depth * VIOFS_SLOT_OUT + 4096;
-}
-
-static void give(struct viofs_vq *vq, unsigned int index)
-{
-	vq->waits -= vq->slots[index].waits;
-	vq->slots[index].waits = false;
-	vq->slots[index].owner = NULL;
-	vq->slots[index].queued = false;
-	vq->slots[index].next = vq->free;
-	vq->free = (uint16_t)index;
-	vq->free_count++;
-	vq->full_since = 0;
-	__atomic_store_n(&vq->given, vq->given + 1, __ATOMIC_RELAXED);
 }
 
 int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index,
@@ -63,7 +53,7 @@ int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index
 	if (!vq->slots)
 		return -ENOMEM;
 	for (unsigned int i = depth; i-- > 0;)
-		give(vq, i);
+		viofs_track_give(vq, i);
 	return 0;
 }
 
@@ -248,8 +238,7 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 		return (int)data;
 	slot->generation++;
 	if (r->opcode != FUSE_INTERRUPT)
-		r->unique = ((uint64_t)slot->generation << 16 | vq->index << 12 | index)
-			    << UNIQUE_SLOT_SHIFT;
+		r->unique = viofs_track_unique(vq, index);
 	message = write_message(
 		vq, index, r,
 		(uint32_t)(sizeof(struct fuse_in_header) + r->args_size + (uint64_t)data));
@@ -342,32 +331,6 @@ static int complete(struct viofs_vq *vq, unsigned int index, uint32_t used_len, 
 	return rc;
 }
 
-static void wake(struct viofs_queue *q)
-{
-	const uint64_t one = 1;
-	ssize_t n;
-
-	if (!viofs_queue_is_armed(q))
-		return;
-	n = write(q->wake_fd, &one, sizeof(one));
-	(void)n; /* full: it is readable */
-}
-
-static struct viofs_done *done_of(const struct viofs_vq *vq, struct viofs_queue *q)
-{
-	return vq->index == VIOFS_FS_HIPRIO ? &q->urgent_done : &q->done;
-}
-
-/* To whoever sent it. */
-static void hand_over(struct viofs_vq *vq, const struct viofs_vq_slot *slot)
-{
-	struct viofs_done *d = done_of(vq, slot->owner);
-
-	assert(d->count < d->room);
-	d->ring[(d->first + d->count++) % d->room] = slot->done;
-	wake(slot->owner);
-}
-
 unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
 			    struct viofs_completion *out, unsigned int max, const char **why)
 {
@@ -394,118 +357,9 @@ unsigned int viofs_vq_drain(struct viofs_vq *vq, struct viofs_queue *q,
 			if (slot->owner == q)
 				out[n++] = slot->done;
 			else
-				hand_over(vq, slot);
+				viofs_track_hand_over(vq, slot);
 		}
-		give(vq, token);
+		viofs_track_give(vq, token);
 	}
 	return n;
-}
-
-unsigned int viofs_vq_take_done(struct viofs_vq *vq, struct viofs_queue *q,
-				struct viofs_completion *out, unsigned int max)
-{
-	struct viofs_done *d = done_of(vq, q);
-	unsigned int n = 0;
-
-	while (n < max && d->count) {
-		out[n++] = d->ring[d->first];
-		d->first = (d->first + 1) % d->room;
-		d->count--;
-	}
-	return n;
-}
-
-unsigned int viofs_vq_end(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_completion *out,
-			  unsigned int max)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < vq->depth && n < max; i++) {
-		struct viofs_vq_slot *slot = &vq->slots[i];
-
-		if (slot->owner != q || !slot->queued || slot->flags & VIOFS_REQUEST_SILENT)
-			continue;
-		slot->queued = false;
-		slot->done.error = -EIO;
-		slot->done.size = 0;
-		slot->done.fault = vq->dev->fault;
-		out[n++] = slot->done;
-		give(vq, i);
-	}
-	return n;
-}
-
-unsigned int viofs_vq_abandon(struct viofs_vq *vq, struct viofs_queue *q,
-			      struct viofs_completion *out, unsigned int max)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < vq->depth && n < max; i++) {
-		struct viofs_vq_slot *slot = &vq->slots[i];
-
-		if (slot->owner != q || !slot->queued || slot->flags & VIOFS_REQUEST_SILENT)
-			continue;
-		slot->owner = NULL;
-		slot->reply = NULL;
-		out[n] = slot->done;
-		out[n].error = -ECANCELED;
-		out[n].size = 0;
-		out[n++].fault = NULL;
-	}
-	return n;
-}
-
-static bool may_wait(const struct viofs_vq_slot *slot, const struct viofs_queue *q)
-{
-	return slot->owner == q && slot->queued && viofs_request_may_wait(slot->shape.opcode);
-}
-
-unsigned int viofs_vq_waits(const struct viofs_vq *vq, const struct viofs_queue *q,
-			    uint64_t *uniques, unsigned int max)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < vq->depth && n < max; i++)
-		if (may_wait(&vq->slots[i], q))
-			uniques[n++] = vq->slots[i].done.unique;
-	return n;
-}
-
-uint32_t viofs_vq_find(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique)
-{
-	unsigned int index = unique >> UNIQUE_SLOT_SHIFT & UNIQUE_SLOT_MASK;
-	const struct viofs_vq_slot *slot = &vq->slots[index];
-
-	if (index >= vq->depth || slot->owner != q || !slot->queued || slot->done.unique != unique)
-		return 0;
-	return slot->shape.opcode;
-}
-
-void viofs_vq_forget(struct viofs_vq *vq, struct viofs_queue *q)
-{
-	done_of(vq, q)->count = 0;
-	for (unsigned int i = 0; i < vq->depth; i++) {
-		if (vq->slots[i].owner != q || !vq->slots[i].queued)
-			continue;
-		/* Stays the device's; nobody hears of its end. */
-		vq->slots[i].owner = NULL;
-		vq->slots[i].reply = NULL;
-	}
-}
-
-int64_t viofs_vq_oldest(const struct viofs_vq *vq)
-{
-	int64_t oldest = INT64_MAX;
-
-	for (unsigned int i = 0; i < vq->depth; i++) {
-		const struct viofs_vq_slot *slot = &vq->slots[i];
-
-		/* SETLKW may rightly wait for ever, INTERRUPT be left alone; nobody waits for
-		 * FORGET. */
-		if (slot->queued && slot->shape.replies &&
-		    !viofs_request_may_wait(slot->shape.opcode) &&
-		    slot->shape.opcode != FUSE_INTERRUPT && slot->since < oldest)
-			oldest = slot->since;
-	}
-	return oldest;
 }

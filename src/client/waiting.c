@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Waiting: spin first, since being woken costs more than most answers take; then sleep until an
  * interrupt. */
-#include "client/client_dev.h"
+#include "client/waiting.h"
 #include "base/barrier.h"
 #include "base/util.h"
-#include "client/waiting.h"
+#include "client/fail.h"
+#include "client/health.h"
+#include "client/queue.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -6,9 +6,11 @@
  * on it and is never sent to the device. So nothing leads above the root, whatever others rename
  * meanwhile, and whatever a symbolic link says. A link's target is put in front of what is left of
  * the path.
+ *
+ * The stack and the path are the walk's, and go at the end of its op (op.c).
  */
-#include "client/engine.h"
 #include "base/util.h"
+#include "client/walk.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,15 +47,6 @@ static void pop_to(struct viofs_op *op, struct viofs_walk *w, unsigned int depth
 {
 	while (w->depth > depth)
 		viofs_node_put(&op->a->s->cache, w->stack[--w->depth]);
-}
-
-void viofs_walk_fini(struct viofs_op *op, struct viofs_walk *w)
-{
-	pop_to(op, w, 0);
-	viofs_node_put(&op->a->s->cache, w->named);
-	free(w->stack);
-	free(w->path);
-	memset(w, 0, sizeof(*w));
 }
 
 static bool is_type(const struct viofs_op *op, struct viofs_node *node, mode_t type)
@@ -134,8 +127,7 @@ static void link_read(struct viofs_op *op)
 
 	/* A private copy: the device could go on writing. */
 	memcpy(target, op->dma, VIOFS_MIN(op->size, sizeof(target)));
-	viofs_scratch_free(op->a, op->dma);
-	op->dma = NULL;
+	viofs_op_dma_free(op);
 	viofs_node_put(&op->a->s->cache, op->node);
 	op->node = NULL;
 	rc = follow(op, target, op->size);

@@ -10,7 +10,7 @@
  */
 #include "fuzz.h"
 
-#include "client/engine.h"
+#include "client/client_session.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -6,7 +6,8 @@
 #include "client_bench.h"
 
 #include "base/util.h"
-#include "client/client_dev.h"
+#include "client/fail.h"
+#include "client/track.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -229,7 +230,7 @@ static void a_request_that_has_ended_is_not_taken_from_the_ring(void **state)
 	usleep(LULL_MS * 1000);
 	model_device_answer(&bench.device, bench_held(2), 0);
 	viofs_dev_fail(bench.dev, "is made to fail by a test");
-	assert_int_equal(viofs_vq_end(vq, b, &c, 1), 1); /* as b's poll does it */
+	assert_int_equal(viofs_track_end(vq, b, &c, 1), 1); /* as b's poll does it */
 	pthread_mutex_unlock(&vq->lock);
 	pthread_join(thread, &ended);
 	assert_non_null(ended);

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The engine: ops from their beginning to their end. */
-#include "client/engine.h"
+/*
+ * Users of calls: what each has under way, and its events.
+ *
+ * All here is of one user, and of the thread that has it (async.h). A turn takes completions, each
+ * of which brings its op on, then runs those again that found no room, in the order in which they
+ * came. Ops that may wait for hours (`locks`) stand apart from the others, so that they hold nobody
+ * up. FORGETs are the session's, and are sent by whoever has nothing else to do.
+ */
+#include "client/async.h"
 #include "base/util.h"
+#include "client/chunk.h"
+#include "client/op.h"
+#include "client/scratch.h"
+#include "client/waiting.h"
 #include "fuse/forget.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Completions taken at once. */
 #define BATCH 32U
@@ -15,197 +24,6 @@
 #define MAX_DEFAULT 128U
 /* FORGETs wait until there are so many, or until there is nothing else to do. */
 #define FORGETS_DUE 64U
-
-static void op_done(struct viofs_call *call, const struct viofs_completion *c)
-{
-	struct viofs_op *op = VIOFS_CONTAINER_OF(call, struct viofs_op, call);
-
-	op->error = c->error;
-	op->size = c->size;
-	if (c->fault)
-		op->fault = c->fault;
-	op->step(op);
-}
-
-struct viofs_op *viofs_op_new(struct viofs_async *a, void *user)
-{
-	struct viofs_op *op = a->free;
-
-	if (op)
-		a->free = op->next;
-	else
-		op = malloc(sizeof(*op));
-	if (!op)
-		return NULL;
-	memset(op, 0, sizeof(*op));
-	op->call.done = op_done;
-	op->a = a;
-	op->user = user;
-	op->walk = &op->walks[0];
-	a->pending++;
-	return op;
-}
-
-bool viofs_op_turn(struct viofs_op *op)
-{
-	struct viofs_async *a = op->a;
-
-	if (op->patient)
-		return true;
-	if (!op->under_way && a->max && a->under_way >= a->max && !a->gone)
-		return false;
-	a->under_way += !op->under_way;
-	op->under_way = true;
-	return true;
-}
-
-int viofs_op_send(struct viofs_op *op, struct viofs_call *call, struct viofs_request *r)
-{
-	struct viofs_session *s = op->a->s;
-	int rc;
-
-	if (op->a->gone)
-		return -ECANCELED;
-	if (op->a->closing && viofs_request_may_wait(r->opcode))
-		return -EINTR;
-	if (!viofs_op_turn(op))
-		return 0;
-	r->uid = s->uid;
-	r->gid = s->gid;
-	r->pid = s->pid;
-	r->user = call;
-	rc = viofs_queue_submit(op->a->q, r, 1);
-	if (rc == 1)
-		op->a->in_flight++;
-	return rc;
-}
-
-void viofs_op_retry(struct viofs_op *op, viofs_step *step)
-{
-	struct viofs_async *a = op->a;
-
-	op->step = step;
-	op->next = NULL;
-	/* Not with those under way: they must never stand behind one that can't begin before they
-	 * end. */
-	if (!viofs_op_turn(op)) {
-		*a->later_tail = op;
-		a->later_tail = &op->next;
-		return;
-	}
-	/* A slot that comes free, or a request of its own, wakes it. */
-	if (op->patient) {
-		*a->locks_tail = op;
-		a->locks_tail = &op->next;
-	} else {
-		*a->waiting_tail = op;
-		a->waiting_tail = &op->next;
-	}
-}
-
-static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
-		      viofs_step *next)
-{
-	int rc;
-
-	if (r->reply_size && !r->reply)
-		r->reply = op->reply;
-	op->step = next;
-	rc = viofs_op_send(op, &op->call, r);
-	if (!rc) {
-		viofs_scratch_free(op->a, op->dma);
-		op->dma = NULL;
-		viofs_op_retry(op, retry);
-	} else if (rc < 0) { /* it comes back at once: @next frees what the call has made so far */
-		op->call.done(&op->call, &(struct viofs_completion){ .error = rc });
-	}
-}
-
-void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
-			viofs_step *next)
-{
-	call_with(op, r, retry, next);
-}
-
-static void done_or_end(struct viofs_call *call, const struct viofs_completion *c)
-{
-	struct viofs_op *op = VIOFS_CONTAINER_OF(call, struct viofs_op, call);
-
-	op->call.done = op_done;
-	if (!c->error) {
-		op_done(call, c);
-		return;
-	}
-	op->fault = c->fault;
-	viofs_op_finish(op, c->error);
-}
-
-void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
-		   viofs_step *next)
-{
-	op->call.done = done_or_end;
-	call_with(op, r, retry, next);
-}
-
-bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry)
-{
-	if (!viofs_op_turn(op)) {
-		viofs_op_retry(op, retry);
-		return false;
-	}
-	assert(size <= VIOFS_RESERVE);
-	if (!op->dma)
-		op->dma = viofs_dma_alloc(op->a->s->dev, size);
-	if (!op->dma)
-		op->dma = viofs_reserve_take(op->a);
-	if (!op->dma)
-		viofs_op_retry(op, retry);
-	return op->dma;
-}
-
-void viofs_op_finish_zero(struct viofs_op *op)
-{
-	viofs_op_finish(op, 0);
-}
-
-static void release(struct viofs_op *op)
-{
-	viofs_walk_fini(op, &op->walks[0]);
-	viofs_walk_fini(op, &op->walks[1]);
-	viofs_node_put(&op->a->s->cache, op->node);
-	viofs_scratch_free(op->a, op->dma);
-	free(op->io.iov);
-	free(op->text);
-	op->node = NULL;
-	op->dma = NULL;
-	op->io.iov = NULL;
-	op->text = NULL;
-}
-
-void viofs_op_finish(struct viofs_op *op, int64_t result)
-{
-	struct viofs_async *a = op->a;
-
-	op->result = result;
-	a->under_way -= op->under_way;
-	op->under_way = false;
-	release(op);
-	if (op->blocking) {
-		viofs_op_ended(op);
-		return;
-	}
-	op->next = NULL;
-	*a->ended_tail = op;
-	a->ended_tail = &op->next;
-	a->ended_count++;
-}
-
-static void give_back(struct viofs_async *a, struct viofs_op *op)
-{
-	op->next = a->free;
-	a->free = op;
-	a->pending--;
-}
 
 /* Run those of a list again that had no room, once each. */
 static void run_again(struct viofs_op **first, struct viofs_op ***tail)
@@ -361,7 +179,7 @@ static unsigned int take_events(struct viofs_async *a, struct viofs_event *event
 			.result = op->result,
 			.fault = op->fault,
 		};
-		give_back(a, op);
+		viofs_op_free(op);
 	}
 	return n;
 }

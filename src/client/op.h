@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Calls on files and paths, one by one. Private to src/client
+ *
+ * A call is an op: a chain of steps, each of which sends one request and names the step that goes
+ * on with the reply. A blocking call and its asynchronous twin are the same op; only who drives it
+ * and where its end is told differ. A step that can't send, since the queue or the DMA memory is
+ * full, is run again later: up to its request it must do nothing that can't be done twice.
+ *
+ * An op belongs to a struct viofs_async (async.h), and is used by the thread that has that: its
+ * user's, or with a blocking call whoever holds the lane's lock (blocking.h). It owns what is
+ * allocated for the call, and gives it back at its end; a file or directory that it opens is its
+ * own until it is handed out.
+ *
+ * Locks: a lane's, then the cache's, which is held shortly and never while sending.
+ */
+#ifndef VIOFS_CLIENT_OP_H
+#define VIOFS_CLIENT_OP_H
+
+#include "client/client_session.h"
+
+#include <viofs/viofs.h>
+
+#include <pthread.h>
+
+struct viofs_op;
+typedef void viofs_step(struct viofs_op *op);
+
+/** struct viofs_call - a request in flight: what to do when it comes back */
+struct viofs_call {
+	void (*done)(struct viofs_call *call, const struct viofs_completion *c);
+};
+
+/** enum viofs_walk_to - what of a path is looked for */
+enum viofs_walk_to {
+	VIOFS_TO_NODE,   /* walk.node */
+	VIOFS_TO_PARENT, /* walk.node is the folder, walk.name the last component */
+	VIOFS_TO_NAME,   /* as TO_PARENT; the last component exists, and is known to the device:
+			    walk.named */
+	VIOFS_TO_MAYBE,  /* as TO_NODE; where it doesn't exist `absent`, and as TO_PARENT */
+};
+
+/** struct viofs_walk - on the way along a path; see walk.c */
+struct viofs_walk {
+	char *path, *rest;
+	struct viofs_node **stack; /* from the root on, with a reference each */
+	unsigned int depth, room;
+	unsigned int flags, links;
+	enum viofs_walk_to to;
+	bool last, must_be_folder, absent, odd; /* odd: the last component is ".", ".." or none */
+	char name[NAME_MAX + 1];
+	viofs_step *then;
+	struct viofs_node *node;
+	struct viofs_node *named; /* with a reference */
+};
+
+/** struct viofs_io - a read or write of any size; see file_io.c */
+struct viofs_io {
+	const struct iovec *iov; /* &one, or what the op keeps */
+	struct iovec one;
+	unsigned int iov_count;
+	uint64_t offset, size;
+	uint64_t issued, end; /* bytes sent so far; bytes good so far as is known */
+	unsigned int in_flight;
+	int error; /* at `end` */
+	bool write;
+};
+
+/** struct viofs_op - a call under way */
+struct viofs_op {
+	struct viofs_call call; /* first */
+	struct viofs_async *a;
+	struct viofs_op *next; /* free, waiting for room, or ended */
+	viofs_step *step;
+	void *user;
+	/* A blocking call's. */
+	bool blocking;
+	int finished;
+	pthread_cond_t *waiter; /* its thread sleeps until it has ended */
+	struct viofs_err *err;
+	const char *what, *which;
+	/* How it stands. */
+	bool under_way; /* one of a->under_way */
+	bool patient;   /* it may wait for hours: it takes nobody's turn, and holds nobody up */
+	int64_t result;
+	const char *fault;
+	/* The last reply. */
+	int error;
+	uint32_t size;
+	uint64_t reply[VIOFS_REQUEST_REPLY_MAX / 8];
+	void *dma; /* where a long one goes; freed at the end */
+	/* What the call is about. */
+	struct viofs_walk walks[2], *walk;
+	struct viofs_file *file; /* that it is made on, or opens; the caller's, or its own */
+	struct viofs_node *node; /* with a reference, given up at the end */
+	char *kept; /* a copy of a name, of a second path, of iovecs; freed at the end */
+	/* What is its own affair, by call. Pointers are the caller's. */
+	union {
+		struct {
+			struct stat *st; /* one of both */
+			struct statx *stx;
+			unsigned int mask;
+		} stat;
+		struct {
+			struct statvfs *out;
+		} statfs;
+		struct {
+			uint32_t mask;
+		} access;
+		struct fuse_setattr_in setattr;
+		struct {
+			struct viofs_file **out;
+			int oflags;
+			mode_t mode;
+			int result; /* where RELEASE comes last: what FLUSH, or truncating, said */
+		} open;
+		struct {
+			struct viofs_dir *dir, **out;
+			bool data_only;
+		} dir;
+		struct fuse_mknod_in make; /* mkdir and symlink, too */
+		struct {
+			uint32_t opcode;
+		} remove;
+		struct {
+			unsigned int flags, how;
+		} to; /* rename and link */
+		struct {
+			char *target;
+			size_t size;
+		} readlink;
+		struct {
+			void *value;
+			const void *new_value;
+			size_t size;
+			int how;
+		} xattr;
+		struct {
+			uint64_t offset;
+			int whence;
+		} lseek;
+		struct {
+			bool data_only;
+		} sync;
+		struct {
+			int mode;
+			uint64_t offset, size;
+		} allocate;
+		struct {
+			struct viofs_file *to;
+			uint64_t from_offset, to_offset, size;
+		} copy;
+		struct {
+			struct fuse_lk_in in;
+			uint32_t opcode;
+			struct flock *out;
+		} lock;
+		struct viofs_io io;
+	};
+};
+
+/** viofs_op_new() - an op of @a. Return: 0 and *@out; -ENODEV: a child of fork(2); -ENOMEM. */
+int viofs_op_new(struct viofs_async *a, void *user, struct viofs_op **out);
+/** viofs_op_free() - it has ended, and been told. */
+void viofs_op_free(struct viofs_op *op);
+/**
+ * viofs_op_call() - send a request of @op
+ * @retry: the step that calls, to be run again where there is no room. @next: goes on with the
+ * reply, which for reply_size bytes is in op->reply. With an error @op ends, unless @next is to see
+ * errors (viofs_op_call_sees()).
+ */
+void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
+		   viofs_step *next);
+void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
+			viofs_step *next);
+/** viofs_op_send() - any call of @op's. Return: 1; 0: no room, see viofs_op_retry(); -errno. */
+int viofs_op_send(struct viofs_op *op, struct viofs_call *call, struct viofs_request *r);
+/**
+ * viofs_op_turn() - may @op take slots and memory: is it under way, or is there room for one more?
+ * Return: false: not yet, see viofs_op_retry(). viofs_op_send() and viofs_op_dma() ask by
+ * themselves.
+ */
+bool viofs_op_turn(struct viofs_op *op);
+/** viofs_op_retry() - run @step when something may have come free, or when its turn has come. */
+void viofs_op_retry(struct viofs_op *op, viofs_step *step);
+/** viofs_op_finish() - the end. */
+void viofs_op_finish(struct viofs_op *op, int64_t result);
+/** viofs_op_finish_zero() - as a step: 0. */
+void viofs_op_finish_zero(struct viofs_op *op);
+/** viofs_op_dma() - up to VIOFS_RESERVE bytes of DMA memory, until the op's end or until it waits.
+ * Return: false: none now, @op is run again. */
+bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry);
+/** viofs_op_dma_free() - before the op's end. */
+void viofs_op_dma_free(struct viofs_op *op);
+/** viofs_op_keep() - a copy of @text until the op's end. Return: false: no memory, and @op has
+ * ended. */
+bool viofs_op_keep(struct viofs_op *op, const char *text);
+
+/* A blocking one has ended: to the thread that waits for it. */
+static inline void viofs_op_tell(struct viofs_op *op)
+{
+	if (op->waiter)
+		pthread_cond_signal(op->waiter);
+	__atomic_store_n(&op->finished, 1, __ATOMIC_RELEASE);
+}
+
+static inline struct viofs_request viofs_request_to(uint32_t opcode, const struct viofs_node *node,
+						    const void *args, size_t size)
+{
+	return (struct viofs_request){
+		.opcode = opcode,
+		.nodeid = node->nodeid,
+		.args = args,
+		.args_size = (uint32_t)size,
+	};
+}
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Handles, beyond what <viofs/request.h> has. Private to src/client */
+#ifndef VIOFS_CLIENT_QUEUE_H
+#define VIOFS_CLIENT_QUEUE_H
+
+#include "client/client_dev.h"
+
+/** viofs_queue_waits_for_room() - a submit found no slot, and none has come free since then. */
+bool viofs_queue_waits_for_room(struct viofs_queue *q);
+
+/** viofs_queue_abandon() - take completions, and end what is in flight with -ECANCELED. Return: how
+ * many; 0: nothing is left. */
+unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion *out,
+				 unsigned int max);
+/** viofs_queue_waits() - uniques of its requests that may wait for ever. Return: how many. */
+unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max);
+
+#endif
