@@ -87,6 +87,14 @@ static int take_helpers_words(int argc, char **argv)
 	return n;
 }
 
+/* A mount that is made in an initramfs outlives it. systemd ends all processes at switch-root and
+ * at shutdown, but those of root whose command line begins with @. The worker has this one's. */
+static void outlive_initrd(char *name)
+{
+	if (name && *name && !access("/etc/initrd-release", F_OK))
+		*name = '@';
+}
+
 int main(int argc, char **argv)
 {
 	const struct exits *exits = exits_of(argv[0]);
@@ -99,6 +107,7 @@ int main(int argc, char **argv)
 		return exits->failure;
 	if (!strncmp(basename(argv[0]), "mount.", strlen("mount.")))
 		argc = take_helpers_words(argc, argv);
+	outlive_initrd(argv[0]);
 	viofs_message_to_stderr(false);
 	rc = viofs_options_parse(argc, argv, &o, &err);
 	if (rc) {
