@@ -9,12 +9,15 @@ vm_virtiofsd=rust vm_virtiofsd_opts=() vm_queues=1
 vm_kernel=new vm_cmdline='' vm_smp=2 vm_mem=1G
 vm_qemu=host vm_iommu=intel
 vm_qemu_opts=() vm_qmp='' vm_verbose='' vm_timeout=''
+vm_root='' vm_debian=''
 vm_put=() vm_files=() vm_command=()
 
 options_help() {
 	cat <<'END'
 tools/vm run [OPTION...] -- CMD [ARG...]     run CMD as root in a guest
 tools/vm shell [OPTION...]                   a shell in a guest (Ctrl-A X ends it by force)
+tools/vm boot --root DIR | --debian RELEASE [OPTION...]
+                                             a guest whose root file system is a directory
 tools/vm prepare [OPTION...]                 only fetch and make what such a guest needs
 
 Starts a virtiofsd for each shared directory and a QEMU guest with the directories as virtio-fs
@@ -45,6 +48,10 @@ devices, tagged myfs, myfs2, ... and mounted at /mnt, /mnt2, ...
   --qemu-opts OPTS       more options for QEMU, split at spaces (may be repeated). Devices are fs0, fs1, ...
                          on root ports rp0, rp1, ...; their character devices c0, c1, ...
   --qmp SOCKET           path of a socket to make for QEMU's monitor (QMP)
+  --root DIR             boot: this directory is the root file system, by virtiofs-vfio; kernel and initramfs
+                         are those in its /boot. The console is standard input and output
+  --debian 12|13         boot: the root is such a Debian with the packages in build/packages, which are made if
+                         need be; it is gone afterwards
   --verbose              the guest's console and virtiofsd's messages on standard error
 
 CMD's standard output and error are those of 'tools/vm run', its exit status too; 124 after a time-out,
@@ -66,12 +73,12 @@ options_number() {
 
 options_command() {
 	case ${1:-} in
-	run | shell | prepare) vm_mode=$1 ;;
+	run | shell | boot | prepare) vm_mode=$1 ;;
 	-h | --help | help)
 		options_help
 		exit 0
 		;;
-	'') options_fail 'run, shell or prepare?' ;;
+	'') options_fail 'run, shell, boot or prepare?' ;;
 	*) options_fail "unknown command '$1'" ;;
 	esac
 }
@@ -103,6 +110,8 @@ options_set() {
 		vm_qemu_opts+=("${words[@]}")
 		;;
 	--qmp) vm_qmp=$2 ;;
+	--root) vm_root=$2 ;;
+	--debian) vm_debian=$2 ;;
 	*) options_fail "unknown option '$1'" ;;
 	esac
 }
@@ -133,6 +142,19 @@ options_parse() {
 		esac
 		shift
 	done
+}
+
+# options_check_root: boot wants one of both, nobody else does.
+options_check_root() {
+	if [[ $vm_mode != boot ]]; then
+		[[ -z $vm_root$vm_debian ]] || options_fail "--root and --debian are for boot"
+		return
+	fi
+	vm_driver=none
+	[[ -n $vm_root || -n $vm_debian ]] || options_fail 'boot: what? --root DIR or --debian RELEASE'
+	[[ -z $vm_root || -z $vm_debian ]] || options_fail '--root and --debian are not for both'
+	[[ -z $vm_root || -d $vm_root ]] || options_fail "--root $vm_root: not a directory"
+	[[ $vm_debian =~ ^(|12|13)$ ]] || options_fail "--debian $vm_debian: not 12 or 13"
 }
 
 options_check_files() {
@@ -170,7 +192,7 @@ options_check() {
 	options_number --queues "$vm_queues" 1
 	options_number --smp "$vm_smp" 1
 	[[ -n $vm_timeout ]] || case $vm_mode in
-	run) vm_timeout=600 ;;
+	run | boot) vm_timeout=600 ;;
 	*) vm_timeout=0 ;;
 	esac
 	options_number --timeout "$vm_timeout" 0
@@ -180,4 +202,5 @@ options_check() {
 	*) ((!${#vm_command[@]})) || options_fail "$vm_mode takes no command" ;;
 	esac
 	options_check_files
+	options_check_root
 }

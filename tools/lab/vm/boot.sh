@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
+# tools/vm boot: a guest whose root file system is a directory of this machine, over virtio-fs. It has no disk.
+
+# boot_file NAME: the newest file of that name in the root's /boot; what is compared are version numbers.
+boot_file() {
+	local found
+	found=$(find "$vm_root/boot" -maxdepth 1 -name "$1-*" ! -name '*.old' -printf '%f\n' 2>/dev/null | sort -V | tail -n 1)
+	[[ -n $found ]] || die 1 "there is no $1-VERSION in $vm_root/boot"
+	printf '%s' "$vm_root/boot/$found"
+}
+
+# boot_debian: a directory with Debian, our packages in it, is the root; gone at the end.
+boot_debian() {
+	local release=$vm_debian
+	[[ $(id -u) == 0 ]] || die 1 'please run it as root: it makes a system'
+	deps_install packaging
+	with_lock debian_system "$release" system
+	[[ -e $VIOFS_BUILD/packages/$release ]] || "$VIOFS_ROOT/tools/package" --debian "$release" ||
+		die 1 "no packages for Debian $release"
+	vm_root=$session_work/root
+	say "installing Debian $release and the packages in $VIOFS_BUILD/packages/$release"
+	debian_unpack "$release" system "$vm_root"
+	debian_install "$vm_root" "$VIOFS_BUILD/packages/$release"
+}
+
+# shellcheck disable=SC2054 # the commas are QEMU's
+# boot_build WORK KERNEL INITRD ACCEL: sets the array qemu_argv.
+boot_build() {
+	local work=$1 qemu_words='console=ttyS0 panic=-1 no_timer_check' i
+	quiet "$VIOFS_VM/vmlinux.py" "$2" "$work/vmlinux" || cp "$2" "$work/vmlinux"
+	qemu_argv=("$QEMU" -machine "q35,accel=$4,kernel-irqchip=split" -cpu "$(qemu_cpu)" -smp "$vm_smp" -m "$vm_mem"
+		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on" -machine memory-backend=ram
+		-nodefaults -no-user-config -display none -no-reboot -kernel "$work/vmlinux" -initrd "$3")
+	qemu_iommu "$vm_iommu"
+	qemu_argv+=(-append "root=myfs rootfstype=fuse.virtiofs-vfio $qemu_words$vm_cmdline" -serial stdio)
+	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
+		qemu_share "$i" "$work/fs$i.sock"
+	done
+	[[ -z $vm_qmp ]] || qemu_argv+=(-qmp "unix:$(qemu_escape "$vm_qmp"),server=on,wait=off")
+	qemu_argv+=("${vm_qemu_opts[@]}")
+}
+
+# boot_run: until the guest's power goes; the console is standard input and output.
+boot_run() {
+	local kernel initrd i status=0 limit=()
+	[[ -z $vm_debian ]] || boot_debian
+	kernel=$(boot_file vmlinuz)
+	initrd=$(boot_file initrd.img)
+	vm_shares=("$vm_root" "${vm_shares[@]}")
+	boot_build "$session_work" "$kernel" "$initrd" "$(qemu_accel "$(kernel_dir new)")"
+	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
+		virtiofsd_start "$session_work/fs$i.sock" "$(realpath -- "${vm_shares[i]}")" "$session_work/fs$i.log" || exit 125
+		session_pids+=("$virtiofsd_pid")
+	done
+	session_spawn timeout --foreground "$vm_timeout" "${qemu_argv[@]}" <&0 2>"$session_work/qemu.log" &
+	session_qemu=$!
+	wait "$session_qemu" || status=$?
+	session_qemu=''
+	case $status in
+	0) ;;
+	124) say "timed out after $vm_timeout s" ;;
+	*)
+		session_show_logs
+		status=125
+		;;
+	esac
+	exit "$status"
+}
