@@ -67,17 +67,6 @@ static void fail_late(struct viofs_queue *q)
 			       q->dev->options.timeout_ms);
 }
 
-void viofs_queue_look(struct viofs_queue *q)
-{
-	int64_t now = coarse_now();
-
-	if (now - q->looked < VIOFS_LOOK_NS)
-		return;
-	q->looked = now;
-	viofs_dev_look(q->dev);
-	fail_late(q);
-}
-
 /* Something was sent, or has come, since the last time: the time that nothing comes begins anew. */
 static void settle(struct viofs_queue *q, int64_t now)
 {
@@ -119,6 +108,16 @@ void viofs_queue_check(struct viofs_queue *q)
 	fail_late(q);
 	if (q->in_flight)
 		viofs_queue_rekick(q, viofs_now_ns());
+}
+
+void viofs_queue_look(struct viofs_queue *q)
+{
+	int64_t now = coarse_now();
+
+	if (now - q->looked < VIOFS_LOOK_NS)
+		return;
+	q->looked = now;
+	viofs_queue_check(q);
 }
 
 /* It is set anew when it has woken: later ones need not be looked for. */

@@ -12,10 +12,10 @@
 
 /** viofs_queue_since() - for a request that is sent now: ns, coarse; 0: there is no time-out. */
 int64_t viofs_queue_since(const struct viofs_queue *q);
-/** viofs_queue_look() - is the device there, and in time? Not more often than VIOFS_LOOK_NS. */
-void viofs_queue_look(struct viofs_queue *q);
-/** viofs_queue_check() - the same at once, and notify again if that is due. */
+/** viofs_queue_check() - is the device there, and in time? Notify again if that is due. */
 void viofs_queue_check(struct viofs_queue *q);
+/** viofs_queue_look() - the same, not more often than VIOFS_LOOK_NS */
+void viofs_queue_look(struct viofs_queue *q);
 /** viofs_queue_rekick() - notify again if that is due. Return: ns when it is due next. */
 int64_t viofs_queue_rekick(struct viofs_queue *q, int64_t now);
 /** viofs_queue_set_timer() - before the handle's user sleeps on the descriptor. */

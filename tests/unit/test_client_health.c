@@ -94,6 +94,41 @@ static void an_event_loop_sees_a_device_that_goes(void **state)
 	close_session();
 }
 
+/* Before anybody sleeps. */
+static void arming_a_queue_sees_a_device_that_goes(void **state)
+{
+	struct viofs_queue *q;
+
+	bench_open();
+	q = bench_queue();
+	bench_hold(FUSE_GETATTR);
+	bench_send(q, 0, 1, 1);
+	assert_int_equal(viofs_queue_arm(q), 0);
+	model_alert(&bench.function, "is being unplugged");
+	assert_int_equal(viofs_queue_arm(q), 1);
+	assert_non_null(viofs_dev_failed(bench.dev));
+	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
+	assert_int_equal(bench_count(0, 1, -EIO), 1);
+}
+
+/* Who never sleeps, and asks for nothing but completions. */
+static void polls_alone_notify_the_device_again(void **state)
+{
+	int64_t end = viofs_now_ns() + SOON_MS * MS;
+	struct viofs_completion c;
+	struct viofs_queue *q;
+	int n = 0;
+
+	bench_open();
+	q = bench_queue();
+	bench.device.drop_kicks = 1;
+	assert_int_equal(viofs_queue_submit(q, bench_getattr(0, 1), 1), 1);
+	while (!n && viofs_now_ns() - end < 0)
+		n = viofs_queue_poll(q, &c, 1);
+	assert_int_equal(n, 1);
+	assert_int_equal(c.error, 0);
+}
+
 static void the_first_poll_after_a_wake_up_sees_it(void **state)
 {
 	struct viofs_event e[4];
@@ -272,6 +307,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(an_event_loop_sees_a_device_that_goes),
+		BOTH(arming_a_queue_sees_a_device_that_goes),
+		BOTH(polls_alone_notify_the_device_again),
 		BOTH(the_first_poll_after_a_wake_up_sees_it),
 		BOTH(an_event_loop_is_woken_for_a_request_that_is_late),
 		BOTH(a_loop_with_its_own_timers_is_told_when_a_request_is_late),
