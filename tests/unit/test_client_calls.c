@@ -188,8 +188,12 @@ static enum model_verdict tree(struct model_device *d, struct model_request *r)
 	return MODEL_ANSWER;
 }
 
-static void start(uint32_t minor, uint32_t flags)
+static void start_as(uint32_t uid, uint32_t minor, uint32_t flags)
 {
+	struct viofs_session_options o;
+
+	viofs_session_options_init(&o, sizeof(o));
+	o.uid = uid;
 	failing = 0;
 	file_size = 1000;
 	file_type = S_IFREG;
@@ -201,7 +205,12 @@ static void start(uint32_t minor, uint32_t flags)
 	bench.device.init.minor = minor;
 	bench.device.init.flags |= flags;
 	pthread_mutex_unlock(&bench.device.lock);
-	assert_int_equal(viofs_session_open(bench.dev, NULL, &s, &err), 0);
+	assert_int_equal(viofs_session_open(bench.dev, &o, &s, &err), 0);
+}
+
+static void start(uint32_t minor, uint32_t flags)
+{
+	start_as(getuid(), minor, flags);
 }
 
 static void end(void)
@@ -605,6 +614,49 @@ static void what_is_done_with_an_open_file(void **state)
 	end();
 }
 
+/* A user's O_TRUNC takes the set-user-ID bits away, as it does on this machine; nothing else does.
+ */
+static void set_user_id_bits_go_with_a_users_o_trunc(void **state)
+{
+	static const struct {
+		uint32_t uid;
+		uint32_t agreed;
+		int oflags;
+		uint32_t sent;
+	} each[] = {
+		{ 1000, FUSE_HANDLE_KILLPRIV_V2, O_WRONLY | O_TRUNC, FUSE_OPEN_KILL_SUIDGID },
+		{ 1000, FUSE_HANDLE_KILLPRIV_V2, O_WRONLY, 0 },
+		{ 1000, 0, O_WRONLY | O_TRUNC, 0 },
+		{ 0, FUSE_HANDLE_KILLPRIV_V2, O_WRONLY | O_TRUNC, 0 },
+	};
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(each); i++) {
+		const struct fuse_open_in *in;
+		struct viofs_file *f;
+
+		start_as(each[i].uid, 38, each[i].agreed | FUSE_ATOMIC_O_TRUNC);
+		f = open_file(each[i].oflags);
+		in = sent(FUSE_OPEN, FILE_NODE, sizeof(*in));
+		assert_int_equal(in->open_flags, each[i].sent);
+		assert_int_equal(viofs_file_close(f, &err), 0);
+		end();
+		bench_tear_down(state);
+		bench_set_up_split(state);
+	}
+}
+
+static void what_init_offers_is_told(void **state)
+{
+	struct viofs_session_info info = { .size = sizeof(info) };
+	const struct fuse_init_in *in;
+
+	start(38, 0);
+	in = sent(FUSE_INIT, 0, sizeof(*in));
+	assert_int_equal(viofs_session_info_get(s, &info), 0);
+	assert_int_equal(info.offered, in->flags | (uint64_t)in->flags2 << 32);
+	end();
+}
+
 static void seeking(void **state)
 {
 	const struct fuse_lseek_in in = { .fh = FH, .offset = 7, .whence = SEEK_DATA };
@@ -813,6 +865,8 @@ int main(void)
 		BOTH(attributes_are_set),
 		BOTH(extended_attributes),
 		BOTH(what_is_done_with_an_open_file),
+		BOTH(set_user_id_bits_go_with_a_users_o_trunc),
+		BOTH(what_init_offers_is_told),
 		BOTH(seeking),
 		BOTH(copies_and_locks),
 		BOTH(a_lock_that_cannot_be_is_refused),

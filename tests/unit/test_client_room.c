@@ -221,6 +221,45 @@ static void a_handle_has_no_more_in_flight_than_the_depth(void **state)
 	assert_int_equal(bench_count(0, DEPTH + 5, 0), DEPTH + 5);
 }
 
+/* In each slot, with all others in use: header, arguments, and the table that says where they are.
+ */
+static void long_messages_are_whole_in_every_slot(void **state)
+{
+	static uint8_t args[DEPTH][3000];
+	struct viofs_request requests[DEPTH];
+	struct viofs_completion c[DEPTH];
+	struct viofs_queue *q;
+
+	bench.options.depth = DEPTH;
+	bench_open();
+	q = bench_queue();
+	bench_hold(FUSE_SETXATTR);
+	for (unsigned int i = 0; i < DEPTH; i++) {
+		memset(args[i], 'a' + (int)i, sizeof(args[i]));
+		requests[i] = (struct viofs_request){
+			.opcode = FUSE_SETXATTR,
+			.nodeid = 2 + i,
+			.args = args[i],
+			.args_size = i % 3 ? sizeof(args[i]) : 100,
+		};
+	}
+	/* All are there before the device looks. */
+	assert_int_equal(viofs_queue_submit(q, requests, DEPTH), DEPTH);
+	assert_non_null(model_device_wait(&bench.device, FUSE_SETXATTR, DEPTH));
+	for (unsigned int i = 0; i < DEPTH; i++) {
+		const struct model_request *r =
+			model_device_wait(&bench.device, FUSE_SETXATTR, i + 1);
+		const struct fuse_in_header *in = (const void *)r->message;
+
+		assert_int_equal(in->nodeid, 2 + i);
+		assert_int_equal(r->len, sizeof(*in) + requests[i].args_size);
+		assert_memory_equal(r->message + sizeof(*in), args[i], requests[i].args_size);
+	}
+	model_device_release(&bench.device, 0);
+	assert_int_equal(viofs_queue_wait(q, c, DEPTH, DEPTH, SOON_MS * VIOFS_NSEC_PER_MSEC),
+			 DEPTH);
+}
+
 /* One file, which the device does not cut before it is told to. */
 static enum model_verdict one_file(struct model_device *d, struct model_request *r)
 {
@@ -282,6 +321,7 @@ int main(void)
 		BOTH(a_wait_without_requests_is_a_wait_for_room),
 		BOTH(a_handle_has_no_more_in_flight_than_the_depth),
 		BOTH(a_release_waits_for_a_slot),
+		BOTH(long_messages_are_whole_in_every_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
