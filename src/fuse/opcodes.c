@@ -190,7 +190,6 @@ int viofs_fuse_classify(const struct viofs_fuse_conn *conn, const struct fuse_in
 		return -EPROTO;
 	s = (struct viofs_fuse_shape){
 		.opcode = row->opcode,
-		.name = row->name,
 		.args = row->flags & DATA ? row->args : (uint32_t)rest,
 		.data = row->flags & DATA ? (uint32_t)rest - row->args : 0,
 		.fixed = row->fixed,

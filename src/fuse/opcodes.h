@@ -31,10 +31,9 @@ struct viofs_fuse_conn {
  */
 struct viofs_fuse_shape {
 	uint32_t opcode;
-	const char *name; /* "LOOKUP", static */
-	uint32_t args;    /* bytes after the header that must be in one piece: struct and names */
-	uint32_t data;    /* bytes after those: WRITE data, IOCTL input; 0 = none */
-	uint32_t fixed;   /* bytes of the reply's struct(s) after fuse_out_header, 0..288 */
+	uint32_t args;  /* bytes after the header that must be in one piece: struct and names */
+	uint32_t data;  /* bytes after those: WRITE data, IOCTL input; 0 = none */
+	uint32_t fixed; /* bytes of the reply's struct(s) after fuse_out_header, 0..288 */
 	uint32_t reply_data; /* room for data after those; the reply may be shorter; 0 = none */
 	bool hiprio;         /* FORGET, BATCH_FORGET, INTERRUPT: virtqueue 0 */
 	bool replies;        /* false: the device gets no writable descriptor */

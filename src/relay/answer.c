@@ -10,16 +10,24 @@
 
 #include <stdio.h>
 
+const char *viofs_answer_name(const struct viofs_fuse_shape *shape)
+{
+	const char *name = viofs_fuse_opcode_name(shape->opcode);
+
+	return name ? name : "?";
+}
+
 void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape,
 			const char *what)
 {
+	const char *name = viofs_answer_name(shape);
+
 	lane->stats->faults++;
-	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", shape->name,
-		 what);
+	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", name, what);
 	/* Once, and then less and less often: 1, 2, 4, 8, ... */
 	if (viofs_is_power_of_2(lane->stats->faults))
-		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", shape->name,
-			   what, (unsigned long long)lane->stats->faults);
+		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", name, what,
+			   (unsigned long long)lane->stats->faults);
 }
 
 void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)

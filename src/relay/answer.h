@@ -18,6 +18,9 @@ void viofs_answer_slot(struct viofs_lane *lane, struct viofs_slot *slot, int err
 /** viofs_answer_release() - a slot is done with: accounting, free. */
 void viofs_answer_release(struct viofs_lane *lane, struct viofs_slot *slot);
 
+/** viofs_answer_name() - of what is answered: "LOOKUP". */
+const char *viofs_answer_name(const struct viofs_fuse_shape *shape);
+
 /** viofs_answer_fault() - remember what the device did wrong; says it once in a while. */
 void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape,
 			const char *what);

@@ -59,7 +59,8 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 	if (viofs_fuse_reply_check(shape, slot->device_unique, &out.head, used_len,
 				   lane->relay->used_len_zero, &reply)) {
 		viofs_answer_fault(lane, shape, reply.fault);
-		return viofs_outcome_break(lane->relay, "%s: %s", shape->name, reply.fault);
+		return viofs_outcome_break(lane->relay, "%s: %s", viofs_answer_name(shape),
+					   reply.fault);
 	}
 	if (reply.fault)
 		viofs_answer_fault(lane, shape, reply.fault);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A slot onto a virtqueue. */
 #include "relay/enqueue.h"
+#include "relay/contents.h"
 #include "relay/session.h"
+#include "relay/slot_chain.h"
 
 /* Descriptors of one chain: data of 1 MiB in single pages never gets here (relay.c bounds it). */
 #define PIECES_MAX VIOFS_SLOT_INDIRECT
@@ -16,7 +18,7 @@ int viofs_enqueue(struct viofs_relay *r, struct viofs_slot *slot, unsigned int q
 	if (rc)
 		return rc;
 	if (slot->shape.replies)
-		viofs_slot_clear_reply(&r->slots, slot);
+		viofs_contents_clear_reply(&r->slots, slot);
 	slot->queue = (uint16_t)q;
 	viofs_slot_header(&r->slots, slot)->unique = slot->device_unique;
 	/* QUEUED before it is on the ring: a successor finds the slot there if we die in between.

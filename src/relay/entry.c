@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The io_uring channel's entries: registered, filled, answered, taken back. */
 #include "relay/entry.h"
+#include "relay/contents.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -145,7 +146,7 @@ void viofs_entry_reply(struct viofs_lane *lane, struct viofs_slot *slot, int err
 		memmove(payload + fixed_len, viofs_slot_reply_data(&lane->slots, slot), data_len);
 	if (fixed_len)
 		memcpy(payload, fixed, fixed_len);
-	viofs_slots_note(&lane->slots, slot->buffer, &entry->header.in, fixed_len);
+	viofs_contents_note(&lane->slots, slot->buffer, &entry->header.in, fixed_len);
 	sqe = viofs_sleep_command(&lane->sleep);
 	viofs_fuse_uring_commit(sqe, lane->fuse_fd, entry->queue, &entry->header, error,
 				fixed_len + data_len);

@@ -101,7 +101,6 @@ static int negotiate(struct viofs_lane *lane, const struct init_message *kernel,
 	};
 	struct viofs_fuse_shape shape = {
 		.opcode = FUSE_INIT,
-		.name = "INIT",
 		.replies = true,
 		/* All of it is variable: 8 and 24 bytes are old, legal answers. */
 		.reply_data = sizeof(struct fuse_init_out),

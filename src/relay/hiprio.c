@@ -6,6 +6,7 @@
 #include "fuse/forget.h"
 #include "fuse/reply.h"
 #include "kernel/devfuse.h"
+#include "relay/contents.h"
 #include "relay/enqueue.h"
 #include "relay/lane.h"
 #include "relay/outcome.h"
@@ -147,7 +148,7 @@ static int send_forget_locked(struct viofs_relay *r, const void *message, size_t
 
 	if (!slot)
 		return -EAGAIN;
-	viofs_slots_forget(&r->hiprio.slots, message, len);
+	viofs_contents_forget(&r->hiprio.slots, message, len);
 	return submit_locked(r, slot, nodes);
 }
 

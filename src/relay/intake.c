@@ -10,6 +10,7 @@
 #include "relay/intake.h"
 #include "base/util.h"
 #include "relay/answer.h"
+#include "relay/contents.h"
 #include "relay/entry.h"
 #include "relay/hiprio.h"
 #include "relay/interrupt.h"
@@ -45,8 +46,8 @@ static void gather(struct viofs_lane *lane, struct viofs_slot *slot, size_t at, 
 	}
 	memmove(buffer + at, buffer, len);
 	memcpy(buffer, message, at);
-	viofs_slots_note(&lane->slots, slot->buffer, viofs_slot_header(&lane->slots, slot),
-			 at + len);
+	viofs_contents_note(&lane->slots, slot->buffer, viofs_slot_header(&lane->slots, slot),
+			    at + len);
 	slot->spilled = true;
 }
 
@@ -100,9 +101,9 @@ static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64
 	slot->since = now;
 	slot->kernel_unique = entry->header.in.unique;
 	slot->nodeid = entry->header.in.nodeid;
-	viofs_slots_note(&lane->slots, slot->buffer, &entry->header.in,
-			 VIOFS_MIN(entry->header.payload_size, lane->slots.buffer_size));
-	slot->shape = (struct viofs_fuse_shape){ .name = "?" };
+	viofs_contents_note(&lane->slots, slot->buffer, &entry->header.in,
+			    VIOFS_MIN(entry->header.payload_size, lane->slots.buffer_size));
+	slot->shape = (struct viofs_fuse_shape){ .opcode = 0 };
 	rc = fill(lane, slot, entry);
 	if (rc) {
 		lane->stats->refused++;

@@ -104,7 +104,7 @@ static void share_memory(struct viofs_relay *r)
 		count = (uint16_t)(slots / left + lane->entries.count);
 		buffer_count = (uint16_t)(buffers / left + lane->entries.count);
 		viofs_slots_share(&r->slots, first_slot, count, first_buffer, buffer_count,
-				  &lane->slots);
+				  VIOFS_BUFFER_NONE, &lane->slots);
 		slots -= slots / left;
 		buffers -= buffers / left;
 		first_slot = (uint16_t)(first_slot + count);

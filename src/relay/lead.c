@@ -67,9 +67,7 @@ static unsigned int all_in_flight(const struct viofs_relay *r)
 /* Nothing of any lane's is under way any more. */
 static void destroy_session(struct viofs_lane *lane)
 {
-	const struct viofs_fuse_shape shape = { .opcode = FUSE_DESTROY,
-						.name = "DESTROY",
-						.replies = true };
+	const struct viofs_fuse_shape shape = { .opcode = FUSE_DESTROY, .replies = true };
 	const struct fuse_in_header head = { .len = sizeof(head), .opcode = FUSE_DESTROY };
 	unsigned int left = all_in_flight(lane->relay);
 	struct viofs_slot *slot;

@@ -24,6 +24,7 @@
 #include "base/util.h"
 #include "kernel/devfuse.h"
 #include "relay/answer.h"
+#include "relay/contents.h"
 #include "relay/hiprio.h"
 #include "relay/interrupt.h"
 #include "relay/session.h"
@@ -83,6 +84,13 @@ static uint8_t *flatten(struct viofs_lane *lane, const struct message *m)
 	return lane->plain;
 }
 
+/* Of no one file, what the buffer holds then. */
+static void gather(struct viofs_lane *lane, struct viofs_slot *slot)
+{
+	viofs_slot_gather(&lane->slots, slot);
+	viofs_contents_note(&lane->slots, slot->buffer, NULL, slot->len);
+}
+
 /* The landing slot now holds a request of the kernel: send it. */
 static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t len, int64_t since,
 		      const struct viofs_fuse_shape *shape, const struct fuse_in_header *head)
@@ -94,7 +102,7 @@ static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t l
 	slot->nodeid = head->nodeid;
 	if (len > VIOFS_SLOT_SMALL &&
 	    sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL)
-		viofs_slot_gather(&lane->slots, slot);
+		gather(lane, slot);
 	if (shape->may_wait)
 		lane->lockers++;
 	if (shape->opcode == FUSE_WRITE)
@@ -215,7 +223,7 @@ static void note_spill(struct viofs_lane *lane, uint16_t buffer, const struct fu
 		       size_t len)
 {
 	if (len > VIOFS_SLOT_SMALL)
-		viofs_slots_note(&lane->slots, buffer, head, len - VIOFS_SLOT_SMALL);
+		viofs_contents_note(&lane->slots, buffer, head, len - VIOFS_SLOT_SMALL);
 }
 
 /* Return: bytes, or -errno. */

@@ -43,6 +43,7 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 		    struct viofs_arena *arena, struct viofs_relay **out, struct viofs_err *err)
 {
 	struct viofs_relay *r = calloc(1, sizeof(*r));
+	struct viofs_slots_tables tables;
 
 	if (!r)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
@@ -52,11 +53,13 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	r->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
 	r->config.max_data = max_data(r);
 	r->stats = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, sizeof(*r->stats), 64);
-	viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
-			 config->max_data, arena);
+	viofs_slots_alloc((uint16_t)config->slots, (uint16_t)config->buffers, config->max_data,
+			  arena, &tables);
 	viofs_team_init(&r->team);
 	viofs_outcome_init(&r->outcome);
-	if (viofs_hiprio_init(r) || viofs_lanes_new(r)) {
+	if (viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
+			     config->max_data, arena, &tables) ||
+	    viofs_hiprio_init(r) || viofs_lanes_new(r)) {
 		viofs_relay_free(r);
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	}
@@ -77,6 +80,7 @@ void viofs_relay_free(struct viofs_relay *r)
 	viofs_notify_stop(r);
 	viofs_doorbells_fini(&r->doorbells);
 	viofs_hiprio_fini(r);
+	viofs_slots_fini(&r->slots);
 	free(r);
 }
 int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)

@@ -3,6 +3,7 @@
 #include "relay/submit.h"
 #include "base/util.h"
 #include "relay/answer.h"
+#include "relay/contents.h"
 #include "relay/enqueue.h"
 #include "relay/session.h"
 
@@ -57,8 +58,8 @@ static int try_submit(struct viofs_lane *lane, struct viofs_slot *slot)
 
 	if (viofs_slot_needs_buffer(slot)) {
 		/* The last one is for what the kernel sends next. */
-		slot->buffer = viofs_slot_take_buffer(&lane->slots, slot,
-						      lane->landing_buffer == VIOFS_BUFFER_NONE);
+		slot->buffer = viofs_contents_take_buffer(
+			&lane->slots, slot, lane->landing_buffer == VIOFS_BUFFER_NONE);
 		if (slot->buffer == VIOFS_BUFFER_NONE)
 			return -EAGAIN;
 	}

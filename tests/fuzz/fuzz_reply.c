@@ -43,7 +43,7 @@ static bool classify(struct fuzz_input *in, struct viofs_fuse_shape *shape)
 		return false;
 	fuzz_check(sizeof(struct fuse_in_header) + (uint64_t)shape->args + shape->data == len);
 	fuzz_check(shape->fixed <= VIOFS_FUSE_FIXED_MAX);
-	fuzz_check(shape->name && viofs_fuse_opcode_name(shape->opcode) == shape->name);
+	fuzz_check(viofs_fuse_opcode_name(shape->opcode) != NULL);
 	return true;
 }
 

@@ -9,27 +9,34 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "relay/slots.h"
+#include "fake_mapper.h"
+#include "relay/contents.h"
 
 #define COUNT 20U
 #define BUFFERS 6U
 #define BUFFER_SIZE (1U << 20)
 
+static struct fake_mapper fake;
 static struct viofs_arena *arena;
 static struct viofs_slots slots;
 
 static int make(void **state)
 {
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_slots_tables tables;
 
 	viofs_slots_arena_sizes(COUNT, BUFFERS, BUFFER_SIZE, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, NULL), 0);
-	viofs_slots_init(&slots, COUNT, BUFFERS, BUFFER_SIZE, arena);
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(arena, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, NULL), 0);
+	viofs_slots_alloc(COUNT, BUFFERS, BUFFER_SIZE, arena, &tables);
+	assert_int_equal(viofs_slots_init(&slots, COUNT, BUFFERS, BUFFER_SIZE, arena, &tables), 0);
 	return 0;
 }
 
 static int drop(void **state)
 {
+	viofs_slots_fini(&slots);
 	viofs_arena_free(arena);
 	return 0;
 }
@@ -47,10 +54,10 @@ static struct viofs_slot *load_read(uint64_t nodeid, uint32_t size)
 	slot->nodeid = nodeid;
 	assert_int_equal(viofs_slot_needs_buffer(slot), size > VIOFS_SLOT_DATA);
 	if (size > VIOFS_SLOT_DATA) {
-		slot->buffer = viofs_slot_take_buffer(&slots, slot, 0);
+		slot->buffer = viofs_contents_take_buffer(&slots, slot, 0);
 		assert_int_not_equal(slot->buffer, VIOFS_BUFFER_NONE);
 	}
-	viofs_slot_clear_reply(&slots, slot);
+	viofs_contents_clear_reply(&slots, slot);
 	return slot;
 }
 
@@ -107,7 +114,7 @@ static void what_the_kernel_put_there_is_cleared_too(void **state)
 		uint16_t buffer = viofs_slots_take_buffer(&slots, 0);
 
 		memset(viofs_slots_buffer(&slots, buffer), 'x', 10000);
-		viofs_slots_note(&slots, buffer, &head, 10000);
+		viofs_contents_note(&slots, buffer, &head, 10000);
 		viofs_slots_give_buffer(&slots, buffer);
 		finds(i ? 5 : 6, 8192, 0, 'x');
 		finds(6, 10000, 0, 0);
@@ -125,11 +132,11 @@ static void a_forgotten_nodeid_may_be_another_file(void **state)
 		.one = { { .nodeid = 7 }, { .nodeid = 6 } } };
 
 	write_reply(load_read(5, BUFFER_SIZE));
-	viofs_slots_forget(&slots, &m, sizeof(m.head) + sizeof(struct fuse_forget_in));
+	viofs_contents_forget(&slots, &m, sizeof(m.head) + sizeof(struct fuse_forget_in));
 	finds(5, BUFFER_SIZE, 0, 0);
 	write_reply(load_read(6, BUFFER_SIZE));
 	m.head.opcode = FUSE_BATCH_FORGET;
-	viofs_slots_forget(&slots, &m, sizeof(m));
+	viofs_contents_forget(&slots, &m, sizeof(m));
 	finds(6, BUFFER_SIZE, 0, 0);
 }
 
@@ -152,7 +159,7 @@ static void a_forgotten_nodeids_data_in_a_slot_is_cleared(void **state)
 	} m = { .head = { .opcode = FUSE_FORGET, .nodeid = 5 } };
 
 	write_reply(load_read(5, VIOFS_SLOT_DATA));
-	viofs_slots_forget(&slots, &m, sizeof(m));
+	viofs_contents_forget(&slots, &m, sizeof(m));
 	finds(5, 2000, 0, 'x');
 }
 

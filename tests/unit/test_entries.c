@@ -16,8 +16,11 @@
 
 #include <cmocka.h>
 
+#include "fake_mapper.h"
+
 #define QUEUES_MAX 9U
 
+static struct fake_mapper fake;
 static struct viofs_arena *arena;
 
 /* Exactly what was said to be needed: an entry more, and its allocation asserts. */
@@ -139,6 +142,7 @@ static struct viofs_lane *lane;
 static void make_lane(uint16_t slots, uint16_t buffers)
 {
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_slots_tables tables;
 
 	memset(&commands, 0, sizeof(commands));
 	memset(&stats, 0, sizeof(stats));
@@ -146,11 +150,15 @@ static void make_lane(uint16_t slots, uint16_t buffers)
 	viofs_entries_arena_sizes(QUEUES * DEPTH, 1, sizes);
 	viofs_slots_arena_sizes(slots, buffers, BUFFER_SIZE, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, NULL), 0);
-	viofs_slots_init(&relay.slots, slots, buffers, BUFFER_SIZE, arena);
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(arena, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, NULL), 0);
+	viofs_slots_alloc(slots, buffers, BUFFER_SIZE, arena, &tables);
+	assert_int_equal(
+		viofs_slots_init(&relay.slots, slots, buffers, BUFFER_SIZE, arena, &tables), 0);
 	lane = aligned_alloc(64, sizeof(*lane));
 	assert_non_null(lane);
 	memset(lane, 0, sizeof(*lane));
-	viofs_slots_share(&relay.slots, 0, slots, 0, buffers, &lane->slots);
+	viofs_slots_share(&relay.slots, 0, slots, 0, buffers, VIOFS_BUFFER_NONE, &lane->slots);
 	viofs_entries_init(&lane->entries, QUEUES, DEPTH, 0, 1, arena);
 	lane->relay = &relay;
 	lane->fuse_fd = 77;
@@ -163,6 +171,7 @@ static void make_lane(uint16_t slots, uint16_t buffers)
 static void free_lane(void)
 {
 	free(lane);
+	viofs_slots_fini(&relay.slots);
 	viofs_arena_free(arena);
 }
 

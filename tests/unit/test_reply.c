@@ -12,17 +12,17 @@
 
 #define UNIQUE 0x123456789abcULL
 
-static const struct viofs_fuse_shape getattr = {
-	.opcode = FUSE_GETATTR, .name = "GETATTR", .fixed = 104, .replies = true
-};
-static const struct viofs_fuse_shape reading = {
-	.opcode = FUSE_READ, .name = "READ", .reply_data = 4096, .replies = true
-};
+static const struct viofs_fuse_shape getattr = { .opcode = FUSE_GETATTR,
+						 .fixed = 104,
+						 .replies = true };
+static const struct viofs_fuse_shape reading = { .opcode = FUSE_READ,
+						 .reply_data = 4096,
+						 .replies = true };
 static const struct viofs_fuse_shape ioctling = {
-	.opcode = FUSE_IOCTL, .name = "IOCTL", .fixed = 16, .reply_data = 4096, .replies = true
+	.opcode = FUSE_IOCTL, .fixed = 16, .reply_data = 4096, .replies = true
 };
 static const struct viofs_fuse_shape unlinking = { .opcode = FUSE_UNLINK,
-						   .name = "UNLINK",
+
 						   .replies = true };
 
 static struct viofs_fuse_reply check(const struct viofs_fuse_shape *shape, uint32_t len, int error,
@@ -156,7 +156,7 @@ static void another_requests_unique_ends_the_session(void **state)
 /* Open flags: all bits set, except what is stripped. */
 static uint32_t flags_after(uint32_t opcode, size_t at, size_t len, bool stripped)
 {
-	struct viofs_fuse_shape shape = { .opcode = opcode, .name = "", .fixed = (uint32_t)len };
+	struct viofs_fuse_shape shape = { .opcode = opcode, .fixed = (uint32_t)len };
 	uint8_t fixed[160], before[160];
 	uint32_t flags;
 
@@ -196,7 +196,7 @@ static void a_reply_too_short_for_open_flags_is_left_alone(void **state)
 
 static void good_open_flags_stay(void **state)
 {
-	struct viofs_fuse_shape shape = { .opcode = FUSE_OPEN, .name = "OPEN", .fixed = 16 };
+	struct viofs_fuse_shape shape = { .opcode = FUSE_OPEN, .fixed = 16 };
 	struct fuse_open_out open = { .fh = 3, .open_flags = FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE };
 
 	assert_false(viofs_fuse_reply_strip(&shape, &open, sizeof(open)));

@@ -14,7 +14,8 @@
 #include "dma/physical.h"
 #include "fake_mapper.h"
 #include "fuse/forget.h"
-#include "relay/slots.h"
+#include "relay/contents.h"
+#include "relay/slot_chain.h"
 
 #define PAGE 4096U
 #define COUNT 20U
@@ -41,6 +42,7 @@ int __wrap_viofs_physical_read(const void *p, size_t count, uint64_t *out)
 static void make(bool scattered)
 {
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_slots_tables tables;
 
 	viofs_slots_arena_sizes(COUNT, BUFFERS, BUFFER_SIZE, sizes);
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, NULL), 0);
@@ -50,7 +52,8 @@ static void make(bool scattered)
 				scattered ? VIOFS_ADDRESS_PHYSICAL : VIOFS_ADDRESS_TRANSLATED,
 				NULL),
 		0);
-	viofs_slots_init(&slots, COUNT, BUFFERS, BUFFER_SIZE, arena);
+	viofs_slots_alloc(COUNT, BUFFERS, BUFFER_SIZE, arena, &tables);
+	assert_int_equal(viofs_slots_init(&slots, COUNT, BUFFERS, BUFFER_SIZE, arena, &tables), 0);
 	viofs_slots_share_hiprio(&slots, &hiprio_slots);
 }
 
@@ -68,6 +71,7 @@ static int scattered(void **state)
 
 static int drop(void **state)
 {
+	viofs_slots_fini(&slots);
 	viofs_arena_free(arena);
 	return 0;
 }
@@ -491,7 +495,8 @@ static void pools_share_nothing(void **state)
 
 	for (unsigned int i = 0; i < 3; i++)
 		viofs_slots_share(&slots, (uint16_t)(i * (COUNT / 3)), COUNT / 3,
-				  (uint16_t)(i * (BUFFERS / 3)), BUFFERS / 3, &pools[i]);
+				  (uint16_t)(i * (BUFFERS / 3)), BUFFERS / 3, VIOFS_BUFFER_NONE,
+				  &pools[i]);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_ptr_equal(viofs_slots_at(&pools[i], 0), &slots.slots[i * (COUNT / 3)]);
 		while ((slot = viofs_slots_take(&pools[i]))) {

@@ -2,6 +2,7 @@
 /* How the lanes of a relay end together, and what it says of itself to others. */
 #include "base/log.h"
 #include "base/util.h"
+#include "fake_mapper.h"
 #include "relay/answer.h"
 #include "relay/lane.h"
 #include "relay/observe.h"
@@ -264,7 +265,7 @@ static void sink(enum viofs_log_level level, const char *message)
 /* A fault is told at once, then less and less often. */
 static void faults_are_said_at_powers_of_two(void **state)
 {
-	static const struct viofs_fuse_shape shape = { .name = "GETATTR" };
+	static const struct viofs_fuse_shape shape = { .opcode = FUSE_GETATTR };
 	struct viofs_lane_stats counted = { 0 };
 	struct viofs_lane lane = { .stats = &counted };
 
@@ -290,6 +291,8 @@ size_t __wrap_viofs_arena_granule(const struct viofs_arena *a)
 }
 
 /* What one request may carry, with @entries in the smallest of the request queues. */
+static struct fake_mapper fake;
+
 static uint32_t data_with(uint16_t entries, size_t its_granule)
 {
 	const size_t room[VIOFS_ARENA_SECTIONS] = {
@@ -317,6 +320,8 @@ static uint32_t data_with(uint16_t entries, size_t its_granule)
 	config.slots = 16;
 	config.buffers = 8;
 	assert_int_equal(viofs_arena_new(room, false, &arena, NULL), 0);
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(arena, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, NULL), 0);
 	assert_int_equal(viofs_relay_new(&config, &fs, arena, &r, NULL), 0);
 	assert_int_equal(r->stats->lanes, 1);
 	assert_int_equal(r->stats->channel, VIOFS_CHANNEL_DEV);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A FUSE request as a chain of descriptors, framed as the strictest devices want it. */
+/*
+ *   readable:  fuse_in_header | arguments | data       a request without a reply: in one piece
+ *   writable:  fuse_out_header | structs | data
+ *
+ * Each part has descriptors of its own, which is how the kernel's driver frames requests; some
+ * devices depend on it. Who builds a chain calls, in this order: viofs_chain_request(), an add for
+ * each piece of data, viofs_chain_reply(), an add for each piece of the reply's data,
+ * viofs_chain_end().
+ */
+#ifndef VIOFS_FS_CHAIN_H
+#define VIOFS_FS_CHAIN_H
+
+#include "dma/arena.h"
+#include "virtio/ring.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** struct viofs_place - memory of the arena that is used again and again: its addresses, looked up
+ * once */
+struct viofs_place {
+	uint8_t *at;   /* for us */
+	uint64_t iova; /* for the device */
+	size_t run;    /* bytes from there on that are in one piece for it */
+};
+
+/** viofs_place_of() - @len bytes at @at. */
+struct viofs_place viofs_place_of(const struct viofs_arena *arena, void *at, size_t len);
+
+/** struct viofs_chain - a chain as it grows */
+struct viofs_chain {
+	const struct viofs_arena *arena;
+	struct viofs_ring_piece *pieces;
+	unsigned int count, max;
+	unsigned int readable; /* pieces of the request */
+	bool is_too_long;      /* more than max were needed */
+};
+
+/** viofs_chain_add_piece() - @len > 0 bytes in one piece at @iova. */
+static inline void viofs_chain_add_piece(struct viofs_chain *c, uint64_t iova, size_t len)
+{
+	if (c->count == c->max)
+		c->is_too_long = true;
+	else
+		c->pieces[c->count++] = (struct viofs_ring_piece){ iova, (uint32_t)len };
+}
+
+/** viofs_chain_add_memory() - @len bytes of the arena at @at, in as many pieces as they lie in. */
+void viofs_chain_add_memory(struct viofs_chain *c, const void *at, size_t len);
+
+/** viofs_chain_add() - bytes [@from, @from + @len) of @place, which may go on behind its run. */
+static inline void viofs_chain_add(struct viofs_chain *c, const struct viofs_place *place,
+				   size_t from, size_t len)
+{
+	if (!len)
+		return;
+	if (from + len <= place->run)
+		viofs_chain_add_piece(c, place->iova + from, len);
+	else
+		viofs_chain_add_memory(c, place->at + from, len);
+}
+
+/** viofs_chain_request() - header and @args bytes of arguments at @message; @replies: will there be
+ * an answer? */
+void viofs_chain_request(struct viofs_chain *c, const struct viofs_place *message, size_t args,
+			 bool replies);
+
+/** viofs_chain_reply() - the request is complete; its reply's header and @fixed bytes of structs go
+ * to @reply. */
+void viofs_chain_reply(struct viofs_chain *c, const struct viofs_place *reply, size_t fixed);
+
+/**
+ * viofs_chain_end() - for viofs_ring_add(), which gives @token back with the completion
+ * @table: room for an indirect table of max entries, NULL: direct.
+ * Return: 0; -EMSGSIZE: more pieces than there was room for.
+ */
+int viofs_chain_end(const struct viofs_chain *c, bool replies, const struct viofs_place *table,
+		    uint32_t token, struct viofs_ring_chain *out);
+
+#endif
