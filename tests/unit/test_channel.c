@@ -215,6 +215,14 @@ static void cpus_are_counted_by_the_last(void **state)
 	assert_int_equal(viofs_fuse_uring_count_cpus("0-70000"), -EINVAL);
 }
 
+int __real_viofs_fuse_uring_queues(void);
+
+/* One for each CPU that there may be. */
+static void this_machines_cpus_are_counted(void **state)
+{
+	assert_true(__real_viofs_fuse_uring_queues() >= sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 static void sizes_in_an_entry_must_add_up(void **state)
 {
 	struct viofs_fuse_uring_header header = { .in.len = 40 + 40 + 4096, .payload_size = 4096 };
@@ -343,6 +351,7 @@ int main(void)
 		cmocka_unit_test(dev_fuse_is_chosen_unless_it_is_asked_for_otherwise),
 		cmocka_unit_test(where_there_is_no_io_uring_that_is_said),
 		cmocka_unit_test(channels_have_names),
+		cmocka_unit_test(this_machines_cpus_are_counted),
 		cmocka_unit_test(sizes_in_an_entry_must_add_up),
 		cmocka_unit_test(a_commit_names_the_request_and_its_size),
 	};

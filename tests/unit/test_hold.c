@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -380,6 +381,43 @@ static void a_supervisor_that_cannot_be_asked_is_taken_for_alive(void **state)
 	must(viofs_hold_release(&hold, &err));
 }
 
+/* What was to be loaded, by modprobe(8), which is asked for by its path and needs no more. */
+static char loaded[4][64];
+static unsigned int loaded_count;
+
+int __wrap_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[], char *const env[]);
+int __wrap_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[], char *const env[])
+{
+	assert_true(path[0] == '/' && loaded_count < 4);
+	assert_string_equal(argv[1], "-q");
+	assert_null(argv[3]);
+	assert_true(!strncmp(env[0], "PATH=/", 6) && !env[1]);
+	snprintf(loaded[loaded_count++], sizeof(loaded[0]), "%s", argv[2]);
+	return ENOENT;
+}
+
+static void modules_that_are_not_there_are_loaded(void **state)
+{
+	loaded_count = 0;
+	must(take());
+	must(viofs_hold_release(&hold, &err));
+	assert_int_equal(loaded_count, 0);
+	assert_int_equal(rmdir(tree_path("sys/module/vfio_iommu_type1")), 0);
+	must(take());
+	must(viofs_hold_release(&hold, &err));
+	assert_int_equal(loaded_count, 1);
+	assert_string_equal(loaded[0], "vfio_iommu_type1");
+	assert_int_equal(rename(tree_path("sys/bus/pci/drivers/vfio-pci"), tree_path("away")), 0);
+	assert_int_equal(take(), -ENODEV);
+	err_has("vfio-pci");
+	assert_int_equal(loaded_count, 3);
+	assert_string_equal(loaded[1], "vfio-pci");
+	assert_string_equal(loaded[2], "vfio_iommu_type1");
+	is_untouched();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -387,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_is_taken_and_given_back),
 		TEST(a_mount_of_our_type_hides_no_mount_of_the_kernels),
+		TEST(modules_that_are_not_there_are_loaded),
 		TEST(another_tag_is_no_hindrance),
 		TEST(with_an_unknown_tag_any_mount_of_the_kernels_is_one_too_many),
 		TEST(where_mounts_cannot_be_seen_nothing_is_taken),

@@ -306,6 +306,29 @@ static void those_within_others_are_held_last(void **state)
 	}
 }
 
+/* The lowest number that a descriptor could have. */
+static int next_fd(void)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+
+	close(fd);
+	return fd;
+}
+
+/* A descriptor keeps the mount busy. */
+static void what_nobody_takes_is_let_go(void **state)
+{
+	int before = next_fd();
+	struct viofs_holding *h;
+
+	find_three();
+	h = viofs_places_hold(&places, UINT_MAX, 30000);
+	assert_non_null(h);
+	viofs_holding_detach(h, 30000);
+	viofs_holding_free(h);
+	assert_int_equal(next_fd(), before);
+}
+
 static void what_is_held_is_detached_from_the_last_one_on(void **state)
 {
 	static const char *const order[] = { "m42", "m40", "m40/m41" };
@@ -421,6 +444,7 @@ int main(void)
 		TEST(a_mount_is_reached_however_deep_it_is),
 		TEST(a_name_that_is_too_long_is_nowhere),
 		TEST(those_within_others_are_held_last),
+		TEST(what_nobody_takes_is_let_go),
 		TEST(what_is_held_is_detached_from_the_last_one_on),
 		TEST(without_places_none_is_held),
 		TEST(a_directory_is_opened_and_its_path_told),
