@@ -72,8 +72,8 @@ class Build:
 
     def _learn_compile(self, entry):
         name = os.path.relpath(os.path.join(self.dir, entry["file"]), self.tree)
-        # Sanitizers build the same files once more.
-        if not name.startswith("src/") or "everything-" in entry["output"]:
+        # Sanitized programs of the tests' are built of the same files once more.
+        if not name.startswith("src/") or not entry["output"].startswith("src/"):
             return
         words = shlex.split(entry["command"])
         if os.path.basename(words[0]) == "ccache":

@@ -87,6 +87,12 @@ class Objects(unittest.TestCase):
         with open(os.path.join(self.build.broken, "f.c.o"), "rb") as f:
             self.assertEqual(f.read(), made)
 
+    def test_a_file_is_compiled_as_for_the_programs_and_not_as_for_their_sanitized_likes(self):
+        for output in ("src/f.p/f.c.o", "tests/f-sanitized.p/f.c.o"):
+            self.build._learn_compile({"file": os.path.join(self.build.tree, "src/f.c"), "output": output,
+                                       "command": f"ccache cc -O1 -o {output} -c src/f.c"})
+        self.assertEqual(self.build.compiles["src/f.c"], (["cc", "-O1", "-w"], "src/f.p/f.c.o"))
+
     def test_what_compiles_to_the_same_or_not_at_all_does_not_count(self):
         self.assertIsNone(self.build.compile("src/f.c", "int f(void)\n{\n\treturn 2 - 1;\n}\n"))
         self.assertIsNone(self.build.compile("src/f.c", "int f(void)\n{\n\treturn x;\n}\n"))
