@@ -113,6 +113,11 @@ static void who_is_stuck_is_deposed_again_and_again(void **state)
 		let_go = i;                  /* it comes back, and stands by */
 		wait_until(&deposed, i);
 	}
+	/* Who comes back where somebody stands by already ends; nobody is to be one too many. */
+	usleep(20000);
+	pthread_mutex_lock(&lease.lock);
+	assert_in_range(lease.threads, 1, 2);
+	pthread_mutex_unlock(&lease.lock);
 	/* Who comes back is used again: no more threads than one that leads and two that wait. */
 	assert_in_range(lease.alive, 2, 4);
 	end = true;

@@ -3,6 +3,7 @@
 #include "relay_bench.h"
 
 #include "base/util.h"
+#include "relay/session.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -55,6 +56,20 @@ static void is_lost(unsigned int n, const char *how, int64_t ms)
 	assert_int_equal(bench.refused, 0);
 	assert_int_equal(model_device_count(&bench.device, FUSE_DESTROY), 0);
 	kernel_gets_nothing(0);
+}
+
+/* Descriptors of a device that is let go of may be others' by now: they are not waited for. */
+static void descriptors_of_a_lost_device_are_not_waited_for(void **state)
+{
+	const struct viofs_sleep *sleep;
+
+	fill(3);
+	model_alert(&bench.function, "is being unplugged");
+	is_lost(3, "is being unplugged", 1500);
+	sleep = &bench.relay->lanes[0].sleep;
+	assert_true(sleep->count > 2);
+	for (unsigned int i = 0; i < sleep->count; i++)
+		assert_true((sleep->fds[i].fd >= 0) == (i == VIOFS_SLEEP_FUSE));
 }
 
 /* No interrupt tells of these two: they are looked for. */
@@ -267,6 +282,7 @@ static void hiprio_passes_full_rings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(descriptors_of_a_lost_device_are_not_waited_for),
 		TEST(a_device_that_is_gone_is_eio_until_unmounted),
 		TEST(a_device_that_needs_a_reset_is_eio_until_unmounted),
 		TEST(what_the_kernel_says_of_the_function_is_heard_at_once),

@@ -87,12 +87,15 @@ static void close_ring(void)
 
 static void wakes_by(unsigned int index)
 {
+	int64_t start = viofs_now_ns();
+
 	alarm(10);
 	for (int i = 0; i < 5 && !s.fds[index].woke; i++)
 		assert_int_equal(viofs_sleep_wait(&s, 5 * VIOFS_NSEC_PER_SEC), 0);
 	alarm(0);
 	assert_true(s.fds[index].woke);
 	assert_false(s.fds[!index].woke);
+	assert_true(viofs_now_ns() - start < 4 * VIOFS_NSEC_PER_SEC);
 }
 
 static void times_out(void)

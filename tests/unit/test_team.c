@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -349,6 +350,26 @@ static void in_single_pages_a_request_fits_its_queue(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* Whoever spins on the only CPU keeps those from it that it waits for. */
+static void nobody_spins_where_there_is_one_cpu(void **state)
+{
+	struct viofs_relay_config c;
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	while (!CPU_ISSET((unsigned int)cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET((unsigned int)cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	viofs_relay_config_default(&c);
+	assert_int_equal(c.spin_us, 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	viofs_relay_config_default(&c);
+	assert_true(CPU_COUNT(&all) == 1 || c.spin_us > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -365,6 +386,7 @@ int main(void)
 		TEST(a_slot_is_found_in_its_lane),
 		TEST(faults_are_said_at_powers_of_two),
 		TEST(in_single_pages_a_request_fits_its_queue),
+		TEST(nobody_spins_where_there_is_one_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
