@@ -43,13 +43,15 @@ static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio,
 	if (options->ring == VIOFS_RING_ONLY_PACKED) {
 		uint64_t offered = virtio->ops->features_get(virtio);
 
-		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED))
-			return viofs_err_set(
+		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED)) {
+			viofs_err_set(
 				err, -ENOTSUP,
-				"ring=packed: the device does not offer "
-				"VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it on "
-				"with packed=on, where the back end has it.",
+				"Packed virtqueues are asked for, and the device does not "
+				"offer VIRTIO_F_RING_PACKED (features 0x%llx). QEMU passes it "
+				"on with packed=on, where the back end has it.",
 				(unsigned long long)offered);
+			return viofs_err_remedy(err, -ENOTSUP, VIOFS_REMEDY_ANY_RING);
+		}
 	}
 	return viofs_fs_open_with(virtio, wanted, &a->fs, err);
 }

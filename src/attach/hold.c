@@ -52,7 +52,7 @@ static void load_vfio(void)
 static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_err *err)
 {
 	struct viofs_mountinfo_query query = { .ours = false };
-	struct viofs_err why = { "" };
+	struct viofs_err why = { .text = "" };
 	struct viofs_mounted at;
 	char tag[VIOFS_TAG_TEXT];
 	int rc;

@@ -219,7 +219,7 @@ static int find_address(const struct viofs_pci_address *a, struct viofs_source *
 int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err)
 {
 	struct viofs_pci_address a;
-	struct viofs_err why = { "" };
+	struct viofs_err why = { .text = "" };
 	int rc;
 
 	if (!strncmp(text, VIOFS_SOURCE_VHOST_PREFIX, strlen(VIOFS_SOURCE_VHOST_PREFIX)))

@@ -26,12 +26,15 @@ int(viofs_err_set)(struct viofs_err *err, int rc, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	put(err, text);
+	err->fact = (uint16_t)strlen(err->text);
+	err->remedy = VIOFS_REMEDY_NONE;
 	return rc;
 }
 
 int(viofs_err_prefix)(struct viofs_err *err, int rc, const char *fmt, ...)
 {
 	char text[ROOM];
+	size_t advice, len;
 	va_list ap;
 	int n;
 
@@ -42,7 +45,30 @@ int(viofs_err_prefix)(struct viofs_err *err, int rc, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0 || (size_t)n + 3 >= sizeof(err->text))
 		n = 0;
+	advice = strlen(err->text) > err->fact ? strlen(err->text) - err->fact : 0;
 	snprintf(text + n, sizeof(text) - (size_t)n, "%s%s", n ? ": " : "", err->text);
 	put(err, text);
+	len = strlen(err->text);
+	err->fact = (uint16_t)(len - (advice < len ? advice : 0));
 	return rc;
+}
+
+int(viofs_err_remedy)(struct viofs_err *err, int rc, enum viofs_remedy remedy)
+{
+	if (err)
+		err->remedy = (uint16_t)remedy;
+	return rc;
+}
+
+void viofs_err_advise(struct viofs_err *err, const char *const advice[VIOFS_REMEDIES])
+{
+	const char *sentence;
+
+	if (!err || err->remedy == VIOFS_REMEDY_NONE || err->remedy >= VIOFS_REMEDIES)
+		return;
+	sentence = advice[err->remedy];
+	if (err->fact >= sizeof(err->text))
+		return;
+	snprintf(err->text + err->fact, sizeof(err->text) - err->fact, "%s%s", sentence ? " " : "",
+		 sentence ? sentence : "");
 }

@@ -167,6 +167,15 @@ static int attach(struct viofs_dev *dev, struct viofs_err *err)
 	return viofs_attach_open(&dev->source, &options, &dev->at, err);
 }
 
+/* What would help, in the words of struct viofs_dev_options. */
+static const char *const advice[VIOFS_REMEDIES] = {
+	[VIOFS_REMEDY_LESS_MEMORY] =
+		"viofs_dev_options.dma_size, depth and max_data say how much is needed.",
+	[VIOFS_REMEDY_ALLOW_NOIOMMU] =
+		"If you trust it, set VIOFS_DEV_UNSAFE_NOIOMMU in viofs_dev_options.flags.",
+	[VIOFS_REMEDY_FEWER_QUEUES] = "viofs_dev_options.queues asks for fewer.",
+};
+
 int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
 		   struct viofs_dev **out, struct viofs_err *err)
 {
@@ -207,6 +216,7 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
 	return 0;
 
 err_close:
+	viofs_err_advise(err, advice);
 	viofs_dev_close(dev, NULL);
 	return rc;
 }

@@ -102,7 +102,7 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 		     struct viofs_claim **out, struct viofs_err *err)
 {
 	struct viofs_claim *c = calloc(1, sizeof(*c));
-	struct viofs_err why = { "" };
+	struct viofs_err why = { .text = "" };
 	int rc;
 
 	if (!c)

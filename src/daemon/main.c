@@ -6,6 +6,7 @@
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/options.h"
+#include "daemon/remedy.h"
 #include "daemon/supervisor.h"
 #include "relay/channel.h"
 #include "viofs_config.h"
@@ -36,15 +37,16 @@ static const struct exits *exits_of(const char *name)
 	return base && !strncmp(base, "mount.", strlen("mount.")) ? &helper_exits : &command_exits;
 }
 
-static int refuse(int status, const struct viofs_err *err)
+static int refuse(int status, struct viofs_err *err)
 {
+	viofs_remedy_add(err);
 	viofs_error("%s", err->text);
 	return status;
 }
 
 static int run(struct viofs_options *o, const struct exits *exits)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int outcome_fd = -1;
 
 	if (viofs_options_check(o, &err))
@@ -98,7 +100,7 @@ static void outlive_initrd(char *name)
 int main(int argc, char **argv)
 {
 	const struct exits *exits = exits_of(argv[0]);
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct viofs_options o;
 	int status, rc;
 

@@ -103,7 +103,7 @@ static void come_back(struct viofs_outage *o)
 
 static void try_again(struct viofs_outage *o, int64_t now)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int64_t age = now - o->since, limit;
 	int rc;
 

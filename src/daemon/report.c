@@ -12,6 +12,7 @@
 /* On its way through the pipe. */
 struct wire {
 	int32_t kind, rc;
+	uint32_t remedy;
 	char text[sizeof(((struct viofs_err *)NULL)->text)];
 };
 _Static_assert(sizeof(struct wire) <= PIPE_BUF, "a report is written whole or not at all");
@@ -33,14 +34,16 @@ int viofs_report_send(int fd, enum viofs_report_kind kind, int rc, const struct 
 {
 	struct wire w = { .kind = kind, .rc = rc };
 
-	if (err)
+	if (err) {
 		snprintf(w.text, sizeof(w.text), "%s", err->text);
+		w.remedy = err->remedy;
+	}
 	return write(fd, &w, sizeof(w)) < 0 ? -errno : 0;
 }
 
 static bool is_well_formed(const struct wire *w)
 {
-	if (w->kind < 0 || w->kind >= VIOFS_REPORT_KINDS)
+	if (w->kind < 0 || w->kind >= VIOFS_REPORT_KINDS || w->remedy >= VIOFS_REMEDIES)
 		return false;
 	return w->kind == VIOFS_REPORT_SERVING ? !w->rc : w->rc < 0 && w->rc >= -ERRNO_MAX;
 }
@@ -67,6 +70,7 @@ int viofs_report_take(int fd, enum viofs_worker_state *state, struct viofs_repor
 	r->rc = w.rc;
 	/* Its words are no better than its device's: this makes them harmless. */
 	viofs_err_set(&r->err, 0, "%.*s", (int)sizeof(w.text) - 1, w.text);
+	viofs_err_remedy(&r->err, 0, (enum viofs_remedy)w.remedy);
 	return 1;
 }
 

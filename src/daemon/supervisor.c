@@ -30,6 +30,7 @@
 #include "daemon/message.h"
 #include "daemon/namespace.h"
 #include "daemon/outage.h"
+#include "daemon/remedy.h"
 #include "daemon/report.h"
 #include "daemon/status.h"
 #include "daemon/watchdog.h"
@@ -199,8 +200,9 @@ static void fail(struct supervisor *s, int rc, const struct viofs_err *err)
 		return;
 	s->rc = rc;
 	s->err = *err;
+	viofs_remedy_add(&s->err);
 	if (s->state == VIOFS_WORKER_SERVING || s->state == VIOFS_WORKER_ENDED)
-		viofs_error("the session failed: %s", err->text);
+		viofs_error("the session failed: %s", s->err.text);
 }
 
 static void start_serving(struct supervisor *s)
@@ -616,7 +618,7 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 {
 	/* Not on the stack: a thread that can't be joined may look at it until the process ends. */
 	static struct supervisor s;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int rc;
 
 	s = (struct supervisor){

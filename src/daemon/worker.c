@@ -93,7 +93,7 @@ static int pin(const cpu_set_t *cpus, struct viofs_err *err)
 static int work(struct worker *w)
 {
 	const struct viofs_worker_config *c = w->config;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int rc;
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(c->supervisors_fds); i++)

@@ -147,9 +147,10 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 	rc = reserve_all(a, sizes, hugepages);
 	if (rc) {
 		viofs_err_set(err, rc,
-			      "can't reserve %zu MiB of memory for DMA: %s. Free some "
-			      "memory, or ask for less with -o dma-mem=",
+			      "can't reserve %zu MiB of memory for DMA: %s. Free some memory, or "
+			      "ask for less.",
 			      viofs_arena_size(a) >> 20, strerror(-rc));
+		viofs_err_remedy(err, rc, VIOFS_REMEDY_LESS_MEMORY);
 		viofs_arena_free(a);
 		return rc;
 	}

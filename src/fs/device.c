@@ -116,12 +116,12 @@ static int read_notify_size(struct viofs_fs *fs, struct viofs_err *err)
 	if (rc)
 		return rc;
 	fs->notify_buf_size = le32toh(size);
-	if (!viofs_fs_notification_size_ok(fs->notify_buf_size))
-		return viofs_err_set(err, -EPROTO,
-				     "The device wants %u bytes for a notification, which makes no "
-				     "sense. -o notify=off does without.",
-				     fs->notify_buf_size);
-	return 0;
+	if (viofs_fs_notification_size_ok(fs->notify_buf_size))
+		return 0;
+	viofs_err_set(err, -EPROTO,
+		      "The device wants %u bytes for a notification, which makes no sense.",
+		      fs->notify_buf_size);
+	return viofs_err_remedy(err, -EPROTO, VIOFS_REMEDY_NO_NOTIFICATIONS);
 }
 
 /* @q as the device counts. */

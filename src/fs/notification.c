@@ -109,12 +109,13 @@ int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *ar
 		rc = post(fs, arena, n->buffers);
 		n->buffers += !rc;
 	}
-	if (!n->buffers)
-		return viofs_err_set(
-			err, -EPROTO,
-			"The device's notification queue has %u entries, too few for one "
-			"notification of %u bytes. -o notify=off does without.",
-			n->queue.ring.size, n->size);
+	if (!n->buffers) {
+		viofs_err_set(err, -EPROTO,
+			      "The device's notification queue has %u entries, too few for one "
+			      "notification of %u bytes.",
+			      n->queue.ring.size, n->size);
+		return viofs_err_remedy(err, -EPROTO, VIOFS_REMEDY_NO_NOTIFICATIONS);
+	}
 	kick(fs);
 	return 0;
 }

@@ -65,7 +65,7 @@ static const char *check_payload(const struct kind *kind, const uint8_t *payload
 	if (kind->form == NEVER)
 		return "of a kind that is not taken from a device";
 	if (kind->form == DATA && !store)
-		return "not taken without -o notify=store";
+		return "data for the page cache, which was not agreed to";
 	if (len < kind->size || (kind->form == FIXED && len != kind->size))
 		return "a wrong length";
 	if (kind->form == FIXED)

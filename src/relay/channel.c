@@ -108,41 +108,45 @@ int viofs_channel_plan(uint32_t queues, uint64_t memory, uint32_t max_data, uint
 static int say_disabled(int enabled, struct viofs_err *err)
 {
 	if (enabled == 0)
-		return viofs_err_set(
-			err, -ENOTSUP,
-			"-o channel=uring: the kernel has FUSE over io_uring switched "
-			"off. echo Y > " VIOFS_FUSE_URING_ENABLE " switches it on for later "
-			"mounts, fuse.enable_uring=1 on the kernel's command line for good.");
-	if (enabled == -ENOENT)
-		return viofs_err_set(
-			err, -ENOTSUP,
-			"-o channel=uring: this kernel has no FUSE over io_uring "
-			"(Linux 6.14 with CONFIG_FUSE_IO_URING, and the fuse module loaded).");
-	return viofs_err_set(err, enabled, VIOFS_FUSE_URING_ENABLE ": %s", strerror(-enabled));
+		viofs_err_set(err, -ENOTSUP,
+			      "The kernel has FUSE over io_uring switched off. "
+			      "echo Y > " VIOFS_FUSE_URING_ENABLE " switches it on for later "
+			      "mounts, fuse.enable_uring=1 on the kernel's command line for good.");
+	else if (enabled == -ENOENT)
+		viofs_err_set(err, -ENOTSUP,
+			      "This kernel has no FUSE over io_uring (Linux 6.14 with "
+			      "CONFIG_FUSE_IO_URING, and the fuse module loaded).");
+	else
+		return viofs_err_set(err, enabled, VIOFS_FUSE_URING_ENABLE ": %s",
+				     strerror(-enabled));
+	return viofs_err_remedy(err, -ENOTSUP, VIOFS_REMEDY_OTHER_CHANNEL);
 }
 
-/* What would do, in the words of dma-mem=. */
+/* Says how much memory would do. */
 static int say_no_room(const struct viofs_relay_config *c, uint32_t queues, struct viofs_err *err)
 {
 	uint64_t least = viofs_channel_memory(queues, c->slots);
 	struct viofs_relay_config none = *c;
 
-	if (!least)
-		return viofs_err_set(
-			err, -ENOSPC,
-			"-o channel=uring: io_uring takes an entry for each of %u "
-			"possible CPUs, which is more than there can be here. Use "
-			"channel=dev, or boot with fewer (possible_cpus= on the kernel's "
-			"command line).",
-			queues);
 	none.buffers = 0;
-	/* dma-mem= is divided into pieces of max_data: one may be lost. */
-	least += viofs_relay_config_memory(&none) + c->max_data;
-	return viofs_err_set(err, -ENOSPC,
-			     "-o channel=uring: io_uring takes memory for each of %u possible "
-			     "CPUs: at least dma-mem=%lluM is needed. Or use channel=dev, or boot "
-			     "with fewer (possible_cpus= on the kernel's command line).",
-			     queues, (unsigned long long)(least + MIB - 1) / MIB);
+	/* The memory is divided into pieces of max_data: one may be lost. */
+	if (least)
+		viofs_err_set(err, -ENOSPC,
+			      "io_uring needs memory for each of %u possible CPUs, at least %llu "
+			      "MiB in all. Or boot with fewer (possible_cpus= on the kernel's "
+			      "command line).",
+			      queues,
+			      (unsigned long long)(least + viofs_relay_config_memory(&none) +
+						   c->max_data + MIB - 1) /
+				      MIB);
+	else
+		viofs_err_set(err, -ENOSPC,
+			      "io_uring needs an entry for each of %u possible CPUs, which is more "
+			      "than there can be here. Boot with fewer (possible_cpus= on the "
+			      "kernel's command line).",
+			      queues);
+	return viofs_err_remedy(err, -ENOSPC,
+				least ? VIOFS_REMEDY_MORE_MEMORY : VIOFS_REMEDY_OTHER_CHANNEL);
 }
 
 int viofs_channel_plan_config(struct viofs_relay_config *c, uint32_t queues, struct viofs_err *err)

@@ -82,11 +82,11 @@ static void say_no_answer(struct viofs_lane *lane)
 
 	viofs_err_set(lane->relay->err, -ETIMEDOUT,
 		      "the device did not answer FUSE_INIT within %u ms (status "
-		      "0x%x%s%s). Is its back end (virtiofsd) alive on the host? "
-		      "-o init-timeout= waits longer",
+		      "0x%x%s%s). Is its back end (virtiofsd) alive on the host?",
 		      lane->relay->config.init_timeout_ms,
 		      lane->relay->fs->virtio->ops->status_get(lane->relay->fs->virtio),
 		      lost ? ", it " : "", lost ? lost : "");
+	viofs_err_remedy(lane->relay->err, -ETIMEDOUT, VIOFS_REMEDY_LONGER_INIT);
 }
 
 static int negotiate(struct viofs_lane *lane, const struct init_message *kernel, size_t kernel_len,

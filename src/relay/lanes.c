@@ -45,7 +45,7 @@ static unsigned int entries_of(const struct viofs_relay_config *c)
 	return c->queues * c->depth;
 }
 
-/* How many lanes there is use for; the first bound that is met is said. */
+/* How many lanes are useful. Logs the limit that decided. */
 static unsigned int count_lanes(const struct viofs_relay_config *c, const struct viofs_fs *fs)
 {
 	const struct {
@@ -56,9 +56,10 @@ static unsigned int count_lanes(const struct viofs_relay_config *c, const struct
 		  "as many as the device has request queues with an interrupt of their own" },
 		{ c->depth ? c->queues : c->lanes,
 		  "as many as the kernel has queues, which are CPUs" },
-		{ (c->slots - entries_of(c)) / SLOTS_MIN, "as many as there is memory for" },
+		{ (c->slots - entries_of(c)) / SLOTS_MIN,
+		  "as many as there is memory for requests" },
 		{ (c->buffers - entries_of(c)) / BUFFERS_MIN,
-		  "as many as there is memory for (dma-mem=)" },
+		  "as many as there is memory for data" },
 	};
 	unsigned int n = VIOFS_MAX(c->lanes, 1U), asked = n;
 	const char *what = NULL;
@@ -70,7 +71,7 @@ static unsigned int count_lanes(const struct viofs_relay_config *c, const struct
 		what = bounds[i].what;
 	}
 	if (what)
-		viofs_info("workers=%u: %u in use, %s", asked, n, what);
+		viofs_info("%u lanes are asked for, %u in use: %s", asked, n, what);
 	return n;
 }
 
@@ -263,11 +264,11 @@ static int prepare_lane(struct viofs_lane *lane, int fuse_fd, struct viofs_err *
 	if (rc)
 		return viofs_err_set(err, rc, "eventfd: %s", strerror(-rc));
 	lane->fuse_fd = lane->index ? viofs_devfuse_clone(fuse_fd) : fuse_fd;
-	if (lane->fuse_fd < 0)
-		return viofs_err_set(err, lane->fuse_fd,
-				     "/dev/fuse can't be opened once more (%s): -o workers=1 "
-				     "does without",
-				     strerror(-lane->fuse_fd));
+	if (lane->fuse_fd < 0) {
+		viofs_err_set(err, lane->fuse_fd, "/dev/fuse can't be opened once more: %s.",
+			      strerror(-lane->fuse_fd));
+		return viofs_err_remedy(err, lane->fuse_fd, VIOFS_REMEDY_ONE_LANE);
+	}
 	if (r->config.pin_lanes && r->lane_count > 1 && !sched_getaffinity(0, sizeof(cpus), &cpus))
 		lane->cpu = choose_cpu(&cpus, lane->index);
 	add_descriptors(lane);

@@ -210,11 +210,11 @@ int viofs_vfio_device_msix_set(struct viofs_vfio *v, const int *eventfds, unsign
 	if (!count)
 		return 0;
 	rc = set_msix(d, eventfds, count);
-	if (rc)
-		return viofs_err_set(err, rc,
-				     "%s: %u interrupt vectors can't be had: %s. poll=busy needs "
-				     "none.",
-				     v->address, count, strerror(-rc));
+	if (rc) {
+		viofs_err_set(err, rc, "%s: %u interrupt vectors can't be had: %s.", v->address,
+			      count, strerror(-rc));
+		return viofs_err_remedy(err, rc, VIOFS_REMEDY_NO_INTERRUPTS);
+	}
 	d->msix_on = true;
 	return 0;
 }

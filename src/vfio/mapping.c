@@ -37,10 +37,9 @@ static const char *hint(int rc)
 	case -ERANGE:
 		return " The address is reserved, or beyond what the IOMMU can reach.";
 	case -ENOSPC:
-		return " There are too many mappings, as the memory is in too many pieces: let it "
-		       "have "
-		       "hugepages, which need few, ask for less (-o dma-mem=), or raise "
-		       "vfio_iommu_type1's parameter dma_entry_limit.";
+		return " There are too many mappings, as the memory is in too many pieces. "
+		       "Hugepages "
+		       "need few; vfio_iommu_type1's parameter dma_entry_limit allows more.";
 	case -EFAULT:
 		return " The pages can't be pinned.";
 	default:
@@ -68,9 +67,11 @@ int viofs_vfio_map(struct viofs_mapper *m, viofs_vfio_map_once *once,
 		return 0;
 	if (rc == -ENOMEM)
 		return viofs_vfio_memlock_err(err, rc, len);
-	return viofs_err_set(
+	viofs_err_set(
 		err, rc, "%s: %zu KiB can't be mapped for the device at address 0x%llx: %s.%s",
 		d->vfio.address, len >> 10, (unsigned long long)iova, strerror(-rc), hint(rc));
+	return viofs_err_remedy(err, rc,
+				rc == -ENOSPC ? VIOFS_REMEDY_LESS_MEMORY : VIOFS_REMEDY_NONE);
 }
 
 int viofs_vfio_unmap(struct viofs_mapper *m, viofs_vfio_unmap_once *once, uint64_t iova, size_t len,

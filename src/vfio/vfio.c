@@ -45,7 +45,8 @@ static void append(char *list, size_t size, const char *name, const char *why)
 {
 	size_t len = strlen(list);
 
-	snprintf(list + len, size - len, "%s%s: %s", len ? "; " : "", name, why);
+	snprintf(list + len, size - len, "%s%s: %.*s", len ? "; " : "", name, (int)(size - len),
+		 why);
 }
 
 static int no_node_err(const struct viofs_pci_function *f, const char *passed_over,
@@ -96,7 +97,7 @@ int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu, stru
 {
 	char passed_over[sizeof((*out)->passed_over)] = "", node[VIOFS_VFIO_NODE];
 	char refused[VIOFS_VFIO_NODE] = "";
-	struct viofs_err first = { "" };
+	struct viofs_err first = { .text = "" };
 	struct viofs_pci_function now;
 	int rc, first_rc = 0;
 
@@ -105,7 +106,7 @@ int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu, stru
 		return rc;
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(backends) && first_rc != -EBUSY; i++) {
 		const struct viofs_vfio_backend *b = backends[i];
-		struct viofs_err why = { "" };
+		struct viofs_err why = { .text = "" };
 
 		rc = b->find(&now, node, &why);
 		if (!rc && b->unsafe && !allow_noiommu) {
@@ -127,15 +128,17 @@ int viofs_vfio_open(const struct viofs_pci_function *f, bool allow_noiommu, stru
 		}
 		append(passed_over, sizeof(passed_over), b->ops->name, why.text);
 	}
+	if (first_rc && err)
+		*err = first;
 	if (first_rc)
-		return viofs_err_set(err, first_rc, "%s", first.text);
-	if (refused[0])
-		return viofs_err_set(
-			err, -EPERM,
-			"%s can be had only with no IOMMU (%s), where the device reaches all "
-			"memory of this machine. If you trust it, say -o "
-			"allow-unsafe-noiommu.",
-			now.text, refused);
+		return first_rc;
+	if (refused[0]) {
+		viofs_err_set(err, -EPERM,
+			      "%s can be had only with no IOMMU (%s), where the device reaches all "
+			      "memory of this machine.",
+			      now.text, refused);
+		return viofs_err_remedy(err, -EPERM, VIOFS_REMEDY_ALLOW_NOIOMMU);
+	}
 	return no_node_err(&now, passed_over, err);
 }
 

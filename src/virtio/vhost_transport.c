@@ -301,11 +301,13 @@ static int count_queues(struct vhost_transport *t, unsigned int requests, struct
 	/* Without MQ it doesn't say; every one has a hiprio and a request queue. */
 	if (!(t->vhost->protocol_features & VIOFS_VHOST_PROTOCOL_MQ))
 		have = 2;
-	if (requests && 1 + requests > have)
-		return viofs_err_set(
-			err, -EINVAL,
-			"-o queues=%u: the back end has no more than %u request queue%s.", requests,
-			have ? have - 1 : 0, have == 2 ? "" : "s");
+	if (requests && 1 + requests > have) {
+		viofs_err_set(err, -EINVAL,
+			      "%u request queues are asked for: the back end has no more than %u "
+			      "request queue%s.",
+			      requests, have ? have - 1 : 0, have == 2 ? "" : "s");
+		return viofs_err_remedy(err, -EINVAL, VIOFS_REMEDY_FEWER_QUEUES);
+	}
 	t->queues = VIOFS_MIN(have, QUEUES_MAX);
 	return 0;
 }

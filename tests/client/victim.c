@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 	char line[256], word[16], path[64], what[64];
 	struct viofs_session_options session;
 	struct viofs_session *s = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct viofs_dev_options o;
 	struct viofs_dev *d = NULL;
 	int rc;

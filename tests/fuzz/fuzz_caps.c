@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct viofs_pci_config config = { .read = space_read };
 	struct fuzz_input in = { data, size };
 	struct viofs_pci_caps caps;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int rc;
 
 	space.reads = 0;

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuse_init_in kernel, sent = { 0 };
 	size_t kernel_len = fuzz_u8(&in), sent_len = 0, answer_len;
 	struct viofs_fuse_agreed agreed = { 0 };
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct fuse_init_out out;
 	uint8_t *request, *answer;
 

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *words[WORDS_MAX + 2] = { (char *)"virtiofs-vfio" }, *text = malloc(size + 1), *at;
 	struct viofs_pci_address address;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct viofs_options o;
 	int argc = 1, rc;
 

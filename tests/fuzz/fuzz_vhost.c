@@ -54,7 +54,7 @@ static void talk(struct viofs_vhost *v, unsigned int requests)
 		.call_fd = -1,
 	};
 	struct viofs_virtio *virtio = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	uint8_t config[40];
 
 	fuzz_check(!v->lost[0]);
@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t how = fuzz_u8(&in);
 	unsigned int before = open_descriptors();
 	struct viofs_vhost *v = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)

@@ -155,6 +155,26 @@ def check_calls(archive, layer):
         yield f"src/{layer}", "calls go round: " + " -> ".join(circle)
 
 
+def daemons_options(root):
+    """What finds the daemon's options in a message: "-o x", "x=", and the names that are no words."""
+    with open(os.path.join(root, "src/daemon/option_table.c"), encoding="utf-8") as f:
+        names = re.findall(r'\.(?:name|alias) = "([a-z][a-z-]+)"', f.read())
+    assert len(names) > 15, "the options' table has another form: mend this test"
+    flags = [name for name in names if name.count("-") > 1]
+    return re.compile(r"(?<!\w)-o [a-z]|(?<![\w.-])(?:" + "|".join(names) + r")=|" + "|".join(flags))
+
+
+def check_messages(root, path, options):
+    """A file below the daemon: yields the messages that name its options, which others don't have."""
+    with open(os.path.join(root, path), encoding="utf-8") as f:
+        text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
+    # Strings that are one for the compiler.
+    text = re.sub(r'"\s*"', "", text)
+    for string in re.findall(r'"((?:[^"\\\n]|\\.)*)"', text):
+        if options.search(string):
+            yield f'a message names an option of the daemon: "{string}"'
+
+
 def has_spdx(root, path):
     """In the first lines, where the file is source or a script."""
     with open(os.path.join(root, path), "rb") as f:
@@ -168,6 +188,7 @@ def check(root):
     """Yields (path, what is wrong)."""
     tree = sorted(files(root))
     headers, private, seen = set(), {}, {}
+    options = daemons_options(root)
 
     for path in tree:
         if path.startswith("src" + os.sep) and path.endswith(".h"):
@@ -187,6 +208,9 @@ def check(root):
         if path.startswith("src" + os.sep):
             for wrong in check_source(root, path, headers, private):
                 yield path, wrong
+            if not path.startswith("src/daemon/") and path.endswith((".c", ".h")):
+                for wrong in check_messages(root, path, options):
+                    yield path, wrong
         if path.startswith(USERS) and path.endswith((".c", ".h")):
             for wrong in check_user(root, path, headers):
                 yield path, wrong

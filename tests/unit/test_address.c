@@ -64,7 +64,7 @@ static void what_moves_is_mapped_anew(void **state)
 static void what_moves_and_cannot_be_taken_back_is_refused(void **state)
 {
 	struct viofs_arena *a = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
 	fake_mapper_init(&fake, true);
@@ -142,7 +142,7 @@ static void physical_mappings_are_one_to_one(void **state)
 static void an_address_beyond_the_iommu_is_refused(void **state)
 {
 	struct viofs_arena *a = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int rc;
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), 0);
@@ -160,7 +160,7 @@ static void an_address_beyond_the_iommu_is_refused(void **state)
 static void small_pages_that_cannot_be_pinned_are_refused(void **state)
 {
 	struct viofs_arena *a = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 
 	assert_int_equal(viofs_arena_new(sizes, false, &a, &err), 0);
 	fake_mapper_init(&fake, false);
@@ -175,7 +175,7 @@ static void small_pages_that_cannot_be_pinned_are_refused(void **state)
 static void hugepages_may_go_unpinned_but_for_want_of_memory(void **state)
 {
 	struct viofs_arena *a = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int rc;
 
 	assert_int_equal(viofs_arena_new(sizes, true, &a, &err), 0);

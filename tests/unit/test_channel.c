@@ -137,15 +137,15 @@ static void data_and_slots_stay_within(const struct viofs_relay_config *c, uint6
 			 (unsigned long long)memory / MIB);
 }
 
-/* Parsed as a user's option is. */
+/* As much as the message says. */
 static void take_advice(struct viofs_relay_config *c, const char *text, uint32_t queues)
 {
-	const char *at = strstr(text, "dma-mem=");
+	const char *at = strstr(text, "at least ");
 	struct viofs_relay_config none = *c;
 	uint64_t memory;
 
 	assert_non_null(at);
-	memory = strtoull(at + strlen("dma-mem="), NULL, 10) * MIB;
+	memory = strtoull(at + strlen("at least "), NULL, 10) * MIB;
 	none.buffers = 0;
 	c->buffers = (uint32_t)((memory - viofs_relay_config_memory(&none)) / c->max_data);
 	assert_in_range(c->buffers, 4, VIOFS_RELAY_BUFFERS_MAX);
@@ -160,7 +160,7 @@ static void a_thousand_cpus_have_entries_or_good_advice(void **state)
 	for (uint32_t queues = 1; queues <= 1024; queues++)
 		for (size_t i = 0; i < VIOFS_ARRAY_SIZE(data); i++) {
 			struct viofs_relay_config c;
-			struct viofs_err err = { "" };
+			struct viofs_err err = { .text = "" };
 			uint64_t memory;
 			int rc;
 
@@ -173,6 +173,8 @@ static void a_thousand_cpus_have_entries_or_good_advice(void **state)
 			/* By default 108 have one, and without a word about it. */
 			assert_int_equal(!rc, queues <= 108);
 			if (rc)
+				assert_int_equal(err.remedy, VIOFS_REMEDY_MORE_MEMORY);
+			if (rc)
 				take_advice(&c, err.text, queues);
 			else
 				data_and_slots_stay_within(&c, memory);
@@ -182,12 +184,12 @@ static void a_thousand_cpus_have_entries_or_good_advice(void **state)
 static void more_cpus_than_there_can_be_entries_are_told_so(void **state)
 {
 	struct viofs_relay_config c;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 
 	viofs_relay_config_default(&c);
 	assert_int_equal(viofs_channel_plan_config(&c, 8192, &err), -ENOSPC);
-	assert_null(strstr(err.text, "dma-mem"));
-	assert_non_null(strstr(err.text, "channel=dev"));
+	assert_null(strstr(err.text, "at least"));
+	assert_int_equal(err.remedy, VIOFS_REMEDY_OTHER_CHANNEL);
 }
 
 static void too_many_cpus_for_the_memory_are_refused(void **state)
@@ -310,7 +312,7 @@ static void where_there_is_no_io_uring_that_is_said(void **state)
 		const char *says;
 	} cases[] = {
 		{ 0, 4, -ENOTSUP, "switched off. echo Y" },
-		{ -ENOENT, 4, -ENOTSUP, "this kernel has no FUSE over io_uring" },
+		{ -ENOENT, 4, -ENOTSUP, "This kernel has no FUSE over io_uring" },
 		{ -EACCES, 4, -EACCES, "enable_uring: Permission denied" },
 		{ 1, -EIO, -EIO, "The number of CPUs can't be read" },
 		{ 1, 60000, -ENOSPC, "60000 possible CPUs" },

@@ -20,6 +20,7 @@ static struct {
 	const char *driver;
 	enum viofs_source_kind kind;
 	struct viofs_attach_options options;
+	enum viofs_remedy remedy;
 } world;
 
 static struct viofs_virtio virtio;
@@ -35,7 +36,8 @@ static int step(const char *name, struct viofs_err *e)
 	snprintf(world.steps + len, sizeof(world.steps) - len, "%s%s", len ? " " : "", name);
 	if (!world.fails || strcmp(world.fails, name))
 		return 0;
-	return viofs_err_set(e, -EIO, "%s failed", name);
+	viofs_err_set(e, -EIO, "%s failed", name);
+	return viofs_err_remedy(e, -EIO, world.remedy);
 }
 
 int __wrap_viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *e);
@@ -150,6 +152,22 @@ static void a_step_that_fails_is_the_last_one_and_all_is_given_back(void **state
 	}
 }
 
+/* In the library's words, where a field of its own would help. */
+static void what_would_help_is_said_by_its_field(void **state)
+{
+	world.fails = "open";
+	world.remedy = VIOFS_REMEDY_ALLOW_NOIOMMU;
+	assert_int_equal(open_it(), -EIO);
+	assert_int_equal(err.remedy, VIOFS_REMEDY_ALLOW_NOIOMMU);
+	assert_int_equal(err.fact, strlen("the-source: open failed"));
+	assert_non_null(strstr(err.text, "open failed If you trust it, set VIOFS_DEV_UNSAFE"));
+	set_up(state);
+	world.fails = "open";
+	world.remedy = VIOFS_REMEDY_ONE_LANE;
+	assert_int_equal(open_it(), -EIO);
+	assert_string_equal(err.text, "the-source: open failed");
+}
+
 static void a_socket_is_held_by_its_name(void **state)
 {
 	world.kind = VIOFS_SOURCE_VHOST_USER;
@@ -234,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_step_that_fails_is_the_last_one_and_all_is_given_back),
+		TEST(what_would_help_is_said_by_its_field),
 		TEST(a_socket_is_held_by_its_name),
 		TEST(a_function_of_another_driver_is_taken_where_it_was_said),
 		TEST(queues_are_no_choice_with_pci),

@@ -71,7 +71,7 @@ static void an_older_programs_struct_means_the_defaults_for_the_rest(void **stat
 static void what_is_not_known_is_refused(void **state)
 {
 	struct viofs_session *session = NULL;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct viofs_dev *dev = NULL;
 
 	viofs_dev_options_init(&program.o.dev, sizeof(struct viofs_dev_options) + MORE);

@@ -106,7 +106,7 @@ static void another_node_does_not_count(void **state)
 
 static void the_user_is_told_who_it_is(void **state)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	char words[64];
 
 	assert_int_equal(viofs_vfio_busy_err(node, &err), -EBUSY);

@@ -88,7 +88,7 @@ static void say_good(int fd)
 
 static void say_bad(int fd)
 {
-	struct viofs_err err = { "there is no device" };
+	struct viofs_err err = { .text = "there is no device" };
 
 	viofs_launch_outcome(fd, -ENODEV, &err);
 }
@@ -105,7 +105,7 @@ static void be_killed(int fd)
 
 static void leave_its_session(int fd)
 {
-	struct viofs_err err = { "no session of its own, or systemd's socket is there" };
+	struct viofs_err err = { .text = "no session of its own, or systemd's socket is there" };
 	bool good = getsid(0) == getpid() && !getenv("NOTIFY_SOCKET");
 
 	viofs_launch_outcome(fd, good ? 0 : -EIO, &err);
@@ -113,7 +113,7 @@ static void leave_its_session(int fd)
 
 static void let_go_and_say_where(int fd)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	char out[64] = "", in[64] = "", here[64] = "";
 
 	viofs_launch_let_go();

@@ -149,7 +149,8 @@ static void sizes_that_make_no_sense_are_refused(void **state)
 
 	for (unsigned int i = 0; i < 4; i++) {
 		prepare(1, sizes[i]);
-		open_fails(-EPROTO, "notify=off");
+		open_fails(-EPROTO, "makes no sense");
+		assert_int_equal(err.remedy, VIOFS_REMEDY_NO_NOTIFICATIONS);
 		prepare(1, sizes[i]);
 		assert_int_equal(viofs_fs_open(virtio, &fs, &err), 0);
 		finish();

@@ -136,7 +136,7 @@ static void store_is_only_taken_where_asked_for(void **state)
 	} s = { { .nodeid = 2, .offset = 100, .size = 8 }, "evil" };
 	size_t len = make(FUSE_NOTIFY_STORE, &s, sizeof(s));
 
-	bad(len, false, "notify=store");
+	bad(len, false, "not agreed to");
 	assert_null(viofs_fuse_notify_check(&m, len, true, &name));
 	s.out.size = 7;
 	bad(make(FUSE_NOTIFY_STORE, &s, sizeof(s)), true, "another length than it says");

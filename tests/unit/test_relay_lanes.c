@@ -60,21 +60,21 @@ static void as_many_as_were_asked_for(void **state)
 static void it_is_said_where_the_device_has_fewer_queues(void **state)
 {
 	bench.config.lanes = 7;
-	lanes_are(4, "workers=7: 4 in use, as many as the device has request queues");
+	lanes_are(4, "7 lanes are asked for, 4 in use: as many as the device has request queues");
 }
 
 static void it_is_said_where_slots_are_few(void **state)
 {
 	bench.config.lanes = 4;
 	bench.config.slots = 15;
-	lanes_are(3, "workers=4: 3 in use, as many as there is memory for\n");
+	lanes_are(3, "4 lanes are asked for, 3 in use: as many as there is memory for requests");
 }
 
 static void it_is_said_where_buffers_are_few(void **state)
 {
 	bench.config.lanes = 4;
 	bench.config.buffers = 5;
-	lanes_are(2, "workers=4: 2 in use, as many as there is memory for (dma-mem=)");
+	lanes_are(2, "4 lanes are asked for, 2 in use: as many as there is memory for data");
 }
 
 static bool waits_for(const struct viofs_lane *lane, int fd, bool counter)

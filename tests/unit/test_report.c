@@ -35,7 +35,7 @@ static int tear_down(void **test)
 
 static void send(enum viofs_report_kind kind)
 {
-	const struct viofs_err err = { "why" };
+	const struct viofs_err err = { .text = "why" };
 	bool bad = kind != VIOFS_REPORT_SERVING;
 
 	assert_int_equal(viofs_report_send(fds[1], kind, bad ? -EIO : 0, bad ? &err : NULL), 0);
@@ -89,21 +89,24 @@ static void silence_is_told_from_the_end(void **test)
 
 struct wire {
 	int32_t kind, rc;
-	char text[512];
+	uint32_t remedy;
+	char text[sizeof(((struct viofs_err *)NULL)->text)];
 };
 
 static void what_is_no_report_is_refused(void **test)
 {
 	static const struct wire wrong[] = {
-		{ -1, 0, "" },
-		{ VIOFS_REPORT_KINDS, 0, "" },
-		{ INT32_MAX, -EIO, "" },
-		{ VIOFS_REPORT_SERVING, -EIO, "" },
-		{ VIOFS_REPORT_SERVING, 1, "" },
-		{ VIOFS_REPORT_FAILED, 0, "" },
-		{ VIOFS_REPORT_FAILED, EIO, "" },
-		{ VIOFS_REPORT_FAILED, -4096, "" },
-		{ VIOFS_REPORT_FAILED, INT32_MIN, "" },
+		{ -1, 0, 0, "" },
+		{ VIOFS_REPORT_KINDS, 0, 0, "" },
+		{ INT32_MAX, -EIO, 0, "" },
+		{ VIOFS_REPORT_SERVING, -EIO, 0, "" },
+		{ VIOFS_REPORT_SERVING, 1, 0, "" },
+		{ VIOFS_REPORT_FAILED, 0, 0, "" },
+		{ VIOFS_REPORT_FAILED, EIO, 0, "" },
+		{ VIOFS_REPORT_FAILED, -4096, 0, "" },
+		{ VIOFS_REPORT_FAILED, INT32_MIN, 0, "" },
+		{ VIOFS_REPORT_FAILED, -EIO, VIOFS_REMEDIES, "" },
+		{ VIOFS_REPORT_FAILED, -EIO, UINT32_MAX, "" },
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -120,13 +123,14 @@ static void what_is_no_report_is_refused(void **test)
 
 static void its_words_are_one_harmless_line(void **test)
 {
-	struct wire w = { VIOFS_REPORT_FAILED, -4095, "" };
+	struct wire w = { VIOFS_REPORT_FAILED, -4095, VIOFS_REMEDY_LONGER_INIT, "" };
 
 	memset(w.text, 'x', sizeof(w.text)); /* no NUL */
 	memcpy(w.text, "a\nb\033[2J\x7f\xff", 9);
 	assert_int_equal(write(fds[1], &w, sizeof(w)), sizeof(w));
 	assert_int_equal(viofs_report_take(fds[0], &state, &r), 1);
 	assert_int_equal(r.rc, -4095);
+	assert_int_equal(r.err.remedy, VIOFS_REMEDY_LONGER_INIT);
 	assert_ptr_equal(strstr(r.err.text, "a\\nb\\033[2J\\177\\377xxx"), r.err.text);
 	assert_true(strlen(r.err.text) < sizeof(r.err.text));
 }

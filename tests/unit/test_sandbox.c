@@ -556,7 +556,7 @@ static int allocate(void)
 static void a_limit_that_cannot_be_raised_stands_against_nothing(void **state)
 {
 	const struct viofs_sandbox_config config = { .seccomp = viofs_sandbox_seccomp_default() };
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int status;
 	pid_t pid;
 

@@ -44,7 +44,7 @@ static void it_is_said_why_there_is_none(void **state)
 	};
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
-		struct viofs_err err = { "" };
+		struct viofs_err err = { .text = "" };
 
 		disabled = cases[i].disabled;
 		assert_int_equal(viofs_sleep_say(cases[i].rc, &err), cases[i].rc);

@@ -177,12 +177,12 @@ static void an_error_is_one_harmless_line(void **state)
 	assert_string_equal(err.text, "a\\n\\033[2J\\377: no");
 	assert_int_equal(viofs_err_prefix(&err, -6, "%s", "b\r"), -6);
 	assert_string_equal(err.text, "b\\r: a\\n\\033[2J\\377: no");
-	/* Cut in the middle of a character: 511 is no multiple of 2. */
+	/* Cut in the middle of a character: 507 is no multiple of 2. */
 	for (size_t i = 0; i < sizeof(name) - 1; i++)
 		name[i] = i & 1 ? '\xa9' : '\xc3';
 	name[sizeof(name) - 1] = '\0';
 	viofs_err_set(&err, -5, "%s", name);
-	assert_int_equal(strlen(err.text), 510);
+	assert_int_equal(strlen(err.text), 506);
 	assert_null(strchr(err.text, '\\'));
 	viofs_err_set(NULL, -5, "%s", name);
 	viofs_err_prefix(NULL, -5, "%s", name);
@@ -202,6 +202,56 @@ static void a_logged_message_is_one_harmless_line(void **state)
 	assert_string_equal(said, "/mnt/\\033]0;root\\a\\376 is in the way");
 }
 
+/* Each front end has its own words for it, or none. */
+static void a_remedy_is_said_behind_the_fact_by_who_has_one(void **state)
+{
+	static const char *const mine[VIOFS_REMEDIES] = { [VIOFS_REMEDY_ONE_LANE] = "Say one." };
+	static const char *const theirs[VIOFS_REMEDIES] = { [VIOFS_REMEDY_ONE_LANE] = "Ask." };
+	struct viofs_err err;
+
+	viofs_err_set(&err, -5, "It fails.");
+	viofs_err_advise(&err, mine);
+	assert_string_equal(err.text, "It fails.");
+	assert_int_equal(viofs_err_remedy(&err, -5, VIOFS_REMEDY_ONE_LANE), -5);
+	viofs_err_advise(&err, mine);
+	assert_string_equal(err.text, "It fails. Say one.");
+	viofs_err_prefix(&err, -5, "here");
+	assert_string_equal(err.text, "here: It fails. Say one.");
+	assert_int_equal(err.fact, strlen("here: It fails."));
+	viofs_err_advise(&err, theirs);
+	assert_string_equal(err.text, "here: It fails. Ask.");
+	viofs_err_remedy(&err, -5, VIOFS_REMEDY_ANY_RING);
+	viofs_err_advise(&err, mine);
+	assert_string_equal(err.text, "here: It fails.");
+	/* The next error has nothing of this one. */
+	viofs_err_set(&err, -5, "Another.");
+	viofs_err_advise(&err, mine);
+	assert_string_equal(err.text, "Another.");
+	assert_int_equal(viofs_err_remedy(NULL, -5, VIOFS_REMEDY_ONE_LANE), -5);
+	viofs_err_advise(NULL, mine);
+}
+
+static void advice_that_has_no_room_is_cut_off(void **state)
+{
+	static const char *const mine[VIOFS_REMEDIES] = { [VIOFS_REMEDY_ONE_LANE] = "Say one." };
+	struct viofs_err err;
+	char fact[600];
+
+	memset(fact, 'x', sizeof(fact));
+	fact[sizeof(fact) - 1] = '\0';
+	viofs_err_set(&err, -5, "%s", fact);
+	viofs_err_remedy(&err, -5, VIOFS_REMEDY_ONE_LANE);
+	viofs_err_advise(&err, mine);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+	/* Whoever filled that in. */
+	err.remedy = 999;
+	viofs_err_advise(&err, mine);
+	err.remedy = VIOFS_REMEDY_ONE_LANE;
+	err.fact = 9999;
+	viofs_err_advise(&err, mine);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +262,8 @@ int main(void)
 		cmocka_unit_test(too_little_room_cuts_between_characters),
 		cmocka_unit_test(an_error_is_one_harmless_line),
 		cmocka_unit_test(a_logged_message_is_one_harmless_line),
+		cmocka_unit_test(a_remedy_is_said_behind_the_fact_by_who_has_one),
+		cmocka_unit_test(advice_that_has_no_room_is_cut_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

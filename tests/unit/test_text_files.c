@@ -128,7 +128,7 @@ static void a_text_is_written_where_there_is_a_file(void **state)
 
 static void an_error_has_its_text_and_what_stands_before_it(void **state)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	char longest[sizeof(err.text) + 10];
 
 	assert_int_equal((viofs_err_set)(&err, -EIO, "%s %d", "a", 1), -EIO);

@@ -42,7 +42,7 @@ def worker_pipe(s, blocks):
 
 
 def report(kind, rc=0, text=b""):
-    return struct.pack("<ii512s", kind, rc, text)
+    return struct.pack("<iiI508s", kind, rc, 0, text)
 
 
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\r\n\xff evil"

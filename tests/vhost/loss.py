@@ -119,7 +119,7 @@ def silent_with_a_timeout():
             _, last = load.fails(s.signal_backend(signal.SIGSTOP), 4)
         check(last > 1.8, f"errors after {last:.2f} s, before the time-out")
         s.ends(1, 8)
-        check("timeout=2" in s.said(), s.said())
+        check("the limit is 2" in s.said(), s.said())
 
 
 def silent_and_aborted():

@@ -122,7 +122,7 @@ def data_are_stored_only_where_asked_for():
                 else:
                     wait_until(lambda: notifications(s)["refused"] == 1, 2, "the refusal")
                     check(reader.again() == text, "the text")
-                    check("STORE" in s.said() and "notify=store" in s.said(), s.said())
+                    check("STORE" in s.said() and "page cache" in s.said(), s.said())
             s.umount()
 
 
@@ -166,7 +166,7 @@ HOSTILE = [
     (DELETE, 0, "-", "-", GONE[:-8], "length"),
     (POLL, 0, "-", "-", "0011", "length"),
     (INC_EPOCH, 0, "-", "-", "00", "length"),
-    (STORE, 0, "-", "-", struct.pack("<QQII", 2, 0, 4, 0).hex() + b"evil".hex(), "notify=store"),
+    (STORE, 0, "-", "-", struct.pack("<QQII", 2, 0, 4, 0).hex() + b"evil".hex(), "not agreed to"),
     (RETRIEVE, 0, "-", "-", struct.pack("<QQQII", 1, 2, 0, 4096, 0).hex(), "not taken from a device"),
     (RESEND, 0, "-", "-", "", "not taken from a device"),
     (PRUNE, 0, "-", "-", struct.pack("<IIQQ", 1, 0, 0, 2).hex(), "not taken from a device"),

@@ -375,7 +375,7 @@ def a_timeout_goes_on():
         check(answer(child, 10) == EIO, "EIO is due")
         check(1.5 < time.monotonic() - start < 8, f"after {time.monotonic() - start:.1f} s")
         s.daemon.wait(10)
-        check("timeout=2" in s.said(), s.said())
+        check("the limit is 2" in s.said(), s.said())
 
 
 def killed_before_init_is_answered():

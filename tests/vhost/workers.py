@@ -140,7 +140,7 @@ def each_on_a_cpu_of_its_own():
 def never_more_than_queues():
     with Session(options="channel=dev,workers=64").mount() as s:
         check(workers_of(s) == 1, "workers")
-        check("workers=64: 1 in use" in s.said(), s.said())
+        check("64 lanes are asked for, 1 in use" in s.said(), s.said())
         s.umount()
 
 

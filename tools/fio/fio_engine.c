@@ -142,7 +142,7 @@ static int setup(struct thread_data *td)
 static int init(struct thread_data *td)
 {
 	struct viofs_fio_job *job;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int rc;
 
 	if (take_share(td))
@@ -185,7 +185,7 @@ static int open_file(struct thread_data *td, struct fio_file *f)
 {
 	struct viofs_fio_job *job = td->io_ops_data;
 	struct viofs_file *file;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int flags = (td_write(td) || td_trim(td)) ? O_RDWR : O_RDONLY, rc;
 
 	if (td_write(td) && td->o.allow_create && !read_only)
@@ -216,7 +216,7 @@ static int unlink_file(struct thread_data *td, struct fio_file *f)
 static int get_file_size(struct thread_data *td, struct fio_file *f)
 {
 	struct viofs_fio_job *job = td->io_ops_data;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct stat st;
 	int rc = viofs_path_stat(job->session, f->file_name, 0, &st, &err);
 

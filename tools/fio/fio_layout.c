@@ -39,7 +39,7 @@ static int lay_out(struct thread_data *td, struct viofs_session *session, struct
 		   uint64_t end)
 {
 	bool makes = td->o.allow_create && !read_only;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct viofs_file *file;
 	int64_t rc = makes ? viofs_file_open(session, f->file_name, 0, O_WRONLY | O_CREAT, 0644,
 					     &file, &err)
@@ -61,7 +61,7 @@ static int lay_out(struct thread_data *td, struct viofs_session *session, struct
 
 static int lay_out_file(struct thread_data *td, struct viofs_session *session, struct fio_file *f)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	uint64_t end = wanted(td);
 	struct stat st = { .st_size = 0 };
 	int rc = viofs_path_stat(session, f->file_name, 0, &st, &err);

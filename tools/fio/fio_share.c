@@ -70,7 +70,7 @@ static bool is_same(const struct viofs_fio_options *a, const struct viofs_fio_op
 
 static void free_share(struct viofs_fio_share *share)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 
 	viofs_session_close(share->session);
 	if (viofs_dev_close(share->dev, &err))
@@ -114,7 +114,7 @@ static int open_share(const struct viofs_fio_options *eo, struct viofs_fio_share
 int viofs_fio_share_get(struct thread_data *td, struct viofs_fio_job *job)
 {
 	const struct viofs_fio_options *eo = td->eo;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct viofs_fio_share *share;
 	int rc = 0;
 

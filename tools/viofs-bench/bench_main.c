@@ -361,13 +361,28 @@ static void catch_signals(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
+/* What would help, in the words of our switches. */
+static const char *switch_for(unsigned int remedy)
+{
+	switch (remedy) {
+	case VIOFS_REMEDY_ALLOW_NOIOMMU:
+		return " If you trust it, say --unsafe-noiommu.";
+	case VIOFS_REMEDY_FEWER_QUEUES:
+		return " --queues asks for fewer.";
+	case VIOFS_REMEDY_LESS_MEMORY:
+		return " A smaller --depth or --block needs less.";
+	default:
+		return "";
+	}
+}
+
 static int with_device(struct viofs_bench_job *job)
 {
 	bool io = job->weight[VIOFS_BENCH_READ] || job->weight[VIOFS_BENCH_WRITE];
 	struct viofs_session *session = NULL;
 	struct viofs_dev_options o;
 	struct viofs_dev *dev;
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	int rc;
 
 	catch_signals();
@@ -397,7 +412,9 @@ static int with_device(struct viofs_bench_job *job)
 			return 1;
 		}
 	} else {
-		fprintf(stderr, "viofs-bench: %s\n", err.text);
+		/* The switch in place of the library's field. */
+		fprintf(stderr, "viofs-bench: %.*s%s\n", (int)err.fact, err.text,
+			switch_for(err.remedy));
 	}
 	return rc ? 1 : 0;
 }

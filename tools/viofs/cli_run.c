@@ -147,8 +147,12 @@ int viofs_cli_open(struct viofs_cli *cli, const struct viofs_cli_args *args)
 			return VIOFS_EXIT_USAGE;
 		options.timeout_ms = (uint32_t)seconds * 1000;
 	}
+	/* The switch in place of the library's field. */
 	if (viofs_dev_open(cli->source, &options, &cli->dev, &err))
-		return viofs_cli_say("%s", err.text);
+		return viofs_cli_say("%.*s%s", (int)err.fact, err.text,
+				     err.remedy == VIOFS_REMEDY_ALLOW_NOIOMMU
+					     ? " If you trust it, say --unsafe-noiommu."
+					     : "");
 	if (viofs_session_open(cli->dev, NULL, &cli->session, &err)) {
 		viofs_cli_say("%s", err.text);
 		viofs_cli_close(cli);

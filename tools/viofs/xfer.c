@@ -53,7 +53,7 @@ void viofs_xfer_ready(struct viofs_xfer *x, struct viofs_op *op, int64_t result)
 
 void viofs_xfer_fail(struct viofs_xfer *x, const char *path, int64_t rc)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 
 	if (x->fault)
 		snprintf(err.text, sizeof(err.text),

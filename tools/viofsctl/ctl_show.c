@@ -8,6 +8,7 @@
  */
 #include "ctl.h"
 #include "base/util.h"
+#include "daemon/remedy.h"
 #include "daemon/control.h"
 #include "daemon/status.h"
 #include "fs/device.h"
@@ -155,7 +156,7 @@ static int look(struct viofs_vfio *v, void *object, struct viofs_err *err)
 /* Why the registers were not looked at, or the daemon that has them. */
 static void add_device(json_t *o, const struct viofs_pci_function *f)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	char path[PATH_MAX], note[600];
 	json_t *status = NULL;
 
@@ -169,10 +170,13 @@ static void add_device(json_t *o, const struct viofs_pci_function *f)
 			 "%s has the device: features and queue sizes are read only "
 			 "through VFIO (viofsctl bind %s first)",
 			 f->driver, f->text);
-	else if (viofs_source_look(f, look, o, &err))
-		snprintf(note, sizeof(note), "%s", err.text);
-	else
+	else if (!viofs_source_look(f, look, o, &err))
 		return;
+	if (err.text[0]) {
+		/* In the words of virtiofs-vfio, which would use the device. */
+		viofs_remedy_add(&err);
+		snprintf(note, sizeof(note), "%s", err.text);
+	}
 	json_object_set_new(o, "note", json_string(note));
 }
 

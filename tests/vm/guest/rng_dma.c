@@ -62,7 +62,7 @@ static uint64_t iova_of(const void *p, size_t len)
 
 static void open_device(const char *address, bool packed)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct viofs_pci_function f;
 	struct viofs_pci_address a;
 
@@ -94,7 +94,7 @@ static void start(void)
 		(t.virtio->negotiated & VIOFS_VIRTIO_F_EVENT_IDX ? VIOFS_RING_EVENT_IDX : 0);
 	struct viofs_ring_layout l = viofs_ring_layout(size, flags);
 	struct viofs_virtio_queue_address a = { .size = size };
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	void *desc, *driver, *device, *shadow;
 
 	/* 4 KiB pages: any translation that is missing is met. */

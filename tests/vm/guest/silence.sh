@@ -49,7 +49,7 @@ status=$?
 not_later $((TIMEOUT + 15)) "$start" "kill -9 of virtiofsd to the daemon's end"
 cat /tmp/said
 [ $status = 1 ] || fail "exit status $status where 1 is due"
-grep -q "timeout=$TIMEOUT" /tmp/said || fail "the daemon does not say why"
+grep -q "the limit is $TIMEOUT" /tmp/said || fail "the daemon does not say why"
 nothing_left "$before" "the time-out"
 nobody_is_stuck
 
