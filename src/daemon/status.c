@@ -162,7 +162,8 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 	const struct viofs_relay_stats *t = s->stats;
 
 	return json_pack(
-		"{s:o, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"{s:o, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, "
 		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
 		"source", viofs_status_text(s->source), "mountpoint",
 		viofs_status_text(s->mountpoint), "session",
@@ -170,14 +171,15 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 							      : viofs_stage_name(t->stage),
 		"reason", workers_text(t->reason, sizeof(t->reason)), "channel",
 		viofs_channel_name(t->channel), "poll",
-		viofs_option_choice("poll", s->config->poll), "workers", (int)t->lanes, "timeout_s",
-		(int)(s->config->timeout_ms / 1000), "supervisor", (int)s->supervisor, "worker",
-		(int)s->worker, "device", device(s), "init", init(&t->agreed), "queues", queues(s),
-		"counts", counts(s), "parked", parked(t), "notifications", notifications(t),
-		"slots", "used", (int)s->slots_used, "free", (int)(s->slots - s->slots_used),
-		"oldest_request_s", (double)s->oldest_ns / 1e9, "quirks",
-		bit_names(t->quirks, viofs_quirk_text), "last_fault",
-		workers_text(t->last_fault, sizeof(t->last_fault)), "dma_memory", "bytes",
-		(json_int_t)s->dma_bytes, "page_size", (json_int_t)s->page_size, "on_loss",
+		viofs_option_choice("poll", s->config->poll), "lanes", (int)t->lanes,
+		/* An older name of that, for programs that read it. */
+		"workers", (int)t->lanes, "timeout_s", (int)(s->config->timeout_ms / 1000),
+		"supervisor", (int)s->supervisor, "worker", (int)s->worker, "device", device(s),
+		"init", init(&t->agreed), "queues", queues(s), "counts", counts(s), "parked",
+		parked(t), "notifications", notifications(t), "slots", "used", (int)s->slots_used,
+		"free", (int)(s->slots - s->slots_used), "oldest_request_s",
+		(double)s->oldest_ns / 1e9, "quirks", bit_names(t->quirks, viofs_quirk_text),
+		"last_fault", workers_text(t->last_fault, sizeof(t->last_fault)), "dma_memory",
+		"bytes", (json_int_t)s->dma_bytes, "page_size", (json_int_t)s->page_size, "on_loss",
 		s->outage ? "wait" : "eio", "back_end", s->outage);
 }

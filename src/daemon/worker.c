@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The worker process, whatever number of threads -o workers= gives it.
+ * The worker process, whatever number of lanes it has.
  *
  * It has what the supervisor opened, and makes io_urings and threads of its own. Before it reads
  * anything that a device wrote it enters the sandbox (sandbox.h); from then on it can open nothing,

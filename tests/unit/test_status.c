@@ -123,7 +123,8 @@ static void a_session_is_shown_whole(void **state)
 	assert_string_equal(text(s, "poll"), "irq");
 	assert_string_equal(text(s, "reason"), "");
 	assert_int_equal(number(s, "timeout_s"), 20);
-	assert_int_equal(number(s, "workers"), 3);
+	assert_int_equal(number(s, "lanes"), 3);
+	assert_int_equal(number(s, "workers"), 3); /* its older name */
 	assert_string_equal(text(s, "mountpoint"), "/mnt");
 	assert_int_equal(number(s, "worker"), 11);
 	q = json_array_get(json_object_get(s, "queues"), 1);

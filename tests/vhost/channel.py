@@ -127,7 +127,7 @@ def works(channel, poll):
         check(s.backend.wait(10) == 0, s.backend_said())
 
 
-def completions_that_wait_for_pages(channel, poll, options="workers=1"):
+def completions_that_wait_for_pages(channel, poll, options="lanes=1"):
     """The deadlock that dio_into_map is about. Its end comes after 45 s of standing still."""
     with session(f"poll={poll},{options}", "--queues", "2", "--init", f"flags={ASYNC_DIO}", channel=channel) as s:
         must([DIO_INTO_MAP, s.mnt, "2"], 110)
@@ -273,7 +273,7 @@ def locks_go_over_dev_fuse():
 
 def a_stopped_worker_is_noticed():
     """Nothing shows at /dev/fuse there: its lanes are to have turns, and have none."""
-    with session("poll=irq,timeout=1,workers=2", "--no-cache", "--queues", "2") as s:
+    with session("poll=irq,timeout=1,lanes=2", "--no-cache", "--queues", "2") as s:
         time.sleep(3)  # idle, they have
         check(s.daemon.poll() is None, s.said())
         s.stop_worker()

@@ -32,7 +32,7 @@ class Few(Session):
     """A session whose daemon has @capabilities."""
 
     def __init__(self, capabilities, limit):
-        super().__init__("device", options="workers=2,queues=2")
+        super().__init__("device", options="lanes=2,queues=2")
         self.backend_args = ["--queues", "2"]
         self.prefix = ["prlimit", f"--memlock={within(limit)}:{within(limit)}",
                        "setpriv", "--inh-caps=-all", "--bounding-set=-all," + ",".join("+" + c for c in capabilities)]

@@ -136,7 +136,7 @@ def kind_of(what):
 
 def it_has_open_what_it_needs(args, options, foreground):
     """No terminal, no memory to be mapped, no control socket, nothing in /run but a lock that is only read."""
-    lanes = 2 if "workers=2" in options else 1
+    lanes = 2 if "lanes=2" in options else 1
     with Session("device", args, options=options) as s:
         s.start_backend()
         if foreground:
@@ -164,7 +164,7 @@ def it_has_open_what_it_needs(args, options, foreground):
 
 
 KEPT = "on-loss=wait,backend-keeps-state"
-KINDS = [([], ""), (["--queues", "2"], "workers=2,queues=2"), (["--notify", "--tag", "t"], ""), ([], KEPT)]
+KINDS = [([], ""), (["--queues", "2"], "lanes=2,queues=2"), (["--notify", "--tag", "t"], ""), ([], KEPT)]
 
 
 def main():

@@ -87,8 +87,8 @@ static void print_status(const json_t *s)
 
 	printf("%s on %s\n", text_of(s, "source"), text_of(s, "mountpoint"));
 	print_mounts(s);
-	printf("  session    %s, channel %s, workers %lld, poll %s, supervisor %lld, worker %lld\n",
-	       text_of(s, "session"), text_of(s, "channel"), number_of(s, "workers"),
+	printf("  session    %s, channel %s, lanes %lld, poll %s, supervisor %lld, worker %lld\n",
+	       text_of(s, "session"), text_of(s, "channel"), number_of(s, "lanes"),
 	       text_of(s, "poll"), number_of(s, "supervisor"), number_of(s, "worker"));
 	if (text_of(s, "reason")[0])
 		printf("  reason     %s\n", text_of(s, "reason"));

@@ -66,7 +66,7 @@ class Variant:
             raise bench_mount.NotHere("this virtiofs-vfio has no channel= option")
         if self.cpus:
             count = len(self.cpus)
-            out += [f"workers={count}", f"queues={count}", "cpus=" + ":".join(str(cpu) for cpu in self.cpus)]
+            out += [f"lanes={count}", f"queues={count}", "cpus=" + ":".join(str(cpu) for cpu in self.cpus)]
         return out + ([f"poll={self.poll}"] if self.poll else [])
 
     def mount(self, share, cached=True):
@@ -90,8 +90,8 @@ class Variant:
                 self.status = mount.status
                 if self.channel == "uring" and self.status["channel"] != "uring":
                     raise bench_mount.NotHere("the mount came up without io_uring")
-                if self.cpus and self.status["workers"] != len(self.cpus):
-                    raise bench_mount.NotHere(f"the mount came up with {self.status['workers']} workers")
+                if self.cpus and self.status["lanes"] != len(self.cpus):
+                    raise bench_mount.NotHere(f"the mount came up with {self.status['lanes']} lanes")
 
     def groups(self, rows):
         """[(cached, rows)]: the rows, by how passthrough_hp has to be mounted for them.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Several workers: each serves a share of the queues, on both channels; they end together, however they end."""
+"""Several lanes: each serves a share of the queues, on both channels; they end together, however they end."""
 
 import itertools
 import json
@@ -25,17 +25,17 @@ def status_of(s):
     return json.loads(must([os.environ["VIOFS_CTL"], "status", "--json", s.mnt]))
 
 
-def workers_of(s):
+def lanes_of(s):
     status = status_of(s)
-    return (status[0] if isinstance(status, list) else status)["workers"]
+    return (status[0] if isinstance(status, list) else status)["lanes"]
 
 
-def team(channel, poll, options="", workers=4):
+def team(channel, poll, options="", lanes=4):
     """A mount with so many, or as many as the kernel has queues."""
-    s = session(f"poll={poll},queues=4,workers={workers}{options}", *QUEUES, channel=channel)
+    s = session(f"poll={poll},queues=4,lanes={lanes}{options}", *QUEUES, channel=channel)
     try:
-        most = workers if channel == "dev" else min(workers, os.cpu_count())
-        check(workers_of(s) == most, f"{workers_of(s)} workers where {most} are due")
+        most = lanes if channel == "dev" else min(lanes, os.cpu_count())
+        check(lanes_of(s) == most, f"{lanes_of(s)} lanes where {most} are due")
     except Exception:
         s.__exit__(*sys.exc_info())
         raise
@@ -52,7 +52,7 @@ def works(channel, poll):
 
 
 def ends(how, channel, poll):
-    """With requests at the device, of several workers: nobody is left waiting, and nothing is left."""
+    """With requests at the device, of several lanes: nobody is left waiting, and nothing is left."""
     with team(channel, poll) as s:
         waiting = hold_requests(s)
         how(s)
@@ -91,7 +91,7 @@ def unmounted_under_load(channel, poll):
 
 
 def left_under_load():
-    """umount -l: who has files open goes on with all workers, and its end is theirs."""
+    """umount -l: who has files open goes on with all lanes, and its end is theirs."""
     with team("dev", "adaptive") as s:
         jobs = load(s)
         must(["umount", "-l", s.mnt])
@@ -107,7 +107,7 @@ def left_under_load():
 def who_waits_for_a_lock_can_be_killed():
     """The INTERRUPT is read by any of them, and has to find the one that has the lock."""
     with Session(backend_args=["--posix-locks", *QUEUES],
-                 options="channel=dev,queues=4,workers=4,poll=irq").mount() as s:
+                 options="channel=dev,queues=4,lanes=4,poll=irq").mount() as s:
         first = locker(s)
         says(first, b"locked\n")
         others = [locker(s) for _ in range(8)]
@@ -125,7 +125,7 @@ def who_waits_for_a_lock_can_be_killed():
 
 def each_on_a_cpu_of_its_own():
     cpus = sorted(os.sched_getaffinity(0))[:2]
-    with team("dev", "irq", options=f",cpus={cpus[0]}:{cpus[1]}", workers=2) as s:
+    with team("dev", "irq", options=f",cpus={cpus[0]}:{cpus[1]}", lanes=2) as s:
         must(["ls", s.mnt])
         threads = f"/proc/{worker_of(s)}/task"
         lists = []
@@ -133,13 +133,13 @@ def each_on_a_cpu_of_its_own():
             with open(f"{threads}/{thread}/status", encoding="ascii") as f:
                 lists += [line.split()[1] for line in f if line.startswith("Cpus_allowed_list")]
         for cpu in cpus:
-            check(lists.count(str(cpu)) >= 2, f"a worker and its standby on {cpu}: {lists}")
+            check(lists.count(str(cpu)) >= 2, f"a lane and its standby on {cpu}: {lists}")
         s.umount()
 
 
 def never_more_than_queues():
-    with Session(options="channel=dev,workers=64").mount() as s:
-        check(workers_of(s) == 1, "workers")
+    with Session(options="channel=dev,lanes=64").mount() as s:
+        check(lanes_of(s) == 1, "lanes")
         check("64 lanes are asked for, 1 in use" in s.said(), s.said())
         s.umount()
 
@@ -160,11 +160,11 @@ def idle_takes_no_time():
 
 
 def another_back_end_goes_on():
-    outage.killed_again_and_again_under_load(QUEUES, "channel=dev,queues=4,workers=4")
+    outage.killed_again_and_again_under_load(QUEUES, "channel=dev,queues=4,lanes=4")
 
 
 def ends_of_reads_wait_for_pages():
-    completions_that_wait_for_pages("dev", "irq", "queues=2,workers=2")
+    completions_that_wait_for_pages("dev", "irq", "queues=2,lanes=2")
 
 
 def main():
