@@ -160,7 +160,7 @@ static void start_channel(struct viofs_relay *r)
 	} else if (planned) {
 		viofs_warn("the kernel does not offer FUSE over io_uring: /dev/fuse is used");
 	}
-	viofs_debug("requests come over %s, %u workers",
+	viofs_debug("requests come over %s, %u lanes",
 		    r->stats->channel == VIOFS_CHANNEL_URING ? "io_uring" : "/dev/fuse",
 		    r->lane_count);
 }

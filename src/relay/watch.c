@@ -72,11 +72,12 @@ static int check_due(struct viofs_lane *lane, int64_t now)
 			lane->relay, "the device has taken no FORGET for %.1f s (the limit is %u)",
 			(double)full / VIOFS_NSEC_PER_SEC, lane->relay->config.timeout_ms / 1000);
 	if (oldest >= limit)
-		return viofs_outcome_break(
-			lane->relay,
-			"a request has had no answer for %.1f s (the limit is %u), %u are in flight",
-			(double)oldest / VIOFS_NSEC_PER_SEC, lane->relay->config.timeout_ms / 1000,
-			viofs_lane_in_flight(lane));
+		return viofs_outcome_break(lane->relay,
+					   "a request has had no answer for %.1f s (the limit is "
+					   "%u), %u are in flight",
+					   (double)oldest / VIOFS_NSEC_PER_SEC,
+					   lane->relay->config.timeout_ms / 1000,
+					   viofs_lane_in_flight(lane));
 	lane->next_due = now + limit - VIOFS_MAX(oldest, full);
 	return 0;
 }

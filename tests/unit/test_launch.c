@@ -153,7 +153,7 @@ static void who_ends_without_a_word_is_named(void **state)
 
 static void no_descriptors_are_an_error_before_there_is_a_daemon(void **state)
 {
-	struct viofs_err err = { "" };
+	struct viofs_err err = { .text = "" };
 	struct rlimit old, few;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
