@@ -2,37 +2,11 @@
 /* Opening a device, whatever its transport. */
 #include "attach/attach.h"
 #include "base/log.h"
-#include "virtio/virtio.h"
 
 #include <errno.h>
 
-static int open_function(struct viofs_attach *a, const struct viofs_pci_function *f,
-			 bool allow_noiommu, struct viofs_virtio **virtio, struct viofs_err *err)
-{
-	int rc;
-
-	rc = viofs_vfio_open(f, allow_noiommu, &a->vfio, err);
-	if (rc)
-		return rc;
-	if (!a->vfio->mapper.translates)
-		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of "
-			   "this "
-			   "machine",
-			   f->text);
-	return viofs_virtio_pci_open(a->vfio, virtio, err);
-}
-
-static int open_socket(struct viofs_attach *a, const char *path,
-		       const struct viofs_attach_options *options, struct viofs_virtio **virtio,
-		       struct viofs_err *err)
-{
-	int rc = viofs_vhost_open(path, VIOFS_VHOST_TIMEOUT_MS, options->track, &a->vhost, err);
-
-	return rc ? rc : viofs_virtio_vhost_open(a->vhost, options->queues, virtio, err);
-}
-
-static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio,
-		   const struct viofs_attach_options *options, struct viofs_err *err)
+static int open_fs(struct viofs_virtio *virtio, const struct viofs_attach_options *options,
+		   struct viofs_fs **out, struct viofs_err *err)
 {
 	uint64_t wanted = VIOFS_FS_WANTED;
 
@@ -53,48 +27,43 @@ static int open_fs(struct viofs_attach *a, struct viofs_virtio *virtio,
 			return viofs_err_remedy(err, -ENOTSUP, VIOFS_REMEDY_ANY_RING);
 		}
 	}
-	return viofs_fs_open_with(virtio, wanted, &a->fs, err);
+	return viofs_fs_open_with(virtio, wanted, out, err);
 }
 
 int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
-		      struct viofs_attach *out, struct viofs_err *err)
+		      struct viofs_fs **out, struct viofs_err *err)
 {
 	struct viofs_virtio *virtio;
+	struct viofs_fs *fs;
 	int rc;
 
-	if (s->kind == VIOFS_SOURCE_VHOST_USER)
-		rc = open_socket(out, s->path, options, &virtio, err);
-	else
-		rc = open_function(out, &s->function, options->allow_noiommu, &virtio, err);
+	rc = s->transport->open(viofs_source_name(s), &options->transport, &virtio, err);
 	if (rc)
 		return rc;
-	rc = open_fs(out, virtio, options, err);
+	rc = open_fs(virtio, options, &fs, err);
 	if (rc) {
 		viofs_virtio_close(virtio);
 		return rc;
 	}
-	return viofs_source_check_tag(s, out->fs->tag, err);
+	rc = viofs_source_check_tag(s, fs->tag, err);
+	if (rc) {
+		viofs_fs_close(fs);
+		return rc;
+	}
+	*out = fs;
+	return 0;
 }
 
-int viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena)
+int viofs_attach_close(struct viofs_fs *fs, struct viofs_arena *arena)
 {
-	int rc = viofs_fs_close(a->fs);
+	bool by_file = fs && fs->virtio && fs->virtio->mapper->by_file;
+	int rc = viofs_fs_close(fs);
 
-	viofs_vhost_close(a->vhost);
-	viofs_vfio_close(a->vfio);
 	viofs_arena_detach(arena);
-	if (!a->vfio)
-		rc = 0;
-	*a = (struct viofs_attach){ NULL, NULL, NULL };
-	return rc;
+	return by_file ? 0 : rc;
 }
 
-struct viofs_mapper *viofs_attach_mapper(const struct viofs_attach *a)
+int viofs_attach_map(const struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err)
 {
-	return a->vhost ? &a->vhost->mapper : &a->vfio->mapper;
-}
-
-int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena, struct viofs_err *err)
-{
-	return viofs_arena_map(arena, viofs_attach_mapper(a), viofs_fs_address_policy(a->fs), err);
+	return viofs_arena_map(arena, fs->virtio->mapper, viofs_fs_address_policy(fs), err);
 }

@@ -6,8 +6,6 @@
 #include "dma/arena.h"
 #include "fs/device.h"
 #include "attach/source.h"
-#include "vfio/vfio.h"
-#include "vhost/vhost.h"
 
 #include <stdbool.h>
 
@@ -20,44 +18,29 @@ enum viofs_ring_choice {
 
 /** struct viofs_attach_options - how a device is to be opened; zeros are the defaults */
 struct viofs_attach_options {
-	bool allow_noiommu;  /* PCI: VFIO where no IOMMU stands before the device will do */
-	unsigned int queues; /* vhost-user: request queues, 0 = as many as the back end says */
+	struct viofs_transport_options transport;
 	enum viofs_ring_choice ring;
-	/* vhost-user: have the back end track what it has in flight, if it can, which it does for
-	 * split rings: another one may take its place then (viofs_vhost.link). */
-	bool track;
 	bool notification; /* take VIRTIO_FS_F_NOTIFICATION where it is offered */
-};
-
-/** struct viofs_attach - the parts of an opened device, in the order in which they are got */
-struct viofs_attach {
-	struct viofs_vfio *vfio;   /* PCI, else NULL */
-	struct viofs_vhost *vhost; /* vhost-user, else NULL */
-	struct viofs_fs *fs;
 };
 
 /**
  * viofs_attach_open() - open VFIO or connect, reset, negotiate
- * Return: 0; -ESTALE: it hasn't the tag that it was asked for by; -errno with @err. @out's parts
- * are to be closed in both cases: viofs_attach_close().
+ * Return: 0 and *@out; -ESTALE: it hasn't the tag that it was asked for by; -errno with @err.
  */
 int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
-		      struct viofs_attach *out, struct viofs_err *err);
+		      struct viofs_fs **out, struct viofs_err *err);
 
 /**
  * viofs_attach_close() - the end of a device: it is halted, then what leads to it closed
+ * @fs: or NULL.
  * @arena: what it was given, or NULL: still there afterwards, and nobody else's until now. Where
  * the device is not to be stopped the kernel cuts it off from memory when the last descriptor
  * closes: so memory goes after this, whatever is returned. Return: 0; -errno: a function that could
  * not be stopped from here.
  */
-int viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena);
-
-/** viofs_attach_mapper() - what gives the device memory. */
-struct viofs_mapper *viofs_attach_mapper(const struct viofs_attach *a);
+int viofs_attach_close(struct viofs_fs *fs, struct viofs_arena *arena);
 
 /** viofs_attach_map() - let the device reach @arena. Return: 0 or -errno with @err. */
-int viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,
-		     struct viofs_err *err);
+int viofs_attach_map(const struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_err *err);
 
 #endif

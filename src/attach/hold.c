@@ -167,7 +167,7 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	}
 	h.bound = true;
 	/* With no IOMMU it is binding that makes the group, if there is to be one: what is missing
-	 * then viofs_vfio_open() says. */
+	 * then opening it says. */
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
 	if (!rc && h.function.iommu_group >= 0)
 		rc = viofs_pci_group_check(&h.function, err);

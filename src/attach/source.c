@@ -4,8 +4,6 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "attach/hold.h"
-#include "vfio/vfio.h"
-#include "virtio/virtio.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,15 +15,11 @@
 
 /* The tag lies at the start of the configuration (virtio 1.3 5.11.4), which may be read at any
  * time. */
-static int read_tag(struct viofs_vfio *v, void *tag, struct viofs_err *err)
+static int read_tag(struct viofs_virtio *d, void *tag, struct viofs_err *err)
 {
 	uint8_t raw[VIOFS_TAG_SIZE];
-	struct viofs_virtio *d;
 	int rc;
 
-	rc = viofs_virtio_pci_open(v, &d, err);
-	if (rc)
-		return rc;
 	rc = d->ops->config_read(d, 0, raw, sizeof(raw));
 	if (rc)
 		viofs_err_set(err, rc, "The device's tag can't be read: %s.", strerror(-rc));
@@ -36,23 +30,33 @@ static int read_tag(struct viofs_vfio *v, void *tag, struct viofs_err *err)
 }
 
 int viofs_source_look(const struct viofs_pci_function *f,
-		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err),
+		      int (*look)(struct viofs_virtio *d, void *arg, struct viofs_err *err),
 		      void *arg, struct viofs_err *err)
 {
-	struct viofs_vfio *v = NULL;
+	/* With no IOMMU too: no queue is set up, no address is given to the device. */
+	const struct viofs_transport_options options = { .allow_noiommu = true };
+	struct viofs_virtio *d = NULL;
 	struct viofs_hold hold;
 	int rc;
 
 	rc = viofs_hold_take(f, 0, &hold, err);
 	if (rc)
 		return rc;
-	/* With no IOMMU too: no queue is set up, no address is given to the device. */
-	rc = viofs_vfio_open(f, true, &v, err);
+	rc = viofs_transport_function()->open(f->text, &options, &d, err);
 	if (!rc)
-		rc = look(v, arg, err);
-	viofs_vfio_close(v);
+		rc = look(d, arg, err);
 	viofs_hold_leave(&hold);
 	return rc;
+}
+
+const char *viofs_source_name(const struct viofs_source *s)
+{
+	return viofs_source_is_function(s) ? s->function.text : s->path;
+}
+
+bool viofs_source_is_bound(const struct viofs_source *s)
+{
+	return !viofs_source_is_function(s) || !strcmp(s->function.driver, "vfio-pci");
 }
 
 static bool is_with_vfio(const struct viofs_pci_function *f)
@@ -112,22 +116,18 @@ static uint64_t hash(const char *text)
 	return h;
 }
 
-static int find_socket(const char *path, struct viofs_source *out, struct viofs_err *err)
+static int find_path(const struct viofs_transport *t, const char *path, struct viofs_source *out,
+		     struct viofs_err *err)
 {
-	struct viofs_source s = { .kind = VIOFS_SOURCE_VHOST_USER };
+	struct viofs_source s = { .transport = t };
 
 	if (!*path)
-		return viofs_err_set(err, -EINVAL,
-				     VIOFS_SOURCE_VHOST_PREFIX " lacks the path of the back "
-							       "end's socket.");
+		return viofs_err_set(err, -EINVAL, "%s lacks the path of %s.", t->prefix, t->what);
 	if (!realpath(path, s.path)) {
 		int rc = -errno;
 
-		return viofs_err_set(err, rc, VIOFS_SOURCE_VHOST_PREFIX "%s: %s.%s", path,
-				     strerror(-rc),
-				     rc == -ENOENT ? " Start the back end first (virtiofsd "
-						     "--socket-path=... --shared-dir=...)."
-						   : "");
+		return viofs_err_set(err, rc, "%s%s: %s.%s%s", t->prefix, path, strerror(-rc),
+				     rc == -ENOENT ? " " : "", rc == -ENOENT ? t->advice : "");
 	}
 	snprintf(s.id, sizeof(s.id), VIOFS_RECORD_SOCKET "%016llx",
 		 (unsigned long long)hash(s.path));
@@ -156,7 +156,9 @@ static int find_tag(const char *tag, struct viofs_source *out, struct viofs_err 
 	if (count < 0)
 		return count;
 	for (int i = 0; i < count; i++) {
-		struct viofs_source s = { .function = all[i], .by_tag = true };
+		struct viofs_source s = { .transport = viofs_transport_function(),
+					  .function = all[i],
+					  .by_tag = true };
 		struct viofs_err why;
 
 		name_function(&s);
@@ -194,7 +196,7 @@ static int find_tag(const char *tag, struct viofs_source *out, struct viofs_err 
 static int find_address(const struct viofs_pci_address *a, struct viofs_source *out,
 			struct viofs_err *err)
 {
-	struct viofs_source s = { 0 };
+	struct viofs_source s = { .transport = viofs_transport_function() };
 	struct viofs_err why;
 	int rc;
 
@@ -218,12 +220,13 @@ static int find_address(const struct viofs_pci_address *a, struct viofs_source *
 
 int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err)
 {
+	const struct viofs_transport *t = viofs_transport_of(text);
 	struct viofs_pci_address a;
 	struct viofs_err why = { .text = "" };
 	int rc;
 
-	if (!strncmp(text, VIOFS_SOURCE_VHOST_PREFIX, strlen(VIOFS_SOURCE_VHOST_PREFIX)))
-		return find_socket(text + strlen(VIOFS_SOURCE_VHOST_PREFIX), out, err);
+	if (t)
+		return find_path(t, text + strlen(t->prefix), out, err);
 	if (!strncmp(text, TAG_PREFIX, strlen(TAG_PREFIX)))
 		return find_tag(text + strlen(TAG_PREFIX), out, err);
 	if (!viofs_pci_address_parse(text, &a))

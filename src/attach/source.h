@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From what the user calls a device to the PCI function, or the back end's socket, that it is. */
+/* From what the user calls a device to the PCI function, or the path, that it is. */
 #ifndef VIOFS_ATTACH_SOURCE_H
 #define VIOFS_ATTACH_SOURCE_H
 
 #include "attach/record.h"
+#include "attach/transports.h"
 #include "pci/function.h"
 #include "pci/tag.h"
 
 #include <limits.h>
 #include <stdbool.h>
 
-struct viofs_vfio;
-
-#define VIOFS_SOURCE_VHOST_PREFIX "vhost-user:"
-
-/** enum viofs_source_kind - how the device is reached */
-enum viofs_source_kind {
-	VIOFS_SOURCE_PCI,        /* through VFIO */
-	VIOFS_SOURCE_VHOST_USER, /* through a back end's socket */
-};
-
 /** struct viofs_source - a device found */
 struct viofs_source {
-	enum viofs_source_kind kind;
-	char id[VIOFS_RECORD_ID];           /* what its record and control socket are called */
-	struct viofs_pci_function function; /* PCI */
-	char path[PATH_MAX];                /* VHOST_USER: of the socket, from the root */
-	char tag[VIOFS_TAG_TEXT];           /* "" where it could not be learnt yet */
-	bool by_tag;                        /* it is the tag that the user has given */
+	const struct viofs_transport *transport; /* how it is reached */
+	char id[VIOFS_RECORD_ID];                /* what its record and control socket are called */
+	struct viofs_pci_function function;      /* where the transport has no prefix */
+	char path[PATH_MAX];                     /* where it has one: from the root */
+	char tag[VIOFS_TAG_TEXT];                /* "" where it could not be learnt yet */
+	bool by_tag;                             /* it is the tag that the user has given */
 };
+
+/** viofs_source_is_function() - a PCI function, which has a driver? Else a path. */
+static inline bool viofs_source_is_function(const struct viofs_source *s)
+{
+	return !s->transport->prefix;
+}
+
+/** viofs_source_name() - the function's address, or the path. */
+const char *viofs_source_name(const struct viofs_source *s);
+
+/** viofs_source_is_bound() - can it be used as it is, with no other driver than it has? */
+bool viofs_source_is_bound(const struct viofs_source *s);
 
 /**
  * viofs_source_find() - look for SOURCE
@@ -45,13 +48,12 @@ int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_e
 int viofs_source_check_tag(const struct viofs_source *s, const char *tag, struct viofs_err *err);
 
 /**
- * viofs_source_look() - a look through VFIO at a function that has no driver, or vfio-pci and
- * nobody who uses it
- * @look: sets no queue up. The function has the driver then that it had before.
+ * viofs_source_look() - a look at a function that has no driver, or vfio-pci and nobody who uses it
+ * @look: sets no queue up, and closes @d. The function has the driver then that it had before.
  * Return: what @look says; -EBUSY: somebody else has it; others, with @err.
  */
 int viofs_source_look(const struct viofs_pci_function *f,
-		      int (*look)(struct viofs_vfio *v, void *arg, struct viofs_err *err),
+		      int (*look)(struct viofs_virtio *d, void *arg, struct viofs_err *err),
 		      void *arg, struct viofs_err *err);
 
 /**

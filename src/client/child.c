@@ -46,10 +46,8 @@ const char *viofs_dev_elsewhere_why(void)
 
 int viofs_dev_close_copies(struct viofs_dev *dev, struct viofs_err *err)
 {
-	viofs_vhost_close(dev->at.vhost);
-	if (dev->at.vfio)
-		dev->at.vfio->ops->close_copy(dev->at.vfio);
-	if (dev->hold.lock_fd >= 0)
-		close(dev->hold.lock_fd);
+	viofs_opened_close_copies(&dev->at);
+	if (dev->at.hold.lock_fd >= 0)
+		close(dev->at.hold.lock_fd);
 	return viofs_err_set(err, -ENODEV, "The device %s.", reason);
 }

@@ -25,8 +25,7 @@
 
 #include "fs/device.h"
 #include "fuse/opcodes.h"
-#include "attach/attach.h"
-#include "attach/hold.h"
+#include "attach/opened.h"
 
 #include <viofs/request.h>
 
@@ -111,9 +110,7 @@ struct viofs_pool {
 struct viofs_dev {
 	struct viofs_dev_options options;
 	struct viofs_source source;
-	struct viofs_hold hold;
-	struct viofs_attach at;
-	struct viofs_arena *arena;
+	struct viofs_opened at;
 	struct viofs_pool pool;
 	uint8_t *reserves; /* of lanes, one for each request queue; see scratch.c */
 	struct viofs_vq vqs[VIOFS_FS_QUEUES_MAX];

@@ -36,7 +36,8 @@ fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILING, __ATOMIC_RELEASE);
 	/* From here on it touches no memory; else what it was given is its own until it is closed.
 	 */
-	dev->runs_on = viofs_fs_stop_soon(dev->at.fs, STOP_MS) && dev->at.vfio;
+	dev->runs_on =
+		viofs_fs_stop_soon(dev->at.fs, STOP_MS) && !dev->at.fs->virtio->mapper->by_file;
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILED, __ATOMIC_RELEASE);
 	wake_all(dev);
 }

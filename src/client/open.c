@@ -26,7 +26,6 @@
 /* Of one request, beside its data: header, arguments, out header, structs, and what crosses a page.
  */
 #define PIECES_BESIDE_DATA 8U
-#define VFIO_PCI "vfio-pci"
 
 static const struct viofs_dev_options defaults = {
 	.size = sizeof(defaults),
@@ -78,26 +77,20 @@ static int take_options(const struct viofs_dev_options *given, struct viofs_dev_
 static int take_hold(struct viofs_dev *dev, const char *text, struct viofs_err *err)
 {
 	const struct viofs_dev_options *o = &dev->options;
-	struct viofs_source *s = &dev->source;
-	int rc;
+	const struct viofs_source *s = &dev->source;
 
-	if (s->kind == VIOFS_SOURCE_VHOST_USER) {
-		rc = viofs_hold_take_name(s->id, VIOFS_HOLD_SOCKET, (int)o->wait_ms, &dev->hold,
-					  err);
-		return rc ? viofs_err_prefix(err, rc, "%s", text) : 0;
-	}
-	if (o->queues)
+	if (o->queues && !s->transport->takes_queues)
 		return viofs_err_set(err, -EINVAL,
 				     "viofs_dev_options.queues goes with vhost-user: only, a "
 				     "PCI device says itself how many queues it has.");
-	if (!(o->flags & VIOFS_DEV_BIND) && strcmp(s->function.driver, VFIO_PCI) != 0)
+	if (!(o->flags & VIOFS_DEV_BIND) && !viofs_source_is_bound(s))
 		return viofs_err_set(err, -EBUSY,
 				     "%s (%s) is bound to %s, not to vfio-pci. Bind it with "
 				     "`viofsctl bind %s`, or open it with VIOFS_DEV_BIND.",
 				     text, s->function.text,
 				     s->function.driver[0] ? s->function.driver : "no driver",
 				     s->function.text);
-	return viofs_hold_take(&s->function, (int)o->wait_ms, &dev->hold, err);
+	return viofs_opened_hold(&dev->at, s, text, (int)o->wait_ms, err);
 }
 
 /* In single pages a transfer takes a descriptor for each (virtio 1.3 2.7.5.3.1 bounds the chain).
@@ -106,13 +99,13 @@ static uint32_t bound_data(const struct viofs_dev *dev)
 {
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), pieces = VIOFS_PIECES_MAX, piece;
 
-	if (viofs_arena_granule(dev->arena) == SIZE_MAX)
+	if (viofs_arena_granule(dev->at.arena) == SIZE_MAX)
 		return dev->options.max_data;
 	for (unsigned int q = VIOFS_FS_REQUEST; q < dev->at.fs->queue_count; q++)
 		pieces = VIOFS_MIN(pieces, (uint32_t)dev->at.fs->queue_size[q]);
 	if (pieces <= PIECES_BESIDE_DATA)
 		return page;
-	piece = (uint32_t)VIOFS_MIN(viofs_arena_granule(dev->arena), (size_t)DATA_MAX);
+	piece = (uint32_t)VIOFS_MIN(viofs_arena_granule(dev->at.arena), (size_t)DATA_MAX);
 	return (uint32_t)VIOFS_MIN((uint64_t)dev->options.max_data,
 				   (uint64_t)(pieces - PIECES_BESIDE_DATA) * piece);
 }
@@ -126,23 +119,18 @@ static unsigned int depth_of(const struct viofs_dev *dev, unsigned int vq)
 
 static int start(struct viofs_dev *dev, struct viofs_err *err)
 {
-	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_opened_memory memory = {
+		.small_pages = dev->options.flags & VIOFS_DEV_SMALL_PAGES,
+		.not_for_children = true,
+	};
 	struct viofs_fs *fs = dev->at.fs;
 	size_t reserves = (size_t)(fs->queue_count - VIOFS_FS_REQUEST) * VIOFS_RESERVE;
 	int rc;
 
-	viofs_fs_arena_sizes(fs, sizes);
 	for (unsigned int i = 0; i < fs->queue_count; i++)
-		viofs_vq_sizes(depth_of(dev, i), sizes);
-	sizes[VIOFS_ARENA_DEVICE_RW] += reserves + dev->options.dma_size;
-	rc = viofs_arena_new(sizes, !(dev->options.flags & VIOFS_DEV_SMALL_PAGES), &dev->arena,
-			     err);
-	if (!rc)
-		viofs_arena_keep_from_children(dev->arena);
-	if (!rc)
-		rc = viofs_attach_map(&dev->at, dev->arena, err);
-	if (!rc)
-		rc = viofs_fs_start(fs, dev->arena, err);
+		viofs_vq_sizes(depth_of(dev, i), memory.sizes);
+	memory.sizes[VIOFS_ARENA_DEVICE_RW] += reserves + dev->options.dma_size;
+	rc = viofs_opened_start(&dev->at, &memory, err);
 	if (rc)
 		return rc;
 	dev->interrupts = fs->vectors;
@@ -150,21 +138,23 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 	dev->max_data = bound_data(dev);
 	for (unsigned int i = 0; !rc && i < fs->queue_count; i++)
 		rc = viofs_vq_init(&dev->vqs[i], dev, i, depth_of(dev, i));
-	dev->reserves = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_RW, reserves,
+	dev->reserves = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_RW, reserves,
 					  (size_t)sysconf(_SC_PAGESIZE));
 	if (!rc)
-		rc = viofs_pool_init(&dev->pool, dev->arena, dev->options.dma_size);
+		rc = viofs_pool_init(&dev->pool, dev->at.arena, dev->options.dma_size);
 	return rc ? viofs_err_set(err, rc, "Out of memory.") : 0;
 }
 
 static int attach(struct viofs_dev *dev, struct viofs_err *err)
 {
 	const struct viofs_attach_options options = {
-		.allow_noiommu = dev->options.flags & VIOFS_DEV_UNSAFE_NOIOMMU,
-		.queues = dev->options.queues,
+		.transport = {
+			.allow_noiommu = dev->options.flags & VIOFS_DEV_UNSAFE_NOIOMMU,
+			.queues = dev->options.queues,
+		},
 	};
 
-	return viofs_attach_open(&dev->source, &options, &dev->at, err);
+	return viofs_opened_open(&dev->at, &dev->source, &options, err);
 }
 
 /* What would help, in the words of struct viofs_dev_options. */
@@ -184,7 +174,7 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
 
 	if (!dev)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	dev->hold.lock_fd = -1;
+	dev->at.hold.lock_fd = -1;
 	pthread_mutex_init(&dev->lock, NULL);
 	dev->membarrier =
 		!syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
@@ -206,7 +196,7 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
 		viofs_err_prefix(err, rc, "%s", source);
 		goto err_close;
 	}
-	rc = viofs_hold_note(&dev->hold, dev->at.fs->tag, "", getpid());
+	rc = viofs_hold_note(&dev->at.hold, dev->at.fs->tag, "", getpid());
 	if (rc) {
 		viofs_err_set(err, rc, "%s: " VIOFS_RUN_DIR " can't be written: %s.", source,
 			      strerror(-rc));
@@ -230,12 +220,11 @@ int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
 	if (dev->here && viofs_dev_is_elsewhere(dev))
 		return viofs_dev_close_copies(dev, err);
 	/* The device first, and with it what of the program's memory it was given. */
-	viofs_attach_close(&dev->at, dev->arena);
+	viofs_opened_let_go(&dev->at);
 	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
 		viofs_vq_fini(&dev->vqs[i]);
 	viofs_pool_fini(&dev->pool);
-	viofs_arena_free(dev->arena);
-	rc = viofs_hold_release(&dev->hold, err);
+	rc = viofs_opened_close(&dev->at, err);
 	pthread_mutex_destroy(&dev->lock);
 	viofs_dev_leave(dev);
 	free(dev);
@@ -248,8 +237,7 @@ int viofs_dev_info_get(struct viofs_dev *dev, struct viofs_dev_info *info)
 	const struct viofs_dev_info all = {
 		.size = VIOFS_MIN(info->size, sizeof(*info)),
 		.transport = fs->virtio->ops->name,
-		.id = dev->source.kind == VIOFS_SOURCE_PCI ? dev->source.function.text
-							   : dev->source.path,
+		.id = viofs_source_name(&dev->source),
 		.tag = fs->tag,
 		.offered = fs->virtio->offered,
 		.negotiated = fs->virtio->negotiated,
@@ -258,7 +246,7 @@ int viofs_dev_info_get(struct viofs_dev *dev, struct viofs_dev_info *info)
 		.queue_size = fs->queue_size[VIOFS_FS_REQUEST],
 		.depth = dev->vqs[VIOFS_FS_REQUEST].depth,
 		.max_data = dev->max_data,
-		.page_size = (uint32_t)viofs_arena_page_size(dev->arena),
+		.page_size = (uint32_t)viofs_arena_page_size(dev->at.arena),
 		.interrupts = dev->interrupts,
 		.dma_size = dev->pool.count * dev->pool.page,
 		.dma_free = __atomic_load_n(&dev->pool.free, __ATOMIC_RELAXED) * dev->pool.page,

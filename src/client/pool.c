@@ -102,8 +102,8 @@ bool viofs_dma_piece(const struct viofs_dev *dev, const void *p, size_t len, uin
 	const struct viofs_region *r;
 	size_t off;
 
-	if (viofs_arena_contains(dev->arena, p, len)) {
-		*iova = viofs_arena_iova(dev->arena, p, len, run);
+	if (viofs_arena_contains(dev->at.arena, p, len)) {
+		*iova = viofs_arena_iova(dev->at.arena, p, len, run);
 		return true;
 	}
 	r = region_of(dev, p);

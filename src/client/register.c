@@ -36,7 +36,7 @@ static int find_iova(const struct viofs_dev *dev, const struct viofs_mapper *m, 
 	size_t run;
 
 	/* The data section is the arena's last. */
-	from = viofs_arena_iova(dev->arena, dev->pool.base, 1, &run) +
+	from = viofs_arena_iova(dev->at.arena, dev->pool.base, 1, &run) +
 	       dev->pool.count * dev->pool.page;
 	for (unsigned int i = 0; i < dev->region_count; i++)
 		from = VIOFS_MAX(from, dev->regions[i].iova + dev->regions[i].size);
@@ -46,7 +46,7 @@ static int find_iova(const struct viofs_dev *dev, const struct viofs_mapper *m, 
 static int map(struct viofs_dev *dev, struct viofs_region *r, int fd, uint64_t offset,
 	       struct viofs_err *err)
 {
-	struct viofs_mapper *m = viofs_attach_mapper(&dev->at);
+	struct viofs_mapper *m = dev->at.fs->virtio->mapper;
 	const struct viofs_mapper_memory memory = {
 		.vaddr = r->memory,
 		.len = r->size,
@@ -56,7 +56,7 @@ static int map(struct viofs_dev *dev, struct viofs_region *r, int fd, uint64_t o
 	};
 	int rc;
 
-	if (viofs_arena_granule(dev->arena) != SIZE_MAX)
+	if (viofs_arena_granule(dev->at.arena) != SIZE_MAX)
 		return viofs_err_set(err, -ENOTSUP,
 				     "This device takes physical addresses, which memory of "
 				     "the program's own can't be counted on to keep. Take it from "
@@ -88,7 +88,7 @@ int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd,
 
 static int take_back(struct viofs_dev *dev, const struct viofs_region *r, struct viofs_err *err)
 {
-	struct viofs_mapper *m = viofs_attach_mapper(&dev->at);
+	struct viofs_mapper *m = dev->at.fs->virtio->mapper;
 
 	return m->ops->unmap(m, r->iova, r->size, err);
 }

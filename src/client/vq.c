@@ -43,11 +43,11 @@ int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index
 	vq->shared = index == VIOFS_FS_HIPRIO || !dev->membarrier;
 	vq->depth = (uint16_t)depth;
 	vq->free = VIOFS_SLOT_END;
-	vq->in = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ,
+	vq->in = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_READ,
 				   (size_t)depth * VIOFS_SLOT_IN, 4096);
-	vq->big = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_READ,
+	vq->big = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_READ,
 				    (size_t)depth * VIOFS_SLOT_LONG, 4096);
-	vq->out = viofs_arena_alloc(dev->arena, VIOFS_ARENA_DEVICE_WRITE,
+	vq->out = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_WRITE,
 				    (size_t)depth * VIOFS_SLOT_OUT, 4096);
 	vq->slots = calloc(depth, sizeof(*vq->slots));
 	if (!vq->slots)
@@ -215,7 +215,7 @@ static void choose_table(struct viofs_vq *vq, unsigned int index, struct viofs_r
 	if (!vq->dev->indirect)
 		return;
 	chain->indirect = (void *)table;
-	chain->indirect_iova = viofs_arena_iova(vq->dev->arena, table, 1, &run);
+	chain->indirect_iova = viofs_arena_iova(vq->dev->at.arena, table, 1, &run);
 }
 
 int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_request *r, int64_t now)

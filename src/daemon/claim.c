@@ -34,7 +34,7 @@ static bool can_wait(const struct viofs_source *s, const struct viofs_options *o
 {
 	if (o->on_loss != VIOFS_ON_LOSS_WAIT)
 		return false;
-	if (s->kind != VIOFS_SOURCE_VHOST_USER)
+	if (!s->transport->may_return)
 		say_no_wait(
 			o,
 			"it is for vhost-user: sources; QEMU does not tell its guest that a back "
@@ -53,16 +53,18 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 		       const struct viofs_options *o, struct viofs_err *err)
 {
 	const struct viofs_attach_options options = {
-		.allow_noiommu = o->allow_noiommu,
-		.queues = o->queues,
+		.transport = {
+			.allow_noiommu = o->allow_noiommu,
+			.queues = o->queues,
+			.track = can_wait(s, o),
+		},
 		.ring = o->ring,
-		.track = can_wait(s, o),
 		/* The relay takes them. */
 		.notification = o->notify != VIOFS_NOTIFY_OFF,
 	};
-	int rc = viofs_attach_open(s, &options, &c->at, err);
+	int rc = viofs_opened_open(&c->at, s, &options, err);
 
-	if (!rc && options.track && !c->at.vhost->link)
+	if (!rc && options.transport.track && !c->at.fs->virtio->returns)
 		say_no_wait(o,
 			    "the back end does not offer VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, so "
 			    "another one could not know which requests it has left unanswered");
@@ -71,31 +73,14 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 
 static int start_device(struct viofs_claim *c, const struct viofs_options *o, struct viofs_err *err)
 {
-	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
+	struct viofs_opened_memory memory = { .small_pages = o->small_pages };
 	int rc;
 
-	viofs_fs_arena_sizes(c->at.fs, sizes);
-	viofs_relay_config_arena_sizes(&o->relay, sizes);
-	rc = viofs_arena_new(sizes, !o->small_pages, &c->arena, err);
+	viofs_relay_config_arena_sizes(&o->relay, memory.sizes);
+	rc = viofs_opened_start(&c->at, &memory, err);
 	if (!rc)
-		rc = viofs_attach_map(&c->at, c->arena, err);
-	if (!rc)
-		rc = viofs_fs_start(c->at.fs, c->arena, err);
-	if (!rc)
-		rc = viofs_relay_new(&o->relay, c->at.fs, c->arena, &c->relay, err);
+		rc = viofs_relay_new(&o->relay, c->at.fs, c->at.arena, &c->relay, err);
 	return rc;
-}
-
-static int take_hold(struct viofs_claim *c, const struct viofs_source *s,
-		     const struct viofs_options *o, struct viofs_err *err)
-{
-	int rc;
-
-	if (s->kind == VIOFS_SOURCE_VHOST_USER) {
-		rc = viofs_hold_take_name(s->id, VIOFS_HOLD_SOCKET, wait_time(s), &c->hold, err);
-		return rc ? viofs_err_prefix(err, rc, "%s", o->source) : 0;
-	}
-	return viofs_hold_take(&s->function, wait_time(s), &c->hold, err);
 }
 
 int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o,
@@ -108,7 +93,7 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 	if (!c)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	viofs_hold_sweep();
-	rc = take_hold(c, s, o, err);
+	rc = viofs_opened_hold(&c->at, s, o->source, wait_time(s), err);
 	if (rc) {
 		free(c);
 		return rc;
@@ -129,35 +114,15 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
 
 void viofs_claim_let_go(struct viofs_claim *c)
 {
-	/* Bounded in time, also where nobody is there any more. */
-	if (viofs_attach_close(&c->at, c->arena))
+	if (viofs_opened_let_go(&c->at))
 		viofs_warn("%s: the device could not be stopped: it did not finish its reset, nor "
 			   "could bus mastering be switched off. The kernel was left to do it.",
-			   c->hold.id);
+			   c->at.hold.id);
 }
 
 void viofs_claim_halt(struct viofs_claim *c)
 {
-	if (c->at.vfio)
-		viofs_virtio_halt(c->at.fs->virtio, ORPHAN_RESET_MS, false, NULL);
-}
-
-void viofs_claim_drop_dma(struct viofs_claim *c)
-{
-	if (c->at.vfio)
-		c->at.vfio->ops->drop_dma(c->at.vfio);
-	if (c->at.vhost)
-		viofs_vhost_drop_memory(c->at.vhost);
-	viofs_arena_drop_fds(c->arena);
-}
-
-void viofs_claim_close_copies(struct viofs_claim *c)
-{
-	if (c->at.vfio)
-		c->at.vfio->ops->close_copy(c->at.vfio);
-	viofs_vhost_close(c->at.vhost);
-	c->at.vfio = NULL;
-	c->at.vhost = NULL;
+	viofs_opened_halt(&c->at, ORPHAN_RESET_MS);
 }
 
 int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
@@ -168,8 +133,7 @@ int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
 		return 0;
 	viofs_claim_let_go(c);
 	viofs_relay_free(c->relay);
-	viofs_arena_free(c->arena);
-	rc = viofs_hold_release(&c->hold, err);
+	rc = viofs_opened_close(&c->at, err);
 	free(c);
 	return rc;
 }

@@ -4,17 +4,12 @@
 #define VIOFS_DAEMON_CLAIM_H
 
 #include "daemon/options.h"
-#include "dma/arena.h"
-#include "attach/attach.h"
-#include "attach/hold.h"
-#include "attach/source.h"
+#include "attach/opened.h"
 #include "relay/relay.h"
 
 /** struct viofs_claim - a device claimed; its parts in the order in which they were got */
 struct viofs_claim {
-	struct viofs_hold hold;
-	struct viofs_attach at;
-	struct viofs_arena *arena;
+	struct viofs_opened at;
 	struct viofs_relay *relay;
 };
 
@@ -31,13 +26,6 @@ int viofs_claim_open(const struct viofs_source *s, const struct viofs_options *o
  * The record is held until viofs_claim_close(), and memory and statistics stay; c->at.fs is gone.
  */
 void viofs_claim_let_go(struct viofs_claim *c);
-
-/** viofs_claim_drop_dma() - for the worker, which maps nothing: its copies of what that takes. */
-void viofs_claim_drop_dma(struct viofs_claim *c);
-
-/** viofs_claim_close_copies() - the worker's part of that: its copies of the device's descriptors.
- */
-void viofs_claim_close_copies(struct viofs_claim *c);
 
 /**
  * viofs_claim_halt() - for a worker whose supervisor was killed: memory is about to go

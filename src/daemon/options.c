@@ -270,17 +270,15 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 
 int viofs_options_check(const struct viofs_options *o, struct viofs_err *err)
 {
-	size_t prefix = strlen(VIOFS_SOURCE_VHOST_PREFIX);
-	bool socket = !strncmp(o->source, VIOFS_SOURCE_VHOST_PREFIX, prefix);
+	const struct viofs_transport *t = viofs_transport_of(o->source);
 	cpu_set_t mine, both;
 
-	if (socket && !o->source[prefix])
-		return viofs_err_set(err, -EINVAL, "%s lacks the path of the back end's socket.",
-				     o->source);
-	if (o->queues && !socket)
+	if (t && !o->source[strlen(t->prefix)])
+		return viofs_err_set(err, -EINVAL, "%s lacks the path of %s.", o->source, t->what);
+	if (o->queues && !(t && t->takes_queues))
 		return viofs_err_set(err, -EINVAL,
-				     "-o queues= goes with " VIOFS_SOURCE_VHOST_PREFIX
-				     " only, a PCI device says itself how many queues it has.");
+				     "-o queues= goes with vhost-user: only, a PCI device says "
+				     "itself how many queues it has.");
 	if (!CPU_COUNT(&o->cpus) || sched_getaffinity(0, sizeof(mine), &mine) < 0)
 		return 0;
 	CPU_AND(&both, &mine, &o->cpus);

@@ -2,7 +2,7 @@
 /*
  * A back end that goes away and comes back.
  *
- *   up      viofs_vhost_look() at each turn of the supervisor's loop; the socket's end wakes it
+ *   up      looked at at each turn of the supervisor's loop; the socket's end wakes it
  *   away    the socket was closed while the session served. The worker goes on: what the kernel
  *           asks is put on the rings and stays there. PATH is tried again, at growing intervals
  *   lost    for good: another kind of failure, a back end that won't do, or the mount was left and
@@ -36,15 +36,17 @@
 
 void viofs_outage_init(struct viofs_outage *o, struct viofs_claim *claim)
 {
-	if (!claim->at.vhost || !claim->at.vhost->link)
+	struct viofs_virtio *d = claim->at.fs->virtio;
+
+	if (!d->returns)
 		return;
-	o->claim = claim;
-	viofs_vhost_link_own(claim->at.vhost->link);
+	o->device = d;
+	o->fd = d->returns->own(d);
 }
 
 int viofs_outage_fd(const struct viofs_outage *o)
 {
-	return o->claim ? o->claim->at.vhost->event_fd : -1;
+	return o->device ? o->fd : -1;
 }
 
 static double seconds(int64_t ns)
@@ -56,9 +58,7 @@ static void lose(struct viofs_outage *o, const char *why)
 {
 	o->lost = true;
 	o->away = false;
-	/* Nothing of it wakes us any more. */
-	viofs_vhost_disconnect(o->claim->at.vhost);
-	viofs_vhost_link_lose(o->claim->at.vhost->link, why);
+	o->device->returns->lose(o->device, why);
 }
 
 static bool is_said(const struct viofs_outage *o)
@@ -75,15 +75,12 @@ static int64_t brief_wait(const struct viofs_outage *o)
 
 static void go_away(struct viofs_outage *o, const char *why, int64_t now)
 {
-	struct viofs_vhost *v = o->claim->at.vhost;
-
 	o->brief = o->back && now - o->back < STEADY_NS ? o->brief + 1 : 0;
 	o->away = true;
 	o->since = now;
 	o->next_try = now + brief_wait(o);
 	viofs_err_set(&o->last, -EAGAIN, "%s", why);
-	viofs_vhost_disconnect(v);
-	viofs_vhost_link_set(v->link, VIOFS_VHOST_LINK_AWAY);
+	o->device->returns->leave(o->device);
 	if (is_said(o))
 		viofs_warn("the back end %s: requests wait until one is there again (on-loss=wait)",
 			   why);
@@ -94,7 +91,6 @@ static void come_back(struct viofs_outage *o)
 	o->away = false;
 	o->reconnects++;
 	o->back = viofs_now_ns();
-	viofs_vhost_link_set(o->claim->at.vhost->link, VIOFS_VHOST_LINK_UP);
 	if (is_said(o))
 		viofs_info("the back end is there again after %.1f s, and goes on with what was in "
 			   "flight",
@@ -108,8 +104,7 @@ static void try_again(struct viofs_outage *o, int64_t now)
 	int rc;
 
 	limit = VIOFS_MIN(VIOFS_MAX(age, TRY_END_MIN_NS), TRY_END_MAX_NS);
-	rc = viofs_virtio_vhost_resume(o->claim->at.fs->virtio, now + limit, viofs_doorbell_signal,
-				       &err);
+	rc = o->device->returns->resume(o->device, now + limit, viofs_doorbell_signal, &err);
 	if (!rc) {
 		come_back(o);
 		return;
@@ -128,12 +123,13 @@ static void try_again(struct viofs_outage *o, int64_t now)
 void viofs_outage_look(struct viofs_outage *o, bool serving)
 {
 	int64_t now = viofs_now_ns();
+	bool closed = false;
 	const char *why;
 
-	if (!o->claim || o->lost)
+	if (!o->device || o->lost)
 		return;
-	why = viofs_vhost_look(o->claim->at.vhost);
-	if (why && (!serving || !o->claim->at.vhost->closed))
+	why = o->device->returns->look(o->device, &closed);
+	if (why && (!serving || !closed))
 		lose(o, why);
 	else if (why && !o->away)
 		go_away(o, why, now);
@@ -153,13 +149,13 @@ void viofs_outage_leave(struct viofs_outage *o, uint32_t grace_s)
 
 void viofs_outage_end(struct viofs_outage *o)
 {
-	o->claim = NULL;
+	o->device = NULL;
 	o->away = false;
 }
 
 json_t *viofs_outage_json(const struct viofs_outage *o)
 {
-	if (!o->claim)
+	if (!o->device)
 		return NULL;
 	return json_pack("{s:s, s:i, s:f, s:s*}", "state",
 			 o->lost   ? "lost"

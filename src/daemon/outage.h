@@ -10,7 +10,8 @@
 /** struct viofs_outage - the supervisor's side of it; without viofs_outage_init() nothing is waited
  * for */
 struct viofs_outage {
-	struct viofs_claim *claim; /* NULL: a device that is lost is lost */
+	struct viofs_virtio *device; /* NULL: a device that is lost is lost */
+	int fd;
 	bool away, lost;
 	int64_t since;    /* ns, of the outage */
 	int64_t next_try; /* ns */

@@ -107,28 +107,19 @@ static json_t *queues(const struct viofs_status_source *s)
 	return list;
 }
 
-static const char *dma(const struct viofs_status_source *s)
-{
-	if (!s->vfio)
-		return "memory shared with the back end";
-	if (!s->vfio->mapper.translates)
-		return "physical, no IOMMU";
-	return viofs_fs_address_policy(s->fs) == VIOFS_ADDRESS_PHYSICAL
-		       ? "physical (the device bypasses the IOMMU)"
-		       : "translated";
-}
-
 static json_t *device(const struct viofs_status_source *s)
 {
+	const struct viofs_virtio *d = s->fs->virtio;
+	struct viofs_virtio_description way;
+
+	d->ops->describe(d, &way);
 	return json_pack("{s:o, s:s, s:o, s:s*, s:s*, s:s, s:o, s:o, s:i, s:i}", "address",
-			 viofs_status_text(s->address), "transport", s->vfio ? "pci" : "vhost-user",
-			 "tag", viofs_status_text(s->fs->tag), "vfio",
-			 s->vfio ? s->vfio->ops->name : NULL, "vfio_passed_over",
-			 s->vfio && s->vfio->passed_over[0] ? s->vfio->passed_over : NULL, "dma",
-			 dma(s), "features_offered", viofs_status_features(s->fs->virtio->offered),
-			 "features", viofs_status_features(s->fs->virtio->negotiated),
-			 "num_request_queues", (int)s->fs->num_request_queues, "vectors",
-			 (int)s->fs->vectors);
+			 viofs_status_text(s->address), "transport", d->ops->name, "tag",
+			 viofs_status_text(s->fs->tag), "vfio", way.vfio, "vfio_passed_over",
+			 way.passed_over, "dma", way.dma, "features_offered",
+			 viofs_status_features(d->offered), "features",
+			 viofs_status_features(d->negotiated), "num_request_queues",
+			 (int)s->fs->num_request_queues, "vectors", (int)s->fs->vectors);
 }
 
 static json_t *counts(const struct viofs_status_source *s)

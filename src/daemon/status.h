@@ -15,7 +15,6 @@ struct viofs_status_source {
 	const char *source, *mountpoint;
 	const char *address;
 	const struct viofs_relay_config *config;
-	const struct viofs_vfio *vfio; /* NULL: vhost-user */
 	const struct viofs_fs *fs;
 	const struct viofs_relay_stats *stats;
 	unsigned int slots_used, slots;

@@ -100,7 +100,7 @@ struct supervisor {
 /* As the user knows it. */
 static const char *device_name(const struct supervisor *s)
 {
-	return s->source.kind == VIOFS_SOURCE_PCI ? s->source.id : s->source.path;
+	return viofs_source_name(&s->source);
 }
 
 /* What can be wrong with the mount point is known before any device is touched. */
@@ -116,7 +116,7 @@ static int start_mount(struct supervisor *s, int directory, struct viofs_err *er
 
 	if (rc)
 		return viofs_err_prefix(err, rc, "mount at %s", s->mountpoint);
-	rc = viofs_hold_note_mount(&s->claim->hold, viofs_mount_minor(s->mount));
+	rc = viofs_hold_note_mount(&s->claim->at.hold, viofs_mount_minor(s->mount));
 	return rc ? viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc)) : 0;
 }
 
@@ -163,7 +163,7 @@ static int start_on(struct supervisor *s, int directory, struct viofs_err *err)
 		rc = viofs_claim_open(&s->source, s->o, &s->claim, err);
 	if (rc)
 		return s->again ? 0 : rc;
-	rc = viofs_hold_note(&s->claim->hold, s->claim->at.fs->tag, s->mountpoint, getpid());
+	rc = viofs_hold_note(&s->claim->at.hold, s->claim->at.fs->tag, s->mountpoint, getpid());
 	if (rc)
 		return viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc));
 	rc = s->control_fd = viofs_control_listen(s->source.id, err);
@@ -368,14 +368,13 @@ static json_t *make_live_status(struct supervisor *s)
 		.mountpoint = s->mountpoint,
 		.address = device_name(s),
 		.config = &s->o->relay,
-		.vfio = s->claim->at.vfio,
 		.fs = s->claim->at.fs,
 		.stats = &stats,
 		.slots_used = viofs_observe_slots_used(relay),
 		.slots = s->o->relay.slots,
 		.oldest_ns = oldest_request_ns(s),
-		.dma_bytes = viofs_arena_size(s->claim->arena),
-		.page_size = viofs_arena_page_size(s->claim->arena),
+		.dma_bytes = viofs_arena_size(s->claim->at.arena),
+		.page_size = viofs_arena_page_size(s->claim->at.arena),
 		.supervisor = getpid(),
 		.worker = s->worker,
 		.outage = viofs_outage_json(&s->outage),

@@ -99,7 +99,7 @@ static int work(struct worker *w)
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(c->supervisors_fds); i++)
 		if (c->supervisors_fds[i] >= 0)
 			close(c->supervisors_fds[i]);
-	viofs_claim_drop_dma(c->claim);
+	viofs_opened_drop_dma(&c->claim->at);
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
 	take_signals();
@@ -123,7 +123,7 @@ static int work(struct worker *w)
 		return rc ? 1 : 0;
 	}
 	/* The device first: whoever unplugs it waits for us. */
-	viofs_claim_close_copies(c->claim);
+	viofs_opened_close_copies(&c->claim->at);
 	report(w, VIOFS_REPORT_LOST, rc, &err);
 	viofs_relay_refuse(c->claim->relay);
 	return 1;

@@ -5,7 +5,7 @@
 #define VIOFS_VIRTIO_VIRTIO_H
 
 #include "base/err.h"
-#include "vfio/vfio.h"
+#include "dma/mapper.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +29,6 @@
 #define VIOFS_VIRTIO_F_ORDER_PLATFORM (1ULL << 36)
 
 struct viofs_virtio;
-struct viofs_vhost;
 
 /** struct viofs_virtio_queue_address - a virtqueue as the device sees it (virtio 1.3 4.1.4.3) */
 struct viofs_virtio_queue_address {
@@ -39,11 +38,27 @@ struct viofs_virtio_queue_address {
 	uint64_t device; /* split: used ring; packed: device event suppression */
 };
 
+/** struct viofs_virtio_description - how a device is reached, for those who show it */
+struct viofs_virtio_description {
+	const char *vfio;        /* VFIO's way to it: "cdev", "group", ...; NULL: without VFIO */
+	const char *passed_over; /* better ways, and why they were not taken; NULL: none */
+	const char *dma;         /* what an address means to the device */
+	unsigned int vectors;    /* interrupts that it can have, 0: nothing is known */
+};
+
 /** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, or vhost-user */
 struct viofs_virtio_ops {
 	const char *name; /* "pci", "vhost-user" */
-	/** the device is halted first; @d is freed, not its vfio or vhost. Return: of the halt */
+	/** the device is halted first, then all that leads to it is closed; @d is freed. What the
+	 * device was given is taken back then, or is its own (by_file). Return: of the halt */
 	int (*close)(struct viofs_virtio *d);
+	/** closes this process's copies of what another process has too: the device is not touched,
+	 * but as long as a copy is left the kernel can't have it back; @d is freed */
+	void (*close_copy)(struct viofs_virtio *d);
+	/** closes this process's copies of what only mapping memory needs; nothing is mapped or
+	 * unmapped after it */
+	void (*drop_dma)(struct viofs_virtio *d);
+	void (*describe)(const struct viofs_virtio *d, struct viofs_virtio_description *out);
 	/** may the device reach memory? It may not at first; left out: nobody here can say */
 	int (*dma_set)(struct viofs_virtio *d, bool on);
 	/** a reset by other means than the device's; left out, or -errno: there are none */
@@ -84,11 +99,37 @@ struct viofs_virtio_ops {
 	void (*notify)(struct viofs_virtio *d, unsigned int q);
 };
 
+/**
+ * struct viofs_virtio_return_ops - a device that may go away and come back
+ * One process looks after it; its children are told, and see of it in is_lost() and is_away().
+ */
+struct viofs_virtio_return_ops {
+	/** this process looks after it. Return: a descriptor, readable when look() may have news */
+	int (*own)(struct viofs_virtio *d);
+	/** NULL, or why it is gone; *@closed: nobody is there, but somebody may come */
+	const char *(*look)(struct viofs_virtio *d, bool *closed);
+	/** it is away until resume() */
+	void (*leave)(struct viofs_virtio *d);
+	/**
+	 * after look() with *@closed: go on with what is there now. Features, memory, what was in
+	 * flight, and the rings are what they were; both sides of each are notified.
+	 * @end_ns: monotonic time to give up at. @signal: adds one to an eventfd that the other
+	 * side has too and could have made one to wait for. Return: 0; -EAGAIN: nobody is there
+	 * yet; -ENOTSUP, -EPROTO: what is there can't go on with the session, @err says why
+	 */
+	int (*resume)(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
+		      struct viofs_err *err);
+	/** it is gone for good, since it @why */
+	void (*lose)(struct viofs_virtio *d, const char *why);
+};
+
 /** struct viofs_virtio - embedded at the start of a transport's struct */
 struct viofs_virtio {
 	const struct viofs_virtio_ops *ops;
-	uint64_t offered;    /* features of the device */
-	uint64_t negotiated; /* after viofs_virtio_negotiate() */
+	const struct viofs_virtio_return_ops *returns; /* NULL: what is gone stays away */
+	struct viofs_mapper *mapper;                   /* gives the device memory */
+	uint64_t offered;                              /* features of the device */
+	uint64_t negotiated;                           /* after viofs_virtio_negotiate() */
 	/* What notify() calls in place of writing kick_fd(), which a device could make wait; NULL:
 	 * it writes. */
 	void (*bell)(void *arg, unsigned int q);
@@ -97,33 +138,7 @@ struct viofs_virtio {
 	bool halted;  /* by viofs_virtio_halt() */
 };
 
-/**
- * viofs_virtio_pci_open() - the modern virtio-pci transport over @v
- * Walks the capabilities, checks every structure against its BAR. Touches no register yet.
- * Return: 0; -ENODEV: not a modern virtio device; -EPROTO: capabilities that make no sense.
- */
-int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struct viofs_err *err);
-
-/**
- * viofs_virtio_vhost_open() - the device that a vhost-user back end makes
- * @requests: request queues that the user wants, 0 = as many as the back end says, or one.
- * Return: 0; -EINVAL: the back end has fewer queues; others where it fails at its configuration.
- */
-int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct viofs_virtio **out,
-			    struct viofs_err *err);
-
-/**
- * viofs_virtio_vhost_resume() - after viofs_vhost_look() with v->closed: go on with another back
- * end Features, memory, what was in flight, and the rings are what they were; both sides of each
- * are notified.
- * @end_ns: monotonic time to give up at. @signal: adds one to an eventfd that the back end has too
- * and could have made one to wait for. Return: as viofs_vhost_reconnect(); on failure the socket is
- * closed.
- */
-int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
-			      struct viofs_err *err);
-
-/** viofs_virtio_close() - halt and free; NULL is fine. Return: as viofs_virtio_halt(). */
+/** viofs_virtio_close() - halt, close and free; NULL is fine. Return: as viofs_virtio_halt(). */
 int viofs_virtio_close(struct viofs_virtio *d);
 
 /**

@@ -3,6 +3,7 @@
  * A vhost-user back end that says anything. Input: what comes on the socket before it closes; each
  * byte of the first is a bit of how. Nothing has to be waited for: all is there, or the end is.
  */
+#include "vhost/vhost_transport.h"
 #include "fuzz.h"
 
 #include "vhost/connect.h"
@@ -43,6 +44,7 @@ static void send_with_fd(int sock, const void *data, size_t len)
 	(void)!sendmsg(sock, &m, MSG_DONTWAIT);
 }
 
+/* And close it. */
 static void talk(struct viofs_vhost *v, unsigned int requests)
 {
 	const struct viofs_vhost_ring ring = {
@@ -74,6 +76,8 @@ static void talk(struct viofs_vhost *v, unsigned int requests)
 	fuzz_check(viofs_vhost_lost(v));
 	if (virtio)
 		viofs_virtio_close(virtio);
+	else
+		viofs_vhost_close(v);
 }
 
 /* Descriptors that come with messages are not kept. */
@@ -107,7 +111,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check(err.text[0]);
 	} else {
 		talk(v, (how >> 1) % 4);
-		viofs_vhost_close(v);
 	}
 	close(pair[1]);
 	fuzz_check(open_descriptors() == before);

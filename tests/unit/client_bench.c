@@ -6,6 +6,7 @@
  * viofs_vfio_ops on all of it is real again: the virtio-pci transport, negotiation, the DMA arena,
  * rings, slots.
  */
+#include "vfio/pci_transport.h"
 #include "client_bench.h"
 
 #include "base/util.h"
@@ -31,7 +32,7 @@ static unsigned int queue_count;
 int __wrap_viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err);
 int __wrap_viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *err)
 {
-	*out = (struct viofs_source){ .kind = VIOFS_SOURCE_PCI };
+	*out = (struct viofs_source){ .transport = viofs_transport_function() };
 	strcpy(out->function.driver, "vfio-pci");
 	strcpy(out->function.text, "0000:00:04.0");
 	return 0;
@@ -60,17 +61,16 @@ int __wrap_viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err)
 }
 
 int __wrap_viofs_attach_open(const struct viofs_source *s,
-			     const struct viofs_attach_options *options, struct viofs_attach *out,
+			     const struct viofs_attach_options *options, struct viofs_fs **out,
 			     struct viofs_err *err);
 int __wrap_viofs_attach_open(const struct viofs_source *s,
-			     const struct viofs_attach_options *options, struct viofs_attach *out,
+			     const struct viofs_attach_options *options, struct viofs_fs **out,
 			     struct viofs_err *err)
 {
 	struct viofs_virtio *virtio;
 
 	assert_int_equal(viofs_virtio_pci_open(&bench.function.vfio, &virtio, err), 0);
-	out->vfio = &bench.function.vfio;
-	return viofs_fs_open(virtio, &out->fs, err);
+	return viofs_fs_open(virtio, out, err);
 }
 
 static int set_up(uint64_t features)

@@ -14,12 +14,12 @@ BELOW = {
     "base": [],
     "pci": ["base"],
     "dma": ["base"],
-    "vfio": ["pci", "dma"],
-    "vhost": ["dma"],
-    "virtio": ["vfio", "vhost"],
+    "virtio": ["dma"],
+    "vfio": ["pci", "virtio"],
+    "vhost": ["virtio"],
     "fuse": ["base"],
-    "fs": ["virtio", "dma"],
-    "attach": ["fs"],
+    "fs": ["virtio", "pci"],
+    "attach": ["fs", "vfio", "vhost"],
     "kernel": ["fuse"],
     "relay": ["kernel", "fs", "fuse"],
     "client": ["attach", "fs", "fuse"],
@@ -34,6 +34,10 @@ USERS = ("tools/viofs/", "tools/viofs-bench/", "tools/fio/")
 USERS_SEE = {"base/standard.h", "base/text.h"}
 FOLDERS = ["src", "include", "tools", "tests"]
 # Names that tools look for, so each folder has one.
+# Ways to a device, and the one file that names them: nobody else asks which of them it is.
+TRANSPORTS = ("vfio", "vhost")
+TRANSPORT_TABLE = "src/attach/transports.c"
+TRANSPORT = re.compile(r"\b(?:struct )?viofs_(?:vfio|vhost)\b|\bviofs_(?:vfio|vhost)_\w+ ?\(|#include \"(?:vfio|vhost)/")
 COMMON_NAMES = {"meson.build", "README.md", ".gitignore", "Makefile"}
 SOURCE = (".c", ".h", ".py", ".build", ".sh")
 
@@ -98,6 +102,8 @@ def check_source(root, path, headers, private):
         wrong = match and check_include(path, number, *match.groups(), headers, private)
         if wrong:
             yield f"line {number}: {wrong}"
+        if parts[1] not in TRANSPORTS and path != TRANSPORT_TABLE and TRANSPORT.search(line):
+            yield f"line {number}: names a transport; use struct viofs_virtio_ops (virtio/virtio.h)"
 
 
 def check_user(root, path, headers):

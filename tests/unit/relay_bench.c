@@ -5,6 +5,7 @@
  * on it alike. The test's thread is the kernel; the relay has a thread, the device has one.
  * Assertions are made by the test's thread only.
  */
+#include "vfio/pci_transport.h"
 #include "relay/observe.h"
 #include "relay_bench.h"
 

@@ -17,7 +17,7 @@
 #define TRACKING (1ULL << 12)
 
 static struct model_backend peer;
-static struct viofs_attach at;
+static struct viofs_fs *fs;
 static struct viofs_source source;
 static struct viofs_attach_options options;
 static struct viofs_err err;
@@ -33,36 +33,39 @@ static int make(void **state)
 	peer.config[36] = 2;  /* request queues */
 	peer.config[41] = 16; /* bytes of a notification: 4096 */
 	model_backend_start(&peer);
-	memset(&at, 0, sizeof(at));
+	fs = NULL;
 	memset(&options, 0, sizeof(options));
-	source = (struct viofs_source){ .kind = VIOFS_SOURCE_VHOST_USER };
+	source = (struct viofs_source){ .transport = viofs_transport_of("vhost-user:") };
 	snprintf(source.path, sizeof(source.path), "%s", peer.path);
 	return 0;
 }
 
+static void close_it(void)
+{
+	viofs_attach_close(fs, NULL);
+	fs = NULL;
+}
+
 static int unmake(void **state)
 {
-	if (at.fs)
-		viofs_attach_close(&at, NULL);
-	else
-		viofs_vhost_close(at.vhost);
+	close_it();
 	model_backend_stop(&peer);
 	return model_count_fds() == fds_before ? 0 : -1;
 }
 
 static uint64_t negotiated(void)
 {
-	if (viofs_attach_open(&source, &options, &at, &err))
+	if (viofs_attach_open(&source, &options, &fs, &err))
 		fail_msg("%s", err.text);
-	assert_null(at.vfio);
-	assert_string_equal(at.fs->tag, "a-tag");
-	return at.fs->virtio->negotiated;
+	assert_string_equal(fs->virtio->ops->name, "vhost-user");
+	assert_string_equal(fs->tag, "a-tag");
+	return fs->virtio->negotiated;
 }
 
 static void packed_rings_are_taken_where_they_are_offered(void **state)
 {
 	assert_int_equal(negotiated() & (F_PACKED | F_NOTIFICATION), F_PACKED);
-	assert_null(at.vhost->link);
+	assert_null(fs->virtio->returns);
 }
 
 static void split_rings_where_they_are_asked_for(void **state)
@@ -75,37 +78,35 @@ static void packed_rings_that_are_not_offered_are_an_error(void **state)
 {
 	options.ring = VIOFS_RING_ONLY_PACKED;
 	assert_true(negotiated() & F_PACKED);
-	viofs_attach_close(&at, NULL);
-	assert_null(at.fs);
-	assert_null(at.vhost);
+	close_it();
 	peer.features &= ~F_PACKED;
-	assert_int_equal(viofs_attach_open(&source, &options, &at, &err), -ENOTSUP);
+	assert_int_equal(viofs_attach_open(&source, &options, &fs, &err), -ENOTSUP);
 	assert_non_null(strstr(err.text, "does not offer VIRTIO_F_RING_PACKED"));
 }
 
 static void notifications_and_tracking_where_they_are_asked_for(void **state)
 {
 	options.notification = true;
-	options.track = true;
+	options.transport.track = true;
 	assert_int_equal(negotiated() & (F_PACKED | F_NOTIFICATION), F_NOTIFICATION);
-	assert_non_null(at.vhost->link);
-	assert_int_equal(at.fs->notify_buf_size, 4096);
+	assert_non_null(fs->virtio->returns);
+	assert_int_equal(fs->notify_buf_size, 4096);
 }
 
 static void as_many_queues_as_are_asked_for(void **state)
 {
-	options.queues = 1;
+	options.transport.queues = 1;
 	negotiated();
-	assert_int_equal(at.fs->num_request_queues, 1);
-	viofs_attach_close(&at, NULL);
-	options.queues = 5;
-	assert_int_equal(viofs_attach_open(&source, &options, &at, &err), -EINVAL);
+	assert_int_equal(fs->num_request_queues, 1);
+	close_it();
+	options.transport.queues = 5;
+	assert_int_equal(viofs_attach_open(&source, &options, &fs, &err), -EINVAL);
 }
 
 static void nobody_at_the_socket_is_an_error(void **state)
 {
 	strcpy(source.path, "/nonexistent/socket");
-	assert_int_equal(viofs_attach_open(&source, &options, &at, &err), -ENOENT);
+	assert_int_equal(viofs_attach_open(&source, &options, &fs, &err), -ENOENT);
 }
 
 static void memory_is_the_back_ends_until_the_end(void **state)
@@ -115,10 +116,10 @@ static void memory_is_the_back_ends_until_the_end(void **state)
 
 	negotiated();
 	assert_int_equal(viofs_arena_new(sizes, false, &arena, &err), 0);
-	assert_int_equal(viofs_attach_map(&at, arena, &err), 0);
+	assert_int_equal(viofs_attach_map(fs, arena, &err), 0);
 	assert_true(model_backend_last(&peer, MODEL_SET_MEM_TABLE)->fd >= 0);
-	assert_int_equal(viofs_attach_close(&at, arena), 0);
-	assert_null(at.fs);
+	assert_int_equal(viofs_attach_close(fs, arena), 0);
+	fs = NULL;
 	viofs_arena_free(arena);
 }
 

@@ -27,7 +27,8 @@ static struct {
 	int release_rc;
 } world;
 
-static struct viofs_vhost vhost;
+static const struct viofs_virtio_return_ops returns;
+static struct viofs_virtio virtio;
 static struct viofs_fs fs;
 static struct viofs_err err;
 static char said[1024];
@@ -50,11 +51,11 @@ int __wrap_viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, stru
 			   struct viofs_err *e);
 int __wrap_viofs_hold_release(struct viofs_hold *hold, struct viofs_err *e);
 int __wrap_viofs_attach_open(const struct viofs_source *s,
-			     const struct viofs_attach_options *options, struct viofs_attach *out,
+			     const struct viofs_attach_options *options, struct viofs_fs **out,
 			     struct viofs_err *e);
-int __wrap_viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,
+int __wrap_viofs_attach_map(const struct viofs_fs *f, struct viofs_arena *arena,
 			    struct viofs_err *e);
-int __wrap_viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena);
+int __wrap_viofs_attach_close(struct viofs_fs *f, struct viofs_arena *arena);
 void __wrap_viofs_fs_arena_sizes(const struct viofs_fs *f, size_t sizes[VIOFS_ARENA_SECTIONS]);
 int __wrap_viofs_fs_start(struct viofs_fs *f, struct viofs_arena *arena, struct viofs_err *e);
 int __wrap_viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
@@ -100,24 +101,24 @@ int __wrap_viofs_hold_release(struct viofs_hold *hold, struct viofs_err *e)
 }
 
 int __wrap_viofs_attach_open(const struct viofs_source *s,
-			     const struct viofs_attach_options *options, struct viofs_attach *out,
+			     const struct viofs_attach_options *options, struct viofs_fs **out,
 			     struct viofs_err *e)
 {
 	world.options = *options;
-	out->fs = &fs;
-	out->vhost = s->kind == VIOFS_SOURCE_VHOST_USER ? &vhost : NULL;
-	vhost.link = world.has_link ? (void *)&vhost : NULL;
+	*out = &fs;
+	fs.virtio = &virtio;
+	virtio.returns = world.has_link ? &returns : NULL;
 	return step("open", e);
 }
 
-int __wrap_viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,
+int __wrap_viofs_attach_map(const struct viofs_fs *f, struct viofs_arena *arena,
 			    struct viofs_err *e)
 {
 	assert_ptr_equal(arena, &world);
 	return step("map", e);
 }
 
-int __wrap_viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena)
+int __wrap_viofs_attach_close(struct viofs_fs *f, struct viofs_arena *arena)
 {
 	return step("close", NULL);
 }
@@ -188,7 +189,7 @@ static int set_up(void **state)
 
 	memset(&world, 0, sizeof(world));
 	memset(&err, 0, sizeof(err));
-	memset(&source, 0, sizeof(source));
+	source = (struct viofs_source){ .transport = viofs_transport_function() };
 	memset(&options, 0, sizeof(options));
 	said[0] = '\0';
 	snprintf(source.id, sizeof(source.id), "an-id");
@@ -203,6 +204,11 @@ static int tear_down(void **state)
 {
 	viofs_log_set_sink(NULL, VIOFS_LOG_DEBUG);
 	return 0;
+}
+
+static const struct viofs_transport *back_end(void)
+{
+	return viofs_transport_of("vhost-user:");
 }
 
 static int wait_where(int state_rc, int pid, const char *mountpoint)
@@ -223,7 +229,7 @@ static int wait_where(int state_rc, int pid, const char *mountpoint)
 static void only_a_daemon_that_has_unmounted_is_waited_for(void **state)
 {
 	for (int kind = 0; kind < 2; kind++) {
-		source.kind = kind ? VIOFS_SOURCE_VHOST_USER : VIOFS_SOURCE_PCI;
+		source.transport = kind ? back_end() : viofs_transport_function();
 		assert_int_equal(wait_where(-ENOENT, 0, ""), 0);
 		assert_int_equal(wait_where(-ENOENT, 123, ""), 0);
 		assert_int_equal(wait_where(0, 0, ""), 0);
@@ -239,7 +245,7 @@ static void all_is_got_in_order_and_given_back(void **state)
 	assert_int_equal(viofs_claim_open(&source, &options, &c, &err), 0);
 	assert_non_null(c);
 	assert_non_null(c->relay);
-	assert_non_null(c->arena);
+	assert_non_null(c->at.arena);
 	assert_string_equal(world.steps, "sweep bind open arena map start relay");
 	assert_true(world.hugepages);
 	world.steps[0] = '\0';
@@ -247,7 +253,7 @@ static void all_is_got_in_order_and_given_back(void **state)
 	assert_string_equal(world.steps, "close free-relay free-arena release");
 	assert_int_equal(viofs_claim_close(NULL, &err), 0);
 	options.small_pages = true;
-	source.kind = VIOFS_SOURCE_VHOST_USER;
+	source.transport = back_end();
 	world.steps[0] = '\0';
 	assert_int_equal(viofs_claim_open(&source, &options, &c, &err), 0);
 	assert_string_equal(world.steps, "sweep name open arena map start relay");
@@ -292,7 +298,7 @@ static void a_socket_that_is_taken_is_named(void **state)
 {
 	struct viofs_claim *c = NULL;
 
-	source.kind = VIOFS_SOURCE_VHOST_USER;
+	source.transport = back_end();
 	world.fails = "name";
 	assert_int_equal(viofs_claim_open(&source, &options, &c, &err), -EIO);
 	assert_string_equal(world.steps, "sweep name");
@@ -316,7 +322,7 @@ static void a_device_that_does_not_stop_is_said(void **state)
 	struct viofs_claim *c = NULL;
 
 	assert_int_equal(viofs_claim_open(&source, &options, &c, &err), 0);
-	snprintf(c->hold.id, sizeof(c->hold.id), "0000:00:05.0");
+	snprintf(c->at.hold.id, sizeof(c->at.hold.id), "0000:00:05.0");
 	viofs_claim_let_go(c);
 	assert_string_equal(said, "");
 	world.fails = "close";
@@ -327,24 +333,24 @@ static void a_device_that_does_not_stop_is_said(void **state)
 static void it_waits_on_loss_where_all_that_takes_is_there(void **state)
 {
 	static const struct {
-		enum viofs_source_kind kind;
+		bool back_end;
 		bool wait, keeps, link, track;
 		const char *says;
 	} cases[] = {
-		{ VIOFS_SOURCE_VHOST_USER, true, true, true, true, NULL },
-		{ VIOFS_SOURCE_VHOST_USER, true, true, false, true, "INFLIGHT_SHMFD" },
-		{ VIOFS_SOURCE_VHOST_USER, true, false, true, false, "backend-keeps-state" },
-		{ VIOFS_SOURCE_VHOST_USER, false, true, true, false, NULL },
-		{ VIOFS_SOURCE_VHOST_USER, false, true, false, false, NULL },
-		{ VIOFS_SOURCE_PCI, true, true, false, false, "vhost-user: sources" },
-		{ VIOFS_SOURCE_PCI, false, false, false, false, NULL },
+		{ true, true, true, true, true, NULL },
+		{ true, true, true, false, true, "INFLIGHT_SHMFD" },
+		{ true, true, false, true, false, "backend-keeps-state" },
+		{ true, false, true, true, false, NULL },
+		{ true, false, true, false, false, NULL },
+		{ false, true, true, false, false, "vhost-user: sources" },
+		{ false, false, false, false, false, NULL },
 	};
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
 		struct viofs_claim *c = NULL;
 
 		set_up(state);
-		source.kind = cases[i].kind;
+		source.transport = cases[i].back_end ? back_end() : viofs_transport_function();
 		options.on_loss = cases[i].wait ? VIOFS_ON_LOSS_WAIT : VIOFS_ON_LOSS_EIO;
 		options.keeps_state = cases[i].keeps;
 		options.notify = i % 2 ? VIOFS_NOTIFY_OFF : VIOFS_NOTIFY_STORE;
@@ -353,10 +359,10 @@ static void it_waits_on_loss_where_all_that_takes_is_there(void **state)
 		options.ring = VIOFS_RING_ONLY_SPLIT;
 		world.has_link = cases[i].link;
 		assert_int_equal(viofs_claim_open(&source, &options, &c, &err), 0);
-		assert_int_equal(world.options.track, cases[i].track);
+		assert_int_equal(world.options.transport.track, cases[i].track);
 		assert_int_equal(world.options.notification, !(i % 2));
-		assert_int_equal(world.options.allow_noiommu, !(i % 2));
-		assert_int_equal(world.options.queues, 3);
+		assert_int_equal(world.options.transport.allow_noiommu, !(i % 2));
+		assert_int_equal(world.options.transport.queues, 3);
 		assert_int_equal(world.options.ring, VIOFS_RING_ONLY_SPLIT);
 		if (cases[i].says) {
 			assert_non_null(strstr(said, "on-loss=eio is used"));

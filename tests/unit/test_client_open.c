@@ -18,7 +18,7 @@ static struct {
 	const char *fails;
 	int wait_ms;
 	const char *driver;
-	enum viofs_source_kind kind;
+	bool back_end;
 	struct viofs_attach_options options;
 	enum viofs_remedy remedy;
 } world;
@@ -43,7 +43,10 @@ static int step(const char *name, struct viofs_err *e)
 int __wrap_viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *e);
 int __wrap_viofs_source_find(const char *text, struct viofs_source *out, struct viofs_err *e)
 {
-	*out = (struct viofs_source){ .kind = world.kind, .id = "an-id" };
+	*out = (struct viofs_source){ .transport = world.back_end
+							   ? viofs_transport_of("vhost-user:")
+							   : viofs_transport_function(),
+				      .id = "an-id" };
 	strcpy(out->function.driver, world.driver);
 	strcpy(out->function.text, "0000:00:05.0");
 	return step("find", e);
@@ -75,20 +78,20 @@ int __wrap_viofs_hold_release(struct viofs_hold *hold, struct viofs_err *e)
 }
 
 int __wrap_viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *o,
-			     struct viofs_attach *out, struct viofs_err *e);
+			     struct viofs_fs **out, struct viofs_err *e);
 int __wrap_viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *o,
-			     struct viofs_attach *out, struct viofs_err *e)
+			     struct viofs_fs **out, struct viofs_err *e)
 {
 	world.options = *o;
 	fs.queue_count = 2;
 	fs.queue_size[0] = fs.queue_size[1] = 64;
-	out->fs = &fs;
+	*out = &fs;
 	return step("open", e);
 }
 
-int __wrap_viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,
+int __wrap_viofs_attach_map(const struct viofs_fs *f, struct viofs_arena *arena,
 			    struct viofs_err *e);
-int __wrap_viofs_attach_map(const struct viofs_attach *a, struct viofs_arena *arena,
+int __wrap_viofs_attach_map(const struct viofs_fs *f, struct viofs_arena *arena,
 			    struct viofs_err *e)
 {
 	assert_non_null(arena);
@@ -102,8 +105,8 @@ int __wrap_viofs_fs_start(struct viofs_fs *f, struct viofs_arena *arena, struct 
 	return step("start", e);
 }
 
-int __wrap_viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena);
-int __wrap_viofs_attach_close(struct viofs_attach *a, struct viofs_arena *arena)
+int __wrap_viofs_attach_close(struct viofs_fs *f, struct viofs_arena *arena);
+int __wrap_viofs_attach_close(struct viofs_fs *f, struct viofs_arena *arena)
 {
 	return step("close", NULL);
 }
@@ -170,15 +173,15 @@ static void what_would_help_is_said_by_its_field(void **state)
 
 static void a_socket_is_held_by_its_name(void **state)
 {
-	world.kind = VIOFS_SOURCE_VHOST_USER;
+	world.back_end = true;
 	world.driver = "";
 	options.queues = 3;
 	options.wait_ms = 250;
 	assert_int_equal(open_it(), -EIO);
 	assert_string_equal(world.steps, "find name open map start close release");
 	assert_int_equal(world.wait_ms, 250);
-	assert_int_equal(world.options.queues, 3);
-	assert_false(world.options.allow_noiommu || world.options.track ||
+	assert_int_equal(world.options.transport.queues, 3);
+	assert_false(world.options.transport.allow_noiommu || world.options.transport.track ||
 		     world.options.notification);
 	world.fails = "name";
 	assert_int_equal(open_it(), -EIO);
@@ -199,7 +202,7 @@ static void a_function_of_another_driver_is_taken_where_it_was_said(void **state
 		options.flags |= VIOFS_DEV_BIND | VIOFS_DEV_UNSAFE_NOIOMMU;
 		assert_int_equal(open_it(), -EIO);
 		assert_string_equal(world.steps, "find bind open map start close release");
-		assert_true(world.options.allow_noiommu);
+		assert_true(world.options.transport.allow_noiommu);
 	}
 }
 

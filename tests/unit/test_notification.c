@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The notification queue of a device: its place among the others, its buffers, what it must not
  * say. */
+#include "vfio/pci_transport.h"
 #include "fs/notification.h"
 
 #include "model_function.h"

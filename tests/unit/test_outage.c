@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "model_backend.h"
-#include "vhost/vhost.h"
 #include "virtio/virtio.h"
 
 #include <setjmp.h>
@@ -34,6 +33,7 @@ static void count_message(enum viofs_log_level level, const char *message)
 static int make(void **state)
 {
 	const size_t sizes[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_DEVICE_WRITE] = 8192 };
+	const struct viofs_transport_options tracked = { .track = true };
 	struct viofs_virtio_queue_address a = { .size = 128 };
 	size_t run;
 
@@ -41,14 +41,14 @@ static int make(void **state)
 	peer.protocol |= TRACKING;
 	model_backend_start(&peer);
 	claim = (struct viofs_claim){ .at.fs = &fs };
-	assert_int_equal(viofs_vhost_open(peer.path, LONG_MS, true, &claim.at.vhost, &err), 0);
-	assert_int_equal(viofs_virtio_vhost_open(claim.at.vhost, 0, &fs.virtio, &err), 0);
+	assert_int_equal(
+		viofs_transport_of("vhost-user:")->open(peer.path, &tracked, &fs.virtio, &err), 0);
 	assert_int_equal(viofs_virtio_negotiate(fs.virtio, WANTED, &err), 0);
-	assert_int_equal(viofs_arena_new(sizes, false, &claim.arena, &err), 0);
-	assert_int_equal(viofs_attach_map(&claim.at, claim.arena, &err), 0);
+	assert_int_equal(viofs_arena_new(sizes, false, &claim.at.arena, &err), 0);
+	assert_int_equal(viofs_attach_map(&fs, claim.at.arena, &err), 0);
 	a.device = viofs_arena_iova(
-		claim.arena, viofs_arena_alloc(claim.arena, VIOFS_ARENA_DEVICE_WRITE, 64, 64), 64,
-		&run);
+		claim.at.arena, viofs_arena_alloc(claim.at.arena, VIOFS_ARENA_DEVICE_WRITE, 64, 64),
+		64, &run);
 	assert_int_equal(fs.virtio->ops->queue_enable(fs.virtio, 0, &a, &err), 0);
 	assert_int_equal(viofs_virtio_driver_ok(fs.virtio, &err), 0);
 	outage = (struct viofs_outage){ 0 };
@@ -62,9 +62,8 @@ static int unmake(void **state)
 {
 	viofs_log_set_sink(NULL, VIOFS_LOG_INFO);
 	viofs_virtio_close(fs.virtio);
-	viofs_vhost_close(claim.at.vhost);
-	viofs_arena_detach(claim.arena);
-	viofs_arena_free(claim.arena);
+	viofs_arena_detach(claim.at.arena);
+	viofs_arena_free(claim.at.arena);
 	model_backend_stop(&peer);
 	return 0;
 }

@@ -190,7 +190,7 @@ static void a_tag_finds_its_function(void **state)
 	add(B, "3", "other:fs");
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(find(i ? "myfs" : "tag:myfs", &s), 0);
-		assert_int_equal(s.kind, VIOFS_SOURCE_PCI);
+		assert_true(viofs_source_is_function(&s));
 		assert_string_equal(s.id, A);
 		assert_string_equal(s.function.text, A);
 		assert_string_equal(s.tag, "myfs");
@@ -290,7 +290,7 @@ static void a_socket_is_its_whole_path(void **state)
 	tree_file("b/sock", "");
 	snprintf(text, sizeof(text), "vhost-user:%s", tree_path("a/../a/sock"));
 	assert_int_equal(find(text, &s), 0);
-	assert_int_equal(s.kind, VIOFS_SOURCE_VHOST_USER);
+	assert_false(viofs_source_is_function(&s));
 	assert_string_equal(s.path, tree_path("a/sock"));
 	assert_int_equal(strlen(s.id), strlen("vhost-user-") + 16);
 	assert_memory_equal(s.id, "vhost-user-", strlen("vhost-user-"));

@@ -32,9 +32,20 @@ static bool has(const json_t *list, const char *word)
 
 static const char *source = "myfs", *mountpoint = "/mnt", *address = "0000:00:04.0";
 
+static void describe(const struct viofs_virtio *d, struct viofs_virtio_description *out)
+{
+	*out = (struct viofs_virtio_description){
+		.vfio = "group",
+		.passed_over = "cdev: /dev/iommu is not there",
+		.dma = "physical (the device bypasses the IOMMU)",
+	};
+}
+
 static json_t *make(struct viofs_relay_stats *stats)
 {
+	static const struct viofs_virtio_ops ops = { .name = "pci", .describe = describe };
 	static struct viofs_virtio virtio = {
+		.ops = &ops,
 		.offered = VIOFS_VIRTIO_F_VERSION_1 | VIOFS_VIRTIO_F_EVENT_IDX,
 		.negotiated = VIOFS_VIRTIO_F_VERSION_1,
 	};
@@ -52,12 +63,6 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.vectors = 2,
 		.queues = queues,
 	};
-	static const struct viofs_vfio_ops vfio_ops = { .name = "group" };
-	static const struct viofs_vfio vfio = {
-		.ops = &vfio_ops,
-		.mapper.translates = true,
-		.passed_over = "cdev: /dev/iommu is not there",
-	};
 	static const struct viofs_relay_config config = {
 		.poll = VIOFS_POLL_IRQ,
 		.timeout_ms = 20000,
@@ -67,7 +72,6 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.mountpoint = mountpoint,
 		.address = address,
 		.config = &config,
-		.vfio = &vfio,
 		.fs = &fs,
 		.stats = stats,
 		.slots_used = 28,

@@ -176,7 +176,7 @@ static int ask_by_name(const char *name, json_t *all)
 
 	if (!strncmp(name, TAG_PREFIX, strlen(TAG_PREFIX))) {
 		t.tag = name + strlen(TAG_PREFIX);
-	} else if (!strncmp(name, VIOFS_SOURCE_VHOST_PREFIX, strlen(VIOFS_SOURCE_VHOST_PREFIX))) {
+	} else if (viofs_transport_of(name)) {
 		if (!viofs_source_find(name, &source, NULL))
 			t.id = source.id;
 	} else if (!viofs_pci_address_parse(name, &address)) {

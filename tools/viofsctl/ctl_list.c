@@ -155,7 +155,7 @@ static int find_function(const char *source, struct viofs_source *s, struct viof
 {
 	int rc = viofs_source_find(source, s, err);
 
-	if (!rc && s->kind != VIOFS_SOURCE_PCI)
+	if (!rc && !viofs_source_is_function(s))
 		return viofs_err_set(err, -EINVAL,
 				     "%s is no PCI device: it has no driver that it could be "
 				     "bound to.",

@@ -13,7 +13,6 @@
 #include "daemon/status.h"
 #include "fs/device.h"
 #include "attach/source.h"
-#include "vfio/vfio.h"
 #include "virtio/virtio.h"
 
 #include <errno.h>
@@ -113,46 +112,45 @@ json_t *viofs_ctl_queue_sizes(const struct viofs_fs *fs)
 	return list;
 }
 
-static void add_registers(json_t *o, const struct viofs_fs *fs, const struct viofs_vfio *v)
+static void add_registers(json_t *o, const struct viofs_fs *fs)
 {
-	json_object_set_new(o, "vfio", json_string(v->ops->name));
-	if (v->passed_over[0])
-		json_object_set_new(o, "vfio_passed_over", json_string(v->passed_over));
-	if (!v->mapper.translates)
+	struct viofs_virtio *d = fs->virtio;
+	struct viofs_virtio_description way;
+
+	d->ops->describe(d, &way);
+	json_object_set_new(o, "vfio", json_string(way.vfio));
+	if (way.passed_over)
+		json_object_set_new(o, "vfio_passed_over", json_string(way.passed_over));
+	if (!d->mapper->translates)
 		json_object_set_new(o, "note",
 				    json_string("no IOMMU: mounts take -o allow-unsafe-noiommu, "
 						"and give the device all memory of this "
 						"machine"));
-	json_object_set_new(o, "translates", json_boolean(v->mapper.translates));
-	json_object_set_new(o, "features", viofs_status_features(fs->virtio->offered));
+	json_object_set_new(o, "translates", json_boolean(d->mapper->translates));
+	json_object_set_new(o, "features", viofs_status_features(d->offered));
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
 	json_object_set_new(o, "queue_sizes", viofs_ctl_queue_sizes(fs));
-	json_object_set_new(o, "msix_vectors", json_integer(v->msix_vectors));
+	json_object_set_new(o, "msix_vectors", json_integer(way.vectors));
 	json_object_set_new(o, "dma",
-			    json_string(fs->virtio->offered & VIOFS_VIRTIO_F_ACCESS_PLATFORM
+			    json_string(d->offered & VIOFS_VIRTIO_F_ACCESS_PLATFORM
 						? "translated by the IOMMU"
 						: "physical addresses (ACCESS_PLATFORM is not "
 						  "offered: the device bypasses the IOMMU)"));
 }
 
-static int look(struct viofs_vfio *v, void *object, struct viofs_err *err)
+static int look(struct viofs_virtio *d, void *object, struct viofs_err *err)
 {
-	struct viofs_virtio *virtio = NULL;
 	struct viofs_fs *fs;
-	int rc;
+	int rc = viofs_fs_open(d, &fs, err);
 
-	rc = viofs_virtio_pci_open(v, &virtio, err);
-	if (!rc)
-		rc = viofs_fs_open(virtio, &fs, err);
 	if (rc) {
-		viofs_virtio_close(virtio);
+		viofs_virtio_close(d);
 		return rc;
 	}
-	add_registers(object, fs, v);
+	add_registers(object, fs);
 	viofs_fs_close(fs);
 	return 0;
 }
-
 /* Why the registers were not looked at, or the daemon that has them. */
 static void add_device(json_t *o, const struct viofs_pci_function *f)
 {
@@ -282,7 +280,7 @@ int viofs_ctl_show(const char *source, bool json)
 
 	if (viofs_source_find(source, &s, &err))
 		return viofs_ctl_complain("%s", err.text);
-	if (s.kind == VIOFS_SOURCE_VHOST_USER)
+	if (!viofs_source_is_function(&s))
 		return viofs_ctl_show_socket(&s, source, json);
 	o = viofs_ctl_describe(&s.function);
 	add_pci(o, &s.function);

@@ -6,8 +6,7 @@
 #include "fs/device.h"
 #include "attach/hold.h"
 #include "attach/source.h"
-#include "vhost/vhost.h"
-#include "virtio/virtio.h"
+#include "vhost/vhost_transport.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -48,9 +47,11 @@ static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 	rc = viofs_vhost_open(s->path, VIOFS_VHOST_TIMEOUT_MS, false, &v, err);
 	if (!rc)
 		rc = viofs_virtio_vhost_open(v, 0, &virtio, err);
-	if (!rc)
+	if (rc)
+		viofs_vhost_close(v);
+	else
 		rc = viofs_fs_open(virtio, &fs, err);
-	if (!rc) {
+	if (fs) {
 		json_object_set_new(o, "protocol_features",
 				    protocol_features(v->protocol_features));
 		add_fs(o, fs);
@@ -58,7 +59,6 @@ static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 	} else {
 		viofs_virtio_close(virtio);
 	}
-	viofs_vhost_close(v);
 	viofs_hold_release(&hold, NULL);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include "dma/arena.h"
 #include "dma/physical.h"
 #include "virtio/ring.h"
+#include "vfio/pci_transport.h"
 #include "virtio/virtio.h"
 
 #include <errno.h>
@@ -221,8 +222,8 @@ int main(int argc, char **argv)
 	if (!viofs_virtio_is_lost(t.virtio))
 		stray(STRAY_IOVA, "an address that is not mapped");
 	viofs_virtio_close(t.virtio);
+	viofs_arena_detach(t.arena);
 	viofs_arena_free(t.arena);
-	viofs_vfio_close(t.vfio);
 	close(t.eventfd);
 	return 0;
 }

@@ -14,10 +14,12 @@
  * No vector is used for configuration changes (config_msix_vector stays NO_VECTOR): a virtio-fs
  * device has nothing to change, and the status is looked at when something stalls.
  */
+#include "vfio/pci_transport.h"
+
 #include "base/barrier.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "pci/caps.h"
-#include "virtio/virtio.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -351,13 +353,50 @@ static int transport_close(struct viofs_virtio *d)
 		rc = viofs_virtio_halt(d, CLOSE_RESET_MS, true, NULL);
 	/* Where it can't be done VFIO does it, with the last descriptor. */
 	interrupts_off(t, 0, NULL);
+	viofs_vfio_close(t->vfio);
 	free(t);
 	return rc;
+}
+
+static void close_copy(struct viofs_virtio *d)
+{
+	struct pci_transport *t = transport_of(d);
+
+	t->vfio->ops->close_copy(t->vfio);
+	free(t);
+}
+
+static void drop_dma(struct viofs_virtio *d)
+{
+	struct viofs_vfio *v = transport_of(d)->vfio;
+
+	v->ops->drop_dma(v);
+}
+
+static void describe(const struct viofs_virtio *d, struct viofs_virtio_description *out)
+{
+	const struct viofs_vfio *v =
+		VIOFS_CONTAINER_OF(d, const struct pci_transport, virtio)->vfio;
+
+	*out = (struct viofs_virtio_description){
+		.vfio = v->ops->name,
+		.passed_over = v->passed_over[0] ? v->passed_over : NULL,
+		.vectors = v->msix_vectors,
+	};
+	if (!v->mapper.translates)
+		out->dma = "physical, no IOMMU";
+	else if (d->negotiated & VIOFS_VIRTIO_F_ACCESS_PLATFORM)
+		out->dma = "translated";
+	else
+		out->dma = "physical (the device bypasses the IOMMU)";
 }
 
 static const struct viofs_virtio_ops pci_ops = {
 	.name = "pci",
 	.close = transport_close,
+	.close_copy = close_copy,
+	.drop_dma = drop_dma,
+	.describe = describe,
 	.dma_set = dma_set,
 	.function_reset = function_reset,
 	.is_lost = is_lost,
@@ -448,6 +487,7 @@ int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struc
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
 	t->virtio.ops = &pci_ops;
 	t->virtio.event_fd = v->ops->lost ? v->event_fd : -1;
+	t->virtio.mapper = &v->mapper;
 	t->vfio = v;
 	t->caps = caps;
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)
@@ -455,3 +495,28 @@ int viofs_virtio_pci_open(struct viofs_vfio *v, struct viofs_virtio **out, struc
 	*out = &t->virtio;
 	return 0;
 }
+
+static int open_function(const char *where, const struct viofs_transport_options *options,
+			 struct viofs_virtio **out, struct viofs_err *err)
+{
+	struct viofs_pci_function f = { .iommu_group = -1 };
+	struct viofs_vfio *v = NULL;
+	int rc;
+
+	if (viofs_pci_address_parse(where, &f.address))
+		return viofs_err_set(err, -EINVAL, "%s is no PCI address.", where);
+	/* Which looks for the rest itself. */
+	rc = viofs_vfio_open(&f, options->allow_noiommu, &v, err);
+	if (rc)
+		return rc;
+	if (!v->mapper.translates)
+		viofs_warn("%s is used with no IOMMU: the device can read and write all memory of "
+			   "this machine",
+			   v->address);
+	rc = viofs_virtio_pci_open(v, out, err);
+	if (rc)
+		viofs_vfio_close(v);
+	return rc;
+}
+
+const struct viofs_transport viofs_pci_transport = { .open = open_function };

@@ -12,17 +12,17 @@
  * word.
  *
  * Where the back end notes what it has in flight (viofs_vhost_track()), another one can take its
- * place: viofs_virtio_vhost_resume() tells it all that the first one was told. Who relays sees
+ * place: resume() tells it all that the first one was told. Who relays sees
  * nothing of it, but that no answers come for a while. Rings are split then: where a packed ring is
  * to go on is known to nobody but the back end that is gone.
  *
  * notify() alone is for the data path; it and is_lost() may run in another process than the rest,
  * which must be done by then but for reset.
  */
+#include "vhost/vhost_transport.h"
+
 #include "base/text.h"
 #include "base/util.h"
-#include "virtio/virtio.h"
-#include "vhost/vhost.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -234,13 +234,33 @@ static int transport_close(struct viofs_virtio *d)
 	for (unsigned int q = 0; q < QUEUES_MAX; q++)
 		if (t->kick_fds[q] >= 0)
 			close(t->kick_fds[q]);
+	viofs_vhost_close(t->vhost);
 	free(t);
 	return rc;
+}
+
+static void close_copy(struct viofs_virtio *d)
+{
+	viofs_vhost_close(transport_of(d)->vhost);
+	free(transport_of(d));
+}
+
+static void drop_dma(struct viofs_virtio *d)
+{
+	viofs_vhost_drop_memory(transport_of(d)->vhost);
+}
+
+static void describe(const struct viofs_virtio *d, struct viofs_virtio_description *out)
+{
+	*out = (struct viofs_virtio_description){ .dma = "memory shared with the back end" };
 }
 
 static const struct viofs_virtio_ops vhost_ops = {
 	.name = "vhost-user",
 	.close = transport_close,
+	.close_copy = close_copy,
+	.drop_dma = drop_dma,
+	.describe = describe,
 	.patience_set = patience_set,
 	.is_lost = is_lost,
 	.is_away = is_away,
@@ -312,30 +332,6 @@ static int count_queues(struct vhost_transport *t, unsigned int requests, struct
 	return 0;
 }
 
-int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct viofs_virtio **out,
-			    struct viofs_err *err)
-{
-	struct vhost_transport *t = calloc(1, sizeof(*t));
-	int rc;
-
-	if (!t)
-		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	t->virtio.ops = &vhost_ops;
-	t->virtio.event_fd = v->link ? v->link->fd : v->event_fd;
-	t->vhost = v;
-	for (unsigned int q = 0; q < QUEUES_MAX; q++)
-		t->kick_fds[q] = t->call_fds[q] = -1;
-	rc = count_queues(t, requests, err);
-	if (!rc)
-		rc = learn_config(t, requests, err);
-	if (rc) {
-		free(t);
-		return rc;
-	}
-	*out = &t->virtio;
-	return 0;
-}
-
 /* Is what came back the same device? */
 static int check_device(struct vhost_transport *t, struct viofs_err *err)
 {
@@ -394,8 +390,33 @@ static int restart_rings(struct vhost_transport *t, void (*signal)(int eventfd),
 	return 0;
 }
 
-int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
-			      struct viofs_err *err)
+static int own(struct viofs_virtio *d)
+{
+	struct viofs_vhost *v = transport_of(d)->vhost;
+
+	viofs_vhost_link_own(v->link);
+	return v->event_fd;
+}
+
+static const char *look(struct viofs_virtio *d, bool *closed)
+{
+	struct viofs_vhost *v = transport_of(d)->vhost;
+	const char *why = viofs_vhost_look(v);
+
+	*closed = v->closed;
+	return why;
+}
+
+static void leave(struct viofs_virtio *d)
+{
+	struct viofs_vhost *v = transport_of(d)->vhost;
+
+	viofs_vhost_disconnect(v);
+	viofs_vhost_link_set(v->link, VIOFS_VHOST_LINK_AWAY);
+}
+
+static int resume(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
+		  struct viofs_err *err)
 {
 	struct vhost_transport *t = transport_of(d);
 	int rc;
@@ -410,5 +431,75 @@ int viofs_virtio_vhost_resume(struct viofs_virtio *d, int64_t end_ns, void (*sig
 	t->vhost->end_ns = 0;
 	if (rc)
 		viofs_vhost_disconnect(t->vhost);
+	else
+		viofs_vhost_link_set(t->vhost->link, VIOFS_VHOST_LINK_UP);
 	return rc;
 }
+
+static void lose(struct viofs_virtio *d, const char *why)
+{
+	struct viofs_vhost *v = transport_of(d)->vhost;
+
+	/* Nothing of it wakes us any more. */
+	viofs_vhost_disconnect(v);
+	viofs_vhost_link_lose(v->link, why);
+}
+
+static const struct viofs_virtio_return_ops return_ops = {
+	.own = own,
+	.look = look,
+	.leave = leave,
+	.resume = resume,
+	.lose = lose,
+};
+
+int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct viofs_virtio **out,
+			    struct viofs_err *err)
+{
+	struct vhost_transport *t = calloc(1, sizeof(*t));
+	int rc;
+
+	if (!t)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	t->virtio.ops = &vhost_ops;
+	t->virtio.event_fd = v->link ? v->link->fd : v->event_fd;
+	t->virtio.returns = v->link ? &return_ops : NULL;
+	t->virtio.mapper = &v->mapper;
+	t->vhost = v;
+	for (unsigned int q = 0; q < QUEUES_MAX; q++)
+		t->kick_fds[q] = t->call_fds[q] = -1;
+	rc = count_queues(t, requests, err);
+	if (!rc)
+		rc = learn_config(t, requests, err);
+	if (rc) {
+		free(t);
+		return rc;
+	}
+	*out = &t->virtio;
+	return 0;
+}
+
+static int open_socket(const char *where, const struct viofs_transport_options *options,
+		       struct viofs_virtio **out, struct viofs_err *err)
+{
+	struct viofs_vhost *v = NULL;
+	int rc;
+
+	rc = viofs_vhost_open(where, VIOFS_VHOST_TIMEOUT_MS, options->track, &v, err);
+	if (rc)
+		return rc;
+	rc = viofs_virtio_vhost_open(v, options->queues, out, err);
+	if (rc)
+		viofs_vhost_close(v);
+	return rc;
+}
+
+const struct viofs_transport viofs_vhost_transport = {
+	.prefix = "vhost-user:",
+	.what = "the back end's socket",
+	.advice = "Start the back end first (virtiofsd --socket-path=... --shared-dir=...).",
+	.held = "the socket",
+	.takes_queues = true,
+	.may_return = true,
+	.open = open_socket,
+};
