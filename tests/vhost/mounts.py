@@ -502,8 +502,9 @@ def main():
         abort_is_for_the_mount_that_is_there_now,
         a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
         by_force_while_busy, a_mount_inside_itself_ends_though_the_device_hangs]), at_once=2,
-              # A new mount namespace has copies of all mounts, and their sessions go on for that time.
-              alone=namespace_cases() + named([
+              # A new mount namespace has copies of all mounts, and their sessions go on for that time. Those that make
+              # one mount in it alone.
+              alone=[namespace_cases()] + named([
         a_second_mount_elsewhere_is_seen_there_only, a_mount_point_that_flips_leads_nowhere_else,
         # The number that one gives up must be the next one's.
         an_ending_daemon_leaves_the_next_mount_alone, abort_of_one_that_ends_is_not_anothers]))

@@ -348,14 +348,16 @@ def run_case(case):
 
 def run_cases(cases, at_once=1, alone=()):
     """TAP: each a name and a function. The exit status says nothing: the lines do. Those that mind company come
-    first, @alone, and of the others there are several @at_once."""
+    first, @alone (a list there is of such that don't mind each other), and of the others there are several @at_once."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # sessions end well then, too
-    print(f"1..{len(alone) + len(cases)}", flush=True)
+    groups = [group if isinstance(group, list) else [group] for group in alone]
+    print(f"1..{sum(map(len, groups)) + len(cases)}", flush=True)
     if at_once == 1:
-        alone, cases = [*alone, *cases], []
+        groups, cases = groups + [[case] for case in cases], []
     with concurrent.futures.ThreadPoolExecutor(at_once) as threads:
         def ends():
-            yield from map(run_case, alone)
+            for group in groups:
+                yield from map(run_case, group) if len(group) == 1 else threads.map(run_case, group)
             yield from threads.map(run_case, cases)
         try:
             for number, (result, rest) in enumerate(ends(), 1):

@@ -214,6 +214,8 @@ def main():
              ("a stopped worker with a timeout", a_stopped_worker_with_a_timeout),
              ("the age of what a stopped worker does not read", the_age_of_what_a_stopped_worker_does_not_read)]
 
+    # With a time that it must keep.
+    alone = []
     # Not C with --thread-pool-size=64: some loads end that one by its own seccomp filter, signals or not.
     for name, kind, program, args in (
             ("own device", "device", "/", ["--posix-locks"]),
@@ -226,9 +228,9 @@ def main():
         cases.append((f"signals under load: {name}{skip}",
                       (lambda: None) if skip else (lambda a=(kind, args): signals_under_load(*a))))
         if kind in ("rust", "forky"):
-            cases.append((f"deleted files make room: {name}{skip}",
+            alone.append((f"deleted files make room: {name}{skip}",
                           (lambda: None) if skip else (lambda k=kind: deleted_files_make_room(k))))
-    run_cases(cases)
+    run_cases(cases, at_once=3, alone=alone)
 
 
 if __name__ == "__main__":

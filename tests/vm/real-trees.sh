@@ -5,7 +5,7 @@
 . "$(dirname "$0")/hostlib.sh"
 
 FILES=$(full_or 3200 20000)
-HUGE=50000
+HUGE=$(full_or 20000 50000)
 # virtiofsd holds a descriptor for each file and directory that the guest's kernel knows. Directories come on top.
 limit=$(ulimit -Hn)
 [ "$limit" = unlimited ] || [ "$FILES" -le $((limit / 3 * 2)) ] || FILES=$((limit / 3 * 2))

@@ -3,7 +3,8 @@
 # Starting and ending in all ways: the kernel's driver in between, signals, kill -9, fstab, polling.
 . guestlib.sh
 need setpriv
-CYCLES=${CYCLES:-20}
+CYCLES=${CYCLES:-${VIOFS_TEST_FULL:+20}}
+CYCLES=${CYCLES:-8}
 before=$(system_state)
 address=$(devices | head -n 1)
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Memory and descriptors of the daemon stay as they are over OPERATIONS file system calls.
 . guestlib.sh
+OPERATIONS=${OPERATIONS:-${VIOFS_TEST_FULL:+20000000}}
 OPERATIONS=${OPERATIONS:-200000}
 # Nothing has been seen to grow; a few pages touched for the first time are no leak.
 SLACK_KIB=64
