@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A sysfs tree with PCI functions, and a kernel behind it. */
 #include "model_sysfs.h"
+#include "base/run.h"
 #include "pci/function.h"
 #include "pci/sysfs.h"
 #include "tree.h"
@@ -156,4 +157,24 @@ void model_sysfs_end(void)
 {
 	viofs_pci_set_sysfs_root(NULL);
 	viofs_pci_set_sysfs_writer(NULL);
+}
+
+void model_machine_start(void)
+{
+	static char proc[PATH_MAX], run[PATH_MAX]; /* kept, not copied, by their users */
+
+	tree_make();
+	model_sysfs_start();
+	snprintf(proc, sizeof(proc), "%s", tree_path("proc"));
+	viofs_pci_set_proc_root(proc);
+	snprintf(run, sizeof(run), "%s", tree_path("run"));
+	viofs_run_set_dir(run);
+}
+
+void model_machine_end(void)
+{
+	model_sysfs_end();
+	viofs_pci_set_proc_root(NULL);
+	viofs_run_set_dir(NULL);
+	tree_remove();
 }

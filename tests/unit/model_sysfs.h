@@ -23,6 +23,10 @@ extern struct model_kernel model_kernel;
 void model_sysfs_start(void);
 void model_sysfs_end(void);
 
+/* All that is the machine's: a tree with such a sysfs, a /proc, and a directory for records. */
+void model_machine_start(void);
+void model_machine_end(void);
+
 /* @group: NULL: in none. */
 void model_add_function(const char *address, const char *vendor, const char *device,
 			const char *driver, const char *group);

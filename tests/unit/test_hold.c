@@ -6,6 +6,7 @@
 #include "attach/usage.h"
 #include "model_sysfs.h"
 #include "pci/sysfs.h"
+#include "says.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -40,15 +41,8 @@ static void read_function(void)
 
 static int set_up(void **state)
 {
-	static char proc[PATH_MAX], run[PATH_MAX]; /* kept, not copied, by their users */
-
 	err.text[0] = 0;
-	tree_make();
-	model_sysfs_start();
-	snprintf(proc, sizeof(proc), "%s", tree_path("proc"));
-	viofs_pci_set_proc_root(proc);
-	snprintf(run, sizeof(run), "%s", tree_path("run"));
-	viofs_run_set_dir(run);
+	model_machine_start();
 	model_add_function(FS, "0x1af4\n", "0x105a\n", "virtio-pci", "1");
 	tree_link("sys/fs/virtiofs/2/device", "../../../devices/pci0000:00/" FS "/virtio2");
 	tree_file("sys/fs/virtiofs/2/tag", "myfs\n");
@@ -60,17 +54,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	model_sysfs_end();
-	viofs_pci_set_proc_root(NULL);
-	viofs_run_set_dir(NULL);
-	tree_remove();
+	model_machine_end();
 	return 0;
-}
-
-static void err_has(const char *words)
-{
-	if (!strstr(err.text, words))
-		fail_msg("\"%s\" lacks \"%s\"", err.text, words);
 }
 
 static int take(void)
@@ -106,13 +91,13 @@ static void a_mount_of_our_type_hides_no_mount_of_the_kernels(void **state)
 	tree_file("proc/1/mountinfo", ROOT "40 22 0:35 / /dead rw - fuse.virtiofs-vfio myfs rw\n"
 					   "41 22 0:36 / /live rw - virtiofs myfs rw\n");
 	assert_int_equal(take(), -EBUSY);
-	err_has("at /live");
+	says(&err, "at /live");
 	is_untouched();
 	tree_file("proc/1/mountinfo", ROOT "40 22 0:35 / /dead rw - fuse.virtiofs-vfio myfs rw\n");
 	tree_file("proc/2/mountinfo", ROOT "41 22 0:36 / /deep rw - virtiofs myfs rw\n");
 	tree_link("proc/2/ns/mnt", "mnt:[4026532000]");
 	assert_int_equal(take(), -EBUSY);
-	err_has("at /deep (seen by process 2)");
+	says(&err, "at /deep (seen by process 2)");
 	is_untouched();
 }
 
@@ -130,8 +115,8 @@ static void with_an_unknown_tag_any_mount_of_the_kernels_is_one_too_many(void **
 	tree_unlink("sys/fs/virtiofs/2/device");
 	tree_file("proc/1/mountinfo", ROOT "41 22 0:36 / /live rw - virtiofs other rw\n");
 	assert_int_equal(take(), -EBUSY);
-	err_has("at /live");
-	err_has("may be of " FS);
+	says(&err, "at /live");
+	says(&err, "may be of " FS);
 	is_untouched();
 	tree_file("proc/1/mountinfo", ROOT);
 	must(take());
@@ -142,7 +127,7 @@ static void where_mounts_cannot_be_seen_nothing_is_taken(void **state)
 {
 	viofs_pci_set_proc_root(tree_path("nowhere"));
 	assert_int_equal(take(), -ENOENT);
-	err_has("can't be seen in /proc");
+	says(&err, "can't be seen in /proc");
 	is_untouched();
 }
 
@@ -164,10 +149,10 @@ static void what_is_bound_for_good_is_left_so(void **state)
 static void what_others_have_bound_is_not_ours_to_return(void **state)
 {
 	assert_int_equal(viofs_hold_return(&function, &err), -EALREADY);
-	err_has("bound to vfio-pci but to virtio-pci");
+	says(&err, "bound to vfio-pci but to virtio-pci");
 	model_set_driver(FS, "vfio-pci");
 	assert_int_equal(viofs_hold_return(&function, &err), -EALREADY);
-	err_has("by somebody else");
+	says(&err, "by somebody else");
 	assert_string_equal(model_driver(FS), "vfio-pci");
 	assert_false(tree_exists("run"));
 }
@@ -295,7 +280,7 @@ static void state_says(enum viofs_holder holder, const char *words)
 	assert_int_equal(viofs_usage_read(FS, &s), 0);
 	assert_int_equal(s.holder, holder);
 	viofs_usage_say(&s, FS, 0, &err);
-	err_has(words);
+	says(&err, words);
 }
 
 /* A process that ended has the socket for a moment: what its io_uring waited for goes later. */
@@ -336,9 +321,9 @@ static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
 	state_says(VIOFS_HOLDER_ALIVE, "in use by another virtiofs-vfio (pid 12345, at /m).");
 	close(socket);
 	state_says(VIOFS_HOLDER_WORKER, "supervisor (pid 12345) was killed");
-	err_has("ends with umount /m");
+	says(&err, "ends with umount /m");
 	assert_int_equal(viofs_hold_return(&function, &err), -EBUSY);
-	err_has("supervisor (pid 12345) was killed");
+	says(&err, "supervisor (pid 12345) was killed");
 	tree_file("proc/1/mountinfo", ROOT);
 	state_says(VIOFS_HOLDER_WORKER, "when the last file that is open there is closed");
 	close(hold.lock_fd);
@@ -411,7 +396,7 @@ static void modules_that_are_not_there_are_loaded(void **state)
 	assert_string_equal(loaded[0], "vfio_iommu_type1");
 	assert_int_equal(rename(tree_path("sys/bus/pci/drivers/vfio-pci"), tree_path("away")), 0);
 	assert_int_equal(take(), -ENODEV);
-	err_has("vfio-pci");
+	says(&err, "vfio-pci");
 	assert_int_equal(loaded_count, 3);
 	assert_string_equal(loaded[1], "vfio-pci");
 	assert_string_equal(loaded[2], "vfio_iommu_type1");

@@ -5,6 +5,7 @@
 #include "pci/function.h"
 #include "model_sysfs.h"
 #include "pci/sysfs.h"
+#include "says.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -39,12 +40,6 @@ static int tear_down(void **state)
 	model_sysfs_end();
 	tree_remove();
 	return 0;
-}
-
-static void err_has(const char *words)
-{
-	if (!strstr(err.text, words))
-		fail_msg("\"%s\" lacks \"%s\"", err.text, words);
 }
 
 static int bind_fs(const char *driver)
@@ -99,7 +94,7 @@ static void a_function_that_is_not_there_is_said(void **state)
 	struct viofs_pci_address a = model_address("0000:00:1f.7");
 
 	assert_int_equal(viofs_pci_function_read(&a, &function, &err), -ENODEV);
-	err_has("0000:00:1f.7");
+	says(&err, "0000:00:1f.7");
 	assert_int_equal(viofs_pci_function_bind(&a, "vfio-pci", &err), -ENODEV);
 	assert_int_equal(viofs_pci_function_release(&a, "", &err), -ENODEV);
 	assert_string_equal(model_kernel.log, "");
@@ -111,7 +106,7 @@ static void ids_that_are_none_are_an_error(void **state)
 
 	model_add_function(FS2, "0x1af41\n", "0x105a\n", "", NULL);
 	assert_int_equal(viofs_pci_function_read(&a, &function, &err), -EINVAL);
-	err_has("can't be read");
+	says(&err, "can't be read");
 	model_add_function(FS2, "what\n", "0x105a\n", "", NULL);
 	assert_int_equal(viofs_pci_function_read(&a, &function, &err), -EINVAL);
 }
@@ -140,7 +135,7 @@ static void a_scan_that_finds_nothing_or_no_bus(void **state)
 	viofs_pci_set_sysfs_root("/nowhere");
 	assert_int_equal(viofs_pci_function_scan(&list, &err), -ENOENT);
 	assert_null(list);
-	err_has("/nowhere/bus/pci/devices");
+	says(&err, "/nowhere/bus/pci/devices");
 	tree_dir("none/bus/pci/devices");
 	viofs_pci_set_sysfs_root(tree_path("none"));
 	assert_int_equal(viofs_pci_function_scan(&list, &err), 0);
@@ -171,7 +166,7 @@ static void a_function_without_a_driver_is_bound(void **state)
 static void a_driver_that_is_not_loaded_is_said(void **state)
 {
 	assert_int_equal(bind_fs("vfio-other"), -ENODEV);
-	err_has("modprobe vfio-other");
+	says(&err, "modprobe vfio-other");
 	assert_string_equal(model_kernel.log, "");
 	assert_string_equal(model_driver(FS), "virtio-pci");
 }
@@ -189,7 +184,7 @@ static void a_driver_that_does_not_take_it_gives_it_back(void **state)
 	model_kernel.refuses_at = "drivers_probe";
 	model_kernel.error = 0;
 	assert_int_equal(bind_fs("vfio-pci"), -EIO);
-	err_has("did not take " FS);
+	says(&err, "did not take " FS);
 	all_is_as_before();
 }
 
@@ -215,7 +210,7 @@ static void an_unbind_that_fails_leaves_it_as_it_was(void **state)
 	model_kernel.refuses_at = "/unbind";
 	model_kernel.error = -EBUSY;
 	assert_int_equal(bind_fs("vfio-pci"), -EBUSY);
-	err_has("unbind");
+	says(&err, "unbind");
 	all_is_as_before();
 }
 
@@ -224,7 +219,7 @@ static void an_override_that_fails_leaves_it_as_it_was(void **state)
 	model_kernel.refuses_at = "driver_override";
 	model_kernel.error = -EACCES;
 	assert_int_equal(bind_fs("vfio-pci"), -EACCES);
-	err_has("as root");
+	says(&err, "as root");
 	assert_string_equal(model_kernel.log, "driver_override=vfio-pci;");
 	all_is_as_before();
 }
@@ -233,7 +228,7 @@ static void somebody_else_taking_it_is_named(void **state)
 {
 	model_kernel.taken_by = "uio_pci_generic";
 	assert_int_equal(bind_fs("vfio-pci"), -EBUSY);
-	err_has("uio_pci_generic");
+	says(&err, "uio_pci_generic");
 	/* it isn't ours to take from them */
 	assert_string_equal(model_driver(FS), "uio_pci_generic");
 	assert_string_equal(model_override(FS), "(null)\n");
@@ -274,7 +269,7 @@ static void a_former_driver_that_is_gone_or_refuses_is_said(void **state)
 {
 	assert_int_equal(bind_fs("vfio-pci"), 0);
 	assert_int_equal(release_fs("gone"), -ENODEV);
-	err_has("modprobe gone");
+	says(&err, "modprobe gone");
 	assert_string_equal(model_override(FS), "(null)\n");
 	/* refuses with an error, and without one */
 	model_kernel.no_probe = true;
@@ -283,7 +278,7 @@ static void a_former_driver_that_is_gone_or_refuses_is_said(void **state)
 	model_kernel.refuses_at = "/bind";
 	model_kernel.error = 0;
 	assert_int_equal(release_fs("virtio-pci"), -EIO);
-	err_has("did not take it");
+	says(&err, "did not take it");
 }
 
 static void a_release_that_cannot_unbind_is_said(void **state)
@@ -292,7 +287,7 @@ static void a_release_that_cannot_unbind_is_said(void **state)
 	model_kernel.refuses_at = "/unbind";
 	model_kernel.error = -EPERM;
 	assert_int_equal(release_fs("virtio-pci"), -EPERM);
-	err_has("as root");
+	says(&err, "as root");
 	assert_string_equal(model_driver(FS), "vfio-pci");
 }
 
@@ -324,9 +319,9 @@ static void a_sibling_bound_elsewhere_is_named(void **state)
 	model_add_function(FS2, "0x1af4\n", "0x105a\n", "vfio-pci", "1");
 	model_add_function("0000:00:06.0", "0x8086\n", "0x100e\n", "e1000e", "1");
 	assert_int_equal(check_group(FS), -EPERM);
-	err_has("0000:00:06.0");
-	err_has("e1000e");
-	err_has("group 1");
+	says(&err, "0000:00:06.0");
+	says(&err, "e1000e");
+	says(&err, "group 1");
 	/* of another group: none of our business */
 	assert_int_equal(check_group("0000:00:01.0"), 0);
 }
@@ -335,11 +330,11 @@ static void no_group_is_said(void **state)
 {
 	model_add_function(FS2, "0x1af4\n", "0x105a\n", "vfio-pci", NULL);
 	assert_int_equal(check_group(FS2), -ENODEV);
-	err_has("no IOMMU group");
+	says(&err, "no IOMMU group");
 	/* a link that leads nowhere */
 	tree_link("sys/bus/pci/devices/" FS2 "/iommu_group", "../../../../kernel/iommu_groups/77");
 	assert_int_equal(check_group(FS2), -ENODEV);
-	err_has("group 77");
+	says(&err, "group 77");
 }
 
 /* Debian's kernels are built without that mode: no advice may name its parameter there. */
@@ -350,10 +345,10 @@ static void the_advice_fits_the_kernel(void **state)
 	model_kernel.refuses_at = "drivers_probe";
 	model_kernel.error = 0;
 	assert_int_equal(bind_fs("vfio-pci"), -EIO);
-	err_has("there is no way without an IOMMU");
+	says(&err, "there is no way without an IOMMU");
 	tree_file(parameter, "N\n");
 	assert_int_equal(bind_fs("vfio-pci"), -EIO);
-	err_has("echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+	says(&err, "echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
 	tree_unlink(parameter);
 	assert_int_equal(rmdir(tree_path("sys/bus/pci/drivers/vfio-pci")), 0);
 	assert_non_null(strstr(viofs_pci_noiommu_advice(), "takes a kernel built with"));

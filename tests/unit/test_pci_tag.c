@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "pci/sysfs.h"
 #include "pci/tag.h"
+#include "says.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -57,12 +58,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void err_has(const char *words)
-{
-	if (!strstr(err.text, words))
-		fail_msg("\"%s\" lacks \"%s\"", err.text, words);
-}
-
 static int read_tag(char tag[VIOFS_TAG_TEXT], uint32_t *queues)
 {
 	return viofs_pci_tag_read(&function, tag, queues, &err);
@@ -104,15 +99,15 @@ static void tags_in_sysfs_that_make_no_sense_are_refused(void **state)
 
 	add_instance("2", FS, "abcdefghijklmnopqrstuvwxyz0123456789x\n");
 	assert_int_equal(read_tag(tag, NULL), -EPROTO);
-	err_has("longer than 36");
+	says(&err, "longer than 36");
 	add_instance("2", FS, "\n");
 	assert_int_equal(read_tag(tag, NULL), -EPROTO);
-	err_has(FS);
+	says(&err, FS);
 	add_instance("2", FS, "a\001b\n");
 	assert_int_equal(read_tag(tag, NULL), -EPROTO);
 	add_instance("2", FS, "a\xff\n");
 	assert_int_equal(read_tag(tag, NULL), -EPROTO);
-	err_has("UTF-8");
+	says(&err, "UTF-8");
 }
 
 static void a_function_with_vfio_is_not_looked_into(void **state)
@@ -121,7 +116,7 @@ static void a_function_with_vfio_is_not_looked_into(void **state)
 
 	strcpy(function.driver, "vfio-pci");
 	assert_int_equal(read_tag(tag, NULL), -EOPNOTSUPP);
-	err_has("vfio-pci");
+	says(&err, "vfio-pci");
 }
 
 /*
@@ -169,15 +164,15 @@ static void a_window_that_shows_nonsense_is_not_believed(void **state)
 
 	put_config("\0\0\0\0", true);
 	assert_int_equal(read_tag(tag, NULL), -EOPNOTSUPP);
-	err_has("0 request queues");
+	says(&err, "0 request queues");
 	put_config("ab\1\0", true);
 	assert_int_equal(read_tag(tag, NULL), -EOPNOTSUPP);
 	put_config("\xff\0\0\0", true);
 	assert_int_equal(read_tag(tag, NULL), -EPROTO);
-	err_has(FS);
+	says(&err, FS);
 	put_config("a\0\0\0", false);
 	assert_int_equal(read_tag(tag, NULL), -EOPNOTSUPP);
-	err_has("no PCI configuration access");
+	says(&err, "no PCI configuration access");
 }
 
 static void a_configuration_space_that_cannot_be_read_is_said(void **state)
@@ -185,7 +180,7 @@ static void a_configuration_space_that_cannot_be_read_is_said(void **state)
 	char tag[VIOFS_TAG_TEXT];
 
 	assert_int_equal(read_tag(tag, NULL), -ENOENT);
-	err_has("config");
+	says(&err, "config");
 	/* what somebody with no privileges gets to see */
 	tree_bytes("sys/bus/pci/devices/" FS "/config", "\0\0\0\0\2\0\x10\0", 8);
 	assert_int_equal(read_tag(tag, NULL), -EPERM);
@@ -200,7 +195,7 @@ static void a_window_in_use_by_another_is_waited_for_in_vain(void **state)
 	lock = viofs_run_lock("config-" FS, 0);
 	assert_true(lock >= 0);
 	assert_int_equal(read_tag(tag, NULL), -EBUSY);
-	err_has("locked");
+	says(&err, "locked");
 	viofs_run_remove("config-" FS, lock);
 	assert_int_equal(read_tag(tag, NULL), 0);
 	assert_false(tree_exists("run"));
@@ -267,7 +262,7 @@ static void a_sequence_cut_off_by_the_end_is_refused(void **state)
 	memset(raw, 'a', sizeof(raw));
 	memcpy(raw + VIOFS_TAG_SIZE - 1, "\xe2\x82\xac", 3);
 	assert_int_equal(viofs_tag_check(raw, tag, &err), -EPROTO);
-	err_has("at 35");
+	says(&err, "at 35");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

@@ -5,6 +5,7 @@
 #include "attach/source.h"
 #include "model_sysfs.h"
 #include "pci/sysfs.h"
+#include "says.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -26,35 +27,18 @@
 #define DISK "0000:00:06.0"
 
 static struct viofs_err err;
-static char run[PATH_MAX]; /* kept, not copied, by its user */
 
 static int set_up(void **state)
 {
-	static char proc[PATH_MAX];
-
 	err.text[0] = '\0';
-	tree_make();
-	model_sysfs_start();
-	snprintf(proc, sizeof(proc), "%s", tree_path("proc"));
-	viofs_pci_set_proc_root(proc);
-	snprintf(run, sizeof(run), "%s", tree_path("run"));
-	viofs_run_set_dir(run);
+	model_machine_start();
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	model_sysfs_end();
-	viofs_pci_set_proc_root(NULL);
-	viofs_run_set_dir(NULL);
-	tree_remove();
+	model_machine_end();
 	return 0;
-}
-
-static void err_has(const char *words)
-{
-	if (!strstr(err.text, words))
-		fail_msg("\"%s\" lacks \"%s\"", err.text, words);
 }
 
 static const struct viofs_record full = {
@@ -185,7 +169,7 @@ static void a_tag_finds_its_function(void **state)
 
 	tree_dir("sys/bus/pci/devices");
 	assert_int_equal(find("myfs", &s), -ENODEV);
-	err_has("This machine has no virtio-fs device");
+	says(&err, "This machine has no virtio-fs device");
 	add(A, "2", "myfs");
 	add(B, "3", "other:fs");
 	for (int i = 0; i < 2; i++) {
@@ -198,9 +182,9 @@ static void a_tag_finds_its_function(void **state)
 	assert_int_equal(find("other:fs", &s), 0);
 	assert_string_equal(s.id, B);
 	assert_int_equal(find("nofs", &s), -ENODEV);
-	err_has("Tags found: myfs, other:fs. ");
+	says(&err, "Tags found: myfs, other:fs. ");
 	assert_int_equal(find("0000:00:4:0", &s), -EINVAL);
-	err_has("is no PCI address");
+	says(&err, "is no PCI address");
 	assert_int_equal(find("tag:0000:00:4:0", &s), -ENODEV);
 }
 
@@ -211,12 +195,12 @@ static void a_tag_of_two_functions_is_not_chosen_from(void **state)
 	add(A, "2", "myfs");
 	add(B, "3", "myfs");
 	assert_int_equal(find("myfs", &s), -EMFILE);
-	err_has("2 devices have the tag \"myfs\": " A ", " B ".");
+	says(&err, "2 devices have the tag \"myfs\": " A ", " B ".");
 	/* Tags that are there twice are said once; one within another is another. */
 	add(B, "3", "fs");
 	add(DISK, "4", "fs");
 	assert_int_equal(find("none", &s), -ENODEV);
-	err_has("Tags found: myfs, fs. ");
+	says(&err, "Tags found: myfs, fs. ");
 }
 
 static void an_address_finds_its_function(void **state)
@@ -231,7 +215,7 @@ static void an_address_finds_its_function(void **state)
 	assert_int_equal(find("00:04.0", &s), 0);
 	assert_string_equal(s.id, A);
 	assert_int_equal(find(DISK, &s), -ENOTTY);
-	err_has("it is 1af4:1042, not 1af4:105a");
+	says(&err, "it is 1af4:1042, not 1af4:105a");
 	assert_int_equal(find("0000:00:1f.0", &s), -ENODEV);
 	/* Without a tag it is found all the same. */
 	tree_unlink("sys/fs/virtiofs/2/tag");
@@ -271,7 +255,7 @@ static void what_was_asked_for_by_tag_has_it(void **state)
 	assert_int_equal(find("myfs", &s), 0);
 	assert_int_equal(viofs_source_check_tag(&s, "myfs", &err), 0);
 	assert_int_equal(viofs_source_check_tag(&s, "other", &err), -ESTALE);
-	err_has(A " has the tag \"other\", not \"myfs\"");
+	says(&err, A " has the tag \"other\", not \"myfs\"");
 	assert_int_equal(find("tag:myfs", &s), 0);
 	assert_int_equal(viofs_source_check_tag(&s, "other", &err), -ESTALE);
 	assert_int_equal(find(A, &s), 0);
@@ -285,7 +269,7 @@ static void a_socket_is_its_whole_path(void **state)
 
 	assert_int_equal(find("vhost-user:", &s), -EINVAL);
 	assert_int_equal(find("vhost-user:/nonexistent", &s), -ENOENT);
-	err_has("Start the back end first");
+	says(&err, "Start the back end first");
 	tree_file("a/sock", "");
 	tree_file("b/sock", "");
 	snprintf(text, sizeof(text), "vhost-user:%s", tree_path("a/../a/sock"));

@@ -2,6 +2,7 @@
 /* The relay with a device that lies, is silent or dies, and with a kernel that blocks: nobody is
  * left waiting. */
 #include "relay_bench.h"
+#include "says.h"
 
 #include "base/util.h"
 
@@ -31,12 +32,6 @@ static void start_spoiling(void (*how)(struct model_request *r, struct fuse_out_
 	spoil = how;
 	bench.device.hook = spoil_answers;
 	pthread_mutex_unlock(&bench.device.lock);
-}
-
-static void err_has(const char *words)
-{
-	if (!strstr(bench.err.text, words))
-		fail_msg("\"%s\" lacks \"%s\"", bench.err.text, words);
 }
 
 static void no_header(struct model_request *r, struct fuse_out_header *out)
@@ -176,7 +171,7 @@ static void fill(unsigned int n)
 static void fails_and_answers_all(unsigned int n, const char *words)
 {
 	assert_int_equal(bench_join(), -EPROTO);
-	err_has(words);
+	says(&bench.err, words);
 	assert_non_null(strstr(bench_stats()->reason, words));
 	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_FAILED);
 	kernel_is_answered_all(100, n, -EIO, 0);
@@ -365,7 +360,7 @@ static void init_fails(int rc, const char *words)
 	kernel_sends_init(2);
 	kernel_is_answered(2, -EIO, 0);
 	assert_int_equal(bench_join(), rc);
-	err_has(words);
+	says(&bench.err, words);
 	assert_non_null(strstr(bench_stats()->reason, words));
 	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_FAILED);
 	assert_false(bench.ready);
@@ -433,7 +428,7 @@ static void a_lie_of_the_ring_at_init_is_said(void **state)
 	model_device_push_raw(&bench.device, 1, 4000, 16, 1);
 	kernel_is_answered(2, -EIO, 0);
 	assert_int_equal(bench_join(), -EPROTO);
-	err_has("outside the queue");
+	says(&bench.err, "outside the queue");
 }
 
 static void a_kernel_that_begins_with_something_else_is_refused(void **state)
@@ -441,7 +436,7 @@ static void a_kernel_that_begins_with_something_else_is_refused(void **state)
 	bench_start();
 	kernel_sends_getattr(2, 1);
 	assert_int_equal(bench_join(), -EPROTO);
-	err_has("no FUSE_INIT");
+	says(&bench.err, "no FUSE_INIT");
 	assert_int_equal(model_device_count(&bench.device, 0), 0);
 }
 
@@ -450,7 +445,7 @@ static void a_kernel_that_sends_nothing_is_a_time_out(void **state)
 	bench.config.init_timeout_ms = 50;
 	bench_start();
 	assert_int_equal(bench_join(), -ETIMEDOUT);
-	err_has("no FUSE_INIT");
+	says(&bench.err, "no FUSE_INIT");
 }
 
 static void an_unmount_before_init_ends_it(void **state)
@@ -458,7 +453,7 @@ static void an_unmount_before_init_ends_it(void **state)
 	bench_start();
 	shutdown(bench.kernel, SHUT_WR);
 	assert_int_equal(bench_join(), -ENODEV);
-	err_has("FUSE_INIT");
+	says(&bench.err, "FUSE_INIT");
 }
 
 static void a_lost_first_kick_is_made_up_for(void **state)
@@ -507,7 +502,7 @@ static void a_channel_that_cannot_be_read_ends_the_session(void **state)
 	assert_int_equal(dup3(fd, bench.relay_fd, O_CLOEXEC), bench.relay_fd);
 	close(fd);
 	assert_int_equal(bench_join(), -EPROTO);
-	err_has("reading /dev/fuse");
+	says(&bench.err, "reading /dev/fuse");
 }
 
 static void wait_until_blocked(void)
