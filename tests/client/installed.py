@@ -14,6 +14,8 @@ import tempfile
 import time
 
 SOURCE, BUILD, DEVICE = sys.argv[1:4]
+# Python, and where libviofs for it is installed; nothing where that isn't built.
+PYTHON, PYTHON_DIR = (sys.argv[4:] + [None, None])[:2]
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
 C, CPP = ["cc", "-std=c11", "-pedantic"], ["c++", "-std=c++11", "-x", "c++"]
 # The compiler, and what it and pkg-config(1) are asked for.
@@ -74,6 +76,16 @@ def names_of_others(archive):
     return " ".join(sorted(name for name in symbols if not name.startswith("viofs_")))
 
 
+def python_finds_it(work, libs):
+    """Where it is installed is where this Python looks, and it works from there."""
+    looks = run([PYTHON, "-c", "import sys; print(sys.path)"]).decode()
+    place = os.path.dirname(PYTHON_DIR)
+    out = run([PYTHON, "-c", "import viofs; print(viofs.__file__, viofs.version(), len(viofs.OPS))"],
+              env=dict(os.environ, LD_LIBRARY_PATH=libs, PYTHONPATH=work + place), cwd="/").decode()
+    if repr(place) not in looks or work + PYTHON_DIR not in out:
+        raise RuntimeError(f"installed at {place}; {PYTHON} looks at {looks}, and has {out}")
+
+
 def main():
     """TAP."""
     if os.geteuid():
@@ -89,11 +101,11 @@ def main():
         run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", work])
         prefix = next(root for root, dirs, _ in os.walk(work) if "include" in dirs)
         programs = {"library-page": documented_program()}
-        for name in sorted(os.listdir(os.path.join(SOURCE, "docs", "examples"))):
+        for name in sorted(n for n in os.listdir(os.path.join(SOURCE, "docs", "examples")) if n.endswith(".c")):
             with open(os.path.join(SOURCE, "docs", "examples", name), encoding="utf-8") as f:
                 programs[name.split(".")[0]] = f.read()
         archive = os.path.join(pkg_config(prefix, "--variable=libdir")[0], "libviofs.a")
-        print(f"1..{len(programs) * len(WAYS) + 1}")
+        print(f"1..{len(programs) * len(WAYS) + 2}")
         for name, text in programs.items():
             path = os.path.join(work, name + ".c")
             with open(path, "w", encoding="utf-8") as f:
@@ -120,6 +132,16 @@ def main():
             print(f"{'not ok' if strangers else 'ok'} {number} - the static library's names begin with viofs_ {strangers}")
         else:
             print(f"ok {number} # SKIP no static library")
+        number += 1
+        if PYTHON:
+            try:
+                python_finds_it(work, pkg_config(prefix, "--variable=libdir")[0])
+                print(f"ok {number} - Python finds the package")
+            except RuntimeError as e:
+                print("# " + str(e).replace("\n", "\n# "))
+                print(f"not ok {number} - Python finds the package")
+        else:
+            print(f"ok {number} # SKIP built without libviofs for Python")
     finally:
         shutil.rmtree(work)
 

@@ -47,7 +47,8 @@ struct viofs_cli_command {
 	const struct viofs_cli_option *options;
 	int min, max; /* paths; max < 0: any number */
 	bool in_shell;
-	int (*run)(struct viofs_cli *cli, const struct viofs_cli_args *args);
+	int (*run)(struct viofs_cli *cli, const struct viofs_cli_args *args); /* NULL: another
+										 program */
 };
 
 /* Letters of options that have a long name only. */
@@ -89,6 +90,9 @@ int viofs_cli_open(struct viofs_cli *cli, const struct viofs_cli_args *args);
 
 /** viofs_cli_close() - back to where it was. Sets cli->status where that failed. */
 void viofs_cli_close(struct viofs_cli *cli);
+
+/** viofs_cli_python() - become Python, with @words. Return: 1: it was said why not. */
+int viofs_cli_python(char **words);
 
 /** viofs_cli_session_close() - the session only. Return: milliseconds that it took. */
 int64_t viofs_cli_session_close(struct viofs_cli *cli);

@@ -90,6 +90,11 @@ static const struct viofs_cli_option probe_options[] = {
 	{ 0, NULL, NULL, NULL },
 };
 
+static const struct viofs_cli_option python_options[] = {
+	{ 'c', "command", "COMMAND", "run this in place of asking; may be repeated" },
+	{ 0, NULL, NULL, NULL },
+};
+
 static const struct viofs_cli_option none[] = { { 0, NULL, NULL, NULL } };
 
 const struct viofs_cli_command viofs_cli_commands[] = {
@@ -121,6 +126,7 @@ const struct viofs_cli_command viofs_cli_commands[] = {
 	  viofs_cli_shell },
 	{ "probe", "[DIRECTORY]", "Try every opcode: what the device can, and how it differs",
 	  probe_options, 0, 1, false, viofs_cli_probe },
+	{ "python", "", "Python with the share", python_options, 0, 0, false, NULL },
 	{ NULL, NULL, NULL, NULL, 0, 0, false, NULL },
 };
 
@@ -171,6 +177,9 @@ int main(int argc, char **argv)
 		viofs_cli_say("There is no command \"%s\". See viofs --help.", argv[1]);
 		return VIOFS_EXIT_USAGE;
 	}
+	/* Python reads its words itself. */
+	if (!command->run && (argc < 3 || strcmp(argv[2], "--help") != 0))
+		return viofs_cli_python(argv + 2);
 	status = viofs_cli_parse(command, argc - 1, argv + 1, true, &args);
 	if (status)
 		return status;
