@@ -90,7 +90,7 @@ static const int calls[] = {
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(madvise),
 	SCMP_SYS(exit),
-	/* malloc: parked requests (relay/parking.c), stacks. mmap and mprotect are below. */
+	/* malloc: stacks. mmap and mprotect are below. */
 	SCMP_SYS(brk),
 	SCMP_SYS(close), /* a lost device is let go of: daemon/claim.c */
 	SCMP_SYS(munmap),
@@ -188,7 +188,8 @@ static bool lift_memlock(void)
 /* No more is locked: an allocation that can't be would fail. */
 static void lock_no_more(void)
 {
-	if (mlockall(MCL_CURRENT) < 0)
+	/* All is there by now; what is sparse stays so. */
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
 		munlockall();
 	viofs_debug("RLIMIT_MEMLOCK can't be raised (CAP_SYS_RESOURCE), nor passed (CAP_IPC_LOCK): "
 		    "what the worker allocates from now on is not locked into memory");

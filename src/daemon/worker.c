@@ -27,6 +27,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -53,12 +54,15 @@ static void serving(void *arg)
 }
 
 /* Best effort, each: the text names what was not allowed. */
-static void harden_against_reclaim(void)
+static void harden_against_reclaim(const struct viofs_arena *arena)
 {
 	char missing[128] = "";
 
+	viofs_arena_hide_sparse(arena, true);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		strcat(missing, " mlockall");
+	if (viofs_arena_hide_sparse(arena, false))
+		abort(); /* there was memory for it before */
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		strcat(missing, " PR_SET_IO_FLUSHER");
 	if (missing[0])
@@ -107,7 +111,7 @@ static int work(struct worker *w)
 	 * assertion has to say, and leaves its core file where it was started. */
 	if (!c->sandbox.debug && !VIOFS_SANDBOX_SANITIZED)
 		viofs_launch_let_go();
-	harden_against_reclaim();
+	harden_against_reclaim(c->claim->at.arena);
 	rc = pin(c->cpus, &err);
 	if (!rc)
 		rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);

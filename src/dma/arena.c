@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAP_TRIES 5
@@ -59,6 +60,8 @@ struct viofs_arena {
 	size_t page_size, system_page;
 	bool scattered; /* the device may see every page at an address of its own */
 	struct section sections[VIOFS_ARENA_SECTIONS];
+	size_t sparse;                   /* bytes at the end of the private area */
+	struct viofs_arena_state *state; /* in the private area */
 	struct page *pages;
 	struct viofs_mapper *mapper; /* while mapped */
 	struct mapping *mappings;
@@ -67,7 +70,26 @@ struct viofs_arena {
 
 static bool is_private(int section)
 {
-	return section == VIOFS_ARENA_PRIVATE;
+	return section == VIOFS_ARENA_PRIVATE || section == VIOFS_ARENA_SPARSE;
+}
+
+static size_t state_bytes(const struct viofs_arena *a)
+{
+	return sizeof(struct viofs_arena_state) +
+	       a->device.size / a->system_page * sizeof(uint64_t);
+}
+
+/* Head, state, section, and what is sparse. */
+static void lay_out_private(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS])
+{
+	struct section *s = &a->sections[VIOFS_ARENA_PRIVATE];
+	struct section *sparse = &a->sections[VIOFS_ARENA_SPARSE];
+
+	s->offset = viofs_align_up(VIOFS_ARENA_HEAD + state_bytes(a), a->system_page);
+	s->size = viofs_align_up(sizes[VIOFS_ARENA_PRIVATE], a->system_page);
+	sparse->offset = s->offset + s->size;
+	sparse->size = a->sparse = viofs_align_up(sizes[VIOFS_ARENA_SPARSE], a->system_page);
+	a->private.size = sparse->offset + sparse->size;
 }
 
 /* Lay the device's sections out in pages of @page_size. */
@@ -76,18 +98,18 @@ static void lay_out(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIO
 {
 	a->device.size = 0;
 	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++) {
-		struct area *area = is_private(i) ? &a->private : &a->device;
-
-		a->sections[i].size =
-			viofs_align_up(sizes[i], is_private(i) ? a->system_page : page_size);
-		a->sections[i].offset = is_private(i) ? 0 : area->size;
-		area->size = a->sections[i].offset + a->sections[i].size;
+		if (is_private(i))
+			continue;
+		a->sections[i].offset = a->device.size;
+		a->sections[i].size = viofs_align_up(sizes[i], page_size);
+		a->device.size += a->sections[i].size;
 	}
 	a->page_size = page_size;
+	lay_out_private(a, sizes);
 }
 
 /* Return: 0, or -errno: nothing was reserved. */
-static int reserve(struct area *area, bool hugepages)
+static int reserve(struct area *area, size_t sparse, bool hugepages)
 {
 	void *map = NULL;
 	int fd;
@@ -95,7 +117,7 @@ static int reserve(struct area *area, bool hugepages)
 	if (!area->size)
 		return 0;
 	fd = hugepages ? viofs_hugepages_memfd(area->size, &map)
-		       : viofs_small_pages_memfd(area->size, &map);
+		       : viofs_sparse_memfd(area->size - sparse, sparse, &map);
 	if (fd < 0)
 		return fd;
 	area->fd = fd;
@@ -112,6 +134,20 @@ static void give_back(struct area *area)
 		close(area->fd);
 }
 
+static void write_state(struct viofs_arena *a)
+{
+	struct viofs_arena_state *s = (void *)(a->private.base + VIOFS_ARENA_HEAD);
+
+	a->state = s;
+	s->page_size = a->page_size;
+	s->system_page = a->system_page;
+	s->device_size = a->device.size;
+	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++) {
+		s->sections[i].offset = a->sections[i].offset;
+		s->sections[i].size = a->sections[i].size;
+	}
+}
+
 static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SECTIONS],
 		       bool hugepages)
 {
@@ -119,18 +155,22 @@ static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SEC
 
 	if (hugepages) {
 		lay_out(a, sizes, VIOFS_HUGEPAGE_SIZE);
-		rc = reserve(&a->device, true);
+		rc = reserve(&a->device, 0, true);
 	}
 	if (rc) {
 		give_back(&a->device);
 		a->device = (struct area){ .fd = -1 };
 		lay_out(a, sizes, a->system_page);
-		rc = reserve(&a->device, false);
+		rc = reserve(&a->device, 0, false);
 	}
 	/* What goes through it is other people's files: no business of a core file's. */
 	if (!rc && madvise(a->device.base, a->device.size, MADV_DONTDUMP) < 0)
 		rc = -errno;
-	return rc ? rc : reserve(&a->private, false);
+	if (!rc)
+		rc = reserve(&a->private, a->sparse, false);
+	if (!rc)
+		write_state(a);
+	return rc;
 }
 
 int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
@@ -217,6 +257,7 @@ static void find_runs(struct viofs_arena *a, size_t first, size_t count)
 	for (size_t i = first + count; i-- > first;) {
 		struct page *p = &a->pages[i];
 
+		a->state->iova[i] = p->iova;
 		p->run = 1;
 		if (i + 1 < first + count && p[1].iova == p->iova + a->system_page)
 			p->run = p[1].run + 1;
@@ -378,6 +419,7 @@ int viofs_arena_map(struct viofs_arena *a, struct viofs_mapper *m, enum viofs_ad
 	assert(!a->mapper);
 	a->mapper = m;
 	a->scattered = !m->by_file && (policy == VIOFS_ADDRESS_PHYSICAL || !m->translates);
+	a->state->scattered = a->scattered;
 	if (a->scattered)
 		rc = pin(a, err);
 	if (!rc && m->by_file)
@@ -455,7 +497,7 @@ size_t viofs_arena_granule(const struct viofs_arena *a)
 
 size_t viofs_arena_size(const struct viofs_arena *a)
 {
-	return a->device.size + a->private.size;
+	return a->device.size + a->private.size - a->sparse;
 }
 
 size_t viofs_arena_device_size(const struct viofs_arena *a)
@@ -469,4 +511,133 @@ bool viofs_arena_contains(const struct viofs_arena *a, const void *p, size_t len
 
 	return (uintptr_t)p >= (uintptr_t)a->device.base &&
 	       viofs_range_ok(off, len, a->device.size);
+}
+
+void *viofs_arena_head(const struct viofs_arena *a)
+{
+	return a->private.base;
+}
+
+const struct viofs_arena_state *viofs_arena_state(const struct viofs_arena *a, size_t *len)
+{
+	*len = state_bytes(a);
+	return a->state;
+}
+
+static bool is_in(const struct area *area, const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)area->base < area->size;
+}
+
+uint64_t viofs_arena_offset(const struct viofs_arena *a, const void *p, bool *is_private)
+{
+	const struct area *area;
+
+	*is_private = is_in(&a->private, p);
+	area = *is_private ? &a->private : &a->device;
+	assert(is_in(area, p));
+	return (uint64_t)((const uint8_t *)p - area->base);
+}
+
+void *viofs_arena_at(const struct viofs_arena *a, bool is_private, uint64_t offset, uint64_t len)
+{
+	const struct area *area = is_private ? &a->private : &a->device;
+
+	return viofs_range_ok(offset, len, area->size) ? area->base + offset : NULL;
+}
+
+int viofs_arena_private_fd(const struct viofs_arena *a)
+{
+	return a->private.fd;
+}
+
+uint64_t viofs_arena_private_size(const struct viofs_arena *a)
+{
+	return a->private.size;
+}
+
+int viofs_arena_hide_sparse(const struct viofs_arena *a, bool hide)
+{
+	uint8_t *at = a->private.base + a->private.size - a->sparse;
+	int rc;
+
+	if (!a->sparse)
+		return 0;
+	rc = mprotect(at, a->sparse, hide ? PROT_NONE : PROT_READ | PROT_WRITE);
+	return rc < 0 ? -errno : 0;
+}
+
+static int map_file(struct area *area, int fd)
+{
+	struct stat st;
+
+	area->fd = fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0)
+		return -EPROTO;
+	area->size = (size_t)st.st_size;
+	area->base = mmap(NULL, area->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (area->base != MAP_FAILED)
+		return 0;
+	area->base = NULL;
+	return -errno;
+}
+
+/* A copy, checked: nothing that it says leads out of the two files. */
+static int read_state(struct viofs_arena *a, uint64_t at)
+{
+	struct viofs_arena_state *s = viofs_arena_at(a, true, at, sizeof(*s));
+	uint64_t page_size = s ? s->page_size : 0;
+
+	if (!s || at % sizeof(uint64_t) || s->system_page != a->system_page ||
+	    s->device_size != a->device.size || !viofs_is_power_of_2(page_size) ||
+	    page_size < a->system_page || a->device.size % page_size ||
+	    !viofs_arena_at(a, true, at, state_bytes(a)))
+		return -EPROTO;
+	a->state = s;
+	a->page_size = page_size;
+	a->scattered = s->scattered;
+	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++) {
+		struct section *to = &a->sections[i];
+
+		to->offset = s->sections[i].offset;
+		to->size = to->used = s->sections[i].size;
+		if (to->offset % a->system_page || to->size % a->system_page ||
+		    !viofs_arena_at(a, is_private(i), to->offset, to->size))
+			return -EPROTO;
+	}
+	a->sparse = a->sections[VIOFS_ARENA_SPARSE].size;
+	return 0;
+}
+
+int viofs_arena_adopt(int device_fd, int private_fd, uint64_t at, struct viofs_arena **out)
+{
+	struct viofs_arena *a = calloc(1, sizeof(*a));
+	int rc;
+
+	if (!a)
+		return -ENOMEM;
+	a->device.fd = a->private.fd = -1;
+	a->system_page = (size_t)sysconf(_SC_PAGESIZE);
+	rc = map_file(&a->device, device_fd);
+	if (!rc)
+		rc = map_file(&a->private, private_fd);
+	if (!rc)
+		rc = a->private.size < VIOFS_ARENA_HEAD ? -EPROTO : read_state(a, at);
+	if (!rc) {
+		a->pages = calloc(a->device.size / a->system_page, sizeof(*a->pages));
+		a->mappings = calloc(1, sizeof(*a->mappings));
+		rc = a->pages && a->mappings ? 0 : -ENOMEM;
+	}
+	if (rc) {
+		a->device.fd = a->private.fd = -1; /* the caller's still */
+		viofs_arena_free(a);
+		return rc;
+	}
+	for (size_t i = 0; i < a->device.size / a->system_page; i++)
+		a->pages[i].iova = a->state->iova[i];
+	find_runs(a, 0, a->device.size / a->system_page);
+	*out = a;
+	return 0;
 }

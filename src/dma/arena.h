@@ -14,12 +14,31 @@ struct viofs_arena;
 
 /** enum viofs_arena_section - who may touch a part of the arena */
 enum viofs_arena_section {
-	VIOFS_ARENA_PRIVATE, /* never mapped for the device: shadow state, journal, statistics */
+	VIOFS_ARENA_PRIVATE,      /* never mapped for the device: what must outlive a process */
 	VIOFS_ARENA_DEVICE_READ,  /* descriptors, avail rings, requests */
 	VIOFS_ARENA_DEVICE_WRITE, /* used rings, small replies */
 	VIOFS_ARENA_DEVICE_RING,  /* packed rings, which both sides write */
 	VIOFS_ARENA_DEVICE_RW,    /* data areas, which serve WRITE and READ alike */
+	VIOFS_ARENA_SPARSE,       /* private too; takes memory only where it is touched */
 	VIOFS_ARENA_SECTIONS,
+};
+
+/* The private memory begins with so many bytes that say, to another process, what is where. */
+#define VIOFS_ARENA_HEAD 8192U
+
+/** struct viofs_arena_section_state - part of struct viofs_arena_state */
+struct viofs_arena_section_state {
+	uint64_t offset, size; /* bytes; the offset is one in the section's memfd */
+};
+
+/** struct viofs_arena_state - what another process needs to go on with an arena; in the arena */
+struct viofs_arena_state {
+	uint64_t page_size, system_page; /* bytes */
+	uint64_t device_size;            /* of the memfd that the device touches */
+	uint32_t scattered;              /* each page may have an address of its own */
+	uint32_t spare;
+	struct viofs_arena_section_state sections[VIOFS_ARENA_SECTIONS];
+	uint64_t iova[]; /* of each system page of that memfd; 0: it has none */
 };
 
 /**
@@ -31,6 +50,16 @@ enum viofs_arena_section {
  */
 int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 		    struct viofs_arena **out, struct viofs_err *err);
+
+/**
+ * viofs_arena_adopt() - another process's, by its descriptors, which become this one's where it
+ * returns 0
+ * @device_fd: viofs_arena_fd() of the other one; @private_fd: viofs_arena_private_fd(); @at: where
+ * in it the struct viofs_arena_state is: right behind the head. Nothing in there is believed. The
+ * device still has what it was given: nothing is mapped for it, nor taken back at the end. Return:
+ * 0; -EPROTO: it is no arena's; -errno.
+ */
+int viofs_arena_adopt(int device_fd, int private_fd, uint64_t at, struct viofs_arena **out);
 
 /**
  * viofs_arena_free() - unmaps from the device too; NULL is fine.
@@ -68,6 +97,32 @@ void *viofs_arena_alloc(struct viofs_arena *a, enum viofs_arena_section section,
  * @run: out, how many of the @len bytes are contiguous for the device (>= 1).
  */
 uint64_t viofs_arena_iova(const struct viofs_arena *a, const void *p, size_t len, size_t *run);
+
+/** viofs_arena_head() - the first VIOFS_ARENA_HEAD bytes of the private memory, for its owner. */
+void *viofs_arena_head(const struct viofs_arena *a);
+
+/** viofs_arena_state() - its own table, and how many bytes that is. */
+const struct viofs_arena_state *viofs_arena_state(const struct viofs_arena *a, size_t *len);
+
+/** viofs_arena_offset() - where @p is in the private memfd, or in the device's. Return: the offset;
+ * @is_private: out. */
+uint64_t viofs_arena_offset(const struct viofs_arena *a, const void *p, bool *is_private);
+
+/** viofs_arena_at() - [@offset, +@len) of one of the memfds. Return: NULL: it isn't all there. */
+void *viofs_arena_at(const struct viofs_arena *a, bool is_private, uint64_t offset, uint64_t len);
+
+/** viofs_arena_private_fd() - the memfd of all else. */
+int viofs_arena_private_fd(const struct viofs_arena *a);
+
+/** viofs_arena_private_size() - bytes of that. */
+uint64_t viofs_arena_private_size(const struct viofs_arena *a);
+
+/**
+ * viofs_arena_hide_sparse() - whether mlockall(2) is to leave what is sparse alone, as it would
+ * fill it
+ * @hide: true before, false after. Nobody touches it in between.
+ */
+int viofs_arena_hide_sparse(const struct viofs_arena *a, bool hide);
 
 /** viofs_arena_fd() - the memfd of what the device touches: sealed in its size, nothing private in
  * it. */

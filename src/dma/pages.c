@@ -48,7 +48,22 @@ static bool is_available(size_t size)
 	return size / 1024 + LEFT_FREE_KIB <= kib;
 }
 
-static int memfd_map(size_t size, unsigned int flags, void **map)
+/* The first @size bytes are populated, @sparse ones behind them are not. */
+static void *map_both(int fd, size_t size, size_t sparse)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+	uint8_t *p;
+
+	if (!sparse)
+		return mmap(NULL, size, rw, MAP_SHARED | MAP_POPULATE, fd, 0);
+	p = mmap(NULL, size + sparse, rw, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || mmap(p, size, rw, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) == p)
+		return p;
+	munmap(p, size + sparse);
+	return MAP_FAILED;
+}
+
+static int memfd_map(size_t size, size_t sparse, unsigned int flags, void **map)
 {
 	void *p = MAP_FAILED;
 	int fd, rc;
@@ -56,8 +71,8 @@ static int memfd_map(size_t size, unsigned int flags, void **map)
 	fd = memfd_create("virtiofs-vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
 	if (fd < 0)
 		return -errno;
-	if (!ftruncate(fd, (off_t)size))
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (!ftruncate(fd, (off_t)(size + sparse)))
+		p = map_both(fd, size, sparse);
 	if (p == MAP_FAILED) {
 		rc = -errno;
 		close(fd);
@@ -69,13 +84,18 @@ static int memfd_map(size_t size, unsigned int flags, void **map)
 
 int viofs_small_pages_memfd(size_t size, void **map)
 {
-	return is_available(size) ? memfd_map(size, 0, map) : -ENOMEM;
+	return viofs_sparse_memfd(size, 0, map);
+}
+
+int viofs_sparse_memfd(size_t size, size_t sparse, void **map)
+{
+	return is_available(size) ? memfd_map(size, sparse, 0, map) : -ENOMEM;
 }
 
 /* One try with the pool as it is: reserving is done by mmap, so a failure takes nothing. */
 static int hugepages_map(size_t size, void **map)
 {
-	return memfd_map(size, MFD_HUGETLB | MFD_HUGE_2MB, map);
+	return memfd_map(size, 0, MFD_HUGETLB | MFD_HUGE_2MB, map);
 }
 
 /* What the free pages of the pool leave to be made. */

@@ -29,4 +29,11 @@ void viofs_hugepages_settle(void);
  */
 int viofs_small_pages_memfd(size_t size, void **map);
 
+/**
+ * viofs_sparse_memfd() - @size bytes, populated, and @sparse more behind them that take memory only
+ * where they are touched
+ * Return: the descriptor with *@map set, or -errno.
+ */
+int viofs_sparse_memfd(size_t size, size_t sparse, void **map);
+
 #endif

@@ -59,6 +59,11 @@ struct viofs_fs_notification *viofs_fs_notification_new(const struct viofs_fs *f
 	return n;
 }
 
+size_t viofs_fs_notification_bytes(const struct viofs_fs *fs)
+{
+	return (size_t)count(fs) * stride(fs);
+}
+
 void viofs_fs_notification_free(struct viofs_fs_notification *n)
 {
 	free(n);

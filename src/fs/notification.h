@@ -26,6 +26,8 @@ bool viofs_fs_notification_size_ok(uint32_t size);
 void viofs_fs_notification_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS]);
 struct viofs_fs_notification *viofs_fs_notification_new(const struct viofs_fs *fs,
 							struct viofs_arena *arena);
+/** viofs_fs_notification_bytes() - of all buffers. */
+size_t viofs_fs_notification_bytes(const struct viofs_fs *fs);
 void viofs_fs_notification_free(struct viofs_fs_notification *n);
 int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *arena,
 			       struct viofs_err *err);

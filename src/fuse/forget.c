@@ -59,6 +59,14 @@ bool viofs_fuse_forgets_one(struct viofs_fuse_forgets *f, struct fuse_forget_one
 	return true;
 }
 
+void viofs_fuse_forgets_skip(struct viofs_fuse_forgets *f, uint32_t count)
+{
+	struct fuse_forget_one one;
+
+	while (count-- && viofs_fuse_forgets_one(f, &one))
+		;
+}
+
 static size_t put_single(struct viofs_fuse_forgets *f, uint8_t *out)
 {
 	struct fuse_in_header head = { .opcode = FUSE_FORGET };

@@ -27,6 +27,9 @@ int viofs_fuse_forgets_start(struct viofs_fuse_forgets *f, const void *message, 
 void viofs_fuse_forgets_list(struct viofs_fuse_forgets *f, const struct fuse_forget_one *entries,
 			     uint32_t count);
 
+/** viofs_fuse_forgets_skip() - leave the next @count entries out, or all that are left. */
+void viofs_fuse_forgets_skip(struct viofs_fuse_forgets *f, uint32_t count);
+
 /**
  * viofs_fuse_forgets_next() - write the next piece, a whole BATCH_FORGET (a plain FORGET for one
  * entry)

@@ -5,7 +5,7 @@
 #include "dma/pages.h"
 #include "relay/entry.h"
 #include "relay/slots.h"
-#include "relay/stats.h"
+#include "relay/layout.h"
 
 #include <sched.h>
 
@@ -31,8 +31,7 @@ void viofs_relay_config_default(struct viofs_relay_config *config)
 void viofs_relay_config_arena_sizes(const struct viofs_relay_config *config,
 				    size_t sizes[VIOFS_ARENA_SECTIONS])
 {
-	sizes[VIOFS_ARENA_PRIVATE] += sizeof(struct viofs_relay_stats) + 64 +
-				      config->lanes * sizeof(struct viofs_lane_stats) + 64;
+	viofs_layout_sizes(config, sizes);
 	viofs_entries_arena_sizes(config->queues * config->depth, config->lanes, sizes);
 	viofs_slots_arena_sizes((uint16_t)config->slots, (uint16_t)config->buffers,
 				config->max_data, sizes);
@@ -45,7 +44,7 @@ uint64_t viofs_relay_config_memory(const struct viofs_relay_config *config)
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };
 
 	viofs_relay_config_arena_sizes(config, sizes);
-	for (int i = 0; i < VIOFS_ARENA_SECTIONS; i++)
+	for (int i = 0; i < VIOFS_ARENA_SPARSE; i++)
 		sum += viofs_align_up(sizes[i], VIOFS_HUGEPAGE_SIZE);
 	return sum;
 }

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FORGETs that wait, by nodeid. */
 #include "relay/forgotten.h"
+#include "base/barrier.h"
 #include "base/util.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #define NONE UINT32_MAX
 #define ROOM_MIN 256U
+#define PAGE 4096U
 
 /* Which chain: nodeids are small numbers or addresses, so all bits count; and they are the device's
  * choice, which must not be able to put all of them into one. */
@@ -37,16 +40,14 @@ static void link_in(struct viofs_forgotten *f, uint32_t index)
 	*first = index;
 }
 
-/* Twice as many, a power of 2. What was there stays where memory is short. */
+/* Chains for twice as many, a power of 2, or for all that there are. */
 static int grow(struct viofs_forgotten *f)
 {
-	uint32_t room = f->room ? 2 * f->room : ROOM_MIN;
-	struct fuse_forget_one *one = realloc(f->one, room * sizeof(*one));
-	uint32_t *next, *first;
+	uint32_t room = f->room ? 2 * f->room : ROOM_MIN, *next, *first;
 
-	if (one)
-		f->one = one;
-	next = one ? realloc(f->next, room * sizeof(*next)) : NULL;
+	while (room < *f->count)
+		room *= 2;
+	next = realloc(f->next, room * sizeof(*next));
 	if (next)
 		f->next = next;
 	first = next ? realloc(f->first, room * sizeof(*first)) : NULL;
@@ -58,9 +59,16 @@ static int grow(struct viofs_forgotten *f)
 	f->room = room;
 	for (uint32_t i = 0; i < room; i++)
 		first[i] = NONE;
-	for (uint32_t i = 0; i < f->count; i++)
+	for (uint32_t i = 0; i < *f->count; i++)
 		link_in(f, i);
 	return 0;
+}
+
+int viofs_forgotten_init(struct viofs_forgotten *f, struct fuse_forget_one *one, uint32_t *count,
+			 uint32_t max)
+{
+	*f = (struct viofs_forgotten){ .one = one, .count = count, .max = max };
+	return *count ? grow(f) : 0;
 }
 
 int viofs_forgotten_add(struct viofs_forgotten *f, const struct fuse_forget_one *one)
@@ -74,44 +82,58 @@ int viofs_forgotten_add(struct viofs_forgotten *f, const struct fuse_forget_one 
 		f->one[i].nlookup += one->nlookup;
 		return 0;
 	}
-	if (f->count == (f->max ? f->max : VIOFS_FORGOTTEN_MAX))
+	if (*f->count == f->max)
 		return -ENOSPC;
-	if (f->count == f->room)
+	if (*f->count == f->room)
 		rc = grow(f);
 	if (rc)
 		return rc;
-	f->one[f->count] = *one;
-	link_in(f, f->count++);
+	f->one[*f->count] = *one;
+	link_in(f, *f->count);
+	/* From here on a successor finds it. */
+	VIOFS_WRITE_ONCE(*f->count, *f->count + 1);
 	return 0;
 }
 
 const struct fuse_forget_one *viofs_forgotten_last(const struct viofs_forgotten *f, uint32_t n)
 {
-	assert(n <= f->count);
-	return f->one + f->count - n;
+	assert(n <= *f->count);
+	return f->one + *f->count - n;
+}
+
+static void give_back(struct viofs_forgotten *f)
+{
+	size_t end = f->room * sizeof(*f->one) / PAGE * PAGE;
+
+	/* Only whole pages of memory that is a file's; elsewhere it fails, and does no harm. */
+	if (end && !((uintptr_t)f->one % PAGE))
+		madvise(f->one, end, MADV_REMOVE);
+	free(f->next);
+	free(f->first);
+	f->next = f->first = NULL;
+	f->room = 0;
 }
 
 void viofs_forgotten_drop(struct viofs_forgotten *f, uint32_t n)
 {
-	assert(n <= f->count);
+	assert(n <= *f->count);
 	while (n--) {
-		uint32_t index = f->count - 1;
+		uint32_t index = *f->count - 1;
 		uint32_t *at = &f->first[chain_of(f, f->one[index].nodeid)];
 
 		while (*at != index)
 			at = &f->next[*at];
 		*at = f->next[index];
-		f->count = index;
+		*f->count = index;
 	}
 	/* A flood that has passed leaves nothing behind. */
-	if (!f->count && f->room > ROOM_MIN)
-		viofs_forgotten_fini(f);
+	if (!*f->count && f->room > ROOM_MIN)
+		give_back(f);
 }
 
 void viofs_forgotten_fini(struct viofs_forgotten *f)
 {
-	free(f->one);
 	free(f->next);
 	free(f->first);
-	*f = (struct viofs_forgotten){ .max = f->max };
+	*f = (struct viofs_forgotten){ .max = 0 };
 }

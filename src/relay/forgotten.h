@@ -20,14 +20,20 @@
 #define VIOFS_FORGOTTEN_MAX (4U << 20)
 #define VIOFS_FORGOTTEN_BYTES 24U
 
-/** struct viofs_forgotten - a set of nodeids with counts; zeroed = empty */
+/** struct viofs_forgotten - a set of nodeids with counts, in memory that outlives the process */
 struct viofs_forgotten {
-	struct fuse_forget_one *one; /* count of room, in no order */
+	struct fuse_forget_one *one; /* count, in no order; memory for max of them */
 	uint32_t *next, *first; /* chains of their indices by hash, room of each; NONE ends one */
-	uint32_t count, room;
+	uint32_t *count;        /* outlives it, too */
+	uint32_t room;
 	uint64_t key[2]; /* of the hash, that the device doesn't know; chosen with the first room */
-	uint32_t max;    /* 0: VIOFS_FORGOTTEN_MAX */
+	uint32_t max;
 };
+
+/** viofs_forgotten_init() - those that are there: *@count of @one, which has room for @max. Return:
+ * 0; -ENOMEM. */
+int viofs_forgotten_init(struct viofs_forgotten *f, struct fuse_forget_one *one, uint32_t *count,
+			 uint32_t max);
 
 /** viofs_forgotten_add() - @one's lookups, to those of its nodeid. Return: 0; -ENOSPC, -ENOMEM: it
  * can't be kept. */
@@ -38,7 +44,7 @@ int viofs_forgotten_add(struct viofs_forgotten *f, const struct fuse_forget_one 
 const struct fuse_forget_one *viofs_forgotten_last(const struct viofs_forgotten *f, uint32_t n);
 void viofs_forgotten_drop(struct viofs_forgotten *f, uint32_t n);
 
-/** viofs_forgotten_fini() - empty, with no memory. */
+/** viofs_forgotten_fini() - the set stays, for somebody else to go on with. */
 void viofs_forgotten_fini(struct viofs_forgotten *f);
 
 #endif

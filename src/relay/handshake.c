@@ -60,6 +60,7 @@ static int check_init_reply(struct viofs_lane *lane, struct viofs_slot *slot, ui
 	zero = !used_len && head.len >= sizeof(head);
 	if (zero) {
 		lane->relay->used_len_zero = true;
+		lane->relay->layout.session->used_len_zero = true;
 		lane->stats->quirks |= VIOFS_QUIRK_USED_LEN_ZERO;
 	}
 	if (viofs_fuse_reply_check(&slot->shape, slot->device_unique, &head, used_len, zero,
@@ -190,6 +191,7 @@ int viofs_handshake(struct viofs_lane *lane)
 		return viofs_err_set(lane->relay->err, rc, "answering FUSE_INIT: %s",
 				     strerror(-rc));
 	lane->relay->conn = agreed->conn;
+	lane->relay->layout.session->init_done = true;
 	if (!(agreed->flags & FUSE_MAX_PAGES))
 		lane->stats->quirks |= VIOFS_QUIRK_NO_MAX_PAGES;
 	if (agreed->device_flags & ~agreed->kernel_flags)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FORGET and INTERRUPT, to the queue that they have to themselves. */
 #include "relay/hiprio.h"
+#include "base/barrier.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "fuse/forget.h"
@@ -36,14 +37,15 @@ int viofs_hiprio_init(struct viofs_relay *r)
 	pthread_mutex_init(&h->lock, NULL);
 	h->next_due = INT64_MAX;
 	viofs_slots_share_hiprio(&r->slots, &h->slots);
-	h->interrupts = calloc(r->config.slots, sizeof(*h->interrupts));
-	return h->interrupts ? 0 : -ENOMEM;
+	h->state = r->layout.hiprio;
+	h->interrupts = r->layout.interrupts;
+	return viofs_forgotten_init(&h->forgotten, r->layout.forgotten, &h->state->forgotten,
+				    VIOFS_FORGOTTEN_MAX);
 }
 
 void viofs_hiprio_fini(struct viofs_relay *r)
 {
 	viofs_forgotten_fini(&r->hiprio.forgotten);
-	free(r->hiprio.interrupts);
 }
 
 static struct viofs_ring *ring_of(const struct viofs_relay *r)
@@ -55,7 +57,7 @@ static struct viofs_ring *ring_of(const struct viofs_relay *r)
 static void publish_locked(struct viofs_relay *r)
 {
 	struct viofs_hiprio *h = &r->hiprio;
-	uint32_t kept = h->forgotten.count + h->interrupt_count;
+	uint32_t kept = h->state->forgotten + h->interrupt_count;
 
 	atomic_store_explicit(&h->in_flight, ring_of(r)->shadow->in_flight, memory_order_relaxed);
 	atomic_store_explicit(&h->kept, kept > 0, memory_order_relaxed);
@@ -140,19 +142,25 @@ static int submit_locked(struct viofs_relay *r, struct viofs_slot *slot, uint32_
 	return 0;
 }
 
-/* @message: a FORGET or BATCH_FORGET of @nodes. Return: 0; -EAGAIN: no slot or no room. */
+/*
+ * @message: a FORGET or BATCH_FORGET of @nodes. @sending says so before it can be on the ring,
+ * until the caller has noted that it is gone. Return: 0; -EAGAIN: no slot or no room.
+ */
 static int send_forget_locked(struct viofs_relay *r, const void *message, size_t len,
-			      uint32_t nodes)
+			      uint32_t nodes, struct viofs_sending *sending)
 {
 	struct viofs_slot *slot = fill_slot_locked(r, message, len);
 
 	if (!slot)
 		return -EAGAIN;
 	viofs_contents_forget(&r->hiprio.slots, message, len);
+	sending->count = nodes;
+	VIOFS_WRITE_ONCE(sending->unique, slot->device_unique);
 	return submit_locked(r, slot, nodes);
 }
 
-static void keep_forgets_locked(struct viofs_relay *r, struct viofs_fuse_forgets *walk)
+static void keep_forgets_locked(struct viofs_relay *r, struct viofs_fuse_forgets *walk,
+				struct viofs_sending *sending)
 {
 	struct viofs_hiprio *h = &r->hiprio;
 	struct fuse_forget_one one;
@@ -160,36 +168,51 @@ static void keep_forgets_locked(struct viofs_relay *r, struct viofs_fuse_forgets
 	note_full_locked(h);
 	while (viofs_fuse_forgets_one(walk, &one)) {
 		r->stats->parked_total++;
+		sending->done++;
 		if (!viofs_forgotten_add(&h->forgotten, &one))
 			continue;
-		if (viofs_is_power_of_2(++h->dropped))
+		if (viofs_is_power_of_2(++h->state->dropped))
 			viofs_warn("the device takes no FORGETs, and more than %u wait: it was not "
 				   "told of %llu",
-				   h->forgotten.count, (unsigned long long)h->dropped);
+				   h->state->forgotten, (unsigned long long)h->state->dropped);
 	}
 	publish_locked(r);
 }
 
-/* A FORGET or a BATCH_FORGET of any length: in pieces that a slot holds, or to be kept. */
-static void take_forgets(struct viofs_relay *r, const void *message, size_t len)
+/* So many of what is being taken up are the device's affair now. */
+static void note_sent(struct viofs_sending *sending)
+{
+	sending->done += sending->count;
+	VIOFS_WRITE_ONCE(sending->unique, 0);
+}
+
+/*
+ * A FORGET or a BATCH_FORGET of any length: in pieces that a slot holds, or to be kept. @sending:
+ * how far it has come, by a process that died perhaps.
+ */
+static void take_forgets(struct viofs_relay *r, const void *message, size_t len,
+			 struct viofs_sending *sending)
 {
 	union {
 		struct fuse_in_header head;
 		uint8_t bytes[VIOFS_FUSE_FORGET_BYTES];
 	} piece;
 	struct viofs_fuse_forgets walk, before;
-	bool room = !r->hiprio.forgotten.count;
+	bool room = !r->hiprio.state->forgotten;
 
 	if (viofs_fuse_forgets_start(&walk, message, len))
 		return;
+	viofs_fuse_forgets_skip(&walk, sending->done);
 	for (before = walk; walk.left && room; before = room ? walk : before) {
 		size_t n = viofs_fuse_forgets_next(&walk, &piece);
 
-		room = !send_forget_locked(r, &piece, n, before.left - walk.left);
+		room = !send_forget_locked(r, &piece, n, before.left - walk.left, sending);
+		if (room)
+			note_sent(sending);
 		r->stats->forgets += room;
 	}
 	if (!room)
-		keep_forgets_locked(r, &before);
+		keep_forgets_locked(r, &before, sending);
 }
 
 /*
@@ -206,7 +229,7 @@ void viofs_hiprio_forget(struct viofs_lane *lane, const uint8_t *message, size_t
 	pthread_mutex_lock(&h->lock);
 	idle = !ring_of(r)->shadow->in_flight;
 	full = h->full_since;
-	take_forgets(r, message, len);
+	take_forgets(r, message, len, &lane->state->forgets);
 	full = !full && h->full_since;
 	pthread_mutex_unlock(&h->lock);
 	if (lane->index && (full || (idle && !r->fs->vectors)))
@@ -222,7 +245,12 @@ void viofs_hiprio_keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slo
 
 	pthread_mutex_lock(&h->lock);
 	h->interrupt_count += !i->device_unique;
-	*i = (struct viofs_interrupt){ kernel_unique, slot->device_unique, due, slot->interrupts };
+	*i = (struct viofs_interrupt){
+		.kernel_unique = kernel_unique,
+		.device_unique = slot->device_unique,
+		.due = due,
+		.before = slot->interrupts,
+	};
 	if (due - h->next_due < 0)
 		atomic_store_explicit(&h->next_due, due, memory_order_relaxed);
 	publish_locked(lane->relay);
@@ -312,14 +340,16 @@ static int send_forgotten_locked(struct viofs_relay *r)
 	_Alignas(struct fuse_in_header) uint8_t message[VIOFS_FUSE_FORGET_BYTES];
 	struct viofs_fuse_forgets walk;
 
-	while (h->forgotten.count) {
-		uint32_t n = VIOFS_MIN(h->forgotten.count, VIOFS_FUSE_FORGET_COUNT);
+	while (h->state->forgotten) {
+		uint32_t n = VIOFS_MIN(h->state->forgotten, VIOFS_FUSE_FORGET_COUNT);
 
 		viofs_fuse_forgets_list(&walk, viofs_forgotten_last(&h->forgotten, n), n);
-		if (send_forget_locked(r, message, viofs_fuse_forgets_next(&walk, message), n))
+		if (send_forget_locked(r, message, viofs_fuse_forgets_next(&walk, message), n,
+				       &h->state->sending))
 			return -EAGAIN;
 		r->stats->forgets++;
 		viofs_forgotten_drop(&h->forgotten, n);
+		VIOFS_WRITE_ONCE(h->state->sending.unique, 0);
 	}
 	return 0;
 }

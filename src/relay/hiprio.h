@@ -38,22 +38,15 @@
 struct viofs_lane;
 struct viofs_relay;
 
-/** struct viofs_interrupt - one that waits, of the lock in a slot */
-struct viofs_interrupt {
-	uint64_t kernel_unique, device_unique; /* its own, of which 0: none; the lock's */
-	int64_t due;                           /* ns, not to be sent before */
-	uint8_t before;                        /* so many were sent of that lock */
-};
-
 /** struct viofs_hiprio - the queue's slots and what waits for it */
 struct viofs_hiprio {
 	pthread_mutex_t lock; /* all below, the ring, and what the statistics have of it */
 	struct viofs_slots slots;
 	/* What waits; only lane 0 sends it. */
+	struct viofs_hiprio_state *state;
 	struct viofs_forgotten forgotten;
 	struct viofs_interrupt *interrupts; /* by the lock's slot, of all lanes */
 	uint32_t interrupt_count;           /* of those, that are one */
-	uint64_t dropped;                   /* FORGETs that could not be kept */
 	/* Written with the lock, read without it too. */
 	_Atomic uint32_t forgets_held; /* on the ring, the device not notified yet */
 	_Atomic int64_t forgets_since; /* ns, of the first of those */

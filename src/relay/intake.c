@@ -85,6 +85,7 @@ static void take_hiprio(struct viofs_lane *lane, const struct viofs_slot *slot)
 {
 	const uint8_t *message = viofs_slot_message(&lane->slots, slot);
 
+	lane->state->forgets.done = 0;
 	if (slot->shape.opcode == FUSE_INTERRUPT)
 		viofs_interrupt_handle(lane, message, slot->len);
 	else

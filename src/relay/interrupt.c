@@ -10,7 +10,6 @@
 #include "relay/submit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* An INTERRUPT that goes from lane to lane. */
@@ -46,14 +45,13 @@ static void answer_interrupt(struct viofs_lane *lane, uint64_t unique, int error
 /* Is it a lock that the lane has, and has not sent? Then it is simply given up. */
 static bool give_up_lock(struct viofs_lane *lane, uint64_t kernel_unique)
 {
-	struct viofs_parked *parked = NULL;
-
 	if (!viofs_submit_cancel(lane, kernel_unique)) {
-		parked = viofs_parking_take_unique(&lane->locks, kernel_unique);
+		const struct viofs_parked *parked = viofs_parking_find(&lane->locks, kernel_unique);
+
 		if (!parked)
 			return false;
+		viofs_parking_drop(&lane->locks, parked);
 	}
-	free(parked);
 	/* What is parked is to be counted anew. */
 	lane->freed = true;
 	viofs_answer(lane, kernel_unique, -EINTR);
@@ -97,12 +95,10 @@ void viofs_interrupt_handle(struct viofs_lane *lane, const uint8_t *message, siz
 
 void viofs_interrupt_handle_mail(struct viofs_lane *lane)
 {
-	struct viofs_parked *letter;
 	struct letter l;
 
-	while ((letter = viofs_mailbox_take(&lane->mailbox))) {
-		memcpy(&l, letter->message, sizeof(l));
-		free(letter);
+	while (viofs_mailbox_read(&lane->mailbox, &l, sizeof(l))) {
 		follow_interrupt(lane, &l);
+		viofs_mailbox_drop(&lane->mailbox);
 	}
 }

@@ -16,8 +16,6 @@
 /* Without so many a lane has nothing for the next request while it waits for the answer to one. */
 #define SLOTS_MIN 4U
 #define BUFFERS_MIN 2U
-#define PARKED_BYTES ((size_t)16 << 20)
-#define LOCKS_PARKED 4096U
 /* Descriptors of a SETLKW where there are no indirect ones: header, arguments, which may cross a
  * page, and the reply's header. */
 #define LOCK_PIECES 4U
@@ -86,6 +84,7 @@ static void share_queues(struct viofs_relay *r)
 		k += q > VIOFS_FS_REQUEST && !is_with_previous(r->fs, q);
 		lane = &r->lanes[k % r->lane_count];
 		lane->queues[lane->queue_count++] = q;
+		lane->state->queues |= 1U << q;
 	}
 }
 
@@ -106,6 +105,11 @@ static void share_memory(struct viofs_relay *r)
 		buffer_count = (uint16_t)(buffers / left + lane->entries.count);
 		viofs_slots_share(&r->slots, first_slot, count, first_buffer, buffer_count,
 				  VIOFS_BUFFER_NONE, &lane->slots);
+		lane->state->first_slot = first_slot;
+		lane->state->slot_count = count;
+		lane->state->first_buffer = first_buffer;
+		lane->state->buffer_count = buffer_count;
+		lane->state->entries = lane->entries.count;
 		slots -= slots / left;
 		buffers -= buffers / left;
 		first_slot = (uint16_t)(first_slot + count);
@@ -113,22 +117,34 @@ static void share_memory(struct viofs_relay *r)
 	}
 }
 
-static int init_lane(struct viofs_relay *r, unsigned int index, struct viofs_lane_stats *stats)
+/* The lane's own part of each kind. */
+static void init_parking(struct viofs_parking *p, const struct viofs_layout_parking *l,
+			 unsigned int lane)
 {
+	size_t first = (size_t)lane * l->max.block_count;
+
+	viofs_parking_init(p, &l->max, l->blocks + first, l->data + first * l->max.block_size);
+}
+
+static void init_lane(struct viofs_relay *r, unsigned int index)
+{
+	const struct viofs_layout *l = &r->layout;
 	struct viofs_lane *lane = &r->lanes[index];
 
 	lane->relay = r;
 	lane->spin = r->config.spin_us * VIOFS_NSEC_PER_USEC;
 	lane->index = index;
-	lane->stats = stats;
+	lane->stats = &l->lane_stats[index];
+	lane->state = &l->lanes[index];
+	lane->state->landing = VIOFS_SLOT_NONE;
+	lane->state->landing_buffer = VIOFS_BUFFER_NONE;
 	lane->fuse_fd = lane->lease.wake_fd = lane->cpu = -1;
-	lane->landing_buffer = VIOFS_BUFFER_NONE;
-	lane->parked = (struct viofs_parking){ .bytes_max = PARKED_BYTES, .count_max = UINT32_MAX };
-	lane->locks = (struct viofs_parking){ .bytes_max = SIZE_MAX, .count_max = LOCKS_PARKED };
-	lane->plain_size = (size_t)VIOFS_SLOT_SMALL + r->slots.buffer_size;
-	lane->plain = malloc(lane->plain_size);
+	lane->plain_size = l->plain_size;
+	lane->plain = l->plain + index * viofs_align_up(l->plain_size, 4096);
+	init_parking(&lane->parked, &l->parked, index);
+	init_parking(&lane->locks, &l->locks, index);
 	viofs_mailbox_init(&lane->mailbox);
-	return lane->plain ? 0 : -ENOMEM;
+	init_parking(&lane->mailbox.letters, &l->letters, index);
 }
 
 /* Whatever the locks that wait have, half of the slots and of each ring is for those who can end
@@ -146,19 +162,14 @@ static void bound_lockers(struct viofs_lane *lane)
 int viofs_lanes_new(struct viofs_relay *r)
 {
 	unsigned int n = count_lanes(&r->config, r->fs);
-	struct viofs_lane_stats *stats;
-	int rc = 0;
 
 	r->lanes = aligned_alloc(_Alignof(struct viofs_lane), n * sizeof(*r->lanes));
 	if (!r->lanes)
 		return -ENOMEM;
 	memset(r->lanes, 0, n * sizeof(*r->lanes));
 	r->lane_count = n;
-	stats = viofs_arena_alloc(r->arena, VIOFS_ARENA_PRIVATE, n * sizeof(*stats), 64);
-	for (unsigned int i = 0; i < n && !rc; i++)
-		rc = init_lane(r, i, &stats[i]);
-	if (rc)
-		return rc;
+	for (unsigned int i = 0; i < n; i++)
+		init_lane(r, i);
 	share_queues(r);
 	share_memory(r);
 	for (unsigned int i = 0; i < n; i++)
@@ -176,10 +187,6 @@ bool viofs_lanes_free(struct viofs_relay *r)
 		struct viofs_lane *lane = &r->lanes[i];
 
 		viofs_sleep_fini(&lane->sleep);
-		viofs_parking_clear(&lane->parked);
-		viofs_parking_clear(&lane->locks);
-		viofs_parking_clear(&lane->mailbox.letters);
-		free(lane->plain);
 		if (i && lane->fuse_fd >= 0)
 			close(lane->fuse_fd);
 	}

@@ -96,10 +96,13 @@ static void destroy_session(struct viofs_lane *lane)
 
 static void fail_parked(struct viofs_lane *lane, const struct viofs_parking *parking)
 {
-	for (const struct viofs_parked *p = parking->first; p; p = p->next)
-		viofs_answer(lane,
-			     ((const struct fuse_in_header *)(const void *)p->message)->unique,
-			     -EIO);
+	const struct viofs_parked *p = viofs_parking_first(parking);
+
+	for (; p; p = viofs_parking_next(parking, p)) {
+		const struct fuse_in_header *head = viofs_parking_message(parking, p);
+
+		viofs_answer(lane, head->unique, -EIO);
+	}
 }
 
 /* Everybody who waits gets an error; who comes later gets one when the connection is aborted. */

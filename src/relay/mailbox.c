@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What lanes tell each other. */
 #include "relay/mailbox.h"
+#include "base/util.h"
 #include "relay/lane.h"
 #include "relay/session.h"
 
@@ -28,13 +29,26 @@ int viofs_mailbox_pass(struct viofs_lane *to, void *message, size_t len)
 	return rc;
 }
 
-struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m)
+bool viofs_mailbox_read(struct viofs_mailbox *m, void *message, size_t len)
 {
-	struct viofs_parked *letter;
+	const struct viofs_parked *letter;
 
 	pthread_mutex_lock(&m->lock);
-	letter = viofs_parking_take(&m->letters);
-	atomic_store(&m->full, m->letters.count > 0);
+	letter = viofs_parking_first(&m->letters);
+	if (letter)
+		viofs_parking_copy(&m->letters, letter, 0, message, VIOFS_MIN(len, letter->len));
 	pthread_mutex_unlock(&m->lock);
 	return letter;
+}
+
+void viofs_mailbox_drop(struct viofs_mailbox *m)
+{
+	const struct viofs_parked *letter;
+
+	pthread_mutex_lock(&m->lock);
+	letter = viofs_parking_first(&m->letters);
+	if (letter)
+		viofs_parking_drop(&m->letters, letter);
+	atomic_store(&m->full, m->letters.count > 0);
+	pthread_mutex_unlock(&m->lock);
 }

@@ -19,14 +19,18 @@ struct viofs_mailbox {
 	_Atomic bool full; /* there are some */
 };
 
+/** viofs_mailbox_init() - its letters are for the caller to lay out. */
 void viofs_mailbox_init(struct viofs_mailbox *m);
 
 /** viofs_mailbox_pass() - @message, of @len bytes, to the mailbox of @to, which is woken.
  * Return: 0; -ENOMEM. */
 int viofs_mailbox_pass(struct viofs_lane *to, void *message, size_t len);
 
-/** viofs_mailbox_take() - the oldest; free(3) it. NULL: none. */
-struct viofs_parked *viofs_mailbox_take(struct viofs_mailbox *m);
+/** viofs_mailbox_read() - a copy of the oldest, which stays there. Return: false: there is none. */
+bool viofs_mailbox_read(struct viofs_mailbox *m, void *message, size_t len);
+
+/** viofs_mailbox_drop() - the oldest was dealt with. */
+void viofs_mailbox_drop(struct viofs_mailbox *m);
 
 /** viofs_mailbox_has_mail() - without a lock. */
 static inline bool viofs_mailbox_has_mail(const struct viofs_mailbox *m)

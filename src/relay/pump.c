@@ -21,6 +21,7 @@
  * request, which is parked beyond the bound. PEEK_BYTES beyond it there are no such looks.
  */
 #include "relay/pump.h"
+#include "base/barrier.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
 #include "relay/answer.h"
@@ -32,13 +33,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* With as much parked as may be, INTERRUPTs are looked for so often, and so far beyond the bound.
  */
 #define PEEK_NS (1 * VIOFS_NSEC_PER_SEC)
-#define PEEK_BYTES ((size_t)16 << 20)
+#define PEEK_BYTES VIOFS_LAYOUT_PEEK_BYTES
 
 /*
  * One request as it was read: the kernel's bytes in up to two pieces. A back end may write to the
@@ -47,10 +47,10 @@
  * as long as the opcode is the same.
  */
 struct message {
-	struct fuse_in_header head;
+	struct fuse_in_header *head; /* in the lane's state, for a successor too */
 	struct iovec iov[2];
 	size_t len;
-	bool in_slot; /* lies in lane->landing and lane->landing_buffer */
+	bool in_slot; /* lies in the landing slot and the landing buffer */
 	int64_t since;
 };
 
@@ -63,11 +63,17 @@ static void count_parked(struct viofs_lane *lane)
 
 static void park(struct viofs_lane *lane, struct viofs_parking *where, const struct message *m)
 {
-	if (viofs_parking_put(where, m->iov, m->len, m->since)) {
-		viofs_answer(lane, m->head.unique, -ENOMEM);
+	const size_t head = sizeof(*m->head);
+	const struct iovec iov[] = {
+		{ m->head, head },
+		{ (uint8_t *)m->iov[0].iov_base + head, m->iov[0].iov_len - head },
+		m->iov[1],
+	};
+
+	if (viofs_parking_put(where, iov, m->len, m->since)) {
+		viofs_answer(lane, m->head->unique, -ENOMEM);
 		return;
 	}
-	memcpy(where->last->message, &m->head, sizeof(m->head));
 	lane->stats->parked_total++;
 	count_parked(lane);
 }
@@ -89,6 +95,29 @@ static void gather(struct viofs_lane *lane, struct viofs_slot *slot)
 {
 	viofs_slot_gather(&lane->slots, slot);
 	viofs_contents_note(&lane->slots, slot->buffer, NULL, slot->len);
+}
+
+/* NULL: there is none. */
+static struct viofs_slot *landing_of(const struct viofs_lane *lane)
+{
+	uint16_t index = lane->state->landing;
+
+	return index == VIOFS_SLOT_NONE ? NULL : &lane->slots.slots[index];
+}
+
+static bool find_landing_buffer(struct viofs_lane *lane)
+{
+	if (lane->state->landing_buffer == VIOFS_BUFFER_NONE)
+		lane->state->landing_buffer = viofs_slots_take_buffer(&lane->slots, 0);
+	return lane->state->landing_buffer != VIOFS_BUFFER_NONE;
+}
+
+static uint16_t take_landing_buffer(struct viofs_lane *lane)
+{
+	uint16_t buffer = lane->state->landing_buffer;
+
+	lane->state->landing_buffer = VIOFS_BUFFER_NONE;
+	return buffer;
 }
 
 /* The landing slot now holds a request of the kernel: send it. */
@@ -145,10 +174,10 @@ static int classify(const struct viofs_lane *lane, const struct message *m,
 {
 	int rc;
 
-	if (m->len < sizeof(m->head) || m->head.len != m->len)
+	if (m->len < sizeof(*m->head) || m->head->len != m->len)
 		return -EPROTO;
 	rc = viofs_fuse_classify(&lane->relay->conn, m->iov[0].iov_base, m->len, shape);
-	return !rc && shape->opcode != m->head.opcode ? -EPROTO : rc;
+	return !rc && shape->opcode != m->head->opcode ? -EPROTO : rc;
 }
 
 static void take_hiprio(struct viofs_lane *lane, const struct message *m, uint32_t opcode)
@@ -161,7 +190,7 @@ static void take_hiprio(struct viofs_lane *lane, const struct message *m, uint32
 
 static void take_message(struct viofs_lane *lane, const struct message *m)
 {
-	uint64_t unique = m->head.unique;
+	uint64_t unique = m->head->unique;
 	struct viofs_fuse_shape shape;
 	struct viofs_slot *slot;
 	int rc;
@@ -187,29 +216,30 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		park(lane, &lane->parked, m);
 		return;
 	}
-	slot = lane->landing;
-	lane->landing = NULL;
-	if (m->len > VIOFS_SLOT_SMALL) {
-		slot->buffer = lane->landing_buffer;
-		lane->landing_buffer = VIOFS_BUFFER_NONE;
-	}
-	take_slot(lane, slot, m->len, m->since, &shape, &m->head);
+	slot = landing_of(lane);
+	lane->state->landing = VIOFS_SLOT_NONE;
+	if (m->len > VIOFS_SLOT_SMALL)
+		slot->buffer = take_landing_buffer(lane);
+	take_slot(lane, slot, m->len, m->since, &shape, m->head);
 }
 
 /* Where the next request may land: in plain memory where parked ones go first. */
 static void prepare_landing(struct viofs_lane *lane, struct message *m)
 {
+	struct viofs_slot *slot = landing_of(lane);
 	bool park_it = lane->parked.count;
 
-	if (!lane->landing && !park_it)
-		lane->landing = viofs_slots_take(&lane->slots);
-	if (lane->landing_buffer == VIOFS_BUFFER_NONE)
-		lane->landing_buffer = viofs_slots_take_buffer(&lane->slots, 0);
-	m->in_slot = lane->landing && lane->landing_buffer != VIOFS_BUFFER_NONE && !park_it;
+	if (!slot && !park_it) {
+		slot = viofs_slots_take(&lane->slots);
+		lane->state->landing = slot ? slot->index : VIOFS_SLOT_NONE;
+	}
+	m->head = &lane->state->head;
+	m->in_slot = find_landing_buffer(lane) && slot && !park_it;
+	lane->state->in_slot = m->in_slot;
 	if (m->in_slot) {
-		m->iov[0].iov_base = viofs_slot_message(&lane->slots, lane->landing);
+		m->iov[0].iov_base = viofs_slot_message(&lane->slots, slot);
 		m->iov[0].iov_len = VIOFS_SLOT_SMALL;
-		m->iov[1].iov_base = viofs_slots_buffer(&lane->slots, lane->landing_buffer);
+		m->iov[1].iov_base = viofs_slots_buffer(&lane->slots, lane->state->landing_buffer);
 		m->iov[1].iov_len = lane->slots.buffer_size;
 	} else {
 		m->iov[0].iov_base = lane->plain;
@@ -227,18 +257,20 @@ static void note_spill(struct viofs_lane *lane, uint16_t buffer, const struct fu
 }
 
 /* Return: bytes, or -errno. */
-static ssize_t read_message(const struct viofs_lane *lane, struct message *m)
+static ssize_t read_message(struct viofs_lane *lane, struct message *m)
 {
 	const struct iovec first = m->iov[0];
 	const struct iovec iov[] = {
-		{ &m->head, sizeof(m->head) },
-		{ (uint8_t *)first.iov_base + sizeof(m->head), first.iov_len - sizeof(m->head) },
+		{ m->head, sizeof(*m->head) },
+		{ (uint8_t *)first.iov_base + sizeof(*m->head), first.iov_len - sizeof(*m->head) },
 		m->iov[1],
 	};
-	ssize_t n = viofs_devfuse_read(lane->fuse_fd, iov, m->in_slot ? 3 : 2);
+	ssize_t n;
 
+	lane->state->forgets.done = 0;
+	n = viofs_devfuse_read(lane->fuse_fd, iov, m->in_slot ? 3 : 2);
 	if (n > 0)
-		memcpy(first.iov_base, &m->head, sizeof(m->head));
+		memcpy(first.iov_base, m->head, sizeof(*m->head));
 	return n;
 }
 
@@ -254,9 +286,11 @@ static int take_one(struct viofs_lane *lane)
 		return n == -EAGAIN ? 0 : (int)n;
 	m.len = (size_t)n;
 	if (m.in_slot)
-		note_spill(lane, lane->landing_buffer, &m.head, m.len);
+		note_spill(lane, lane->state->landing_buffer, m.head, m.len);
 	m.since = viofs_now_ns();
 	take_message(lane, &m);
+	/* It is somewhere else now, or answered. */
+	VIOFS_WRITE_ONCE(m.head->len, 0);
 	return 1;
 }
 
@@ -266,7 +300,8 @@ static int may_peek(const struct viofs_lane *lane)
 {
 	if (viofs_now_ns() - lane->next_peek < 0)
 		return 0;
-	if (lane->parked.bytes < lane->parked.bytes_max + PEEK_BYTES)
+	if (lane->parked.bytes < lane->parked.max.bytes + PEEK_BYTES &&
+	    viofs_parking_has_room(&lane->parked))
 		return 1;
 	return viofs_devfuse_is_over(lane->fuse_fd) ? -ENODEV : 0;
 }
@@ -294,8 +329,9 @@ bool viofs_pump_is_full(const struct viofs_lane *lane)
 /* Those whose turn is next; NULL: nobody's. Locks don't go before their time, nor for ever last. */
 static struct viofs_parking *next_parked(struct viofs_lane *lane)
 {
-	const struct viofs_parked *lock = too_many_lockers(lane) ? NULL : lane->locks.first;
-	const struct viofs_parked *other = lane->parked.first;
+	const struct viofs_parked *lock =
+		too_many_lockers(lane) ? NULL : viofs_parking_first(&lane->locks);
+	const struct viofs_parked *other = viofs_parking_first(&lane->parked);
 
 	if (!lock)
 		return other ? &lane->parked : NULL;
@@ -306,39 +342,38 @@ static struct viofs_parking *next_parked(struct viofs_lane *lane)
 static bool unpark(struct viofs_lane *lane)
 {
 	struct viofs_parking *from = next_parked(lane);
-	struct viofs_parked *parked;
+	const struct viofs_parked *parked;
 	struct viofs_fuse_shape shape;
 	struct fuse_in_header head;
-	struct viofs_slot *slot = lane->landing;
+	struct viofs_slot *slot = landing_of(lane);
 
 	if (!from)
 		return false;
 	if (!slot)
 		slot = viofs_slots_take(&lane->slots);
-	lane->landing = NULL;
 	if (!slot)
 		return false;
-	if (lane->landing_buffer == VIOFS_BUFFER_NONE)
-		lane->landing_buffer = viofs_slots_take_buffer(&lane->slots, 0);
-	if (lane->landing_buffer == VIOFS_BUFFER_NONE) {
-		lane->landing = slot;
+	if (!find_landing_buffer(lane)) {
+		lane->state->landing = slot->index;
 		return false;
 	}
-	parked = viofs_parking_take(from);
-	memcpy(&head, parked->message, sizeof(head));
-	memcpy(viofs_slot_message(&lane->slots, slot), parked->message,
-	       VIOFS_MIN(parked->len, VIOFS_SLOT_SMALL));
+	lane->state->landing = VIOFS_SLOT_NONE;
+	parked = viofs_parking_first(from);
+	memcpy(&head, viofs_parking_message(from, parked), sizeof(head));
+	viofs_parking_copy(from, parked, 0, viofs_slot_message(&lane->slots, slot),
+			   VIOFS_MIN(parked->len, VIOFS_SLOT_SMALL));
 	if (parked->len > VIOFS_SLOT_SMALL) {
-		slot->buffer = lane->landing_buffer;
-		lane->landing_buffer = VIOFS_BUFFER_NONE;
-		memcpy(viofs_slots_buffer(&lane->slots, slot->buffer),
-		       parked->message + VIOFS_SLOT_SMALL, parked->len - VIOFS_SLOT_SMALL);
+		slot->buffer = take_landing_buffer(lane);
+		viofs_parking_copy(from, parked, VIOFS_SLOT_SMALL,
+				   viofs_slots_buffer(&lane->slots, slot->buffer),
+				   parked->len - VIOFS_SLOT_SMALL);
 		note_spill(lane, slot->buffer, &head, parked->len);
 	}
 	/* It was classified when it was parked: this can't fail. */
-	viofs_fuse_classify(&lane->relay->conn, (const void *)parked->message, parked->len, &shape);
+	viofs_fuse_classify(&lane->relay->conn, viofs_parking_message(from, parked), parked->len,
+			    &shape);
 	take_slot(lane, slot, parked->len, parked->since, &shape, &head);
-	free(parked);
+	viofs_parking_drop(from, parked);
 	return true;
 }
 

@@ -39,11 +39,26 @@ static uint32_t max_data(const struct viofs_relay *r)
 	return VIOFS_MIN(r->config.max_data, (pieces - PIECES_BESIDE_DATA) * page);
 }
 
+/* What was agreed by now. @config: as the memory was divided, before sizes were bounded. */
+static void write_session(struct viofs_relay *r, const struct viofs_relay_config *config)
+{
+	struct viofs_session_state *s = r->layout.session;
+
+	s->config = *config;
+	s->max_data = r->config.max_data;
+	s->queue_count = r->fs->queue_count;
+	s->features = r->fs->virtio->negotiated;
+	s->num_request_queues = r->fs->num_request_queues;
+	s->vectors = r->fs->vectors;
+	s->notify_buf_size = r->fs->notify_buf_size;
+	memcpy(s->queue_size, r->fs->queue_size, sizeof(s->queue_size));
+	memcpy(s->tag, r->fs->tag, sizeof(s->tag));
+}
+
 int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs,
 		    struct viofs_arena *arena, struct viofs_relay **out, struct viofs_err *err)
 {
 	struct viofs_relay *r = calloc(1, sizeof(*r));
-	struct viofs_slots_tables tables;
 
 	if (!r)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
@@ -52,19 +67,20 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	r->arena = arena;
 	r->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
 	r->config.max_data = max_data(r);
-	r->stats = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, sizeof(*r->stats), 64);
-	viofs_slots_alloc((uint16_t)config->slots, (uint16_t)config->buffers, config->max_data,
-			  arena, &tables);
+	viofs_layout_new(config, arena, &r->layout);
+	r->stats = r->layout.stats;
+	write_session(r, config);
 	viofs_team_init(&r->team);
 	viofs_outcome_init(&r->outcome);
 	if (viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
-			     config->max_data, arena, &tables) ||
+			     config->max_data, arena, &r->layout.slots) ||
 	    viofs_hiprio_init(r) || viofs_lanes_new(r)) {
 		viofs_relay_free(r);
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	}
 	r->stats->channel = VIOFS_CHANNEL_DEV;
-	r->stats->lanes = r->lane_count;
+	r->stats->lanes = r->layout.session->lanes = r->lane_count;
+	viofs_layout_publish(r);
 	*out = r;
 	return 0;
 }

@@ -36,6 +36,7 @@
 #include "relay/config.h"
 #include "relay/entry.h"
 #include "relay/hiprio.h"
+#include "relay/layout.h"
 #include "relay/lease.h"
 #include "relay/mailbox.h"
 #include "relay/outcome.h"
@@ -64,9 +65,9 @@ struct viofs_lane {
 	struct viofs_slots slots;
 	int fuse_fd; /* an open /dev/fuse of its own: what was read here is answered here */
 
-	/* Where the kernel's next request lands: a slot and a buffer, or plain memory. */
-	struct viofs_slot *landing;
-	uint16_t landing_buffer;
+	/* What outlives the process, where the kernel's next request lands among it: in a slot and
+	 * a buffer, or in plain memory. */
+	struct viofs_lane_state *state;
 	uint8_t *plain;
 	size_t plain_size;
 
@@ -110,6 +111,7 @@ struct viofs_relay {
 	struct viofs_fs *fs;
 	struct viofs_arena *arena;
 	struct viofs_relay_stats *stats; /* but what lanes count */
+	struct viofs_layout layout;      /* of what outlives the process */
 	struct viofs_slots slots;        /* the layout; lanes and hiprio have the pools */
 	struct viofs_lane *lanes;
 	unsigned int lane_count;

@@ -59,7 +59,7 @@ static int try_submit(struct viofs_lane *lane, struct viofs_slot *slot)
 	if (viofs_slot_needs_buffer(slot)) {
 		/* The last one is for what the kernel sends next. */
 		slot->buffer = viofs_contents_take_buffer(
-			&lane->slots, slot, lane->landing_buffer == VIOFS_BUFFER_NONE);
+			&lane->slots, slot, lane->state->landing_buffer == VIOFS_BUFFER_NONE);
 		if (slot->buffer == VIOFS_BUFFER_NONE)
 			return -EAGAIN;
 	}

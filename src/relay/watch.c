@@ -51,8 +51,9 @@ void viofs_watch_answers(struct viofs_lane *lane, int64_t now)
 static int64_t oldest_unanswered(const struct viofs_lane *lane, int64_t now)
 {
 	int64_t oldest = viofs_lane_oldest_ns(lane, false);
+	const struct viofs_parked *parked = viofs_parking_first(&lane->parked);
 
-	return lane->parked.first ? VIOFS_MAX(oldest, now - lane->parked.first->since) : oldest;
+	return parked ? VIOFS_MAX(oldest, now - parked->since) : oldest;
 }
 
 /*

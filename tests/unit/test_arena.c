@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,15 +37,17 @@ static struct viofs_arena *new_arena(void)
 static void sections_start_on_pages_and_are_zero(void **state)
 {
 	struct viofs_arena *a = new_arena();
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), head;
 	struct stat st;
 
 	assert_int_equal(viofs_arena_page_size(a), page);
-	assert_int_equal(viofs_arena_size(a), page + 2 * page + 2 * page + (3 << 20));
+	viofs_arena_state(a, &head);
+	head = viofs_align_up(VIOFS_ARENA_HEAD + head, page);
+	assert_int_equal(viofs_arena_size(a), head + page + 2 * page + 2 * page + (3 << 20));
 	assert_int_equal(fstat(viofs_arena_fd(a), &st), 0);
 	assert_int_equal(st.st_size, viofs_arena_device_size(a));
-	assert_int_equal(st.st_size, viofs_arena_size(a) - page);
-	for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++) {
+	assert_int_equal(st.st_size, viofs_arena_size(a) - head - page);
+	for (int s = 0; s < VIOFS_ARENA_SPARSE; s++) {
 		uint8_t *p = viofs_arena_alloc(a, (enum viofs_arena_section)s, 64, page);
 
 		assert_int_equal((uintptr_t)p % page, 0);
@@ -64,6 +67,86 @@ static void pieces_do_not_overlap_and_are_aligned(void **state)
 
 	assert_int_equal(second - first, 16);
 	assert_int_equal(third - first, 4096);
+	viofs_arena_free(a);
+}
+
+/* What is sparse takes no memory until it is touched, nor when all is locked. */
+static void what_is_sparse_takes_memory_where_it_is_touched(void **state)
+{
+	const size_t with[VIOFS_ARENA_SECTIONS] = { [VIOFS_ARENA_PRIVATE] = 100,
+						    [VIOFS_ARENA_SPARSE] = 64 << 20,
+						    [VIOFS_ARENA_DEVICE_RW] = 1 << 20 };
+	struct viofs_arena *a;
+	struct stat st;
+	uint8_t *p;
+
+	assert_int_equal(viofs_arena_new(with, false, &a, NULL), 0);
+	p = viofs_arena_alloc(a, VIOFS_ARENA_SPARSE, 64 << 20, 4096);
+	assert_true(viofs_arena_size(a) < 2 << 20);
+	assert_int_equal(viofs_arena_hide_sparse(a, true), 0);
+	if (mlockall(MCL_CURRENT) < 0)
+		print_message("not allowed to lock memory\n");
+	assert_int_equal(viofs_arena_hide_sparse(a, false), 0);
+	p[0] = p[32 << 20] = 7;
+	assert_int_equal(fstat(viofs_arena_private_fd(a), &st), 0);
+	assert_true((uint64_t)st.st_blocks * 512 < 1 << 20);
+	munlockall();
+	viofs_arena_free(a);
+}
+
+static void another_process_sees_the_same(void **state)
+{
+	struct viofs_arena *a = new_arena(), *b;
+	uint8_t *p = viofs_arena_alloc(a, VIOFS_ARENA_DEVICE_RW, 3 << 20, 4096);
+	uint8_t *q = viofs_arena_alloc(a, VIOFS_ARENA_PRIVATE, 100, 64), *other;
+	size_t run, run_b, len;
+	bool is_private;
+	uint64_t at;
+
+	fake_mapper_init(&fake, true);
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_TRANSLATED, NULL), 0);
+	p[5000] = 1;
+	q[99] = 2;
+	at = viofs_arena_offset(a, viofs_arena_state(a, &len), &is_private);
+	assert_true(is_private && at == VIOFS_ARENA_HEAD);
+	assert_int_equal(
+		viofs_arena_adopt(dup(viofs_arena_fd(a)), dup(viofs_arena_private_fd(a)), at, &b),
+		0);
+	other = viofs_arena_at(b, true, viofs_arena_offset(a, q, &is_private), 100);
+	assert_true(is_private && other != q && other[99] == 2);
+	other = viofs_arena_at(b, false, viofs_arena_offset(a, p, &is_private), 3 << 20);
+	assert_true(!is_private && other != p && other[5000] == 1);
+	assert_int_equal(viofs_arena_iova(b, other + 5000, 1 << 20, &run_b),
+			 viofs_arena_iova(a, p + 5000, 1 << 20, &run));
+	assert_int_equal(run, run_b);
+	assert_int_equal(viofs_arena_page_size(b), viofs_arena_page_size(a));
+	viofs_arena_free(b);
+	assert_int_equal(fake.unmapped, 0);
+	viofs_arena_free(a);
+}
+
+static void lies_in_the_arenas_state_are_refused(void **state)
+{
+	struct viofs_arena *a = new_arena(), *b;
+	struct viofs_arena_state *s = (void *)((uint8_t *)viofs_arena_head(a) + VIOFS_ARENA_HEAD);
+	const struct viofs_arena_state good = *s;
+	int device = viofs_arena_fd(a), private = viofs_arena_private_fd(a);
+	uint64_t *lies[] = { &s->page_size,
+			     &s->system_page,
+			     &s->device_size,
+			     &s->sections[VIOFS_ARENA_PRIVATE].offset,
+			     &s->sections[VIOFS_ARENA_DEVICE_RW].offset,
+			     &s->sections[VIOFS_ARENA_DEVICE_RW].size,
+			     &s->sections[VIOFS_ARENA_SPARSE].size };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(lies); i++) {
+		*lies[i] = UINT64_MAX - 4095;
+		assert_int_equal(viofs_arena_adopt(device, private, VIOFS_ARENA_HEAD, &b), -EPROTO);
+		*s = good;
+	}
+	assert_int_equal(viofs_arena_adopt(device, private, 1ULL << 40, &b), -EPROTO);
+	assert_int_equal(viofs_arena_adopt(device, private, VIOFS_ARENA_HEAD + 4, &b), -EPROTO);
+	assert_int_equal(viofs_arena_adopt(private, device, VIOFS_ARENA_HEAD, &b), -EPROTO);
 	viofs_arena_free(a);
 }
 
@@ -195,7 +278,7 @@ static void what_passes_through_is_in_no_core_file(void **state)
 		struct viofs_arena *a = NULL;
 
 		assert_int_equal(viofs_arena_new(sizes, hugepages, &a, NULL), 0);
-		for (int s = VIOFS_ARENA_DEVICE_READ; s < VIOFS_ARENA_SECTIONS; s++)
+		for (int s = VIOFS_ARENA_DEVICE_READ; s < VIOFS_ARENA_SPARSE; s++)
 			assert_true(has_flag(
 				viofs_arena_alloc(a, (enum viofs_arena_section)s, 64, 64), " dd"));
 		viofs_arena_free(a);
@@ -219,6 +302,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sections_start_on_pages_and_are_zero),
+		cmocka_unit_test(what_is_sparse_takes_memory_where_it_is_touched),
+		cmocka_unit_test(another_process_sees_the_same),
+		cmocka_unit_test(lies_in_the_arenas_state_are_refused),
 		cmocka_unit_test(pieces_do_not_overlap_and_are_aligned),
 		cmocka_unit_test(each_section_is_mapped_with_its_access_and_private_never),
 		cmocka_unit_test(translated_addresses_follow_the_mapping),

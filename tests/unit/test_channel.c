@@ -85,7 +85,7 @@ static void sixty_four_cpus_stay_in_the_memory_of_two(void **state)
 		c.buffers = plan.buffers;
 		c.max_data = plan.max_data;
 		viofs_relay_config_arena_sizes(&c, sizes);
-		for (int s = 0; s < VIOFS_ARENA_SECTIONS; s++)
+		for (int s = 0; s < VIOFS_ARENA_SPARSE; s++) /* what is sparse takes nothing */
 			sum += viofs_align_up(sizes[s], 2 * MIB);
 		assert_true(sum <= 40 * (size_t)MIB);
 	}
