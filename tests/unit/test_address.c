@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static struct fake_mapper fake;
@@ -73,6 +74,44 @@ static void what_moves_and_cannot_be_taken_back_is_refused(void **state)
 	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, &err), -EIO);
 	assert_non_null(strstr(err.text, "can't be taken back"));
 	viofs_arena_free(a);
+}
+
+/* So it can't go on for ever. */
+static void what_never_stays_is_refused(void **state)
+{
+	struct viofs_arena *a = NULL;
+	struct viofs_err err = { .text = "" };
+
+	assert_int_equal(viofs_arena_new(sizes, false, &a, NULL), 0);
+	fake_mapper_init(&fake, true);
+	moves = 1000;
+	assert_int_equal(viofs_arena_map(a, &fake.mapper, VIOFS_ADDRESS_PHYSICAL, &err), -EAGAIN);
+	assert_non_null(strstr(err.text, "keeps moving"));
+	assert_int_equal(fake.unmapped, fake.count);
+	viofs_arena_free(a);
+}
+
+/* More than are read at a time, and no more than were asked for. */
+static void frames_of_many_pages_are_read(void **state)
+{
+	enum { PAGES = 600, MORE = 1200 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	static uint64_t frames[MORE];
+	uint8_t *p =
+		mmap(NULL, MORE * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc;
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	memset(p, 1, MORE * page);
+	memset(frames, 0, sizeof(frames));
+	rc = __real_viofs_physical_read(p, PAGES, frames);
+	munmap(p, MORE * page);
+	if (rc) {
+		print_message("frames are hidden here (%d)\n", rc);
+		skip();
+	}
+	for (unsigned int i = 0; i < MORE; i++)
+		assert_true(!frames[i] == (i >= PAGES));
 }
 
 static void an_entry_gives_its_frame(void **state)
@@ -253,6 +292,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_moves_is_mapped_anew, NULL, move_never),
 		cmocka_unit_test_setup_teardown(what_moves_and_cannot_be_taken_back_is_refused,
 						NULL, move_never),
+		cmocka_unit_test_setup_teardown(what_never_stays_is_refused, NULL, move_never),
+		cmocka_unit_test_setup_teardown(frames_of_many_pages_are_read, NULL, move_never),
 		cmocka_unit_test(an_entry_gives_its_frame),
 		cmocka_unit_test(a_hidden_frame_is_refused),
 		cmocka_unit_test(a_page_that_is_not_there_is_refused),

@@ -240,7 +240,7 @@ static void long_messages_are_whole_in_every_slot(void **state)
 			.opcode = FUSE_SETXATTR,
 			.nodeid = 2 + i,
 			.args = args[i],
-			.args_size = i % 3 ? sizeof(args[i]) : 100,
+			.args_size = i % 4 == 1 ? 100 : sizeof(args[i]),
 		};
 	}
 	/* All are there before the device looks. */

@@ -504,9 +504,11 @@ static void close_fs(int rc)
 static void a_reset_that_does_not_finish_is_made_a_function_reset(void **state)
 {
 	start_stubborn();
-	close_fs(0);
+	assert_int_equal(viofs_fs_stop(fs, &err), 0);
 	assert_int_equal(model.function_resets, 1);
 	assert_int_equal(model.status, 0);
+	close_fs(0);
+	assert_int_equal(model.function_resets, 1);
 	finish();
 }
 

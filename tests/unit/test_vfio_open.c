@@ -138,6 +138,7 @@ static int answer_device(unsigned long request, void *arg)
 static int answer_group(unsigned long request, void *arg)
 {
 	struct vfio_group_status *status = arg;
+	struct vfio_iommu_type1_dma_unmap *unmap = arg;
 
 	switch (request) {
 	case VFIO_GET_API_VERSION:
@@ -160,6 +161,9 @@ static int answer_group(unsigned long request, void *arg)
 	case VFIO_IOMMU_MAP_DMA:
 		memcpy(&kernel.group_map, arg, sizeof(kernel.group_map));
 		return refuse(kernel.map_rc);
+	case VFIO_IOMMU_UNMAP_DMA:
+		unmap->size -= kernel.unmapped_less;
+		return 0;
 	default:
 		return refuse(-ENOTTY);
 	}
@@ -474,6 +478,19 @@ static void memory_is_mapped_where_and_as_it_was_asked(void **state)
 	viofs_vfio_close(v);
 }
 
+static void a_group_tells_what_it_did_not_take_back(void **state)
+{
+	struct viofs_vfio *v;
+
+	tree_unlink("dev/iommu");
+	v = open_it(false);
+	assert_string_equal(v->ops->name, "group");
+	assert_int_equal(unmap_page(v, 0x5000), 0);
+	kernel.unmapped_less = 1;
+	assert_int_equal(unmap_page(v, 0x5000), -ENOENT);
+	viofs_vfio_close(v);
+}
+
 static void an_iommu_without_write_only_pages_gets_both(void **state)
 {
 	static const int refusals[] = { -EINVAL, -EOPNOTSUPP };
@@ -554,6 +571,7 @@ int main(void)
 		TEST(without_an_iommu_it_must_be_asked_for),
 		TEST(no_way_at_all_says_what_is_missing),
 		TEST(memory_is_mapped_where_and_as_it_was_asked),
+		TEST(a_group_tells_what_it_did_not_take_back),
 		TEST(an_iommu_without_write_only_pages_gets_both),
 		TEST(what_stands_against_a_mapping_is_explained),
 		TEST(a_process_that_maps_nothing_keeps_the_device_only),
