@@ -22,7 +22,7 @@ struct viofs_mountinfo_query {
 /** struct viofs_mounted - the mount that was found */
 struct viofs_mounted {
 	char mountpoint[PATH_MAX]; /* in its own mount namespace, "" = nowhere */
-	int pid;                   /* a process in that namespace */
+	int pid;                   /* a process in that namespace; this one, if it is the same */
 };
 
 /** viofs_mountinfo_search() - look in every mount namespace. Return: 1 found, 0 not, or -errno. */

@@ -77,6 +77,11 @@ int viofs_usage_read(const char *id, struct viofs_usage *out)
 	return 0;
 }
 
+static bool is_elsewhere(const struct viofs_usage *s)
+{
+	return viofs_usage_is_mounted(s) && s->at.pid != (int)getpid();
+}
+
 int viofs_usage_say(const struct viofs_usage *s, const char *device, int rc, struct viofs_err *err)
 {
 	const struct viofs_record *r = &s->record;
@@ -91,6 +96,14 @@ int viofs_usage_say(const struct viofs_usage *s, const char *device, int rc, str
 			r->mountpoint);
 	if (s->holder == VIOFS_HOLDER_NONE)
 		return viofs_err_set(err, rc, "Nobody uses %s now.", device);
+	/* A namespace has copies of the mounts that there were: nobody's umount here ends those. */
+	if (s->holder == VIOFS_HOLDER_ALIVE && is_elsewhere(s))
+		return viofs_err_set(
+			err, rc,
+			"%s is in use by another virtiofs-vfio (pid %d): it is mounted at %s in "
+			"the mount namespace of process %d. Unmount it there, end that process, "
+			"or use viofsctl abort.",
+			device, r->pid, at, s->at.pid);
 	if (s->holder == VIOFS_HOLDER_ALIVE)
 		return viofs_err_set(
 			err, rc, "%s is in use by another virtiofs-vfio (pid %d%s%s).%s", device,

@@ -306,6 +306,7 @@ static void a_dead_listener_is_none(void **state)
 static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
 {
 	struct viofs_usage s;
+	char own[64];
 	int socket;
 
 	assert_int_equal(viofs_usage_read(FS, &s), -ENOENT);
@@ -318,7 +319,14 @@ static void who_has_it_is_told_by_lock_socket_and_mount(void **state)
 	tree_file("proc/1/mountinfo", ROOT "41 22 0:36 / /first rw - fuse.virtiofs-vfio myfs rw\n");
 	state_says(VIOFS_HOLDER_ALIVE, "mount at /first is gone (umount -l?)");
 	tree_file("proc/1/mountinfo", ROOT "40 22 0:35 / /m rw - fuse.virtiofs-vfio myfs rw\n");
+	state_says(VIOFS_HOLDER_ALIVE,
+		   "at /m in the mount namespace of process 1. Unmount it there");
+	snprintf(own, sizeof(own), "proc/%d/mountinfo", (int)getpid());
+	tree_file(own, ROOT "40 22 0:35 / /m rw - fuse.virtiofs-vfio myfs rw\n");
+	snprintf(own, sizeof(own), "proc/%d/ns/mnt", (int)getpid());
+	tree_link(own, "mnt:[4026532000]");
 	state_says(VIOFS_HOLDER_ALIVE, "in use by another virtiofs-vfio (pid 12345, at /m).");
+	tree_unlink(own);
 	close(socket);
 	state_says(VIOFS_HOLDER_WORKER, "supervisor (pid 12345) was killed");
 	says(&err, "ends with umount /m");

@@ -233,7 +233,7 @@ def exit_statuses():
                  ["-o", "cpus=1000", nobody, s.mnt], ["-o", "cpus=a", nobody, s.mnt], ["-o", "queues=2", "myfs", s.mnt],
                  ["-o", "queues=2", "0000:7f:1f.7", s.mnt], ["-o", "queues=99", nobody, s.mnt], ["vhost-user:", s.mnt], ["", s.mnt],
                  ["-o", "dax=always", nobody, s.mnt], ["-o", "fsname=x", nobody, s.mnt],
-                 [nobody, s.mnt, "more"], ["-o"], ["-o", "workers=0", nobody, s.mnt], ["-o", "backend-keeps-state", nobody, s.mnt]]
+                 [nobody, s.mnt, "more"], [nobody, s.mnt, "-t"], ["-o"], ["-o", "workers=0", nobody, s.mnt], ["-o", "backend-keeps-state", nobody, s.mnt]]
         failing = [[nobody, s.mnt], [nobody, s.mnt + "/nix"], ["-f", nobody, s.mnt], ["tag:nobody-has-it", s.mnt],
                    ["0000:7f:1f.7", s.mnt], [nobody, "/proc/self/status"]]
         for name, usage, failure in (("virtiofs-vfio", 2, 1), ("mount.fuse.virtiofs-vfio", 1, 32), ("/sbin/mount.virtiofs-vfio", 1, 32)):

@@ -260,6 +260,16 @@ def neither_process_is_prey_for_the_oom_killer():
             s.leave()
 
 
+def what_is_allowed_is_not_said_to_be_missing():
+    """Debugging messages name what a process may not do."""
+    if not may_widen():
+        print("# no CAP_SYS_RESOURCE, which it takes")
+        return
+    with Started("", more=["-d"]).start() as s:
+        check("debug: " in s.said() and "not allowed here" not in s.said(), s.said())
+        s.leave()
+
+
 def glibcs_tunables_stay_with_the_starter():
     """Its malloc would take hugepages from the arena, or make system calls that end the worker."""
     code = "os.execve(sys.argv[1], sys.argv[1:], dict(os.environ, GLIBC_TUNABLES='glibc.malloc.hugetlb=2'))"
@@ -307,7 +317,8 @@ def main():
         a_limit_of_cpu_time, messages_go_nowhere_else, nothing_is_held_that_a_starter_has_open, a_signal_does_not_part_supervisor_and_mount,
         end_signals, what_a_starter_has_switched_off_stays_off, a_directory_that_is_gone,
         hard_limits_are_widened_or_named, systemd_hears_of_no_background_mount,
-        neither_process_is_prey_for_the_oom_killer, glibcs_tunables_stay_with_the_starter, a_service_that_fails_touches_no_mount,
+        neither_process_is_prey_for_the_oom_killer, what_is_allowed_is_not_said_to_be_missing,
+        glibcs_tunables_stay_with_the_starter, a_service_that_fails_touches_no_mount,
         other_programs_with_no_descriptors,
     ]), at_once=4)
 

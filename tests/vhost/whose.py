@@ -162,11 +162,27 @@ def the_worker_cannot_write_to_the_record():
         wait_until(lambda: not os.path.exists("/run/virtiofs-vfio"), 5, "nothing is left in /run")
 
 
+def a_copy_in_another_mount_namespace_is_said():
+    """Which anybody may have: unmounted here, it serves on for that one."""
+    with Session().mount() as s:
+        with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo there; exec sleep 600"],
+                              stdout=subprocess.PIPE, cwd="/") as other:
+            try:
+                check(other.stdout.readline() == b"there\n", "no namespace")
+                must(["umount", "-i", s.mnt], 5)
+                out = refused_elsewhere(s)
+                check(f"at {s.mnt} in the mount namespace of process {other.pid}" in out and "viofsctl abort" in out, out)
+            finally:
+                other.kill()
+        s.ends(0)
+
+
 def main():
     need_root()
     run_cases(named([
         a_killed_supervisor_is_said_by_all, a_dead_mount_is_said, an_unmounted_one_that_is_in_use_is_said,
         status_takes_a_tag_a_socket_and_a_place_in_the_mount, an_ordinary_user_is_told_to_be_root,
+        a_copy_in_another_mount_namespace_is_said,
         a_lock_that_anybody_can_take_stops_nobody, the_worker_cannot_write_to_the_record,
     ]))
 
