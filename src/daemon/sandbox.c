@@ -67,7 +67,7 @@ static const int calls[] = {
 	SCMP_SYS(write),          /* errors, notifications: kernel/devfuse.c; messages, report */
 	SCMP_SYS(read),           /* eventfds that are looked at: virtio, vhost */
 	SCMP_SYS(io_uring_enter), /* relay/sleep.c; kicks: relay/doorbell.c */
-	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/device_fd.c */
+	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/bars.c */
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(recvfrom), /* has the back end closed its socket: vhost/frontend.c */
 	/* Waiting: INIT and DESTROY (relay/exchange.c), the guard (relay/lease.c); glibc chooses

@@ -3,23 +3,11 @@
 #ifndef VIOFS_VFIO_DEVICE_FD_H
 #define VIOFS_VFIO_DEVICE_FD_H
 
-#include "vfio/info.h"
+#include "vfio/bars.h"
+#include "vfio/irqs.h"
 #include "vfio/vfio.h"
 
-#define VIOFS_VFIO_BARS 6
-/* Mapped pieces of a BAR: the MSI-X table cuts one in two. */
-#define VIOFS_VFIO_AREAS 4
-
-/** struct viofs_vfio_bar - a memory BAR; what no area covers goes through the descriptor */
-struct viofs_vfio_bar {
-	uint64_t size;   /* bytes, 0 = no memory BAR */
-	uint64_t region; /* where it begins in the descriptor */
-	unsigned int area_count;
-	struct viofs_vfio_area {
-		struct viofs_vfio_extent at;
-		uint8_t *map;
-	} areas[VIOFS_VFIO_AREAS];
-};
+struct vfio_region_info;
 
 /** struct viofs_vfio_alerts - what the kernel says about the function unasked, see alerts.c */
 struct viofs_vfio_alerts {
@@ -62,10 +50,12 @@ struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function 
  */
 int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);
 
-/** viofs_vfio_device_irqs_set() - let interrupts 0..@count-1 of @index signal @eventfds; 0 = off.
+/**
+ * viofs_vfio_device_region() - ask the kernel about region @index
+ * Return: bytes of *@out, for free(3); -errno.
  */
-int viofs_vfio_device_irqs_set(const struct viofs_vfio_device *d, unsigned int index,
-			       const int *eventfds, unsigned int count);
+int viofs_vfio_device_region(const struct viofs_vfio_device *d, unsigned int index,
+			     struct vfio_region_info **out);
 
 /** viofs_vfio_alerts_open() - listen, as far as kernel and function have something to say */
 void viofs_vfio_alerts_open(struct viofs_vfio_device *d);
@@ -87,13 +77,6 @@ int viofs_vfio_device_config_read(struct viofs_vfio *v, unsigned int off, void *
 				  unsigned int len);
 int viofs_vfio_device_config_write(struct viofs_vfio *v, unsigned int off, const void *buf,
 				   unsigned int len);
-uint64_t viofs_vfio_device_bar_size(struct viofs_vfio *v, unsigned int bar);
-uint32_t viofs_vfio_device_bar_read(struct viofs_vfio *v, unsigned int bar, uint64_t off,
-				    unsigned int width);
-void viofs_vfio_device_bar_write(struct viofs_vfio *v, unsigned int bar, uint64_t off,
-				 unsigned int width, uint32_t value);
-int viofs_vfio_device_msix_set(struct viofs_vfio *v, const int *eventfds, unsigned int count,
-			       struct viofs_err *err);
 int viofs_vfio_device_reset(struct viofs_vfio *v);
 
 #endif
