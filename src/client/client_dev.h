@@ -57,6 +57,8 @@ enum viofs_dev_state {
 	VIOFS_DEV_ELSEWHERE, /* this process is a child of the one that has it; see child.c */
 };
 
+struct viofs_bell;
+
 /** struct viofs_vq_slot - one request; private memory */
 struct viofs_vq_slot {
 	struct viofs_queue *owner; /* NULL: free */
@@ -114,6 +116,7 @@ struct viofs_dev {
 	struct viofs_pool pool;
 	uint8_t *reserves; /* of lanes, one for each request queue; see scratch.c */
 	struct viofs_vq vqs[VIOFS_FS_QUEUES_MAX];
+	struct viofs_bell *bells[VIOFS_FS_VIRTQUEUES_MAX]; /* kick_fd()'s; NULL: none needed */
 	unsigned int next_vq; /* handles get request queues in turn; under lock */
 	bool indirect;
 	bool membarrier;         /* the kernel has it */

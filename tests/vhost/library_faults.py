@@ -179,6 +179,18 @@ def no_byte_that_was_not_written_reaches_the_program():
             v.end()
 
 
+def kick_eventfds_that_are_full_and_block():
+    """Who writes to one waits for ever. The program kicks all the same, and is answered."""
+    with Session("device", ["--no-cache"]) as s:
+        s.start_backend()
+        v = Victim(s)
+        check(v.do("write file abc")[0] > 0, "no data")
+        check(s.control("kicks-full") == "ok", "the device could not do it")
+        for _ in range(20):
+            check(v.do("read file", 2)[0] > 0, "no data")
+        v.end()
+
+
 def main():
     cases = [(f"{kind} at {opcode}: {end}", lambda a=(kind, opcode, end, said): case(*a))
              for kind, opcode, end, said in TABLE]
@@ -188,7 +200,7 @@ def main():
                     an_event_loop_hears_of_a_device_that_falls_silent,
                     an_event_loop_hears_of_a_device_that_is_killed,
                     a_device_that_is_killed_is_an_error_at_once, what_was_begun_when_the_device_goes_is_freed,
-                    entries_that_make_no_sense_are_refused,
+                    entries_that_make_no_sense_are_refused, kick_eventfds_that_are_full_and_block,
                     no_byte_that_was_not_written_reaches_the_program])
     run_cases(cases, at_once=2)
 
