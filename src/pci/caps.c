@@ -31,6 +31,11 @@
 #define CAP_SIZE 16U
 /* What follows it in a NOTIFY (notify_off_multiplier) and in a PCI_CFG entry (pci_cfg_data). */
 #define CAP_EXTRA 4U
+/* Of shared memory: its id, and the high halves of offset and length that follow. */
+#define CAP_ID 5
+#define CAP_OFFSET_HIGH 16
+#define CAP_LENGTH_HIGH 20
+#define CAP_64_SIZE 24U
 
 #define BAR_COUNT 6
 
@@ -85,10 +90,34 @@ static void take_structure(struct viofs_pci_cap *c, const uint8_t *raw, unsigned
 	};
 }
 
+static uint64_t join(uint32_t low, uint32_t high)
+{
+	return low | (uint64_t)high << 32;
+}
+
+/* The first good one of an id counts, as with other structures. */
+static void take_shared_memory(struct viofs_pci_caps *caps, const uint8_t *raw)
+{
+	const struct viofs_pci_shm region = {
+		.id = raw[CAP_ID],
+		.bar = raw[CAP_BAR],
+		.offset = join(get_le32(raw + CAP_OFFSET), get_le32(raw + CAP_OFFSET_HIGH)),
+		.length = join(get_le32(raw + CAP_LENGTH), get_le32(raw + CAP_LENGTH_HIGH)),
+	};
+
+	if (caps->shm_count == VIOFS_PCI_SHM_MAX || region.bar >= BAR_COUNT || !region.length ||
+	    !viofs_range_ok(region.offset, region.length, UINT64_MAX))
+		return;
+	for (unsigned int i = 0; i < caps->shm_count; i++)
+		if (caps->shm[i].id == region.id)
+			return;
+	caps->shm[caps->shm_count++] = region;
+}
+
 static int take_virtio(struct walk *w, unsigned int pos)
 {
 	struct viofs_pci_caps *caps = &w->caps;
-	uint8_t raw[CAP_SIZE + CAP_EXTRA] = { 0 };
+	uint8_t raw[CAP_64_SIZE] = { 0 };
 	bool had_notify = caps->notify.present;
 	int rc;
 
@@ -126,6 +155,15 @@ static int take_virtio(struct walk *w, unsigned int pos)
 		 */
 		if (!caps->pci_cfg && pos + CAP_SIZE + CAP_EXTRA <= CONFIG_SIZE)
 			caps->pci_cfg = (uint8_t)pos;
+		break;
+	case VIOFS_PCI_CFG_SHARED_MEMORY:
+		if (raw[CAP_LEN] < CAP_64_SIZE)
+			break;
+		rc = w->config->read(w->config->context, pos + CAP_SIZE, raw + CAP_SIZE,
+				     CAP_64_SIZE - CAP_SIZE);
+		if (rc)
+			return rc;
+		take_shared_memory(caps, raw);
 		break;
 	default:
 		break;

@@ -15,6 +15,7 @@ enum viofs_pci_cfg_type {
 	VIOFS_PCI_CFG_ISR = 3,
 	VIOFS_PCI_CFG_DEVICE = 4,
 	VIOFS_PCI_CFG_PCI = 5,
+	VIOFS_PCI_CFG_SHARED_MEMORY = 8,
 };
 
 /** struct viofs_pci_cap - one virtio structure: where it lies in which BAR */
@@ -26,9 +27,19 @@ struct viofs_pci_cap {
 	uint8_t position; /* of the capability in configuration space */
 };
 
+#define VIOFS_PCI_SHM_MAX 4
+
+/** struct viofs_pci_shm - a region of shared memory (virtio 1.3 4.1.4.7) */
+struct viofs_pci_shm {
+	uint8_t id, bar;
+	uint64_t offset, length; /* bytes in the BAR */
+};
+
 /** struct viofs_pci_caps - what a virtio function's capability list says, each entry checked */
 struct viofs_pci_caps {
 	struct viofs_pci_cap common, notify, isr, device;
+	struct viofs_pci_shm shm[VIOFS_PCI_SHM_MAX]; /* each id once */
+	unsigned int shm_count;
 	uint32_t notify_off_multiplier; /* bytes */
 	uint8_t pci_cfg;                /* position of the PCI_CFG window, 0 = there is none */
 	uint8_t msix;                   /* position of the MSI-X capability, 0 = there is none */

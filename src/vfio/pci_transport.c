@@ -391,12 +391,30 @@ static void describe(const struct viofs_virtio *d, struct viofs_virtio_descripti
 		out->dma = "physical (the device bypasses the IOMMU)";
 }
 
+static int shm_region(struct viofs_virtio *d, uint8_t id, struct viofs_virtio_shm *out)
+{
+	const struct pci_transport *t = transport_of(d);
+
+	for (unsigned int i = 0; i < t->caps.shm_count; i++) {
+		const struct viofs_pci_shm *s = &t->caps.shm[i];
+
+		if (s->id != id)
+			continue;
+		if (!viofs_range_ok(s->offset, s->length, t->vfio->ops->bar_size(t->vfio, s->bar)))
+			return -EPROTO;
+		*out = (struct viofs_virtio_shm){ s->bar, s->offset, s->length };
+		return 0;
+	}
+	return -ENOENT;
+}
+
 static const struct viofs_virtio_ops pci_ops = {
 	.name = "pci",
 	.close = transport_close,
 	.close_copy = close_copy,
 	.drop_dma = drop_dma,
 	.describe = describe,
+	.shm_region = shm_region,
 	.dma_set = dma_set,
 	.function_reset = function_reset,
 	.is_lost = is_lost,

@@ -46,6 +46,12 @@ struct viofs_virtio_description {
 	unsigned int vectors;    /* interrupts that it can have, 0: nothing is known */
 };
 
+/** struct viofs_virtio_shm - shared memory of the device (virtio 1.3 2.10) */
+struct viofs_virtio_shm {
+	unsigned int bar; /* PCI: the BAR that it lies in */
+	uint64_t offset, length;
+};
+
 /** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, or vhost-user */
 struct viofs_virtio_ops {
 	const char *name; /* "pci", "vhost-user" */
@@ -59,6 +65,8 @@ struct viofs_virtio_ops {
 	 * unmapped after it */
 	void (*drop_dma)(struct viofs_virtio *d);
 	void (*describe)(const struct viofs_virtio *d, struct viofs_virtio_description *out);
+	/** region @id; left out, or -ENOENT: there is none; -EPROTO: it lies where nothing is */
+	int (*shm_region)(struct viofs_virtio *d, uint8_t id, struct viofs_virtio_shm *out);
 	/** may the device reach memory? It may not at first; left out: nobody here can say */
 	int (*dma_set)(struct viofs_virtio *d, bool on);
 	/** a reset by other means than the device's; left out, or -errno: there are none */

@@ -134,6 +134,54 @@ static void a_good_list_is_read(void **state)
 	assert_int_equal(caps.msix_vectors, 3);
 }
 
+#define SHM_AT 0xc0
+
+/* In the place that is last in the list. */
+static void put_shm(unsigned int at, uint8_t next, uint8_t id, uint64_t offset, uint64_t length)
+{
+	put_virtio(at, next, 24, 8, 2, (uint32_t)offset, (uint32_t)length);
+	space.bytes[at + 5] = id;
+	put32(at + 16, (uint32_t)(offset >> 32));
+	put32(at + 20, (uint32_t)(length >> 32));
+}
+
+static void regions_of_shared_memory_are_read(void **state)
+{
+	walks();
+	assert_int_equal(caps.shm_count, 0);
+	space.bytes[COMMON_AT + 1] = SHM_AT;
+	put_shm(SHM_AT, SHM_AT + 24, 0, 1ULL << 33, 3ULL << 32 | 5);
+	put_shm(SHM_AT + 24, 0, 7, 0, 1);
+	walks();
+	assert_int_equal(caps.shm_count, 2);
+	assert_int_equal(caps.shm[0].id, 0);
+	assert_int_equal(caps.shm[0].bar, 2);
+	assert_int_equal(caps.shm[0].offset, 1ULL << 33);
+	assert_int_equal(caps.shm[0].length, 3ULL << 32 | 5);
+	assert_int_equal(caps.shm[1].id, 7);
+}
+
+static void shared_memory_that_makes_no_sense_is_passed_over(void **state)
+{
+	space.bytes[COMMON_AT + 1] = SHM_AT;
+	put_shm(SHM_AT, SHM_AT + 24, 0, 8, UINT64_MAX - 7); /* it wraps */
+	put_shm(SHM_AT + 24, 0, 0, 0, 0);                   /* it is empty */
+	walks();
+	assert_int_equal(caps.shm_count, 0);
+	put_shm(SHM_AT, SHM_AT + 24, 0, 0, 4096);
+	space.bytes[SHM_AT + 4] = 6; /* there is no such BAR */
+	put_shm(SHM_AT + 24, 0, 0, 0, 4096);
+	space.bytes[SHM_AT + 24 + 2] = 23; /* it is too short */
+	walks();
+	assert_int_equal(caps.shm_count, 0);
+	/* The same id twice: the first one. */
+	put_shm(SHM_AT, SHM_AT + 24, 0, 0, 4096);
+	put_shm(SHM_AT + 24, 0, 0, 0, 8192);
+	walks();
+	assert_int_equal(caps.shm_count, 1);
+	assert_int_equal(caps.shm[0].length, 4096);
+}
+
 static void reserved_pointer_bits_are_ignored(void **state)
 {
 	space.bytes[0x34] = MSIX_AT | 3;
@@ -406,6 +454,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_good_list_is_read, set_up),
+		cmocka_unit_test_setup(regions_of_shared_memory_are_read, set_up),
+		cmocka_unit_test_setup(shared_memory_that_makes_no_sense_is_passed_over, set_up),
 		cmocka_unit_test_setup(reserved_pointer_bits_are_ignored, set_up),
 		cmocka_unit_test_setup(the_largest_vector_table_is_2048, set_up),
 		cmocka_unit_test_setup(without_isr_window_or_msix_it_is_a_device_all_the_same,

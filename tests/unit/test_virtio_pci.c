@@ -291,6 +291,38 @@ static const struct viofs_virtio_queue_address address = {
 	.device = 0x3122334455662000,
 };
 
+/* Behind the last capability. */
+#define SHM_CAP 0xc0
+
+static void shared_memory_lies_inside_its_bar(void **state)
+{
+	struct viofs_virtio_shm s = { 0 };
+
+	open_good(1);
+	assert_int_equal(virtio->ops->shm_region(virtio, 0, &s), -ENOENT);
+	close_clean();
+	for (uint32_t more = 0; more < 2; more++) {
+		model_init(&model, 1);
+		memset(model.config + SHM_CAP, 0, 24);
+		model.config[MODEL_CAP_MSIX + 1] = SHM_CAP;
+		model.config[SHM_CAP] = 0x09;
+		model.config[SHM_CAP + 2] = 24;
+		model.config[SHM_CAP + 3] = 8;
+		model.config[SHM_CAP + MODEL_CAP_BAR] = MODEL_BAR;
+		model.config[SHM_CAP + 5] = 1;
+		model_set_config32(&model, SHM_CAP + MODEL_CAP_OFFSET, 0x1000 + more);
+		model_set_config32(&model, SHM_CAP + MODEL_CAP_LENGTH,
+				   (uint32_t)model.bar_size[MODEL_BAR] - 0x1000);
+		assert_int_equal(viofs_virtio_pci_open(&model.vfio, &virtio, &err), 0);
+		assert_int_equal(virtio->ops->shm_region(virtio, 0, &s), -ENOENT);
+		assert_int_equal(virtio->ops->shm_region(virtio, 1, &s), more ? -EPROTO : 0);
+		close_clean();
+	}
+	assert_int_equal(s.bar, MODEL_BAR);
+	assert_int_equal(s.offset, 0x1000);
+	assert_int_equal(s.length, model.bar_size[MODEL_BAR] - 0x1000);
+}
+
 static void a_queue_is_set_up_and_notified(void **state)
 {
 	const struct model_queue *q = &model.queues[2];
@@ -479,6 +511,7 @@ int main(void)
 		cmocka_unit_test(config_is_read_again_when_the_generation_moves),
 		cmocka_unit_test(a_generation_that_never_settles_ends),
 		cmocka_unit_test(config_beyond_the_structure_is_not_read),
+		cmocka_unit_test(shared_memory_lies_inside_its_bar),
 		cmocka_unit_test(a_queue_is_set_up_and_notified),
 		cmocka_unit_test(a_notification_outside_its_structure_is_refused),
 		cmocka_unit_test(a_queue_that_keeps_its_size_is_refused),

@@ -102,6 +102,9 @@ static void add_pci(json_t *o, const struct viofs_pci_function *f)
 	json_object_set_new(o, "capabilities", list);
 }
 
+/* The id of its shared memory (virtio 1.3 5.11.6.4). */
+#define DAX_WINDOW 0
+
 json_t *viofs_ctl_queue_sizes(const struct viofs_fs *fs)
 {
 	json_t *list = json_array();
@@ -116,6 +119,7 @@ static void add_registers(json_t *o, const struct viofs_fs *fs)
 {
 	struct viofs_virtio *d = fs->virtio;
 	struct viofs_virtio_description way;
+	struct viofs_virtio_shm window;
 
 	d->ops->describe(d, &way);
 	json_object_set_new(o, "vfio", json_string(way.vfio));
@@ -131,6 +135,8 @@ static void add_registers(json_t *o, const struct viofs_fs *fs)
 	json_object_set_new(o, "num_request_queues", json_integer(fs->num_request_queues));
 	json_object_set_new(o, "queue_sizes", viofs_ctl_queue_sizes(fs));
 	json_object_set_new(o, "msix_vectors", json_integer(way.vectors));
+	if (d->ops->shm_region && !d->ops->shm_region(d, DAX_WINDOW, &window))
+		json_object_set_new(o, "dax_window", json_integer((json_int_t)window.length));
 	json_object_set_new(o, "dma",
 			    json_string(d->offered & VIOFS_VIRTIO_F_ACCESS_PLATFORM
 						? "translated by the IOMMU"
@@ -240,6 +246,7 @@ static void print_device(const json_t *o)
 		{ "DMA", "dma" },
 		{ "request queues", "num_request_queues" },
 		{ "MSI-X vectors", "msix_vectors" },
+		{ "DAX window", "dax_window" },
 		{ "note", "note" },
 	};
 	const json_t *daemon = json_object_get(o, "daemon");
