@@ -3,12 +3,19 @@
 #include "daemon/watchdog.h"
 #include "base/util.h"
 #include "relay/observe.h"
+#include "relay/stats.h"
 
 #include <poll.h>
 #include <unistd.h>
 
 /* A worker that sleeps is awake and reading long before. */
 #define CLOSELY_US 20000
+/* An unmount is given up when the device has not answered a request for so long meanwhile. */
+#define LEAVING_STALL_NS (30 * VIOFS_NSEC_PER_SEC)
+/* The worker looks after timeout= itself; it has this much longer, then it is taken for stuck. */
+#define TIMEOUT_SLACK_NS (3 * VIOFS_NSEC_PER_SEC)
+/* From the end of the mount: 12 s at most are needed, DESTROY and all. */
+#define LINGER_NS (30 * VIOFS_NSEC_PER_SEC)
 
 /* Return: has any lane had a turn since the last look? */
 static bool note_turns(struct viofs_watchdog *w, int64_t now)
@@ -64,4 +71,34 @@ int64_t viofs_watchdog_silent_ns(const struct viofs_watchdog *w)
 		if (w->turned[i])
 			oldest = VIOFS_MAX(oldest, w->looked - w->turned[i]);
 	return oldest;
+}
+
+enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64_t now,
+						 bool leaving, int64_t *age)
+{
+	int64_t oldest = viofs_observe_unanswered_ns(w->relay);
+	bool stalls, stuck;
+
+	if (viofs_observe_stage(w->relay) == VIOFS_STAGE_SERVING)
+		viofs_watchdog_look(w, now);
+	oldest = VIOFS_MAX(oldest, viofs_watchdog_unread_ns(w));
+	oldest = VIOFS_MAX(oldest, viofs_watchdog_silent_ns(w));
+	stalls = leaving && oldest >= LEAVING_STALL_NS;
+	stuck = w->timeout_ns && oldest >= w->timeout_ns + TIMEOUT_SLACK_NS;
+	*age = oldest;
+	/* Twice in a row: the worker's slots are read without a lock, and one may have been half
+	 * filled in. */
+	w->overdue = stalls || stuck ? w->overdue + 1 : 0;
+	if (w->overdue < 2)
+		return VIOFS_WATCHDOG_FINE;
+	return stalls ? VIOFS_WATCHDOG_STALLS : VIOFS_WATCHDOG_STUCK;
+}
+
+bool viofs_watchdog_lingers(struct viofs_watchdog *w, int64_t now)
+{
+	if (viofs_observe_stage(w->relay) != VIOFS_STAGE_ENDING)
+		return false;
+	if (!w->ending_since)
+		w->ending_since = now;
+	return now - w->ending_since >= LINGER_NS;
 }

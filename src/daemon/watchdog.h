@@ -25,7 +25,28 @@ struct viofs_watchdog {
 	int64_t readable;                /* ns, the first of the looks in a row with something to
 					  * read and no turn; 0: the last one was none */
 	int64_t looked;                  /* ns, the last look */
+	int64_t timeout_ns;              /* that a request may take; 0: for ever */
+	unsigned int overdue;            /* judgements in a row that found a request too old */
+	int64_t ending_since;            /* ns, 0: the worker has not been seen ending */
 };
+
+enum viofs_watchdog_verdict {
+	VIOFS_WATCHDOG_FINE,
+	VIOFS_WATCHDOG_STALLS, /* the device answers nothing while the mount is being left */
+	VIOFS_WATCHDOG_STUCK,  /* the worker should have ended the session by its own time-out */
+};
+
+/**
+ * viofs_watchdog_judge() - does the worker do what it has to, as far as can be seen at @now (ns)?
+ * Second to the worker's own checks: it may be stopped, or stuck itself at a device that holds up
+ * the CPU. Nor has it a bound of its own while a mount is being left (@leaving).
+ * @age: out, ns, of the oldest request that must be answered.
+ */
+enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64_t now,
+						 bool leaving, int64_t *age);
+
+/** viofs_watchdog_lingers() - the mount is gone, and should the worker be, too? */
+bool viofs_watchdog_lingers(struct viofs_watchdog *w, int64_t now);
 
 /** viofs_watchdog_look() - now and then, while the session serves; @now: ns. */
 void viofs_watchdog_look(struct viofs_watchdog *w, int64_t now);

@@ -3,6 +3,7 @@
 #include "daemon/watchdog.h"
 
 #include "base/util.h"
+#include "relay/stats.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,8 +32,25 @@ bool __wrap_viofs_observe_has_beat(const struct viofs_relay *r)
 	return beat;
 }
 
+static int64_t unanswered;
+static enum viofs_stage session;
+
+int64_t __wrap_viofs_observe_unanswered_ns(const struct viofs_relay *r);
+int64_t __wrap_viofs_observe_unanswered_ns(const struct viofs_relay *r)
+{
+	return unanswered;
+}
+
+enum viofs_stage __wrap_viofs_observe_stage(const struct viofs_relay *r);
+enum viofs_stage __wrap_viofs_observe_stage(const struct viofs_relay *r)
+{
+	return session;
+}
+
 static int set_up(void **state)
 {
+	unanswered = 0;
+	session = VIOFS_STAGE_SERVING;
 	memset(counts, 0, sizeof(counts));
 	beat = false;
 	assert_int_equal(pipe(kernel), 0);
@@ -124,6 +142,72 @@ static void a_lane_without_turns_is_silent_where_they_are_due(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static enum viofs_watchdog_verdict judge(int64_t second, bool leaving)
+{
+	int64_t age = -1;
+	enum viofs_watchdog_verdict v = viofs_watchdog_judge(&w, second * S, leaving, &age);
+
+	assert_true(age >= unanswered);
+	return v;
+}
+
+/* The slots are read without a lock: one look alone may be wrong. */
+static void a_request_that_is_too_old_is_believed_the_second_time(void **state)
+{
+	w.timeout_ns = 5 * S;
+	unanswered = 8 * S - 1;
+	assert_int_equal(judge(2, false), VIOFS_WATCHDOG_FINE);
+	unanswered = 8 * S;
+	assert_int_equal(judge(3, false), VIOFS_WATCHDOG_FINE);
+	unanswered = 0;
+	assert_int_equal(judge(4, false), VIOFS_WATCHDOG_FINE);
+	unanswered = 8 * S;
+	assert_int_equal(judge(5, false), VIOFS_WATCHDOG_FINE);
+	assert_int_equal(judge(6, false), VIOFS_WATCHDOG_STUCK);
+}
+
+static void without_a_time_out_a_request_may_take_for_ever(void **state)
+{
+	unanswered = 1000000 * S;
+	assert_int_equal(judge(2, false), VIOFS_WATCHDOG_FINE);
+	assert_int_equal(judge(3, false), VIOFS_WATCHDOG_FINE);
+}
+
+static void but_not_while_the_mount_is_being_left(void **state)
+{
+	unanswered = 30 * S - 1;
+	assert_int_equal(judge(2, true), VIOFS_WATCHDOG_FINE);
+	unanswered = 30 * S;
+	assert_int_equal(judge(3, true), VIOFS_WATCHDOG_FINE);
+	assert_int_equal(judge(4, true), VIOFS_WATCHDOG_STALLS);
+	/* That is the device's fault, whatever the worker's own time-out is. */
+	w.timeout_ns = 5 * S;
+	assert_int_equal(judge(5, true), VIOFS_WATCHDOG_STALLS);
+}
+
+static void what_nobody_reads_grows_old_too(void **state)
+{
+	w.timeout_ns = 5 * S;
+	ask();
+	for (int64_t second = 2; second <= 10; second++)
+		assert_int_equal(judge(second, false), VIOFS_WATCHDOG_FINE);
+	assert_int_equal(judge(11, false), VIOFS_WATCHDOG_STUCK);
+}
+
+/* Once the mount is gone nobody has to read /dev/fuse. */
+static void an_end_that_takes_too_long_is_noticed(void **state)
+{
+	assert_false(viofs_watchdog_lingers(&w, 100 * S));
+	session = VIOFS_STAGE_ENDING;
+	w.timeout_ns = 5 * S;
+	ask();
+	for (int64_t second = 101; second <= 130; second++) {
+		assert_int_equal(judge(second, false), VIOFS_WATCHDOG_FINE);
+		assert_false(viofs_watchdog_lingers(&w, second * S));
+	}
+	assert_true(viofs_watchdog_lingers(&w, 131 * S));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +217,11 @@ int main(void)
 		TEST(a_close_look_is_two),
 		TEST(an_end_is_no_request),
 		TEST(a_lane_without_turns_is_silent_where_they_are_due),
+		TEST(a_request_that_is_too_old_is_believed_the_second_time),
+		TEST(without_a_time_out_a_request_may_take_for_ever),
+		TEST(but_not_while_the_mount_is_being_left),
+		TEST(what_nobody_reads_grows_old_too),
+		TEST(an_end_that_takes_too_long_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

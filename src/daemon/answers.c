@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the supervisor answers at its control socket: status, abort, a second mount. */
+#include "base/log.h"
+#include "daemon/launch.h"
+#include "daemon/status.h"
+#include "daemon/supervision.h"
+#include "relay/observe.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Of all, those too that a worker doesn't read. */
+static int64_t oldest_request_ns(struct viofs_supervision *s)
+{
+	if (s->worker.state == VIOFS_WORKER_SERVING)
+		viofs_watchdog_look_closely(&s->watchdog);
+	return VIOFS_MAX(viofs_observe_oldest_ns(s->claim->relay),
+			 viofs_watchdog_unread_ns(&s->watchdog));
+}
+
+json_t *viofs_answers_live_status(struct viofs_supervision *s)
+{
+	struct viofs_relay *relay = s->claim->relay;
+	struct viofs_relay_stats stats;
+	const struct viofs_status_source source = {
+		.source = s->o->source,
+		.mountpoint = s->mountpoint,
+		.address = viofs_source_name(&s->source),
+		.config = &s->o->relay,
+		.fs = s->claim->at.fs,
+		.stats = &stats,
+		.slots_used = viofs_observe_slots_used(relay),
+		.slots = s->o->relay.slots,
+		.oldest_ns = oldest_request_ns(s),
+		.dma_bytes = viofs_arena_size(s->claim->at.arena),
+		.page_size = viofs_arena_page_size(s->claim->at.arena),
+		.supervisor = getpid(),
+		.worker = s->worker.pid,
+		.outage = viofs_outage_json(&s->outage),
+		.leaving = viofs_phase_rules(s->phase)->asked,
+	};
+
+	viofs_observe_stats(relay, &stats);
+	return viofs_status_json(&source);
+}
+
+/* For viofsctl: what it is doing, or was doing when the device was lost; and where it is mounted.
+ */
+static json_t *make_status(void *arg, int *fd)
+{
+	struct viofs_supervision *s = arg;
+	struct viofs_places places = { NULL, 0 };
+	/* What a live one is made of is gone with the device, whether or not the last one could be
+	 * made. */
+	json_t *status = s->worker.state == VIOFS_WORKER_LOST ? json_incref(s->last_status)
+							      : viofs_answers_live_status(s);
+
+	viofs_mount_places(s->mount, &places);
+	if (status) {
+		json_object_set_new(status, "mounts", viofs_status_mounts(&places));
+		json_object_set_new(status, "options", viofs_status_options(s->o));
+		json_object_set_new(status, "mounted", json_boolean(viofs_mount_exists(s->mount)));
+	}
+	viofs_places_free(&places);
+	return status;
+}
+
+/* For viofsctl: the end, whoever uses the mount, and whether or not the device answers. */
+static json_t *make_abort(void *arg, int *fd)
+{
+	struct viofs_supervision *s = arg;
+
+	viofs_journal_ask(&s->journal, "viofsctl abort, at once");
+	viofs_launch_tell_systemd("STOPPING=1");
+	s->asked++;
+	s->by_abort = true;
+	viofs_course_abort(s, VIOFS_ABORT_END_NS);
+	return json_pack("{s:b, s:i}", "aborted", 1, "supervisor", (int)getpid());
+}
+
+/* For another virtiofs-vfio: second.c puts it where it wants it. */
+static json_t *make_clone(void *arg, int *fd)
+{
+	const struct viofs_supervision *s = arg;
+	int rc = viofs_phase_rules(s->phase)->clone ? viofs_mount_clone(s->mount) : -ESTALE;
+
+	if (rc < 0)
+		return json_pack("{s:s}", "error", strerror(-rc));
+	viofs_info("another virtiofs-vfio asks for a second mount of it");
+	*fd = rc;
+	return json_pack("{s:o, s:o, s:I, s:i}", "mountpoint", viofs_status_text(s->mountpoint),
+			 "options", viofs_status_options(s->o), "super",
+			 (json_int_t)s->o->mount.super, "supervisor", (int)getpid());
+}
+
+const struct viofs_control_command viofs_answers_commands[] = {
+	{ VIOFS_CONTROL_CLONE, make_clone },
+	{ VIOFS_CONTROL_STATUS, make_status },
+	{ VIOFS_CONTROL_ABORT, make_abort },
+	{ NULL, NULL },
+};

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What happens to a mount, and what is done about it: the worker's reports, its death, signals that
+ * ask for the end. Each leads from one phase to another by the table of phase.c.
+ */
+#include "base/log.h"
+#include "daemon/launch.h"
+#include "daemon/message.h"
+#include "daemon/remedy.h"
+#include "daemon/supervision.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void enter(struct viofs_supervision *s, enum viofs_phase_event event)
+{
+	s->phase = viofs_phase_next(s->phase, event);
+}
+
+void viofs_course_fail(struct viofs_supervision *s, int rc, const struct viofs_err *err)
+{
+	if (s->rc)
+		return;
+	s->rc = rc;
+	s->err = *err;
+	viofs_remedy_add(&s->err);
+	if (s->worker.state == VIOFS_WORKER_SERVING || s->worker.state == VIOFS_WORKER_ENDED)
+		viofs_error("the session failed: %s", s->err.text);
+}
+
+static void start_serving(struct viofs_supervision *s)
+{
+	enter(s, VIOFS_PHASE_SERVES);
+	viofs_namespace_init(&s->ns);
+	viofs_launch_tell_systemd("READY=1");
+	if (s->outcome_fd >= 0) {
+		viofs_launch_outcome(s->outcome_fd, 0, NULL);
+		s->outcome_fd = -1;
+		viofs_launch_detach(s->mountpoint);
+	}
+	viofs_journal_begin(&s->journal, s->claim->at.fs->tag, viofs_source_name(&s->source),
+			    s->mountpoint);
+}
+
+void viofs_course_abort(struct viofs_supervision *s, int64_t ns)
+{
+	int64_t kill_at = viofs_now_ns() + ns;
+
+	enter(s, VIOFS_PHASE_ABORT);
+	viofs_mount_end(s->mount);
+	if (!s->worker.kill_at || s->worker.kill_at - kill_at > 0)
+		s->worker.kill_at = kill_at;
+}
+
+/*
+ * The worker has let go of the device and answers EIO from here on. That must end with an unmount,
+ * and not in finish(): taken away, the mount would uncover the directory below, for programs to
+ * write to.
+ */
+static void lose_device(struct viofs_supervision *s, int rc, const struct viofs_err *err)
+{
+	enter(s, VIOFS_PHASE_LOSES);
+	viofs_course_fail(s, rc, err);
+	viofs_error("%s. The device is lost: requests get EIO from now on. Unmount %s to end this.",
+		    err->text, s->mountpoint);
+	viofs_launch_tell_systemd("STATUS=The device is lost; unmount to end this.");
+	s->last_status = viofs_answers_live_status(s);
+	/* The loop's poll of it ends with what it polls. */
+	s->loop.fds[VIOFS_WAKE_BACK_END].fd = -1;
+	viofs_outage_end(&s->outage);
+	viofs_claim_let_go(s->claim);
+	if (s->asked)
+		viofs_course_abort(s, VIOFS_WORKER_END_NS);
+}
+
+/* It ends by itself, in no time. */
+static void end_worker(struct viofs_supervision *s, int rc, const struct viofs_err *err)
+{
+	enter(s, VIOFS_PHASE_FAILS);
+	viofs_course_fail(s, rc, err);
+	if (!s->worker.kill_at)
+		s->worker.kill_at = viofs_now_ns() + VIOFS_WORKER_END_NS;
+}
+
+/* A worker that reports what it may not has been taken over. */
+static void disown_worker(struct viofs_supervision *s, struct viofs_err *err)
+{
+	viofs_err_prefix(err, 0, "the worker is killed");
+	if (s->worker.state == VIOFS_WORKER_LOST)
+		viofs_error("%s", err->text);
+	viofs_course_fail(s, -EPROTO, err);
+	viofs_course_abort(s, 0);
+}
+
+bool viofs_course_take_report(struct viofs_supervision *s)
+{
+	struct viofs_report r;
+	int rc = viofs_report_take(s->worker.pipes.report_fd, &s->worker.state, &r);
+
+	if (rc == -EPROTO)
+		disown_worker(s, &r.err);
+	if (rc < 0)
+		return false;
+	if (!rc)
+		return true;
+	if (r.kind == VIOFS_REPORT_LOST)
+		lose_device(s, r.rc, &r.err);
+	else if (r.kind == VIOFS_REPORT_FAILED)
+		end_worker(s, r.rc, &r.err);
+	else
+		start_serving(s);
+	return true;
+}
+
+/* How long an aborted worker may take. */
+static int64_t end_time(const struct viofs_supervision *s)
+{
+	return viofs_phase_rules(s->phase)->linger ? VIOFS_WORKER_END_NS : 0;
+}
+
+void viofs_course_unmount(struct viofs_supervision *s)
+{
+	if (viofs_phase_rules(s->phase)->unmount &&
+	    (s->ending.started ||
+	     !viofs_ending_start(&s->ending, s->mount, s->claim->relay, s->o->grace_s)))
+		enter(s, VIOFS_PHASE_LEAVE);
+	else
+		viofs_course_abort(s, end_time(s));
+}
+
+/* A signal. The first one asks for an unmount, the second one doesn't wait for it. */
+static void leave(struct viofs_supervision *s)
+{
+	bool first = !s->asked++;
+
+	viofs_launch_tell_systemd("STOPPING=1");
+	viofs_outage_leave(&s->outage, s->o->grace_s);
+	if (first && viofs_worker_has_served(s->worker.state) && !viofs_mount_is_there(s->mount)) {
+		/* By umount -l, or after a switch_root: it ends when its last user goes. */
+		viofs_warn(
+			"the mount at %s is detached, or is the root now: it can't be unmounted; "
+			"a second signal aborts it",
+			s->mountpoint);
+		enter(s, VIOFS_PHASE_LEAVE);
+	} else if (first) {
+		viofs_course_unmount(s);
+	} else {
+		viofs_course_abort(s, end_time(s));
+	}
+}
+
+static void reap(struct viofs_supervision *s)
+{
+	struct viofs_err err;
+	int status, rc = 0;
+
+	if (!s->worker.pid || waitpid(s->worker.pid, &status, WNOHANG) != s->worker.pid)
+		return;
+	s->worker.pid = 0;
+	viofs_message_forward(s->worker.pipes.log_fd);
+	/* One of each kind at most. */
+	for (int i = 0; i < VIOFS_REPORT_KINDS && viofs_course_take_report(s); i++)
+		;
+	if (s->asked && !viofs_worker_has_served(s->worker.state))
+		rc = viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered.");
+	else if (!WIFSIGNALED(status) || !s->by_abort || WTERMSIG(status) != SIGKILL)
+		rc = viofs_worker_death(status, &err);
+	if (!rc && !viofs_worker_has_served(s->worker.state))
+		rc = viofs_err_set(&err, -EIO, "The mount was gone before it answered.");
+	if (rc)
+		viofs_course_fail(s, rc, &err);
+}
+
+void viofs_course_take_signals(struct viofs_supervision *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			s->worker.stopped = info.ssi_code == CLD_STOPPED;
+			reap(s);
+			continue;
+		}
+		viofs_journal_ask_signal(&s->journal, &info);
+		leave(s);
+	}
+}
