@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* virtiofs-vfio: mount a virtio-fs device that this process drives through VFIO. */
 #include "base/log.h"
-#include "daemon/second.h"
 #include "daemon/inherit.h"
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/options.h"
 #include "daemon/remedy.h"
+#include "daemon/remount.h"
 #include "daemon/supervisor.h"
 #include "relay/channel.h"
 #include "viofs_config.h"
@@ -58,7 +58,7 @@ static int run(struct viofs_options *o, const struct exits *exits)
 		return exits->failure;
 	}
 	if (o->remount)
-		return viofs_second_remount(o, &err) ? refuse(exits->failure, &err) : 0;
+		return viofs_remount(o, &err) ? refuse(exits->failure, &err) : 0;
 	viofs_inherit_widen_limits();
 	if (viofs_channel_choose(&o->relay, &err))
 		return refuse(exits->failure, &err);

@@ -25,10 +25,6 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#define ATTRIBUTES                                                                                 \
-	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |            \
-	 MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
-
 static bool has_word(const json_t *list, const char *word)
 {
 	json_t *item, *wanted = viofs_status_text(word);
@@ -40,8 +36,7 @@ static bool has_word(const json_t *list, const char *word)
 	return has;
 }
 
-/* The first of the daemon's options that the running one has not. NULL: none. */
-static const char *new_word(const struct viofs_options *o, const json_t *reply)
+const char *viofs_second_new_word(const struct viofs_options *o, const json_t *reply)
 {
 	const json_t *list = json_object_get(reply, "options");
 
@@ -64,7 +59,7 @@ static const char *new_flag(const struct viofs_options *o, const json_t *reply)
 
 static int check_options(const struct viofs_options *o, const json_t *reply, struct viofs_err *err)
 {
-	const char *word = new_word(o, reply);
+	const char *word = viofs_second_new_word(o, reply);
 	const char *at = json_string_value(json_object_get(reply, "mountpoint"));
 	int pid = (int)json_integer_value(json_object_get(reply, "supervisor"));
 
@@ -90,7 +85,7 @@ static int check_options(const struct viofs_options *o, const json_t *reply, str
 static int put(int fd, const struct viofs_options *o, int directory, struct viofs_err *err)
 {
 	struct mount_attr a = { .attr_set = o->mount.attributes,
-				.attr_clr = ATTRIBUTES,
+				.attr_clr = VIOFS_SECOND_ATTRIBUTES,
 				.propagation = MS_PRIVATE };
 	int rc = mount_setattr(fd, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0 ? -errno : 0;
 
@@ -125,96 +120,5 @@ int viofs_second_mount(const struct viofs_source *source, const struct viofs_opt
 	if (fd >= 0)
 		close(fd);
 	json_decref(reply);
-	return rc;
-}
-
-/* As flags of mount(2): remounting by descriptor is there on all kernels. */
-static unsigned long mount_flags(const struct viofs_mount_options *o)
-{
-	static const struct {
-		uint64_t attribute;
-		unsigned long flag;
-	} each[] = {
-		{ MOUNT_ATTR_RDONLY, MS_RDONLY },
-		{ MOUNT_ATTR_NOSUID, MS_NOSUID },
-		{ MOUNT_ATTR_NODEV, MS_NODEV },
-		{ MOUNT_ATTR_NOEXEC, MS_NOEXEC },
-		{ MOUNT_ATTR_NOATIME, MS_NOATIME },
-		{ MOUNT_ATTR_STRICTATIME, MS_STRICTATIME },
-		{ MOUNT_ATTR_NODIRATIME, MS_NODIRATIME },
-		{ MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW },
-	};
-	unsigned long flags = MS_REMOUNT;
-
-	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
-		if (o->attributes & each[i].attribute)
-			flags |= each[i].flag;
-	flags |= o->super & VIOFS_SUPER_SYNC ? MS_SYNCHRONOUS : 0;
-	flags |= o->super & VIOFS_SUPER_DIRSYNC ? MS_DIRSYNC : 0;
-	flags |= o->super & VIOFS_SUPER_LAZYTIME ? MS_LAZYTIME : 0;
-	return flags;
-}
-
-static int check_remount(const struct viofs_options *o, struct viofs_err *err)
-{
-	char path[PATH_MAX];
-	struct viofs_source source;
-	json_t *reply = NULL;
-	const char *word;
-	int rc;
-
-	if (!o->word_count)
-		return 0;
-	rc = viofs_source_find(o->source, &source, err);
-	if (rc)
-		return rc;
-	viofs_control_path(path, sizeof(path), source.id);
-	rc = viofs_control_ask(path, VIOFS_CONTROL_STATUS, &reply);
-	word = rc ? NULL : new_word(o, reply);
-	if (rc)
-		viofs_err_set(err, rc, "The daemon of %s can't be asked for its options: %s.",
-			      o->source, strerror(-rc));
-	else if (word)
-		rc = viofs_err_set(
-			err, -EINVAL,
-			"\"%s\" can't be changed while it is mounted. Unmount %s, and mount "
-			"it with that.",
-			word, o->mountpoint);
-	json_decref(reply);
-	return rc;
-}
-
-/* The root of the mount of ours that @path leads to. */
-static int open_ours(const char *path, struct viofs_err *err)
-{
-	struct viofs_places places = { NULL, 0 };
-	struct viofs_mount_id id;
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool ours;
-
-	if (fd < 0)
-		return viofs_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	ours = !viofs_mount_id_of(fd, &id) && id.is_root && !viofs_places_find(id.minor, &places) &&
-	       places.count;
-	viofs_places_free(&places);
-	if (ours)
-		return fd;
-	close(fd);
-	return viofs_err_set(err, -EINVAL, "%s is no mount of virtiofs-vfio.", path);
-}
-
-int viofs_second_remount(const struct viofs_options *o, struct viofs_err *err)
-{
-	int fd = open_ours(o->mountpoint, err), rc;
-	char path[32];
-
-	if (fd < 0)
-		return fd;
-	rc = check_remount(o, err);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (!rc && mount("none", path, NULL, mount_flags(&o->mount), NULL) < 0)
-		rc = viofs_err_set(err, -errno, "%s can't be remounted: %s.", o->mountpoint,
-				   strerror(errno));
-	close(fd);
 	return rc;
 }

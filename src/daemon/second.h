@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A file system that a daemon has mounted already: another mount of it, and changes to one. */
+/* A file system that a daemon has mounted already: another mount of it. */
 #ifndef VIOFS_DAEMON_SECOND_H
 #define VIOFS_DAEMON_SECOND_H
 
 #include "daemon/options.h"
 #include "attach/source.h"
+
+#include <jansson.h>
+#include <sys/mount.h>
+
+/* The flags that each mount has for itself. */
+#define VIOFS_SECOND_ATTRIBUTES                                                                    \
+	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |            \
+	 MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 
 /**
  * viofs_second_mount() - mount what another daemon serves at a second place
@@ -18,10 +26,9 @@ int viofs_second_mount(const struct viofs_source *source, const struct viofs_opt
 		       int directory, struct viofs_err *err);
 
 /**
- * viofs_second_remount() - "remount": new flags for the mount at @o->mountpoint
- * Options that only a new session could have are refused, unless it has them.
- * Return: 0; -EINVAL (no mount of ours, such an option); others, in @err.
+ * viofs_second_new_word() - the first of the daemon's options in @o that a running one lacks
+ * @reply: of that daemon, with its "options". Return: NULL: it has all of them.
  */
-int viofs_second_remount(const struct viofs_options *o, struct viofs_err *err);
+const char *viofs_second_new_word(const struct viofs_options *o, const json_t *reply);
 
 #endif

@@ -94,7 +94,7 @@ static int follow_one(char path[static PATH_MAX])
 	return 0;
 }
 
-static int open_directory(const char *given)
+int viofs_mount_point_walk(const char *given)
 {
 	char path[PATH_MAX];
 	int fd = -ELOOP, rc = 0;
@@ -150,7 +150,7 @@ static int look_at(int fd, const char *path, char *real, size_t size, struct vio
 
 int viofs_mount_point_open(const char *path, char *real, size_t size, struct viofs_err *err)
 {
-	int fd = open_directory(path), rc;
+	int fd = viofs_mount_point_walk(path), rc;
 
 	if (fd == -EPERM)
 		return viofs_err_set(

@@ -24,9 +24,16 @@ struct viofs_mount_id {
 int viofs_mount_id_of(int fd, struct viofs_mount_id *id);
 
 /**
- * viofs_mount_point_open() - open a directory to mount on
- * Symbolic links of anybody but root are not followed: whoever owns one could lead the mount
+ * viofs_mount_point_walk() - the directory that a path leads to
+ * Symbolic links of anybody but root are not followed: whoever owns one could lead the walk
  * anywhere.
+ * Return: an O_PATH descriptor; -EPERM: a symbolic link of somebody else's; -errno.
+ */
+int viofs_mount_point_walk(const char *path);
+
+/**
+ * viofs_mount_point_open() - open a directory to mount on
+ * The end of such a walk, where nothing is mounted.
  * @real: out, its path without symbolic links, for messages and records.
  * Return: an O_PATH descriptor; -ENOENT, -ENOTDIR, -EPERM (a symbolic link of somebody else's),
  * -EBUSY (is a mount point already), and others, in @err.

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 from vhostlib import (CTL, Failure, Session, check, is_mounted, must, named, need_root, python, run, run_cases, wait_until)
@@ -484,6 +485,47 @@ def a_remount_that_changes_nothing_is_refused():
         s.umount()
 
 
+def a_remount_changes_that_mount_alone():
+    """Not the file system, which others have mounted; of SOURCE nothing is asked: it may name another device."""
+    with Session(options="poll=irq") as s, tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        s.mount()
+        daemon, socket = s.daemon_argv()[0], "vhost-user:" + s.socket
+        must([daemon, socket, other], 10)
+        try:
+            must([daemon, "-o", "remount,ro,poll=irq", "vhost-user:/nowhere", other], 10)
+            must(["grep", f" {other} fuse.virtiofs-vfio ro,", "/proc/mounts"])
+            must(["touch", s.path("written")])
+            status, _ = run(["touch", f"{other}/refused"], 10)
+            check(status == 1, "the mount is to be written to")
+            must([daemon, "-o", "remount,rw", "vhost-user:/nowhere", other], 10)
+            must(["touch", f"{other}/written-too"])
+            status, out = run([daemon, "-o", "remount,poll=busy", "vhost-user:/nowhere", other], 10)
+            check(status == 1 and '"poll=busy"' in out, out)
+        finally:
+            must(["umount", other], 10)
+        s.umount()
+
+
+def a_remount_gives_a_read_only_file_system_back_for_writing():
+    with Session(options="ro") as s:
+        s.mount()
+        must([s.daemon_argv()[0], "-o", "remount,rw", "x", s.mnt], 10)
+        must(["touch", s.path("written")])
+        s.umount()
+
+
+def a_remount_follows_no_links_of_others():
+    with Session() as s:
+        s.mount()
+        link = f"{s.work}/link"
+        os.symlink(s.mnt, link)
+        os.chown(link, 1000, 1000, follow_symlinks=False)
+        status, out = run([s.daemon_argv()[0], "-o", "remount,ro", "x", link], 10)
+        check(status == 1 and "not root's" in out, out)
+        must(["grep", f" {s.mnt} fuse.virtiofs-vfio rw,", "/proc/mounts"])
+        s.umount()
+
+
 def main():
     need_root()
     run_cases([("viofsctl umount returns when the device is back",
@@ -498,6 +540,8 @@ def main():
         a_second_mount_with_other_options_is_refused,
         one_signal_ends_all_mounts, abort_by_the_second_mount_ends_all,
         ends_within_one_that_is_silent, a_remount_that_changes_nothing_is_refused,
+        a_remount_changes_that_mount_alone, a_remount_gives_a_read_only_file_system_back_for_writing,
+        a_remount_follows_no_links_of_others,
         a_symbolic_link_of_somebody_else_is_not_followed, a_symbolic_link_of_root_is_followed,
         abort_is_for_the_mount_that_is_there_now,
         a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
