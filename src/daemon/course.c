@@ -161,7 +161,7 @@ static void reap(struct viofs_supervision *s)
 	if (!s->worker.pid || waitpid(s->worker.pid, &status, WNOHANG) != s->worker.pid)
 		return;
 	s->worker.pid = 0;
-	viofs_message_forward(s->worker.pipes.log_fd);
+	viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow);
 	/* One of each kind at most. */
 	for (int i = 0; i < VIOFS_REPORT_KINDS && viofs_course_take_report(s); i++)
 		;

@@ -3,6 +3,7 @@
 #include "daemon/message.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/util.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,6 +23,8 @@ _Static_assert(sizeof(struct letter) <= PIPE_BUF, "a letter is written whole or 
 
 /* That are taken at a time: as many as a pipe holds. Who writes on and on holds nobody up. */
 #define LETTERS_MAX 64
+/* That are logged in a second. */
+#define LETTERS_PER_SECOND 50U
 
 /* What was said on a terminal before there was a log to say it in. */
 #define KEPT_MAX 8
@@ -95,17 +98,50 @@ void viofs_message_to_pipe(int fd, bool debug)
 	viofs_log_set_sink(to_pipe, debug ? VIOFS_LOG_DEBUG : VIOFS_LOG_INFO);
 }
 
-bool viofs_message_forward(int fd)
+static void say_dropped(struct viofs_message_flow *flow)
+{
+	if (flow->dropped)
+		viofs_warn("%u messages of the worker were dropped: there were too many at a time",
+			   flow->dropped);
+	flow->dropped = 0;
+}
+
+/* Debugging messages are logged only where somebody wants all of them. */
+static bool has_room(struct viofs_message_flow *flow, enum viofs_log_level level)
+{
+	int64_t now = viofs_now_ns();
+
+	if (level == VIOFS_LOG_DEBUG)
+		return true;
+	if (now - flow->since >= VIOFS_NSEC_PER_SEC) {
+		say_dropped(flow);
+		flow->since = now;
+		flow->taken = 0;
+	}
+	if (flow->taken < LETTERS_PER_SECOND) {
+		flow->taken++;
+		return true;
+	}
+	flow->dropped++;
+	return false;
+}
+
+bool viofs_message_forward(int fd, struct viofs_message_flow *flow)
 {
 	struct letter l;
 	ssize_t n;
 
 	for (int i = 0; i < LETTERS_MAX; i++) {
 		n = read(fd, &l, sizeof(l));
-		if (n != (ssize_t)sizeof(l))
-			return n < 0 && (errno == EAGAIN || errno == EINTR);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return true;
+		if (n != (ssize_t)sizeof(l)) {
+			say_dropped(flow);
+			return false;
+		}
 		l.text[sizeof(l.text) - 1] = '\0';
-		if (l.level >= VIOFS_LOG_ERROR && l.level <= VIOFS_LOG_DEBUG)
+		if (l.level >= VIOFS_LOG_ERROR && l.level <= VIOFS_LOG_DEBUG &&
+		    has_room(flow, (enum viofs_log_level)l.level))
 			viofs_log((enum viofs_log_level)l.level, "%s", l.text);
 	}
 	return true;

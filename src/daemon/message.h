@@ -5,6 +5,7 @@
 #define VIOFS_DAEMON_MESSAGE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /** viofs_message_to_stderr() - as "virtiofs-vfio: TEXT". */
 void viofs_message_to_stderr(bool debug);
@@ -22,12 +23,20 @@ void viofs_message_to_syslog(const char *mountpoint);
  */
 void viofs_message_to_pipe(int fd, bool debug);
 
+/** struct viofs_message_flow - how much a writer has said lately; all zero at first */
+struct viofs_message_flow {
+	int64_t since;      /* ns, when this second began */
+	unsigned int taken; /* messages in it that were logged */
+	unsigned int dropped;
+};
+
 /**
  * viofs_message_forward() - log what has come through @fd (non-blocking)
- * The writer isn't trusted: control characters and unknown levels don't get through.
+ * The writer isn't trusted: control characters and unknown levels don't get through, nor more
+ * messages in a second than a log can be asked to keep. How many were dropped is logged.
  * No more than a pipe holds are taken at a time.
  * Return: false: nothing will come any more.
  */
-bool viofs_message_forward(int fd);
+bool viofs_message_forward(int fd, struct viofs_message_flow *flow);
 
 #endif

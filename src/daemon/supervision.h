@@ -10,6 +10,7 @@
 #include "daemon/control.h"
 #include "daemon/ending.h"
 #include "daemon/journal.h"
+#include "daemon/message.h"
 #include "daemon/namespace.h"
 #include "daemon/options.h"
 #include "daemon/outage.h"
@@ -62,6 +63,7 @@ struct viofs_supervision {
 	struct {
 		pid_t pid; /* 0: none, or reaped */
 		struct viofs_worker_pipes pipes;
+		struct viofs_message_flow flow;
 		enum viofs_worker_state state; /* by its reports; LOST: the device is closed here */
 		bool stopped;                  /* by a signal */
 		int64_t kill_at;               /* ns, 0: not yet */

@@ -227,7 +227,7 @@ static void watch(struct viofs_supervision *s)
 		    !viofs_course_take_report(s))
 			viofs_sleep_remove(&s->loop, VIOFS_WAKE_REPORT);
 		if (s->loop.fds[VIOFS_WAKE_MESSAGES].woke &&
-		    !viofs_message_forward(s->worker.pipes.log_fd))
+		    !viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow))
 			viofs_sleep_remove(&s->loop, VIOFS_WAKE_MESSAGES);
 		if (s->loop.fds[VIOFS_WAKE_CONTROL].woke)
 			viofs_control_serve(s->control_fd, viofs_answers_commands, s);

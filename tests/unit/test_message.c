@@ -19,6 +19,7 @@ static int fds[2];
 static char said[2048];
 static enum viofs_log_level said_level;
 static int count;
+static struct viofs_message_flow flow;
 
 static void take(enum viofs_log_level level, const char *message)
 {
@@ -31,6 +32,7 @@ static int set_up(void **state)
 {
 	count = 0;
 	said[0] = '\0';
+	memset(&flow, 0, sizeof(flow));
 	return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
 }
 
@@ -44,7 +46,7 @@ static int tear_down(void **state)
 static void forward(bool more)
 {
 	viofs_log_set_sink(take, VIOFS_LOG_DEBUG);
-	assert_int_equal(viofs_message_forward(fds[0]), more);
+	assert_int_equal(viofs_message_forward(fds[0], &flow), more);
 }
 
 static void a_message_keeps_its_level_and_text(void **state)
@@ -76,6 +78,40 @@ static void a_full_pipe_loses_messages_and_blocks_nobody(void **state)
 		viofs_info("message %d", i);
 	forward(true);
 	assert_true(count > 10 && count < 1000);
+}
+
+/* Round after round, each of them a pipe full. */
+static void a_flood_does_not_fill_the_log(void **state)
+{
+	for (int round = 0; round < 5; round++) {
+		viofs_message_to_pipe(fds[1], false);
+		for (int i = 0; i < 100; i++)
+			viofs_info("message %d", i);
+		forward(true);
+	}
+	assert_true(count >= 50 && count <= 2 * 51);
+	assert_true(flow.dropped > 100);
+	/* What comes later is logged again, behind how much was dropped. */
+	count = 0;
+	usleep(1000000);
+	viofs_message_to_pipe(fds[1], false);
+	viofs_info("later");
+	forward(true);
+	assert_int_equal(count, 2);
+	assert_string_equal(said, "later");
+	assert_int_equal(flow.dropped, 0);
+}
+
+static void what_was_dropped_is_said_at_the_end(void **state)
+{
+	viofs_message_to_pipe(fds[1], false);
+	for (int i = 0; i < 60; i++)
+		viofs_info("message %d", i);
+	close(fds[1]);
+	fds[1] = -1;
+	forward(false);
+	assert_non_null(strstr(said, "10 messages of the worker were dropped"));
+	assert_int_equal(said_level, VIOFS_LOG_WARNING);
 }
 
 static void the_end_is_told_from_silence(void **state)
@@ -185,6 +221,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_pipe_loses_messages_and_blocks_nobody,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_end_is_told_from_silence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_flood_does_not_fill_the_log, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_dropped_is_said_at_the_end, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_a_hijacked_worker_writes_stays_one_harmless_line, set_up, tear_down),
 	};
