@@ -46,7 +46,7 @@ int viofs_control_ask_fd(const char *path, const char *word, json_t **reply, int
  */
 static inline bool viofs_control_is_gone(int rc)
 {
-	return rc == -ECONNREFUSED || rc == -ENOENT || rc == -ECONNRESET;
+	return rc == -ECONNREFUSED || rc == -ENOENT || rc == -ENOTDIR || rc == -ECONNRESET;
 }
 
 /** viofs_control_path() - of the socket of the daemon that has @id (struct viofs_source). */

@@ -49,9 +49,15 @@ static void start_serving(struct viofs_supervision *s)
 void viofs_course_abort(struct viofs_supervision *s, int64_t ns)
 {
 	int64_t kill_at = viofs_now_ns() + ns;
+	int rc;
 
 	enter(s, VIOFS_PHASE_ABORT);
-	viofs_mount_end(s->mount);
+	rc = viofs_mount_end(s->mount);
+	if (rc) {
+		viofs_error("the connection can't be aborted (%s): the worker is killed",
+			    strerror(-rc));
+		kill_at = viofs_now_ns();
+	}
 	if (!s->worker.kill_at || s->worker.kill_at - kill_at > 0)
 		s->worker.kill_at = kill_at;
 }

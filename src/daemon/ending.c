@@ -38,6 +38,15 @@ static void flush(const struct viofs_ending *e)
 	}
 }
 
+static void end_connection(const struct viofs_ending *e)
+{
+	int rc = viofs_mount_end(e->mount);
+
+	if (rc)
+		viofs_error("the connection can't be aborted: %s; a second signal ends the worker",
+			    strerror(-rc));
+}
+
 static void *unmount_main(void *arg)
 {
 	struct viofs_ending *e = arg;
@@ -59,14 +68,14 @@ static void *unmount_main(void *arg)
 	if (rc == -EBUSY && !e->give_up) {
 		flush(e);
 		viofs_warn("the mount is still busy: aborted");
-		viofs_mount_end(e->mount);
+		end_connection(e);
 		rc = 0;
 	}
 out:
 	/* EINVAL: somebody else unmounted it. */
 	if (rc && rc != -EINVAL && rc != -EBUSY) {
 		viofs_error("umount: %s", strerror(-rc));
-		viofs_mount_end(e->mount);
+		end_connection(e);
 	}
 	return NULL;
 }

@@ -366,17 +366,19 @@ int viofs_mount_abort(struct viofs_mount *m)
 	return rc;
 }
 
-void viofs_mount_end(struct viofs_mount *m)
+int viofs_mount_end(struct viofs_mount *m)
 {
 	struct viofs_places places = { NULL, 0 };
 	struct viofs_holding *h;
+	int rc;
 
 	viofs_mount_places(m, &places);
 	/* Before the abort, which has it forget what its own mount points are called. */
 	h = viofs_places_hold(&places, UINT_MAX, HOLD_MS);
-	viofs_mount_abort(m);
+	rc = viofs_mount_abort(m);
 	viofs_holding_detach(h, HOLD_MORE_MS);
 	viofs_holding_free(h);
+	return rc && viofs_mount_exists(m) ? rc : 0;
 }
 
 /*

@@ -85,8 +85,9 @@ int viofs_mount_sync(struct viofs_mount *m);
 /**
  * viofs_mount_end() - abort the connection and detach all mounts: who still uses one gets errors
  * In that order, since nothing else ends a mount whose device hangs.
+ * Return: 0: the connection has ended; -errno: it goes on until nobody has /dev/fuse of it open.
  */
-void viofs_mount_end(struct viofs_mount *m);
+int viofs_mount_end(struct viofs_mount *m);
 
 /**
  * viofs_mount_abort() - end the connection: every request in flight or to come fails

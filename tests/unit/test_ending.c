@@ -19,6 +19,7 @@
 /* The mount, linked in place of the real one. */
 static struct {
 	int rcs[4]; /* of unmounting; the last one goes on */
+	int end_rc;
 	_Atomic unsigned int unmounts, syncs, ends;
 	_Atomic unsigned int busy_looks; /* so often requests are under way still */
 	_Atomic unsigned int looks;
@@ -43,10 +44,11 @@ int __wrap_viofs_mount_sync(struct viofs_mount *m)
 	return 0;
 }
 
-void __wrap_viofs_mount_end(struct viofs_mount *m);
-void __wrap_viofs_mount_end(struct viofs_mount *m)
+int __wrap_viofs_mount_end(struct viofs_mount *m);
+int __wrap_viofs_mount_end(struct viofs_mount *m)
 {
 	world.ends++;
+	return world.end_rc;
 }
 
 unsigned int __wrap_viofs_observe_slots_used(const struct viofs_relay *r);
@@ -116,6 +118,14 @@ static void a_failure_is_said_and_ends_the_mount(void **state)
 	assert_string_equal(said, "umount: Operation not permitted\n");
 }
 
+static void an_end_that_fails_is_said(void **state)
+{
+	world.end_rc = -ENOENT;
+	start(-EPERM, 0, 0, 10);
+	wait_for_it();
+	assert_non_null(strstr(said, "can't be aborted: No such file"));
+}
+
 /* What is dirty is written while they leave. */
 static void a_busy_one_is_flushed_and_waited_for(void **state)
 {
@@ -165,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_not_busy_is_unmounted_at_once),
 		TEST(a_failure_is_said_and_ends_the_mount),
+		TEST(an_end_that_fails_is_said),
 		TEST(a_busy_one_is_flushed_and_waited_for),
 		TEST(after_its_time_it_is_flushed_again_and_aborted),
 		TEST(joining_gives_the_wait_up),

@@ -343,12 +343,18 @@ static void abort_is_written_into_its_own_directory(void **state)
 	assert_int_equal(viofs_mount_abort(m), 0);
 	assert_string_equal(tree_read("35/abort"), "1");
 	assert_int_equal(model_count_fds(), before);
+	assert_int_equal(viofs_mount_end(m), 0);
+	/* It is there, and can't be ended. */
+	tree_unlink("35/abort");
+	assert_int_equal(viofs_mount_end(m), -ENOENT);
+	tree_file("35/abort", "");
 	tree_file("35/waiting", "");
 	assert_false(viofs_mount_exists(m));
 	tree_unlink("35/waiting");
 	assert_false(viofs_mount_exists(m));
 	tree_unlink("35/abort");
 	assert_int_equal(viofs_mount_abort(m), -ENOENT);
+	assert_int_equal(viofs_mount_end(m), 0);
 	assert_int_equal(model_count_fds(), before);
 	tree_remove();
 }

@@ -75,9 +75,28 @@ def a_dead_mount_is_said():
         kill_supervisor(s)
         os.kill(worker, signal.SIGKILL)
         s.backend.wait(10)
-        complains("Nobody serves the mount", s.mnt, argv=["status", s.mnt])
+        complains("Nobody answers for the mount", s.mnt, argv=["status", s.mnt])
         check("is running" in must([CTL, "status"]), "nobody is running")
         must(["umount", s.mnt])
+
+
+def a_record_that_was_removed_is_said():
+    """A daemon whose directory somebody has cleaned away serves on, and umount ends it."""
+    for back in (None, "a file"):
+        with Session().mount() as s:
+            must(["rm", "-r", "/run/virtiofs-vfio"])
+            if back:
+                with open("/run/virtiofs-vfio", "w", encoding="ascii"):
+                    pass
+            try:
+                must(["touch", s.path("file")])
+                for command in ("status", "abort"):
+                    complains("the record in /run/virtiofs-vfio was removed", s.mnt, argv=[command, s.mnt])
+                must([CTL, "umount", s.mnt], 10)
+                s.ends(0, 5)
+            finally:
+                if back:
+                    os.unlink("/run/virtiofs-vfio")
 
 
 def an_unmounted_one_that_is_in_use_is_said():
@@ -180,7 +199,7 @@ def a_copy_in_another_mount_namespace_is_said():
 def main():
     need_root()
     run_cases(named([
-        a_killed_supervisor_is_said_by_all, a_dead_mount_is_said, an_unmounted_one_that_is_in_use_is_said,
+        a_killed_supervisor_is_said_by_all, a_dead_mount_is_said, a_record_that_was_removed_is_said, an_unmounted_one_that_is_in_use_is_said,
         status_takes_a_tag_a_socket_and_a_place_in_the_mount, an_ordinary_user_is_told_to_be_root,
         a_copy_in_another_mount_namespace_is_said,
         a_lock_that_anybody_can_take_stops_nobody, the_worker_cannot_write_to_the_record,

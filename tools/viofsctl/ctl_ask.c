@@ -131,8 +131,9 @@ static int ask_those(struct target *t, json_t *all)
 	int status = 0;
 
 	if (!dir)
-		return errno == ENOENT ? 0
-				       : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
+		return viofs_control_is_gone(-errno)
+			       ? 0
+			       : viofs_ctl_complain(VIOFS_RUN_DIR ": %s", strerror(errno));
 	while ((e = readdir(dir)) && !t->found) {
 		char id[VIOFS_RECORD_ID];
 
@@ -200,9 +201,10 @@ static int ask_about_mount(const char *where, const struct viofs_mount_id *id, c
 	status = ask_those(&t, all);
 	if (status || json_array_size(all) || t.quiet)
 		return status;
-	return viofs_ctl_complain(
-		"Nobody serves the mount at %s any more: its virtiofs-vfio was killed. umount %s.",
-		at, at);
+	return viofs_ctl_complain("Nobody answers for the mount at %s: its virtiofs-vfio was "
+				  "killed, or the record in " VIOFS_RUN_DIR
+				  " was removed. umount %s in either case.",
+				  at, at);
 }
 
 int viofs_ctl_ask_all(const char *where, enum viofs_ctl_where how, json_t *all)
