@@ -44,15 +44,36 @@ static bool is_gone(int rc)
 	return rc == -ENOENT || rc == -ESRCH || rc == -EINVAL;
 }
 
-/* Another daemon of the same program keeps nothing alive either. */
-static bool is_daemon(const char *pid)
+/* What a process runs, as it was called before a newer one took its place. Return: is it known? */
+static bool read_program(const char *pid, char program[static PATH_MAX])
 {
-	struct stat mine, its;
+	static const char replaced[] = " (deleted)";
 	char path[300];
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
-	return !stat("/proc/self/exe", &mine) && !stat(path, &its) && mine.st_ino == its.st_ino &&
-	       mine.st_dev == its.st_dev;
+	n = readlink(path, program, PATH_MAX - 1);
+	if (n < 0)
+		return false;
+	program[n] = '\0';
+	n -= (ssize_t)strlen(replaced);
+	if (n > 0 && !strcmp(program + n, replaced))
+		program[n] = '\0';
+	return true;
+}
+
+/*
+ * Another daemon keeps nothing alive either: a process of root's that runs a program of our name,
+ * which need not be the same file any more, as after an update.
+ */
+static bool is_daemon(const char *pid)
+{
+	char path[300], mine[PATH_MAX], its[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%s", pid);
+	return !stat(path, &st) && !st.st_uid && read_program("self", mine) &&
+	       read_program(pid, its) && !strcmp(mine, its);
 }
 
 static bool process_uses(const char *pid, const char *ns)

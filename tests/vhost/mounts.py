@@ -4,6 +4,8 @@
 import contextlib
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -219,14 +221,14 @@ sys.stdin.read()
 """
 
 
-def mount_apart(s, *unshare):
+def mount_apart(s, *unshare, argv=None):
     """A daemon in the background, in another mount namespace, and the only other process there."""
     s.start_backend()
     # Linux 6.18 may take the new namespace for an older one, and gives it no name then: its numbers come from
     # the CPU, each has a range of its own.
     for cpu in sorted(os.sched_getaffinity(0)):
         apart = subprocess.Popen(["taskset", "-c", str(cpu), "unshare", *unshare, sys.executable, "-c", APART,
-                                  *s.daemon_argv(foreground=False)],
+                                  *(argv or s.daemon_argv(foreground=False))],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
         if apart.stdout.readline() == b"mounted\n":
             return apart
@@ -236,7 +238,8 @@ def mount_apart(s, *unshare):
 
 def namespace_cases():
     """Whose mount namespace the first process has, a daemon must be able to see: else it takes its own for that."""
-    cases = named([stays_while_its_mount_namespace_has_a_name, ends_with_the_last_user_of_its_mount_namespace])
+    cases = named([stays_while_its_mount_namespace_has_a_name, ends_with_the_last_user_of_its_mount_namespace,
+                   ends_where_a_daemon_of_an_older_program_is_the_only_other_user])
     try:
         os.readlink("/proc/1/ns/mnt")
     except OSError as e:
@@ -254,6 +257,21 @@ def ends_with_the_last_user_of_its_mount_namespace():
         apart.wait(5)
         wait_until(lambda: not os.path.exists(record), 15, "nobody is there, and the daemon ends")
         check(s.backend.wait(5) == 0, s.backend_said())
+
+
+def ends_where_a_daemon_of_an_older_program_is_the_only_other_user():
+    """An update has put another file in the place of the program of the first one."""
+    with Session() as s, Session() as other:
+        program = os.path.join(s.work, "virtiofs-vfio")
+        shutil.copy(s.daemon_argv()[0], program)
+        other.start_backend()
+        first, second = (shlex.join([program, *who.daemon_argv(foreground=False)[1:]]) for who in (s, other))
+        apart = mount_apart(s, "--mount", "--propagation", "private", argv=[
+            "sh", "-ec", f"{first}; cp {program} {program}.new; mv {program}.new {program}; {second}"])
+        check(s.records() and other.records(), "two daemons")
+        apart.stdin.close()
+        apart.wait(5)
+        wait_until(lambda: not s.records() + other.records(), 20, "nobody else is there, and both end")
 
 
 def stays_while_its_mount_namespace_has_a_name():
