@@ -24,10 +24,10 @@ struct viofs_source {
 /** viofs_source_is_function() - a PCI function, which has a driver? Else a path. */
 static inline bool viofs_source_is_function(const struct viofs_source *s)
 {
-	return !s->transport->prefix;
+	return s->transport && !s->transport->prefix;
 }
 
-/** viofs_source_name() - the function's address, or the path. */
+/** viofs_source_name() - the function's address, or the path; "" before it was found. */
 const char *viofs_source_name(const struct viofs_source *s);
 
 /** viofs_source_is_bound() - can it be used as it is, with no other driver than it has? */
