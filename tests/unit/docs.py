@@ -102,6 +102,27 @@ class Docs:
         wanted = [name for name in build if re.match(r"lib(?!c6).*-dev$|meson$|ninja-build$|scdoc$", name)]
         self.need("the package", wanted, "README.md", self.read("README.md"))
 
+    def calls_of_the_library(self):
+        """Each has an entry in a header, of which its page is made, and is in the index by task."""
+        exported = re.findall(r"(?m)^\t(viofs_\w+);", self.read("src/client/viofs.map"))
+        assert len(exported) > 100, "viofs.map has another form: mend this test"
+        described = set()
+        for name in os.listdir(os.path.join(self.root, "include/viofs")):
+            found = subprocess.run([sys.executable, os.path.join(self.root, "docs/header2man.py"), "names",
+                                    os.path.join(self.root, "include/viofs", name)], capture_output=True, text=True, check=True)
+            described |= set(found.stdout.split())
+        for name in sorted(set(exported) ^ described):
+            self.wrong.append(f"{name}: has no comment of its own in its header" if name in exported
+                              else f"{name}: described, and not exported")
+        index = self.read("docs/viofs.3.scd").split("# CALLS BY TASK")[1].split("\n# ")[0]
+        listed = set(re.findall(r"\*(viofs_\w+)\*\(3\)", index))
+        # A twin is found by the call that it is one of.
+        alone = {name for name in exported if not name.endswith("_async") or name[:-len("_async")] not in exported}
+        for name in sorted(alone - listed):
+            self.wrong.append(f"docs/viofs.3.scd's index by task lacks {name}")
+        for name in sorted(listed - set(exported)):
+            self.wrong.append(f"docs/viofs.3.scd's index by task has {name}, which isn't exported")
+
     def files_and_links(self):
         """A path that a page names, or links to, is there."""
         pages = ["README.md"] + [f"docs/{name}" for name in os.listdir(os.path.join(self.root, "docs")) if name.endswith(".md")]
@@ -138,6 +159,7 @@ def main(root, build, *programs):
     listed = subprocess.run(["meson", "test", "-C", build, "--list"], capture_output=True, text=True, check=False)
     docs.tests(listed.stdout)
     docs.packages()
+    docs.calls_of_the_library()
     docs.files_and_links()
     docs.headings()
     for line in docs.wrong:
