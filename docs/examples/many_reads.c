@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 	struct viofs_session *session = NULL;
 	struct viofs_async *async = NULL;
 	struct viofs_file *file = NULL;
-	struct viofs_err err = { .text = "" };
+	static struct viofs_err err;
 	struct viofs_dev *dev = NULL;
 	struct stat st;
 	char *memory = NULL;

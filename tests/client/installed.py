@@ -2,18 +2,44 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The program of docs/library.md and those of docs/examples, built in C and C++ against an installed libviofs, and run.
 
-The shared library, and in C the static one with everything else inside too.
+The shared library, and in C the static one with everything else inside too. In C against each virtiofsd there is, beside
+viofs-device.
 """
 
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 SOURCE, BUILD, DEVICE = sys.argv[1:4]
+DOWNLOAD = os.environ["VIOFS_DOWNLOAD"]
+# Back ends, and their options with {sock} and {share}.
+BACK_ENDS = {
+    "viofs-device": [DEVICE, "--socket", "{sock}", "--serve", "{share}", "--posix-locks"],
+    "virtiofsd (C)": ["/usr/lib/qemu/virtiofsd", "--socket-path={sock}", "-o", "source={share}", "-o", "sandbox=chroot", "-o",
+                      "posix_lock"],
+    "virtiofsd (Rust)": [os.path.join(DOWNLOAD, "trixie/virtiofsd/run"), "--socket-path={sock}", "--shared-dir={share}",
+                         "--sandbox=chroot"],
+}
+SIZE = 2300000
+FILES = 3000
+# What each program gets beside SOURCE, and prints.
+PROGRAMS = {
+    "library-page": (["file"], None),  # the file itself
+    "many_reads": (["file"], f"{SIZE} bytes, "),
+    "du": (["/"], re.compile(rf" KiB in {FILES + 2} names, up to \d{{3,}} calls")),
+    "copy_out": (["file", "{work}/copy"], f"{SIZE} bytes copied"),
+    "epoll_loop": (["file"], f"10 looks, {SIZE} bytes"),
+    "raw_threads": ([], "12800 answers, 0 errors"),
+    "errors": (["file"], "the device was given up by the program"),
+    "signals": (["file"], "ended, "),
+    "fork": (["file"], f"{SIZE}\n"),
+    "locks": (["file"], re.compile("got it: Success|the device keeps no locks|with this device nobody can wait")),
+}
 # Python, and where libviofs for it is installed; nothing where that isn't built.
 PYTHON, PYTHON_DIR = (sys.argv[4:] + [None, None])[:2]
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
@@ -44,28 +70,97 @@ def pkg_config(prefix, *what):
     return run(["pkg-config", f"--define-variable=prefix={prefix}", *what, "viofs"], env=env).decode().split()
 
 
-def with_device(work, program, libs):
-    """Run it on a file that a back end shares."""
+def make_share(work):
+    """What the programs look at: its path, and the contents of the file."""
     share = os.path.join(work, "share")
-    os.makedirs(share, exist_ok=True)
-    data = b"the contents of a file\n" * 100000
+    os.makedirs(os.path.join(share, "many"))
+    data = (b"the contents of a file\n" * 100000)[:SIZE]
     with open(os.path.join(share, "file"), "wb") as f:
         f.write(data)
-    sock = os.path.join(work, "sock")
+    for i in range(FILES):
+        with open(os.path.join(share, "many", f"name{i}"), "wb"):
+            pass
+    return share, data
+
+
+def is_listening(sock):
+    """__SO_ACCEPTCON, not only bound."""
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as table:
+        return any(line.rstrip().endswith(" " + sock) and line.split()[3] == "00010000" for line in table)
+
+
+def interrupt_when_reading(argv, env):
+    """For the one that ends by a signal: its output."""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as p:
+        first = p.stdout.readline()
+        p.send_signal(signal.SIGINT)
+        out, _ = p.communicate(timeout=60)
+    if p.returncode:
+        raise RuntimeError(f"{argv}: {p.returncode}: {(first + out).decode(errors='replace')}")
+    return first + out
+
+
+def with_device(back_end, program, work, libs):
+    """Run it on a share: its output."""
+    name, sock = os.path.basename(program), os.path.join(work, "sock")
     if os.path.exists(sock):
         os.unlink(sock)
-    with subprocess.Popen([DEVICE, "--socket", sock, "--serve", share]) as device:
-        for _ in range(500):
-            with open("/proc/net/unix", encoding="ascii") as table:
-                # Listening, not only bound: __SO_ACCEPTCON.
-                if any(line.rstrip().endswith(" " + sock) and line.split()[3] == "00010000" for line in table):
-                    break
-            time.sleep(0.01)
+    fill = {"sock": sock, "share": os.path.join(work, "share"), "work": work}
+    argv = [program, "vhost-user:" + sock, *[word.format(**fill) for word in PROGRAMS[name][0]]]
+    env = dict(os.environ, LD_LIBRARY_PATH=libs)
+    with subprocess.Popen([word.format(**fill) for word in BACK_ENDS[back_end]], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as device:
         try:
-            out = run([program, "vhost-user:" + sock, "file"], env=dict(os.environ, LD_LIBRARY_PATH=libs))
+            for _ in range(500):
+                if is_listening(sock):
+                    break
+                time.sleep(0.01)
+            return interrupt_when_reading(argv, env) if name == "signals" else run(argv, env=env)
         finally:
             device.terminate()
-    return out, data
+
+
+def is_good(name, out, data, work):
+    """Did the program do what it is for?"""
+    wanted = PROGRAMS[name][1]
+    if wanted is None:
+        return out == data
+    if name == "copy_out":
+        with open(os.path.join(work, "copy"), "rb") as f:
+            if f.read() != data:
+                return False
+    text = out.decode(errors="replace")
+    return bool(wanted.search(text)) if isinstance(wanted, re.Pattern) else wanted in text
+
+
+def build(compiler, prefix, more, work, name):
+    """The program's path."""
+    program = os.path.join(work, name)
+    run([*compiler, *FLAGS, *[word[1:] for word in more], *pkg_config(prefix, "--cflags"), program + ".c", "-x", "none",
+         "-pthread", "-o", program, *pkg_config(prefix, *more, "--libs")])
+    return program
+
+
+class Tap:
+    """Numbered lines."""
+
+    def __init__(self):
+        self.number = 0
+
+    def skip(self, what, why):
+        self.number += 1
+        print(f"ok {self.number} # SKIP {what}: {why}")
+
+    def case(self, what, function):
+        """@function: returns whether all is good, or raises RuntimeError."""
+        self.number += 1
+        try:
+            good, said = function(), ""
+        except (RuntimeError, subprocess.TimeoutExpired) as e:
+            good, said = False, str(e)
+        if said:
+            print("# " + said.replace("\n", "\n# "))
+        print(f"{'ok' if good else 'not ok'} {self.number} - {what}", flush=True)
 
 
 def names_of_others(archive):
@@ -84,6 +179,7 @@ def python_finds_it(work, libs):
               env=dict(os.environ, LD_LIBRARY_PATH=libs, PYTHONPATH=work + place), cwd="/").decode()
     if repr(place) not in looks or work + PYTHON_DIR not in out:
         raise RuntimeError(f"installed at {place}; {PYTHON} looks at {looks}, and has {out}")
+    return True
 
 
 def main():
@@ -96,54 +192,57 @@ def main():
             print(f"1..0 # SKIP no {need}")
             return
     work = tempfile.mkdtemp(prefix="viofs-installed.")
-    number = 0
     try:
         run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", work])
-        prefix = next(root for root, dirs, _ in os.walk(work) if "include" in dirs)
-        programs = {"library-page": documented_program()}
-        for name in sorted(n for n in os.listdir(os.path.join(SOURCE, "docs", "examples")) if n.endswith(".c")):
-            with open(os.path.join(SOURCE, "docs", "examples", name), encoding="utf-8") as f:
-                programs[name.split(".")[0]] = f.read()
-        archive = os.path.join(pkg_config(prefix, "--variable=libdir")[0], "libviofs.a")
-        print(f"1..{len(programs) * len(WAYS) + 2}")
-        for name, text in programs.items():
-            path = os.path.join(work, name + ".c")
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(text)
-            for way, (compiler, more) in WAYS.items():
-                number += 1
-                program = os.path.join(work, name)
-                if more and not os.path.exists(archive):
-                    print(f"ok {number} # SKIP {name} in {way}: the build directory has -Ddefault_library=shared")
-                    continue
-                try:
-                    run([*compiler, *FLAGS, *[word[1:] for word in more], *pkg_config(prefix, "--cflags"), path,
-                         "-x", "none", "-o", program, *pkg_config(prefix, *more, "--libs")])
-                    libs = pkg_config(prefix, "--variable=libdir")[0]
-                    out, data = with_device(work, program, libs if not more else "")
-                    good = out == data or f"{len(data)} bytes, ".encode() in out
-                    print(f"{'ok' if good else 'not ok'} {number} - {name} in {way}")
-                except RuntimeError as e:
-                    print("# " + str(e).replace("\n", "\n# "))
-                    print(f"not ok {number} - {name} in {way}")
-        number += 1
-        if os.path.exists(archive):
-            strangers = names_of_others(archive)
-            print(f"{'not ok' if strangers else 'ok'} {number} - the static library's names begin with viofs_ {strangers}")
-        else:
-            print(f"ok {number} # SKIP no static library")
-        number += 1
-        if PYTHON:
-            try:
-                python_finds_it(work, pkg_config(prefix, "--variable=libdir")[0])
-                print(f"ok {number} - Python finds the package")
-            except RuntimeError as e:
-                print("# " + str(e).replace("\n", "\n# "))
-                print(f"not ok {number} - Python finds the package")
-        else:
-            print(f"ok {number} # SKIP built without libviofs for Python")
+        in_place(work, next(root for root, dirs, _ in os.walk(work) if "include" in dirs))
     finally:
         shutil.rmtree(work)
+
+
+def in_place(work, prefix):
+    """All cases, with what is installed."""
+    tap = Tap()
+    libs = pkg_config(prefix, "--variable=libdir")[0]
+    archive = os.path.join(libs, "libviofs.a")
+    _, data = make_share(work)
+    programs = {"library-page": documented_program()}
+    examples = os.path.join(SOURCE, "docs", "examples")
+    for name in sorted(n for n in os.listdir(examples) if n.endswith(".c")):
+        with open(os.path.join(examples, name), encoding="utf-8") as f:
+            programs[name[:-2]] = f.read()
+    assert set(programs) == set(PROGRAMS), f"PROGRAMS and docs/examples differ: {set(programs) ^ set(PROGRAMS)}"
+    print(f"1..{len(programs) * (len(WAYS) + len(BACK_ENDS) - 1) + 2}")
+
+    def works(name, way, back_end):
+        compiler, more = WAYS[way]
+        program = build(compiler, prefix, more, work, name)
+        out = with_device(back_end, program, work, "" if more else libs)
+        if not is_good(name, out, data, work):
+            raise RuntimeError(f"{name} printed {out[-300:].decode(errors='replace')}")
+        return True
+
+    for name, text in programs.items():
+        with open(os.path.join(work, name + ".c"), "w", encoding="utf-8") as f:
+            f.write(text)
+        for way in WAYS:
+            if WAYS[way][1] and not os.path.exists(archive):
+                tap.skip(f"{name} in {way}", "the build directory has -Ddefault_library=shared")
+            else:
+                tap.case(f"{name} in {way}", lambda n=name, w=way: works(n, w, "viofs-device"))
+        for back_end in list(BACK_ENDS)[1:]:
+            if os.path.exists(BACK_ENDS[back_end][0]):
+                tap.case(f"{name} with {back_end}", lambda n=name, b=back_end: works(n, "C11", b))
+            else:
+                tap.skip(f"{name} with {back_end}", f"no {BACK_ENDS[back_end][0]}")
+    if os.path.exists(archive):
+        strangers = names_of_others(archive)
+        tap.case(f"the static library's names begin with viofs_ {strangers}", lambda: not strangers)
+    else:
+        tap.skip("names of the static library", "there is none")
+    if PYTHON:
+        tap.case("Python finds the package", lambda: python_finds_it(work, libs))
+    else:
+        tap.skip("Python finds the package", "built without libviofs for Python")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import xml.etree.ElementTree
 
 import viofs
 from vhostlib import C_VIRTIOFSD, DEVICE, RUST_VIRTIOFSD, Session, check, named, run, run_cases, skip_all
@@ -362,6 +363,22 @@ def the_prompt_runs_commands_and_gives_the_device_back():
     check(status == 1 and "/nowhere" in out and "Traceback" not in out, f"{status}: {out}")
 
 
+def the_example_draws_a_histogram():
+    with Session(KIND) as s:
+        if KIND == "device":
+            s.backend_args = ["--serve", s.share]
+        s.start_backend()
+        drawn = os.path.join(s.work, "latency.svg")
+        example = os.path.join(os.path.dirname(__file__), "../../docs/examples/latency.py")
+        status, out = run([sys.executable, example, "vhost-user:" + s.socket, drawn, "50"], 60)
+        check(status == 0 and out.count("p50") == 4, f"{status}: {out}")
+        lines = xml.etree.ElementTree.parse(drawn).getroot().findall("{http://www.w3.org/2000/svg}polyline")
+        check(len(lines) == 4 and all(len(line.get("points").split()) > 5 for line in lines), "what is drawn")
+        s.backend.wait(10)
+        check(not os.listdir(s.share), "what it leaves")
+    s.backend = None
+
+
 def forgotten_objects_end_well_at_exit():
     with Session("device") as s:
         s.start_backend()
@@ -376,7 +393,7 @@ def forgotten_objects_end_well_at_exit():
 
 EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept, names_that_are_no_text_go_there_and_back,
               files_are_pythons_files, large_files_go_through_any_memory, requests_go_by_the_names_of_their_fields,
-              asyncio_has_many_calls_under_way, memory_of_the_programs_own_is_registered]
+              asyncio_has_many_calls_under_way, the_example_draws_a_histogram, memory_of_the_programs_own_is_registered]
 OWN = [locks_are_the_open_files, ctrl_c_ends_a_wait_for_a_lock,
        ctrl_c_ends_calls_on_a_device_that_hangs, other_threads_run_while_one_waits, many_threads_share_a_session,
        a_device_that_goes_is_an_error_with_its_reason, a_device_that_is_aborted_ends_all_waits,
