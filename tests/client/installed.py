@@ -40,8 +40,8 @@ PROGRAMS = {
     "fork": (["file"], f"{SIZE}\n"),
     "locks": (["file"], re.compile("got it: Success|the device keeps no locks|with this device nobody can wait")),
 }
-# Python, and where libviofs for it is installed; nothing where that isn't built.
-PYTHON, PYTHON_DIR = (sys.argv[4:] + [None, None])[:2]
+# Python, where libviofs for it is installed, and whether it looks "there"; nothing where that isn't built.
+PYTHON, PYTHON_DIR, LOOKS = (sys.argv[4:] + [None] * 3)[:3]
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
 C, CPP = ["cc", "-std=c11", "-pedantic"], ["c++", "-std=c++11", "-x", "c++"]
 # The compiler, and what it and pkg-config(1) are asked for.
@@ -239,7 +239,9 @@ def in_place(work, prefix):
         tap.case(f"the static library's names begin with viofs_ {strangers}", lambda: not strangers)
     else:
         tap.skip("names of the static library", "there is none")
-    if PYTHON:
+    if PYTHON and LOOKS != "there":
+        tap.skip("Python finds the package", f"{PYTHON} doesn't look in {PYTHON_DIR}, and no other Python has cffi and headers")
+    elif PYTHON:
         tap.case("Python finds the package", lambda: python_finds_it(work, libs))
     else:
         tap.skip("Python finds the package", "built without libviofs for Python")
