@@ -294,12 +294,10 @@ static int take_one(struct viofs_lane *lane)
 	return 1;
 }
 
-/* With as much parked as may be: is it time for a look? Return: 1; 0; -ENODEV: there is no kernel
- * to read from. */
+/* With as much parked as may be: is there room for a look? Return: 1; 0; -ENODEV: there is no
+ * kernel to read from. */
 static int may_peek(const struct viofs_lane *lane)
 {
-	if (viofs_now_ns() - lane->next_peek < 0)
-		return 0;
 	if (lane->parked.bytes < lane->parked.max.bytes + PEEK_BYTES &&
 	    viofs_parking_has_room(&lane->parked))
 		return 1;
@@ -309,8 +307,14 @@ static int may_peek(const struct viofs_lane *lane)
 int viofs_pump_requests(struct viofs_lane *lane, int most)
 {
 	const uint32_t parked = lane->parked.count;
-	int taken = 0, rc = viofs_pump_is_full(lane) ? may_peek(lane) : 1;
+	int taken = 0, rc = 1;
 
+	if (viofs_pump_is_full(lane)) {
+		/* This is no look, and puts off none. */
+		if (viofs_now_ns() - lane->next_peek < 0)
+			return 0;
+		rc = may_peek(lane);
+	}
 	while (rc > 0 && taken < most &&
 	       !(viofs_pump_is_full(lane) && lane->parked.count > parked)) {
 		rc = take_one(lane);

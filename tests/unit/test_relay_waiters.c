@@ -360,6 +360,25 @@ static void an_interrupt_is_read_where_memory_is_full(void **state)
 	bench_end();
 }
 
+/* The looks of a lane that never sleeps are as often, and what it does meanwhile puts none off. */
+static void a_lane_that_spins_reads_where_memory_is_full(void **state)
+{
+	bench.config.poll = VIOFS_POLL_BUSY;
+	bench_serve();
+	bench_hold(0);
+	kernel_sends_lock(4);
+	assert_non_null(model_device_wait(&bench.device, FUSE_SETLKW, 1));
+	park_all();
+	for (unsigned int i = 0; i < 3; i++) {
+		kernel_sends_forget(2000 + 2 * i, 4711 + i);
+		assert_non_null(model_device_wait(&bench.device, FUSE_FORGET, i + 1));
+	}
+	kernel_sends_interrupt(4);
+	assert_non_null(model_device_wait(&bench.device, FUSE_INTERRUPT, 1));
+	shutdown(bench.kernel, SHUT_RDWR);
+	assert_int_equal(bench_join(), 0);
+}
+
 /* What isn't read isn't polled, and yet the end is heard. */
 static void an_unmount_is_heard_where_memory_is_full(void **state)
 {
@@ -407,6 +426,7 @@ int main(void)
 		TEST(a_device_that_takes_forgets_slowly_is_not),
 		TEST(what_was_deleted_is_forgotten_at_once),
 		TEST(an_interrupt_is_read_where_memory_is_full),
+		TEST(a_lane_that_spins_reads_where_memory_is_full),
 		TEST(an_unmount_is_heard_where_memory_is_full),
 		TEST(a_lost_device_is_answered_for_where_memory_was_full),
 	};
