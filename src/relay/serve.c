@@ -30,8 +30,6 @@
 #define FORGETS_HELD_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* With nothing but traffic the clock is looked at once in so many turns. */
 #define TURNS 256
-/* How often /dev/fuse is looked at where requests come over io_uring: for FORGETs and the end. */
-#define READ_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* How often a lane has a turn where nothing else shows that it is alive (viofs_observe_has_beat()).
  */
 #define BEAT_NS (1 * VIOFS_NSEC_PER_SEC)
@@ -149,13 +147,17 @@ static int idle(struct viofs_lane *lane, int64_t since, int64_t now)
 
 /*
  * Give answered entries back, take what the ring has. With poll=irq what is to be submitted goes
- * with the wait, which comes when there is nothing else. Return: 0; -errno, as viofs_serve().
+ * with the wait, which comes when there is nothing else. Lane 0 has the ring tell it of what comes
+ * over /dev/fuse, FORGETs and INTERRUPTs, for as long as it doesn't sleep. Return: 0; -errno, as
+ * viofs_serve().
  */
 static int turn_ring(struct viofs_lane *lane)
 {
 	bool submit = lane->entries.active && lane->relay->config.poll != VIOFS_POLL_IRQ;
 	int rc = 0;
 
+	if (submit && !lane->index)
+		viofs_sleep_arm(&lane->sleep, VIOFS_SLEEP_FUSE);
 	if (submit || viofs_sleep_has_news(&lane->sleep)) {
 		rc = viofs_sleep_flush(&lane->sleep);
 		count_interrupts(lane);
@@ -172,18 +174,18 @@ static int turn_ring(struct viofs_lane *lane)
 
 /*
  * Is there any use in reading /dev/fuse, which is a system call? Not while the ring waits for it: a
- * poll that has not fired says that it is empty. Beside entries only FORGETs come there, for lane
- * 0, and the end.
+ * poll that has not fired says that it is empty. Beside entries only FORGETs, INTERRUPTs and the
+ * end come there, and lane 0 always has a poll.
  */
 static bool must_read(struct viofs_lane *lane)
 {
-	bool due = (lane->read_now && !lane->index) || lane->entries.closed ||
+	bool due = lane->entries.closed || viofs_pump_is_full(lane) ||
 		   lane->relay->stats->channel != VIOFS_CHANNEL_URING;
 
 	if (lane->sleep.fds[VIOFS_SLEEP_FUSE].outstanding || lane->poll_first)
 		return false;
 	due |= lane->sleep.fds[VIOFS_SLEEP_FUSE].woke;
-	lane->sleep.fds[VIOFS_SLEEP_FUSE].woke = lane->entries.closed = lane->read_now = false;
+	lane->sleep.fds[VIOFS_SLEEP_FUSE].woke = lane->entries.closed = false;
 	return due;
 }
 
@@ -252,10 +254,6 @@ int viofs_serve(struct viofs_lane *lane)
 				continue;
 		}
 		now = viofs_now_ns();
-		if (now - lane->next_read >= 0) {
-			lane->next_read = now + READ_NS;
-			lane->read_now = true;
-		}
 		rc = viofs_watch_bounds(lane, now);
 		if (done && !rc)
 			continue;

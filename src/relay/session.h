@@ -82,10 +82,8 @@ struct viofs_lane {
 	bool freed;                     /* something came free since waiting was last looked at */
 
 	struct viofs_entries entries; /* of the io_uring channel; none where it isn't used */
-	int64_t next_read; /* ns; /dev/fuse is to be read, where few requests come from it */
-	bool read_now;     /* that time has come */
-	bool several;      /* requests came together when it was last read */
-	bool poll_first;   /* /dev/fuse is not to be read before it was polled */
+	bool several;                 /* requests came together when it was last read */
+	bool poll_first;              /* /dev/fuse is not to be read before it was polled */
 
 	struct viofs_lease lease;
 	struct viofs_sleep sleep;

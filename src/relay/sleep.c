@@ -278,6 +278,15 @@ int viofs_sleep_flush(struct viofs_sleep *s)
 	return rc < 0 && rc != -EINTR ? rc : 0;
 }
 
+/* Not what has fired and was not looked at: it would again, at once. */
+void viofs_sleep_arm(struct viofs_sleep *s, unsigned int index)
+{
+	struct viofs_sleep_fd *f = &s->fds[index];
+
+	if (f->fd >= 0 && !f->paused && !f->outstanding && !f->woke)
+		prepare(s, f);
+}
+
 int viofs_sleep_wait(struct viofs_sleep *s, int64_t timeout_ns)
 {
 	struct __kernel_timespec ts = { timeout_ns / VIOFS_NSEC_PER_SEC,
@@ -287,8 +296,7 @@ int viofs_sleep_wait(struct viofs_sleep *s, int64_t timeout_ns)
 
 	for (unsigned int i = 0; i < s->count; i++) {
 		s->fds[i].woke = false;
-		if (s->fds[i].fd >= 0 && !s->fds[i].paused && !s->fds[i].outstanding)
-			prepare(s, &s->fds[i]);
+		viofs_sleep_arm(s, i);
 	}
 	rc = io_uring_submit_and_wait_timeout(s->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
 	if (reap(s))

@@ -105,6 +105,10 @@ static inline bool viofs_sleep_has_news(const struct viofs_sleep *s)
  */
 int viofs_sleep_flush(struct viofs_sleep *s);
 
+/** viofs_sleep_arm() - what viofs_sleep_add() gave @index for is waited for from the next
+ * viofs_sleep_flush() on, as during a sleep. */
+void viofs_sleep_arm(struct viofs_sleep *s, unsigned int index);
+
 /**
  * viofs_sleep_wait() - until a descriptor fires or @timeout_ns is over (< 0: no time-out)
  * One-shot requests stay in the ring between waits, so a wait is one system call.

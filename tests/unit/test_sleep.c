@@ -150,6 +150,44 @@ static void what_is_paused_or_gone_is_not_waited_for(void **state)
 	close_ring();
 }
 
+/* Submitted, and whatever has fired taken, with no wait. */
+static void flush_fires(unsigned int index, bool fires)
+{
+	assert_int_equal(viofs_sleep_flush(&s), 0);
+	assert_int_equal(s.fds[index].woke, fires);
+}
+
+static void who_never_sleeps_hears_of_what_is_armed(void **state)
+{
+	char c;
+
+	for (int alone = 0; alone < 2; alone++) {
+		open_ring(alone);
+		assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+		flush_fires(0, false);
+		assert_int_equal(read(pipe_fds[0], &c, 1), 1);
+		viofs_sleep_arm(&s, 0);
+		viofs_sleep_arm(&s, 0);
+		flush_fires(0, false);
+		assert_true(s.fds[0].outstanding);
+		assert_false(s.fds[1].outstanding);
+		assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+		flush_fires(0, true);
+		/* It is there still, and nobody has looked yet. */
+		viofs_sleep_arm(&s, 0);
+		assert_false(s.fds[0].outstanding);
+		s.fds[0].woke = false;
+		viofs_sleep_arm(&s, 0);
+		flush_fires(0, true);
+		assert_int_equal(read(pipe_fds[0], &c, 1), 1);
+		s.fds[0].woke = false;
+		s.fds[0].paused = true;
+		viofs_sleep_arm(&s, 0);
+		assert_false(s.fds[0].outstanding);
+		close_ring();
+	}
+}
+
 static void who_takes_over_hears_of_everything(void **state)
 {
 	for (int alone = 0; alone < 2; alone++) {
@@ -248,6 +286,7 @@ int main(void)
 		cmocka_unit_test(it_is_said_why_there_is_none),
 		cmocka_unit_test(it_takes_as_many_as_there_is_room_for),
 		cmocka_unit_test(it_sleeps_until_something_fires_or_the_time_is_over),
+		cmocka_unit_test(who_never_sleeps_hears_of_what_is_armed),
 		cmocka_unit_test(what_is_paused_or_gone_is_not_waited_for),
 		cmocka_unit_test(who_takes_over_hears_of_everything),
 		cmocka_unit_test(a_restricted_ring_opens_no_file),

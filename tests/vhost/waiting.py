@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 
+from channel import run_on_both
 from vhostlib import (C_VIRTIOFSD, CTL, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, need_root, python, run,
-                      run_cases, wait_until)
+                      wait_until)
 
 # More than the slots that locks may have, and those that are kept beside them (relay/lane.c).
 LOCKS = 64 + 4096 + 40
@@ -163,11 +164,11 @@ def signals_under_load(kind, args):
         s.umount()
 
 
-def deleted_files_make_room(kind):
-    """On a full share what is written after a delete finds the room: a third did not when FORGETs were held back.
+def deleted_files_make_room(kind, options=""):
+    """On a full share what is written after a delete finds the room: a third to a half did not while FORGETs came late.
 
     Which of two queues a device looks at first is its own affair; this one has a thread for both."""
-    with Session(kind) as s:
+    with Session(kind, options=options) as s:
         must(["mount", "-t", "tmpfs", "-o", "size=4m", "none", s.share])
         try:
             s.mount()
@@ -228,9 +229,11 @@ def main():
         cases.append((f"signals under load: {name}{skip}",
                       (lambda: None) if skip else (lambda a=(kind, args): signals_under_load(*a))))
         if kind in ("rust", "forky"):
-            alone.append((f"deleted files make room: {name}{skip}",
-                          (lambda: None) if skip else (lambda k=kind: deleted_files_make_room(k))))
-    run_cases(cases, at_once=3, alone=alone)
+            for prefix, options in (("", ""), ("uring, adaptive: ", "channel=uring,poll=adaptive"),
+                                    ("uring, busy: ", "channel=uring,poll=busy")):
+                alone.append((f"{prefix}deleted files make room: {name}{skip}",
+                              (lambda: None) if skip else (lambda k=kind, o=options: deleted_files_make_room(k, o))))
+    run_on_both(cases, at_once=3, alone=alone)
 
 
 if __name__ == "__main__":
