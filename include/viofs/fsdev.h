@@ -39,7 +39,7 @@ struct viofs_dev_options {
 	uint32_t flags;  /* of enum viofs_dev_flag */
 	uint32_t queues; /* vhost-user only: request queues; 0 = as many as the back end says */
 	uint32_t depth;  /* requests in flight on each virtqueue, 8..1024; 128 */
-	uint32_t max_data;   /* bytes of data in one request, 4096..16 MiB; 1 MiB */
+	uint32_t max_data;   /* bytes of data in one request, a page..16 MiB; 1 MiB */
 	size_t dma_size;     /* bytes for viofs_dma_alloc(), sessions' buffers included; 32 MiB */
 	uint32_t timeout_ms; /* a request without an answer for so long fails the device, which is
 			      * seen while somebody polls, waits, or sleeps on a descriptor that

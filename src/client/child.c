@@ -10,6 +10,8 @@
  */
 #include "client/child.h"
 
+#include "base/page.h"
+
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,7 +20,7 @@ static const char reason[] = "belongs to the process that opened it, of which th
 
 int viofs_dev_settle_here(struct viofs_dev *dev)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = viofs_page_size();
 	int *here = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (here == MAP_FAILED)
@@ -31,7 +33,7 @@ int viofs_dev_settle_here(struct viofs_dev *dev)
 void viofs_dev_leave(struct viofs_dev *dev)
 {
 	if (dev->here)
-		munmap(dev->here, (size_t)sysconf(_SC_PAGESIZE));
+		munmap(dev->here, viofs_page_size());
 }
 
 int viofs_dev_elsewhere(struct viofs_err *err, const char *what, const char *which)

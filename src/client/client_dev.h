@@ -23,6 +23,7 @@
 #ifndef VIOFS_CLIENT_CLIENT_DEV_H
 #define VIOFS_CLIENT_CLIENT_DEV_H
 
+#include "base/page.h"
 #include "fs/device.h"
 #include "fuse/opcodes.h"
 #include "attach/opened.h"
@@ -39,8 +40,8 @@
 #define VIOFS_SLOT_ARGS (VIOFS_SLOT_IN - VIOFS_SLOT_TABLE - 40U)
 #define VIOFS_SLOT_OUT 512U
 /* And for long ones: a table of a page, and the longest message. */
-#define VIOFS_SLOT_LONG_TABLE 4096U
-#define VIOFS_SLOT_LONG 12288U
+#define VIOFS_SLOT_LONG_TABLE VIOFS_PAGE_LEAST
+#define VIOFS_SLOT_LONG (3 * VIOFS_PAGE_LEAST)
 #define VIOFS_PIECES_MAX (VIOFS_SLOT_LONG_TABLE / 16U)
 
 #define VIOFS_REGIONS_MAX 64U

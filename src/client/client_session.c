@@ -6,6 +6,7 @@
  * queue without its lock.
  */
 #include "client/client_session.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "client/async.h"
 #include "client/child.h"
@@ -111,7 +112,7 @@ static int negotiate(struct viofs_session *s, const struct viofs_session_options
 {
 	const struct viofs_fuse_limits limits = {
 		.max_data = s->dev->max_data,
-		.page_size = (uint32_t)sysconf(_SC_PAGESIZE),
+		.page_size = (uint32_t)viofs_page_size(),
 		.max_background = s->dev->vqs[VIOFS_FS_REQUEST].depth,
 	};
 	const struct fuse_init_in wanted = {

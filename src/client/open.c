@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Taking a device for a program, and giving it back. */
 #include "base/bell.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "client/child.h"
 #include "client/options_struct.h"
@@ -19,7 +20,6 @@
 #define DEPTH_MAX 1024U
 #define HIPRIO_DEPTH 32U
 #define DATA_DEFAULT (1U << 20)
-#define DATA_MIN 4096U
 #define DATA_MAX (16U << 20)
 #define DMA_DEFAULT ((size_t)32 << 20)
 #define DMA_MAX ((size_t)1 << 40)
@@ -44,7 +44,7 @@ void viofs_dev_options_init(struct viofs_dev_options *options, size_t size)
 static int take_options(const struct viofs_dev_options *given, struct viofs_dev_options *o,
 			struct viofs_err *err)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = viofs_page_size();
 	struct viofs_dev_options all = defaults;
 	int rc;
 
@@ -59,12 +59,12 @@ static int take_options(const struct viofs_dev_options *given, struct viofs_dev_
 		all.dma_size = DMA_DEFAULT;
 	if (!all.spin_us)
 		all.spin_us = SPIN_DEFAULT;
-	if (all.depth < DEPTH_MIN || all.depth > DEPTH_MAX || all.max_data < DATA_MIN ||
+	if (all.depth < DEPTH_MIN || all.depth > DEPTH_MAX || all.max_data < page ||
 	    all.max_data > DATA_MAX || all.dma_size > DMA_MAX)
 		return viofs_err_set(err, -EINVAL,
-				     "viofs_dev_options: depth is %u..%u, max_data %u..%u "
+				     "viofs_dev_options: depth is %u..%u, max_data %zu..%u "
 				     "bytes, dma_size less than a TiB.",
-				     DEPTH_MIN, DEPTH_MAX, DATA_MIN, DATA_MAX);
+				     DEPTH_MIN, DEPTH_MAX, page, DATA_MAX);
 	if (all.flags &
 	    ~(uint32_t)(VIOFS_DEV_BIND | VIOFS_DEV_SMALL_PAGES | VIOFS_DEV_UNSAFE_NOIOMMU))
 		return viofs_err_set(err, -EINVAL,
@@ -98,7 +98,7 @@ static int take_hold(struct viofs_dev *dev, const char *text, struct viofs_err *
  */
 static uint32_t bound_data(const struct viofs_dev *dev)
 {
-	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), pieces = VIOFS_PIECES_MAX, piece;
+	uint32_t page = (uint32_t)viofs_page_size(), pieces = VIOFS_PIECES_MAX, piece;
 
 	if (viofs_arena_granule(dev->at.arena) == SIZE_MAX)
 		return dev->options.max_data;
@@ -173,7 +173,7 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 	for (unsigned int i = 0; !rc && i < fs->queue_count; i++)
 		rc = viofs_vq_init(&dev->vqs[i], dev, i, depth_of(dev, i));
 	dev->reserves = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_RW, reserves,
-					  (size_t)sysconf(_SC_PAGESIZE));
+					  viofs_page_size());
 	if (!rc)
 		rc = viofs_pool_init(&dev->pool, dev->at.arena, dev->options.dma_size);
 	return rc ? viofs_err_set(err, rc, "Out of memory.") : 0;

@@ -5,6 +5,7 @@
  * A call of a path has its node after the walk; one of a file has the file's. Both take a reference
  * of their own (op->node), so that a file's close by another thread ends nothing here.
  */
+#include "base/page.h"
 #include "base/util.h"
 #include "client/blocking.h"
 #include "client/path_attr.h"
@@ -36,7 +37,7 @@ void viofs_attr_to_stat(const struct fuse_attr *a, struct stat *st)
 	st->st_gid = a->gid;
 	st->st_rdev = makedev(a->rdev >> 8 & 0xfff, (a->rdev & 0xff) | (a->rdev >> 12 & 0xfff00));
 	st->st_size = (off_t)a->size;
-	st->st_blksize = a->blksize ? (blksize_t)a->blksize : 4096;
+	st->st_blksize = a->blksize ? (blksize_t)a->blksize : viofs_page_size();
 	st->st_blocks = (blkcnt_t)a->blocks;
 	st->st_atim = (struct timespec){ (time_t)a->atime, nsec(a->atimensec) };
 	st->st_mtim = (struct timespec){ (time_t)a->mtime, nsec(a->mtimensec) };
@@ -47,7 +48,7 @@ static void attr_to_statx(const struct fuse_attr *a, struct statx *stx)
 {
 	memset(stx, 0, sizeof(*stx));
 	stx->stx_mask = STATX_BASIC_STATS;
-	stx->stx_blksize = a->blksize ? a->blksize : 4096;
+	stx->stx_blksize = a->blksize ? a->blksize : viofs_page_size();
 	stx->stx_nlink = a->nlink;
 	stx->stx_uid = a->uid;
 	stx->stx_gid = a->gid;

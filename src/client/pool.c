@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* DMA memory for programs: pages of the arena's data section, and memory of their own. */
 #include "client/pool.h"
+#include "base/page.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 
 int viofs_pool_init(struct viofs_pool *pool, struct viofs_arena *arena, size_t size)
 {
-	pool->page = (size_t)sysconf(_SC_PAGESIZE);
+	pool->page = viofs_page_size();
 	pool->count = size / pool->page;
 	pool->free = pool->count;
 	pool->base = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_RW, size, pool->page);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Memory of the program's own, given to the device. */
+#include "base/page.h"
 #include "base/util.h"
 #include "client/child.h"
 
@@ -9,7 +10,7 @@
 static int check(const struct viofs_dev *dev, const uint8_t *memory, size_t size,
 		 struct viofs_err *err)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = viofs_page_size();
 
 	if (!size || size % page || (uintptr_t)memory % page ||
 	    (uintptr_t)memory + size < (uintptr_t)memory)

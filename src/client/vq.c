@@ -7,6 +7,7 @@
  * and not looked at again.
  */
 #include "client/vq.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "client/pool.h"
 #include "client/track.h"
@@ -30,8 +31,9 @@ struct builder {
 
 void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
-	sizes[VIOFS_ARENA_DEVICE_READ] += (size_t)depth * (VIOFS_SLOT_IN + VIOFS_SLOT_LONG) + 8192;
-	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)depth * VIOFS_SLOT_OUT + 4096;
+	sizes[VIOFS_ARENA_DEVICE_READ] +=
+		(size_t)depth * (VIOFS_SLOT_IN + VIOFS_SLOT_LONG) + 2 * VIOFS_PAGE_LEAST;
+	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)depth * VIOFS_SLOT_OUT + VIOFS_PAGE_LEAST;
 }
 
 int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index,
@@ -44,11 +46,11 @@ int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index
 	vq->depth = (uint16_t)depth;
 	vq->free = VIOFS_SLOT_END;
 	vq->in = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_READ,
-				   (size_t)depth * VIOFS_SLOT_IN, 4096);
+				   (size_t)depth * VIOFS_SLOT_IN, VIOFS_PAGE_LEAST);
 	vq->big = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_READ,
-				    (size_t)depth * VIOFS_SLOT_LONG, 4096);
+				    (size_t)depth * VIOFS_SLOT_LONG, VIOFS_PAGE_LEAST);
 	vq->out = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_WRITE,
-				    (size_t)depth * VIOFS_SLOT_OUT, 4096);
+				    (size_t)depth * VIOFS_SLOT_OUT, VIOFS_PAGE_LEAST);
 	vq->slots = calloc(depth, sizeof(*vq->slots));
 	if (!vq->slots)
 		return -ENOMEM;

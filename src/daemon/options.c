@@ -7,6 +7,7 @@
 #define FUSE_USE_VERSION 314
 #include "daemon/options.h"
 #include "attach/source.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "daemon/option_table.h"
 
@@ -144,9 +145,11 @@ static int share_memory(struct viofs_options *o, struct viofs_err *err)
 	uint64_t data = o->max_data ? o->max_data : c->max_data, slots, min, max;
 	char text[3][24];
 
-	if (data % 4096)
-		return viofs_err_set(err, -EINVAL, "-o max-data=%s: a multiple of 4K is needed.",
-				     viofs_option_size(data, text[0], sizeof(text[0])));
+	if (data % viofs_page_size())
+		return viofs_err_set(
+			err, -EINVAL, "-o max-data=%s: a multiple of %s is needed.",
+			viofs_option_size(data, text[0], sizeof(text[0])),
+			viofs_option_size(viofs_page_size(), text[1], sizeof(text[1])));
 	/* By default as much memory, whatever a piece of it is. */
 	c->buffers = (uint32_t)((uint64_t)c->buffers * c->max_data / data);
 	c->max_data = (uint32_t)data;

@@ -17,6 +17,7 @@
  */
 #include "dma/arena.h"
 #include "base/log.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "dma/pages.h"
 #include "dma/physical.h"
@@ -183,7 +184,7 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 	if (!a)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	a->device.fd = a->private.fd = -1;
-	a->system_page = (size_t)sysconf(_SC_PAGESIZE);
+	a->system_page = viofs_page_size();
 	rc = reserve_all(a, sizes, hugepages);
 	if (rc) {
 		viofs_err_set(err, rc,
@@ -619,7 +620,7 @@ int viofs_arena_adopt(int device_fd, int private_fd, uint64_t at, struct viofs_a
 	if (!a)
 		return -ENOMEM;
 	a->device.fd = a->private.fd = -1;
-	a->system_page = (size_t)sysconf(_SC_PAGESIZE);
+	a->system_page = viofs_page_size();
 	rc = map_file(&a->device, device_fd);
 	if (!rc)
 		rc = map_file(&a->private, private_fd);

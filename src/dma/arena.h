@@ -45,7 +45,7 @@ struct viofs_arena_state {
  * viofs_arena_new() - reserve the memory: zeroed, shared (survives in the fd), populated
  * @sizes: bytes wanted per section; each section starts on a page boundary of its own (2 MiB with
  * hugepages). Where too few hugepages are free nr_overcommit_hugepages is raised by what is
- * missing; without hugepages 4 KiB pages serve. Return: 0 and *@out; -ENOMEM with what to do in
+ * missing; without hugepages single pages serve. Return: 0 and *@out; -ENOMEM with what to do in
  * @err.
  */
 int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,

@@ -7,6 +7,7 @@
  */
 #include "dma/pages.h"
 #include "base/file.h"
+#include "base/page.h"
 #include "base/run.h"
 #include "base/util.h"
 

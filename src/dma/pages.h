@@ -5,8 +5,6 @@
 
 #include <stddef.h>
 
-#define VIOFS_HUGEPAGE_SIZE ((size_t)2 << 20)
-
 /**
  * viofs_hugepages_memfd() - a memfd of @size bytes in 2 MiB hugepages, all of them there
  * Where too few are free, nr_overcommit_hugepages is raised by what is missing while the pages are

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Physical addresses from /proc/self/pagemap. */
 #include "dma/physical.h"
+#include "base/page.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ int viofs_pagemap_entry(uint64_t entry, size_t page_size, uint64_t *out)
 
 int viofs_physical_read(const void *p, size_t count, uint64_t *out)
 {
-	size_t page_size = (size_t)sysconf(_SC_PAGESIZE), done = 0;
+	size_t page_size = viofs_page_size(), done = 0;
 	uint64_t first = (uintptr_t)p / page_size;
 	uint64_t entries[512];
 	int fd, rc = 0;

@@ -12,12 +12,13 @@
  *
  * The rings and their shadows are in the arena, so that they outlive the process, each
  * part in the section that the device may do there what it has to. A part must be contiguous for
- * the device; on 4 KiB pages with physical addresses no run longer than a page can be counted on.
+ * the device; on single pages with physical addresses no run longer than a page can be counted on.
  * So each part is aligned to its size, up to a page, and a queue is halved until its parts fit: 256
  * entries always do.
  */
 #include "fs/device.h"
 
+#include "base/page.h"
 #include "fs/notification.h"
 
 #include "base/util.h"
@@ -41,8 +42,6 @@
 /* No two queues share a cache line. */
 #define PRIVATE_ALIGN 64
 #define VIRTQUEUE_NOTIFICATION 1
-/* The smallest page an arena has. */
-#define PART_ALIGN_MAX 4096
 
 /* Where one ring lies. */
 struct ring_parts {
@@ -257,7 +256,7 @@ static size_t part_align(size_t bytes)
 {
 	size_t align = 16;
 
-	while (align < bytes && align < PART_ALIGN_MAX)
+	while (align < bytes && align < VIOFS_PAGE_LEAST)
 		align *= 2;
 	return align;
 }

@@ -7,6 +7,7 @@
  */
 #include "fs/notification.h"
 
+#include "base/page.h"
 #include "base/util.h"
 
 #include <assert.h>
@@ -19,8 +20,8 @@
 /* struct fuse_out_header: nothing smaller is a notification. */
 #define SIZE_MIN 16U
 #define ALIGN 64U
-/* On 4 KiB pages a buffer of the largest size lies in so many pieces. */
-#define PIECES_MAX (VIOFS_FS_NOTIFY_BYTES_MAX / 4096 + 1)
+/* On the least pages a buffer of the largest size lies in so many pieces. */
+#define PIECES_MAX (VIOFS_FS_NOTIFY_BYTES_MAX / VIOFS_PAGE_LEAST + 1)
 
 bool viofs_fs_notification_size_ok(uint32_t size)
 {

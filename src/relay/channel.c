@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The choice of a channel. */
 #include "relay/channel.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "dma/pages.h"
 #include "kernel/fuse_uring.h"
@@ -86,11 +87,12 @@ int viofs_channel_plan(uint32_t queues, uint64_t memory, uint32_t max_data, uint
 {
 	uint32_t all = slots_for(queues, slots);
 	uint64_t more = slots_bytes(all - slots);
+	const uint32_t page = (uint32_t)viofs_page_size();
 	bool found = false;
 
 	if (more >= memory)
 		return -ENOSPC;
-	for (uint32_t size = max_data; size >= DATA_MIN; size = size / 2 & ~4095U) {
+	for (uint32_t size = max_data; size >= DATA_MIN; size = size / 2 & ~(page - 1)) {
 		struct viofs_channel_plan plan;
 
 		if (!try_size(queues, memory - more, size, all, &plan))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sizes and policy of a relay, and the memory that they take. */
 #include "relay/config.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "dma/pages.h"
 #include "relay/entry.h"

@@ -2,18 +2,17 @@
 /* FORGETs that wait, by nodeid. */
 #include "relay/forgotten.h"
 #include "base/barrier.h"
+#include "base/page.h"
 #include "base/util.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #define NONE UINT32_MAX
 #define ROOM_MIN 256U
-#define PAGE 4096U
 
 /* Which chain: nodeids are small numbers or addresses, so all bits count; and they are the device's
  * choice, which must not be able to put all of them into one. */
@@ -103,11 +102,7 @@ const struct fuse_forget_one *viofs_forgotten_last(const struct viofs_forgotten 
 
 static void give_back(struct viofs_forgotten *f)
 {
-	size_t end = f->room * sizeof(*f->one) / PAGE * PAGE;
-
-	/* Only whole pages of memory that is a file's; elsewhere it fails, and does no harm. */
-	if (end && !((uintptr_t)f->one % PAGE))
-		madvise(f->one, end, MADV_REMOVE);
+	viofs_page_drop(f->one, f->room * sizeof(*f->one));
 	free(f->next);
 	free(f->first);
 	f->next = f->first = NULL;

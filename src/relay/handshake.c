@@ -2,6 +2,7 @@
 /* INIT: the kernel, the relay and the device agree on a session. */
 #include "relay/handshake.h"
 #include "base/log.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "fuse/init.h"
 #include "fuse/reply.h"
@@ -95,7 +96,7 @@ static int negotiate(struct viofs_lane *lane, const struct init_message *kernel,
 {
 	const struct viofs_fuse_limits limits = {
 		.max_data = lane->relay->config.max_data,
-		.page_size = (uint32_t)sysconf(_SC_PAGESIZE),
+		.page_size = (uint32_t)viofs_page_size(),
 		.max_background = (uint16_t)(lane->relay->config.slots / 2),
 		.default_permissions = true,
 		.io_uring = lane->entries.count,

@@ -2,6 +2,7 @@
 /* Setting up lanes: how many, what each has of the session's queues and memory, what it opens. */
 #include "relay/lanes.h"
 #include "base/log.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
 #include "relay/lead.h"
@@ -140,7 +141,7 @@ static void init_lane(struct viofs_relay *r, unsigned int index)
 	lane->state->landing_buffer = VIOFS_BUFFER_NONE;
 	lane->fuse_fd = lane->lease.wake_fd = lane->cpu = -1;
 	lane->plain_size = l->plain_size;
-	lane->plain = l->plain + index * viofs_align_up(l->plain_size, 4096);
+	lane->plain = l->plain + index * viofs_align_up(l->plain_size, VIOFS_PAGE_LEAST);
 	init_parking(&lane->parked, &l->parked, index);
 	init_parking(&lane->locks, &l->locks, index);
 	viofs_mailbox_init(&lane->mailbox);

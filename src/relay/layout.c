@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The table of contents of a session's state. */
 #include "relay/layout.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "fs/notification.h"
 #include "relay/session.h"
@@ -9,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define PAGE 4096U
+#define PAGE VIOFS_PAGE_LEAST /* of the layout, whatever the machine */
 #define ALIGN 64U
 #define PARKED_BYTES ((size_t)16 << 20)
 #define LOCKS_PARKED 4096U

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Parked requests. */
 #include "relay/parking.h"
+#include "base/page.h"
 #include "base/uapi.h"
 #include "base/util.h"
 
@@ -8,10 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define NONE VIOFS_PARKED_NONE
-#define PAGE 4096U
 /* Blocks that are kept when nothing is parked any more. */
 #define KEPT 64U
 
@@ -24,7 +23,8 @@ void viofs_parking_sizes(const struct viofs_parking_bounds *max, unsigned int n,
 			 size_t sizes[VIOFS_ARENA_SECTIONS])
 {
 	sizes[VIOFS_ARENA_SPARSE] +=
-		n * (table_bytes(max) + (size_t)max->block_count * max->block_size) + 2 * PAGE;
+		n * (table_bytes(max) + (size_t)max->block_count * max->block_size) +
+		2 * VIOFS_PAGE_LEAST;
 }
 
 void viofs_parking_init(struct viofs_parking *p, const struct viofs_parking_bounds *max,
@@ -207,12 +207,9 @@ void viofs_parking_copy(const struct viofs_parking *p, const struct viofs_parked
 /* What a flood has filled goes back to the system. */
 static void give_back(struct viofs_parking *p)
 {
-	size_t begin = viofs_align_up(KEPT * (size_t)p->max.block_size, PAGE);
-	size_t end = (size_t)p->fresh * p->max.block_size / PAGE * PAGE;
-
 	p->free = NONE;
-	if (p->fresh > KEPT && end > begin)
-		madvise(p->data + begin, end - begin, MADV_REMOVE);
+	if (p->fresh > KEPT)
+		viofs_page_drop(data_of(p, KEPT), (p->fresh - KEPT) * (size_t)p->max.block_size);
 	p->fresh = 0;
 }
 

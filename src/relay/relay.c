@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The relay's life: memory, descriptors, threads; INIT, serving, the end. */
 #include "relay/relay.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "relay/handshake.h"
 #include "relay/hiprio.h"
@@ -28,7 +29,7 @@
  */
 static uint32_t max_data(const struct viofs_relay *r)
 {
-	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), pieces = VIOFS_SLOT_INDIRECT;
+	uint32_t page = (uint32_t)viofs_page_size(), pieces = VIOFS_SLOT_INDIRECT;
 
 	if (viofs_arena_granule(r->arena) > page)
 		return r->config.max_data;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The pool of slots and buffers, and where they lie. */
 #include "relay/slots.h"
+#include "base/page.h"
 #include "base/util.h"
 
 #include <assert.h>
@@ -15,9 +16,11 @@ void viofs_slots_arena_sizes(uint16_t count, uint16_t buffers, uint32_t buffer_s
 
 	/* A page on top of each: sections are shared, and pieces are aligned to pages. */
 	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) +
-				      (all + buffers) * sizeof(struct viofs_contents) + 4096;
-	sizes[VIOFS_ARENA_DEVICE_READ] += all * VIOFS_SLOT_REQUEST + 4096;
-	sizes[VIOFS_ARENA_DEVICE_WRITE] += all * (VIOFS_SLOT_REPLY + VIOFS_SLOT_DATA) + 8192;
+				      (all + buffers) * sizeof(struct viofs_contents) +
+				      VIOFS_PAGE_LEAST;
+	sizes[VIOFS_ARENA_DEVICE_READ] += all * VIOFS_SLOT_REQUEST + VIOFS_PAGE_LEAST;
+	sizes[VIOFS_ARENA_DEVICE_WRITE] +=
+		all * (VIOFS_SLOT_REPLY + VIOFS_SLOT_DATA) + 2 * VIOFS_PAGE_LEAST;
 	sizes[VIOFS_ARENA_DEVICE_RW] += (size_t)buffers * buffer_size;
 }
 
@@ -30,13 +33,14 @@ void viofs_slots_alloc(uint16_t count, uint16_t buffers, uint32_t buffer_size,
 	t->in_buffer =
 		viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, buffers * sizeof(*t->in_buffer), 64);
 	t->in_slot = viofs_arena_alloc(arena, VIOFS_ARENA_PRIVATE, all * sizeof(*t->in_slot), 64);
-	t->requests =
-		viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, all * VIOFS_SLOT_REQUEST, 4096);
-	t->data = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, all * VIOFS_SLOT_DATA, 4096);
-	t->replies =
-		viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, all * VIOFS_SLOT_REPLY, 4096);
+	t->requests = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, all * VIOFS_SLOT_REQUEST,
+					VIOFS_PAGE_LEAST);
+	t->data = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, all * VIOFS_SLOT_DATA,
+				    VIOFS_PAGE_LEAST);
+	t->replies = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, all * VIOFS_SLOT_REPLY,
+				       VIOFS_PAGE_LEAST);
 	t->buffers = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_RW, (size_t)buffers * buffer_size,
-				       4096);
+				       VIOFS_PAGE_LEAST);
 	for (unsigned int i = 0; i < all; i++) {
 		t->slots[i].index = (uint16_t)i;
 		t->slots[i].buffer = VIOFS_BUFFER_NONE;

@@ -3,6 +3,7 @@
 #ifndef VIOFS_RELAY_SLOTS_H
 #define VIOFS_RELAY_SLOTS_H
 
+#include "base/page.h"
 #include "dma/arena.h"
 #include "fs/chain.h"
 #include "relay/state.h"
@@ -13,9 +14,9 @@
 #include <stdint.h>
 
 /*
- * The request area of a slot is two pages. The message starts so that fuse_in_header and
- * fuse_write_in end with the first page: what follows them, WRITE data, is page-aligned, and a
- * request with its names is in one piece all the same.
+ * The request area of a slot is two pages of the least size. The message starts so that
+ * fuse_in_header and fuse_write_in end with the first page: what follows them, WRITE data, is
+ * page-aligned, and a request with its names is in one piece all the same.
  *
  *   page 0: [indirect table, 248 descriptors | header 40 + arguments 40]
  *   page 1: [names, or the first 4 KiB of data]
@@ -25,15 +26,16 @@
  *
  * Messages for hiprio are a page at most and take page 1 of their slots.
  */
-#define VIOFS_SLOT_REQUEST 8192U
+#define VIOFS_SLOT_REQUEST (2 * VIOFS_PAGE_LEAST)
 #define VIOFS_SLOT_HEAD 80U
-#define VIOFS_SLOT_MESSAGE (4096U - VIOFS_SLOT_HEAD) /* offset of the message in the area */
+#define VIOFS_SLOT_MESSAGE                                                                         \
+	(VIOFS_PAGE_LEAST - VIOFS_SLOT_HEAD) /* offset of the message in the area */
 #define VIOFS_SLOT_SMALL                                                                           \
 	(VIOFS_SLOT_REQUEST - VIOFS_SLOT_MESSAGE) /* bytes of it without a buffer */
-#define VIOFS_SLOT_HIPRIO 4096U                   /* bytes of a message in a slot kept for hiprio */
+#define VIOFS_SLOT_HIPRIO VIOFS_PAGE_LEAST        /* bytes of a message in a slot kept for hiprio */
 #define VIOFS_SLOT_INDIRECT 248U
-#define VIOFS_SLOT_REPLY 512U /* fuse_out_header and fixed-size structs */
-#define VIOFS_SLOT_DATA 4096U /* reply data without a buffer */
+#define VIOFS_SLOT_REPLY 512U            /* fuse_out_header and fixed-size structs */
+#define VIOFS_SLOT_DATA VIOFS_PAGE_LEAST /* reply data without a buffer */
 /* Slots kept for FORGET and INTERRUPT, on top of the configured ones. */
 #define VIOFS_SLOTS_HIPRIO 16U
 

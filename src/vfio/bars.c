@@ -9,6 +9,7 @@
  */
 #include "vfio/bars.h"
 
+#include "base/page.h"
 #include "base/util.h"
 #include "vfio/device_fd.h"
 
@@ -116,8 +117,7 @@ static void map_bar(const struct viofs_vfio_device *d, struct viofs_vfio_bar *b,
 	struct viofs_vfio_extent extents[VIOFS_VFIO_AREAS];
 	unsigned int count;
 
-	count = viofs_vfio_info_mappable(info, size, (uint64_t)sysconf(_SC_PAGESIZE), extents,
-					 VIOFS_VFIO_AREAS);
+	count = viofs_vfio_info_mappable(info, size, viofs_page_size(), extents, VIOFS_VFIO_AREAS);
 	for (unsigned int i = 0; i < count; i++) {
 		void *map = mmap(NULL, extents[i].len, prot, MAP_SHARED, d->fd,
 				 (off_t)(b->region + extents[i].off));

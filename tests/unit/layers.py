@@ -33,11 +33,15 @@ LINES_MAX = 650
 USERS = ("tools/viofs/", "tools/viofs-bench/", "tools/fio/")
 USERS_SEE = {"base/standard.h", "base/text.h"}
 FOLDERS = ["src", "include", "tools", "tests"]
-# Names that tools look for, so each folder has one.
 # Ways to a device, and the one file that names them: nobody else asks which of them it is.
 TRANSPORTS = ("vfio", "vhost")
 TRANSPORT_TABLE = "src/attach/transports.c"
 TRANSPORT = re.compile(r"\b(?:struct )?viofs_(?:vfio|vhost)\b|\bviofs_(?:vfio|vhost)_\w+ ?\(|#include \"(?:vfio|vhost)/")
+# A page is as long as the machine says. These numbers may have a name of their own, or size a line of text.
+PAGE_NUMBER = re.compile(r"\b409[56]U?\b|_SC_PAGE_?SIZE|getpagesize")
+NO_PAGE = re.compile(r"#define (?!\w*PAGE)\w+ 409[56]U?\b|char \w+\[4096\]")
+PAGE_FILES = ("src/base/page.h", "src/base/page.c")
+# Names that tools look for, so each folder has one.
 COMMON_NAMES = {"meson.build", "README.md", ".gitignore", "Makefile"}
 SOURCE = (".c", ".h", ".py", ".build", ".sh")
 
@@ -104,6 +108,8 @@ def check_source(root, path, headers, private):
             yield f"line {number}: {wrong}"
         if parts[1] not in TRANSPORTS and path != TRANSPORT_TABLE and TRANSPORT.search(line):
             yield f"line {number}: names a transport; use struct viofs_virtio_ops (virtio/virtio.h)"
+        if path not in PAGE_FILES and PAGE_NUMBER.search(line) and not NO_PAGE.search(line):
+            yield f"line {number}: a page's size is that of base/page.h"
 
 
 def check_user(root, path, headers):

@@ -2,6 +2,7 @@
 /* Hugepages on top of the pool: the system's limit is raised for a moment, and never left so. */
 #include "base/run.h"
 #include "base/util.h"
+#include "base/page.h"
 #include "dma/pages.h"
 #include "tree.h"
 
