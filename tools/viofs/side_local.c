@@ -35,15 +35,15 @@ static int64_t or_errno(int64_t rc)
 	return rc < 0 ? -errno : rc;
 }
 
-static void local_stat(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
-		       struct stat *st, struct viofs_op *op)
+static void local_stat(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool follow,
+		       struct stat *st, struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op,
 			 or_errno(fstatat(p->dir, p->name, st, follow ? 0 : AT_SYMLINK_NOFOLLOW)));
 }
 
-static void local_open(struct viofs_xfer *x, const struct viofs_place *p, int flags, mode_t mode,
-		       void **file, struct viofs_op *op)
+static void local_open(struct viofs_xfer *x, const struct viofs_xfer_place *p, int flags,
+		       mode_t mode, void **file, struct viofs_xfer_op *op)
 {
 	/* Below a name of the command line nothing is followed, whoever changes it meanwhile; and
 	 * no fifo waits. */
@@ -55,13 +55,13 @@ static void local_open(struct viofs_xfer *x, const struct viofs_place *p, int fl
 	viofs_xfer_ready(x, op, fd < 0 ? -errno : 0);
 }
 
-static void local_close(struct viofs_xfer *x, void *file, struct viofs_op *op)
+static void local_close(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(close(to_fd(file))));
 }
 
 static void local_read(struct viofs_xfer *x, void *file, void *data, size_t size, uint64_t offset,
-		       struct viofs_op *op)
+		       struct viofs_xfer_op *op)
 {
 	size_t done = 0;
 	ssize_t n = 0;
@@ -73,7 +73,7 @@ static void local_read(struct viofs_xfer *x, void *file, void *data, size_t size
 }
 
 static void local_write(struct viofs_xfer *x, void *file, const void *data, size_t size,
-			uint64_t offset, struct viofs_op *op)
+			uint64_t offset, struct viofs_xfer_op *op)
 {
 	size_t done = 0;
 	ssize_t n = 0;
@@ -85,17 +85,18 @@ static void local_write(struct viofs_xfer *x, void *file, const void *data, size
 }
 
 static void local_seek(struct viofs_xfer *x, void *file, uint64_t offset, int whence,
-		       struct viofs_op *op)
+		       struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(lseek(to_fd(file), (off_t)offset, whence)));
 }
 
-static void local_truncate(struct viofs_xfer *x, void *file, uint64_t size, struct viofs_op *op)
+static void local_truncate(struct viofs_xfer *x, void *file, uint64_t size,
+			   struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(ftruncate(to_fd(file), (off_t)size)));
 }
 
-static void local_settle(struct viofs_xfer *x, void *file, struct viofs_op *op)
+static void local_settle(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
 {
 	int rc = fdatasync(to_fd(file)) ? -errno : 0;
 
@@ -104,7 +105,8 @@ static void local_settle(struct viofs_xfer *x, void *file, struct viofs_op *op)
 }
 
 static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file,
-		       const struct viofs_place *p, const struct stat *st, struct viofs_op *op)
+		       const struct viofs_xfer_place *p, const struct stat *st,
+		       struct viofs_xfer_op *op)
 {
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 	/* A directory that the command line names may be behind a link. */
@@ -123,39 +125,40 @@ static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file,
 	viofs_xfer_ready(x, op, or_errno(rc));
 }
 
-static void local_rename(struct viofs_xfer *x, const struct viofs_place *from,
-			 const struct viofs_place *to, struct viofs_op *op)
+static void local_rename(struct viofs_xfer *x, const struct viofs_xfer_place *from,
+			 const struct viofs_xfer_place *to, struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(renameat(from->dir, from->name, to->dir, to->name)));
 }
 
-static void local_unlink(struct viofs_xfer *x, const struct viofs_place *p, struct viofs_op *op)
+static void local_unlink(struct viofs_xfer *x, const struct viofs_xfer_place *p,
+			 struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(unlinkat(p->dir, p->name, 0)));
 }
 
-static void local_mkdir(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode,
-			struct viofs_op *op)
+static void local_mkdir(struct viofs_xfer *x, const struct viofs_xfer_place *p, mode_t mode,
+			struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(mkdirat(p->dir, p->name, mode)));
 }
 
-static void local_enter(struct viofs_xfer *x, const struct viofs_place *p, bool existed,
-			bool follow, int *fd, struct viofs_op *op)
+static void local_enter(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool existed,
+			bool follow, int *fd, struct viofs_xfer_op *op)
 {
 	*fd = openat(p->dir, p->name,
 		     O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
 	viofs_xfer_ready(x, op, *fd < 0 ? -errno : 0);
 }
 
-static void local_symlink(struct viofs_xfer *x, const char *target, const struct viofs_place *p,
-			  struct viofs_op *op)
+static void local_symlink(struct viofs_xfer *x, const char *target,
+			  const struct viofs_xfer_place *p, struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(symlinkat(target, p->dir, p->name)));
 }
 
-static void local_readlink(struct viofs_xfer *x, const struct viofs_place *p, char target[4096],
-			   struct viofs_op *op)
+static void local_readlink(struct viofs_xfer *x, const struct viofs_xfer_place *p,
+			   char target[4096], struct viofs_xfer_op *op)
 {
 	ssize_t n = readlinkat(p->dir, p->name, target, 4095);
 
@@ -163,14 +166,14 @@ static void local_readlink(struct viofs_xfer *x, const struct viofs_place *p, ch
 	viofs_xfer_ready(x, op, or_errno(n));
 }
 
-static void local_mknod(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode, dev_t dev,
-			struct viofs_op *op)
+static void local_mknod(struct viofs_xfer *x, const struct viofs_xfer_place *p, mode_t mode,
+			dev_t dev, struct viofs_xfer_op *op)
 {
 	viofs_xfer_ready(x, op, or_errno(mknodat(p->dir, p->name, mode, dev)));
 }
 
-static void local_dir_open(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
-			   void **dir, struct viofs_op *op)
+static void local_dir_open(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool follow,
+			   void **dir, struct viofs_xfer_op *op)
 {
 	struct local_dir *d = calloc(1, sizeof(*d));
 	int fd = d ? openat(p->dir, p->name,
@@ -192,7 +195,7 @@ static void local_dir_open(struct viofs_xfer *x, const struct viofs_place *p, bo
 	viofs_xfer_ready(x, op, rc);
 }
 
-static void local_dir_fill(struct viofs_xfer *x, void *dir, struct viofs_op *op)
+static void local_dir_fill(struct viofs_xfer *x, void *dir, struct viofs_xfer_op *op)
 {
 	struct local_dir *d = dir;
 
@@ -226,7 +229,7 @@ static int local_dir_fd(void *dir)
 	return dirfd(((struct local_dir *)dir)->stream);
 }
 
-static void local_dir_close(struct viofs_xfer *x, void *dir, struct viofs_op *op)
+static void local_dir_close(struct viofs_xfer *x, void *dir, struct viofs_xfer_op *op)
 {
 	struct local_dir *d = dir;
 	closedir(d->stream);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* A call that is not under way ends at once. */
-static void started(struct viofs_xfer *x, struct viofs_op *op, int rc)
+static void started(struct viofs_xfer *x, struct viofs_xfer_op *op, int rc)
 {
 	if (rc < 0)
 		viofs_xfer_ready(x, op, rc);
@@ -19,21 +19,21 @@ static unsigned int following(bool follow)
 	return follow ? 0 : VIOFS_PATH_NO_FOLLOW;
 }
 
-static void share_stat(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
-		       struct stat *st, struct viofs_op *op)
+static void share_stat(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool follow,
+		       struct stat *st, struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_path_stat_async(x->async, p->path, following(follow), st, op));
 }
 
-static void share_open(struct viofs_xfer *x, const struct viofs_place *p, int flags, mode_t mode,
-		       void **file, struct viofs_op *op)
+static void share_open(struct viofs_xfer *x, const struct viofs_xfer_place *p, int flags,
+		       mode_t mode, void **file, struct viofs_xfer_op *op)
 {
 	started(x, op,
 		viofs_file_open_async(x->async, p->path, 0, flags, mode, (struct viofs_file **)file,
 				      op));
 }
 
-static void share_close(struct viofs_xfer *x, void *file, struct viofs_op *op)
+static void share_close(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
 {
 	/* What was not begun leaves the file as it is; the blocking call makes an end of it in any
 	 * case. */
@@ -42,41 +42,42 @@ static void share_close(struct viofs_xfer *x, void *file, struct viofs_op *op)
 }
 
 static void share_read(struct viofs_xfer *x, void *file, void *data, size_t size, uint64_t offset,
-		       struct viofs_op *op)
+		       struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_file_pread_async(x->async, file, data, size, offset, op));
 }
 
 static void share_write(struct viofs_xfer *x, void *file, const void *data, size_t size,
-			uint64_t offset, struct viofs_op *op)
+			uint64_t offset, struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_file_pwrite_async(x->async, file, data, size, offset, op));
 }
 
 static void share_seek(struct viofs_xfer *x, void *file, uint64_t offset, int whence,
-		       struct viofs_op *op)
+		       struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_file_lseek_async(x->async, file, (int64_t)offset, whence, op));
 }
 
-static void share_truncate(struct viofs_xfer *x, void *file, uint64_t size, struct viofs_op *op)
+static void share_truncate(struct viofs_xfer *x, void *file, uint64_t size,
+			   struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_file_truncate_async(x->async, file, size, op));
 }
 
 static void share_clone(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
-			struct viofs_op *op)
+			struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_file_copy_async(x->async, from, offset, to, offset, size, op));
 }
 
-static void share_settle(struct viofs_xfer *x, void *file, struct viofs_op *op)
+static void share_settle(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_file_sync_async(x->async, file, 1, op));
 }
 
 static int file_attr(struct viofs_xfer *x, enum viofs_attr what, void *file, const struct stat *st,
-		     struct viofs_op *op)
+		     struct viofs_xfer_op *op)
 {
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 
@@ -91,7 +92,7 @@ static int file_attr(struct viofs_xfer *x, enum viofs_attr what, void *file, con
 }
 
 static int path_attr(struct viofs_xfer *x, enum viofs_attr what, const char *path,
-		     const struct stat *st, struct viofs_op *op)
+		     const struct stat *st, struct viofs_xfer_op *op)
 {
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 	unsigned int flags = VIOFS_PATH_NO_FOLLOW;
@@ -107,31 +108,33 @@ static int path_attr(struct viofs_xfer *x, enum viofs_attr what, const char *pat
 }
 
 static void share_attr(struct viofs_xfer *x, enum viofs_attr what, void *file,
-		       const struct viofs_place *p, const struct stat *st, struct viofs_op *op)
+		       const struct viofs_xfer_place *p, const struct stat *st,
+		       struct viofs_xfer_op *op)
 {
 	started(x, op,
 		file ? file_attr(x, what, file, st, op) : path_attr(x, what, p->path, st, op));
 }
 
-static void share_rename(struct viofs_xfer *x, const struct viofs_place *from,
-			 const struct viofs_place *to, struct viofs_op *op)
+static void share_rename(struct viofs_xfer *x, const struct viofs_xfer_place *from,
+			 const struct viofs_xfer_place *to, struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_path_rename_async(x->async, from->path, to->path, 0, 0, op));
 }
 
-static void share_unlink(struct viofs_xfer *x, const struct viofs_place *p, struct viofs_op *op)
+static void share_unlink(struct viofs_xfer *x, const struct viofs_xfer_place *p,
+			 struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_path_unlink_async(x->async, p->path, 0, op));
 }
 
-static void share_mkdir(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode,
-			struct viofs_op *op)
+static void share_mkdir(struct viofs_xfer *x, const struct viofs_xfer_place *p, mode_t mode,
+			struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_path_mkdir_async(x->async, p->path, 0, mode, op));
 }
 
-static void share_enter(struct viofs_xfer *x, const struct viofs_place *p, bool existed,
-			bool follow, int *fd, struct viofs_op *op)
+static void share_enter(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool existed,
+			bool follow, int *fd, struct viofs_xfer_op *op)
 {
 	/* Nobody looks at it: that there is a "." below the name is what is asked. */
 	static struct stat ignored;
@@ -147,35 +150,35 @@ static void share_enter(struct viofs_xfer *x, const struct viofs_place *p, bool 
 	free(inside);
 }
 
-static void share_symlink(struct viofs_xfer *x, const char *target, const struct viofs_place *p,
-			  struct viofs_op *op)
+static void share_symlink(struct viofs_xfer *x, const char *target,
+			  const struct viofs_xfer_place *p, struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_path_symlink_async(x->async, target, p->path, 0, op));
 }
 
-static void share_readlink(struct viofs_xfer *x, const struct viofs_place *p, char target[4096],
-			   struct viofs_op *op)
+static void share_readlink(struct viofs_xfer *x, const struct viofs_xfer_place *p,
+			   char target[4096], struct viofs_xfer_op *op)
 {
 	started(x, op,
 		viofs_path_readlink_async(x->async, p->path, VIOFS_PATH_NO_FOLLOW, target, 4096,
 					  op));
 }
 
-static void share_mknod(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode, dev_t dev,
-			struct viofs_op *op)
+static void share_mknod(struct viofs_xfer *x, const struct viofs_xfer_place *p, mode_t mode,
+			dev_t dev, struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_path_mknod_async(x->async, p->path, 0, mode, dev, op));
 }
 
-static void share_dir_open(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
-			   void **dir, struct viofs_op *op)
+static void share_dir_open(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool follow,
+			   void **dir, struct viofs_xfer_op *op)
 {
 	started(x, op,
 		viofs_dir_open_async(x->async, p->path, following(follow), (struct viofs_dir **)dir,
 				     op));
 }
 
-static void share_dir_fill(struct viofs_xfer *x, void *dir, struct viofs_op *op)
+static void share_dir_fill(struct viofs_xfer *x, void *dir, struct viofs_xfer_op *op)
 {
 	started(x, op, viofs_dir_fill_async(x->async, dir, op));
 }
@@ -200,7 +203,7 @@ static int share_dir_fd(void *dir)
 	return -1;
 }
 
-static void share_dir_close(struct viofs_xfer *x, void *dir, struct viofs_op *op)
+static void share_dir_close(struct viofs_xfer *x, void *dir, struct viofs_xfer_op *op)
 {
 	if (viofs_dir_close_async(x->async, dir, op))
 		viofs_xfer_ready(x, op, viofs_dir_close(dir, NULL));

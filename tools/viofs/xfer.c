@@ -16,7 +16,7 @@
 /* A signal is seen, and progress shown, so often at least. */
 #define LOOK_NS 100000000
 
-void viofs_xfer_push(struct viofs_nodes *list, struct viofs_node *node, bool at_front)
+void viofs_xfer_push(struct viofs_xfer_nodes *list, struct viofs_xfer_node *node, bool at_front)
 {
 	node->next = at_front ? list->first : NULL;
 	if (!list->first)
@@ -28,9 +28,9 @@ void viofs_xfer_push(struct viofs_nodes *list, struct viofs_node *node, bool at_
 	list->count++;
 }
 
-struct viofs_node *viofs_xfer_pop(struct viofs_nodes *list)
+struct viofs_xfer_node *viofs_xfer_pop(struct viofs_xfer_nodes *list)
 {
-	struct viofs_node *node = list->first;
+	struct viofs_xfer_node *node = list->first;
 
 	if (node) {
 		list->first = node->next;
@@ -40,7 +40,7 @@ struct viofs_node *viofs_xfer_pop(struct viofs_nodes *list)
 	return node;
 }
 
-void viofs_xfer_ready(struct viofs_xfer *x, struct viofs_op *op, int64_t result)
+void viofs_xfer_ready(struct viofs_xfer *x, struct viofs_xfer_op *op, int64_t result)
 {
 	op->result = result;
 	op->next = NULL;
@@ -159,7 +159,7 @@ void viofs_xfer_close(struct viofs_xfer *x)
 
 void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to, bool to_named)
 {
-	struct viofs_node *node = calloc(1, sizeof(*node));
+	struct viofs_xfer_node *node = calloc(1, sizeof(*node));
 
 	if (!node || !from || !to) {
 		viofs_xfer_fail(x, from ? from : "", -ENOMEM);
@@ -168,8 +168,8 @@ void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to, bool to_named)
 		free(to);
 		return;
 	}
-	node->from = (struct viofs_place){ AT_FDCWD, from, from };
-	node->to = (struct viofs_place){ AT_FDCWD, to, to };
+	node->from = (struct viofs_xfer_place){ AT_FDCWD, from, from };
+	node->to = (struct viofs_xfer_place){ AT_FDCWD, to, to };
 	node->to_fd = -1;
 	node->to_named = to_named;
 	viofs_xfer_push(&x->files, node, false);
@@ -177,7 +177,7 @@ void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to, bool to_named)
 
 static void begin_what_may(struct viofs_xfer *x)
 {
-	struct viofs_node *node;
+	struct viofs_xfer_node *node;
 
 	while (x->files_active < x->jobs && (node = viofs_xfer_pop(&x->files))) {
 		x->files_active++;
@@ -196,11 +196,11 @@ static void begin_what_may(struct viofs_xfer *x)
 /* A signal came: what has not begun will not. */
 static void drop_waiting(struct viofs_xfer *x)
 {
-	struct viofs_node *node;
+	struct viofs_xfer_node *node;
 
 	x->stopping = true;
 	while ((node = viofs_xfer_pop(&x->files)) || (node = viofs_xfer_pop(&x->dirs)))
-		viofs_node_done(x, node);
+		viofs_xfer_node_done(x, node);
 	/* These end as soon as they go on. */
 	while ((node = viofs_xfer_pop(&x->parked)))
 		viofs_dir_go_on(x, node);
@@ -216,11 +216,11 @@ static bool is_done(const struct viofs_xfer *x)
 
 static void tell_ready(struct viofs_xfer *x)
 {
-	struct viofs_op *op = x->ready;
+	struct viofs_xfer_op *op = x->ready;
 
 	x->ready = NULL;
 	while (op) {
-		struct viofs_op *next = op->next;
+		struct viofs_xfer_op *next = op->next;
 
 		op->done(op, op->result);
 		op = next;
@@ -243,7 +243,7 @@ void viofs_xfer_run(struct viofs_xfer *x)
 		count = viofs_async_wait(x->async, events, x->ready ? 0 : 1, EVENTS,
 					 x->ready ? 0 : LOOK_NS);
 		for (int i = 0; i < count; i++) {
-			struct viofs_op *op = events[i].user;
+			struct viofs_xfer_op *op = events[i].user;
 
 			/* Of what follows from this event. */
 			x->fault = events[i].fault;

@@ -42,16 +42,16 @@
 
 struct viofs_xfer;
 
-/** struct viofs_op - something under way; @done is called from the loop, never from where it was
- * started */
-struct viofs_op {
-	void (*done)(struct viofs_op *op, int64_t result);
-	struct viofs_op *next;
+/** struct viofs_xfer_op - something under way; @done is called from the loop, never from where it
+ * was started */
+struct viofs_xfer_op {
+	void (*done)(struct viofs_xfer_op *op, int64_t result);
+	struct viofs_xfer_op *next;
 	int64_t result;
 };
 
-/** struct viofs_place - a name: local ones by @dir and @name, those of the share by @path */
-struct viofs_place {
+/** struct viofs_xfer_place - a name: local ones by @dir and @name, those of the share by @path */
+struct viofs_xfer_place {
 	int dir;
 	const char *name;
 	char *path; /* for messages too; owned */
@@ -62,64 +62,66 @@ enum viofs_attr { VIOFS_ATTR_OWNER, VIOFS_ATTR_MODE, VIOFS_ATTR_TIMES };
 
 /** struct viofs_side - this machine, or the share. All but dir_next() and dir_fd() end by @op. */
 struct viofs_side {
-	void (*stat)(struct viofs_xfer *x, const struct viofs_place *p, bool follow,
-		     struct stat *st, struct viofs_op *op);
-	void (*open)(struct viofs_xfer *x, const struct viofs_place *p, int flags, mode_t mode,
-		     void **file, struct viofs_op *op);
-	void (*close)(struct viofs_xfer *x, void *file, struct viofs_op *op);
+	void (*stat)(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool follow,
+		     struct stat *st, struct viofs_xfer_op *op);
+	void (*open)(struct viofs_xfer *x, const struct viofs_xfer_place *p, int flags, mode_t mode,
+		     void **file, struct viofs_xfer_op *op);
+	void (*close)(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op);
 	void (*read)(struct viofs_xfer *x, void *file, void *data, size_t size, uint64_t offset,
-		     struct viofs_op *op);
+		     struct viofs_xfer_op *op);
 	void (*write)(struct viofs_xfer *x, void *file, const void *data, size_t size,
-		      uint64_t offset, struct viofs_op *op);
+		      uint64_t offset, struct viofs_xfer_op *op);
 	void (*seek)(struct viofs_xfer *x, void *file, uint64_t offset, int whence,
-		     struct viofs_op *op);
-	void (*truncate)(struct viofs_xfer *x, void *file, uint64_t size, struct viofs_op *op);
+		     struct viofs_xfer_op *op);
+	void (*truncate)(struct viofs_xfer *x, void *file, uint64_t size, struct viofs_xfer_op *op);
 	/* The share copies by itself; NULL: it can't. The result is the number of bytes. */
 	void (*clone)(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
-		      struct viofs_op *op);
+		      struct viofs_xfer_op *op);
 	/* To the disk, and out of the page cache where that is ours, so that reading back says
 	 * something. */
-	void (*settle)(struct viofs_xfer *x, void *file, struct viofs_op *op);
+	void (*settle)(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op);
 	/* @file: NULL: of the name itself, not of what a link leads to. */
 	void (*attr)(struct viofs_xfer *x, enum viofs_attr what, void *file,
-		     const struct viofs_place *p, const struct stat *st, struct viofs_op *op);
-	void (*rename)(struct viofs_xfer *x, const struct viofs_place *from,
-		       const struct viofs_place *to, struct viofs_op *op);
-	void (*unlink)(struct viofs_xfer *x, const struct viofs_place *p, struct viofs_op *op);
-	void (*mkdir)(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode,
-		      struct viofs_op *op);
+		     const struct viofs_xfer_place *p, const struct stat *st,
+		     struct viofs_xfer_op *op);
+	void (*rename)(struct viofs_xfer *x, const struct viofs_xfer_place *from,
+		       const struct viofs_xfer_place *to, struct viofs_xfer_op *op);
+	void (*unlink)(struct viofs_xfer *x, const struct viofs_xfer_place *p,
+		       struct viofs_xfer_op *op);
+	void (*mkdir)(struct viofs_xfer *x, const struct viofs_xfer_place *p, mode_t mode,
+		      struct viofs_xfer_op *op);
 	/* Into a directory that is there: @fd is for the places below. -ENOTDIR. */
-	void (*enter)(struct viofs_xfer *x, const struct viofs_place *p, bool existed, bool follow,
-		      int *fd, struct viofs_op *op);
-	void (*symlink)(struct viofs_xfer *x, const char *target, const struct viofs_place *p,
-			struct viofs_op *op);
-	void (*readlink)(struct viofs_xfer *x, const struct viofs_place *p, char target[4096],
-			 struct viofs_op *op);
-	void (*mknod)(struct viofs_xfer *x, const struct viofs_place *p, mode_t mode, dev_t dev,
-		      struct viofs_op *op);
-	void (*dir_open)(struct viofs_xfer *x, const struct viofs_place *p, bool follow, void **dir,
-			 struct viofs_op *op);
+	void (*enter)(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool existed,
+		      bool follow, int *fd, struct viofs_xfer_op *op);
+	void (*symlink)(struct viofs_xfer *x, const char *target, const struct viofs_xfer_place *p,
+			struct viofs_xfer_op *op);
+	void (*readlink)(struct viofs_xfer *x, const struct viofs_xfer_place *p, char target[4096],
+			 struct viofs_xfer_op *op);
+	void (*mknod)(struct viofs_xfer *x, const struct viofs_xfer_place *p, mode_t mode,
+		      dev_t dev, struct viofs_xfer_op *op);
+	void (*dir_open)(struct viofs_xfer *x, const struct viofs_xfer_place *p, bool follow,
+			 void **dir, struct viofs_xfer_op *op);
 	/* The result is 0 at the end. */
-	void (*dir_fill)(struct viofs_xfer *x, void *dir, struct viofs_op *op);
+	void (*dir_fill)(struct viofs_xfer *x, void *dir, struct viofs_xfer_op *op);
 	/* An entry of the portion: 1; 0: no more in it; a negative errno. */
 	int (*dir_next)(struct viofs_xfer *x, void *dir, const char **name, bool *has_stat,
 			struct stat *st);
 	int (*dir_fd)(void *dir);
-	void (*dir_close)(struct viofs_xfer *x, void *dir, struct viofs_op *op);
+	void (*dir_close)(struct viofs_xfer *x, void *dir, struct viofs_xfer_op *op);
 };
 
 extern const struct viofs_side viofs_side_local, viofs_side_share;
 
-/** struct viofs_node - something to be copied */
-struct viofs_node {
-	struct viofs_node *parent, *next;
-	struct viofs_place from, to;
+/** struct viofs_xfer_node - something to be copied */
+struct viofs_xfer_node {
+	struct viofs_xfer_node *parent, *next;
+	struct viofs_xfer_place from, to;
 	struct stat st;
 	bool has_stat, to_named;
 	/* A directory's. */
 	struct viofs_xfer *x;
-	struct viofs_op op;
-	void (*then)(struct viofs_node *node, int64_t result); /* after @op */
+	struct viofs_xfer_op op;
+	void (*then)(struct viofs_xfer_node *node, int64_t result); /* after @op */
 	void *dir;
 	int to_fd;
 	unsigned int pending; /* nodes below, and 1 while it is read */
@@ -128,7 +130,7 @@ struct viofs_node {
 
 /** struct viofs_block - a buffer, and what is done with it */
 struct viofs_block {
-	struct viofs_op op;
+	struct viofs_xfer_op op;
 	struct viofs_block *next; /* free, or of one copy */
 	struct viofs_copy *copy;
 	uint8_t *data;
@@ -137,8 +139,8 @@ struct viofs_block {
 	bool plain; /* malloc()ed */
 };
 
-struct viofs_nodes {
-	struct viofs_node *first, *last;
+struct viofs_xfer_nodes {
+	struct viofs_xfer_node *first, *last;
 	unsigned int count;
 };
 
@@ -152,8 +154,8 @@ struct viofs_xfer {
 	unsigned int jobs;
 	bool stopping;
 	const char *fault; /* what the device did wrong in what is being looked at, or NULL */
-	struct viofs_op *ready, *ready_last;
-	struct viofs_nodes files, dirs,
+	struct viofs_xfer_op *ready, *ready_last;
+	struct viofs_xfer_nodes files, dirs,
 		parked; /* to be begun; directories that are not read on for now */
 	unsigned int files_active, dirs_active; /* worked on; read */
 	unsigned int unfinished;                /* directories that were begun */
@@ -176,35 +178,38 @@ void viofs_xfer_add(struct viofs_xfer *x, char *from, char *to, bool to_named);
 /** viofs_xfer_run() - until all is copied, or a signal came. */
 void viofs_xfer_run(struct viofs_xfer *x);
 /** viofs_xfer_ready() - @op has ended; the loop tells it. */
-void viofs_xfer_ready(struct viofs_xfer *x, struct viofs_op *op, int64_t result);
-void viofs_xfer_push(struct viofs_nodes *list, struct viofs_node *node, bool at_front);
-struct viofs_node *viofs_xfer_pop(struct viofs_nodes *list);
+void viofs_xfer_ready(struct viofs_xfer *x, struct viofs_xfer_op *op, int64_t result);
+void viofs_xfer_push(struct viofs_xfer_nodes *list, struct viofs_xfer_node *node, bool at_front);
+struct viofs_xfer_node *viofs_xfer_pop(struct viofs_xfer_nodes *list);
 /** viofs_xfer_fail() - say it, and go on with others. */
 void viofs_xfer_fail(struct viofs_xfer *x, const char *path, int64_t rc);
 struct viofs_block *viofs_xfer_take_block(struct viofs_xfer *x, bool large);
 void viofs_xfer_give_block(struct viofs_xfer *x, struct viofs_block *b);
 
 /* xfer_dir.c */
-/** viofs_node_new() - below @parent; NULL: out of memory, or a name that no directory can have,
- * which was said. */
-struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *parent,
-				  const char *name);
-/** viofs_node_know() - what it is; from here on the mode in node->st is the one that its copy gets.
+/** viofs_xfer_node_new() - below @parent; NULL: out of memory, or a name that no directory can
+ * have, which was said. */
+struct viofs_xfer_node *viofs_xfer_node_new(struct viofs_xfer *x, struct viofs_xfer_node *parent,
+					    const char *name);
+/** viofs_xfer_node_know() - what it is; from here on the mode in node->st is the one that its copy
+ * gets.
  */
-void viofs_node_know(struct viofs_xfer *x, struct viofs_node *node, const struct stat *st);
+void viofs_xfer_node_know(struct viofs_xfer *x, struct viofs_xfer_node *node,
+			  const struct stat *st);
 /**
- * viofs_node_mode_now() - the mode to make its copy with
+ * viofs_xfer_node_mode_now() - the mode to make its copy with
  * What belongs to others in the end is nobody else's until then.
  */
-mode_t viofs_node_mode_now(const struct viofs_xfer *x, const struct viofs_node *node);
-/** viofs_node_done() - it is copied, or not; frees it, and ends its directory with the last one. */
-void viofs_node_done(struct viofs_xfer *x, struct viofs_node *node);
-void viofs_dir_begin(struct viofs_xfer *x, struct viofs_node *node);
+mode_t viofs_xfer_node_mode_now(const struct viofs_xfer *x, const struct viofs_xfer_node *node);
+/** viofs_xfer_node_done() - it is copied, or not; frees it, and ends its directory with the last
+ * one. */
+void viofs_xfer_node_done(struct viofs_xfer *x, struct viofs_xfer_node *node);
+void viofs_dir_begin(struct viofs_xfer *x, struct viofs_xfer_node *node);
 /** viofs_dir_go_on() - read the next portion. */
-void viofs_dir_go_on(struct viofs_xfer *x, struct viofs_node *node);
+void viofs_dir_go_on(struct viofs_xfer *x, struct viofs_xfer_node *node);
 
 /* xfer_node.c */
 /** viofs_copy_begin() - whatever it is but a directory that is known for one. */
-void viofs_copy_begin(struct viofs_xfer *x, struct viofs_node *node);
+void viofs_copy_begin(struct viofs_xfer *x, struct viofs_xfer_node *node);
 
 #endif

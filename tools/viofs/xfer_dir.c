@@ -13,9 +13,10 @@ static bool is_name(const char *name)
 	return name[0] && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *parent, const char *name)
+struct viofs_xfer_node *viofs_xfer_node_new(struct viofs_xfer *x, struct viofs_xfer_node *parent,
+					    const char *name)
 {
-	struct viofs_node *node;
+	struct viofs_xfer_node *node;
 
 	if (!is_name(name)) {
 		viofs_xfer_fail(x, parent->from.path, -EPROTO);
@@ -46,14 +47,14 @@ struct viofs_node *viofs_node_new(struct viofs_xfer *x, struct viofs_node *paren
 	return node;
 }
 
-void viofs_node_know(struct viofs_xfer *x, struct viofs_node *node, const struct stat *st)
+void viofs_xfer_node_know(struct viofs_xfer *x, struct viofs_xfer_node *node, const struct stat *st)
 {
 	node->st = *st;
 	node->st.st_mode &= S_IFMT | x->mode_mask;
 	node->has_stat = true;
 }
 
-mode_t viofs_node_mode_now(const struct viofs_xfer *x, const struct viofs_node *node)
+mode_t viofs_xfer_node_mode_now(const struct viofs_xfer *x, const struct viofs_xfer_node *node)
 {
 	mode_t mode = node->st.st_mode & (x->owner ? 0700 : 0777);
 
@@ -61,11 +62,11 @@ mode_t viofs_node_mode_now(const struct viofs_xfer *x, const struct viofs_node *
 	return mode | (S_ISDIR(node->st.st_mode) ? 0700 : 0200);
 }
 
-static void finish(struct viofs_node *node);
+static void finish(struct viofs_xfer_node *node);
 
-void viofs_node_done(struct viofs_xfer *x, struct viofs_node *node)
+void viofs_xfer_node_done(struct viofs_xfer *x, struct viofs_xfer_node *node)
 {
-	struct viofs_node *parent = node->parent;
+	struct viofs_xfer_node *parent = node->parent;
 
 	free(node->from.path);
 	free(node->to.path);
@@ -75,22 +76,23 @@ void viofs_node_done(struct viofs_xfer *x, struct viofs_node *node)
 }
 
 /* The node's own operation has ended. */
-static void told(struct viofs_op *op, int64_t result)
+static void told(struct viofs_xfer_op *op, int64_t result)
 {
-	struct viofs_node *node = viofs_container(op, struct viofs_node, op);
+	struct viofs_xfer_node *node = viofs_container(op, struct viofs_xfer_node, op);
 
 	node->then(node, result);
 }
 
 /* One thing at a time for a directory: what comes after it. */
-static struct viofs_op *step(struct viofs_node *node, void (*then)(struct viofs_node *, int64_t))
+static struct viofs_xfer_op *step(struct viofs_xfer_node *node,
+				  void (*then)(struct viofs_xfer_node *, int64_t))
 {
 	node->op.done = told;
 	node->then = then;
 	return &node->op;
 }
 
-static void complain(struct viofs_node *node, int64_t rc)
+static void complain(struct viofs_xfer_node *node, int64_t rc)
 {
 	/* With the first error of a directory its attributes are left alone. */
 	node->failed = true;
@@ -98,17 +100,17 @@ static void complain(struct viofs_node *node, int64_t rc)
 }
 
 /* The last of the directory: its times. Nobody changes what is in it any more. */
-static void on_times(struct viofs_node *node, int64_t result)
+static void on_times(struct viofs_xfer_node *node, int64_t result)
 {
 	if (result < 0)
 		complain(node, result);
 	if (node->to_fd >= 0)
 		close(node->to_fd);
 	node->x->unfinished--;
-	viofs_node_done(node->x, node);
+	viofs_xfer_node_done(node->x, node);
 }
 
-static void on_mode(struct viofs_node *node, int64_t result)
+static void on_mode(struct viofs_xfer_node *node, int64_t result)
 {
 	if (result < 0)
 		complain(node, result);
@@ -116,7 +118,7 @@ static void on_mode(struct viofs_node *node, int64_t result)
 			  step(node, on_times));
 }
 
-static void on_owner(struct viofs_node *node, int64_t result)
+static void on_owner(struct viofs_xfer_node *node, int64_t result)
 {
 	struct viofs_xfer *x = node->x;
 	bool is_made_so = (node->st.st_mode & 0700) == 0700;
@@ -135,7 +137,7 @@ static void on_owner(struct viofs_node *node, int64_t result)
 }
 
 /* All below has ended, and nobody needs the descriptor of the directory that was read. */
-static void on_closed(struct viofs_node *node, int64_t result)
+static void on_closed(struct viofs_xfer_node *node, int64_t result)
 {
 	struct viofs_xfer *x = node->x;
 
@@ -147,7 +149,7 @@ static void on_closed(struct viofs_node *node, int64_t result)
 		on_owner(node, 0);
 }
 
-static void finish(struct viofs_node *node)
+static void finish(struct viofs_xfer_node *node)
 {
 	if (node->dir)
 		node->x->from->dir_close(node->x, node->dir, step(node, on_closed));
@@ -155,25 +157,25 @@ static void finish(struct viofs_node *node)
 		on_closed(node, 0);
 }
 
-static void end_reading(struct viofs_node *node)
+static void end_reading(struct viofs_xfer_node *node)
 {
 	node->x->dirs_active--;
 	if (!--node->pending)
 		finish(node);
 }
 
-static void add_child(struct viofs_node *node, const char *name, bool has_stat,
+static void add_child(struct viofs_xfer_node *node, const char *name, bool has_stat,
 		      const struct stat *st)
 {
 	struct viofs_xfer *x = node->x;
-	struct viofs_node *child = viofs_node_new(x, node, name);
+	struct viofs_xfer_node *child = viofs_xfer_node_new(x, node, name);
 
 	if (!child) {
 		node->failed = true;
 		return;
 	}
 	if (has_stat)
-		viofs_node_know(x, child, st);
+		viofs_xfer_node_know(x, child, st);
 	if (has_stat && S_ISDIR(st->st_mode)) {
 		viofs_xfer_push(&x->dirs, child, true);
 		return;
@@ -184,7 +186,7 @@ static void add_child(struct viofs_node *node, const char *name, bool has_stat,
 	viofs_xfer_push(&x->files, child, false);
 }
 
-static void on_filled(struct viofs_node *node, int64_t result)
+static void on_filled(struct viofs_xfer_node *node, int64_t result)
 {
 	struct viofs_xfer *x = node->x;
 	const char *name;
@@ -204,7 +206,7 @@ static void on_filled(struct viofs_node *node, int64_t result)
 		viofs_xfer_push(&x->parked, node, false);
 }
 
-void viofs_dir_go_on(struct viofs_xfer *x, struct viofs_node *node)
+void viofs_dir_go_on(struct viofs_xfer *x, struct viofs_xfer_node *node)
 {
 	if (x->stopping)
 		end_reading(node);
@@ -212,7 +214,7 @@ void viofs_dir_go_on(struct viofs_xfer *x, struct viofs_node *node)
 		x->from->dir_fill(x, node->dir, step(node, on_filled));
 }
 
-static void on_entered(struct viofs_node *node, int64_t result)
+static void on_entered(struct viofs_xfer_node *node, int64_t result)
 {
 	if (result < 0) {
 		node->failed = true;
@@ -224,7 +226,7 @@ static void on_entered(struct viofs_node *node, int64_t result)
 	viofs_dir_go_on(node->x, node);
 }
 
-static void on_made(struct viofs_node *node, int64_t result)
+static void on_made(struct viofs_xfer_node *node, int64_t result)
 {
 	node->existed = result == -EEXIST;
 	if (result < 0 && !node->existed)
@@ -235,7 +237,7 @@ static void on_made(struct viofs_node *node, int64_t result)
 }
 
 /* It can be read: so it is worth making. Until its end its owner may write there. */
-static void on_opened(struct viofs_node *node, int64_t result)
+static void on_opened(struct viofs_xfer_node *node, int64_t result)
 {
 	if (result < 0) {
 		node->dir = NULL;
@@ -243,11 +245,11 @@ static void on_opened(struct viofs_node *node, int64_t result)
 		end_reading(node);
 		return;
 	}
-	node->x->to->mkdir(node->x, &node->to, viofs_node_mode_now(node->x, node),
+	node->x->to->mkdir(node->x, &node->to, viofs_xfer_node_mode_now(node->x, node),
 			   step(node, on_made));
 }
 
-void viofs_dir_begin(struct viofs_xfer *x, struct viofs_node *node)
+void viofs_dir_begin(struct viofs_xfer *x, struct viofs_xfer_node *node)
 {
 	node->x = x;
 	node->pending = 1;

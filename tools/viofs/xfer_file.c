@@ -27,23 +27,24 @@
 /* What the device is asked to copy by itself at once. */
 #define CLONE_MAX (64U << 20)
 
-static struct viofs_copy *of(struct viofs_op *op)
+static struct viofs_copy *of(struct viofs_xfer_op *op)
 {
 	return viofs_container(op, struct viofs_copy, op);
 }
 
-static struct viofs_op *step(struct viofs_copy *c, void (*done)(struct viofs_op *, int64_t))
+static struct viofs_xfer_op *step(struct viofs_copy *c,
+				  void (*done)(struct viofs_xfer_op *, int64_t))
 {
 	c->op.done = done;
 	return &c->op;
 }
 
-static const struct viofs_place *target(const struct viofs_copy *c)
+static const struct viofs_xfer_place *target(const struct viofs_copy *c)
 {
 	return c->part.path ? &c->part : &c->node->to;
 }
 
-static void on_unlinked(struct viofs_op *op, int64_t result)
+static void on_unlinked(struct viofs_xfer_op *op, int64_t result)
 {
 	viofs_copy_end(of(op));
 }
@@ -57,7 +58,7 @@ static void end(struct viofs_copy *c)
 		viofs_copy_end(c);
 }
 
-static void on_renamed(struct viofs_op *op, int64_t result)
+static void on_renamed(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -66,7 +67,7 @@ static void on_renamed(struct viofs_op *op, int64_t result)
 	end(c);
 }
 
-static void on_to_closed(struct viofs_op *op, int64_t result)
+static void on_to_closed(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -78,7 +79,7 @@ static void on_to_closed(struct viofs_op *op, int64_t result)
 		end(c);
 }
 
-static void on_from_closed(struct viofs_op *op, int64_t result)
+static void on_from_closed(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -96,7 +97,7 @@ static void close_both(struct viofs_copy *c)
 		on_from_closed(&c->op, 0);
 }
 
-static void on_attr_times(struct viofs_op *op, int64_t result)
+static void on_attr_times(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -105,7 +106,7 @@ static void on_attr_times(struct viofs_op *op, int64_t result)
 	close_both(c);
 }
 
-static void on_attr_mode(struct viofs_op *op, int64_t result)
+static void on_attr_mode(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -116,7 +117,7 @@ static void on_attr_mode(struct viofs_op *op, int64_t result)
 			       step(c, on_attr_times));
 }
 
-static void on_attr_owner(struct viofs_op *op, int64_t result)
+static void on_attr_owner(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 	mode_t mode = c->node->st.st_mode;
@@ -140,7 +141,7 @@ void viofs_copy_finish(struct viofs_copy *c)
 		on_attr_owner(&c->op, 0);
 }
 
-static void on_truncated(struct viofs_op *op, int64_t result)
+static void on_truncated(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -173,7 +174,7 @@ static void drop_block(struct viofs_copy *c, struct viofs_block *b)
 	viofs_xfer_give_block(c->x, b);
 }
 
-static void on_written(struct viofs_op *op, int64_t result)
+static void on_written(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_block *b = viofs_container(op, struct viofs_block, op);
 	struct viofs_copy *c = b->copy;
@@ -188,7 +189,7 @@ static void on_written(struct viofs_op *op, int64_t result)
 	viofs_copy_move(c);
 }
 
-static void on_read(struct viofs_op *op, int64_t result)
+static void on_read(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_block *b = viofs_container(op, struct viofs_block, op);
 	struct viofs_copy *c = b->copy;
@@ -261,7 +262,7 @@ static bool read_block(struct viofs_copy *c)
 	return true;
 }
 
-static void on_hole(struct viofs_op *op, int64_t result)
+static void on_hole(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -270,7 +271,7 @@ static void on_hole(struct viofs_op *op, int64_t result)
 	viofs_copy_move(c);
 }
 
-static void on_data(struct viofs_op *op, int64_t result)
+static void on_data(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -309,7 +310,7 @@ void viofs_copy_move(struct viofs_copy *c)
 static void clone(struct viofs_copy *c);
 
 /* What the device could not copy by itself is read and written. */
-static void on_cloned(struct viofs_op *op, int64_t result)
+static void on_cloned(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -331,7 +332,7 @@ static void clone(struct viofs_copy *c)
 			  c->next, step(c, on_cloned));
 }
 
-static void on_to_opened(struct viofs_op *op, int64_t result);
+static void on_to_opened(struct viofs_xfer_op *op, int64_t result);
 
 static void reopen(struct viofs_copy *c)
 {
@@ -340,7 +341,7 @@ static void reopen(struct viofs_copy *c)
 		       0, &c->to, step(c, on_to_opened));
 }
 
-static void on_same_looked(struct viofs_op *op, int64_t result)
+static void on_same_looked(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -353,7 +354,7 @@ static void on_same_looked(struct viofs_op *op, int64_t result)
 	}
 }
 
-static void on_to_opened(struct viofs_op *op, int64_t result)
+static void on_to_opened(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 	const struct stat *st = &c->node->st;
@@ -382,7 +383,7 @@ static void on_to_opened(struct viofs_op *op, int64_t result)
 		viofs_copy_move(c);
 }
 
-static void on_from_opened(struct viofs_op *op, int64_t result)
+static void on_from_opened(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 	int flags = (c->x->verify ? O_RDWR : O_WRONLY) | O_CREAT | O_NOFOLLOW;
@@ -394,7 +395,7 @@ static void on_from_opened(struct viofs_op *op, int64_t result)
 	}
 	c->existed = c->resumed;
 	c->x->to->open(c->x, target(c), flags | (c->resumed ? 0 : O_EXCL),
-		       viofs_node_mode_now(c->x, c->node), &c->to, step(c, on_to_opened));
+		       viofs_xfer_node_mode_now(c->x, c->node), &c->to, step(c, on_to_opened));
 }
 
 static void open_both(struct viofs_copy *c)
@@ -404,7 +405,7 @@ static void open_both(struct viofs_copy *c)
 
 /* A partial file is one of this file as it is now: not longer, and last written after the file was.
  */
-static void on_part_looked(struct viofs_op *op, int64_t result)
+static void on_part_looked(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 	const struct stat *st = &c->node->st;
@@ -422,7 +423,7 @@ static void on_part_looked(struct viofs_op *op, int64_t result)
 	open_both(c);
 }
 
-static void on_whole_looked(struct viofs_op *op, int64_t result)
+static void on_whole_looked(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 	const struct stat *st = &c->node->st, *have = &c->have;
@@ -442,12 +443,12 @@ static void on_whole_looked(struct viofs_op *op, int64_t result)
 /* NAME.part; of a name that is too long for that its beginning, and a number made of all of it. */
 static int make_part(struct viofs_copy *c)
 {
-	const struct viofs_place *to = &c->node->to;
+	const struct viofs_xfer_place *to = &c->node->to;
 	const char *slash = strrchr(to->path, '/'), *base = slash ? slash + 1 : to->path;
 	size_t len = strlen(to->path) + 32;
 	uint32_t hash = 2166136261U;
 
-	c->part = (struct viofs_place){ to->dir, NULL, malloc(len) };
+	c->part = (struct viofs_xfer_place){ to->dir, NULL, malloc(len) };
 	if (!c->part.path)
 		return -ENOMEM;
 	if (strlen(base) + strlen(VIOFS_XFER_PART) <= 255) {

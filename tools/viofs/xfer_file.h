@@ -13,14 +13,14 @@ struct viofs_digest {
 /** struct viofs_copy - see xfer_file.c */
 struct viofs_copy {
 	struct viofs_xfer *x;
-	struct viofs_node *node;
-	struct viofs_op op;
+	struct viofs_xfer_node *node;
+	struct viofs_xfer_op op;
 	struct viofs_copy *next_hungry;
 	bool is_hungry;
 	void (*fed)(struct viofs_copy *c);
-	void *from, *to;         /* open files */
-	struct viofs_place part; /* path NULL: it is written under its own name */
-	struct stat have;        /* of what is there already */
+	void *from, *to;              /* open files */
+	struct viofs_xfer_place part; /* path NULL: it is written under its own name */
+	struct stat have;             /* of what is there already */
 	bool existed, resumed, sparse, ended, seeking;
 	uint64_t segment_end;       /* of a sparse file's data */
 	uint64_t next, end;         /* what is to be read next; end of what is known to be there */

@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct viofs_copy *of(struct viofs_op *op)
+static struct viofs_copy *of(struct viofs_xfer_op *op)
 {
 	return viofs_container(op, struct viofs_copy, op);
 }
 
-static struct viofs_op *step(struct viofs_copy *c, void (*done)(struct viofs_op *, int64_t))
+static struct viofs_xfer_op *step(struct viofs_copy *c,
+				  void (*done)(struct viofs_xfer_op *, int64_t))
 {
 	c->op.done = done;
 	return &c->op;
@@ -54,14 +55,14 @@ void viofs_copy_end(struct viofs_copy *c)
 		}
 	}
 	x->files_active--;
-	viofs_node_done(x, c->node);
+	viofs_xfer_node_done(x, c->node);
 	free(c->part.path);
 	free(c->digests);
 	free(c->has_digest);
 	free(c);
 }
 
-static void on_times(struct viofs_op *op, int64_t result)
+static void on_times(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -69,7 +70,7 @@ static void on_times(struct viofs_op *op, int64_t result)
 	viofs_copy_end(c);
 }
 
-static void on_mode(struct viofs_op *op, int64_t result)
+static void on_mode(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -80,7 +81,7 @@ static void on_mode(struct viofs_op *op, int64_t result)
 			       step(c, on_times));
 }
 
-static void on_owner(struct viofs_op *op, int64_t result)
+static void on_owner(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -102,7 +103,7 @@ void viofs_copy_attrs(struct viofs_copy *c)
 
 static void make(struct viofs_copy *c);
 
-static void on_removed(struct viofs_op *op, int64_t result)
+static void on_removed(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -112,7 +113,7 @@ static void on_removed(struct viofs_op *op, int64_t result)
 		make(c);
 }
 
-static void on_looked(struct viofs_op *op, int64_t result)
+static void on_looked(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -122,7 +123,7 @@ static void on_looked(struct viofs_op *op, int64_t result)
 		c->x->to->unlink(c->x, &c->node->to, step(c, on_removed));
 }
 
-static void on_made(struct viofs_op *op, int64_t result)
+static void on_made(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -146,11 +147,11 @@ static void make(struct viofs_copy *c)
 		c->x->to->symlink(c->x, c->target, &c->node->to, step(c, on_made));
 	else
 		c->x->to->mknod(c->x, &c->node->to,
-				(st->st_mode & S_IFMT) | viofs_node_mode_now(c->x, c->node),
+				(st->st_mode & S_IFMT) | viofs_xfer_node_mode_now(c->x, c->node),
 				st->st_rdev, step(c, on_made));
 }
 
-static void on_target(struct viofs_op *op, int64_t result)
+static void on_target(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -171,7 +172,7 @@ static void refuse(struct viofs_copy *c, int64_t rc, const char *why)
 static void begin_known(struct viofs_copy *c)
 {
 	struct viofs_xfer *x = c->x;
-	struct viofs_node *node = c->node;
+	struct viofs_xfer_node *node = c->node;
 
 	if (S_ISDIR(node->st.st_mode)) {
 		if (!x->recursive) {
@@ -193,16 +194,16 @@ static void begin_known(struct viofs_copy *c)
 	}
 }
 
-static void on_stat(struct viofs_op *op, int64_t result)
+static void on_stat(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
-	struct viofs_node *node = c->node;
+	struct viofs_xfer_node *node = c->node;
 
 	if (result < 0) {
 		on_times(op, result);
 		return;
 	}
-	viofs_node_know(c->x, node, &c->have);
+	viofs_xfer_node_know(c->x, node, &c->have);
 	if (!node->parent && !S_ISDIR(node->st.st_mode)) {
 		c->x->progress.all_files++;
 		c->x->progress.all_bytes += (uint64_t)node->st.st_size;
@@ -210,14 +211,14 @@ static void on_stat(struct viofs_op *op, int64_t result)
 	begin_known(c);
 }
 
-void viofs_copy_begin(struct viofs_xfer *x, struct viofs_node *node)
+void viofs_copy_begin(struct viofs_xfer *x, struct viofs_xfer_node *node)
 {
 	struct viofs_copy *c = calloc(1, sizeof(*c));
 
 	if (!c) {
 		viofs_xfer_fail(x, node->from.path, -ENOMEM);
 		x->files_active--;
-		viofs_node_done(x, node);
+		viofs_xfer_node_done(x, node);
 		return;
 	}
 	c->x = x;

@@ -95,7 +95,7 @@ static void drop(struct viofs_copy *c, struct viofs_block *b)
 	go_on(c);
 }
 
-static void on_read_back(struct viofs_op *op, int64_t result)
+static void on_read_back(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_block *b = viofs_container(op, struct viofs_block, op);
 	struct viofs_copy *c = b->copy;
@@ -122,7 +122,7 @@ static void read_back(struct viofs_copy *c, struct viofs_block *b)
 }
 
 /* The source's data of a block that had no checksum. */
-static void on_read_again(struct viofs_op *op, int64_t result)
+static void on_read_again(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_block *b = viofs_container(op, struct viofs_block, op);
 	struct viofs_copy *c = b->copy;
@@ -174,7 +174,7 @@ static void go_on(struct viofs_copy *c)
 		viofs_copy_finish(c);
 }
 
-static void on_settled(struct viofs_op *op, int64_t result)
+static void on_settled(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = viofs_container(op, struct viofs_copy, op);
 
