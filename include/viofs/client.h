@@ -17,6 +17,12 @@ extern "C" {
  */
 struct viofs_session;
 
+/** struct viofs_cred - whom a call is made for */
+struct viofs_cred {
+	uint32_t uid, gid, pid;
+	uint32_t reserved[3];
+};
+
 /** struct viofs_session_options - fill it in with viofs_session_options_init() */
 struct viofs_session_options {
 	size_t size;          /* of this struct */
@@ -27,6 +33,9 @@ struct viofs_session_options {
 	uint32_t init_timeout_ms; /* for the answer to FUSE_INIT; 30000 */
 	uint64_t init_flags; /* FUSE_INIT flags (flags | flags2 << 32) to offer; 0 = all the library
 				knows */
+	uint32_t timeout_ms; /* a call that hasn't ended after so long ends with -ETIMEDOUT, as
+				viofs_async_cancel() has it; 0 = never */
+	uint32_t reserved;
 };
 
 /** viofs_session_options_init() - the defaults. @size: sizeof(*options), as for
@@ -45,13 +54,52 @@ int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options
 
 /**
  * viofs_session_close() - FORGET what is known, FUSE_DESTROY, and the end; NULL is fine
- * Files, directories and asynchronous users are to be closed before.
+ * Files, directories, views and asynchronous users are to be closed before. Of a view only the view
+ * is closed, and with it no file: calls by it must have ended.
  * Waits for a bounded time for the answer to DESTROY, which not every device gives.
  */
 void viofs_session_close(struct viofs_session *session);
 
 /** viofs_session_dev() - the device that the session is with. */
 struct viofs_dev *viofs_session_dev(struct viofs_session *session);
+
+struct viofs_dir;
+
+/** struct viofs_view_options - fill it in with viofs_view_options_init() */
+struct viofs_view_options {
+	size_t size;            /* of this struct */
+	uint32_t flags;         /* 0 */
+	uint32_t timeout_ms;    /* as viofs_session_options.timeout_ms */
+	struct viofs_cred cred; /* whom its calls are made for */
+	struct viofs_dir *at;   /* where its paths begin that have no slash in front, as it was when
+				   it was opened; NULL = where the session's begin */
+};
+
+/** viofs_view_options_init() - as @session has it. @size: sizeof(*options). */
+void viofs_view_options_init(struct viofs_session *session, struct viofs_view_options *options,
+			     size_t size);
+
+/**
+ * viofs_session_view() - the same session for somebody else, or from somewhere else
+ * All calls take a view where they take a session: they are then made for its user, take no longer
+ * than its time, and their paths begin at its directory. It shares everything else with @session.
+ * A file or directory that is opened by it keeps that, for all calls on it. It costs some memory,
+ * so a server has one for each user, and who wants to cancel blocking calls one for each thread.
+ * Most devices check nothing: virtiofsd takes uid and gid as the owner of what is made, and does
+ * everything else with its own rights.
+ * Context: any thread. Return: 0 and *@out, to be closed by viofs_session_close(); -EINVAL;
+ * -ENOMEM; -ENODEV, with @err.
+ */
+int viofs_session_view(struct viofs_session *session, const struct viofs_view_options *options,
+		       struct viofs_session **out, struct viofs_err *err);
+
+/**
+ * viofs_session_cancel() - give up blocking calls
+ * Those that were made by exactly this view, or on what was opened by it, and are under way, end
+ * with -ECANCELED as viofs_async_cancel() has it. Later ones are not touched.
+ * Context: any thread, no signal handler. Return: how many.
+ */
+unsigned int viofs_session_cancel(struct viofs_session *session);
 
 /** struct viofs_session_info - what FUSE_INIT agreed, and how the cache stands */
 struct viofs_session_info {
@@ -133,6 +181,31 @@ int viofs_async_poll(struct viofs_async *async, struct viofs_event *events, unsi
  */
 int viofs_async_wait(struct viofs_async *async, struct viofs_event *events, unsigned int min,
 		     unsigned int max, int64_t timeout_ns);
+
+/**
+ * viofs_async_use() - calls from here on are made as @view says
+ * @view: a session or view of the same device, which must stay open as long as such calls are under
+ * way. At first it is what viofs_async_open() got. Calls on what is open are made for whom it was
+ * opened.
+ */
+void viofs_async_use(struct viofs_async *async, struct viofs_session *view);
+
+/**
+ * viofs_async_cancel() - give up calls
+ * @user: as they were given. Their events come with -ECANCELED, and the program's memory is left
+ * alone from here on, but for DMA memory: what the device was told it may do until it has answered.
+ * Whether it does what it was asked is not known. What an answer gives nevertheless (a file, a
+ * lock) is given back. A wait for a lock is interrupted at the device; a close goes on.
+ * Return: how many; -ENOENT: none of that name is under way; -ENODEV.
+ */
+int viofs_async_cancel(struct viofs_async *async, const void *user);
+
+/**
+ * viofs_async_wake() - from another thread: look again
+ * viofs_async_wait() returns what it has, and the descriptor becomes readable. One wake-up may
+ * stand for several. Context: any thread, while @async is open; a signal handler, too.
+ */
+void viofs_async_wake(struct viofs_async *async);
 
 /** viofs_async_fd() - for event loops, as viofs_queue_fd(); docs/library.md has one. */
 int viofs_async_fd(struct viofs_async *async);

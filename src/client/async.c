@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "client/chunk.h"
 #include "client/op.h"
+#include "client/queue.h"
 #include "client/scratch.h"
 #include "client/waiting.h"
 #include "fuse/forget.h"
@@ -88,11 +89,30 @@ void viofs_async_forget(struct viofs_async *a, bool all)
 void viofs_async_complete(struct viofs_async *a, const struct viofs_completion *c, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		struct viofs_call *call = c[i].user;
-
 		a->in_flight--;
-		call->done(call, &c[i]);
+		viofs_op_complete(c[i].user, &c[i]);
 	}
+}
+
+/* End what has taken too long. */
+static void expire(struct viofs_async *a)
+{
+	int64_t now = viofs_now_ns();
+	struct viofs_op *next;
+
+	if (now < a->deadline)
+		return;
+	a->deadline = 0;
+	for (struct viofs_op *op = a->live; op; op = next) {
+		next = op->live_next;
+		if (op->ended || !op->deadline)
+			continue;
+		if (op->deadline <= now)
+			viofs_op_cancel(op, -ETIMEDOUT);
+		else if (!a->deadline || op->deadline < a->deadline)
+			a->deadline = op->deadline;
+	}
+	viofs_queue_wake_by(a->q, a->deadline);
 }
 
 int viofs_async_turn(struct viofs_async *a)
@@ -102,6 +122,8 @@ int viofs_async_turn(struct viofs_async *a)
 
 	if (n > 0)
 		viofs_async_complete(a, c, (unsigned int)n);
+	if (a->deadline)
+		expire(a);
 	/* With a device that has failed they fail, each in its own way. */
 	if (a->waiting)
 		run_again(&a->waiting, &a->waiting_tail);
@@ -113,7 +135,20 @@ int viofs_async_turn(struct viofs_async *a)
 	return n;
 }
 
-int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max,
+void viofs_async_abandon(struct viofs_async *a)
+{
+	struct viofs_completion c[BATCH];
+	unsigned int n;
+
+	a->gone = true;
+	while ((n = viofs_queue_abandon(a->q, c, BATCH)) > 0)
+		viofs_async_complete(a, c, n);
+	/* What waits for room finds that nothing can be sent. */
+	while (a->waiting || a->locks || a->later)
+		viofs_async_turn(a);
+}
+
+int viofs_async_init(struct viofs_async *a, struct viofs_share *s, unsigned int max,
 		     struct viofs_err *err)
 {
 	int rc;
@@ -153,7 +188,8 @@ int viofs_async_open(struct viofs_session *s, unsigned int max, struct viofs_asy
 
 	if (!a)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	rc = viofs_async_init(a, s, max ? max : MAX_DEFAULT, err);
+	a->view = s;
+	rc = viofs_async_init(a, s->share, max ? max : MAX_DEFAULT, err);
 	if (rc) {
 		viofs_async_fini(a);
 		free(a);
@@ -170,7 +206,7 @@ static unsigned int take_events(struct viofs_async *a, struct viofs_event *event
 	while (n < max && a->ended) {
 		struct viofs_op *op = a->ended;
 
-		a->ended = op->next;
+		a->ended = op->ended_next;
 		if (!a->ended)
 			a->ended_tail = &a->ended;
 		a->ended_count--;
@@ -184,10 +220,17 @@ static unsigned int take_events(struct viofs_async *a, struct viofs_event *event
 	return n;
 }
 
+static bool take_wake(struct viofs_async *a)
+{
+	return __atomic_load_n(&a->woken, __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&a->woken, 0, __ATOMIC_ACQUIRE);
+}
+
 int viofs_async_poll(struct viofs_async *a, struct viofs_event *events, unsigned int max)
 {
 	if (viofs_dev_is_elsewhere(a->s->dev))
 		return 0; /* their events are the parent's */
+	take_wake(a);
 	viofs_async_turn(a);
 	return (int)take_events(a, events, max);
 }
@@ -206,7 +249,7 @@ int viofs_async_wait(struct viofs_async *a, struct viofs_event *events, unsigned
 		int64_t ns;
 
 		got += take_events(a, events + got, max - got);
-		if (got >= min || got == max || !a->pending)
+		if (got >= min || got == max || take_wake(a) || !a->pending)
 			return (int)got;
 		if (n > 0)
 			continue;
@@ -231,7 +274,7 @@ int viofs_async_arm(struct viofs_async *a)
 {
 	if (viofs_dev_is_elsewhere(a->s->dev))
 		return 0;
-	if (a->ended)
+	if (a->ended || __atomic_load_n(&a->woken, __ATOMIC_ACQUIRE))
 		return 1;
 	viofs_async_forget(a, true);
 	/* With nothing under way there is nothing to poll for, not even a device that has failed.
@@ -247,4 +290,34 @@ int64_t viofs_async_next_timeout(struct viofs_async *a)
 unsigned int viofs_async_pending(const struct viofs_async *a)
 {
 	return a->pending;
+}
+
+void viofs_async_wake(struct viofs_async *a)
+{
+	if (viofs_dev_is_elsewhere(a->s->dev))
+		return;
+	__atomic_store_n(&a->woken, 1, __ATOMIC_RELEASE);
+	viofs_queue_wake(a->q);
+}
+
+void viofs_async_use(struct viofs_async *a, struct viofs_session *view)
+{
+	a->view = view;
+}
+
+int viofs_async_cancel(struct viofs_async *a, const void *user)
+{
+	struct viofs_op *next;
+	int n = 0;
+
+	if (viofs_dev_is_elsewhere(a->s->dev))
+		return -ENODEV;
+	for (struct viofs_op *op = a->live; op; op = next) {
+		next = op->live_next;
+		if (op->ended || op->user != user)
+			continue;
+		viofs_op_cancel(op, -ECANCELED);
+		n++;
+	}
+	return n ? n : -ENOENT;
 }

@@ -17,9 +17,10 @@
 
 /** struct viofs_async - see above */
 struct viofs_async {
-	struct viofs_session *s;
+	struct viofs_share *s;
+	const struct viofs_session *view; /* for whom its calls are made; see viofs_async_use() */
 	struct viofs_queue *q;
-	struct viofs_op *free, *waiting, **waiting_tail, *ended, **ended_tail;
+	struct viofs_op *free, *live, *waiting, **waiting_tail, *ended, **ended_tail;
 	struct viofs_op *locks, **locks_tail; /* as waiting, of patient ones */
 	struct viofs_op *later,
 		**later_tail;       /* whose turn comes when fewer than max are under way */
@@ -30,6 +31,8 @@ struct viofs_async {
 	unsigned int under_way,
 		max; /* ops that have begun to take what there is little of; 0 = any number */
 	unsigned int in_flight; /* requests */
+	int64_t deadline;       /* of the first op that has one, ns; 0: none */
+	int woken;              /* viofs_async_wake() */
 	bool closing;           /* what may wait for ever is given up */
 	bool gone;              /* nothing is sent any more; what is in flight keeps its memory */
 	/* of a lane; see blocking.c */
@@ -39,11 +42,13 @@ struct viofs_async {
 };
 
 /** viofs_async_init(), viofs_async_fini() - embedded. */
-int viofs_async_init(struct viofs_async *a, struct viofs_session *s, unsigned int max,
+int viofs_async_init(struct viofs_async *a, struct viofs_share *s, unsigned int max,
 		     struct viofs_err *err);
 void viofs_async_fini(struct viofs_async *a);
 /** viofs_async_complete() - requests have ended. */
 void viofs_async_complete(struct viofs_async *a, const struct viofs_completion *c, unsigned int n);
+/** viofs_async_abandon() - what is in flight is the device's alone; nothing is sent any more. */
+void viofs_async_abandon(struct viofs_async *a);
 /** viofs_async_turn() - completions, steps, and what waits. Return: how many completions. */
 int viofs_async_turn(struct viofs_async *a);
 /** viofs_async_forget() - send FORGETs that are due; @all: not only a full batch. */

@@ -29,7 +29,7 @@ struct viofs_follower {
 	struct viofs_follower *next;
 };
 
-static struct viofs_async *lane_of(struct viofs_session *s)
+static struct viofs_async *lane_of(struct viofs_share *s)
 {
 	static unsigned int threads;
 	static _Thread_local unsigned int mine;
@@ -39,8 +39,8 @@ static struct viofs_async *lane_of(struct viofs_session *s)
 	return &s->lanes[mine % s->lane_count];
 }
 
-int viofs_op_begin(struct viofs_session *s, const char *what, const char *which,
-		   struct viofs_err *err, struct viofs_op **out)
+int viofs_op_begin_on(struct viofs_share *s, struct viofs_caller *caller, const char *what,
+		      const char *which, struct viofs_err *err, struct viofs_op **out)
 {
 	struct viofs_async *a;
 	int rc;
@@ -59,7 +59,18 @@ int viofs_op_begin(struct viofs_session *s, const char *what, const char *which,
 	(*out)->err = err;
 	(*out)->what = what;
 	(*out)->which = which;
+	viofs_op_for(*out, caller);
 	return 0;
+}
+
+int viofs_op_begin(const struct viofs_session *view, const char *what, const char *which,
+		   struct viofs_err *err, struct viofs_op **out)
+{
+	int rc = viofs_op_begin_on(view->share, view->caller, what, which, err, out);
+
+	if (!rc)
+		(*out)->from = &view->at;
+	return rc;
 }
 
 static bool is_finished(const struct viofs_op *op)

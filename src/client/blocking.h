@@ -12,11 +12,14 @@
 #include "client/op.h"
 
 /**
- * viofs_op_begin() - an op of a lane of @s, whose lock is then held
+ * viofs_op_begin() - an op of a lane of @view's share, whose lock is then held
  * Its failure is told as "@what @which: reason". Return: 0 and *@out; -ENODEV, -ENOMEM, with @err.
  */
-int viofs_op_begin(struct viofs_session *s, const char *what, const char *which,
+int viofs_op_begin(const struct viofs_session *view, const char *what, const char *which,
 		   struct viofs_err *err, struct viofs_op **out);
+/** viofs_op_begin_on() - a call on what is open: made for whom it was opened. */
+int viofs_op_begin_on(struct viofs_share *s, struct viofs_caller *caller, const char *what,
+		      const char *which, struct viofs_err *err, struct viofs_op **out);
 /** viofs_op_end() - wait for it, and give the lock back. Return: its result. */
 int64_t viofs_op_end(struct viofs_op *op);
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Ends that don't wait for the device.
+ * The ends of users and devices that don't wait.
  *
- * A request that is given up stays the device's: its slot comes free when it is answered, and DMA
+ * A call that is given up goes on as an orphan (op.c) as long as its user is there. When that is
+ * closed, the request is the device's alone: its slot comes free when it is answered, and DMA
  * memory that belongs to it is given to nobody else until the device is closed.
  */
 #include "base/util.h"
 #include "client/async.h"
 #include "client/client_session.h"
 #include "client/fail.h"
+#include "client/op.h"
 #include "client/queue.h"
 
 #include <errno.h>
@@ -34,14 +36,15 @@ static bool interrupt_waits(struct viofs_async *a)
 
 static void give_up_all(struct viofs_async *a)
 {
-	struct viofs_completion c[BATCH];
 	struct viofs_event events[BATCH];
-	unsigned int n;
+	struct viofs_op *next;
 
-	a->gone = true;
-	while ((n = viofs_queue_abandon(a->q, c, BATCH)) > 0)
-		viofs_async_complete(a, c, n);
-	/* What waits for room or for its turn finds that nothing can be sent any more. */
+	for (struct viofs_op *op = a->live; op; op = next) {
+		next = op->live_next;
+		if (!op->ended)
+			viofs_op_cancel(op, -ECANCELED);
+	}
+	viofs_async_abandon(a);
 	while (a->pending)
 		viofs_async_poll(a, events, BATCH);
 }
@@ -75,6 +78,7 @@ void viofs_async_close(struct viofs_async *a)
 		else if (viofs_async_wait(a, &event, 1, 1, more ? AGAIN_NS : left) > 0)
 			since = viofs_now_ns();
 	}
+	viofs_async_abandon(a);
 	viofs_async_forget(a, true);
 	viofs_async_fini(a);
 	free(a);

@@ -27,6 +27,11 @@ void viofs_chunks_fini(struct viofs_async *a)
 	}
 }
 
+static void drop(struct viofs_call *call)
+{
+	viofs_chunk_free(VIOFS_CONTAINER_OF(call, struct viofs_chunk, call));
+}
+
 struct viofs_chunk *viofs_chunk_new(struct viofs_op *op)
 {
 	struct viofs_async *a = op->a;
@@ -37,13 +42,13 @@ struct viofs_chunk *viofs_chunk_new(struct viofs_op *op)
 	else
 		chunk = malloc(sizeof(*chunk));
 	if (chunk)
-		*chunk = (struct viofs_chunk){ .op = op };
+		*chunk = (struct viofs_chunk){ .call = { .op = op, .drop = drop } };
 	return chunk;
 }
 
 void viofs_chunk_free(struct viofs_chunk *chunk)
 {
-	struct viofs_async *a = chunk->op->a;
+	struct viofs_async *a = chunk->call.op->a;
 
 	viofs_scratch_free(a, chunk->bounce);
 	chunk->next = a->chunks;
@@ -106,7 +111,7 @@ static bool all_dma(const struct viofs_dev *dev, const struct iovec *v, unsigned
 /* Between the bounce buffer and the caller's memory. */
 static void copy(const struct viofs_chunk *chunk, uint64_t len, bool out)
 {
-	struct pieces p = { &chunk->op->io, 0, chunk->at, len };
+	struct pieces p = { &chunk->call.op->io, 0, chunk->at, len };
 	uint8_t *bounce = chunk->bounce;
 	struct iovec piece;
 
@@ -128,10 +133,10 @@ void viofs_chunk_take(const struct viofs_chunk *chunk, uint64_t got)
 /* Return: false: there is no memory now. The reserve makes a chunk shorter. */
 static bool take_bounce(struct viofs_chunk *chunk)
 {
-	struct viofs_async *a = chunk->op->a;
+	struct viofs_async *a = chunk->call.op->a;
 
 	chunk->bounce = viofs_dma_alloc(a->s->dev, chunk->len);
-	if (chunk->bounce || chunk->op->io.in_flight)
+	if (chunk->bounce || chunk->call.op->io.in_flight)
 		return chunk->bounce;
 	chunk->bounce = viofs_reserve_take(a);
 	chunk->len = VIOFS_MIN(chunk->len, (uint64_t)VIOFS_RESERVE);
@@ -140,9 +145,9 @@ static bool take_bounce(struct viofs_chunk *chunk)
 
 int viofs_chunk_send(struct viofs_chunk *chunk)
 {
-	struct viofs_op *op = chunk->op;
+	struct viofs_op *op = chunk->call.op;
 	const struct viofs_io *io = &op->io;
-	const struct viofs_session *s = op->a->s;
+	const struct viofs_share *s = op->a->s;
 	struct iovec pieces[PIECES_MAX];
 	struct fuse_write_in in = { .fh = op->file->fh, .offset = io->offset + chunk->at };
 	struct viofs_request r;
@@ -160,7 +165,7 @@ int viofs_chunk_send(struct viofs_chunk *chunk)
 	/* fuse_read_in has the same fields in the same places. */
 	in.flags =
 		(uint32_t)op->file->oflags & (O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_ACCMODE);
-	if (io->write && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
+	if (io->write && op->caller->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
 		in.write_flags = FUSE_WRITE_KILL_SUIDGID;
 	r = viofs_request_to(io->write ? FUSE_WRITE : FUSE_READ, op->file->node, &in, sizeof(in));
 	*(io->write ? &r.data : &r.reply_data) = pieces;

@@ -7,8 +7,7 @@
 
 /** struct viofs_chunk - it, and its memory */
 struct viofs_chunk {
-	struct viofs_call call; /* first */
-	struct viofs_op *op;
+	struct viofs_call call;   /* first */
 	struct viofs_chunk *next; /* free */
 	uint64_t at, len;         /* in the transfer */
 	uint8_t *bounce;          /* or NULL */

@@ -160,6 +160,7 @@ struct viofs_queue {
 	int64_t looked;                  /* at the device */
 	int64_t rekick, rekick_interval; /* when it is notified again */
 	int64_t timer;                   /* when the timer wakes, or has woken */
+	int64_t wake_by;                 /* when its user wants to be woken; 0: never */
 	bool stirred;                    /* something was sent, or has come */
 	int wake_fd, epoll_fd, timer_fd;
 };

@@ -12,6 +12,7 @@
 #include "client/child.h"
 #include "client/fail.h"
 #include "client/options_struct.h"
+#include "client/view.h"
 #include "client/vq.h"
 #include "client/waiting.h"
 
@@ -72,7 +73,7 @@ static int take_options(const struct viofs_session_options *given, struct viofs_
 }
 
 /* Send a request that nothing else is beside of, and wait. Return: 0 and @c; -ETIMEDOUT; -errno. */
-static int exchange(struct viofs_session *s, struct viofs_request *r, int64_t timeout_ns,
+static int exchange(struct viofs_share *s, struct viofs_request *r, int64_t timeout_ns,
 		    struct viofs_completion *c)
 {
 	struct viofs_queue *q = s->lanes[0].q;
@@ -84,8 +85,8 @@ static int exchange(struct viofs_session *s, struct viofs_request *r, int64_t ti
 	return rc == 1 ? 0 : rc ? rc : -ETIMEDOUT;
 }
 
-static int init_failed(struct viofs_session *s, int rc, const struct viofs_completion *c,
-		       uint32_t ms, struct viofs_err *err)
+static int init_failed(struct viofs_share *s, int rc, const struct viofs_completion *c, uint32_t ms,
+		       struct viofs_err *err)
 {
 	const char *failed = viofs_dev_failed(s->dev);
 
@@ -107,7 +108,7 @@ static int init_failed(struct viofs_session *s, int rc, const struct viofs_compl
 			     strerror(-c->error));
 }
 
-static int negotiate(struct viofs_session *s, const struct viofs_session_options *o,
+static int negotiate(struct viofs_share *s, const struct viofs_session_options *o,
 		     struct viofs_err *err)
 {
 	const struct viofs_fuse_limits limits = {
@@ -148,7 +149,7 @@ static int negotiate(struct viofs_session *s, const struct viofs_session_options
 				     err);
 }
 
-static void fini(struct viofs_session *s)
+static void fini(struct viofs_share *s)
 {
 	for (unsigned int i = 0; i < VIOFS_LANES_MAX; i++)
 		viofs_async_fini(&s->lanes[i]);
@@ -156,11 +157,55 @@ static void fini(struct viofs_session *s)
 	free(s);
 }
 
+/* Its view: as the options say. */
+static struct viofs_session *first_view(const struct viofs_session_options *o)
+{
+	const struct viofs_cred cred = { .uid = o->uid, .gid = o->gid, .pid = o->pid };
+	struct viofs_session *view = calloc(1, sizeof(*view));
+
+	if (!view)
+		return NULL;
+	view->caller = viofs_caller_new(&cred, o->timeout_ms);
+	view->share = calloc(1, sizeof(*view->share));
+	if (view->caller && view->share)
+		return view;
+	viofs_caller_put(view->caller);
+	free(view->share);
+	free(view);
+	return NULL;
+}
+
+static int start(struct viofs_share *s, const struct viofs_session_options *o,
+		 struct viofs_err *err)
+{
+	int rc = viofs_cache_init(&s->cache, o->cache_names);
+
+	if (rc)
+		viofs_err_set(err, rc, "Out of memory.");
+	while (!rc && s->lane_count < s->dev->at.fs->queue_count - VIOFS_FS_REQUEST) {
+		rc = viofs_async_init(&s->lanes[s->lane_count], s, 0, err);
+		s->lane_count++;
+	}
+	if (!rc)
+		rc = negotiate(s, o, err);
+	s->no_readdirplus = !(s->agreed.flags & FUSE_DO_READDIRPLUS);
+	return rc;
+}
+
+static void free_view(struct viofs_session *view)
+{
+	viofs_way_fini(&view->share->cache, &view->at);
+	viofs_caller_put(view->caller);
+	if (!view->is_view)
+		fini(view->share);
+	free(view);
+}
+
 int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options *options,
 		       struct viofs_session **out, struct viofs_err *err)
 {
 	struct viofs_session_options o;
-	struct viofs_session *s;
+	struct viofs_session *view;
 	int rc;
 
 	rc = take_options(options, &o, err);
@@ -172,28 +217,16 @@ int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options
 		return viofs_err_set(err, -EBUSY,
 				     "The device has a session, or had one: close it and open "
 				     "it anew.");
-	s = calloc(1, sizeof(*s));
-	if (!s)
+	view = first_view(&o);
+	if (!view)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	s->dev = dev;
-	s->uid = o.uid;
-	s->gid = o.gid;
-	s->pid = o.pid;
-	rc = viofs_cache_init(&s->cache, o.cache_names);
-	if (rc)
-		viofs_err_set(err, rc, "Out of memory.");
-	while (!rc && s->lane_count < dev->at.fs->queue_count - VIOFS_FS_REQUEST) {
-		rc = viofs_async_init(&s->lanes[s->lane_count], s, 0, err);
-		s->lane_count++;
-	}
-	if (!rc)
-		rc = negotiate(s, &o, err);
+	view->share->dev = dev;
+	rc = start(view->share, &o, err);
 	if (rc) {
-		fini(s);
+		free_view(view);
 		return rc;
 	}
-	s->no_readdirplus = !(s->agreed.flags & FUSE_DO_READDIRPLUS);
-	*out = s;
+	*out = view;
 	return 0;
 }
 
@@ -219,29 +252,39 @@ static void wait_for_forgets(struct viofs_dev *dev)
 		viofs_dev_fail(dev, "broke the rules of virtqueue 0: %s", why);
 }
 
-void viofs_session_close(struct viofs_session *s)
+static void end(struct viofs_share *s)
 {
 	struct viofs_request r = { .opcode = FUSE_DESTROY };
 	struct viofs_completion c;
 
-	if (!s || viofs_dev_is_elsewhere(s->dev))
-		return;
 	viofs_cache_drop(&s->cache);
-	if (!viofs_dev_failed(s->dev)) {
-		viofs_async_forget(&s->lanes[0], true);
-		wait_for_forgets(s->dev);
-		exchange(s, &r, DESTROY_TIMEOUT_NS, &c);
-	}
-	fini(s);
+	/* Calls that were cancelled may still have requests in flight. */
+	for (unsigned int i = 0; i < s->lane_count; i++)
+		viofs_async_abandon(&s->lanes[i]);
+	if (viofs_dev_failed(s->dev))
+		return;
+	viofs_async_forget(&s->lanes[0], true);
+	wait_for_forgets(s->dev);
+	exchange(s, &r, DESTROY_TIMEOUT_NS, &c);
 }
 
-struct viofs_dev *viofs_session_dev(struct viofs_session *s)
+void viofs_session_close(struct viofs_session *session)
 {
-	return s->dev;
+	if (!session || viofs_dev_is_elsewhere(session->share->dev))
+		return;
+	if (!session->is_view)
+		end(session->share);
+	free_view(session);
 }
 
-int viofs_session_info_get(struct viofs_session *s, struct viofs_session_info *info)
+struct viofs_dev *viofs_session_dev(struct viofs_session *session)
 {
+	return session->share->dev;
+}
+
+int viofs_session_info_get(struct viofs_session *session, struct viofs_session_info *info)
+{
+	struct viofs_share *s = session->share;
 	const struct viofs_fuse_agreed *a = &s->agreed;
 	struct viofs_session_info all = {
 		.size = VIOFS_MIN(info->size, sizeof(*info)),
@@ -271,8 +314,10 @@ int viofs_session_info_get(struct viofs_session *s, struct viofs_session_info *i
 	return 0;
 }
 
-void viofs_session_drop(struct viofs_session *s)
+void viofs_session_drop(struct viofs_session *session)
 {
+	struct viofs_share *s = session->share;
+
 	if (viofs_dev_is_elsewhere(s->dev))
 		return;
 	viofs_cache_drop(&s->cache);

@@ -8,7 +8,9 @@
  */
 #include "base/util.h"
 #include "client/blocking.h"
+#include "client/dir.h"
 #include "client/path_attr.h"
+#include "client/view.h"
 #include "client/walk.h"
 
 #include <dirent.h>
@@ -19,7 +21,10 @@
 #define PORTION VIOFS_RESERVE
 
 struct viofs_dir {
-	struct viofs_session *s;
+	struct viofs_share *s;
+	struct viofs_caller *caller; /* with a reference */
+	char *path;                  /* as it was opened, for messages */
+	struct viofs_way way;        /* to it */
 	struct viofs_node *node;
 	uint64_t fh, where; /* of the next portion */
 	bool opened, plus, end;
@@ -30,11 +35,49 @@ struct viofs_dir {
 	struct stat st;
 };
 
-static void free_dir(struct viofs_dir *dir)
+const struct viofs_way *viofs_dir_way(const struct viofs_dir *dir)
 {
-	viofs_node_put(&dir->s->cache, dir->node);
+	return &dir->way;
+}
+
+static void free_dir(void *own)
+{
+	struct viofs_dir *dir = own;
+
+	viofs_way_fini(&dir->s->cache, &dir->way);
+	viofs_caller_put(dir->caller);
+	free(dir->path);
 	free(dir->data);
 	free(dir);
+}
+
+static void closed(struct viofs_op *op)
+{
+	op->goes_on = false;
+	viofs_op_finish(op, 0);
+}
+
+static void ask_close(struct viofs_op *op)
+{
+	const struct fuse_release_in in = { .fh = op->dir.dir->fh, .flags = O_DIRECTORY };
+	struct viofs_request r =
+		viofs_request_to(FUSE_RELEASEDIR, op->dir.dir->node, &in, sizeof(in));
+
+	viofs_op_call_sees(op, &r, ask_close, closed);
+}
+
+/* Nobody wants it any more. */
+static bool undo_open(struct viofs_op *op)
+{
+	const struct fuse_open_out *out = (const void *)op->reply;
+
+	if (op->error)
+		return false;
+	op->dir.dir->fh = out->fh;
+	op->dir.dir->opened = true;
+	op->ending = 0;
+	ask_close(op);
+	return true;
 }
 
 static void opened(struct viofs_op *op)
@@ -45,13 +88,13 @@ static void opened(struct viofs_op *op)
 	if (op->error == -ENOSYS && op->a->s->agreed.flags & FUSE_NO_OPENDIR_SUPPORT) {
 		__atomic_store_n(&op->a->s->no_opendir, 1, __ATOMIC_RELAXED);
 	} else if (op->error) {
-		free_dir(dir);
 		viofs_op_finish(op, op->error);
 		return;
 	} else {
 		dir->fh = out->fh;
 		dir->opened = true;
 	}
+	op->own = NULL;
 	*op->dir.out = dir;
 	viofs_op_finish(op, 0);
 }
@@ -67,12 +110,13 @@ static void ask_open(struct viofs_op *op)
 		return;
 	}
 	r.reply_size = sizeof(struct fuse_open_out);
+	op->undo = undo_open;
 	viofs_op_call_sees(op, &r, ask_open, opened);
 }
 
 static void found(struct viofs_op *op)
 {
-	struct viofs_session *s = op->a->s;
+	struct viofs_share *s = op->a->s;
 	struct fuse_attr attr;
 	struct viofs_dir *dir;
 
@@ -88,16 +132,19 @@ static void found(struct viofs_op *op)
 	}
 	dir->s = s;
 	dir->room = VIOFS_MIN(PORTION, s->agreed.max_write);
+	dir->caller = viofs_caller_get(op->caller);
+	op->dir.dir = op->own = dir;
+	op->own_free = free_dir;
+	dir->way = (struct viofs_way){ op->walk->stack, op->walk->depth };
 	dir->node = op->walk->node;
-	viofs_node_get(&s->cache, dir->node);
+	op->walk->stack = NULL; /* references are the directory's from here on */
+	op->walk->depth = 0;
+	dir->path = strdup(op->walk->path);
 	dir->data = malloc(dir->room);
-	op->dir.dir = dir;
-	if (dir->data) {
+	if (dir->data && dir->path)
 		ask_open(op);
-		return;
-	}
-	free_dir(dir);
-	viofs_op_finish(op, -ENOMEM);
+	else
+		viofs_op_finish(op, -ENOMEM);
 }
 
 static void start_open(struct viofs_op *op, const char *path, unsigned int flags,
@@ -130,24 +177,13 @@ int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int f
 	return rc;
 }
 
-static void closed(struct viofs_op *op)
-{
-	free_dir(op->dir.dir);
-	viofs_op_finish(op, 0);
-}
-
-static void ask_close(struct viofs_op *op)
-{
-	const struct fuse_release_in in = { .fh = op->dir.dir->fh, .flags = O_DIRECTORY };
-	struct viofs_request r =
-		viofs_request_to(FUSE_RELEASEDIR, op->dir.dir->node, &in, sizeof(in));
-
-	viofs_op_call_sees(op, &r, ask_close, closed);
-}
-
 static void start_close(struct viofs_op *op, struct viofs_dir *dir)
 {
 	op->dir.dir = dir;
+	viofs_op_for(op, dir->caller);
+	op->own = dir;
+	op->own_free = free_dir;
+	op->goes_on = true;
 	if (dir->opened && !viofs_dev_failed(dir->s->dev))
 		ask_close(op);
 	else
@@ -161,7 +197,7 @@ int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)
 
 	if (!dir)
 		return 0;
-	rc = viofs_op_begin(dir->s, "close", "directory", err, &op);
+	rc = viofs_op_begin_on(dir->s, dir->caller, "close", dir->path, err, &op);
 	if (rc == -ENOMEM)
 		free_dir(dir); /* there is nobody to give it back to */
 	if (rc)
@@ -253,6 +289,30 @@ static void scan(struct viofs_dir *dir)
 	dir->at = 0;
 }
 
+/* Each entry counts, though nobody has seen it; the directory may be closed by now. */
+static bool undo_fill(struct viofs_op *op)
+{
+	struct viofs_dir portion = { .s = op->a->s, .plus = true, .size = op->size };
+	struct fuse_entry_out e;
+	struct fuse_dirent d;
+	uint32_t size;
+
+	if (op->error)
+		return false;
+	portion.data = malloc(op->size + 1);
+	if (!portion.data)
+		return false; /* the device counts them until the session ends */
+	memcpy(portion.data, op->dma, op->size);
+	while ((size = check_entry(&portion, &d, &e))) {
+		copy_name(&portion, &d);
+		if (e.nodeid && e.nodeid != FUSE_ROOT_ID && !is_dots(portion.name))
+			viofs_forget_add(&portion.s->cache, e.nodeid, 1);
+		portion.at += size;
+	}
+	free(portion.data);
+	return false;
+}
+
 static void ask_fill(struct viofs_op *op);
 
 static void filled(struct viofs_op *op)
@@ -290,6 +350,7 @@ static void ask_fill(struct viofs_op *op)
 	if (!viofs_op_dma(op, dir->room, ask_fill))
 		return;
 	dir->plus = !__atomic_load_n(&dir->s->no_readdirplus, __ATOMIC_RELAXED);
+	op->undo = dir->plus ? undo_fill : NULL;
 	iov = (struct iovec){ op->dma, dir->room };
 	r = viofs_request_to(dir->plus ? FUSE_READDIRPLUS : FUSE_READDIR, dir->node, &in,
 			     sizeof(in));
@@ -301,6 +362,7 @@ static void ask_fill(struct viofs_op *op)
 static void start_fill(struct viofs_op *op, struct viofs_dir *dir)
 {
 	op->dir.dir = dir;
+	viofs_op_for(op, dir->caller);
 	dir->size = dir->at = 0;
 	if (dir->bad) {
 		op->fault = "it answered with a directory entry that can't be";
@@ -313,7 +375,7 @@ static void start_fill(struct viofs_op *op, struct viofs_dir *dir)
 static int fill(struct viofs_dir *dir, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(dir->s, "readdir", "directory", err, &op);
+	int rc = viofs_op_begin_on(dir->s, dir->caller, "readdir", dir->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -412,6 +474,7 @@ static void ask_sync(struct viofs_op *op)
 static void start_sync(struct viofs_op *op, struct viofs_dir *dir, int data_only)
 {
 	op->dir.dir = dir;
+	viofs_op_for(op, dir->caller);
 	op->dir.data_only = data_only;
 	ask_sync(op);
 }
@@ -419,7 +482,7 @@ static void start_sync(struct viofs_op *op, struct viofs_dir *dir, int data_only
 int viofs_dir_sync(struct viofs_dir *dir, int data_only, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(dir->s, "fsync", "directory", err, &op);
+	int rc = viofs_op_begin_on(dir->s, dir->caller, "fsync", dir->path, err, &op);
 
 	if (rc)
 		return rc;

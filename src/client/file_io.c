@@ -43,7 +43,7 @@ static void stop_at(struct viofs_io *io, uint64_t at, int error)
 static void chunk_done(struct viofs_call *call, const struct viofs_completion *c)
 {
 	struct viofs_chunk *chunk = VIOFS_CONTAINER_OF(call, struct viofs_chunk, call);
-	struct viofs_op *op = chunk->op;
+	struct viofs_op *op = call->op;
 	struct viofs_io *io = &op->io;
 	uint64_t got = io->write ? chunk->written.size : c->size;
 	int error = c->error;
@@ -115,7 +115,7 @@ static void start_io(struct viofs_op *op, struct viofs_file *file, bool write,
 	int access = file->oflags & O_ACCMODE;
 	uint64_t size = 0;
 
-	op->file = file;
+	viofs_op_on(op, file);
 	io->write = write;
 	io->offset = offset;
 	if (access == (write ? O_RDONLY : O_WRONLY)) {
@@ -153,7 +153,7 @@ ssize_t viofs_file_preadv(struct viofs_file *file, const struct iovec *iov, int 
 			  uint64_t offset, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "read", "file", err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "read", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -165,7 +165,7 @@ ssize_t viofs_file_pwritev(struct viofs_file *file, const struct iovec *iov, int
 			   uint64_t offset, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "write", "file", err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "write", file->path, err, &op);
 
 	if (rc)
 		return rc;

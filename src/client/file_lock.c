@@ -11,8 +11,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define WHICH "file"
-
 static bool is_lock(const struct fuse_file_lock *lk)
 {
 	return lk->type == F_UNLCK || ((lk->type == F_RDLCK || lk->type == F_WRLCK) &&
@@ -40,12 +38,27 @@ static void got_lock(struct viofs_op *op)
 	viofs_op_finish(op, 0);
 }
 
+static void ask_lock(struct viofs_op *op);
+
+/* Granted, when nobody wanted it any more. */
+static bool undo_lock(struct viofs_op *op)
+{
+	if (op->error || op->lock.opcode == FUSE_GETLK || op->lock.in.lk.type == F_UNLCK)
+		return false;
+	op->lock.opcode = FUSE_SETLK;
+	op->lock.in.lk.type = F_UNLCK;
+	op->ending = 0;
+	ask_lock(op);
+	return true;
+}
+
 static void ask_lock(struct viofs_op *op)
 {
-	struct viofs_request r = viofs_request_to(op->lock.opcode, op->file->node, &op->lock.in,
-						  sizeof(op->lock.in));
+	struct viofs_request r =
+		viofs_request_to(op->lock.opcode, op->node, &op->lock.in, sizeof(op->lock.in));
 
 	r.reply_size = op->lock.opcode == FUSE_GETLK ? sizeof(struct fuse_lk_out) : 0;
+	op->undo = undo_lock;
 	op->patient = viofs_request_may_wait(op->lock.opcode);
 	viofs_op_call(op, &r, ask_lock,
 		      op->lock.opcode == FUSE_GETLK ? got_lock : viofs_op_finish_zero);
@@ -83,7 +96,9 @@ static void start_lock(struct viofs_op *op, struct viofs_file *file, int command
 		viofs_op_finish(op, rc);
 		return;
 	}
-	op->file = file;
+	viofs_op_on(op, file);
+	op->node = file->node; /* of its own: the file may be closed before its answer comes */
+	viofs_node_get(&op->a->s->cache, op->node);
 	op->lock.out = lock;
 	/* An unlock waits for nobody, and must not stand behind those who wait for it. */
 	op->lock.opcode = opcode == FUSE_SETLKW && lock->l_type == F_UNLCK ? FUSE_SETLK
@@ -95,7 +110,7 @@ static void start_lock(struct viofs_op *op, struct viofs_file *file, int command
 			.start = (uint64_t)lock->l_start,
 			.end = lock->l_len ? (uint64_t)(lock->l_start + lock->l_len - 1) : INT64_MAX,
 			.type = (uint32_t)lock->l_type,
-			.pid = op->a->s->pid,
+			.pid = op->caller->pid,
 		},
 	};
 	ask_lock(op);
@@ -104,7 +119,7 @@ static void start_lock(struct viofs_op *op, struct viofs_file *file, int command
 int viofs_file_lock(struct viofs_file *file, int command, struct flock *lock, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "lock", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "lock", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -135,7 +150,9 @@ static void start_flock(struct viofs_op *op, struct viofs_file *file, int operat
 		viofs_op_finish(op, -ENOSYS);
 		return;
 	}
-	op->file = file;
+	viofs_op_on(op, file);
+	op->node = file->node; /* of its own: the file may be closed before its answer comes */
+	viofs_node_get(&op->a->s->cache, op->node);
 	op->lock.opcode = operation & LOCK_NB || what == LOCK_UN ? FUSE_SETLK : FUSE_SETLKW;
 	op->lock.in = (struct fuse_lk_in){
 		.fh = file->fh,
@@ -144,7 +161,7 @@ static void start_flock(struct viofs_op *op, struct viofs_file *file, int operat
 		.lk = {
 			.end = INT64_MAX,
 			.type = what == LOCK_SH ? F_RDLCK : what == LOCK_EX ? F_WRLCK : F_UNLCK,
-			.pid = op->a->s->pid,
+			.pid = op->caller->pid,
 		},
 	};
 	ask_lock(op);
@@ -153,7 +170,7 @@ static void start_flock(struct viofs_op *op, struct viofs_file *file, int operat
 int viofs_file_flock(struct viofs_file *file, int operation, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "flock", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "flock", file->path, err, &op);
 
 	if (rc)
 		return rc;

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WHICH "file"
-
 /* One page less than 4 GiB: FUSE counts copied bytes in 32 bits. */
 #define COPY_MAX 0xfffff000ULL
 
@@ -25,7 +23,7 @@ static int64_t read_or_write(struct viofs_file *file, bool write, const struct i
 	ssize_t n = 0;
 
 	if (viofs_dev_is_elsewhere(file->s->dev))
-		return viofs_dev_elsewhere(err, write ? "write" : "read", WHICH);
+		return viofs_dev_elsewhere(err, write ? "write" : "read", file->path);
 	pthread_mutex_lock(&file->lock);
 	if (write && file->oflags & O_APPEND) {
 		struct stat st = { 0 };
@@ -136,7 +134,7 @@ static void ask_lseek(struct viofs_op *op)
 
 static void start_lseek(struct viofs_op *op, struct viofs_file *file, int64_t offset, int whence)
 {
-	op->file = file;
+	viofs_op_on(op, file);
 	op->lseek.offset = (uint64_t)offset;
 	op->lseek.whence = whence;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
@@ -153,7 +151,7 @@ static int64_t seek_on_device(struct viofs_file *file, int64_t offset, int whenc
 			      struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "lseek", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "lseek", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -188,7 +186,7 @@ int64_t viofs_file_lseek(struct viofs_file *file, int64_t offset, int whence, st
 	int64_t base = 0, to = 0;
 
 	if (viofs_dev_is_elsewhere(file->s->dev))
-		return viofs_dev_elsewhere(err, "lseek", WHICH);
+		return viofs_dev_elsewhere(err, "lseek", file->path);
 	pthread_mutex_lock(&file->lock);
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		to = seek_on_device(file, offset, whence, err);
@@ -217,7 +215,7 @@ int viofs_file_lseek_async(struct viofs_async *a, struct viofs_file *file, int64
 
 static void start_stat(struct viofs_op *op, struct viofs_file *file, struct stat *st)
 {
-	op->file = file;
+	viofs_op_on(op, file);
 	op->stat.st = st;
 	viofs_op_getattr(op);
 }
@@ -225,7 +223,7 @@ static void start_stat(struct viofs_op *op, struct viofs_file *file, struct stat
 int viofs_file_stat(struct viofs_file *file, struct stat *st, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "stat", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "stat", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -247,7 +245,7 @@ int viofs_file_stat_async(struct viofs_async *a, struct viofs_file *file, struct
 static void start_setattr(struct viofs_op *op, struct viofs_file *file,
 			  const struct fuse_setattr_in *in)
 {
-	op->file = file;
+	viofs_op_on(op, file);
 	op->setattr = *in;
 	viofs_op_setattr(op);
 }
@@ -256,7 +254,7 @@ int viofs_file_truncate(struct viofs_file *file, uint64_t size, struct viofs_err
 {
 	const struct fuse_setattr_in in = viofs_set_size(size);
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "truncate", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "truncate", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -280,7 +278,7 @@ int viofs_file_chmod(struct viofs_file *file, mode_t mode, struct viofs_err *err
 {
 	const struct fuse_setattr_in in = viofs_set_mode(mode);
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "chmod", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "chmod", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -303,7 +301,7 @@ int viofs_file_chown(struct viofs_file *file, uid_t uid, gid_t gid, struct viofs
 {
 	const struct fuse_setattr_in in = viofs_set_owner(uid, gid);
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "chown", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "chown", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -338,7 +336,7 @@ static void start_utimens(struct viofs_op *op, struct viofs_file *file,
 int viofs_file_utimens(struct viofs_file *file, const struct timespec *times, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "utimens", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "utimens", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -370,7 +368,7 @@ static void ask_sync(struct viofs_op *op)
 
 static void start_sync(struct viofs_op *op, struct viofs_file *file, int data_only)
 {
-	op->file = file;
+	viofs_op_on(op, file);
 	op->sync.data_only = data_only;
 	ask_sync(op);
 }
@@ -378,7 +376,7 @@ static void start_sync(struct viofs_op *op, struct viofs_file *file, int data_on
 int viofs_file_sync(struct viofs_file *file, int data_only, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "fsync", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "fsync", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -418,7 +416,7 @@ static void ask_allocate(struct viofs_op *op)
 static void start_allocate(struct viofs_op *op, struct viofs_file *file, int mode, uint64_t offset,
 			   uint64_t size)
 {
-	op->file = file;
+	viofs_op_on(op, file);
 	op->allocate.mode = mode;
 	op->allocate.offset = offset;
 	op->allocate.size = size;
@@ -429,7 +427,7 @@ int viofs_file_allocate(struct viofs_file *file, int mode, uint64_t offset, uint
 			struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(file->s, "fallocate", WHICH, err, &op);
+	int rc = viofs_op_begin_on(file->s, file->caller, "fallocate", file->path, err, &op);
 
 	if (rc)
 		return rc;
@@ -481,7 +479,7 @@ static void ask_copy(struct viofs_op *op)
 static void start_copy(struct viofs_op *op, struct viofs_file *from, uint64_t from_offset,
 		       struct viofs_file *to, uint64_t to_offset, size_t size)
 {
-	op->file = from;
+	viofs_op_on(op, from);
 	op->copy.to = to;
 	op->copy.from_offset = from_offset;
 	op->copy.to_offset = to_offset;
@@ -496,7 +494,7 @@ ssize_t viofs_file_copy(struct viofs_file *from, uint64_t from_offset, struct vi
 			uint64_t to_offset, size_t size, struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(from->s, "copy", WHICH, err, &op);
+	int rc = viofs_op_begin_on(from->s, from->caller, "copy", from->path, err, &op);
 
 	if (rc)
 		return rc;

@@ -5,8 +5,8 @@
  * A file is its op's until it is handed out, and again from the call that closes it on: whatever
  * comes after that frees it.
  */
-#include "client/child.h"
 #include "client/blocking.h"
+#include "client/view.h"
 #include "client/walk.h"
 
 #include <errno.h>
@@ -19,29 +19,21 @@
 /* Ours alone. */
 #define OFLAGS_NOT_SENT (O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-static void free_file(struct viofs_file *file)
+static void free_file(void *own)
 {
+	struct viofs_file *file = own;
+
 	viofs_node_put(&file->s->cache, file->node);
+	viofs_caller_put(file->caller);
 	pthread_mutex_destroy(&file->lock);
 	free(file);
-}
-
-/* The op fails after its file was made. */
-static void give_up(struct viofs_op *op, int rc)
-{
-	free_file(op->file);
-	op->file = NULL;
-	viofs_op_finish(op, rc);
 }
 
 /* What op->open.result says is the call's result. */
 static void released(struct viofs_op *op)
 {
-	int rc = op->open.result;
-
-	free_file(op->file);
-	op->file = NULL;
-	viofs_op_finish(op, rc);
+	op->goes_on = false;
+	viofs_op_finish(op, op->open.result);
 }
 
 static void ask_release(struct viofs_op *op)
@@ -56,9 +48,44 @@ static void ask_release(struct viofs_op *op)
 	viofs_op_call_sees(op, &r, ask_release, released);
 }
 
+/* Nobody wants it any more. */
+static bool let_go(struct viofs_op *op)
+{
+	if (!op->file->opened)
+		return false;
+	op->ending = 0;
+	ask_release(op);
+	return true;
+}
+
+static bool undo_open(struct viofs_op *op)
+{
+	const struct fuse_open_out *out = (const void *)op->reply;
+
+	if (op->error)
+		return false;
+	op->file->fh = out->fh;
+	op->file->opened = true;
+	return let_go(op);
+}
+
+static bool undo_create(struct viofs_op *op)
+{
+	const struct fuse_entry_out *e = (const void *)op->reply;
+	struct fuse_open_out out;
+
+	if (op->error || viofs_entry_take(op->a->s, e, &op->file->node))
+		return false;
+	memcpy(&out, e + 1, sizeof(out));
+	op->file->fh = out.fh;
+	op->file->opened = true;
+	return let_go(op);
+}
+
 static void hand_out(struct viofs_op *op)
 {
 	*op->open.out = op->file;
+	op->own = NULL;
 	viofs_op_finish(op, 0);
 }
 
@@ -72,7 +99,7 @@ static void truncated(struct viofs_op *op)
 		op->open.result = op->error;
 		ask_release(op);
 	} else {
-		give_up(op, op->error);
+		viofs_op_finish(op, op->error);
 	}
 }
 
@@ -86,6 +113,7 @@ static void truncate_it(struct viofs_op *op)
 	struct viofs_request r = viofs_request_to(FUSE_SETATTR, op->file->node, &in, sizeof(in));
 
 	r.reply_size = sizeof(struct fuse_attr_out);
+	op->undo = let_go;
 	viofs_op_call_sees(op, &r, truncate_it, truncated);
 }
 
@@ -102,7 +130,7 @@ static void opened(struct viofs_op *op)
 	if (op->error == -ENOSYS && op->a->s->agreed.flags & FUSE_NO_OPEN_SUPPORT) {
 		__atomic_store_n(&op->a->s->no_open, 1, __ATOMIC_RELAXED);
 	} else if (op->error) {
-		give_up(op, op->error);
+		viofs_op_finish(op, op->error);
 		return;
 	} else {
 		file->fh = out->fh;
@@ -125,9 +153,10 @@ static uint32_t sent_flags(const struct viofs_op *op)
 
 static uint32_t kill_flag(const struct viofs_op *op)
 {
-	const struct viofs_session *s = op->a->s;
+	const struct viofs_share *s = op->a->s;
 
-	return op->open.oflags & O_TRUNC && s->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2
+	return op->open.oflags & O_TRUNC && op->caller->uid &&
+			       s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2
 		       ? FUSE_OPEN_KILL_SUIDGID
 		       : 0;
 }
@@ -146,13 +175,14 @@ static void ask_open(struct viofs_op *op)
 		return;
 	}
 	r.reply_size = sizeof(struct fuse_open_out);
+	op->undo = undo_open;
 	viofs_op_call_sees(op, &r, ask_open, opened);
 }
 
 static void created(struct viofs_op *op)
 {
 	const struct fuse_entry_out *e = (const void *)op->reply;
-	struct viofs_session *s = op->a->s;
+	struct viofs_share *s = op->a->s;
 	struct fuse_open_out out;
 	int rc = op->error;
 
@@ -162,7 +192,7 @@ static void created(struct viofs_op *op)
 	if (!op->error && rc == -EIO)
 		op->fault = "it answered CREATE with an inode that can't be";
 	if (rc) {
-		give_up(op, rc);
+		viofs_op_finish(op, rc);
 		return;
 	}
 	memcpy(&out, e + 1, sizeof(out));
@@ -189,6 +219,7 @@ static void ask_create(struct viofs_op *op)
 	memcpy(args + sizeof(in), op->walk->name, len);
 	r = viofs_request_to(FUSE_CREATE, op->walk->node, args, sizeof(in) + len);
 	r.reply_size = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out);
+	op->undo = undo_create;
 	viofs_op_call_sees(op, &r, ask_create, created);
 }
 
@@ -216,6 +247,7 @@ static void found(struct viofs_op *op)
 {
 	struct viofs_walk *w = op->walk;
 	struct viofs_file *file;
+	size_t path;
 	int rc = w->absent ? 0 : check_type(op);
 
 	if (!rc && w->absent && w->must_be_folder)
@@ -224,7 +256,8 @@ static void found(struct viofs_op *op)
 		viofs_op_finish(op, rc);
 		return;
 	}
-	file = calloc(1, sizeof(*file));
+	path = strlen(w->path) + 1;
+	file = calloc(1, sizeof(*file) + path);
 	if (!file) {
 		viofs_op_finish(op, -ENOMEM);
 		return;
@@ -232,8 +265,11 @@ static void found(struct viofs_op *op)
 	file->s = op->a->s;
 	file->oflags = op->open.oflags;
 	file->owner = __atomic_add_fetch(&file->s->owners, 1, __ATOMIC_RELAXED);
+	file->caller = viofs_caller_get(op->caller);
+	memcpy(file->path, w->path, path);
 	pthread_mutex_init(&file->lock, NULL);
-	op->file = file;
+	op->file = op->own = file;
+	op->own_free = free_file;
 	if (w->absent) {
 		ask_create(op);
 		return;
@@ -304,7 +340,10 @@ static void ask_flush(struct viofs_op *op)
 
 static void start_close(struct viofs_op *op, struct viofs_file *file)
 {
-	op->file = file;
+	viofs_op_on(op, file);
+	op->own = file;
+	op->own_free = free_file;
+	op->goes_on = true;
 	if (!file->opened || viofs_dev_failed(file->s->dev)) {
 		op->open.result = viofs_dev_failed(file->s->dev) ? -ENODEV : 0;
 		released(op);
@@ -320,7 +359,7 @@ int viofs_file_close(struct viofs_file *file, struct viofs_err *err)
 
 	if (!file)
 		return 0;
-	rc = viofs_op_begin(file->s, "close", "file", err, &op);
+	rc = viofs_op_begin_on(file->s, file->caller, "close", file->path, err, &op);
 	if (rc == -ENOMEM)
 		free_file(file); /* there is nobody to give it back to */
 	if (rc)

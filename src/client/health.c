@@ -123,7 +123,7 @@ void viofs_queue_look(struct viofs_queue *q)
 /* It is set anew when it has woken: later ones need not be looked for. */
 static bool timer_comes_in_time(struct viofs_queue *q, int64_t now)
 {
-	if (q->timer - now <= 0)
+	if (q->timer - now <= 0 || (q->wake_by && q->timer > q->wake_by))
 		return false;
 	if (!q->in_flight)
 		return true;
@@ -134,13 +134,14 @@ static bool timer_comes_in_time(struct viofs_queue *q, int64_t now)
 /* When the handle is to be polled though nothing has come: ns, INT64_MAX: never. */
 static int64_t next_look(struct viofs_queue *q, int64_t now)
 {
-	int64_t next;
+	int64_t next, own = q->wake_by ? q->wake_by : INT64_MAX;
 
 	if (!q->in_flight && !q->hungry)
-		return INT64_MAX;
+		return own;
 	next = deadline(q);
 	if (next != INT64_MAX)
 		next += SLACK_NS;
+	next = VIOFS_MIN(next, own);
 	if (!q->in_flight)
 		return next;
 	settle(q, now);
@@ -152,7 +153,7 @@ void viofs_queue_set_timer(struct viofs_queue *q)
 	struct itimerspec when = { 0 };
 	int64_t now, next;
 
-	if (!q->in_flight && !q->hungry)
+	if (!q->in_flight && !q->hungry && !q->wake_by)
 		return;
 	now = viofs_now_ns();
 	if (timer_comes_in_time(q, now))

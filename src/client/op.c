@@ -2,9 +2,9 @@
 /*
  * One call, from its beginning to its end.
  *
- * An op is used by the thread that has its user (op.h). It is on one list at most: free, ended, or
- * one of those that wait for room; otherwise a request of its own is in flight, whose end brings it
- * on.
+ * An op is used by the thread that has its user (op.h). Until its result is known it is on a list
+ * of those that wait for room, or requests of it are in flight, whose end brings it on. All that
+ * have not come to their end are on `live`: an orphan's result is known, and told, before that.
  */
 #include "client/op.h"
 #include "base/util.h"
@@ -19,8 +19,9 @@
 
 static void op_done(struct viofs_call *call, const struct viofs_completion *c)
 {
-	struct viofs_op *op = VIOFS_CONTAINER_OF(call, struct viofs_op, call);
+	struct viofs_op *op = call->op;
 
+	op->undo = NULL;
 	op->error = c->error;
 	op->size = c->size;
 	if (c->fault)
@@ -42,28 +43,64 @@ int viofs_op_new(struct viofs_async *a, void *user, struct viofs_op **out)
 		return -ENOMEM;
 	memset(op, 0, sizeof(*op));
 	op->call.done = op_done;
+	op->call.op = op;
 	op->a = a;
 	op->user = user;
 	op->walk = &op->walks[0];
+	op->live_next = a->live;
+	op->live_at = &a->live;
+	if (a->live)
+		a->live->live_at = &op->live_next;
+	a->live = op;
+	if (a->view) {
+		op->from = &a->view->at;
+		viofs_op_for(op, a->view->caller);
+	}
 	a->pending++;
 	*out = op;
 	return 0;
 }
 
-void viofs_op_free(struct viofs_op *op)
+void viofs_op_for(struct viofs_op *op, struct viofs_caller *caller)
 {
 	struct viofs_async *a = op->a;
 
-	op->next = a->free;
-	a->free = op;
-	a->pending--;
+	op->caller = caller;
+	op->deadline = 0;
+	if (!caller->timeout_ms)
+		return;
+	op->deadline = viofs_now_ns() + caller->timeout_ms * VIOFS_NSEC_PER_MSEC;
+	if (!a->deadline || op->deadline < a->deadline) {
+		a->deadline = op->deadline;
+		viofs_queue_wake_by(a->q, a->deadline);
+	}
+}
+
+void viofs_op_on(struct viofs_op *op, struct viofs_file *file)
+{
+	op->file = file;
+	viofs_op_for(op, file->caller);
+}
+
+static void put_away(struct viofs_op *op)
+{
+	op->next = op->a->free;
+	op->a->free = op;
+}
+
+void viofs_op_free(struct viofs_op *op)
+{
+	op->told = true;
+	op->a->pending--;
+	if (!op->orphan)
+		put_away(op);
 }
 
 bool viofs_op_turn(struct viofs_op *op)
 {
 	struct viofs_async *a = op->a;
 
-	if (op->patient)
+	if (op->patient || op->ending || op->orphan)
 		return true;
 	if (!op->under_way && a->max && a->under_way >= a->max && !a->gone)
 		return false;
@@ -74,22 +111,26 @@ bool viofs_op_turn(struct viofs_op *op)
 
 int viofs_op_send(struct viofs_op *op, struct viofs_call *call, struct viofs_request *r)
 {
-	struct viofs_session *s = op->a->s;
 	int rc;
 
 	if (op->a->gone)
 		return -ECANCELED;
+	if (op->ending)
+		return op->ending;
 	if (op->a->closing && viofs_request_may_wait(r->opcode))
 		return -EINTR;
 	if (!viofs_op_turn(op))
 		return 0;
-	r->uid = s->uid;
-	r->gid = s->gid;
-	r->pid = s->pid;
+	r->uid = op->caller->uid;
+	r->gid = op->caller->gid;
+	r->pid = op->caller->pid;
 	r->user = call;
 	rc = viofs_queue_submit(op->a->q, r, 1);
-	if (rc == 1)
+	if (rc == 1) {
 		op->a->in_flight++;
+		op->in_flight++;
+		op->unique = r->unique;
+	}
 	return rc;
 }
 
@@ -136,12 +177,13 @@ static void call_with(struct viofs_op *op, struct viofs_request *r, viofs_step *
 void viofs_op_call_sees(struct viofs_op *op, struct viofs_request *r, viofs_step *retry,
 			viofs_step *next)
 {
+	op->call.done = op_done;
 	call_with(op, r, retry, next);
 }
 
 static void done_or_end(struct viofs_call *call, const struct viofs_completion *c)
 {
-	struct viofs_op *op = VIOFS_CONTAINER_OF(call, struct viofs_op, call);
+	struct viofs_op *op = call->op;
 
 	op->call.done = op_done;
 	if (!c->error) {
@@ -161,6 +203,10 @@ void viofs_op_call(struct viofs_op *op, struct viofs_request *r, viofs_step *ret
 
 bool viofs_op_dma(struct viofs_op *op, size_t size, viofs_step *retry)
 {
+	if (op->ending || op->a->gone) { /* it may never come free again */
+		viofs_op_finish(op, op->ending ? op->ending : -ECANCELED);
+		return false;
+	}
 	if (!viofs_op_turn(op)) {
 		viofs_op_retry(op, retry);
 		return false;
@@ -210,26 +256,105 @@ static void release(struct viofs_op *op)
 	viofs_node_put(c, op->node);
 	viofs_op_dma_free(op);
 	free(op->kept);
+	if (op->own)
+		op->own_free(op->own);
 	op->node = NULL;
 	op->kept = NULL;
+	op->own = NULL;
+	if (op->live_next)
+		op->live_next->live_at = op->live_at;
+	*op->live_at = op->live_next;
+}
+
+/* An orphan is at its end. */
+static void bury(struct viofs_op *op)
+{
+	release(op);
+	op->orphan = false;
+	/* What it has done is not known. */
+	viofs_cache_drop(&op->a->s->cache);
+	if (op->told)
+		put_away(op);
 }
 
 void viofs_op_finish(struct viofs_op *op, int64_t result)
 {
 	struct viofs_async *a = op->a;
 
+	if (op->orphan) {
+		bury(op);
+		return;
+	}
+	op->ended = true;
 	op->result = result;
 	a->under_way -= op->under_way;
 	op->under_way = false;
-	release(op);
+	op->orphan = op->in_flight || op->goes_on;
+	if (!op->orphan)
+		release(op);
 	if (op->blocking) {
 		viofs_op_tell(op);
 		return;
 	}
-	op->next = NULL;
+	op->ended_next = NULL;
 	*a->ended_tail = op;
-	a->ended_tail = &op->next;
+	a->ended_tail = &op->ended_next;
 	a->ended_count++;
+}
+
+void viofs_op_complete(struct viofs_call *call, const struct viofs_completion *c)
+{
+	struct viofs_op *op = call->op;
+
+	op->in_flight--;
+	if (!op->orphan || op->goes_on) {
+		call->done(call, c);
+		return;
+	}
+	if (call->drop) {
+		call->drop(call);
+	} else {
+		op->error = c->error;
+		op->size = c->size;
+		op->goes_on = op->undo && op->undo(op);
+	}
+	if (!op->in_flight && !op->goes_on)
+		bury(op);
+}
+
+/* Is it on a list of those that wait for room? Then it isn't any more. */
+static bool leave(struct viofs_op *op, struct viofs_op **first, struct viofs_op ***tail)
+{
+	struct viofs_op **at = first;
+
+	while (*at && *at != op)
+		at = &(*at)->next;
+	if (!*at)
+		return false;
+	*at = op->next;
+	if (!*at)
+		*tail = at;
+	return true;
+}
+
+void viofs_op_cancel(struct viofs_op *op, int rc)
+{
+	struct viofs_async *a = op->a;
+
+	op->deadline = 0;
+	if (op->goes_on) { /* it is a close, which nothing keeps from it */
+		viofs_op_finish(op, rc);
+		return;
+	}
+	op->ending = rc;
+	if (op->in_flight) {
+		if (op->patient)
+			viofs_queue_interrupt(a->q, op->unique);
+		viofs_op_finish(op, rc);
+	} else if (leave(op, &a->waiting, &a->waiting_tail) ||
+		   leave(op, &a->locks, &a->locks_tail) || leave(op, &a->later, &a->later_tail)) {
+		op->step(op); /* finds that nothing can be sent */
+	}
 }
 
 void viofs_op_finish_zero(struct viofs_op *op)

@@ -10,7 +10,8 @@
  * An op belongs to a struct viofs_async (async.h), and is used by the thread that has that: its
  * user's, or with a blocking call whoever holds the lane's lock (blocking.h). It owns what is
  * allocated for the call, and gives it back at its end; a file or directory that it opens is its
- * own until it is handed out.
+ * own until it is handed out. One that is cancelled ends at once for its caller, whose memory it
+ * then leaves alone, and goes on as an orphan until its requests have come back.
  *
  * Locks: a lane's, then the cache's, which is held shortly and never while sending.
  */
@@ -28,7 +29,10 @@ typedef void viofs_step(struct viofs_op *op);
 
 /** struct viofs_call - a request in flight: what to do when it comes back */
 struct viofs_call {
+	struct viofs_op *op;
 	void (*done)(struct viofs_call *call, const struct viofs_completion *c);
+	void (*drop)(struct viofs_call *call); /* in place of that, where the op was cancelled;
+						  NULL: the op's own */
 };
 
 /** enum viofs_walk_to - what of a path is looked for */
@@ -46,6 +50,7 @@ struct viofs_walk {
 	struct viofs_node **stack; /* from the root on, with a reference each */
 	unsigned int depth, room;
 	unsigned int flags, links;
+	unsigned int floor; /* depth where it began */
 	enum viofs_walk_to to;
 	bool last, must_be_folder, absent, odd; /* odd: the last component is ".", ".." or none */
 	char name[NAME_MAX + 1];
@@ -70,8 +75,11 @@ struct viofs_io {
 struct viofs_op {
 	struct viofs_call call; /* first */
 	struct viofs_async *a;
-	struct viofs_op *next; /* free, waiting for room, or ended */
+	struct viofs_op *next; /* free, or waiting for room */
+	struct viofs_op *ended_next, *live_next, **live_at;
 	viofs_step *step;
+	struct viofs_caller *caller; /* of a view or a file, which outlives the call */
+	int64_t deadline;            /* ns; 0: none */
 	void *user;
 	/* A blocking call's. */
 	bool blocking;
@@ -82,6 +90,13 @@ struct viofs_op {
 	/* How it stands. */
 	bool under_way; /* one of a->under_way */
 	bool patient;   /* it may wait for hours: it takes nobody's turn, and holds nobody up */
+	bool ended;     /* the result is known */
+	bool told;      /* and was taken */
+	bool orphan;    /* ... though it isn't at its end; see viofs_op_cancel() */
+	bool goes_on;   /* an orphan that has something to give back */
+	int ending;     /* why it is to end; nothing is sent any more */
+	unsigned int in_flight; /* requests */
+	uint64_t unique;        /* of the last one */
 	int64_t result;
 	const char *fault;
 	/* The last reply. */
@@ -91,8 +106,15 @@ struct viofs_op {
 	void *dma; /* where a long one goes; freed at the end */
 	/* What the call is about. */
 	struct viofs_walk walks[2], *walk;
-	struct viofs_file *file; /* that it is made on, or opens; the caller's, or its own */
-	struct viofs_node *node; /* with a reference, given up at the end */
+	struct viofs_file *file;      /* that it is made on, or opens; the caller's, or its own */
+	const struct viofs_way *from; /* of its view: where paths begin */
+	struct viofs_node *node;      /* with a reference, given up at the end */
+	/* With a reply that nobody waits for any more: give back what it gave (op->error: nothing).
+	 * Return: true: that takes another request. */
+	bool (*undo)(struct viofs_op *op);
+	/* What is its own while it is under way, a file that it opens or closes say. */
+	void *own;
+	void (*own_free)(void *own);
 	char *kept; /* a copy of a name, of a second path, of iovecs; freed at the end */
 	/* What is its own affair, by call. Pointers are the caller's. */
 	union {
@@ -161,6 +183,18 @@ struct viofs_op {
 
 /** viofs_op_new() - an op of @a. Return: 0 and *@out; -ENODEV: a child of fork(2); -ENOMEM. */
 int viofs_op_new(struct viofs_async *a, void *user, struct viofs_op **out);
+/** viofs_op_for() - it is made for @caller, by whose time it has to end. */
+void viofs_op_for(struct viofs_op *op, struct viofs_caller *caller);
+/** viofs_op_on() - it is made on an open file, and for whom that was opened. */
+void viofs_op_on(struct viofs_op *op, struct viofs_file *file);
+/** viofs_op_complete() - a request of an op has ended. */
+void viofs_op_complete(struct viofs_call *call, const struct viofs_completion *c);
+/**
+ * viofs_op_cancel() - it ends now, with @rc
+ * Where a request of it is in flight, it becomes an orphan: its memory stays until that has come
+ * back, and what the reply gives (a reference, an open file, a lock) is given back.
+ */
+void viofs_op_cancel(struct viofs_op *op, int rc);
 /** viofs_op_free() - it has ended, and been told. */
 void viofs_op_free(struct viofs_op *op);
 /**

@@ -289,22 +289,22 @@ int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned in
 }
 
 /* As the kernel does it with default_permissions, for a user with no further groups. */
-static bool permits(const struct viofs_session *s, const struct fuse_attr *a, uint32_t mask)
+static bool permits(const struct viofs_caller *c, const struct fuse_attr *a, uint32_t mask)
 {
 	uint32_t bits = a->mode;
 
-	if (!s->uid) /* anything, but to execute what nobody may */
+	if (!c->uid) /* anything, but to execute what nobody may */
 		return !(mask & X_OK) || (a->mode & S_IFMT) == S_IFDIR || a->mode & 0111;
-	if (s->uid == a->uid)
+	if (c->uid == a->uid)
 		bits >>= 6;
-	else if (s->gid == a->gid)
+	else if (c->gid == a->gid)
 		bits >>= 3;
 	return !(mask & ~bits);
 }
 
 static void decide(struct viofs_op *op, const struct fuse_attr *attr)
 {
-	viofs_op_finish(op, permits(op->a->s, attr, op->access.mask) ? 0 : -EACCES);
+	viofs_op_finish(op, permits(op->caller, attr, op->access.mask) ? 0 : -EACCES);
 }
 
 static void got_permissions(struct viofs_op *op)
@@ -405,7 +405,7 @@ void viofs_op_setattr(struct viofs_op *op)
 		op->setattr.valid |= FATTR_FH;
 		op->setattr.fh = op->file->fh;
 	}
-	if (op->setattr.valid & FATTR_SIZE && op->a->s->uid &&
+	if (op->setattr.valid & FATTR_SIZE && op->caller->uid &&
 	    op->a->s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
 		op->setattr.valid |= FATTR_KILL_SUIDGID;
 	r = viofs_request_to(FUSE_SETATTR, op->node, &op->setattr, sizeof(op->setattr));

@@ -62,6 +62,7 @@ static void make(struct viofs_op *op, uint32_t opcode, const struct message *m, 
 	struct viofs_request r = viofs_request_to(opcode, op->walk->node, m->bytes, m->size);
 
 	r.reply_size = sizeof(struct fuse_entry_out);
+	op->undo = viofs_entry_undo;
 	viofs_op_call(op, &r, retry, made);
 }
 
@@ -382,6 +383,7 @@ static void ask_link(struct viofs_op *op)
 	append_name(&m, op->walk->name);
 	r = viofs_request_to(FUSE_LINK, op->walk->node, m.bytes, m.size);
 	r.reply_size = sizeof(struct fuse_entry_out);
+	op->undo = viofs_entry_undo;
 	viofs_op_call(op, &r, ask_link, linked);
 }
 

@@ -450,6 +450,19 @@ unsigned int viofs_queue_in_flight(const struct viofs_queue *q)
 	return q->in_flight;
 }
 
+void viofs_queue_wake(struct viofs_queue *q)
+{
+	const uint64_t one = 1;
+	ssize_t n = write(q->wake_fd, &one, sizeof(one));
+
+	(void)n; /* full: it is readable */
+}
+
+void viofs_queue_wake_by(struct viofs_queue *q, int64_t when)
+{
+	q->wake_by = when;
+}
+
 unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion *out,
 				 unsigned int max)
 {

@@ -8,6 +8,10 @@
 /** viofs_queue_waits_for_room() - a submit found no slot, and none has come free since then. */
 bool viofs_queue_waits_for_room(struct viofs_queue *q);
 
+/** viofs_queue_wake() - who sleeps on its descriptor; any thread. */
+void viofs_queue_wake(struct viofs_queue *q);
+/** viofs_queue_wake_by() - its user is to poll at @when at the latest, ns; 0: no more. */
+void viofs_queue_wake_by(struct viofs_queue *q, int64_t when);
 /** viofs_queue_abandon() - take completions, and end what is in flight with -ECANCELED. Return: how
  * many; 0: nothing is left. */
 unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion *out,

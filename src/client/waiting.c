@@ -42,6 +42,8 @@ int64_t viofs_wait_prepare(struct viofs_wait *w, struct viofs_queue *q)
 	viofs_queue_look(q);
 	wake = VIOFS_MIN(w->end, rekick);
 	wake = VIOFS_MIN(wake, now + SLEEP_MAX_NS);
+	if (q->wake_by)
+		wake = VIOFS_MIN(wake, VIOFS_MAX(q->wake_by, now + 1));
 	if (q->dev->options.timeout_ms)
 		wake = VIOFS_MIN(wake, now + VIOFS_LOOK_NS);
 	if (!q->dev->interrupts)

@@ -194,8 +194,7 @@ bool viofs_attr_can_be(const struct fuse_attr *a)
 		type == S_IFBLK || type == S_IFIFO || type == S_IFSOCK);
 }
 
-int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e,
-		     struct viofs_node **out)
+int viofs_entry_take(struct viofs_share *s, const struct fuse_entry_out *e, struct viofs_node **out)
 {
 	struct viofs_node *node;
 
@@ -240,6 +239,15 @@ static void looked_up(struct viofs_op *op)
 		walk_on(op);
 }
 
+bool viofs_entry_undo(struct viofs_op *op)
+{
+	const struct fuse_entry_out *e = (const void *)op->reply;
+
+	if (!op->error && e->nodeid && e->nodeid != FUSE_ROOT_ID)
+		viofs_forget_add(&op->a->s->cache, e->nodeid, 1);
+	return false;
+}
+
 static void look_up(struct viofs_op *op)
 {
 	struct viofs_walk *w = op->walk;
@@ -247,6 +255,7 @@ static void look_up(struct viofs_op *op)
 
 	r = viofs_request_to(FUSE_LOOKUP, top(w), w->name, strlen(w->name) + 1);
 	r.reply_size = sizeof(struct fuse_entry_out);
+	op->undo = viofs_entry_undo;
 	viofs_op_call_sees(op, &r, look_up, looked_up);
 }
 
@@ -275,12 +284,12 @@ static int one_step(struct viofs_op *op)
 	parent = wants_folder(w) && w->last;
 	if (!strcmp(w->name, ".") || !strcmp(w->name, "..")) {
 		w->odd |= parent;
-		if (w->name[1] && w->depth > 1) {
-			pop_to(op, w, w->depth - 1);
-		} else if (w->name[1] && w->flags & VIOFS_PATH_BENEATH) {
+		if (w->name[1] && w->flags & VIOFS_PATH_BENEATH && w->depth <= w->floor) {
 			viofs_op_finish(op, -EXDEV);
 			return 0;
 		}
+		if (w->name[1] && w->depth > 1)
+			pop_to(op, w, w->depth - 1);
 		return 1;
 	}
 	if (parent && w->to == VIOFS_TO_PARENT) {
@@ -300,10 +309,33 @@ static void walk_on(struct viofs_op *op)
 		;
 }
 
+static int push_counted(struct viofs_op *op, struct viofs_node *node)
+{
+	int rc;
+
+	viofs_node_get(&op->a->s->cache, node);
+	rc = push(op->walk, node);
+	if (rc)
+		viofs_node_put(&op->a->s->cache, node);
+	return rc;
+}
+
+/* At the root, or where the view's paths begin. */
+static int begin(struct viofs_op *op, bool at_root)
+{
+	const struct viofs_way *from = op->from;
+	int rc = 0;
+
+	if (at_root || !from || !from->depth)
+		return push_counted(op, &op->a->s->cache.root);
+	for (unsigned int i = 0; !rc && i < from->depth; i++)
+		rc = push_counted(op, from->nodes[i]);
+	return rc;
+}
+
 void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, unsigned int flags,
 		enum viofs_walk_to to, viofs_step *then)
 {
-	struct viofs_node *root = &op->a->s->cache.root;
 	size_t len = strlen(path);
 
 	op->walk = w;
@@ -324,11 +356,10 @@ void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, uns
 		return;
 	}
 	w->path = w->rest = strdup(path);
-	viofs_node_get(&op->a->s->cache, root);
-	if (!w->path || push(w, root)) {
-		viofs_node_put(&op->a->s->cache, root);
+	if (!w->path || begin(op, path[0] == '/')) {
 		viofs_op_finish(op, -ENOMEM);
 		return;
 	}
+	w->floor = w->depth;
 	walk_on(op);
 }

@@ -12,7 +12,9 @@ void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, uns
 bool viofs_attr_can_be(const struct fuse_attr *a);
 /** viofs_entry_take() - an entry of a reply: @out with a reference. Return: 0, -EIO, -ENOENT,
  * -ENOMEM. */
-int viofs_entry_take(struct viofs_session *s, const struct fuse_entry_out *e,
+int viofs_entry_take(struct viofs_share *s, const struct fuse_entry_out *e,
 		     struct viofs_node **out);
+/** viofs_entry_undo() - as viofs_op.undo: an entry's reference goes back. */
+bool viofs_entry_undo(struct viofs_op *op);
 
 #endif

@@ -329,6 +329,34 @@ static void directories(struct calls *t)
 	WORKS(t, viofs_path_rmdir(t->s, "many", 0, &t->err));
 }
 
+static void views(struct calls *t)
+{
+	struct viofs_view_options o;
+	struct viofs_session *view;
+	struct viofs_dir *dir;
+	struct stat st;
+
+	WORKS(t, viofs_path_mkdir(t->s, "w", 0, 0777, &t->err));
+	if (!WORKS(t, viofs_dir_open(t->s, "w", 0, &dir, &t->err)))
+		return;
+	viofs_view_options_init(t->s, &o, sizeof(o));
+	o.cred.uid = 12345;
+	o.cred.gid = 54321;
+	o.timeout_ms = 30000;
+	o.at = dir;
+	WORKS(t, viofs_session_view(t->s, &o, &view, &t->err));
+	WORKS(t, viofs_path_mkdir(view, "sub", 0, 0700, &t->err));
+	WORKS(t, viofs_path_stat(t->s, "w/sub", 0, &st, &t->err));
+	CHECK(t, st.st_uid == 12345 && st.st_gid == 54321);
+	FAILS(t, viofs_path_stat(view, "/sub", 0, &st, &t->err), ENOENT);
+	WORKS(t, viofs_path_stat(view, "../w/sub", 0, &st, &t->err));
+	FAILS(t, viofs_path_stat(view, "../w/sub", VIOFS_PATH_BENEATH, &st, &t->err), EXDEV);
+	viofs_session_close(view);
+	WORKS(t, viofs_dir_close(dir, &t->err));
+	WORKS(t, viofs_path_rmdir(t->s, "w/sub", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(t->s, "w", 0, &t->err));
+}
+
 const struct calls_case cases_names[] = {
 	{ "folders are made and removed", folders },
 	{ "special files are made, not opened", special_files },
@@ -339,5 +367,6 @@ const struct calls_case cases_names[] = {
 	{ "attributes are set, and the share agrees", attributes },
 	{ "extended attributes, up to 64 KiB", extended_attributes },
 	{ "a directory with many entries is read, and from the middle", directories },
+	{ "a view is somebody else's, and begins in a folder", views },
 	{ NULL, NULL },
 };

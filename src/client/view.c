@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Views of a session: for whom calls are made, and from where.
+ *
+ * A view doesn't change, so any thread may use it. Its caller is counted, since files and
+ * directories that were opened by it keep that; the way to its folder is its own.
+ */
+#include "client/view.h"
+#include "client/blocking.h"
+#include "client/child.h"
+#include "client/dir.h"
+#include "client/options_struct.h"
+#include "client/queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t timeout_ms)
+{
+	struct viofs_caller *caller = malloc(sizeof(*caller));
+
+	if (caller)
+		*caller = (struct viofs_caller){
+			.refs = 1,
+			.uid = cred->uid,
+			.gid = cred->gid,
+			.pid = cred->pid,
+			.timeout_ms = timeout_ms,
+		};
+	return caller;
+}
+
+struct viofs_caller *viofs_caller_get(struct viofs_caller *caller)
+{
+	__atomic_add_fetch(&caller->refs, 1, __ATOMIC_RELAXED);
+	return caller;
+}
+
+void viofs_caller_put(struct viofs_caller *caller)
+{
+	if (caller && !__atomic_sub_fetch(&caller->refs, 1, __ATOMIC_ACQ_REL))
+		free(caller);
+}
+
+int viofs_way_copy(struct viofs_cache *c, const struct viofs_way *from, struct viofs_way *out)
+{
+	struct viofs_node **nodes = calloc(from->depth + 1, sizeof(struct viofs_node *));
+
+	if (!nodes)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < from->depth; i++) {
+		nodes[i] = from->nodes[i];
+		viofs_node_get(c, nodes[i]);
+	}
+	*out = (struct viofs_way){ nodes, from->depth };
+	return 0;
+}
+
+void viofs_way_fini(struct viofs_cache *c, struct viofs_way *way)
+{
+	while (way->depth)
+		viofs_node_put(c, way->nodes[--way->depth]);
+	free(way->nodes);
+	way->nodes = NULL;
+}
+
+void viofs_view_options_init(struct viofs_session *session, struct viofs_view_options *options,
+			     size_t size)
+{
+	const struct viofs_caller *c = session->caller;
+	const struct viofs_view_options all = {
+		.size = sizeof(all),
+		.timeout_ms = c->timeout_ms,
+		.cred = { .uid = c->uid, .gid = c->gid, .pid = c->pid },
+	};
+
+	viofs_options_put(options, size, &all, sizeof(all));
+}
+
+int viofs_session_view(struct viofs_session *session, const struct viofs_view_options *options,
+		       struct viofs_session **out, struct viofs_err *err)
+{
+	struct viofs_share *s = session->share;
+	struct viofs_view_options o;
+	struct viofs_session *view;
+	int rc;
+
+	if (viofs_dev_is_elsewhere(s->dev))
+		return viofs_dev_elsewhere(err, "make", "view");
+	viofs_view_options_init(session, &o, sizeof(o));
+	rc = viofs_options_take(options, &o, sizeof(o), "viofs_view_options", err);
+	if (rc)
+		return rc;
+	if (o.flags)
+		return viofs_err_set(err, -EINVAL,
+				     "viofs_view_options.flags has bits that this libviofs doesn't "
+				     "know.");
+	view = calloc(1, sizeof(*view));
+	if (view)
+		view->caller = viofs_caller_new(&o.cred, o.timeout_ms);
+	if (!view || !view->caller ||
+	    viofs_way_copy(&s->cache, o.at ? viofs_dir_way(o.at) : &session->at, &view->at)) {
+		if (view)
+			viofs_caller_put(view->caller);
+		free(view);
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	}
+	view->share = s;
+	view->is_view = true;
+	*out = view;
+	return 0;
+}
+
+/* The lane's lock is held. */
+static unsigned int cancel_in(struct viofs_async *lane, const struct viofs_caller *caller)
+{
+	struct viofs_op *next;
+	unsigned int n = 0;
+
+	for (struct viofs_op *op = lane->live; op; op = next) {
+		next = op->live_next;
+		if (op->ended || op->caller != caller)
+			continue;
+		viofs_op_cancel(op, -ECANCELED);
+		n++;
+	}
+	if (n)
+		viofs_queue_wake(lane->q); /* who leads may sleep, and be one of them */
+	return n;
+}
+
+unsigned int viofs_session_cancel(struct viofs_session *session)
+{
+	struct viofs_share *s = session->share;
+	unsigned int n = 0;
+
+	if (viofs_dev_is_elsewhere(s->dev))
+		return 0;
+	for (unsigned int i = 0; i < s->lane_count; i++) {
+		pthread_mutex_lock(&s->lanes[i].lock);
+		n += cancel_in(&s->lanes[i], session->caller);
+		pthread_mutex_unlock(&s->lanes[i].lock);
+	}
+	return n;
+}

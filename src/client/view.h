@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Views of a session: for whom calls are made, and from where. Private to src/client */
+#ifndef VIOFS_CLIENT_VIEW_H
+#define VIOFS_CLIENT_VIEW_H
+
+#include "client/client_session.h"
+
+/** viofs_caller_new() - with one reference, or NULL: no memory. */
+struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t timeout_ms);
+/** viofs_caller_get(), viofs_caller_put() - references; NULL is fine for put. */
+struct viofs_caller *viofs_caller_get(struct viofs_caller *caller);
+void viofs_caller_put(struct viofs_caller *caller);
+/** viofs_way_copy() - with references of its own. Return: 0, -ENOMEM. */
+int viofs_way_copy(struct viofs_cache *c, const struct viofs_way *from, struct viofs_way *out);
+void viofs_way_fini(struct viofs_cache *c, struct viofs_way *way);
+
+#endif
