@@ -34,6 +34,7 @@ PROGRAMS = {
     "du": (["/"], re.compile(rf" KiB in {FILES + 2} names, up to \d{{3,}} calls")),
     "copy_out": (["file", "{work}/copy"], f"{SIZE} bytes copied"),
     "epoll_loop": (["file"], f"10 looks, {SIZE} bytes"),
+    "uring_loop": (["file"], None),
     "raw_threads": ([], "12800 answers, 0 errors"),
     "errors": (["file"], "the device was given up by the program"),
     "signals": (["file"], "ended, "),
@@ -136,8 +137,10 @@ def is_good(name, out, data, work):
 def build(compiler, prefix, more, work, name):
     """The program's path."""
     program = os.path.join(work, name)
+    with open(program + ".c", encoding="utf-8") as f:
+        uring = ["-luring"] if "<liburing.h>" in f.read() else []
     run([*compiler, *FLAGS, *[word[1:] for word in more], *pkg_config(prefix, "--cflags"), program + ".c", "-x", "none",
-         "-pthread", "-o", program, *pkg_config(prefix, *more, "--libs")])
+         "-pthread", "-o", program, *pkg_config(prefix, *more, "--libs"), *uring])
     return program
 
 
