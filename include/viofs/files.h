@@ -158,6 +158,29 @@ int viofs_file_flock(struct viofs_file *file, int operation, struct viofs_err *e
 int viofs_file_flock_async(struct viofs_async *a, struct viofs_file *file, int operation,
 			   void *user);
 
+/** viofs_file_getxattr() - fgetxattr(2), as viofs_path_getxattr(). */
+ssize_t viofs_file_getxattr(struct viofs_file *file, const char *name, void *value, size_t size,
+			    struct viofs_err *err);
+int viofs_file_getxattr_async(struct viofs_async *a, struct viofs_file *file, const char *name,
+			      void *value, size_t size, void *user);
+
+/** viofs_file_listxattr() - flistxattr(2), as viofs_path_listxattr(). */
+ssize_t viofs_file_listxattr(struct viofs_file *file, char *names, size_t size,
+			     struct viofs_err *err);
+int viofs_file_listxattr_async(struct viofs_async *a, struct viofs_file *file, char *names,
+			       size_t size, void *user);
+
+/** viofs_file_setxattr() - fsetxattr(2), as viofs_path_setxattr(). */
+int viofs_file_setxattr(struct viofs_file *file, const char *name, const void *value, size_t size,
+			int how, struct viofs_err *err);
+int viofs_file_setxattr_async(struct viofs_async *a, struct viofs_file *file, const char *name,
+			      const void *value, size_t size, int how, void *user);
+
+/** viofs_file_removexattr() - fremovexattr(2). */
+int viofs_file_removexattr(struct viofs_file *file, const char *name, struct viofs_err *err);
+int viofs_file_removexattr_async(struct viofs_async *a, struct viofs_file *file, const char *name,
+				 void *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -41,7 +41,12 @@ enum viofs_path_flag {
 	VIOFS_PATH_NO_SYMLINKS = 1 << 1,
 	/** A path, or a link in it, that begins with a slash or leads above the root is an error,
 	 * -EXDEV (RESOLVE_BENEATH). */
-	VIOFS_PATH_BENEATH = 1 << 2
+	VIOFS_PATH_BENEATH = 1 << 2,
+	/** stat and statx: ask the device, whatever is remembered (AT_STATX_FORCE_SYNC). */
+	VIOFS_PATH_FORCE_SYNC = 1 << 3,
+	/** stat and statx: what was told last will do, though it may be old (AT_STATX_DONT_SYNC).
+	 */
+	VIOFS_PATH_DONT_SYNC = 1 << 4
 };
 
 /** viofs_path_stat() - stat(2). */

@@ -136,13 +136,19 @@ static void follow(struct viofs_async *a, struct viofs_op *op)
 
 static void say(const struct viofs_op *op)
 {
+	const char *failed = viofs_dev_failed(op->a->s->dev);
+	const char *to = op->second ? " to " : "", *second = op->second ? op->second : "";
 	int rc = (int)op->result;
 
 	if (op->fault)
-		viofs_err_set(op->err, rc, "%s %s: %s. The device's fault: %s.", op->what,
-			      op->which, strerror(-rc), op->fault);
+		viofs_err_set(op->err, rc, "%s %s%s%s: %s. The device's fault: %s.", op->what,
+			      op->which, to, second, strerror(-rc), op->fault);
+	else if (failed && (rc == -ENODEV || rc == -EIO))
+		viofs_err_set(op->err, rc, "%s %s%s%s: the device %s.", op->what, op->which, to,
+			      second, failed);
 	else
-		viofs_err_set(op->err, rc, "%s %s: %s.", op->what, op->which, strerror(-rc));
+		viofs_err_set(op->err, rc, "%s %s%s%s: %s.", op->what, op->which, to, second,
+			      strerror(-rc));
 }
 
 int64_t viofs_op_end(struct viofs_op *op)

@@ -30,9 +30,12 @@ struct viofs_dir {
 	bool opened, plus, end;
 	uint8_t *data; /* the portion, `plus` or not */
 	uint32_t room, size, at;
-	bool bad;                /* what comes at `size` makes no sense */
-	char name[NAME_MAX + 1]; /* of the entry that was given out last, as is st */
-	struct stat st;
+	bool bad; /* what comes at `size` makes no sense */
+	char name[NAME_MAX + 1];
+	/* Of the entries that were given out last. */
+	char *names; /* `room` bytes: an entry of the portion is longer than its name */
+	struct stat *stats;
+	unsigned int stat_room;
 };
 
 const struct viofs_way *viofs_dir_way(const struct viofs_dir *dir)
@@ -47,6 +50,8 @@ static void free_dir(void *own)
 	viofs_way_fini(&dir->s->cache, &dir->way);
 	viofs_caller_put(dir->caller);
 	free(dir->path);
+	free(dir->names);
+	free(dir->stats);
 	free(dir->data);
 	free(dir);
 }
@@ -141,7 +146,8 @@ static void found(struct viofs_op *op)
 	op->walk->depth = 0;
 	dir->path = strdup(op->walk->path);
 	dir->data = malloc(dir->room);
-	if (dir->data && dir->path)
+	dir->names = malloc(dir->room);
+	if (dir->data && dir->names && dir->path)
 		ask_open(op);
 	else
 		viofs_op_finish(op, -ENOMEM);
@@ -416,40 +422,87 @@ static bool has_stat(const struct viofs_dir *dir, const struct fuse_entry_out *e
 	       viofs_attr_can_be(&e->attr);
 }
 
-int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry)
+/* Room for @max of them, or for as many as there is memory for. */
+static unsigned int make_room(struct viofs_dir *dir, unsigned int max)
+{
+	/* An entry is no shorter than its head. */
+	unsigned int most = VIOFS_MIN(max, dir->room / (unsigned int)FUSE_NAME_OFFSET);
+	struct stat *more;
+
+	if (most <= dir->stat_room)
+		return most;
+	more = realloc(dir->stats, most * sizeof(*more));
+	if (!more)
+		return dir->stat_room;
+	dir->stats = more;
+	dir->stat_room = most;
+	return most;
+}
+
+/* The entry at dir->at, of @size bytes; its name goes to @name. */
+static void give_out(struct viofs_dir *dir, const struct fuse_dirent *d,
+		     const struct fuse_entry_out *e, struct viofs_dirent *entry, char *name,
+		     struct stat *st)
+{
+	copy_name(dir, d);
+	memcpy(name, dir->name, d->namelen + 1U);
+	*entry = (struct viofs_dirent){
+		.name = name,
+		.name_len = d->namelen,
+		.ino = d->ino,
+		.next = d->off,
+		.type = type_of(d),
+	};
+	if (has_stat(dir, e)) {
+		viofs_attr_to_stat(&e->attr, st);
+		entry->st = st;
+	}
+}
+
+int viofs_dir_next_many(struct viofs_dir *dir, struct viofs_dirent *entries, unsigned int max)
 {
 	struct fuse_entry_out e = { 0 };
+	char *name = dir->names;
 	struct fuse_dirent d;
-	uint32_t size;
+	unsigned int n = 0;
 
 	if (dir->at >= dir->size)
 		return 0;
-	size = check_entry(dir, &d, &e);
-	if (!size)
-		return -EIO;
-	copy_name(dir, &d);
-	dir->at += size;
-	memset(entry, 0, sizeof(*entry));
-	entry->name = dir->name;
-	entry->ino = d.ino;
-	entry->next = d.off;
-	entry->type = type_of(&d);
-	entry->name_len = d.namelen;
-	if (has_stat(dir, &e)) {
-		viofs_attr_to_stat(&e.attr, &dir->st);
-		entry->st = &dir->st;
+	max = make_room(dir, max);
+	if (!max)
+		return -ENOMEM;
+	while (n < max && dir->at < dir->size) {
+		uint32_t size = check_entry(dir, &d, &e);
+
+		if (!size)
+			return n ? (int)n : -EIO;
+		give_out(dir, &d, &e, &entries[n], name, &dir->stats[n]);
+		name += d.namelen + 1U;
+		dir->at += size;
+		n++;
 	}
-	return 1;
+	return (int)n;
+}
+
+int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry)
+{
+	return viofs_dir_next_many(dir, entry, 1);
+}
+
+int viofs_dir_read_many(struct viofs_dir *dir, struct viofs_dirent *entries, unsigned int max,
+			struct viofs_err *err)
+{
+	int rc = viofs_dir_next_many(dir, entries, max);
+
+	if (rc || dir->end || !max)
+		return rc;
+	rc = fill(dir, err);
+	return rc > 0 ? viofs_dir_next_many(dir, entries, max) : rc;
 }
 
 int viofs_dir_read(struct viofs_dir *dir, struct viofs_dirent *entry, struct viofs_err *err)
 {
-	int rc = viofs_dir_next(dir, entry);
-
-	if (rc || dir->end)
-		return rc;
-	rc = fill(dir, err);
-	return rc > 0 ? viofs_dir_next(dir, entry) : rc;
+	return viofs_dir_read_many(dir, entry, 1, err);
 }
 
 void viofs_dir_seek(struct viofs_dir *dir, uint64_t where)

@@ -498,6 +498,7 @@ ssize_t viofs_file_copy(struct viofs_file *from, uint64_t from_offset, struct vi
 
 	if (rc)
 		return rc;
+	op->second = to->path;
 	start_copy(op, from, from_offset, to, to_offset, size);
 	return viofs_op_end(op);
 }

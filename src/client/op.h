@@ -86,7 +86,7 @@ struct viofs_op {
 	int finished;
 	pthread_cond_t *waiter; /* its thread sleeps until it has ended */
 	struct viofs_err *err;
-	const char *what, *which;
+	const char *what, *which, *second; /* for its message: "rename a to b" */
 	/* How it stands. */
 	bool under_way; /* one of a->under_way */
 	bool patient;   /* it may wait for hours: it takes nobody's turn, and holds nobody up */
@@ -122,6 +122,7 @@ struct viofs_op {
 			struct stat *st; /* one of both */
 			struct statx *stx;
 			unsigned int mask;
+			unsigned int sync; /* VIOFS_PATH_*_SYNC */
 		} stat;
 		struct {
 			struct statvfs *out;

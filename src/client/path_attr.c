@@ -124,22 +124,45 @@ static void get_attr(struct viofs_op *op)
 	viofs_op_call(op, &r, get_attr, got_attr);
 }
 
+/* Will what is known of op->node do? */
+static bool remembers(const struct viofs_op *op, struct fuse_attr *attr)
+{
+	bool holds = viofs_node_attr(&op->a->s->cache, op->node, attr);
+
+	/* The root is never looked up: it may never have told anything. */
+	return op->stat.sync & VIOFS_PATH_DONT_SYNC
+		       ? attr->ino != 0
+		       : holds && !(op->stat.sync & VIOFS_PATH_FORCE_SYNC);
+}
+
 void viofs_op_getattr(struct viofs_op *op)
 {
 	struct fuse_attr attr;
 
 	hold_node(op);
-	if (!op->file && viofs_node_attr(&op->a->s->cache, op->node, &attr)) {
+	if (!op->file && remembers(op, &attr)) {
 		tell_attr(op, &attr);
 		return;
 	}
 	get_attr(op);
 }
 
+static void walk_to_stat(struct viofs_op *op, const char *path, unsigned int flags,
+			 viofs_step *then)
+{
+	const unsigned int sync = VIOFS_PATH_FORCE_SYNC | VIOFS_PATH_DONT_SYNC;
+
+	op->stat.sync = flags & sync;
+	if (op->stat.sync == sync)
+		viofs_op_finish(op, -EINVAL);
+	else
+		viofs_walk(op, op->walk, path, flags & ~sync, VIOFS_TO_NODE, then);
+}
+
 static void start_stat(struct viofs_op *op, const char *path, unsigned int flags, struct stat *st)
 {
 	op->stat.st = st;
-	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, viofs_op_getattr);
+	walk_to_stat(op, path, flags, viofs_op_getattr);
 }
 
 int viofs_path_stat(struct viofs_session *s, const char *path, unsigned int flags, struct stat *st,
@@ -187,11 +210,13 @@ static void get_statx(struct viofs_op *op)
 		uint32_t getattr_flags, reserved;
 		uint64_t fh;
 		uint32_t flags, mask;
-	} in = { .mask = op->stat.mask };
+	} in = { .flags = op->stat.sync & VIOFS_PATH_FORCE_SYNC ? AT_STATX_FORCE_SYNC : 0,
+		 .mask = op->stat.mask };
 	struct viofs_request r;
 
 	hold_node(op);
-	if (op->a->s->agreed.conn.minor < 39 ||
+	if ((op->stat.sync & VIOFS_PATH_DONT_SYNC && !(op->stat.mask & ~STATX_BASIC_STATS)) ||
+	    op->a->s->agreed.conn.minor < 39 ||
 	    __atomic_load_n(&op->a->s->no_statx, __ATOMIC_RELAXED)) {
 		viofs_op_getattr(op);
 		return;
@@ -206,7 +231,7 @@ static void start_statx(struct viofs_op *op, const char *path, unsigned int flag
 {
 	op->stat.stx = stx;
 	op->stat.mask = mask;
-	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, get_statx);
+	walk_to_stat(op, path, flags, get_statx);
 }
 
 int viofs_path_statx(struct viofs_session *s, const char *path, unsigned int flags,

@@ -350,6 +350,7 @@ int viofs_path_rename(struct viofs_session *s, const char *from, const char *to,
 
 	if (rc)
 		return rc;
+	op->second = to;
 	start_rename(op, from, to, flags, how);
 	return (int)viofs_op_end(op);
 }
@@ -403,10 +404,11 @@ int viofs_path_link(struct viofs_session *s, const char *from, const char *to, u
 		    struct viofs_err *err)
 {
 	struct viofs_op *op;
-	int rc = viofs_op_begin(s, "link", to, err, &op);
+	int rc = viofs_op_begin(s, "link", from, err, &op);
 
 	if (rc)
 		return rc;
+	op->second = to;
 	start_link(op, from, to, flags);
 	return (int)viofs_op_end(op);
 }

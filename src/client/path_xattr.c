@@ -16,6 +16,12 @@
 
 #define VALUE_MAX 65536U
 
+/* Whose attributes: the file's, or where the path led. */
+static struct viofs_node *node_of(const struct viofs_op *op)
+{
+	return op->file ? op->file->node : op->walk->node;
+}
+
 static bool keep_name(struct viofs_op *op, const char *name)
 {
 	size_t len = strlen(name);
@@ -53,7 +59,7 @@ static void ask_get(struct viofs_op *op)
 	memcpy(args, &in, sizeof(in));
 	if (len)
 		memcpy(args + sizeof(in), op->kept, len);
-	r = viofs_request_to(len ? FUSE_GETXATTR : FUSE_LISTXATTR, op->walk->node, args,
+	r = viofs_request_to(len ? FUSE_GETXATTR : FUSE_LISTXATTR, node_of(op), args,
 			     sizeof(in) + len);
 	if (!room) {
 		r.reply_size = sizeof(struct fuse_getxattr_out);
@@ -75,6 +81,16 @@ static void start_get(struct viofs_op *op, const char *path, unsigned int flags,
 	op->xattr.size = size;
 	if (!name || keep_name(op, name))
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_get);
+}
+
+static void start_file_get(struct viofs_op *op, struct viofs_file *file, const char *name,
+			   void *value, size_t size)
+{
+	viofs_op_on(op, file);
+	op->xattr.value = value;
+	op->xattr.size = size;
+	if (!name || keep_name(op, name))
+		ask_get(op);
 }
 
 ssize_t viofs_path_getxattr(struct viofs_session *s, const char *path, unsigned int flags,
@@ -125,7 +141,7 @@ int viofs_path_listxattr_async(struct viofs_async *a, const char *path, unsigned
 
 static void was_set(struct viofs_op *op)
 {
-	viofs_node_stale(&op->a->s->cache, op->walk->node); /* ctime, and more with ACLs */
+	viofs_node_stale(&op->a->s->cache, node_of(op)); /* ctime, and more with ACLs */
 	viofs_op_finish(op, 0);
 }
 
@@ -149,23 +165,38 @@ static void ask_set(struct viofs_op *op)
 	if (op->xattr.size)
 		memcpy(message + head + name, op->xattr.new_value, op->xattr.size);
 	iov = (struct iovec){ message, total };
-	r = viofs_request_to(FUSE_SETXATTR, op->walk->node, NULL, 0);
+	r = viofs_request_to(FUSE_SETXATTR, node_of(op), NULL, 0);
 	r.data = &iov;
 	r.data_count = 1;
 	viofs_op_call(op, &r, ask_set, was_set);
 }
 
-static void start_set(struct viofs_op *op, const char *path, unsigned int flags, const char *name,
-		      const void *value, size_t size, int how)
+/* Return: false: the op has ended. */
+static bool keep_value(struct viofs_op *op, const char *name, const void *value, size_t size,
+		       int how)
 {
 	if (size > VALUE_MAX) {
 		viofs_op_finish(op, -E2BIG);
-		return;
+		return false;
 	}
 	op->xattr.new_value = value;
 	op->xattr.size = size;
 	op->xattr.how = how;
-	if (keep_name(op, name))
+	return keep_name(op, name);
+}
+
+static void start_file_set(struct viofs_op *op, struct viofs_file *file, const char *name,
+			   const void *value, size_t size, int how)
+{
+	viofs_op_on(op, file);
+	if (keep_value(op, name, value, size, how))
+		ask_set(op);
+}
+
+static void start_set(struct viofs_op *op, const char *path, unsigned int flags, const char *name,
+		      const void *value, size_t size, int how)
+{
+	if (keep_value(op, name, value, size, how))
 		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_set);
 }
 
@@ -196,9 +227,16 @@ int viofs_path_setxattr_async(struct viofs_async *a, const char *path, unsigned 
 static void ask_removexattr(struct viofs_op *op)
 {
 	struct viofs_request r =
-		viofs_request_to(FUSE_REMOVEXATTR, op->walk->node, op->kept, strlen(op->kept) + 1);
+		viofs_request_to(FUSE_REMOVEXATTR, node_of(op), op->kept, strlen(op->kept) + 1);
 
 	viofs_op_call(op, &r, ask_removexattr, was_set);
+}
+
+static void start_file_remove(struct viofs_op *op, struct viofs_file *file, const char *name)
+{
+	viofs_op_on(op, file);
+	if (keep_name(op, name))
+		ask_removexattr(op);
 }
 
 static void start_removexattr(struct viofs_op *op, const char *path, unsigned int flags,
@@ -228,5 +266,96 @@ int viofs_path_removexattr_async(struct viofs_async *a, const char *path, unsign
 
 	if (!rc)
 		start_removexattr(op, path, flags, name);
+	return rc;
+}
+
+ssize_t viofs_file_getxattr(struct viofs_file *file, const char *name, void *value, size_t size,
+			    struct viofs_err *err)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_begin_on(file->s, file->caller, "getxattr", file->path, err, &op);
+
+	if (rc)
+		return rc;
+	start_file_get(op, file, name, value, size);
+	return viofs_op_end(op);
+}
+
+int viofs_file_getxattr_async(struct viofs_async *a, struct viofs_file *file, const char *name,
+			      void *value, size_t size, void *user)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_file_get(op, file, name, value, size);
+	return rc;
+}
+
+ssize_t viofs_file_listxattr(struct viofs_file *file, char *names, size_t size,
+			     struct viofs_err *err)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_begin_on(file->s, file->caller, "listxattr", file->path, err, &op);
+
+	if (rc)
+		return rc;
+	start_file_get(op, file, NULL, names, size);
+	return viofs_op_end(op);
+}
+
+int viofs_file_listxattr_async(struct viofs_async *a, struct viofs_file *file, char *names,
+			       size_t size, void *user)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_file_get(op, file, NULL, names, size);
+	return rc;
+}
+
+int viofs_file_setxattr(struct viofs_file *file, const char *name, const void *value, size_t size,
+			int how, struct viofs_err *err)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_begin_on(file->s, file->caller, "setxattr", file->path, err, &op);
+
+	if (rc)
+		return rc;
+	start_file_set(op, file, name, value, size, how);
+	return (int)viofs_op_end(op);
+}
+
+int viofs_file_setxattr_async(struct viofs_async *a, struct viofs_file *file, const char *name,
+			      const void *value, size_t size, int how, void *user)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_file_set(op, file, name, value, size, how);
+	return rc;
+}
+
+int viofs_file_removexattr(struct viofs_file *file, const char *name, struct viofs_err *err)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_begin_on(file->s, file->caller, "removexattr", file->path, err, &op);
+
+	if (rc)
+		return rc;
+	start_file_remove(op, file, name);
+	return (int)viofs_op_end(op);
+}
+
+int viofs_file_removexattr_async(struct viofs_async *a, struct viofs_file *file, const char *name,
+				 void *user)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_file_remove(op, file, name);
 	return rc;
 }

@@ -79,6 +79,11 @@ static void twins_of_files(struct calls *t, struct viofs_async *a)
 
 	if (!CHECK(t, !ONE(viofs_file_open_async(a, "F", 0, O_CREAT | O_RDWR, 0600, &f, a))))
 		return;
+	CHECK(t, !ONE(viofs_file_setxattr_async(a, f, "user.f", "open", 4, 0, a)));
+	CHECK(t, ONE(viofs_file_getxattr_async(a, f, "user.f", text, sizeof(text), a)) == 4 &&
+			 !memcmp(text, "open", 4));
+	CHECK(t, ONE(viofs_file_listxattr_async(a, f, text, sizeof(text), a)) >= 7);
+	CHECK(t, !ONE(viofs_file_removexattr_async(a, f, "user.f", a)));
 	CHECK(t, ONE(viofs_file_pwrite_async(a, f, "12345", 5, 0, a)) == 5);
 	CHECK(t,
 	      ONE(viofs_file_pread_async(a, f, text, 16, 1, a)) == 4 && !memcmp(text, "2345", 4));

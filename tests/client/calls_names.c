@@ -244,6 +244,7 @@ static void attributes(struct calls *t)
 static void extended_attributes(struct calls *t)
 {
 	char value[65536], back[65536], list[256];
+	struct viofs_file *f;
 	ssize_t n;
 
 	touch(t, "f", "");
@@ -273,6 +274,15 @@ static void extended_attributes(struct calls *t)
 				 !memcmp(back, value, t->host ? 2000 : 65536));
 	if (t->host)
 		CHECK(t, getxattr(on_host(t, "f"), "user.small", back, sizeof(back)) == 5);
+	if (WORKS(t, viofs_file_open(t->s, "f", 0, O_RDONLY, 0, &f, &t->err))) {
+		CHECK(t, viofs_file_getxattr(f, "user.small", back, sizeof(back), &t->err) == 5);
+		CHECK(t, viofs_file_listxattr(f, NULL, 0, &t->err) > 11);
+		WORKS(t, viofs_file_setxattr(f, "user.open", "x", 1, XATTR_CREATE, &t->err));
+		CHECK(t, viofs_path_getxattr(t->s, "f", 0, "user.open", NULL, 0, &t->err) == 1);
+		WORKS(t, viofs_file_removexattr(f, "user.open", &t->err));
+		FAILS(t, viofs_file_getxattr(f, "user.open", back, 4, &t->err), ENODATA);
+		WORKS(t, viofs_file_close(f, &t->err));
+	}
 	WORKS(t, viofs_path_removexattr(t->s, "f", 0, "user.small", &t->err));
 	FAILS(t, viofs_path_getxattr(t->s, "f", 0, "user.small", back, 4, &t->err), ENODATA);
 	WORKS(t, viofs_path_unlink(t->s, "f", 0, &t->err));

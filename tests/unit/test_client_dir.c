@@ -119,6 +119,30 @@ static void what_is_no_inode_has_no_stat(void **state)
 	ends(dir, 0);
 }
 
+static void many_entries_come_at_once(void **state)
+{
+	const struct fuse_attr attr = { .ino = 5, .mode = S_IFREG | 0644, .size = 77 };
+	static const char *const names[] = { "a", "a-longer-name", "bb", "c" };
+	struct viofs_dirent entries[8];
+	struct viofs_dir *dir;
+
+	portion_size = 0;
+	for (unsigned int i = 0; i < 4; i++)
+		add(names[i], 5 + i, DT_REG, &attr);
+	dir = open_folder();
+	assert_int_equal(viofs_dir_next_many(dir, entries, 8), 0);
+	assert_int_equal(viofs_dir_read_many(dir, entries, 3, &bench.err), 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_string_equal(entries[i].name, names[i]);
+		assert_int_equal(entries[i].name_len, strlen(names[i]));
+		assert_int_equal(entries[i].st->st_size, 77);
+	}
+	assert_ptr_not_equal(entries[0].st, entries[1].st);
+	assert_int_equal(viofs_dir_next_many(dir, entries, 8), 1);
+	assert_string_equal(entries[0].name, names[3]);
+	ends(dir, 0);
+}
+
 static void a_type_that_is_none_is_unknown(void **state)
 {
 	const struct fuse_attr attr = { .ino = 5, .mode = S_IFREG | 0644 };
@@ -187,6 +211,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_no_inode_has_no_stat, bench_set_up_split,
+						bench_tear_down),
+		cmocka_unit_test_setup_teardown(many_entries_come_at_once, bench_set_up_split,
 						bench_tear_down),
 		cmocka_unit_test_setup_teardown(a_type_that_is_none_is_unknown, bench_set_up_split,
 						bench_tear_down),

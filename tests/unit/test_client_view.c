@@ -27,6 +27,8 @@ static struct stat stats[CALLS];
 static char data[256 << 10];
 /* What the device holds from now on; 0: nothing. */
 static uint32_t held;
+/* Seconds for which its GETATTRs hold. */
+static unsigned int attr_valid;
 /* Of the last request of each opcode. */
 static struct fuse_in_header heads[64];
 
@@ -45,7 +47,7 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 {
 	const char *name = (const char *)r->message + sizeof(struct fuse_in_header);
 	const struct fuse_open_out opened = { .fh = 9 };
-	struct fuse_attr_out attr = { 0 };
+	struct fuse_attr_out attr = { .attr.ino = 1, .attr_valid = attr_valid };
 	struct fuse_entry_out entry = { .nodeid = FILE_NODE, .attr.mode = S_IFREG | 0666 };
 
 	if (r->opcode < 64)
@@ -94,7 +96,7 @@ static struct fuse_in_header head_of(uint32_t opcode)
 
 static void open_session(void)
 {
-	held = 0;
+	held = attr_valid = 0;
 	bench.options.max_data = 64 << 10;
 	bench_open();
 	bench.device.init.flags |= FUSE_FLOCK_LOCKS | FUSE_POSIX_LOCKS;
@@ -464,6 +466,50 @@ static void paths_of_a_view_begin_at_its_directory(void **state)
 	close_session();
 }
 
+static void a_message_names_what_it_is_about(void **state)
+{
+	struct stat st;
+
+	open_session();
+	assert_true(viofs_path_rename(session, "a", "b", 0, 0, &bench.err) < 0);
+	assert_non_null(strstr(bench.err.text, "rename a to b: "));
+	assert_true(viofs_path_link(session, "c", "folder/d", 0, &bench.err) < 0);
+	assert_non_null(strstr(bench.err.text, "link c to folder/d: "));
+	assert_true(viofs_file_allocate(file, 0, 0, 10, &bench.err) < 0);
+	assert_non_null(strstr(bench.err.text, "fallocate file: "));
+	viofs_dev_abort(bench.dev);
+	assert_int_equal(viofs_path_stat(session, "/", 0, &st, &bench.err), -ENODEV);
+	assert_string_equal(bench.err.text, "stat /: the device was given up by the program.");
+	viofs_async_close(async);
+	viofs_file_close(file, NULL);
+	viofs_session_close(session);
+}
+
+/* The device says that attributes hold for a second; then that they don't hold. */
+static void who_wants_may_know_or_do_without_knowing(void **state)
+{
+	const unsigned int force = VIOFS_PATH_FORCE_SYNC, dont = VIOFS_PATH_DONT_SYNC;
+	struct statx stx;
+	struct stat st;
+
+	open_session();
+	attr_valid = 1000;
+	assert_int_equal(viofs_path_stat(session, "/", dont, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 1);
+	assert_int_equal(viofs_path_stat(session, "/", 0, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 1);
+	attr_valid = 0;
+	assert_int_equal(viofs_path_stat(session, "/", force, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 2);
+	assert_int_equal(viofs_path_stat(session, "/", dont, &st, &bench.err), 0);
+	assert_int_equal(viofs_path_statx(session, "/", dont, STATX_SIZE, &stx, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 2);
+	assert_int_equal(viofs_path_stat(session, "/", 0, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), 3);
+	assert_int_equal(viofs_path_stat(session, "/", force | dont, &st, NULL), -EINVAL);
+	close_session();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +525,8 @@ int main(void)
 		BOTH(another_thread_wakes_who_waits),
 		BOTH(a_view_is_somebody_elses_and_so_is_what_it_opens),
 		BOTH(paths_of_a_view_begin_at_its_directory),
+		BOTH(a_message_names_what_it_is_about),
+		BOTH(who_wants_may_know_or_do_without_knowing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
