@@ -2,6 +2,7 @@
 /* Holding a function for VFIO. */
 #include "attach/hold.h"
 #include "base/file.h"
+#include "base/run.h"
 #include "dma/pages.h"
 #include "attach/usage.h"
 #include "attach/mountinfo.h"
@@ -124,7 +125,7 @@ static int note_former(struct viofs_hold *h, struct viofs_err *err)
 		memcpy(r->former, h->function.driver, sizeof(r->former));
 	}
 	rc = viofs_record_write(h->id, h->lock_fd, r);
-	return rc ? viofs_err_set(err, rc, VIOFS_RUN_DIR "/%s can't be written: %s.", h->id,
+	return rc ? viofs_err_set(err, rc, "%s/%s can't be written: %s.", viofs_run_dir(), h->id,
 				  strerror(-rc))
 		  : 0;
 }
@@ -252,7 +253,7 @@ int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err)
 	close(hold->lock_fd);
 	hold->lock_fd = -1;
 	if (rc)
-		return viofs_err_set(err, rc, VIOFS_RUN_DIR "/%s can't be written: %s.",
+		return viofs_err_set(err, rc, "%s/%s can't be written: %s.", viofs_run_dir(),
 				     hold->function.text, strerror(-rc));
 	return 0;
 }

@@ -95,8 +95,11 @@ int viofs_record_lock(const char *id, int wait_ms, struct viofs_record *record,
 	} else if (lock == -EBUSY) {
 		viofs_err_set(err, lock, "%s is in use.", id);
 	} else {
-		viofs_err_set(err, lock, VIOFS_RUN_DIR "/%s can't be opened: %s.%s", id,
-			      strerror(-lock), lock == -EACCES ? " Run it as root." : "");
+		viofs_err_set(err, lock, "%s/%s can't be opened: %s.%s", viofs_run_dir(), id,
+			      strerror(-lock),
+			      lock != -EACCES || !geteuid() ? ""
+							    : " An ordinary user needs "
+							      "XDG_RUNTIME_DIR to be set.");
 	}
 	return lock;
 }

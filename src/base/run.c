@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files of /run/virtiofs-vfio. */
+/* Files of /run/virtiofs-vfio, or of an ordinary user's directory in its place. */
 /*
  * A lock is flock(2) on a file. The file is removed before it is unlocked, and may be so between
  * our open and our lock: then we hold the lock of a file that nobody will find, and try again.
@@ -12,7 +12,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -23,16 +25,36 @@
 #define STALE_NS (1 * VIOFS_NSEC_PER_SEC)
 #define RUN_PATH_MAX 512
 
-static const char *run_dir = VIOFS_RUN_DIR;
+static const char *given_dir;
+static char chosen_dir[RUN_PATH_MAX] = VIOFS_RUN_DIR;
+static pthread_once_t chosen = PTHREAD_ONCE_INIT;
 
 void viofs_run_set_dir(const char *dir)
 {
-	run_dir = dir ? dir : VIOFS_RUN_DIR;
+	given_dir = dir;
+}
+
+/* Who isn't root at first stays so, as far as this matters. */
+static void choose(void)
+{
+	const char *own = secure_getenv("XDG_RUNTIME_DIR");
+
+	if (!geteuid() || !own || own[0] != '/' || strlen(own) > RUN_PATH_MAX / 2)
+		return;
+	snprintf(chosen_dir, sizeof(chosen_dir), "%s" VIOFS_RUN_NAME, own);
+}
+
+const char *viofs_run_dir(void)
+{
+	if (given_dir)
+		return given_dir;
+	pthread_once(&chosen, choose);
+	return chosen_dir;
 }
 
 const char *viofs_run_path(char *buf, size_t size, const char *name)
 {
-	int n = snprintf(buf, size, "%s/%s", run_dir, name);
+	int n = snprintf(buf, size, "%s/%s", viofs_run_dir(), name);
 
 	if (n < 0 || (size_t)n >= size)
 		buf[0] = '\0';
@@ -70,7 +92,7 @@ static int try_lock(const char *path)
 {
 	int fd, rc = 0;
 
-	if (mkdir(run_dir, 0755) < 0 && errno != EEXIST)
+	if (mkdir(viofs_run_dir(), 0755) < 0 && errno != EEXIST)
 		return -errno;
 	fd = open_file(path, O_RDONLY | O_CREAT);
 	if (fd < 0)
@@ -151,5 +173,5 @@ void viofs_run_remove(const char *name, int lock)
 	unlink(viofs_run_path(path, sizeof(path), name));
 	close(lock);
 	/* The last one leaves nothing behind; not empty is as good. */
-	rmdir(run_dir);
+	rmdir(viofs_run_dir());
 }

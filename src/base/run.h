@@ -6,7 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define VIOFS_RUN_DIR "/run/virtiofs-vfio"
+#define VIOFS_RUN_NAME "/virtiofs-vfio"
+#define VIOFS_RUN_DIR "/run" VIOFS_RUN_NAME
+
+/**
+ * viofs_run_dir() - where the files are
+ * VIOFS_RUN_DIR; for an ordinary user, who can't write there, virtiofs-vfio in $XDG_RUNTIME_DIR if
+ * that is set. A lock there is between processes of the same user.
+ */
+const char *viofs_run_dir(void);
 
 /**
  * viofs_run_path() - "/run/virtiofs-vfio/NAME" into @buf
@@ -16,8 +24,8 @@ const char *viofs_run_path(char *buf, size_t size, const char *name);
 
 /**
  * viofs_run_lock() - lock the file @name, which is made where there is none
- * Only root can open these files, so nobody else can hold such a lock. It goes with the last
- * process that has the descriptor, which is good for reading only.
+ * Only root, or the user, can open these files, so nobody else can hold such a lock. It goes with
+ * the last process that has the descriptor, which is good for reading only.
  * @wait_ms: for another holder.
  * Return: descriptor; -EBUSY: held all that time; -ESTALE: the file or its folder can't be made to
  * stay; -EACCES and other -errno.

@@ -2,6 +2,7 @@
 /* Taking a device for a program, and giving it back. */
 #include "base/bell.h"
 #include "base/page.h"
+#include "base/run.h"
 #include "base/util.h"
 #include "client/child.h"
 #include "client/options_struct.h"
@@ -232,7 +233,7 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
 	}
 	rc = viofs_hold_note(&dev->at.hold, dev->at.fs->tag, "", getpid());
 	if (rc) {
-		viofs_err_set(err, rc, "%s: " VIOFS_RUN_DIR " can't be written: %s.", source,
+		viofs_err_set(err, rc, "%s: %s can't be written: %s.", source, viofs_run_dir(),
 			      strerror(-rc));
 		goto err_close;
 	}

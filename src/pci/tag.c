@@ -156,7 +156,7 @@ static int lock_window(const struct viofs_pci_function *f, char name[LOCK_NAME],
 	snprintf(name, LOCK_NAME, "config-%s", f->text);
 	lock = viofs_run_lock(name, LOCK_WAIT_MS);
 	if (lock < 0)
-		viofs_err_set(err, lock, "%s: " VIOFS_RUN_DIR "/%s can't be locked: %s.", f->text,
+		viofs_err_set(err, lock, "%s: %s/%s can't be locked: %s.", f->text, viofs_run_dir(),
 			      name, strerror(-lock));
 	return lock;
 }

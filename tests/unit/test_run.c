@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -205,11 +206,41 @@ static void a_lock_is_waited_for_as_long_as_is_said(void **state)
 	viofs_run_remove("it", lock);
 }
 
+static void an_ordinary_user_has_a_directory_of_his_own(void **state)
+{
+	int status;
+	pid_t pid;
+
+	if (geteuid())
+		skip();
+	pid = fork();
+	if (!pid) {
+		viofs_run_set_dir(NULL);
+		setenv("XDG_RUNTIME_DIR", "/some/where", 1);
+		if (setresuid(65534, 65534, 65534))
+			_exit(2);
+		_exit(strcmp(viofs_run_dir(), "/some/where/virtiofs-vfio") != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	/* Root's are where all look. */
+	pid = fork();
+	if (!pid) {
+		viofs_run_set_dir(NULL);
+		setenv("XDG_RUNTIME_DIR", "/some/where", 1);
+		_exit(strcmp(viofs_run_dir(), VIOFS_RUN_DIR) != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: the directory is chosen once. */
+		TEST(an_ordinary_user_has_a_directory_of_his_own),
 		TEST(one_has_a_lock_and_nothing_is_left),
 		TEST(only_root_can_open_it),
 		TEST(who_has_the_lock_cannot_write_by_it),

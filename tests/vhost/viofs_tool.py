@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (C_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, named, run, run_cases, skip_all, wait_until)
+from vhostlib import (C_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, named, run, run_cases, skip_all, wait_until)
 
 BACKEND = sys.argv[1]
 VIOFS = os.environ["VIOFS_TOOL"]
@@ -86,6 +86,12 @@ class Share(Session):
             f.write(data)
         os.chmod(path, mode)
         return path
+
+
+def library_of(program):
+    """The libviofs that @program is run with here."""
+    lines = must(["ldd", program]).splitlines()
+    return next(line.split()[2] for line in lines if "libviofs.so" in line)
 
 
 def facts(top):
@@ -555,13 +561,46 @@ def bench_measures():
         check(b"nix" in err, err)
 
 
+def an_ordinary_user_needs_no_root():
+    nobody = 65534
+    with Share() as s:
+        runtime = os.path.join(s.local, "runtime")
+        os.mkdir(runtime)
+        os.chown(runtime, nobody, nobody)
+        s.write("file", b"contents")
+        for path in (s.work, s.local):
+            os.chmod(path, 0o755)
+        program = shutil.copy(VIOFS, s.local)  # where anybody can execute it
+        libraries = os.path.join(s.local, "lib")
+        shutil.copytree(os.path.dirname(os.path.realpath(library_of(VIOFS))), libraries,
+                        ignore=lambda _, names: [n for n in names if not n.startswith("libviofs.so")])
+
+        def cat(**environment):
+            s.start_backend()
+            os.chmod(s.socket, 0o666)
+            return run([program, "cat", "vhost-user:" + s.socket, "file"], user=nobody, group=nobody, extra_groups=[],
+                       env={"LD_LIBRARY_PATH": libraries, **environment})
+        status, out = cat(XDG_RUNTIME_DIR=runtime)
+        s.end_backend()
+        check(status == 0 and out == "contents", out)
+        check(not os.listdir(runtime), f"{os.listdir(runtime)} is left")
+        os.makedirs("/run/virtiofs-vfio", mode=0o755, exist_ok=True)  # as a daemon of root's has it
+        status, out = cat()
+        if not os.listdir("/run/virtiofs-vfio"):
+            os.rmdir("/run/virtiofs-vfio")
+        check(status == 1 and "XDG_RUNTIME_DIR" in out, out)
+        s.backend.kill()
+        s.backend.wait(10)
+        s.backend = None
+
+
 ALL = [a_tree_goes_there_and_back_and_within, a_tree_is_merged_into_what_is_there, nothing_is_written_through_links,
        set_user_id_and_devices_take_their_owner, a_folder_that_is_there_keeps_its_rights, holes_stay_holes, cat_prints_and_stops_when_nobody_reads, names_are_printed_safely, looking, changing_names,
        errors_name_the_path_and_others_go_on, a_part_of_another_file_is_no_part, shell_and_raw,
        probe_tells_what_the_device_can, bench_measures]
 OWN = [a_copy_is_resumed_after_kill_and_interrupt, what_a_starter_has_switched_off_ends_no_copy,
        a_limit_of_file_sizes_is_an_error, what_is_read_back_otherwise_is_an_error, a_tree_in_flight_with_faults,
-       a_device_that_goes_ends_it_soon, probe_finds_a_liar]
+       a_device_that_goes_ends_it_soon, probe_finds_a_liar, an_ordinary_user_needs_no_root]
 
 
 def main():
