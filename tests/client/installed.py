@@ -35,6 +35,7 @@ PROGRAMS = {
     "copy_out": (["file", "{work}/copy"], f"{SIZE} bytes copied"),
     "epoll_loop": (["file"], f"10 looks, {SIZE} bytes"),
     "uring_loop": (["file"], None),
+    "uv_loop": (["file"], f"{SIZE // 23} lines\n"),
     "raw_threads": ([], "12800 answers, 0 errors"),
     "errors": (["file"], "the device was given up by the program"),
     "signals": (["file"], "ended, "),
@@ -43,6 +44,8 @@ PROGRAMS = {
 }
 # Python, where libviofs for it is installed, and whether it looks "there"; nothing where that isn't built.
 PYTHON, PYTHON_DIR, LOOKS = (sys.argv[4:] + [None] * 3)[:3]
+# Those that need more than libviofs: what pkg-config(1) is asked for, for a dynamic and for a static program.
+OTHERS = {"uring_loop": ("liburing", "liburing"), "uv_loop": ("libuv", "libuv-static")}
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
 C, CPP = ["cc", "-std=c11", "-pedantic"], ["c++", "-std=c++11", "-x", "c++"]
 # The compiler, and what it and pkg-config(1) are asked for.
@@ -134,13 +137,25 @@ def is_good(name, out, data, work):
     return bool(wanted.search(text)) if isinstance(wanted, re.Pattern) else wanted in text
 
 
+def package_of(name, more):
+    """The other library that a program needs."""
+    return OTHERS[name]["--static" in more]
+
+
+def missing(name, way):
+    """The package that isn't there, or None."""
+    if name not in OTHERS:
+        return None
+    package = package_of(name, WAYS[way][1])
+    return package if subprocess.run(["pkg-config", "--exists", package], check=False).returncode else None
+
+
 def build(compiler, prefix, more, work, name):
     """The program's path."""
     program = os.path.join(work, name)
-    with open(program + ".c", encoding="utf-8") as f:
-        uring = ["-luring"] if "<liburing.h>" in f.read() else []
+    others = run(["pkg-config", "--libs", *more, package_of(name, more)]).decode().split() if name in OTHERS else []
     run([*compiler, *FLAGS, *[word[1:] for word in more], *pkg_config(prefix, "--cflags"), program + ".c", "-x", "none",
-         "-pthread", "-o", program, *pkg_config(prefix, *more, "--libs"), *uring])
+         "-pthread", "-o", program, *pkg_config(prefix, *more, "--libs"), *others])
     return program
 
 
@@ -230,10 +245,14 @@ def in_place(work, prefix):
         for way in WAYS:
             if WAYS[way][1] and not os.path.exists(archive):
                 tap.skip(f"{name} in {way}", "the build directory has -Ddefault_library=shared")
+            elif missing(name, way):
+                tap.skip(f"{name} in {way}", f"no package {missing(name, way)}")
             else:
                 tap.case(f"{name} in {way}", lambda n=name, w=way: works(n, w, "viofs-device"))
         for back_end in list(BACK_ENDS)[1:]:
-            if os.path.exists(BACK_ENDS[back_end][0]):
+            if missing(name, "C11"):
+                tap.skip(f"{name} with {back_end}", f"no package {missing(name, 'C11')}")
+            elif os.path.exists(BACK_ENDS[back_end][0]):
                 tap.case(f"{name} with {back_end}", lambda n=name, b=back_end: works(n, "C11", b))
             else:
                 tap.skip(f"{name} with {back_end}", f"no {BACK_ENDS[back_end][0]}")
