@@ -14,7 +14,7 @@ import unittest
 import warnings
 
 import viofs
-from viofs import aio, calls, device, errors, lanes, raw, request, session
+from viofs import aio, calls, device, errors, lanes, opened, raw, request, session
 from viofs._viofs import ffi, lib
 
 ROOM = 1 << 20
@@ -31,6 +31,7 @@ class Model:
         self.waiting = []  # (name, async, args, user)
         self.ended = []  # (async, user, result)
         self.elsewhere = False
+        self.views, self.used = 0, None
         self.lock = threading.Lock()
 
     def __getattr__(self, name):
@@ -95,6 +96,29 @@ class Model:
     def viofs_async_next_timeout(self, a):
         return 1000000
 
+    def viofs_async_use(self, a, view):
+        self.used = int(ffi.cast("uintptr_t", view))
+
+    def viofs_async_cancel(self, a, user):
+        with self.lock:
+            given_up = [w for w in self.waiting if w[1] == a and w[3] == user]
+            for w in given_up:
+                self.waiting.remove(w)
+                self.ended.append((a, user, -125))
+        self.said.append("cancel")
+        return len(given_up) or -2
+
+    def viofs_async_wake(self, a):
+        self.said.append("wake")
+
+    def viofs_view_options_init(self, s, options, size):
+        pass
+
+    def viofs_session_view(self, s, options, out, err):
+        self.views += 1
+        out[0] = ffi.cast("struct viofs_session *", 100 + self.views)
+        return 0
+
     def viofs_async_close(self, a):
         self.answer()
         self.closed.append("async")
@@ -132,7 +156,7 @@ class Model:
 
     def viofs_session_close(self, s):
         if s:
-            self.closed.append("session")
+            self.closed.append("session" if int(ffi.cast("uintptr_t", s)) < 100 else "view")
 
     def viofs_file_close(self, f, err):
         self.closed.append("file")
@@ -164,12 +188,12 @@ class Model:
 class Case(unittest.TestCase):
     def setUp(self):
         self.model = Model()
-        for module in (aio, calls, device, errors, lanes, raw, request, session):
+        for module in (aio, calls, device, errors, lanes, opened, raw, request, session):
             if hasattr(module, "lib"):
                 module.lib = self.model
-        session.CLOSE_FILE = session._Close(self.model.viofs_file_close_async, self.model.viofs_file_close)
-        session.CLOSE_DIR = session._Close(self.model.viofs_dir_close_async, self.model.viofs_file_close)
-        aio.CLOSE_FILE, aio.CLOSE_DIR = session.CLOSE_FILE, session.CLOSE_DIR
+        opened.CLOSE_FILE = opened._Close(self.model.viofs_file_close_async, self.model.viofs_file_close)
+        opened.CLOSE_DIR = opened._Close(self.model.viofs_dir_close_async, self.model.viofs_file_close)
+        aio.CLOSE_FILE, aio.CLOSE_DIR = opened.CLOSE_FILE, opened.CLOSE_DIR
 
     def share(self):
         """A device with a session, closed after the test."""
@@ -272,6 +296,7 @@ class Interrupts(Case):
         with self.assertRaises(KeyboardInterrupt):
             share.stat("x")
         self.assertLess(time.monotonic() - start, 2)
+        self.assertEqual((self.model.said.count("cancel"), self.model.waiting), (1, []))
         self.model.stuck.clear()
         share.stat("y")
 
@@ -292,16 +317,62 @@ class Interrupts(Case):
         self.assertEqual(len(self.model.freed), 1)
         f.close()
 
-    def test_what_an_open_that_was_given_up_has_opened_is_closed(self):
+    def test_an_open_that_ends_just_before_it_is_given_up_is_closed(self):
         _, share = self.share()
         self.model.stuck.add("file_open")
+        cancel = self.model.viofs_async_cancel
+
+        def too_late(*args):
+            self.model.answer()
+            return cancel(*args)
+
+        self.model.viofs_async_cancel = too_late
         self.interrupt()
         with self.assertRaises(KeyboardInterrupt):
             share.open("x", "rb")
-        self.assertNotIn("file_close", self.model.said)
-        self.model.answer()
-        share.stat("y")
         self.assertIn("file_close", self.model.said)
+
+    def test_a_call_that_timed_out_in_dma_memory_keeps_it_until_the_device_is_closed(self):
+        dev, share = self.share()
+        f = share.open("x", "rb")
+        self.model.answers["file_pread"] = -110
+        with self.assertRaises(TimeoutError):
+            f.pread_into(dev.alloc(4096)[:10], 0)
+        with self.assertRaises(TimeoutError):
+            f.pread(10, 0)
+        gc.collect()
+        self.assertEqual(self.model.freed, [])
+        self.assertEqual(len(dev._lost), 1)
+        f.close()
+
+    def test_calls_of_other_threads_are_cancelled_those_of_other_views_not(self):
+        _, share = self.share()
+        view = share.view(uid=7)
+        f = view.open("x", "rb")
+        self.model.stuck.update(("path_stat", "file_stat"))
+        ends = {}
+
+        def end(name, function):
+            try:
+                function()
+                ends[name] = 0
+            except OSError as e:
+                ends[name] = e.errno
+
+        threads = [threading.Thread(target=end, args=pair) for pair in
+                   (("path", lambda: view.stat("x")), ("file", f.stat), ("other", lambda: share.stat("x")))]
+        for thread in threads:
+            thread.start()
+        while len(self.model.waiting) < 3:
+            time.sleep(0.001)
+        self.assertEqual(view.cancel(), 2)
+        for thread in threads[:2]:
+            thread.join()
+        self.assertEqual(ends, {"path": 125, "file": 125})
+        self.assertEqual((view.cancel(), share.cancel()), (0, 1))
+        threads[2].join()
+        self.assertEqual(ends["other"], 125)
+        f.close()
 
     def test_ctrl_c_while_the_session_closes_gives_the_device_up(self):
         dev, share = self.share()
@@ -316,6 +387,69 @@ class Interrupts(Case):
     def wait_for_abort(self):
         while "aborted" not in self.model.closed:
             time.sleep(0.001)
+
+
+class Views(Case):
+    def test_each_call_is_made_as_its_view_says(self):
+        _, share = self.share()
+        one, other = share.view(uid=1), share.view(uid=2)
+        for made, pointer in ((one, 101), (other, 102), (share, 2), (one.view(uid=3), 103)):
+            made.stat("x")
+            self.assertEqual(self.model.used, pointer)
+
+    def test_a_view_closes_what_was_opened_by_it_and_nothing_else(self):
+        dev, share = self.share()
+        view = share.view(uid=1)
+        mine, theirs = view.open("x", "rb"), share.open("y", "rb")
+        view.close()
+        self.assertTrue(mine.closed and view.closed and not theirs.closed and not share.closed)
+        self.assertEqual((self.model.said.count("file_close"), self.model.closed), (1, ["view"]))
+        for use in (lambda: view.stat("x"), lambda: mine.stat(), lambda: view.view(uid=2)):
+            with self.assertRaises(ValueError):
+                use()
+        view.close()
+        theirs.stat()
+        dev.close()
+        self.assertEqual(self.model.closed, ["view", "async", "file", "session", "device"])
+
+    def test_a_session_closes_its_views(self):
+        dev, share = self.share()
+        view = share.view(uid=1)
+        f = view.open("x", "rb")
+        share.close()
+        self.assertTrue(view.closed and f.closed)
+        self.assertEqual(self.model.closed, ["async", "file", "view", "session"])
+        del view, f
+        gc.collect()
+        self.assertEqual(self.model.closed.count("view"), 1)
+
+    def test_a_view_that_nobody_has_is_closed(self):
+        _, share = self.share()
+        share.view(uid=1)
+        gc.collect()
+        self.assertEqual(self.model.closed, ["view"])
+
+    def test_a_view_waits_for_calls_of_other_threads(self):
+        _, share = self.share()
+        view = share.view(uid=1)
+        self.model.stuck.add("path_stat")
+        call = threading.Thread(target=lambda: view.stat("x"))
+        call.start()
+        while not self.model.waiting:
+            time.sleep(0.001)
+        close = threading.Thread(target=view.close)
+        close.start()
+        time.sleep(0.1)
+        self.assertEqual(self.model.closed, [])
+        self.model.answer()
+        call.join()
+        close.join()
+        self.assertEqual(self.model.closed, ["view"])
+
+    def test_a_directory_of_another_session_is_no_start(self):
+        _, share = self.share()
+        with self.share()[1].opendir("/") as other, self.assertRaises(ValueError):
+            share.view(at=other)
 
 
 class Memory(Case):
@@ -444,6 +578,17 @@ class Asyncio(Case):
             await f.close()
             gc.collect()
             self.assertEqual(len(self.model.freed), 1)
+
+        self.run_in_loop(case)
+
+    def test_a_cancelled_call_is_given_up_by_the_library(self):
+        async def case(_, a):
+            self.model.stuck.add("path_stat")
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(a.stat("x"), 0.05)
+            self.assertEqual(self.model.said.count("cancel"), 1)
+            while a.pending:
+                await asyncio.sleep(0.001)
 
         self.run_in_loop(case)
 

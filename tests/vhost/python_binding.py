@@ -88,6 +88,35 @@ def extended_attributes_are_kept():
         raises(OSError, lambda: files.getxattr("file", "user.one"), errno.ENODATA)
 
 
+def extended_attributes_of_open_files():
+    with share() as (s, _, files):
+        with files.open("file", "w+b") as f:
+            f.setxattr("user.one", b"value")
+            check(os.getxattr(s.share + "/file", "user.one") == b"value", "on this machine")
+            check(f.getxattr("user.one") == b"value" and "user.one" in f.listxattr(), "on the share")
+            raises(FileExistsError, lambda: f.setxattr("user.one", b"", how=os.XATTR_CREATE))
+            f.removexattr("user.one")
+            raises(OSError, lambda: f.getxattr("user.one"), errno.ENODATA)
+
+
+def views_are_somebody_else_and_begin_somewhere_else():
+    with share() as (s, _, files):
+        os.makedirs(s.share + "/a/b")
+        os.chmod(s.share + "/a/b", 0o777)
+        with files.view(uid=1234, gid=1235, at="a/b") as view:
+            view.write_file("file", b"contents")
+            view.mkdir("folder")
+            for name in ("file", "folder"):
+                st = os.stat(f"{s.share}/a/b/{name}")
+                check((st.st_uid, st.st_gid) == (1234, 1235), f"{name}: {st}")
+            check(view.stat("/a").st_mode & stat.S_IFDIR and sorted(view.listdir(".")) == ["file", "folder"], "the names")
+            with files.opendir("a") as d:
+                deeper = files.view(at=d)
+            check(deeper.read_file("b/file") == b"contents", "from a directory")
+        files.write_file("a/other", b"")
+        check(os.stat(s.share + "/a/other").st_uid == os.getuid(), "the session's own")
+
+
 def names_that_are_no_text_go_there_and_back():
     with share() as (s, _, files):
         odd = b"not utf-8: \xff\n"
@@ -172,6 +201,41 @@ def ctrl_c_ends_a_wait_for_a_lock():
             one.unlock()
             # What was given up is not held by anybody.
             one.lock(wait=False)
+
+
+def other_threads_calls_are_cancelled():
+    with share(["--posix-locks"], own=True) as (s, _, files):
+        files.write_file("file", b"x")
+        with files.open("file", "r+b") as one, files.view() as view, view.open("file", "r+b") as other:
+            one.lock()
+            timer = threading.Timer(0.2, view.cancel)
+            timer.start()
+            raises(OSError, other.lock, errno.ECANCELED)
+            one.unlock()
+            one.lock(wait=False)
+            one.unlock()
+            s.control("hold")
+            timer = threading.Timer(0.2, files.cancel)
+            timer.start()
+            raises(OSError, lambda: files.stat("nothing"), errno.ECANCELED)
+            s.control("release")
+
+
+def calls_have_time_outs():
+    with share(own=True) as (s, dev, files):
+        files.write_file("file", b"x" * 4096)
+        with files.view(timeout_ms=200) as view:
+            f = view.open("file", "rb")
+            memory = dev.alloc(4096)
+            s.control("hold")
+            start = time.monotonic()
+            raises(TimeoutError, lambda: view.stat("nothing"))
+            raises(TimeoutError, lambda: f.pread(4096, 0))
+            raises(TimeoutError, lambda: f.pread_into(memory, 0))
+            check(0.5 < time.monotonic() - start < 2, f"{time.monotonic() - start:.1f} s")
+            s.control("release")
+            check(not dev.failed and files.stat("file").st_size == 4096, "the session goes on")
+            del memory
 
 
 def interrupted(function, limit=2):
@@ -326,6 +390,30 @@ def asyncio_has_many_calls_under_way():
         asyncio.run(main(s, dev, files))
 
 
+def asyncio_gives_up_what_is_cancelled():
+    async def main(s, dev, files):
+        async with files.aio() as a, await a.open("file") as f:
+            memory = dev.alloc(4096)
+            s.control("hold")
+            for call in (lambda: a.stat("nothing"), lambda: f.pread(4096, 0), lambda: a.open("file"),
+                         lambda: f.pread_into(memory, 0)):
+                try:
+                    await asyncio.wait_for(call(), 0.1)
+                    check(False, "TimeoutError was due")
+                except TimeoutError:
+                    pass
+            await asyncio.sleep(0.01)
+            check(a.pending == 1, f"{a.pending} calls: only the device's memory is waited for")
+            s.control("release")
+            check(await f.pread(3, 0) == b"xxx", "it goes on")
+            await a.drain()
+            del memory
+
+    with share(own=True) as (s, dev, files):
+        files.write_file("file", b"x" * 4096)
+        asyncio.run(main(s, dev, files))
+
+
 def asyncio_sees_a_device_that_goes():
     async def main(s, files):
         async with files.aio() as a:
@@ -391,13 +479,15 @@ def forgotten_objects_end_well_at_exit():
         s.backend = None
 
 
-EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept, names_that_are_no_text_go_there_and_back,
+EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept, extended_attributes_of_open_files,
+              views_are_somebody_else_and_begin_somewhere_else, names_that_are_no_text_go_there_and_back,
               files_are_pythons_files, large_files_go_through_any_memory, requests_go_by_the_names_of_their_fields,
               asyncio_has_many_calls_under_way, the_example_draws_a_histogram, memory_of_the_programs_own_is_registered]
 OWN = [locks_are_the_open_files, ctrl_c_ends_a_wait_for_a_lock,
        ctrl_c_ends_calls_on_a_device_that_hangs, other_threads_run_while_one_waits, many_threads_share_a_session,
        a_device_that_goes_is_an_error_with_its_reason, a_device_that_is_aborted_ends_all_waits,
-       a_child_has_an_error_and_the_parent_goes_on, asyncio_sees_a_device_that_goes,
+       a_child_has_an_error_and_the_parent_goes_on, asyncio_sees_a_device_that_goes, asyncio_gives_up_what_is_cancelled,
+       other_threads_calls_are_cancelled, calls_have_time_outs,
        the_prompt_runs_commands_and_gives_the_device_back, forgotten_objects_end_well_at_exit]
 
 

@@ -13,12 +13,13 @@ from .aio import AsyncDir, AsyncFile, AsyncSession
 from .calls import PathFlag
 from .device import Device
 from .errors import Error
+from .opened import Dir, DirEntry, File
 from .raw import OPS, Op, Raw, Reply, entries
 from .request import Queue, Request
-from .session import Dir, DirEntry, File, Session
+from .session import Session, Share, View
 
 __all__ = ["AsyncDir", "AsyncFile", "AsyncSession", "Device", "Dir", "DirEntry", "Error", "File", "OPS", "Op", "PathFlag",
-           "Queue", "Raw", "Reply", "Request", "Session", "entries", "open", "version"]
+           "Queue", "Raw", "Reply", "Request", "Session", "Share", "View", "entries", "open", "version"]
 
 
 def open(source, **options):  # pylint: disable=redefined-builtin

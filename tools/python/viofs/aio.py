@@ -7,13 +7,14 @@ from ._viofs import ffi, lib
 from .calls import FileCalls, PathCalls, encode, open_flags
 from .errors import closed
 from .lanes import Call, Handle, Lane
-from .session import CLOSE_DIR, CLOSE_FILE, portion
+from .opened import CLOSE_DIR, CLOSE_FILE, portion
 
 
 class AsyncSession(PathCalls):
     """A session's calls for one event loop: Session.aio(). Calls begin at once; who awaits gets the end.
 
-    A call whose future is cancelled goes on; its end is dropped. Any number of calls may be under way.
+    A call whose future is cancelled is given up (viofs_async_cancel()); one that uses DMA memory goes on at the device, and
+    its end is dropped. Any number of calls may be under way.
     """
 
     _lane = None
@@ -61,8 +62,7 @@ class AsyncSession(PathCalls):
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the AsyncSession is of another event loop")
 
-    def _call(self, function, *args, keep=(), finish=None, names=(), handles=(), late=None, for_lock=False):
-        del for_lock  # who cancels a wait for a lock closes the session, or unlocks later
+    def _call(self, function, *args, keep=(), finish=None, names=(), handles=(), late=None):
         self._check()
         future = self._loop.create_future()
 
@@ -80,11 +80,18 @@ class AsyncSession(PathCalls):
                 except Exception as e:  # pylint: disable=broad-exception-caught # its place is the future
                     future.set_exception(e)
 
-        rc = self._lane.start(Call((keep, args), handles, ended), function, *args)
+        call = Call((keep, args), handles, ended)
+        rc = self._lane.start(call, function, *args)
         if rc:
             raise self.session.failure(rc, names)
+        future.add_done_callback(lambda f: self._given_up(call) if f.cancelled() else None)
         self._later()
         return future
+
+    def _given_up(self, call):
+        """Nobody waits for it any more."""
+        if self._lane and not call.done and self._lane.cancel(call):
+            self._later()
 
     def _later(self):
         """Drain and arm before the loop sleeps, once for all calls that begin in this turn."""

@@ -13,7 +13,7 @@ import stat as modes
 from ._viofs import ffi, lib
 from .lanes import buffer, iovecs
 
-NAME_MAX_XATTRS = 65536
+XATTR_MAX = 65536
 
 
 class PathFlag(enum.IntFlag):
@@ -22,6 +22,8 @@ class PathFlag(enum.IntFlag):
     NO_FOLLOW = lib.VIOFS_PATH_NO_FOLLOW
     NO_SYMLINKS = lib.VIOFS_PATH_NO_SYMLINKS
     BENEATH = lib.VIOFS_PATH_BENEATH
+    FORCE_SYNC = lib.VIOFS_PATH_FORCE_SYNC
+    DONT_SYNC = lib.VIOFS_PATH_DONT_SYNC
 
 
 def encode(name):
@@ -76,6 +78,11 @@ def timespecs(times, ns):
     for spec, t in zip(array, both, strict=True):
         spec.tv_sec, spec.tv_nsec = divmod(t, 10**9)
     return array
+
+
+def split_names(names, size):
+    """Names, each with its NUL."""
+    return [os.fsdecode(name) for name in ffi.buffer(names, size)[:].split(b"\0")[:-1]]
 
 
 class PathCalls:
@@ -167,19 +174,15 @@ class PathCalls:
 
     def getxattr(self, path, name, *, follow_symlinks=True, flags=0):
         """getxattr(2): bytes."""
-        value = ffi.new("char[]", NAME_MAX_XATTRS)
+        value = ffi.new("char[]", XATTR_MAX)
         return self._path(lib.viofs_path_getxattr_async, path, flags_of(flags, follow_symlinks), encode(name), value,
-                          NAME_MAX_XATTRS, keep=value, finish=lambda n: ffi.buffer(value, n)[:])
+                          XATTR_MAX, keep=value, finish=lambda n: ffi.buffer(value, n)[:])
 
     def listxattr(self, path, *, follow_symlinks=True, flags=0):
         """listxattr(2): a list of str."""
-        names = ffi.new("char[]", NAME_MAX_XATTRS)
-
-        def split(n):
-            return [os.fsdecode(name) for name in ffi.buffer(names, n)[:].split(b"\0")[:-1]]
-
-        return self._path(lib.viofs_path_listxattr_async, path, flags_of(flags, follow_symlinks), names, NAME_MAX_XATTRS,
-                          keep=names, finish=split)
+        names = ffi.new("char[]", XATTR_MAX)
+        return self._path(lib.viofs_path_listxattr_async, path, flags_of(flags, follow_symlinks), names, XATTR_MAX,
+                          keep=names, finish=lambda n: split_names(names, n))
 
     def setxattr(self, path, name, value, *, how=0, follow_symlinks=True, flags=0):
         """setxattr(2). how: os.XATTR_CREATE, os.XATTR_REPLACE."""
@@ -259,6 +262,27 @@ class FileCalls:
         return self._file(lib.viofs_file_copy_async, offset, other.handle.c, other_offset, size, also=(other.handle,),
                           finish=int)
 
+    def getxattr(self, name):
+        """fgetxattr(2): bytes."""
+        value = ffi.new("char[]", XATTR_MAX)
+        return self._file(lib.viofs_file_getxattr_async, encode(name), value, XATTR_MAX, keep=value,
+                          finish=lambda n: ffi.buffer(value, n)[:])
+
+    def listxattr(self):
+        """flistxattr(2): a list of str."""
+        names = ffi.new("char[]", XATTR_MAX)
+        return self._file(lib.viofs_file_listxattr_async, names, XATTR_MAX, keep=names,
+                          finish=lambda n: split_names(names, n))
+
+    def setxattr(self, name, value, *, how=0):
+        """fsetxattr(2). how: os.XATTR_CREATE, os.XATTR_REPLACE."""
+        pointer, size = buffer(value, False)
+        return self._file(lib.viofs_file_setxattr_async, encode(name), pointer, size, how, keep=pointer)
+
+    def removexattr(self, name):
+        """fremovexattr(2)."""
+        return self._file(lib.viofs_file_removexattr_async, encode(name))
+
     def seek_data(self, offset):
         """Where data begins, from offset on. OSError with ENXIO: there is none."""
         return self._file(lib.viofs_file_lseek_async, offset, os.SEEK_DATA, finish=int)
@@ -271,8 +295,7 @@ class FileCalls:
         lock = ffi.new("struct flock *", {"l_type": kind, "l_whence": os.SEEK_SET, "l_start": start, "l_len": length})
         names = {F_RDLCK: "shared", F_WRLCK: "exclusive"}
         return self._file(lib.viofs_file_lock_async, command, lock, keep=lock,
-                          finish=lambda _: names.get(lock.l_type) if command == F_OFD_GETLK else None,
-                          for_lock=command == F_OFD_SETLKW)
+                          finish=lambda _: names.get(lock.l_type) if command == F_OFD_GETLK else None)
 
     def lock(self, *, exclusive=True, start=0, length=0, wait=True):
         """A record lock of the open file (fcntl(2)). length 0: to the end. BlockingIOError: somebody else has it."""
@@ -288,7 +311,7 @@ class FileCalls:
 
     def flock(self, operation):
         """flock(2). operation: fcntl.LOCK_SH, LOCK_EX, LOCK_UN, with LOCK_NB perhaps."""
-        return self._file(lib.viofs_file_flock_async, operation, for_lock=not operation & fcntl.LOCK_NB)
+        return self._file(lib.viofs_file_flock_async, operation)
 
 
 F_RDLCK, F_WRLCK, F_UNLCK = fcntl.F_RDLCK, fcntl.F_WRLCK, fcntl.F_UNLCK

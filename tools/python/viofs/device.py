@@ -59,7 +59,7 @@ class Device:
         self.pointer = ffi.NULL
         self.elsewhere = False  # this is a child of fork(2)
         self.source = source
-        self._memory = {}  # of alloc(), by address: weak references to the view, and to what keeps the memory
+        self._memory = {}  # of alloc(), by address: weak references to the view, and to what keeps the memory; bytes
         self._users = weakref.WeakSet()  # queues and sessions
         self._closing = False
         self._lost = []  # what a device that never answered may still write to
@@ -119,12 +119,12 @@ class Device:
             raise error(rc, text_of(err), self.source)
 
     def _release(self):
-        for view, _ in list(self._memory.values()):
+        for view, *_ in list(self._memory.values()):
             view = view()
             if view is not None:
                 view.release()
             del view
-        left = sum(owner() is not None for _, owner in list(self._memory.values()))
+        left = sum(owner() is not None for _, owner, _ in list(self._memory.values()))
         if left and not self.elsewhere:
             raise BufferError(f"DMA memory of {self!r} is in use: {left} pieces")
 
@@ -145,7 +145,7 @@ class Device:
 
         owner = ffi.gc(ffi.cast("uint8_t *", memory), free)
         view = memoryview(ffi.buffer(owner, size))
-        self._memory[address] = weakref.ref(view), weakref.ref(owner)
+        self._memory[address] = weakref.ref(view), weakref.ref(owner), size
         return view
 
     def register(self, memory, fd=-1, offset=0):
@@ -205,6 +205,17 @@ class Device:
         """Somebody to be closed first."""
         self._users.add(user)
 
+    def reaches(self, memory):
+        """Is any of it DMA memory? memory: pointers, in tuples and lists."""
+        if isinstance(memory, (tuple, list)):
+            return any(self.reaches(piece) for piece in memory)
+        if not isinstance(memory, ffi.CData) or ffi.typeof(memory).kind not in ("pointer", "array"):
+            return False
+        address = int(ffi.cast("uintptr_t", memory))
+        ranges = [(start, size) for start, (_, _, size) in list(self._memory.items())]
+        ranges += [(start, len(pointer)) for start, pointer in list(self._registered.items())]
+        return any(start <= address < start + size for start, size in ranges)
+
     def lose(self, memory):
         """Keep what the device may still write to."""
         self._lost.append(memory)
@@ -221,7 +232,7 @@ def _in_child():
     for device in list(_open):
         device.elsewhere = True
         # There is no DMA memory in a child: an error is better than SIGSEGV.
-        for view, _ in list(device._memory.values()):
+        for view, *_ in list(device._memory.values()):
             view = view()
             if view is not None:
                 with contextlib.suppress(Exception):

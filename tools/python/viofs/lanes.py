@@ -3,10 +3,14 @@
 
 All calls of the binding are the library's asynchronous ones. A lane is one struct viofs_async, and belongs to one thread
 at a time: to the thread of a blocking call for as long as that lasts, or to an event loop. So a blocking call waits in
-slices, and Python runs signal handlers in between: Ctrl-C ends the wait. What was given up so stays in the lane's table
-until the device has answered, with all the memory that it may still read and write.
+slices, and Python runs signal handlers in between: Ctrl-C ends the wait.
+
+What is given up is cancelled, and ends then: the library uses none of its memory any more, and gives back what the answer
+brings. It is otherwise with DMA memory, which is the device's until it has answered: such a call stays in the lane's table,
+and nobody waits for it. Where the library itself ends one (a time-out), the memory is kept until the device is closed.
 """
 
+import errno
 import threading
 
 from ._viofs import ffi, lib
@@ -15,14 +19,24 @@ from .errors import closed, error, string, text_of
 EVENTS = 64
 # How long a wait may hold up a signal handler.
 SLICE_NS = 50_000_000
+# How the library ends a call that the device has still.
+GIVEN_UP = (-errno.ECANCELED, -errno.ETIMEDOUT)
+
+
+class GivenUp(Exception):
+    """Another thread has given up the call that is waited for."""
+
+    result = -errno.ECANCELED
 
 
 class Call:
     """One call under way, and what must not be freed before its end."""
 
-    __slots__ = ("keep", "handles", "done", "result", "fault", "ended")
+    __slots__ = ("keep", "handles", "done", "result", "fault", "ended", "key", "given_up")
 
     def __init__(self, keep=(), handles=(), ended=None):
+        self.key = None  # in its lane's table
+        self.given_up = False  # another thread wants it to end
         self.keep = keep
         self.handles = handles
         self.done = False
@@ -68,6 +82,7 @@ class Lane:
     """A struct viofs_async and its calls."""
 
     def __init__(self, session, limit=0):
+        self.device = session.device
         out, err = ffi.new("struct viofs_async **"), ffi.new("struct viofs_err *")
         rc = lib.viofs_async_open(session.pointer, limit, out, err)
         if rc:
@@ -77,8 +92,8 @@ class Lane:
         self.events = ffi.new("struct viofs_event[]", EVENTS)
         self._key = 0
 
-    def start(self, call, function, *args):
-        """Begin. Return: 0, or a negative errno: then there is no call."""
+    def start(self, call, function, *args, view=None):
+        """Begin, as @view says. Return: 0, or a negative errno: then there is no call."""
         entered = []
         try:
             for handle in call.handles:
@@ -88,11 +103,13 @@ class Lane:
             self._leave(entered)
             raise
         self._key += 1
-        key = self._key
-        self.calls[key] = call
-        rc = function(self.pointer, *args, ffi.cast("void *", key))
+        call.key = self._key
+        self.calls[call.key] = call
+        if view:
+            lib.viofs_async_use(self.pointer, view)
+        rc = function(self.pointer, *args, ffi.cast("void *", call.key))
         if rc:
-            del self.calls[key]
+            del self.calls[call.key]
             self._leave(call.handles)
         return rc
 
@@ -111,6 +128,8 @@ class Lane:
             event.user = ffi.NULL
 
     def _end(self, call):
+        if call.result in GIVEN_UP and self.device.reaches(call.keep):
+            self.device.lose(call.keep)
         call.keep = ()
         self._leave(call.handles)
         if call.ended:
@@ -125,6 +144,16 @@ class Lane:
         """Close, and nobody waits for that."""
         self.start(Call(), handle.close, handle.c)
 
+    def cancel(self, call):
+        """Give up a call, whose end is an event then. Return: False: it goes on, since the device has its memory."""
+        if self.device.reaches(call.keep):
+            return False
+        return lib.viofs_async_cancel(self.pointer, ffi.cast("void *", call.key)) != -errno.ENODEV
+
+    def wake(self):
+        """From another thread: a wait looks again."""
+        lib.viofs_async_wake(self.pointer)
+
     def poll(self):
         """Take what has ended."""
         self.take()
@@ -135,8 +164,17 @@ class Lane:
         """Until @call has ended. What raises here gives it up."""
         self.take()
         while not call.done:
+            if call.given_up:
+                raise GivenUp
             lib.viofs_async_wait(self.pointer, self.events, 1, EVENTS, SLICE_NS)
             self.take()
+
+    def give_up(self, call):
+        """Nobody waits for it any more. Return: has it ended?"""
+        if not call.done and self.cancel(call):
+            while not call.done:
+                self.poll()
+        return call.done
 
     def close(self, *, now=False):
         """The end. Return: what was under way, whose memory the device may have still after viofs_async_close_now()."""

@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A session with a device, whose calls block; open files and directories."""
+"""A session with a device, whose calls block, and views of it."""
 
 import contextlib
 import io
 import os
-import stat as modes
 import threading
-import warnings
 import weakref
 
 from ._viofs import ffi, lib
-from .calls import FileCalls, PathCalls, encode, open_flags, stat_result
+from .calls import PathCalls, open_flags
 from .errors import closed, error, string, text_of
-from .lanes import Call, Handle, Lane, buffer, interruptibly
-
-# Bytes that one step of reading a whole file asks for.
-CHUNK = 1 << 20
+from .lanes import Call, GivenUp, Lane, interruptibly
+from .opened import Dir, File
 
 
 def session_pointer(device, options):
@@ -37,200 +33,8 @@ def session_pointer(device, options):
     return out[0]
 
 
-class DirEntry:
-    """One entry of a directory. stat: an os.stat_result where the device told it with the name, else None."""
-
-    __slots__ = ("name", "ino", "type", "stat", "next")
-
-    def __init__(self, c):
-        self.name = os.fsdecode(ffi.string(c.name))
-        self.ino, self.type, self.next = c.ino, c.type, c.next
-        self.stat = stat_result(c.st) if c.st else None
-
-    def __repr__(self):
-        return f"<viofs.DirEntry {self.name!r}>"
-
-    def is_dir(self):
-        """A directory? A symbolic link to one is none."""
-        return self.type == modes.S_IFDIR >> 12
-
-    def is_file(self):
-        """A regular file?"""
-        return self.type == modes.S_IFREG >> 12
-
-    def is_symlink(self):
-        """A symbolic link?"""
-        return self.type == modes.S_IFLNK >> 12
-
-
-def portion(pointer):
-    """The entries that are there."""
-    entry, err, entries = ffi.new("struct viofs_dirent *"), 0, []
-    while True:
-        err = lib.viofs_dir_next(pointer, entry)
-        if err <= 0:
-            break
-        entries.append(DirEntry(entry))
-    if err < 0:
-        raise error(err)
-    return entries
-
-
-class Session(PathCalls):
-    """A session: calls on names, which block. Any thread may make them, any number at once; Ctrl-C ends a wait.
-
-    Close it by close() or `with`. Options are those of struct viofs_session_options: uid, gid, pid, cache_names,
-    init_timeout_ms, init_flags.
-    """
-
-    def __init__(self, device, *, uid=None, gid=None, pid=None, cache_names=None, init_timeout_ms=None, init_flags=None):
-        self.pointer = ffi.NULL
-        self.device = device
-        self._lock = threading.Condition()
-        self._lanes = []
-        self._busy = 0
-        self._closing = False
-        self._users = weakref.WeakSet()  # open files, directories, AsyncSessions
-        self._later = []  # files that nobody has closed
-        self.pointer = session_pointer(device, {"uid": uid, "gid": gid, "pid": pid, "cache_names": cache_names,
-                                                "init_timeout_ms": init_timeout_ms, "init_flags": init_flags})
-        device.add_user(self)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def __repr__(self):
-        return f"<viofs.Session with {self.device.source!r}{'' if self.pointer else ', closed'}>"
-
-    @property
-    def closed(self):
-        """Has close() been called?"""
-        return self._closing or not self.pointer
-
-    def check(self):
-        """Raise, where nothing can be done any more."""
-        if self._closing or not self.pointer:
-            raise closed("session")
-        self.device._check()
-
-    def failure(self, result, names=(), fault=None):
-        """The exception for a call's negative errno."""
-        text = None
-        if result in (-5, -19) and not fault and self.device.failed:
-            text = f"{os.strerror(-result)}: the device has failed: {self.device.failed}"
-        return error(result, text, *names, fault=fault)
-
-    def _take_lane(self):
-        with self._lock:
-            self.check()
-            self._busy += 1
-            if self._lanes:
-                return self._lanes.pop()
-        try:
-            return Lane(self)
-        except BaseException:
-            self._give_lane(None)
-            raise
-
-    def _give_lane(self, lane):
-        with self._lock:
-            self._busy -= 1
-            if lane:
-                self._lanes.append(lane)
-            self._lock.notify_all()
-
-    def _call(self, function, *args, keep=(), finish=None, names=(), handles=(), late=None, for_lock=False):
-        lane = self._take_lane()
-        try:
-            while self._later:
-                lane.abandon(self._later.pop())
-            call = Call((keep, args), handles)
-            rc = lane.start(call, function, *args)
-            if rc:
-                raise self.failure(rc, names)
-            try:
-                lane.wait(call)
-            except BaseException:
-                if for_lock:
-                    lane = self._give_up_lock(lane)
-                else:
-                    self._give_up(lane, call, late)
-                raise
-        finally:
-            self._give_lane(lane)
-        if call.result < 0:
-            raise self.failure(call.result, names, call.fault)
-        return finish(call.result) if finish else None
-
-    def _give_up_lock(self, lane):
-        """A lock that nobody waits for any more must not be granted: the device is told, and is waited for."""
-        device = self.device.pointer
-        interruptibly(lane.close, lambda: lib.viofs_dev_abort(device))
-
-    @staticmethod
-    def _give_up(lane, call, late):
-        """Nobody waits for @call any more. What it opens is closed."""
-        if call.done:
-            if late and call.result >= 0:
-                lane.abandon(late())
-        elif late:
-            call.ended = lambda c: lane.abandon(late()) if c.result >= 0 else None
-
-    def close(self):
-        """FORGET, FUSE_DESTROY, the end. Calls of other threads are waited for; files, directories and AsyncSessions are
-        closed. Ctrl-C gives the device up."""
-        if not self.pointer:
-            return
-        with self._lock:
-            self._closing = True
-            while self._busy and not self.device.elsewhere:
-                self._lock.wait(0.05)
-        pointer, device = self.pointer, self.device.pointer
-        handles = self._later + [handle for user in list(self._users) for handle in user.let_go()]
-        lanes, self._lanes, self._later = self._lanes, [], []
-
-        def end():
-            for lane in lanes:
-                lane.close()
-            for handle in handles:
-                handle.close(handle.c, ffi.NULL)
-            lib.viofs_session_close(pointer)
-
-        self.pointer = ffi.NULL
-        if self.device.elsewhere:
-            end()
-        else:
-            interruptibly(end, lambda: lib.viofs_dev_abort(device))
-
-    def later(self, handle):
-        """Close a file when there is an occasion."""
-        if self.pointer and not self._closing:
-            self._later.append(handle)
-
-    def add_user(self, user):
-        """Somebody whose let_go() gives what is to be closed with the session."""
-        self._users.add(user)
-
-    @property
-    def info(self):
-        """What FUSE_INIT agreed: an object with the members of struct viofs_session_info."""
-        from .device import struct  # pylint: disable=import-outside-toplevel,cyclic-import
-        self.check()
-        return struct("viofs_session_info", lambda c: lib.viofs_session_info_get(self.pointer, c))
-
-    @property
-    def init_flags(self):
-        """Names of the INIT flags agreed on."""
-        flags = self.info.flags
-        return [string(lib.viofs_fuse_init_flag_name(bit)) or f"bit {bit}" for bit in range(64) if flags >> bit & 1]
-
-    def drop(self):
-        """Forget all names and attributes that are remembered."""
-        self.check()
-        lib.viofs_session_drop(self.pointer)
+class Share(PathCalls):
+    """What a Session and its Views have in common: calls on names, and what opens."""
 
     def open(self, path, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *, oflags=0, perm=0o644,
              flags=0):
@@ -286,157 +90,49 @@ class Session(PathCalls):
         from .aio import AsyncSession  # pylint: disable=import-outside-toplevel,cyclic-import
         return AsyncSession(self, limit)
 
-    def raw(self):
-        """Requests by the names of their fields: a Raw."""
-        from .raw import Raw  # pylint: disable=import-outside-toplevel,cyclic-import
-        return Raw(self)
+    def view(self, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None):
+        """The same session for somebody else, or from somewhere else: a View. None: as it is here.
+
+        at: a directory (a Dir, or a path), where its paths begin that have no slash in front.
+        """
+        return View(self, uid=uid, gid=gid, pid=pid, timeout_ms=timeout_ms, at=at)
+
+    def cancel(self):
+        """Give up the blocking calls that other threads have under way by exactly this session or view, or on what was
+        opened by it: they raise OSError with ECANCELED. Any thread. Return: how many."""
+        return self.base.give_up_calls(self)
+
+    def close_opened(self):
+        """Forget what was opened. Return: what is to be closed."""
+        return [handle for user in list(self._users) for handle in user.let_go()]
+
+    def add_user(self, user):
+        """Somebody whose let_go() gives what is to be closed with the session."""
+        self._users.add(user)
 
 
-class Opened:
-    """What files and directories have in common: a handle of the library's."""
+class Session(Share):
+    """A session: calls on names, which block. Any thread may make them, any number at once; Ctrl-C ends a wait.
 
-    handle = None
-    session = None
+    Close it by close() or `with`. Options are those of struct viofs_session_options: uid, gid, pid, cache_names,
+    init_timeout_ms, init_flags, timeout_ms.
+    """
 
-    def let_go(self):
-        """The session ends. Return: what it has to close."""
-        return [self.handle] if self.handle and self.handle.shut() else []
-
-    def _shut(self):
-        """Close, and wait, but where calls are under way, whose last one closes it then."""
-        handle, session = self.handle, self.session
-        if not handle or not handle.shut() or not session.pointer:
-            return
-        if session.device.elsewhere:
-            return
-        session._call(handle.close, handle.c, names=(self.name,))
-
-    def _abandon(self):
-        if self.handle and self.handle.shut():
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
-            self.session.later(self.handle)
-
-
-class File(Opened, FileCalls, io.RawIOBase):
-    """An open file: io.RawIOBase, and calls with an offset. Any thread may use it, several at once too."""
-
-    def __init__(self, session, path, oflags, perm=0o644, flags=0):
-        super().__init__()
-        self.session, self.name, self._oflags = session, path, oflags
-        self._position = 0
-        out = ffi.new("struct viofs_file **")
-
-        def made(_=None):
-            return Handle(out[0], CLOSE_FILE)
-
-        self.handle = session._call(lib.viofs_file_open_async, encode(path), int(flags), oflags, perm, out, keep=out,
-                                    finish=made, names=(path,), late=made)
-        session.add_user(self)
-
-    def __repr__(self):
-        return f"<viofs.File {self.name!r}{', closed' if self.closed else ''}>"
-
-    def __del__(self):
-        self._abandon()
-
-    def _call(self, function, *args, **more):
-        if self.closed:
-            raise closed("file")
-        return self.session._call(function, *args, names=(self.name,), **more)
-
-    @property
-    def closed(self):
-        """Has it been closed, or its session?"""
-        return super().closed or not self.handle or self.handle.closed
-
-    def close(self):
-        """FLUSH and RELEASE. OSError: data could not be written; it is closed nevertheless."""
-        try:
-            self._shut()
-        finally:
-            super().close()
-
-    def readable(self):
-        """For io."""
-        return self._oflags & os.O_ACCMODE != os.O_WRONLY
-
-    def writable(self):
-        """For io."""
-        return self._oflags & os.O_ACCMODE != os.O_RDONLY
-
-    def seekable(self):
-        """For io."""
-        return True
-
-    def readinto(self, memory):
-        """Read at the position into writable memory."""
-        n = self.pread_into(memory, self._position)
-        self._position += n
-        return n
-
-    def readall(self):
-        """From the position to the end."""
-        pieces = []
-        while True:
-            size = max(self.stat().st_size - self._position, 0)
-            piece = self.pread(min(max(size, 1), 64 * CHUNK), self._position)
-            if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
-            self._position += len(piece)
-
-    def write(self, data):
-        """Write at the position, or at the end with mode "a"."""
-        if self._oflags & os.O_APPEND:
-            self._position = self.stat().st_size
-        n = self.pwrite(data, self._position)
-        self._position += n
-        return n
-
-    def seek(self, offset, whence=os.SEEK_SET):
-        """lseek(2), with os.SEEK_DATA and os.SEEK_HOLE too."""
-        if whence == os.SEEK_DATA:
-            to = self.seek_data(offset)
-        elif whence == os.SEEK_HOLE:
-            to = self.seek_hole(offset)
-        else:
-            start = {os.SEEK_SET: lambda: 0, os.SEEK_CUR: self.tell, os.SEEK_END: lambda: self.stat().st_size}
-            to = offset + start[whence]()
-        if to < 0:
-            raise ValueError(f"negative seek position {to}")
-        self._position = to
-        return to
-
-    def tell(self):
-        """The position."""
-        if self.closed:
-            raise closed("file")
-        return self._position
-
-    def truncate(self, size=None):
-        """Make it so long; None: up to the position."""
-        size = self._position if size is None else size
-        self.ftruncate(size)
-        return size
-
-
-class Dir(Opened):
-    """An open directory: iterate over its entries ("." and ".." too, where the device has them)."""
-
-    def __init__(self, session, path, flags=0):
-        self.session, self.name = session, path
-        self._lock = threading.Lock()
-        out = ffi.new("struct viofs_dir **")
-
-        def made(_=None):
-            return Handle(out[0], CLOSE_DIR)
-
-        self.handle = session._call(lib.viofs_dir_open_async, encode(path), int(flags), out, keep=out, finish=made,
-                                    names=(path,), late=made)
-        session.add_user(self)
-
-    def __repr__(self):
-        return f"<viofs.Dir {self.name!r}{', closed' if self.closed else ''}>"
+    def __init__(self, device, *, uid=None, gid=None, pid=None, cache_names=None, init_timeout_ms=None, init_flags=None,
+                 timeout_ms=None):
+        self.pointer = ffi.NULL
+        self.base = self
+        self.device = device
+        self.lock = threading.Condition()
+        self._lanes = []
+        self._waits = {}  # calls that somebody waits for: (lane, or None where that is being made; by which view)
+        self._closing = False
+        self._users = weakref.WeakSet()  # open files, directories, AsyncSessions, views
+        self._later = []  # files that nobody has closed
+        self.pointer = session_pointer(device, {"uid": uid, "gid": gid, "pid": pid, "cache_names": cache_names,
+                                                "init_timeout_ms": init_timeout_ms, "init_flags": init_flags,
+                                                "timeout_ms": timeout_ms})
+        device.add_user(self)
 
     def __enter__(self):
         return self
@@ -444,55 +140,238 @@ class Dir(Opened):
     def __exit__(self, *_):
         self.close()
 
+    def __repr__(self):
+        return f"<viofs.Session with {self.device.source!r}{'' if self.pointer else ', closed'}>"
+
+    @property
+    def closed(self):
+        """Has close() been called?"""
+        return self._closing or not self.pointer
+
+    def check(self):
+        """Raise, where nothing can be done any more."""
+        if self._closing or not self.pointer:
+            raise closed("session")
+        self.device._check()
+
+    def failure(self, result, names=(), fault=None):
+        """The exception for a call's negative errno."""
+        text = None
+        if result in (-5, -19) and not fault and self.device.failed:
+            text = f"{os.strerror(-result)}: the device has failed: {self.device.failed}"
+        return error(result, text, *names, fault=fault)
+
+    def _take_lane(self, call, by):
+        with self.lock:
+            by.check()
+            lane = self._lanes.pop() if self._lanes else None
+            self._waits[call] = lane, by
+        if not lane:
+            try:
+                lane = Lane(self)
+            except BaseException:
+                self._give_lane(None, call)
+                raise
+            with self.lock:
+                self._waits[call] = lane, by
+        return lane
+
+    def _give_lane(self, lane, call):
+        with self.lock:
+            del self._waits[call]
+            if lane:
+                self._lanes.append(lane)
+            self.lock.notify_all()
+
+    def _call(self, function, *args, keep=(), finish=None, names=(), handles=(), late=None, by=None):
+        call, by = Call((keep, args), handles), by or self
+        lane = self._take_lane(call, by)
+        try:
+            while self._later:
+                lane.abandon(self._later.pop())
+            rc = lane.start(call, function, *args, view=by.pointer)
+            if rc:
+                raise self.failure(rc, names)
+            try:
+                lane.wait(call)
+            except GivenUp as e:
+                self._give_up(lane, call, late)
+                raise self.failure(e.result, names) from None
+            except BaseException:
+                self._give_up(lane, call, late)
+                raise
+        finally:
+            self._give_lane(lane, call)
+        if call.result < 0:
+            raise self.failure(call.result, names, call.fault)
+        return finish(call.result) if finish else None
+
+    @staticmethod
+    def _give_up(lane, call, late):
+        """Nobody waits for @call any more. What it has opened before it heard of that is closed."""
+        if lane.give_up(call) and late and call.result >= 0:
+            lane.abandon(late())
+
+    def give_up_calls(self, by):
+        """For cancel()."""
+        with self.lock:
+            calls = [(call, lane) for call, (lane, whose) in self._waits.items() if whose is by and not call.given_up]
+            for call, lane in calls:
+                call.given_up = True
+                if lane:
+                    lane.wake()
+        return len(calls)
+
+    def wait_for_calls(self, by=None):
+        """Until no call that somebody waits for is under way; by: a view's."""
+        with self.lock:
+            while any(by in (None, whose) for _, whose in self._waits.values()) and not self.device.elsewhere:
+                self.lock.wait(0.05)
+
+    def close(self):
+        """FORGET, FUSE_DESTROY, the end. Calls of other threads are waited for; files, directories, views and
+        AsyncSessions are closed. Ctrl-C gives the device up."""
+        if not self.pointer:
+            return
+        with self.lock:
+            self._closing = True
+        self.wait_for_calls()
+        pointer, device = self.pointer, self.device.pointer
+        handles = self._later + self.close_opened()
+        views = [view.pointer for view in list(self._users) if isinstance(view, View) and view.pointer]
+        lanes, self._lanes, self._later = self._lanes, [], []
+
+        def end():
+            for lane in lanes:
+                lane.close()
+            for handle in handles:
+                handle.close(handle.c, ffi.NULL)
+            for view in views:
+                lib.viofs_session_close(view)
+            lib.viofs_session_close(pointer)
+
+        self.pointer = ffi.NULL
+        if self.device.elsewhere:
+            end()
+        else:
+            interruptibly(end, lambda: lib.viofs_dev_abort(device))
+
+    def later(self, handle):
+        """Close a file when there is an occasion."""
+        if self.pointer and not self._closing:
+            self._later.append(handle)
+
+    @property
+    def info(self):
+        """What FUSE_INIT agreed: an object with the members of struct viofs_session_info."""
+        from .device import struct  # pylint: disable=import-outside-toplevel,cyclic-import
+        self.check()
+        return struct("viofs_session_info", lambda c: lib.viofs_session_info_get(self.pointer, c))
+
+    @property
+    def init_flags(self):
+        """Names of the INIT flags agreed on."""
+        flags = self.info.flags
+        return [string(lib.viofs_fuse_init_flag_name(bit)) or f"bit {bit}" for bit in range(64) if flags >> bit & 1]
+
+    def drop(self):
+        """Forget all names and attributes that are remembered."""
+        self.check()
+        lib.viofs_session_drop(self.pointer)
+
+    def raw(self):
+        """Requests by the names of their fields: a Raw."""
+        from .raw import Raw  # pylint: disable=import-outside-toplevel,cyclic-import
+        return Raw(self)
+
+
+class View(Share):
+    """A session for somebody else, or from somewhere else: Session.view(). Its calls are made for its user, take no longer
+    than its time, and their paths begin at its directory. What is opened by it keeps user and time.
+
+    Most devices check nothing: virtiofsd gives what is made to uid and gid, and does all else with its own rights.
+    """
+
+    def __init__(self, session, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None):
+        self.pointer = ffi.NULL
+        self.base = session.base
+        self._closing = False
+        self._users = weakref.WeakSet()
+        session.check()
+        c = ffi.new("struct viofs_view_options *")
+        lib.viofs_view_options_init(session.pointer, c, ffi.sizeof("struct viofs_view_options"))
+        for name, value in (("uid", uid), ("gid", gid), ("pid", pid)):
+            if value is not None:
+                setattr(c.cred, name, value)
+        if timeout_ms is not None:
+            c.timeout_ms = timeout_ms
+        out, err = ffi.new("struct viofs_session **"), ffi.new("struct viofs_err *")
+        with contextlib.ExitStack() as stack:
+            if at is not None:
+                folder = at if isinstance(at, Dir) else stack.enter_context(session.opendir(at))
+                c.at = folder.pointer_of(self.base)
+            rc = lib.viofs_session_view(session.pointer, c, out, err)
+        if rc:
+            raise error(rc, text_of(err))
+        self.uid, self.gid, self.pid, self.timeout_ms = c.cred.uid, c.cred.gid, c.cred.pid, c.timeout_ms
+        self.pointer = out[0]
+        self.base.add_user(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __repr__(self):
+        return f"<viofs.View of {self.base!r} for {self.uid}:{self.gid}{', closed' if self.closed else ''}>"
+
     def __del__(self):
-        self._abandon()
+        # It has no calls and nothing open: those keep it.
+        if self.pointer and self.base.pointer and not self.base.device.elsewhere:
+            lib.viofs_session_close(self.pointer)
+
+    @property
+    def device(self):
+        """The device that the session is with."""
+        return self.base.device
 
     @property
     def closed(self):
         """Has it been closed, or its session?"""
-        return not self.handle or self.handle.closed
+        return self._closing or not self.pointer or self.base.closed
 
-    def close(self):
-        """RELEASEDIR."""
-        self._shut()
+    def check(self):
+        """Raise, where nothing can be done any more."""
+        if self._closing or not self.pointer:
+            raise closed("view")
+        self.base.check()
+
+    def failure(self, result, names=(), fault=None):
+        """The exception for a call's negative errno."""
+        return self.base.failure(result, names, fault)
 
     def _call(self, function, *args, **more):
+        return self.base._call(function, *args, by=self, **more)
+
+    def later(self, handle):
+        """Close a file when there is an occasion."""
+        self.base.later(handle)
+
+    def let_go(self):
+        """The session ends."""
+        return self.close_opened()
+
+    def close(self):
+        """The end of the view, and of files, directories and AsyncSessions that were opened by it. Calls of other threads
+        are waited for."""
         if self.closed:
-            raise closed("directory")
-        return self.session._call(function, self.handle.c, *args, names=(self.name,), handles=(self.handle,), **more)
-
-    def fill(self):
-        """The next portion: a list of DirEntry objects, empty at the end."""
-        with self._lock:
-            got = self._call(lib.viofs_dir_fill_async, finish=int)
-            return portion(self.handle.c) if got and not self.closed else []
-
-    def __iter__(self):
-        while entries := self.fill():
-            yield from entries
-
-    def seek(self, where=0):
-        """Go on at an entry's `next`; 0: from the start."""
-        with self._lock:
-            if self.closed:
-                raise closed("directory")
-            self.session.check()
-            lib.viofs_dir_seek(self.handle.c, where)
-
-    def sync(self, *, data_only=False):
-        """fsync(2) of the directory."""
-        self._call(lib.viofs_dir_sync_async, int(data_only))
-
-
-class _Close:
-    """Both ways to close: (lane, pointer, user) begins, (pointer, err) blocks."""
-
-    def __init__(self, begin, block):
-        self.begin, self.block = begin, block
-
-    def __call__(self, *args):
-        return self.begin(*args) if len(args) == 3 else self.block(*args)
-
-
-CLOSE_FILE = _Close(lib.viofs_file_close_async, lib.viofs_file_close)
-CLOSE_DIR = _Close(lib.viofs_dir_close_async, lib.viofs_dir_close)
+            return
+        with self.base.lock:
+            self._closing = True
+        self.base.wait_for_calls(self)
+        for handle in self.close_opened():
+            self.base._call(handle.close, handle.c)
+        pointer, self.pointer = self.pointer, ffi.NULL
+        if pointer and not self.base.device.elsewhere:
+            lib.viofs_session_close(pointer)
