@@ -173,15 +173,22 @@ static void ring_aio(struct viofs_bell *b)
 	syscall(__NR_io_submit, b->aio, 1, list);
 }
 
-struct viofs_bell *viofs_bell_new(int eventfd)
+int viofs_bell_new(int eventfd, unsigned int ways, struct viofs_bell **out)
 {
 	struct viofs_bell *b = calloc(1, sizeof(*b));
+	int rc = -ENOSYS;
 
-	if (b && open_ring(b, eventfd) && open_aio(b, eventfd)) {
+	if (!b)
+		return -ENOMEM;
+	if (ways & VIOFS_BELL_URING)
+		rc = open_ring(b, eventfd);
+	if (rc && ways & VIOFS_BELL_AIO)
+		rc = open_aio(b, eventfd);
+	if (rc)
 		free(b);
-		return NULL;
-	}
-	return b;
+	else
+		*out = b;
+	return rc;
 }
 
 void viofs_bell_ring(struct viofs_bell *b)
@@ -204,4 +211,16 @@ void viofs_bell_free(struct viofs_bell *b)
 		close(b->fd);
 	}
 	free(b);
+}
+
+void viofs_bell_signal(int eventfd)
+{
+	struct viofs_bell *b;
+
+	/* Who was told to use no io_uring may call this: it comes last. */
+	if (viofs_bell_new(eventfd, VIOFS_BELL_AIO, &b) &&
+	    viofs_bell_new(eventfd, VIOFS_BELL_URING, &b))
+		return;
+	viofs_bell_ring(b);
+	viofs_bell_free(b);
 }

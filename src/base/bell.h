@@ -5,8 +5,12 @@
 
 struct viofs_bell;
 
-/** viofs_bell_new() - for @eventfd. Return: NULL: the kernel lets us have neither way. */
-struct viofs_bell *viofs_bell_new(int eventfd);
+/* Ways to have the kernel signal it: a set of them. io_uring is the faster one. */
+#define VIOFS_BELL_URING 1U
+#define VIOFS_BELL_AIO 2U
+
+/** viofs_bell_new() - for @eventfd. Return: 0; -errno: the kernel lets us have none of @ways. */
+int viofs_bell_new(int eventfd, unsigned int ways, struct viofs_bell **out);
 
 /**
  * viofs_bell_ring() - add one to the eventfd; a full one stays full
@@ -16,5 +20,11 @@ void viofs_bell_ring(struct viofs_bell *b);
 
 /** viofs_bell_free() - NULL is fine. In a child of fork(2) too: only the child's part goes. */
 void viofs_bell_free(struct viofs_bell *b);
+
+/**
+ * viofs_bell_signal() - add one to @eventfd, once
+ * What can't be signalled, for want of both ways, is left out.
+ */
+void viofs_bell_signal(int eventfd);
 
 #endif

@@ -25,6 +25,7 @@
 
 #include "base/page.h"
 #include "fs/device.h"
+#include "fs/doorbells.h"
 #include "fuse/opcodes.h"
 #include "attach/opened.h"
 
@@ -57,8 +58,6 @@ enum viofs_dev_state {
 	VIOFS_DEV_FAILED,
 	VIOFS_DEV_ELSEWHERE, /* this process is a child of the one that has it; see child.c */
 };
-
-struct viofs_bell;
 
 /** struct viofs_vq_slot - one request; private memory */
 struct viofs_vq_slot {
@@ -117,7 +116,7 @@ struct viofs_dev {
 	struct viofs_pool pool;
 	uint8_t *reserves; /* of lanes, one for each request queue; see scratch.c */
 	struct viofs_vq vqs[VIOFS_FS_QUEUES_MAX];
-	struct viofs_bell *bells[VIOFS_FS_VIRTQUEUES_MAX]; /* kick_fd()'s; NULL: none needed */
+	struct viofs_doorbells doorbells;
 	unsigned int next_vq; /* handles get request queues in turn; under lock */
 	bool indirect;
 	bool membarrier;         /* the kernel has it */

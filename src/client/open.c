@@ -119,38 +119,6 @@ static unsigned int depth_of(const struct viofs_dev *dev, unsigned int vq)
 	return VIOFS_MIN(depth, (unsigned int)dev->at.fs->queue_size[vq]);
 }
 
-static void ring_bell(void *arg, unsigned int q)
-{
-	const struct viofs_dev *dev = arg;
-
-	viofs_bell_ring(dev->bells[q]);
-}
-
-/*
- * A back end must not make us wait by an eventfd that it has too. Without io_uring and AIO they are
- * written to all the same: better that than no library at all.
- */
-static void hang_bells(struct viofs_dev *dev)
-{
-	struct viofs_virtio *d = dev->at.fs->virtio;
-
-	if (!d->ops->kick_fd)
-		return;
-	for (unsigned int q = 0; q < viofs_fs_virtqueue_count(dev->at.fs); q++) {
-		dev->bells[q] = viofs_bell_new(d->ops->kick_fd(d, q));
-		if (!dev->bells[q])
-			return;
-	}
-	d->bell_arg = dev;
-	d->bell = ring_bell;
-}
-
-static void take_bells_down(struct viofs_dev *dev)
-{
-	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
-		viofs_bell_free(dev->bells[q]);
-}
-
 static int start(struct viofs_dev *dev, struct viofs_err *err)
 {
 	struct viofs_opened_memory memory = {
@@ -167,7 +135,8 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 	rc = viofs_opened_start(&dev->at, &memory, err);
 	if (rc)
 		return rc;
-	hang_bells(dev);
+	/* Without io_uring and AIO the eventfds are written to: better that than no library. */
+	viofs_doorbells_init(&dev->doorbells, fs, VIOFS_BELL_URING | VIOFS_BELL_AIO);
 	dev->interrupts = fs->vectors;
 	dev->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
 	dev->max_data = bound_data(dev);
@@ -256,7 +225,7 @@ int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
 		return viofs_dev_close_copies(dev, err);
 	/* The device first, and with it what of the program's memory it was given. */
 	viofs_opened_let_go(&dev->at);
-	take_bells_down(dev);
+	viofs_doorbells_fini(&dev->doorbells);
 	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
 		viofs_vq_fini(&dev->vqs[i]);
 	viofs_pool_fini(&dev->pool);

@@ -75,8 +75,7 @@ static void lose_device(struct viofs_supervision *s, int rc, const struct viofs_
 		    err->text, s->mountpoint);
 	viofs_launch_tell_systemd("STATUS=The device is lost; unmount to end this.");
 	s->last_status = viofs_answers_live_status(s);
-	/* The loop's poll of it ends with what it polls. */
-	s->loop.fds[VIOFS_WAKE_BACK_END].fd = -1;
+	viofs_loop_remove(&s->loop, VIOFS_WAKE_BACK_END);
 	viofs_outage_end(&s->outage);
 	viofs_claim_let_go(s->claim);
 	if (s->asked)

@@ -8,6 +8,7 @@
 #include "daemon/remedy.h"
 #include "daemon/remount.h"
 #include "daemon/supervisor.h"
+#include "loop/loop.h"
 #include "relay/channel.h"
 #include "viofs_config.h"
 
@@ -60,7 +61,8 @@ static int run(struct viofs_options *o, const struct exits *exits)
 	if (o->remount)
 		return viofs_remount(o, &err) ? refuse(exits->failure, &err) : 0;
 	viofs_inherit_widen_limits();
-	if (viofs_channel_choose(&o->relay, &err))
+	if (viofs_channel_choose(&o->relay, &err) ||
+	    viofs_loop_choose(&o->relay.loop, o->relay.channel == VIOFS_CHANNEL_URING, &err))
 		return refuse(exits->failure, &err);
 	if (!o->foreground) {
 		outcome_fd = viofs_launch(exits->failure, &err);

@@ -77,6 +77,13 @@ static const struct viofs_option table[] = {
 					   "FUSE over io_uring (Linux 6.14; enable_uring=Y of the "
 					   "fuse module)" },
 		 [VIOFS_CHANNEL_DEV] = { "dev", "/dev/fuse" }) },
+	/* Not "loop": mount(8) takes that for itself, and sets up a loop device. */
+	{ .name = "events",
+	  CHOICE(enum viofs_loop_kind, relay.loop,
+		 [VIOFS_LOOP_AUTO] = { "auto",
+				       "wait by io_uring, or by epoll where it is not allowed" },
+		 [VIOFS_LOOP_URING] = { "io_uring", "fail where there is no io_uring" },
+		 [VIOFS_LOOP_EPOLL] = { "epoll", "use no io_uring" }) },
 	{ .name = "spin",
 	  NUMBER(relay.spin_us),
 	  .max = 1000000,

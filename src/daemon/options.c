@@ -282,6 +282,10 @@ int viofs_options_check(const struct viofs_options *o, struct viofs_err *err)
 		return viofs_err_set(err, -EINVAL,
 				     "-o queues= goes with vhost-user: only, a PCI device says "
 				     "itself how many queues it has.");
+	if (o->relay.channel == VIOFS_CHANNEL_URING && o->relay.loop == VIOFS_LOOP_EPOLL)
+		return viofs_err_set(err, -EINVAL,
+				     "-o channel=uring is FUSE over io_uring, and -o events=epoll "
+				     "does without io_uring: leave one of them out.");
 	if (!CPU_COUNT(&o->cpus) || sched_getaffinity(0, sizeof(mine), &mine) < 0)
 		return 0;
 	CPU_AND(&both, &mine, &o->cpus);

@@ -15,9 +15,9 @@
  * (vhost/link.h). The session's time-out goes on meanwhile, in the worker.
  */
 #include "daemon/outage.h"
+#include "base/bell.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "relay/doorbell.h"
 
 #include <errno.h>
 
@@ -104,7 +104,7 @@ static void try_again(struct viofs_outage *o, int64_t now)
 	int rc;
 
 	limit = VIOFS_MIN(VIOFS_MAX(age, TRY_END_MIN_NS), TRY_END_MAX_NS);
-	rc = o->device->returns->resume(o->device, now + limit, viofs_doorbell_signal, &err);
+	rc = o->device->returns->resume(o->device, now + limit, viofs_bell_signal, &err);
 	if (!rc) {
 		come_back(o);
 		return;

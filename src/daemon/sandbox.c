@@ -17,10 +17,11 @@
  * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one
  * but that of standard input, which is taken. It holds without a filter too, up to a worker that
  * closes standard input and has one. It is 1, not 0, because poll(2) may not be given more
- * descriptors than it: who waits for several takes a ring (relay/sleep.h).
+ * descriptors than it: who waits for several has a loop (loop/loop.h).
  *
  * io_uring. Its requests pass no filter. The worker's rings are made before and are restricted
- * (relay/sleep.c, relay/doorbell.c); io_uring_setup is not allowed.
+ * (loop/loop_uring.c, base/bell.c); io_uring_setup is not allowed. Without io_uring AIO takes
+ * its place for kicks: it can do no more than read and write what is open.
  *
  * Namespaces. A mount namespace of its own would hold a copy of the very mount it serves, which
  * umount doesn't reach. So it has none.
@@ -62,12 +63,11 @@ enum viofs_seccomp viofs_sandbox_seccomp_default(void)
  */
 static const int calls[] = {
 	/* The data path. */
-	SCMP_SYS(readv),          /* requests: kernel/devfuse.c */
-	SCMP_SYS(writev),         /* replies: kernel/devfuse.c */
-	SCMP_SYS(write),          /* errors, notifications: kernel/devfuse.c; messages, report */
-	SCMP_SYS(read),           /* eventfds that are looked at: virtio, vhost */
-	SCMP_SYS(io_uring_enter), /* relay/sleep.c; kicks: relay/doorbell.c */
-	SCMP_SYS(pread64),        /* registers that can't be mapped: vfio/bars.c */
+	SCMP_SYS(readv),   /* requests: kernel/devfuse.c */
+	SCMP_SYS(writev),  /* replies: kernel/devfuse.c */
+	SCMP_SYS(write),   /* errors, notifications: kernel/devfuse.c; messages, report */
+	SCMP_SYS(read),    /* eventfds that are looked at: virtio, vhost */
+	SCMP_SYS(pread64), /* registers that can't be mapped: vfio/bars.c */
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(recvfrom), /* has the back end closed its socket: vhost/frontend.c */
 	/* Waiting: INIT and DESTROY (relay/exchange.c), the guard (relay/lease.c); glibc chooses
@@ -106,6 +106,18 @@ static const int calls[] = {
 	SCMP_SYS(gettid),
 };
 
+/* What waits and kicks a vhost-user back end: by io_uring, or without it. The rest of io_uring is
+ * narrow. */
+static const int uring_calls[] = {
+	SCMP_SYS(io_uring_enter), /* loop/loop_uring.c, base/bell.c */
+};
+static const int epoll_calls[] = {
+	SCMP_SYS(epoll_wait), /* loop/loop_epoll.c; glibc chooses which */
+	SCMP_SYS(epoll_pwait),  SCMP_SYS(epoll_ctl),
+	SCMP_SYS(io_submit), /* base/bell.c: reads and writes of what is open */
+	SCMP_SYS(io_getevents),
+};
+
 /* Allowed with these arguments only. */
 struct narrow {
 	int call;
@@ -113,9 +125,13 @@ struct narrow {
 	struct scmp_arg_cmp args[2];
 };
 
-static int add_narrow(scmp_filter_ctx ctx)
+static int add_narrow(scmp_filter_ctx ctx, bool epoll)
 {
 	const struct narrow narrow[] = {
+		/* Not with epoll. A ring becomes a thread's own: loop/loop_uring.c. */
+		{ SCMP_SYS(io_uring_register),
+		  1,
+		  { SCMP_A1(SCMP_CMP_EQ, IORING_REGISTER_ENABLE_RINGS, 0) } },
 		/* Memory, no files, nothing to be executed. */
 		{ SCMP_SYS(mmap),
 		  2,
@@ -126,16 +142,12 @@ static int add_narrow(scmp_filter_ctx ctx)
 		{ SCMP_SYS(sched_setaffinity), 1, { SCMP_A0(SCMP_CMP_EQ, 0, 0) } },
 		/* Threads, no processes. */
 		{ SCMP_SYS(clone), 1, { SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) } },
-		/* A ring becomes a thread's own: relay/sleep.c. */
-		{ SCMP_SYS(io_uring_register),
-		  1,
-		  { SCMP_A1(SCMP_CMP_EQ, IORING_REGISTER_ENABLE_RINGS, 0) } },
 		/* abort(3): signals to itself only. */
 		{ SCMP_SYS(tgkill), 1, { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0) } },
 	};
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < VIOFS_ARRAY_SIZE(narrow); i++)
+	for (size_t i = epoll; !rc && i < VIOFS_ARRAY_SIZE(narrow); i++)
 		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, narrow[i].call, narrow[i].count,
 					    narrow[i].args);
 	/* Its flags lie in memory, where no filter sees them. glibc then takes clone. */
@@ -144,7 +156,16 @@ static int add_narrow(scmp_filter_ctx ctx)
 	return rc;
 }
 
-static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
+static int add_calls(scmp_filter_ctx ctx, const int *list, size_t count)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < count; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, list[i], 0);
+	return rc;
+}
+
+static int load_filter(enum viofs_seccomp seccomp, bool epoll, struct viofs_err *err)
 {
 	scmp_filter_ctx ctx;
 	int rc;
@@ -153,10 +174,14 @@ static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
 		return 0;
 	ctx = seccomp_init(seccomp == VIOFS_SECCOMP_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_LOG);
 	rc = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
-	for (size_t i = 0; !rc && i < VIOFS_ARRAY_SIZE(calls); i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
 	if (!rc)
-		rc = add_narrow(ctx);
+		rc = add_calls(ctx, calls, VIOFS_ARRAY_SIZE(calls));
+	if (!rc && epoll)
+		rc = add_calls(ctx, epoll_calls, VIOFS_ARRAY_SIZE(epoll_calls));
+	else if (!rc)
+		rc = add_calls(ctx, uring_calls, VIOFS_ARRAY_SIZE(uring_calls));
+	if (!rc)
+		rc = add_narrow(ctx, epoll);
 	if (!rc)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -168,7 +193,7 @@ static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
 		  : 0;
 }
 #else
-static int load_filter(enum viofs_seccomp seccomp, struct viofs_err *err)
+static int load_filter(enum viofs_seccomp seccomp, bool epoll, struct viofs_err *err)
 {
 	return 0;
 }
@@ -272,5 +297,5 @@ int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return viofs_err_set(err, -errno, "PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
 	rc = set_limits(config->debug, err);
-	return rc ? rc : load_filter(seccomp, err);
+	return rc ? rc : load_filter(seccomp, config->epoll, err);
 }

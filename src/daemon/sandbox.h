@@ -33,6 +33,7 @@ enum viofs_seccomp {
 struct viofs_sandbox_config {
 	enum viofs_seccomp seccomp;
 	bool debug; /* core files, and debuggers of the same user, are wanted */
+	bool epoll; /* the worker waits by epoll, not by io_uring */
 };
 
 /**

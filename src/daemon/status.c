@@ -153,8 +153,8 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 	const struct viofs_relay_stats *t = s->stats;
 
 	return json_pack(
-		"{s:o, s:o, s:s, s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, "
+		"{s:o, s:o, s:s, s:o, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
+		"s:o, s:o, "
 		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
 		"source", viofs_status_text(s->source), "mountpoint",
 		viofs_status_text(s->mountpoint), "session",
@@ -162,7 +162,8 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 							      : viofs_stage_name(t->stage),
 		"reason", workers_text(t->reason, sizeof(t->reason)), "channel",
 		viofs_channel_name(t->channel), "poll",
-		viofs_option_choice("poll", s->config->poll), "lanes", (int)t->lanes,
+		viofs_option_choice("poll", s->config->poll), "events",
+		viofs_loop_name(s->config->loop), "lanes", (int)t->lanes,
 		/* An older name of that, for programs that read it. */
 		"workers", (int)t->lanes, "timeout_s", (int)(s->config->timeout_ms / 1000),
 		"supervisor", (int)s->supervisor, "worker", (int)s->worker, "device", device(s),

@@ -19,7 +19,7 @@
 #include "daemon/watchdog.h"
 #include "daemon/worker.h"
 #include "kernel/mount.h"
-#include "relay/sleep.h"
+#include "loop/loop.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -32,7 +32,7 @@
 /* viofsctl abort: it has no more than this, DESTROY or not. */
 #define VIOFS_ABORT_END_NS (1 * VIOFS_NSEC_PER_SEC)
 
-/* What the loop waits for: indices in viofs_sleep.fds. */
+/* What the loop waits for: indices in viofs_loop.fds. */
 enum {
 	VIOFS_WAKE_SIGNAL,
 	VIOFS_WAKE_REPORT,
@@ -50,7 +50,7 @@ struct viofs_supervision {
 	struct viofs_mount *mount;
 	int outcome_fd; /* -1: told already, or in the foreground */
 	int control_fd, signal_fd;
-	struct viofs_sleep loop;
+	struct viofs_loop loop;
 
 	enum viofs_phase phase;
 	unsigned int asked;   /* signals and aborts that asked for the end */

@@ -56,15 +56,15 @@ static int start_mount(struct viofs_supervision *s, int directory, struct viofs_
 
 static int start_loop(struct viofs_supervision *s, struct viofs_err *err)
 {
-	int rc = viofs_sleep_init(&s->loop);
+	int rc = viofs_loop_open(&s->loop, s->o->relay.loop);
 
 	if (rc)
-		return viofs_sleep_say(rc, err);
-	viofs_sleep_add(&s->loop, s->signal_fd, false);
-	viofs_sleep_add(&s->loop, s->worker.pipes.report_fd, false);
-	viofs_sleep_add(&s->loop, s->worker.pipes.log_fd, false);
-	viofs_sleep_add(&s->loop, s->control_fd, false);
-	viofs_sleep_add(&s->loop, viofs_outage_fd(&s->outage), false);
+		return viofs_err_set(err, rc, "nothing can be waited for: %s", strerror(-rc));
+	viofs_loop_add(&s->loop, s->signal_fd, VIOFS_LOOP_INPUT);
+	viofs_loop_add(&s->loop, s->worker.pipes.report_fd, VIOFS_LOOP_INPUT);
+	viofs_loop_add(&s->loop, s->worker.pipes.log_fd, VIOFS_LOOP_INPUT);
+	viofs_loop_add(&s->loop, s->control_fd, VIOFS_LOOP_INPUT);
+	viofs_loop_add(&s->loop, viofs_outage_fd(&s->outage), VIOFS_LOOP_INPUT);
 	return 0;
 }
 
@@ -74,7 +74,9 @@ static int start_worker(struct viofs_supervision *s, struct viofs_err *err)
 		.claim = s->claim,
 		.fuse_fd = viofs_mount_fd(s->mount),
 		.cpus = &s->o->cpus,
-		.sandbox = { .seccomp = s->o->seccomp, .debug = s->o->debug },
+		.sandbox = { .seccomp = s->o->seccomp,
+			     .debug = s->o->debug,
+			     .epoll = s->o->relay.loop == VIOFS_LOOP_EPOLL },
 		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd,
 				     viofs_mount_control_fd(s->mount) },
 	};
@@ -192,14 +194,14 @@ static int64_t watch_time(const struct viofs_supervision *s)
 	return session < 0 || ns < 0 ? VIOFS_MAX(session, ns) : VIOFS_MIN(session, ns);
 }
 
-/* No more than signals and the worker's end are seen then, ten times a second: the mount has to go.
- */
-static void watch_without_ring(struct viofs_supervision *s, int rc)
+/* Only signals and the worker's end are seen then, ten times a second: the mount has to go. */
+static void watch_without_loop(struct viofs_supervision *s, int rc)
 {
 	struct viofs_err err;
 
-	viofs_course_fail(s, viofs_err_set(&err, rc, "waiting on io_uring: %s", strerror(-rc)),
-			  &err);
+	viofs_err_set(&err, rc, "waiting by %s: %s", viofs_loop_name(s->o->relay.loop),
+		      strerror(-rc));
+	viofs_course_fail(s, rc, &err);
 	if (!s->worker.kill_at)
 		viofs_course_abort(s, VIOFS_ABORT_END_NS);
 	usleep(100000);
@@ -216,20 +218,20 @@ static void watch(struct viofs_supervision *s)
 			watch_worker(s);
 		if (s->worker.kill_at && viofs_now_ns() - s->worker.kill_at >= 0)
 			kill(s->worker.pid, SIGKILL);
-		rc = viofs_sleep_wait(&s->loop, watch_time(s));
+		rc = viofs_loop_wait(&s->loop, watch_time(s));
 		if (rc && rc != -ETIME) {
-			watch_without_ring(s, rc);
+			watch_without_loop(s, rc);
 			continue;
 		}
-		if (s->loop.fds[VIOFS_WAKE_SIGNAL].woke)
+		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_SIGNAL))
 			viofs_course_take_signals(s);
-		if (s->loop.fds[VIOFS_WAKE_REPORT].woke && s->worker.pid &&
+		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_REPORT) && s->worker.pid &&
 		    !viofs_course_take_report(s))
-			viofs_sleep_remove(&s->loop, VIOFS_WAKE_REPORT);
-		if (s->loop.fds[VIOFS_WAKE_MESSAGES].woke &&
+			viofs_loop_remove(&s->loop, VIOFS_WAKE_REPORT);
+		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_MESSAGES) &&
 		    !viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow))
-			viofs_sleep_remove(&s->loop, VIOFS_WAKE_MESSAGES);
-		if (s->loop.fds[VIOFS_WAKE_CONTROL].woke)
+			viofs_loop_remove(&s->loop, VIOFS_WAKE_MESSAGES);
+		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_CONTROL))
 			viofs_control_serve(s->control_fd, viofs_answers_commands, s);
 		if (s->worker.pid && !s->by_abort)
 			viofs_outage_look(&s->outage, viofs_worker_has_served(s->worker.state));
@@ -256,7 +258,7 @@ static void finish(struct viofs_supervision *s)
 	viofs_mount_hang_up(s->mount);
 	if (viofs_ending_join(&s->ending))
 		viofs_mount_close(s->mount);
-	viofs_sleep_fini(&s->loop);
+	viofs_loop_close(&s->loop);
 	viofs_outage_end(&s->outage);
 	if (s->claim)
 		viofs_control_close(s->control_fd, s->source.id);

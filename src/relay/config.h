@@ -4,6 +4,7 @@
 #define VIOFS_RELAY_CONFIG_H
 
 #include "dma/arena.h"
+#include "loop/loop.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,7 @@ enum viofs_channel {
 struct viofs_relay_config {
 	enum viofs_poll poll;
 	enum viofs_channel channel;
+	enum viofs_loop_kind loop; /* AUTO: as URING; viofs_loop_choose() settles it */
 	uint32_t queues,
 		depth;     /* of the io_uring channel, by viofs_channel_choose(); 0: not used */
 	uint32_t spin_us;  /* adaptive: how long to spin with nothing happening */

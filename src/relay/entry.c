@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The io_uring channel's entries: registered, filled, answered, taken back. */
 #include "relay/entry.h"
+#include "loop/loop_uring.h"
 #include "relay/contents.h"
 #include "relay/session.h"
 
@@ -32,7 +33,7 @@ void viofs_entries_init(struct viofs_entries *e, uint32_t queues, uint32_t depth
 	}
 }
 
-/* user_data of a command: odd, as sleep.h has it. */
+/* user_data of a command: odd, as loop_uring.h has it. */
 static uint64_t to_data(unsigned int index)
 {
 	return (uint64_t)index << 1 | 1;
@@ -79,10 +80,10 @@ static int register_entry(struct viofs_lane *lane, unsigned int index)
 	iov[0] = (struct iovec){ &entry->header, sizeof(entry->header) };
 	iov[1] = (struct iovec){ viofs_slots_buffer(&lane->slots, slot->buffer),
 				 lane->slots.buffer_size };
-	sqe = viofs_sleep_command(&lane->sleep);
+	sqe = viofs_loop_uring_command(&lane->loop);
 	viofs_fuse_uring_register(sqe, lane->fuse_fd, entry->queue, iov);
 	sqe->user_data = to_data(index);
-	rc = viofs_sleep_flush(&lane->sleep);
+	rc = viofs_loop_flush(&lane->loop);
 	return rc ? rc : lane->entries.failed;
 }
 
@@ -91,8 +92,7 @@ int viofs_entries_start(struct viofs_lane *lane)
 	struct viofs_entries *e = &lane->entries;
 	int rc = 0;
 
-	lane->sleep.other = take_completion;
-	lane->sleep.other_arg = e;
+	viofs_loop_uring_listen(&lane->loop, take_completion, e);
 	e->active = true;
 	for (unsigned int i = 0; i < e->count && !rc; i++)
 		rc = register_entry(lane, i);
@@ -102,12 +102,12 @@ int viofs_entries_start(struct viofs_lane *lane)
 void viofs_entries_give_up(struct viofs_relay *r)
 {
 	struct viofs_lane *lane = &r->lanes[0];
-	struct io_uring_sqe *sqe = viofs_sleep_command(&lane->sleep);
+	struct io_uring_sqe *sqe = viofs_loop_uring_command(&lane->loop);
 
 	/* What was registered stays so, and is listened to; but the kernel uses it no more. */
 	viofs_fuse_uring_give_up(sqe, lane->fuse_fd);
 	sqe->user_data = to_data(lane->entries.count);
-	viofs_sleep_flush(&lane->sleep);
+	viofs_loop_flush(&lane->loop);
 	for (unsigned int i = 0; i < r->lane_count; i++)
 		r->lanes[i].entries.failed = 0;
 }
@@ -147,7 +147,7 @@ void viofs_entry_reply(struct viofs_lane *lane, struct viofs_slot *slot, int err
 	if (fixed_len)
 		memcpy(payload, fixed, fixed_len);
 	viofs_contents_note(&lane->slots, slot->buffer, &entry->header.in, fixed_len);
-	sqe = viofs_sleep_command(&lane->sleep);
+	sqe = viofs_loop_uring_command(&lane->loop);
 	viofs_fuse_uring_commit(sqe, lane->fuse_fd, entry->queue, &entry->header, error,
 				fixed_len + data_len);
 	sqe->user_data = to_data(slot->entry);

@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a lane's loop has first: /dev/fuse. */
+#define VIOFS_LANE_FUSE 0U
+
 /** viofs_lane_ring() - the ring of its request queue @i, of queue_count. */
 static inline struct viofs_ring *viofs_lane_ring(const struct viofs_lane *lane, unsigned int i)
 {

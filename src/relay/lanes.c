@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Setting up lanes: how many, what each has of the session's queues and memory, what it opens. */
 #include "relay/lanes.h"
+#include "base/bell.h"
 #include "base/log.h"
 #include "base/page.h"
 #include "base/util.h"
@@ -187,7 +188,7 @@ bool viofs_lanes_free(struct viofs_relay *r)
 	for (unsigned int i = 0; all && i < r->lane_count; i++) {
 		struct viofs_lane *lane = &r->lanes[i];
 
-		viofs_sleep_fini(&lane->sleep);
+		viofs_loop_close(&lane->loop);
 		if (i && lane->fuse_fd >= 0)
 			close(lane->fuse_fd);
 	}
@@ -202,7 +203,7 @@ static void take_over(void *arg)
 	struct viofs_lane *lane = arg;
 
 	lane->stats->handovers++;
-	viofs_sleep_adopt(&lane->sleep);
+	viofs_loop_adopt(&lane->loop);
 	viofs_lead(lane);
 }
 
@@ -211,7 +212,7 @@ static void leave_entries(struct viofs_relay *r, int rc)
 {
 	viofs_warn("no io_uring for FUSE's channel (%s): /dev/fuse is used", strerror(-rc));
 	for (unsigned int i = 0; i < r->lane_count; i++) {
-		viofs_sleep_fini(&r->lanes[i].sleep);
+		viofs_loop_close(&r->lanes[i].loop);
 		r->lanes[i].entries.count = 0;
 	}
 }
@@ -221,8 +222,9 @@ static int open_rings(struct viofs_relay *r)
 	int rc = 0;
 
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
-		rc = viofs_sleep_init_restricted(&r->lanes[i].sleep, r->lanes[i].entries.count,
-						 r->lane_count == 1 || r->lanes[i].entries.count);
+		rc = viofs_loop_open_restricted(&r->lanes[i].loop, r->config.loop,
+						r->lanes[i].entries.count,
+						r->lane_count == 1 || r->lanes[i].entries.count);
 	return rc;
 }
 
@@ -233,20 +235,21 @@ static void add_descriptors(struct viofs_lane *lane)
 	int before = -1;
 
 	/* With a lane for each request one is woken, not all. */
-	viofs_sleep_add_shared(&lane->sleep, lane->fuse_fd,
-			       r->lane_count > 1 && !lane->sleep.alone);
-	viofs_sleep_add(&lane->sleep, lane->lease.wake_fd, true);
+	viofs_loop_add(&lane->loop, lane->fuse_fd,
+		       r->lane_count > 1 && !lane->loop.alone ? VIOFS_LOOP_SHARED
+							      : VIOFS_LOOP_INPUT);
+	viofs_loop_add(&lane->loop, lane->lease.wake_fd, VIOFS_LOOP_COUNTER);
 	if (!lane->index && r->fs->virtio->event_fd >= 0)
-		viofs_sleep_add(&lane->sleep, r->fs->virtio->event_fd, false);
+		viofs_loop_add(&lane->loop, r->fs->virtio->event_fd, VIOFS_LOOP_INPUT);
 	if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd >= 0) {
 		before = r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd;
-		viofs_sleep_add(&lane->sleep, before, true);
+		viofs_loop_add(&lane->loop, before, VIOFS_LOOP_COUNTER);
 	}
 	for (unsigned int i = 0; i < lane->queue_count; i++) {
 		int fd = r->fs->queues[lane->queues[i]].interrupt_fd;
 
 		if (fd >= 0 && fd != before)
-			viofs_sleep_add(&lane->sleep, fd, true);
+			viofs_loop_add(&lane->loop, fd, VIOFS_LOOP_COUNTER);
 		before = fd;
 	}
 }
@@ -283,6 +286,13 @@ static int prepare_lane(struct viofs_lane *lane, int fuse_fd, struct viofs_err *
 	return 0;
 }
 
+static int explain(const struct viofs_relay *r, int rc, struct viofs_err *err)
+{
+	if (r->config.loop != VIOFS_LOOP_EPOLL)
+		return viofs_loop_explain(rc, err);
+	return viofs_err_set(err, rc, "epoll, or AIO for a vhost-user back end: %s", strerror(-rc));
+}
+
 int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
 	int rc = open_rings(r);
@@ -292,9 +302,12 @@ int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 		rc = open_rings(r);
 	}
 	if (!rc)
-		rc = viofs_doorbells_init(&r->doorbells, r->fs);
+		/* The sandbox lets no more through than the loop needs. */
+		rc = viofs_doorbells_init(&r->doorbells, r->fs,
+					  r->config.loop == VIOFS_LOOP_EPOLL ? VIOFS_BELL_AIO
+									     : VIOFS_BELL_URING);
 	if (rc)
-		return viofs_sleep_say(rc, err);
+		return explain(r, rc, err);
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
 		rc = prepare_lane(&r->lanes[i], fuse_fd, err);
 	return rc;

@@ -108,6 +108,10 @@ static void fail_parked(struct viofs_lane *lane, const struct viofs_parking *par
 /* Everybody who waits gets an error; who comes later gets one when the connection is aborted. */
 static void fail_lane(struct viofs_lane *lane)
 {
+	/* The device's descriptors may be closed from now on, and are nothing to wait for. */
+	for (unsigned int i = 0; i < lane->loop.count; i++)
+		if (i != VIOFS_LANE_FUSE)
+			viofs_loop_remove(&lane->loop, i);
 	for (unsigned int i = 0; i < lane->slots.count; i++) {
 		struct viofs_slot *slot = viofs_slots_at(&lane->slots, i);
 
@@ -115,7 +119,7 @@ static void fail_lane(struct viofs_lane *lane)
 			viofs_answer_slot(lane, slot, -EIO);
 	}
 	/* Entries go back with the next wait, if there is one: viofs_relay_refuse(). */
-	viofs_sleep_flush(&lane->sleep);
+	viofs_loop_flush(&lane->loop);
 	fail_parked(lane, &lane->parked);
 	fail_parked(lane, &lane->locks);
 }

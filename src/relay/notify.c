@@ -9,7 +9,7 @@
  * waits for pages that a READ is under way for. Who leads has to go on meanwhile, or neither ever
  * ends.
  *
- * It waits on a ring of its own (sleep.h), for the device and for the end: poll(2) refuses more
+ * It has a loop of its own (loop.h), for the device and for the end: poll(2) refuses more
  * descriptors than the sandbox leaves it numbers for, and a read of an eventfd that the back end
  * has emptied would block. Where waiting fails, listening ends: without a wait it would take a CPU.
  *
@@ -29,7 +29,6 @@
 #include "kernel/devfuse.h"
 #include "relay/lane.h"
 #include "relay/session.h"
-#include "relay/sleep.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -53,7 +52,7 @@ struct viofs_notify {
 	atomic_bool stop, done;
 	_Atomic(const char *) broken;
 	int stop_fd, fuse_fd;
-	struct viofs_sleep sleep; /* for stop_fd and, where nobody else reads it, the interrupt */
+	struct viofs_loop loop; /* for stop_fd and, where nobody else reads it, the interrupt */
 	bool alone;
 	void *copy;
 };
@@ -67,17 +66,17 @@ static bool is_shared(const struct viofs_fs *fs)
 	return false;
 }
 
-static int prepare_sleep(struct viofs_notify *n)
+static int prepare_loop(struct viofs_notify *n)
 {
 	const struct viofs_fs *fs = n->relay->fs;
-	int rc = viofs_sleep_init_restricted(&n->sleep, 0, false);
+	int rc = viofs_loop_open_restricted(&n->loop, n->relay->config.loop, 0, false);
 
 	if (rc)
 		return rc;
 	n->alone = fs->vectors && !is_shared(fs);
-	viofs_sleep_add(&n->sleep, n->stop_fd, false);
+	viofs_loop_add(&n->loop, n->stop_fd, VIOFS_LOOP_INPUT);
 	if (n->alone)
-		viofs_sleep_add(&n->sleep, fs->notification->queue.interrupt_fd, true);
+		viofs_loop_add(&n->loop, fs->notification->queue.interrupt_fd, VIOFS_LOOP_COUNTER);
 	return 0;
 }
 
@@ -96,7 +95,7 @@ int viofs_notify_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 	n->fuse_fd = fuse_fd;
 	n->copy = malloc(r->fs->notify_buf_size);
 	n->stop_fd = eventfd(0, EFD_CLOEXEC);
-	rc = !n->copy ? -ENOMEM : n->stop_fd < 0 ? -errno : prepare_sleep(n);
+	rc = !n->copy ? -ENOMEM : n->stop_fd < 0 ? -errno : prepare_loop(n);
 	if (rc)
 		return viofs_err_set(err, rc, "notifications can't be waited for: %s",
 				     strerror(-rc));
@@ -111,7 +110,7 @@ static int wait_for_device(struct viofs_notify *n)
 
 	if (viofs_ring_arm(ring))
 		return 0;
-	rc = viofs_sleep_wait(&n->sleep, n->alone ? WAIT_NS : WAIT_SHARED_NS);
+	rc = viofs_loop_wait(&n->loop, n->alone ? WAIT_NS : WAIT_SHARED_NS);
 	viofs_ring_disarm(ring);
 	return rc == -ETIME ? 0 : rc;
 }
@@ -169,7 +168,7 @@ static void *listen_to_device(void *arg)
 {
 	struct viofs_notify *n = arg;
 	struct viofs_relay *r = n->relay;
-	int rc = viofs_sleep_own(&n->sleep);
+	int rc = viofs_loop_own(&n->loop);
 	bool more = true;
 	uint32_t len;
 
@@ -237,7 +236,7 @@ void viofs_notify_stop(struct viofs_relay *r)
 	}
 	if (n->started)
 		pthread_join(n->thread, NULL);
-	viofs_sleep_fini(&n->sleep);
+	viofs_loop_close(&n->loop);
 	if (n->stop_fd >= 0)
 		close(n->stop_fd);
 	free(n->copy);

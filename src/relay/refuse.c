@@ -4,6 +4,7 @@
 #include "kernel/devfuse.h"
 #include "relay/answer.h"
 #include "relay/entry.h"
+#include "relay/lane.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -32,20 +33,15 @@ static int refuse_entries(struct viofs_lane *lane)
 				  NULL, 0, 0);
 	}
 	e->arrived_count = 0;
-	return viofs_sleep_flush(&lane->sleep);
+	return viofs_loop_flush(&lane->loop);
 }
 
 int viofs_refuse(struct viofs_lane *lane)
 {
 	struct iovec iov = { lane->plain, lane->plain_size };
 
-	/* The device's descriptors may be closed, and are nothing to wait for. */
-	for (unsigned int i = 0; i < lane->sleep.count; i++)
-		if (i != VIOFS_SLEEP_FUSE)
-			lane->sleep.fds[i].fd = -1;
-	lane->sleep.fds[VIOFS_SLEEP_FUSE].fd = lane->fuse_fd;
 	/* Where too much was parked it was not polled; all of that is answered now. */
-	lane->sleep.fds[VIOFS_SLEEP_FUSE].paused = false;
+	viofs_loop_enable(&lane->loop, VIOFS_LANE_FUSE, true);
 	for (;;) {
 		ssize_t n = viofs_devfuse_read(lane->fuse_fd, &iov, 1);
 		struct fuse_in_header head;
@@ -56,7 +52,7 @@ int viofs_refuse(struct viofs_lane *lane)
 			int rc = refuse_entries(lane);
 
 			if (!rc && n == -EAGAIN && !lane->entries.arrived_count)
-				rc = viofs_sleep_wait(&lane->sleep, -1);
+				rc = viofs_loop_wait(&lane->loop, -1);
 			if (rc)
 				return rc;
 		} else {

@@ -109,7 +109,7 @@ int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 
 static int own_ring(struct viofs_lane *lane, struct viofs_err *err)
 {
-	int rc = viofs_sleep_own(&lane->sleep);
+	int rc = viofs_loop_own(&lane->loop);
 
 	return rc ? viofs_err_set(err, rc, "io_uring: %s", strerror(-rc)) : 0;
 }
@@ -121,7 +121,7 @@ static int start_session(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 
 	r->err = err;
 	r->stats->stage = VIOFS_STAGE_STARTING;
-	if (!r->lanes[0].sleep.open)
+	if (!r->lanes[0].loop.ops)
 		rc = viofs_relay_prepare(r, fuse_fd, err);
 	if (!rc)
 		rc = viofs_team_start(r, err);

@@ -40,18 +40,22 @@
 static void count_interrupts(struct viofs_lane *lane)
 {
 	struct viofs_relay *r = lane->relay;
+	struct viofs_loop *l = &lane->loop;
 
-	for (unsigned int i = 0; i < lane->sleep.count; i++) {
-		struct viofs_sleep_fd *f = &lane->sleep.fds[i];
+	for (unsigned int i = 0; i < l->count; i++) {
+		const int fd = l->fds[i].fd;
+		uint64_t n;
 
-		if (!f->woke || !f->counter)
+		if (l->fds[i].mode != VIOFS_LOOP_COUNTER)
 			continue;
-		f->woke = false;
-		if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd == f->fd)
-			r->stats->queues[VIOFS_FS_HIPRIO].interrupts += f->value;
+		n = viofs_loop_fired(l, i);
+		if (!n)
+			continue;
+		if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd == fd)
+			r->stats->queues[VIOFS_FS_HIPRIO].interrupts += n;
 		for (unsigned int k = 0; k < lane->queue_count; k++)
-			if (r->fs->queues[lane->queues[k]].interrupt_fd == f->fd)
-				r->stats->queues[lane->queues[k]].interrupts += f->value;
+			if (r->fs->queues[lane->queues[k]].interrupt_fd == fd)
+				r->stats->queues[lane->queues[k]].interrupts += n;
 	}
 }
 
@@ -96,22 +100,31 @@ static void disarm(struct viofs_lane *lane)
 		viofs_ring_disarm(viofs_lane_ring(lane, i));
 }
 
-/* Return: 0, or -errno: the ring fails, or the device is gone. */
+/* Beside entries lane 0 alone reads /dev/fuse. */
+static bool polls_fuse(const struct viofs_lane *lane)
+{
+	bool reads = !lane->index || lane->relay->stats->channel != VIOFS_CHANNEL_URING;
+
+	return reads && !viofs_pump_is_full(lane);
+}
+
+/* Return: 0, or -errno: waiting fails, or the device is gone. */
 static int go_to_sleep(struct viofs_lane *lane)
 {
 	int rc = 0;
 
 	viofs_hiprio_kick_forgets(lane->relay);
 	lane->poll_first = false;
-	lane->sleep.fds[VIOFS_SLEEP_FUSE].paused = viofs_pump_is_full(lane);
+	viofs_loop_enable(&lane->loop, VIOFS_LANE_FUSE, polls_fuse(lane));
 	if (!arm(lane)) {
 		lane->stats->sleeps++;
-		rc = viofs_sleep_wait(&lane->sleep, sleep_time(lane));
+		rc = viofs_loop_wait(&lane->loop, sleep_time(lane));
 		count_interrupts(lane);
 		if (!rc || rc == -ETIME)
 			rc = viofs_watch_event(lane);
 		else
-			rc = viofs_outcome_break(lane->relay, "waiting on io_uring: %s",
+			rc = viofs_outcome_break(lane->relay, "waiting by %s: %s",
+						 viofs_loop_name(lane->relay->config.loop),
 						 strerror(-rc));
 	}
 	disarm(lane);
@@ -157,9 +170,9 @@ static int turn_ring(struct viofs_lane *lane)
 	int rc = 0;
 
 	if (submit && !lane->index)
-		viofs_sleep_arm(&lane->sleep, VIOFS_SLEEP_FUSE);
-	if (submit || viofs_sleep_has_news(&lane->sleep)) {
-		rc = viofs_sleep_flush(&lane->sleep);
+		viofs_loop_arm(&lane->loop, VIOFS_LANE_FUSE);
+	if (submit || viofs_loop_has_news(&lane->loop)) {
+		rc = viofs_loop_flush(&lane->loop);
 		count_interrupts(lane);
 	}
 	if (rc)
@@ -182,10 +195,10 @@ static bool must_read(struct viofs_lane *lane)
 	bool due = lane->entries.closed || viofs_pump_is_full(lane) ||
 		   lane->relay->stats->channel != VIOFS_CHANNEL_URING;
 
-	if (lane->sleep.fds[VIOFS_SLEEP_FUSE].outstanding || lane->poll_first)
+	if (viofs_loop_is_silent(&lane->loop, VIOFS_LANE_FUSE) || lane->poll_first)
 		return false;
-	due |= lane->sleep.fds[VIOFS_SLEEP_FUSE].woke;
-	lane->sleep.fds[VIOFS_SLEEP_FUSE].woke = lane->entries.closed = false;
+	due |= viofs_loop_fired(&lane->loop, VIOFS_LANE_FUSE) > 0;
+	lane->entries.closed = false;
 	return due;
 }
 

@@ -11,7 +11,7 @@
  *
  *   pump.c       readv(2) of /dev/fuse into a slot; classified; sent, or kept
  *   intake.c     or from an entry of the io_uring channel (entry.h)
- *   submit.c     the slot onto a virtqueue (enqueue.c); kick, by eventfds with doorbell.c
+ *   submit.c     the slot onto a virtqueue (enqueue.c); kick, by eventfds with fs/doorbells.c
  *                ... the device ...
  *   complete.c   used entry -> check -> writev(2) to /dev/fuse, or the entry goes back (entry.c)
  *   answer.c     answers of our own; the slot is free
@@ -32,7 +32,8 @@
 #ifndef VIOFS_RELAY_SESSION_H
 #define VIOFS_RELAY_SESSION_H
 
-#include "relay/doorbell.h"
+#include "fs/doorbells.h"
+#include "loop/loop.h"
 #include "relay/config.h"
 #include "relay/entry.h"
 #include "relay/hiprio.h"
@@ -42,7 +43,6 @@
 #include "relay/outcome.h"
 #include "relay/parking.h"
 #include "relay/slots.h"
-#include "relay/sleep.h"
 #include "relay/stats.h"
 #include "relay/team.h"
 
@@ -86,7 +86,7 @@ struct viofs_lane {
 	bool poll_first;              /* /dev/fuse is not to be read before it was polled */
 
 	struct viofs_lease lease;
-	struct viofs_sleep sleep;
+	struct viofs_loop loop;
 	int64_t spin;                 /* ns; how long the next request is spun for, as learnt */
 	struct viofs_mailbox mailbox; /* INTERRUPTs that another lane has read */
 	int64_t spun;        /* ns; when this thread last found nothing to do, and spun; or 0 */

@@ -44,7 +44,7 @@ void viofs_spin_look(const struct viofs_lane *lane)
 	    lane->relay->stats->channel != VIOFS_CHANNEL_URING)
 		return;
 	for (int i = 1;
-	     i <= LOOKS && !viofs_lane_has_used(lane) && !viofs_sleep_has_news(&lane->sleep); i++)
+	     i <= LOOKS && !viofs_lane_has_used(lane) && !viofs_loop_has_news(&lane->loop); i++)
 		if (i % LOOKS_TO_A_PAUSE == 0)
 			viofs_cpu_relax();
 }

@@ -79,8 +79,6 @@ static void start_serving(struct viofs_lane *lane)
 {
 	if (lane->relay->stats->channel != VIOFS_CHANNEL_URING)
 		viofs_lease_start(&lane->lease);
-	else if (lane->index)
-		lane->sleep.fds[VIOFS_SLEEP_FUSE].fd = -1;
 }
 
 static void *lane_main(void *arg)
@@ -89,7 +87,7 @@ static void *lane_main(void *arg)
 	struct viofs_team *t = &lane->relay->team;
 
 	pin(lane);
-	viofs_sleep_own(&lane->sleep); /* where it fails, so does each wait, and says it */
+	viofs_loop_own(&lane->loop); /* where it fails, so does each wait, and says it */
 	if (wait_for(t, VIOFS_TEAM_STARTING) == VIOFS_TEAM_STARTING)
 		start_entries(lane);
 	if (wait_for(t, VIOFS_TEAM_SERVING) <= VIOFS_TEAM_ENDED) {

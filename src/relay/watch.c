@@ -103,11 +103,11 @@ int viofs_watch_bounds(struct viofs_lane *lane, int64_t now)
 int viofs_watch_event(struct viofs_lane *lane)
 {
 	const char *lost;
+	const int fd = lane->relay->fs->virtio->event_fd;
+	struct viofs_loop *l = &lane->loop;
 
-	for (unsigned int i = 0; i < lane->sleep.count; i++) {
-		const struct viofs_sleep_fd *f = &lane->sleep.fds[i];
-
-		if (!f->woke || f->fd < 0 || f->fd != lane->relay->fs->virtio->event_fd)
+	for (unsigned int i = 0; i < l->count; i++) {
+		if (l->fds[i].fd < 0 || l->fds[i].fd != fd || !viofs_loop_fired(l, i))
 			continue;
 		lost = viofs_outcome_device_lost(lane->relay);
 		return lost ? viofs_outcome_lose(lane->relay, lost) : 0;

@@ -5,8 +5,8 @@
  * on it means that the back end has closed it, or does what no front end expects: both are the end.
  *
  * The back end has our eventfds, and what both have in common of them: whether they block, and how
- * full they are. So they are never written or read in a way that can wait (relay/doorbell.h,
- * relay/sleep.h, viofs_vhost_lost()).
+ * full they are. So they are never written or read in a way that can wait (base/bell.h,
+ * loop/loop.h, viofs_vhost_lost()).
  */
 #include "vhost/ask.h"
 

@@ -80,7 +80,7 @@ class Completion:
     def daemon(self, shell, work):
         text = self.help("virtiofs-vfio")
         table = re.search(r"(?ms)^Options for -o.*?:\n(.*?)\n\n", text)[1]
-        options = re.findall(r"(?m)^  ([a-z-]+=?[a-z]*)(?=[A-Z ,])", table)
+        options = re.findall(r"(?m)^  ([a-z-]+=?[a-z_]*)(?=[A-Z ,])", table)
         assert len(options) > 20, "virtiofs-vfio --help has another form: mend this test"
         self.same(shell, "virtiofs-vfio -o ", options, work)
         done = "ro," if shell == "bash" else ""  # zsh sets it aside, bash's words have all of it

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Entries of the io_uring channel as lanes share them; notifications that never wait. */
 #include "base/util.h"
+#include "loop/loop_uring.h"
 #include "relay/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -104,29 +103,41 @@ static void the_memory_is_what_they_need(void **state)
 			6 * 64);
 }
 
-/* What goes to the ring, and what the kernel would make of it: linked in place of sleep.c's. */
+/* What goes to the ring, and what the kernel would make of it: linked in place of loop_uring.c's.
+ */
 static struct {
 	struct io_uring_sqe sqe[16][2]; /* 128 bytes each */
 	unsigned int count, flushes;
 	int flush_rc;    /* that submitting returns */
 	int refuse_with; /* what completes the newest command at once, 0: nothing does */
+	viofs_loop_completed *completed; /* who hears of that */
+	void *arg;
 } commands;
 
-struct io_uring_sqe *__wrap_viofs_sleep_command(struct viofs_sleep *s);
-struct io_uring_sqe *__wrap_viofs_sleep_command(struct viofs_sleep *s)
+void __wrap_viofs_loop_uring_listen(struct viofs_loop *l, viofs_loop_completed *completed,
+				    void *arg);
+void __wrap_viofs_loop_uring_listen(struct viofs_loop *l, viofs_loop_completed *completed,
+				    void *arg)
+{
+	commands.completed = completed;
+	commands.arg = arg;
+}
+
+struct io_uring_sqe *__wrap_viofs_loop_uring_command(struct viofs_loop *l);
+struct io_uring_sqe *__wrap_viofs_loop_uring_command(struct viofs_loop *l)
 {
 	assert_true(commands.count < VIOFS_ARRAY_SIZE(commands.sqe));
 	memset(commands.sqe[commands.count], 0xff, sizeof(commands.sqe[0]));
 	return commands.sqe[commands.count++];
 }
 
-int __wrap_viofs_sleep_flush(struct viofs_sleep *s);
-int __wrap_viofs_sleep_flush(struct viofs_sleep *s)
+int __wrap_viofs_loop_flush(struct viofs_loop *l);
+int __wrap_viofs_loop_flush(struct viofs_loop *l)
 {
 	commands.flushes++;
 	if (commands.refuse_with)
-		s->other(s->other_arg, commands.sqe[commands.count - 1]->user_data,
-			 commands.refuse_with);
+		commands.completed(commands.arg, commands.sqe[commands.count - 1]->user_data,
+				   commands.refuse_with);
 	return commands.flush_rc;
 }
 
@@ -177,7 +188,7 @@ static void free_lane(void)
 
 static void complete(unsigned int entry, int res)
 {
-	lane->sleep.other(lane->sleep.other_arg, (uint64_t)entry << 1 | 1, res);
+	commands.completed(commands.arg, (uint64_t)entry << 1 | 1, res);
 }
 
 static void each_entry_is_registered_with_memory_of_its_own(void **state)
@@ -327,98 +338,6 @@ static void direct_reads_and_nothing_else_are_ended_by_another_thread(void **sta
 	}
 }
 
-static int kicks[3];
-
-static int kick_fd(struct viofs_virtio *d, unsigned int q)
-{
-	return kicks[q];
-}
-
-static uint64_t count_of(int fd)
-{
-	uint64_t n = 0;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	if (poll(&p, 1, 0) == 1)
-		assert_int_equal(read(fd, &n, 8), 8);
-	return n;
-}
-
-static bool has_io_uring(void)
-{
-	struct io_uring ring;
-
-	if (io_uring_queue_init(1, &ring, 0))
-		return false;
-	io_uring_queue_exit(&ring);
-	return true;
-}
-
-static void a_bell_rings_its_own_queues_eventfd(void **state)
-{
-	static const struct viofs_virtio_ops ops = { .kick_fd = kick_fd };
-	struct viofs_virtio virtio = { .ops = &ops };
-	struct viofs_fs fs = { .virtio = &virtio };
-	struct viofs_doorbells b;
-	unsigned int count;
-
-	if (!has_io_uring()) {
-		print_message("no io_uring here\n");
-		skip();
-	}
-	fs.queue_count = 2;
-	count = viofs_fs_virtqueue_count(&fs);
-	assert_in_range(count, 2, 3);
-	for (unsigned int i = 0; i < 3; i++)
-		kicks[i] = eventfd(0, 0);
-	assert_int_equal(viofs_doorbells_init(&b, &fs), 0);
-	assert_int_equal(b.count, count);
-	assert_non_null(virtio.bell);
-	for (unsigned int i = 0; i < 3; i++)
-		virtio.bell(virtio.bell_arg, 1);
-	assert_int_equal(count_of(kicks[0]), 0);
-	assert_int_equal(count_of(kicks[1]), 3);
-	/* Full and blocking, as a back end may make it: nobody waits. */
-	assert_int_equal(eventfd_write(kicks[0], UINT64_MAX - 1), 0);
-	alarm(5);
-	for (unsigned int i = 0; i < 3; i++)
-		virtio.bell(virtio.bell_arg, 0);
-	alarm(0);
-	viofs_doorbells_fini(&b);
-	assert_int_equal(b.count, 0);
-	assert_null(b.virtio);
-	viofs_doorbells_fini(&b);
-	for (unsigned int i = 0; i < 3; i++)
-		close(kicks[i]);
-}
-
-static void one_signal_adds_one(void **state)
-{
-	int fd = eventfd(0, 0);
-
-	if (!has_io_uring()) {
-		print_message("no io_uring here\n");
-		skip();
-	}
-	viofs_doorbell_signal(fd);
-	assert_int_equal(count_of(fd), 1);
-	assert_int_equal(count_of(fd), 0);
-	close(fd);
-	viofs_doorbell_signal(-1);
-}
-
-static void who_notifies_without_eventfds_keeps_its_own_way(void **state)
-{
-	static const struct viofs_virtio_ops ops = { .name = "pci" };
-	struct viofs_virtio virtio = { .ops = &ops };
-	struct viofs_fs fs = { .virtio = &virtio, .queue_count = 2 };
-	struct viofs_doorbells b;
-
-	assert_int_equal(viofs_doorbells_init(&b, &fs), 0);
-	assert_null(virtio.bell);
-	viofs_doorbells_fini(&b);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,9 +349,6 @@ int main(void)
 		cmocka_unit_test(the_first_that_is_refused_is_the_last_that_is_tried),
 		cmocka_unit_test(without_room_for_all_it_is_an_error),
 		cmocka_unit_test(direct_reads_and_nothing_else_are_ended_by_another_thread),
-		cmocka_unit_test(a_bell_rings_its_own_queues_eventfd),
-		cmocka_unit_test(one_signal_adds_one),
-		cmocka_unit_test(who_notifies_without_eventfds_keeps_its_own_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

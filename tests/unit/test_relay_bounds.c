@@ -3,6 +3,7 @@
 #include "relay_bench.h"
 
 #include "base/util.h"
+#include "relay/lane.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -61,15 +62,15 @@ static void is_lost(unsigned int n, const char *how, int64_t ms)
 /* Descriptors of a device that is let go of may be others' by now: they are not waited for. */
 static void descriptors_of_a_lost_device_are_not_waited_for(void **state)
 {
-	const struct viofs_sleep *sleep;
+	const struct viofs_loop *loop;
 
 	fill(3);
 	model_alert(&bench.function, "is being unplugged");
 	is_lost(3, "is being unplugged", 1500);
-	sleep = &bench.relay->lanes[0].sleep;
-	assert_true(sleep->count > 2);
-	for (unsigned int i = 0; i < sleep->count; i++)
-		assert_true((sleep->fds[i].fd >= 0) == (i == VIOFS_SLEEP_FUSE));
+	loop = &bench.relay->lanes[0].loop;
+	assert_true(loop->count > 2);
+	for (unsigned int i = 0; i < loop->count; i++)
+		assert_true((loop->fds[i].fd >= 0) == (i == VIOFS_LANE_FUSE));
 }
 
 /* No interrupt tells of these two: they are looked for. */

@@ -2,6 +2,7 @@
 /* How many lanes there are, why not more, and what each waits for. */
 #include "base/log.h"
 #include "base/util.h"
+#include "relay/lane.h"
 #include "relay/session.h"
 #include "relay_bench.h"
 
@@ -77,12 +78,12 @@ static void it_is_said_where_buffers_are_few(void **state)
 	lanes_are(2, "4 lanes are asked for, 2 in use: as many as there is memory for data");
 }
 
-static bool waits_for(const struct viofs_lane *lane, int fd, bool counter)
+static bool waits_for(const struct viofs_lane *lane, int fd)
 {
 	unsigned int found = 0;
 
-	for (unsigned int i = 0; i < lane->sleep.count; i++)
-		found += lane->sleep.fds[i].fd == fd && lane->sleep.fds[i].counter == counter;
+	for (unsigned int i = 0; i < lane->loop.count; i++)
+		found += lane->loop.fds[i].fd == fd && lane->loop.fds[i].mode == VIOFS_LOOP_COUNTER;
 	assert_in_range(found, 0, 1);
 	return found;
 }
@@ -102,16 +103,15 @@ static void each_waits_once_for_all_that_is_its_own(void **state)
 
 		assert_int_equal(lane->queue_count, 1);
 		assert_int_equal(lane->queues[0], VIOFS_FS_REQUEST + i);
-		assert_int_equal(lane->sleep.fds[VIOFS_SLEEP_FUSE].fd, lane->fuse_fd);
-		assert_true(lane->sleep.fds[VIOFS_SLEEP_FUSE].shared);
-		assert_true(waits_for(lane, lane->lease.wake_fd, true));
-		assert_true(waits_for(lane, fs->queues[VIOFS_FS_REQUEST + i].interrupt_fd, true));
+		assert_int_equal(lane->loop.fds[VIOFS_LANE_FUSE].fd, lane->fuse_fd);
+		assert_int_equal(lane->loop.fds[VIOFS_LANE_FUSE].mode, VIOFS_LOOP_SHARED);
+		assert_true(waits_for(lane, lane->lease.wake_fd));
+		assert_true(waits_for(lane, fs->queues[VIOFS_FS_REQUEST + i].interrupt_fd));
 		if (!i) {
 			more = 1 + (fs->virtio->event_fd >= 0);
-			assert_true(
-				waits_for(lane, fs->queues[VIOFS_FS_HIPRIO].interrupt_fd, true));
+			assert_true(waits_for(lane, fs->queues[VIOFS_FS_HIPRIO].interrupt_fd));
 		}
-		assert_int_equal(lane->sleep.count, 3 + more);
+		assert_int_equal(lane->loop.count, 3 + more);
 	}
 	bench_end();
 }
@@ -127,8 +127,8 @@ static void an_interrupt_of_several_queues_is_waited_for_once(void **state)
 	assert_int_equal(bench.relay->lane_count, 2);
 	lane = &bench.relay->lanes[1];
 	assert_int_equal(lane->queue_count, 3);
-	assert_true(waits_for(lane, bench.fs->queues[VIOFS_FS_REQUEST + 1].interrupt_fd, true));
-	assert_int_equal(lane->sleep.count, 3);
+	assert_true(waits_for(lane, bench.fs->queues[VIOFS_FS_REQUEST + 1].interrupt_fd));
+	assert_int_equal(lane->loop.count, 3);
 	bench_end();
 }
 
@@ -138,7 +138,7 @@ static void one_alone_shares_its_dev_fuse_with_nobody(void **state)
 	bench_serve();
 	assert_int_equal(bench.relay->lane_count, 1);
 	assert_int_equal(bench.relay->lanes[0].queue_count, 4);
-	assert_false(bench.relay->lanes[0].sleep.fds[VIOFS_SLEEP_FUSE].shared);
+	assert_int_equal(bench.relay->lanes[0].loop.fds[VIOFS_LANE_FUSE].mode, VIOFS_LOOP_INPUT);
 	bench_end();
 }
 

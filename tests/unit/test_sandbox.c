@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The worker's sandbox: entered by a child each time, since there is no way back. */
 #include "daemon/sandbox.h"
+#include "base/bell.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/message.h"
-#include "relay/sleep.h"
+#include "fs/doorbells.h"
+#include "loop/loop_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -40,24 +43,42 @@ enum { DID_IT, WAS_REFUSED, IS_WRONG, NO_SANDBOX, NO_RIGHTS };
 
 /* What there was before the sandbox was entered. */
 static struct {
-	struct viofs_sleep sleep;
+	struct viofs_loop loop;
+	enum viofs_loop_kind kind; /* of the loop; URING but for tests of the other */
 	int event_fd, pipe[2], socket;
 	pid_t parent; /* asking for it is not allowed either */
 } before;
 
+static int kick;
+static struct viofs_doorbells bells; /* the child's: AIO doesn't outlive a fork */
+
+static int kick_fd(struct viofs_virtio *v, unsigned int q)
+{
+	return kick;
+}
+
+static const struct viofs_virtio_ops ops = { .kick_fd = kick_fd };
+static struct viofs_virtio virtio = { .ops = &ops };
+static struct viofs_fs fs = { .virtio = &virtio, .queue_count = 2 };
+
 static void open_all(void)
 {
-	assert_int_equal(viofs_sleep_init_restricted(&before.sleep, 0, true), 0);
+	if (!before.kind)
+		before.kind = VIOFS_LOOP_URING;
+	assert_int_equal(viofs_loop_open_restricted(&before.loop, before.kind, 0, true), 0);
 	before.parent = getpid();
 	before.event_fd = eventfd(0, EFD_CLOEXEC);
 	before.socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(before.event_fd >= 0 && before.socket >= 0);
 	assert_int_equal(pipe2(before.pipe, O_CLOEXEC), 0);
+	kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(kick >= 0);
 }
 
 static void close_all(void)
 {
-	viofs_sleep_fini(&before.sleep);
+	viofs_loop_close(&before.loop);
+	close(kick);
 	close(before.event_fd);
 	close(before.socket);
 	close(before.pipe[0]);
@@ -79,7 +100,8 @@ static void need_filter(void)
  */
 static int confined(enum viofs_seccomp seccomp, int (*what)(void))
 {
-	const struct viofs_sandbox_config config = { .seccomp = seccomp };
+	const struct viofs_sandbox_config config = { .seccomp = seccomp,
+						     .epoll = before.kind == VIOFS_LOOP_EPOLL };
 	int status;
 	pid_t pid;
 
@@ -87,7 +109,10 @@ static int confined(enum viofs_seccomp seccomp, int (*what)(void))
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid)
-		_exit(viofs_sandbox_enter(&config, NULL) || viofs_sleep_own(&before.sleep)
+		_exit(viofs_doorbells_init(&bells, &fs,
+					   config.epoll ? VIOFS_BELL_AIO : VIOFS_BELL_URING) ||
+				      viofs_sandbox_enter(&config, NULL) ||
+				      viofs_loop_own(&before.loop)
 			      ? NO_SANDBOX
 			      : what());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -221,7 +246,7 @@ static int try_another_ring(void)
 
 static int try_to_register(void)
 {
-	return outcome(io_uring_register((unsigned int)before.sleep.ring->ring_fd,
+	return outcome(io_uring_register((unsigned int)viofs_loop_uring_ring(&before.loop)->ring_fd,
 					 IORING_REGISTER_PERSONALITY, NULL, 0));
 }
 
@@ -280,7 +305,7 @@ static int submit(struct io_uring *ring)
 
 static int ring_refuses(void)
 {
-	struct io_uring *ring = before.sleep.ring;
+	struct io_uring *ring = viofs_loop_uring_ring(&before.loop);
 	char byte;
 
 	io_uring_prep_openat(io_uring_get_sqe(ring), AT_FDCWD, "/dev/null", O_RDONLY, 0);
@@ -399,19 +424,30 @@ static bool sleeping_works(void)
 {
 	const uint64_t three = 3;
 
-	viofs_sleep_add(&before.sleep, before.event_fd, true);
-	viofs_sleep_add(&before.sleep, before.pipe[0], false);
-	viofs_sleep_wait(&before.sleep, VIOFS_NSEC_PER_MSEC);
-	if (before.sleep.fds[0].woke || before.sleep.fds[1].woke)
+	struct viofs_loop *l = &before.loop;
+
+	viofs_loop_add(l, before.event_fd, VIOFS_LOOP_COUNTER);
+	viofs_loop_add(l, before.pipe[0], VIOFS_LOOP_INPUT);
+	viofs_loop_wait(l, VIOFS_NSEC_PER_MSEC);
+	if (viofs_loop_fired(l, 0) || viofs_loop_fired(l, 1))
 		return false;
 	if (write(before.event_fd, &three, sizeof(three)) != (ssize_t)sizeof(three))
 		return false;
-	if (viofs_sleep_wait(&before.sleep, VIOFS_NSEC_PER_SEC) || !before.sleep.fds[0].woke ||
-	    before.sleep.fds[0].value != 3)
+	if (viofs_loop_wait(l, VIOFS_NSEC_PER_SEC) || !viofs_loop_fired(l, 0))
 		return false;
 	if (writev(before.pipe[1], &(struct iovec){ (void *)(uintptr_t) "x", 1 }, 1) != 1)
 		return false;
-	return !viofs_sleep_wait(&before.sleep, -1) && before.sleep.fds[1].woke;
+	return !viofs_loop_wait(l, -1) && viofs_loop_fired(l, 1);
+}
+
+/* More than AIO's events are left without being taken away. */
+static bool kicks_work(void)
+{
+	uint64_t n;
+
+	for (int i = 0; i < 100; i++)
+		virtio.bell(virtio.bell_arg, 1);
+	return read(kick, &n, sizeof(n)) == sizeof(n) && n == 100;
 }
 
 /* A worker whose supervisor was killed: status and bus mastering, by the descriptor too. */
@@ -433,7 +469,7 @@ static int use_all(void)
 	char bytes[8];
 	void *big;
 
-	if (!sleeping_works() || !threads_work() || !halting_works())
+	if (!sleeping_works() || !kicks_work() || !threads_work() || !halting_works())
 		return IS_WRONG;
 	if (poll(&p, 1, 100) != 1)
 		return IS_WRONG;
@@ -458,6 +494,61 @@ static void what_the_relay_uses_works(void **state)
 
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), DID_IT);
+}
+
+static void so_it_does_without_io_uring(void **state)
+{
+	int status;
+
+	before.kind = VIOFS_LOOP_EPOLL;
+	status = confined(VIOFS_SECCOMP_KILL, use_all);
+	before.kind = VIOFS_LOOP_URING;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), DID_IT);
+}
+
+static int try_uring_enter(void)
+{
+	return outcome(syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0));
+}
+
+static int try_uring_register(void)
+{
+	return outcome(syscall(SYS_io_uring_register, -1, IORING_REGISTER_ENABLE_RINGS, NULL, 0));
+}
+
+static int try_epoll_ctl(void)
+{
+	return outcome(syscall(SYS_epoll_ctl, -1, EPOLL_CTL_DEL, -1, NULL));
+}
+
+static int try_io_submit(void)
+{
+	return outcome(syscall(SYS_io_submit, 0L, 0L, NULL));
+}
+
+static void what_the_other_loop_uses_is_not_allowed(void **state)
+{
+	static const struct {
+		enum viofs_loop_kind kind;
+		int (*what)(void);
+	} tries[] = {
+		{ VIOFS_LOOP_EPOLL, try_uring_enter },
+		{ VIOFS_LOOP_EPOLL, try_uring_register },
+		{ VIOFS_LOOP_URING, try_epoll_ctl },
+		{ VIOFS_LOOP_URING, try_io_submit },
+	};
+
+	need_filter();
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(tries); i++) {
+		int status;
+
+		before.kind = tries[i].kind;
+		status = confined(VIOFS_SECCOMP_KILL, tries[i].what);
+		before.kind = VIOFS_LOOP_URING;
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGSYS);
+	}
 }
 
 static int abort_now(void)
@@ -589,6 +680,8 @@ int main(void)
 		cmocka_unit_test(a_thread_may_choose_its_cpu),
 		cmocka_unit_test(log_mode_kills_nobody),
 		cmocka_unit_test(what_the_relay_uses_works),
+		cmocka_unit_test(so_it_does_without_io_uring),
+		cmocka_unit_test(what_the_other_loop_uses_is_not_allowed),
 		cmocka_unit_test(a_failed_assertion_still_shows_as_one),
 		cmocka_unit_test(no_rights_are_left),
 #if VIOFS_HAVE_CAPNG

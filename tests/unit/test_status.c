@@ -65,6 +65,7 @@ static json_t *make(struct viofs_relay_stats *stats)
 	};
 	static const struct viofs_relay_config config = {
 		.poll = VIOFS_POLL_IRQ,
+		.loop = VIOFS_LOOP_EPOLL,
 		.timeout_ms = 20000,
 	};
 	const struct viofs_status_source all = {
@@ -125,6 +126,7 @@ static void a_session_is_shown_whole(void **state)
 	s = make(&stats);
 	assert_string_equal(text(s, "session"), "serving");
 	assert_string_equal(text(s, "poll"), "irq");
+	assert_string_equal(text(s, "events"), "epoll");
 	assert_string_equal(text(s, "reason"), "");
 	assert_int_equal(number(s, "timeout_s"), 20);
 	assert_int_equal(number(s, "lanes"), 3);

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon, viofsctl and viofs say: of names that somebody else has chosen, of failures, and by which exit status."""
 
-import ctypes
 import json
 import os
 import resource
 import signal
 import socket
-import struct
 import subprocess
 import sys
 
-from vhostlib import CTL, Session, check, is_mounted, must, named, need_root, run, run_cases, wait_until
+from vhostlib import (CTL, EPOLL_WAIT, IO_URING_ENTER, IO_URING_SETUP, Session, check, is_mounted, must, named,
+                      need_root, run, run_cases, wait_until, without_call)
 
 VIOFS = os.environ["VIOFS_TOOL"]
 OVERCOMMIT = "/proc/sys/vm/nr_overcommit_hugepages"
@@ -192,35 +191,24 @@ def without_proc():
         check(status == 1 and "is /proc mounted" in out, f"{status}: {out}")
 
 
-def without_call(number):
-    """For a child: EPERM for one system call, and nothing else, as of a container's filter."""
-    # ld nr; jeq number; allow; EPERM
-    code = b"".join(struct.pack("HBBI", *i) for i in ((0x20, 0, 0, 0), (0x15, 1, 0, number), (0x06, 0, 0, 0x7fff0000),
-                                                      (0x06, 0, 0, 0x00050001)))
-    buffer = ctypes.create_string_buffer(code)
-    program = struct.pack("HL", 4, ctypes.addressof(buffer))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program):
-        raise OSError(ctypes.get_errno(), "seccomp")
-
-
 def without_io_uring():
-    """io_uring_setup, as in a container of Docker's."""
-    with Session() as s:
-        s.start_backend()
-        status, out = run(s.daemon_argv(), preexec_fn=lambda: without_call(425))
-        check(status == 1 and "seccomp" in out and "Operation not permitted" in out, f"{status}: {out}")
+    """io_uring_setup or io_uring_enter, as in a container of Docker's: where io_uring is asked for, it is said why."""
+    for call in (IO_URING_SETUP, IO_URING_ENTER):
+        with Session(options="events=io_uring") as s:
+            s.start_backend()
+            status, out = run(s.daemon_argv(), preexec_fn=lambda c=call: without_call(c))
+            check(status == 1 and "seccomp" in out and "Operation not permitted" in out, f"{status}: {out}")
 
 
-def io_uring_that_can_not_be_waited_on():
-    """io_uring_enter: the supervisor sees the end all the same, and takes no CPU time until then."""
+def a_loop_that_can_not_wait():
+    """epoll_wait: the supervisor sees the end all the same, and takes no CPU time until then."""
     for foreground in (True, False):
-        with Session() as s:
+        with Session(options="events=epoll") as s:
             s.start_backend()
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            status, out = run(s.daemon_argv(foreground), 10, preexec_fn=lambda: without_call(426))
+            status, out = run(s.daemon_argv(foreground), 10, preexec_fn=lambda: without_call(EPOLL_WAIT))
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            check(status == 1 and "io_uring" in out and "Operation not permitted" in out, f"{status}: {out}")
+            check(status == 1 and "epoll" in out and "Operation not permitted" in out, f"{status}: {out}")
             check(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1, "CPU time")
             wait_until(lambda s=s: not s.records() and not is_mounted(s.mnt), 5, "all is as before")
 
@@ -353,7 +341,7 @@ def main():
         a_mount_point_that_is_not_utf8_has_its_status, a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
         names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
         a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start, a_daemon_that_may_write_no_file, without_io_uring,
-        io_uring_that_can_not_be_waited_on,
+        a_loop_that_can_not_wait,
         exit_statuses, the_log_tells_begin_and_end, the_log_tells_of_a_second_mount, warnings_of_the_start_are_in_the_log,
         with_few_descriptors, without_proc,
     ]

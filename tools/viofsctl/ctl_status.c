@@ -87,9 +87,11 @@ static void print_status(const json_t *s)
 
 	printf("%s on %s\n", text_of(s, "source"), text_of(s, "mountpoint"));
 	print_mounts(s);
-	printf("  session    %s, channel %s, lanes %lld, poll %s, supervisor %lld, worker %lld\n",
+	printf("  session    %s, channel %s, lanes %lld, poll %s, events %s, "
+	       "supervisor %lld, worker %lld\n",
 	       text_of(s, "session"), text_of(s, "channel"), number_of(s, "lanes"),
-	       text_of(s, "poll"), number_of(s, "supervisor"), number_of(s, "worker"));
+	       text_of(s, "poll"), text_of(s, "events"), number_of(s, "supervisor"),
+	       number_of(s, "worker"));
 	if (text_of(s, "reason")[0])
 		printf("  reason     %s\n", text_of(s, "reason"));
 	printf("  device     %s, tag %s, %s%s, DMA %s, %lld interrupt vectors\n",

@@ -44,7 +44,7 @@ _virtiofs_vfio_options() {
 	local typed=${COMP_LINE:0:COMP_POINT} done='' words
 	typed=${typed##*[[:space:]]}
 	[[ $typed != *,* ]] || done=${typed%,*},
-	mapfile -t words < <("$1" --help | sed -nE '/^Options for -o/,/^$/s/^  ([a-z-]+=?[a-z]*).*/\1/p')
+	mapfile -t words < <("$1" --help | sed -nE '/^Options for -o/,/^$/s/^  ([a-z-]+=?[a-z_]*).*/\1/p')
 	compopt -o nospace
 	_virtiofs_vfio_offer "${words[@]/#/$done}"
 }

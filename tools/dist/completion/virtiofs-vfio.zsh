@@ -18,7 +18,7 @@ _virtiofs_vfio() {
 	local -a found
 	if [[ ${words[CURRENT-1]} == -o ]]; then
 		compset -P '*,'
-		found=(${(f)"$($words[1] --help | sed -nE '/^Options for -o/,/^$/s/^  ([a-z-]+=?[a-z]*).*/\1/p')"})
+		found=(${(f)"$($words[1] --help | sed -nE '/^Options for -o/,/^$/s/^  ([a-z-]+=?[a-z_]*).*/\1/p')"})
 		compadd -S '' -a found
 	elif [[ $PREFIX == -* ]]; then
 		found=(${=$($words[1] --help | sed -nE 's/^  (-[a-zA-Z]), (--[a-z]+).*/\1 \2/p')} -o)
