@@ -34,11 +34,18 @@ indent() {
 # with_lock COMMAND...: runs it while no other tool of this build directory makes or fetches files. COMMAND runs
 # in a subshell, so that an early exit gives the lock back.
 with_lock() {
-	mkdir -p "$VIOFS_GUEST"
+	with_lock_of "$VIOFS_GUEST" "$@"
+}
+
+# with_lock_of DIR COMMAND...: the same, for the files in DIR only.
+with_lock_of() {
+	local dir=$1
+	shift
+	mkdir -p "$dir"
 	(
-		exec {fd}>"$VIOFS_GUEST/lock"
+		exec {fd}>"$dir/lock"
 		if ! flock -n "$fd"; then
-			say "waiting for another tool that prepares files in $VIOFS_GUEST"
+			say "waiting for another tool that prepares files in $dir"
 			flock "$fd"
 		fi
 		"$@"

@@ -11,18 +11,16 @@ boot_file() {
 	printf '%s' "$vm_root/boot/$found"
 }
 
-# boot_debian: a directory with Debian, our packages in it, is the root; gone at the end.
+# boot_debian: the root is a Debian with our packages in it, gone at the end.
 boot_debian() {
-	local release=$vm_debian
-	[[ $(id -u) == 0 ]] || die 1 'please run it as root: it makes a system'
-	deps_install packaging
-	with_lock debian_system "$release" system
-	[[ -e $VIOFS_BUILD/packages/$release ]] || "$VIOFS_ROOT/tools/package" --debian "$release" ||
-		die 1 "no packages for Debian $release"
 	vm_root=$session_work/root
-	say "installing Debian $release and the packages in $VIOFS_BUILD/packages/$release"
-	debian_unpack "$release" system "$vm_root"
-	debian_install "$vm_root" "$VIOFS_BUILD/packages/$release"
+	"$VIOFS_ROOT/tools/package" --debian "$vm_debian" --system "$vm_root" --initramfs "$vm_initramfs" ||
+		die 1 "no Debian $vm_debian to boot"
+}
+
+# boot_tag NUMBER: of a share; the root comes last.
+boot_tag() {
+	if (($1 == ${#vm_shares[@]} - 1)); then printf rootfs; else vm_tag "$1"; fi
 }
 
 # shellcheck disable=SC2054 # the commas are QEMU's
@@ -34,9 +32,9 @@ boot_build() {
 		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on" -machine memory-backend=ram
 		-nodefaults -no-user-config -display none -no-reboot -kernel "$work/vmlinux" -initrd "$3")
 	qemu_iommu "$vm_iommu"
-	qemu_argv+=(-append "root=myfs rootfstype=fuse.virtiofs-vfio $qemu_words$vm_cmdline" -serial stdio)
+	qemu_argv+=(-append "root=rootfs rootfstype=fuse.virtiofs-vfio $qemu_words$vm_cmdline" -serial stdio)
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
-		qemu_share "$i" "$work/fs$i.sock"
+		qemu_share "$i" "$work/fs$i.sock" "$(boot_tag "$i")"
 	done
 	[[ -z $vm_qmp ]] || qemu_argv+=(-qmp "unix:$(qemu_escape "$vm_qmp"),server=on,wait=off")
 	qemu_argv+=("${vm_qemu_opts[@]}")
@@ -48,7 +46,7 @@ boot_run() {
 	[[ -z $vm_debian ]] || boot_debian
 	kernel=$(boot_file vmlinuz)
 	initrd=$(boot_file initrd.img)
-	vm_shares=("$vm_root" "${vm_shares[@]}")
+	vm_shares+=("$vm_root")
 	boot_build "$session_work" "$kernel" "$initrd" "$(qemu_accel "$(kernel_dir new)")"
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
 		virtiofsd_start "$session_work/fs$i.sock" "$(realpath -- "${vm_shares[i]}")" "$session_work/fs$i.log" || exit 125

@@ -9,7 +9,7 @@ vm_virtiofsd=rust vm_virtiofsd_opts=() vm_queues=1
 vm_kernel=new vm_cmdline='' vm_smp=2 vm_mem=1G
 vm_qemu=host vm_iommu=intel
 vm_qemu_opts=() vm_qmp='' vm_verbose='' vm_timeout=''
-vm_root='' vm_debian=''
+vm_root='' vm_debian='' vm_initramfs=initramfs-tools
 vm_put=() vm_files=() vm_command=()
 
 options_help() {
@@ -48,10 +48,11 @@ devices, tagged myfs, myfs2, ... and mounted at /mnt, /mnt2, ...
   --qemu-opts OPTS       more options for QEMU, split at spaces (may be repeated). Devices are fs0, fs1, ...
                          on root ports rp0, rp1, ...; their character devices c0, c1, ...
   --qmp SOCKET           path of a socket to make for QEMU's monitor (QMP)
-  --root DIR             boot: this directory is the root file system, by virtiofs-vfio; kernel and initramfs
-                         are those in its /boot. The console is standard input and output
+  --root DIR             boot: this directory is the root file system, by virtiofs-vfio, tagged rootfs; kernel
+                         and initramfs are those in its /boot. The console is standard input and output
   --debian 12|13         boot: the root is such a Debian with the packages in build/packages, which are made if
-                         need be; it is gone afterwards
+                         need be. It is gone afterwards; tools/package --system makes one to keep
+  --initramfs GENERATOR  of --debian: initramfs-tools (default) or dracut
   --verbose              the guest's console and virtiofsd's messages on standard error
 
 CMD's standard output and error are those of 'tools/vm run', its exit status too; 124 after a time-out,
@@ -112,6 +113,7 @@ options_set() {
 	--qmp) vm_qmp=$2 ;;
 	--root) vm_root=$2 ;;
 	--debian) vm_debian=$2 ;;
+	--initramfs) vm_initramfs=$2 ;;
 	*) options_fail "unknown option '$1'" ;;
 	esac
 }
@@ -154,6 +156,7 @@ options_check_root() {
 	[[ -n $vm_root || -n $vm_debian ]] || options_fail 'boot: what? --root DIR or --debian RELEASE'
 	[[ -z $vm_root || -z $vm_debian ]] || options_fail '--root and --debian are not for both'
 	[[ -z $vm_root || -d $vm_root ]] || options_fail "--root $vm_root: not a directory"
+	[[ $vm_initramfs =~ ^(initramfs-tools|dracut)$ ]] || options_fail "--initramfs $vm_initramfs: not initramfs-tools or dracut"
 	[[ $vm_debian =~ ^(|12|13)$ ]] || options_fail "--debian $vm_debian: not 12 or 13"
 }
 

@@ -120,10 +120,9 @@ qemu_port() {
 	qemu_argv+=(-chardev "file,id=$1,path=$2" -device "virtserialport,chardev=$1,name=viofs.$1")
 }
 
-# qemu_share NUMBER SOCKET: a virtio-fs device behind a root port of its own
+# qemu_share NUMBER SOCKET TAG: a virtio-fs device behind a root port of its own
 qemu_share() {
-	local i=$1 tag
-	tag=$(vm_tag "$i")
+	local i=$1 tag=$3
 	qemu_argv+=(-chardev "socket,id=c$i,path=$2"
 		-device "pcie-root-port,id=rp$i,bus=pcie.0,chassis=$((i + 1)),slot=$((i + 1)),addr=$(printf %x $((16 + i)))"
 		-device "vhost-user-fs-pci,id=fs$i,bus=rp$i,chardev=c$i,tag=$tag,num-request-queues=$vm_queues")
@@ -149,7 +148,7 @@ qemu_build() {
 	qemu_disk modules "$kernel/modules.sqfs"
 	qemu_disk run "$work/run.sqfs" "$qemu_disk_more"
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
-		qemu_share "$i" "$work/fs$i.sock"
+		qemu_share "$i" "$work/fs$i.sock" "$(vm_tag "$i")"
 	done
 	if [[ $vm_mode == shell ]]; then
 		qemu_argv+=(-chardev stdio,id=shell,mux=on,signal=off -mon chardev=shell -device virtconsole,chardev=shell)
