@@ -51,6 +51,9 @@ void viofs_ctl_clean(json_t *value);
 /** viofs_ctl_print_json() - indented, and freed. Return: 0, or 1 where memory ran out. */
 int viofs_ctl_print_json(json_t *value);
 
+/** viofs_ctl_add_pci() - the name and the capabilities of @f, as libpci has them, into @o. */
+void viofs_ctl_add_pci(json_t *o, const struct viofs_pci_function *f);
+
 /** viofs_ctl_print_device() - what `show` has collected. Return: the exit status; @o is freed. */
 int viofs_ctl_print_device(json_t *o, bool json);
 
@@ -59,8 +62,5 @@ json_t *viofs_ctl_queue_sizes(const struct viofs_fs *fs);
 
 /** viofs_ctl_show_socket() - `show` of a vhost-user back end. @source: as the user named it. */
 int viofs_ctl_show_socket(const struct viofs_source *s, const char *source, bool json);
-
-/** viofs_ctl_describe() - one device as the object of `list --json`. */
-json_t *viofs_ctl_describe(const struct viofs_pci_function *f);
 
 #endif
