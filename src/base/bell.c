@@ -124,7 +124,7 @@ static void ring_uring(struct viofs_bell *b)
 	const struct io_cqring_offsets *cq = &b->params.cq_off;
 	uint32_t *tail = ring_word(b, sq->tail);
 
-	/* One that the kernel has not taken yet goes now in place of another. */
+	/* An entry that the kernel has not taken yet is submitted now, in place of a new one. */
 	if (*tail == __atomic_load_n(ring_word(b, sq->head), __ATOMIC_ACQUIRE)) {
 		memset(b->sqes, 0, sizeof(*b->sqes));
 		b->sqes->opcode = IORING_OP_NOP;

@@ -9,7 +9,7 @@
 /* A sequence of UTF-8 that is cut off lies beyond what is kept. */
 #define ROOM (sizeof(((struct viofs_err *)0)->text) + 4)
 
-/* Names and paths come in as they are. */
+/* Names and paths in the arguments have not been cleaned yet. */
 static void put(struct viofs_err *err, const char *text)
 {
 	viofs_text_clean(VIOFS_TEXT_MESSAGE, text, err->text, sizeof(err->text));

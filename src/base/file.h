@@ -13,11 +13,14 @@
  */
 int viofs_text_read(const char *path, char *buf, size_t size);
 
-/** viofs_text_read_u64() - read one number (0x prefix as in C). Return: 0, or -errno (-EINVAL: no
- * number). */
+/**
+ * viofs_text_read_u64() - read one number (0x prefix as in C). Return: 0, or -errno (-EINVAL: no
+ * number).
+ */
 int viofs_text_read_u64(const char *path, uint64_t *value);
 
-/** viofs_text_write() - write @text with one write(2) to a file that exists. Return: 0, or -errno.
+/**
+ * viofs_text_write() - write @text with one write(2) to a file that exists. Return: 0, or -errno.
  */
 int viofs_text_write(const char *path, const char *text);
 

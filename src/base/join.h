@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* ThreadSanitizer doesn't know pthread_clockjoin_np(), and takes its thread for one that nobody
- * waited for. */
+/*
+ * ThreadSanitizer doesn't know pthread_clockjoin_np(), and takes its thread for one that nobody
+ * waited for.
+ */
 #ifdef __SANITIZE_THREAD__
 #define VIOFS_JOIN_CLOCK CLOCK_REALTIME
 #define VIOFS_JOIN(thread, end) pthread_timedjoin_np(thread, NULL, end)

@@ -26,7 +26,10 @@ void viofs_log(enum viofs_log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	/* Names and paths come in as they are; a sequence of UTF-8 that is cut off lies beyond. */
+	/*
+	 * Names and paths in the arguments have not been cleaned yet. A UTF-8 sequence that is cut
+	 * off lies beyond what is kept.
+	 */
 	viofs_text_clean(VIOFS_TEXT_MESSAGE, text, message, sizeof(message));
 	log_sink(level, message);
 	errno = saved;

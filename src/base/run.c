@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define RETRY_US 20000
-/* For so much longer a file that goes again and again is made anew. */
+/* How much longer to try, where the file is removed again and again. */
 #define STALE_NS (1 * VIOFS_NSEC_PER_SEC)
 #define RUN_PATH_MAX 512
 
@@ -70,7 +70,7 @@ static bool is_current(const char *path, int fd)
 	       mine.st_dev == named.st_dev;
 }
 
-/* Anything else but a file is none of ours, and a fifo would be waited at. Return: fd or -errno. */
+/* Only a regular file is ours; opening a fifo would block. Return: fd or -errno. */
 static int open_file(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -134,13 +134,16 @@ int viofs_run_is_locked(const char *name)
 	fd = open_file(viofs_run_path(path, sizeof(path), name), O_RDONLY);
 	if (fd < 0)
 		return fd;
-	/* Shared, so that two who look don't see each other. */
+	/* A shared lock, so that two processes that look don't take each other for a holder. */
 	locked = flock(fd, LOCK_SH | LOCK_NB) < 0;
 	close(fd);
 	return locked;
 }
 
-/* The new text with a NUL in one go; what is left of the old one behind it isn't read. */
+/*
+ * New text and its NUL are written in one call; readers stop at the NUL, before the rest of the old
+ * text.
+ */
 static int replace(int fd, const char *text)
 {
 	size_t len = strlen(text);
@@ -172,6 +175,6 @@ void viofs_run_remove(const char *name, int lock)
 
 	unlink(viofs_run_path(path, sizeof(path), name));
 	close(lock);
-	/* The last one leaves nothing behind; not empty is as good. */
+	/* Whoever is last removes the directory. It is fine if it isn't empty. */
 	rmdir(viofs_run_dir());
 }

@@ -45,8 +45,10 @@ int viofs_run_write(const char *name, int lock, const char *text);
 /** viofs_run_remove() - remove the file, unlock it, and the directory if it was the last one. */
 void viofs_run_remove(const char *name, int lock);
 
-/** viofs_run_set_dir() - use @dir, kept, in place of /run/virtiofs-vfio; NULL: that again. Context:
- * tests. */
+/**
+ * viofs_run_set_dir() - use @dir, kept, in place of /run/virtiofs-vfio; NULL: that again. Context:
+ * tests.
+ */
 void viofs_run_set_dir(const char *dir);
 
 #endif

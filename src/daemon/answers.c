@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of all, those too that a worker doesn't read. */
+/* The oldest of all requests, those included that the worker has not read. */
 static int64_t oldest_request_ns(struct viofs_supervision *s)
 {
 	if (s->worker.state == VIOFS_WORKER_SERVING)
@@ -45,14 +45,15 @@ json_t *viofs_answers_live_status(struct viofs_supervision *s)
 	return viofs_status_json(&source);
 }
 
-/* For viofsctl: what it is doing, or was doing when the device was lost; and where it is mounted.
+/*
+ * For viofsctl: what the session is doing, or did when the device was lost; and where it is
+ * mounted.
  */
 static json_t *make_status(void *arg, int *fd)
 {
 	struct viofs_supervision *s = arg;
 	struct viofs_places places = { NULL, 0 };
-	/* What a live one is made of is gone with the device, whether or not the last one could be
-	 * made. */
+	/* A live status needs the device. Once that is lost, only the last one is left, or none. */
 	json_t *status = s->worker.state == VIOFS_WORKER_LOST ? json_incref(s->last_status)
 							      : viofs_answers_live_status(s);
 
@@ -66,7 +67,7 @@ static json_t *make_status(void *arg, int *fd)
 	return status;
 }
 
-/* For viofsctl: the end, whoever uses the mount, and whether or not the device answers. */
+/* For viofsctl: end the session, even if the mount is in use or the device doesn't answer. */
 static json_t *make_abort(void *arg, int *fd)
 {
 	struct viofs_supervision *s = arg;
@@ -79,7 +80,7 @@ static json_t *make_abort(void *arg, int *fd)
 	return json_pack("{s:b, s:i}", "aborted", 1, "supervisor", (int)getpid());
 }
 
-/* For another virtiofs-vfio: second.c puts it where it wants it. */
+/* For another virtiofs-vfio, which puts the new mount where its user wants it (second.c). */
 static json_t *make_clone(void *arg, int *fd)
 {
 	const struct viofs_supervision *s = arg;

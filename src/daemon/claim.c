@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* For a daemon that has unmounted and still talks to the device: DESTROY, reset, binding. */
+/* How long another daemon may need that has unmounted: DESTROY, reset, binding. */
 #define WAIT_ENDING_MS 15000
-/* For a reset by a worker that nobody waits for. */
+/* How long a worker without a supervisor may need for its reset. */
 #define ORPHAN_RESET_MS 1000
 
 /* Is there a daemon to wait for: one that holds the device but has no mount any more? */
@@ -23,13 +23,13 @@ static int wait_time(const struct viofs_source *s)
 	return WAIT_ENDING_MS;
 }
 
-/* What on-loss=wait takes is said once, where it isn't there. */
+/* Logs once what on-loss=wait needs and this back end lacks. */
 static void say_no_wait(const struct viofs_options *o, const char *why)
 {
 	viofs_warn("%s: -o on-loss=wait can't be kept, on-loss=eio is used: %s", o->source, why);
 }
 
-/* Before the device is opened: is what the user says enough for it? */
+/* Before the device is opened: are the user's options enough for it? */
 static bool can_wait(const struct viofs_source *s, const struct viofs_options *o)
 {
 	if (o->on_loss != VIOFS_ON_LOSS_WAIT)

@@ -29,8 +29,8 @@ void viofs_claim_let_go(struct viofs_claim *c);
 
 /**
  * viofs_claim_halt() - for a worker whose supervisor was killed: memory is about to go
- * What the supervisor does at the end, as far as it takes no rights. A back end needs it not: it
- * has mapped the memory itself.
+ * Does what the supervisor does at the end, but for what needs rights. A vhost-user back end
+ * doesn't need it: it has mapped the memory itself.
  */
 void viofs_claim_halt(struct viofs_claim *c);
 

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Who asks waits longer than a daemon may be busy: see TRY_END_MAX_NS in outage.c. */
+/* The client waits longer than a daemon may be busy: see TRY_END_MAX_NS in outage.c. */
 #define ASK_TIMEOUT_S 5
 #define SERVE_TIMEOUT_S 2
 #define WORD_MAX 32
@@ -57,7 +57,7 @@ int viofs_control_listen(const char *address, struct viofs_err *err)
 	if (fd < 0)
 		return viofs_err_set(err, rc ? rc : -errno, "No control socket %s: %s.", path,
 				     strerror(rc ? -rc : errno));
-	/* Ours by the record's lock: what is there was left by a killed daemon. */
+	/* We hold the record's lock, so a socket that is there was left by a killed daemon. */
 	unlink(path);
 	mask = umask(0177);
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0)
@@ -125,8 +125,10 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 	if (fd < 0)
 		return;
 	set_timeout(fd, SERVE_TIMEOUT_S);
-	/* What the loop waits for on its ring (supervisor.c) happens meanwhile too, and cuts it
-	 * short. */
+	/*
+	 * What the loop waits for on its ring (supervisor.c) happens meanwhile too, and cuts it
+	 * short.
+	 */
 	do
 		n = recv(fd, word, sizeof(word) - 1, 0);
 	while (n < 0 && errno == EINTR);
@@ -155,7 +157,7 @@ void viofs_control_close(int listener, const char *address)
 	close(listener);
 }
 
-/* recv(2), and a descriptor that comes along; -1 stays where none does. */
+/* recv(2), also of a descriptor; *fd stays -1 if none comes. */
 static ssize_t receive_some(int sock, char *buf, size_t size, int *fd)
 {
 	struct iovec data = { buf, size };

@@ -13,7 +13,7 @@
 #define VIOFS_CONTROL_STATUS "status"
 #define VIOFS_CONTROL_ABORT "abort"
 #define VIOFS_CONTROL_CLONE                                                                        \
-	"clone" /* with a descriptor: another mount of the same, without a place */
+	"clone" /* the answer has a descriptor: another mount, not yet attached anywhere */
 
 /** struct viofs_control_command - a word and who answers it */
 struct viofs_control_command {

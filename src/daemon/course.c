@@ -82,7 +82,7 @@ static void lose_device(struct viofs_supervision *s, int rc, const struct viofs_
 		viofs_course_abort(s, VIOFS_WORKER_END_NS);
 }
 
-/* It ends by itself, in no time. */
+/* The worker ends by itself, soon. */
 static void end_worker(struct viofs_supervision *s, int rc, const struct viofs_err *err)
 {
 	enter(s, VIOFS_PHASE_FAILS);
@@ -91,7 +91,7 @@ static void end_worker(struct viofs_supervision *s, int rc, const struct viofs_e
 		s->worker.kill_at = viofs_now_ns() + VIOFS_WORKER_END_NS;
 }
 
-/* A worker that reports what it may not has been taken over. */
+/* A worker that reports what it may not report has been taken over. */
 static void disown_worker(struct viofs_supervision *s, struct viofs_err *err)
 {
 	viofs_err_prefix(err, 0, "the worker is killed");
@@ -145,7 +145,10 @@ static void leave(struct viofs_supervision *s)
 	viofs_launch_tell_systemd("STOPPING=1");
 	viofs_outage_leave(&s->outage, s->o->grace_s);
 	if (first && viofs_worker_has_served(s->worker.state) && !viofs_mount_is_there(s->mount)) {
-		/* By umount -l, or after a switch_root: it ends when its last user goes. */
+		/*
+		 * After umount -l or a switch_root. The session ends when the mount's last user
+		 * goes.
+		 */
 		viofs_warn(
 			"the mount at %s is detached, or is the root now: it can't be unmounted; "
 			"a second signal aborts it",
@@ -167,7 +170,7 @@ static void reap(struct viofs_supervision *s)
 		return;
 	s->worker.pid = 0;
 	viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow);
-	/* One of each kind at most. */
+	/* At most one report of each kind. */
 	for (int i = 0; i < VIOFS_REPORT_KINDS && viofs_course_take_report(s); i++)
 		;
 	if (s->asked && !viofs_worker_has_served(s->worker.state))

@@ -21,11 +21,13 @@
 /* A flush is over when no request has been under way for this many looks. */
 #define QUIET_LOOKS 5
 #define FLUSH_NS (10 * VIOFS_NSEC_PER_SEC)
-/* With the connection gone only another file system can hold the thread up. */
+/* Once the connection has ended, only another file system can still block the thread. */
 #define JOIN_MS 3000
 
-/* syncfs(2) on a fuse mount only starts the writing (SB_I_NO_DATA_INTEGRITY): wait until it is
- * done. */
+/*
+ * syncfs(2) on a fuse mount only starts the writing (SB_I_NO_DATA_INTEGRITY): wait until it is
+ * done.
+ */
 static void flush(const struct viofs_ending *e)
 {
 	int64_t end = viofs_now_ns() + FLUSH_NS;

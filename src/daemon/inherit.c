@@ -37,14 +37,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Enough for 64 lanes of a device with as many queues. */
+/* Enough for 64 lanes, with a device that has 64 queues. */
 #define DESCRIPTORS 1024U
 #define STACK_BYTES (8UL << 20)
 
-/* May be switched off by the starter. */
+/* Whoever starts the daemon may have switched these off. */
 static const int end_signals[] = { SIGHUP, SIGINT, SIGQUIT };
 static const int needed_signals[] = { SIGTERM, SIGCHLD };
-/* Faults, which nobody can ignore, and what stops and goes on. */
+/* Faults, which can't be ignored, and job control. */
 static const int other_signals[] = { SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,   SIGABRT, SIGSYS,
 				     SIGTRAP, SIGTSTP, SIGCONT, SIGWINCH, SIGURG };
 
@@ -160,7 +160,7 @@ static void widen(const struct limit *l)
 	wide = (struct rlimit){ l->enough, VIOFS_MAX(now.rlim_max, l->enough) };
 	if (!setrlimit(l->resource, &wide))
 		return;
-	/* A hard limit takes CAP_SYS_RESOURCE. */
+	/* Raising a hard limit needs CAP_SYS_RESOURCE. */
 	wide.rlim_cur = wide.rlim_max = now.rlim_max;
 	setrlimit(l->resource, &wide);
 	viofs_warn("%s is limited here to %llu, which this process may not change; the mount may "

@@ -20,8 +20,10 @@ struct viofs_journal {
 void viofs_journal_begin(struct viofs_journal *j, const char *tag, const char *device,
 			 const char *mountpoint);
 
-/** viofs_journal_again() - the daemon that has the device has given a mount for here. @log: there
- * is nobody to read standard error. */
+/**
+ * viofs_journal_again() - the daemon that has the device has given a mount for here. @log: there is
+ * nobody to read standard error.
+ */
 void viofs_journal_again(const char *device, const char *mountpoint, bool log);
 
 /** viofs_journal_ask() - somebody has asked for the end: @who, in words. */

@@ -21,7 +21,7 @@ struct outcome {
 	struct viofs_err err;
 };
 
-/* What a signal that nobody has sent on purpose is about. */
+/* What usually sends a signal that no person has sent. */
 static const char *hint(int signal)
 {
 	switch (signal) {
@@ -37,7 +37,7 @@ static const char *hint(int signal)
 	}
 }
 
-/* It has closed the pipe, so it has ended, or will at once. */
+/* The child has closed the pipe, so it has ended or is about to. */
 static void say_end(pid_t pid)
 {
 	int status;
@@ -95,8 +95,10 @@ int viofs_launch(int failure, struct viofs_err *err)
 	}
 	close(fds[0]);
 	setsid();
-	/* systemd waits for a process that stays. A service's script that mounts something is not
-	 * ready for that, nor stopping when it is unmounted. */
+	/*
+	 * systemd waits for a process that stays. A service's script that mounts something is not
+	 * ready for that, nor stopping when it is unmounted.
+	 */
 	unsetenv("NOTIFY_SOCKET");
 	return fds[1];
 }
@@ -107,8 +109,10 @@ void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err)
 
 	if (rc)
 		o.err = *err;
-	/* Smaller than PIPE_BUF: one write, whole or not at all. A parent that is gone doesn't
-	 * matter. */
+	/*
+	 * Smaller than PIPE_BUF: one write, whole or not at all. A parent that is gone doesn't
+	 * matter.
+	 */
 	if (write(fd, &o, sizeof(o)) < 0)
 		viofs_debug("nobody waits for the outcome");
 	close(fd);
@@ -135,7 +139,7 @@ void viofs_launch_let_go(void)
 		dup2(null, fd);
 	if (null > 2)
 		close(null);
-	/* Not in anybody's way: an unmount of where we were started must work. */
+	/* The daemon's working directory must not keep a file system from being unmounted. */
 	if (chdir("/") < 0)
 		viofs_warn("chdir /: %s", strerror(errno));
 }

@@ -16,15 +16,19 @@ int viofs_launch(int failure, struct viofs_err *err);
 /** viofs_launch_outcome() - tell the parent. @rc: 0, or -errno with @err. Closes @fd. */
 void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err);
 
-/** viofs_launch_detach() - let go of the terminal: messages to the system's log, no standard
- * streams. */
+/**
+ * viofs_launch_detach() - let go of the terminal: messages to the system's log, no standard
+ * streams.
+ */
 void viofs_launch_detach(const char *mountpoint);
 
-/** viofs_launch_tell_systemd() - as sd_notify(3), where the build has it and systemd waits for us.
+/**
+ * viofs_launch_tell_systemd() - as sd_notify(3), where the build has it and systemd waits for us.
  */
 void viofs_launch_tell_systemd(const char *state);
 
-/** viofs_launch_let_go() - no standard streams, no working directory; messages go where they went.
+/**
+ * viofs_launch_let_go() - no standard streams, no working directory; messages go where they went.
  */
 void viofs_launch_let_go(void);
 

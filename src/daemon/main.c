@@ -72,8 +72,10 @@ static int run(struct viofs_options *o, const struct exits *exits)
 	return viofs_supervisor_run(o, outcome_fd) ? exits->failure : 0;
 }
 
-/* mount.TYPE SOURCE DIRECTORY [-snv] [-t TYPE] [-o OPT,...], as mount(8) calls its helpers: what is
- * none of the daemon's is taken out. Return: the new count. */
+/*
+ * mount.TYPE SOURCE DIRECTORY [-snv] [-t TYPE] [-o OPT,...], as mount(8) calls its helpers: what is
+ * none of the daemon's is taken out. Return: the new count.
+ */
 static int take_helpers_words(int argc, char **argv)
 {
 	int n = 1;
@@ -91,8 +93,10 @@ static int take_helpers_words(int argc, char **argv)
 	return n;
 }
 
-/* A mount that is made in an initramfs outlives it. systemd ends all processes at switch-root and
- * at shutdown, but those of root whose command line begins with @. The worker has this one's. */
+/*
+ * A mount that is made in an initramfs outlives it. systemd ends all processes at switch-root and
+ * at shutdown, but those of root whose command line begins with @. The worker has this one's.
+ */
 static void outlive_initrd(char *name)
 {
 	if (name && *name && !access("/etc/initrd-release", F_OK))

@@ -21,12 +21,12 @@ struct letter {
 };
 _Static_assert(sizeof(struct letter) <= PIPE_BUF, "a letter is written whole or not at all");
 
-/* That are taken at a time: as many as a pipe holds. Who writes on and on holds nobody up. */
+/* Letters that are taken at a time: as many as a pipe holds, so an endless writer blocks nobody. */
 #define LETTERS_MAX 64
-/* That are logged in a second. */
+/* Letters that are logged in a second. */
 #define LETTERS_PER_SECOND 50U
 
-/* What was said on a terminal before there was a log to say it in. */
+/* Messages that went to a terminal before the log was open. */
 #define KEPT_MAX 8
 static struct letter kept[KEPT_MAX];
 static unsigned int kept_count;
@@ -73,7 +73,7 @@ static void to_pipe(enum viofs_log_level level, const char *message)
 	struct letter l = { .level = level };
 
 	snprintf(l.text, sizeof(l.text), "%s", message);
-	/* Nobody to tell it to: the supervisor is gone, or has more to read than it can. */
+	/* Lost: the supervisor is gone, or the pipe is full. */
 	(void)!write(pipe_fd, &l, sizeof(l));
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where the daemon's messages go: standard error, or the system's log once it has left the
- * terminal. */
+/*
+ * Where the daemon's messages go: standard error, or the system's log once it has left the
+ * terminal.
+ */
 #ifndef VIOFS_DAEMON_MESSAGE_H
 #define VIOFS_DAEMON_MESSAGE_H
 

@@ -23,10 +23,10 @@
 #include <unistd.h>
 
 #define LOOK_NS (2 * VIOFS_NSEC_PER_SEC)
-/* A look is no snapshot: a process that starts another one and ends may not be met. */
+/* A look is no snapshot: it may miss a process that starts another one and ends. */
 #define LOOKS 3
 
-/* "mnt:[4026531841]" of a link. Return: 1: equal; 0; -errno. */
+/* Is the link's text @ns ("mnt:[4026531841]")? Return: 1, 0, or -errno. */
 static int link_is(const char *path, const char *text)
 {
 	char target[64];
@@ -148,7 +148,7 @@ static bool is_used(void)
 	if (n < 0)
 		return true;
 	ns[n] = '\0';
-	/* What costs more is looked at only where it is about to end. */
+	/* The expensive looks are made only when the cheap ones have found nobody. */
 	return any_process(process_uses, ns) || any_process(process_holds, ns) ||
 	       any_process(process_sees, ns);
 }

@@ -15,7 +15,7 @@
 #define HELP_COLUMN 24
 #define HELP_WIDTH 80
 
-/* The field of an option: its type must be that of the kind. */
+/* The field of an option, whose type must be the one of the option's kind. */
 #define FIELD(which, type, field)                                                                  \
 	.kind = VIOFS_OPTION_##which,                                                              \
 	.offset = offsetof(struct viofs_options, field) +                                          \
@@ -180,7 +180,7 @@ size_t viofs_option_table(const struct viofs_option **out)
 	return VIOFS_ARRAY_SIZE(table);
 }
 
-/* Return: does @word spell @name, with a value behind where one is due? */
+/* Return: is @word the option @name, with a value if it needs one? */
 static bool spells(const char *word, const char *name, bool has_value)
 {
 	size_t len = name ? strlen(name) : 0;

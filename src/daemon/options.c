@@ -29,7 +29,9 @@ struct reading {
 	char own[32]; /* the first of own_words, refused unless it is a remount */
 };
 
-/* For mount(8), systemd and fstab readers: nothing of the mount's. A trailing '*' means any ending.
+/*
+ * Words for mount(8), systemd and readers of fstab: they don't concern the mount. A '*' at the end
+ * stands for any text.
  */
 static const char *const fstab_words[] = {
 	"defaults",
@@ -107,7 +109,7 @@ static int take_word(void *data, const char *arg, int key, struct fuse_args *out
 		r->o->remount = true;
 		return 0;
 	}
-	/* mount(8) says them to remount, as it found them. */
+	/* mount(8) passes these to a remount, as it found them in the mount table. */
 	if (is_word_of(arg, own_words, VIOFS_ARRAY_SIZE(own_words))) {
 		if (!r->own[0])
 			snprintf(r->own, sizeof(r->own), "%s", arg);
@@ -119,7 +121,7 @@ static int take_word(void *data, const char *arg, int key, struct fuse_args *out
 	return r->rc ? -1 : 0;
 }
 
-/* What several options together ask for. */
+/* Checks options that depend on each other. */
 static int check_together(const struct viofs_options *o, struct viofs_err *err)
 {
 	if (o->keeps_state && o->on_loss != VIOFS_ON_LOSS_WAIT)
@@ -150,7 +152,7 @@ static int share_memory(struct viofs_options *o, struct viofs_err *err)
 			err, -EINVAL, "-o max-data=%s: a multiple of %s is needed.",
 			viofs_option_size(data, text[0], sizeof(text[0])),
 			viofs_option_size(viofs_page_size(), text[1], sizeof(text[1])));
-	/* By default as much memory, whatever a piece of it is. */
+	/* The default is a fixed amount of memory, whatever the size of one buffer. */
 	c->buffers = (uint32_t)((uint64_t)c->buffers * c->max_data / data);
 	c->max_data = (uint32_t)data;
 	if (!o->dma_mem)

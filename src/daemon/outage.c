@@ -24,12 +24,16 @@
 /* Tries: at first this often, later each tenth of the time that it has taken. */
 #define TRY_MIN_NS (20 * VIOFS_NSEC_PER_MSEC)
 #define TRY_MAX_NS (1 * VIOFS_NSEC_PER_SEC)
-/* A try is given up after as long as the outage has lasted, in these bounds: nothing else is done
- * here meanwhile, and a slow machine is not to fail each try. */
+/*
+ * A try is given up after as long as the outage has lasted, in these bounds: nothing else is done
+ * here meanwhile, and a slow machine is not to fail each try.
+ */
 #define TRY_END_MIN_NS (1 * VIOFS_NSEC_PER_SEC)
 #define TRY_END_MAX_NS (3 * VIOFS_NSEC_PER_SEC)
-/* Who goes sooner than this after coming back does it again, perhaps: the next one is tried later
- * each time, and all of them are said up to BRIEF_SAID, then fewer and fewer. */
+/*
+ * A back end that goes sooner than this after it came back may do so again: each time the next try
+ * is later. The first BRIEF_SAID times are all logged, then fewer and fewer.
+ */
 #define STEADY_NS (1 * VIOFS_NSEC_PER_SEC)
 #define BRIEF_SAID 8U
 #define BRIEF_SHIFT_MAX 6

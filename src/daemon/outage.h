@@ -7,8 +7,10 @@
 
 #include <jansson.h>
 
-/** struct viofs_outage - the supervisor's side of it; without viofs_outage_init() nothing is waited
- * for */
+/**
+ * struct viofs_outage - the supervisor's side of it; without viofs_outage_init() nothing is waited
+ * for
+ */
 struct viofs_outage {
 	struct viofs_virtio *device; /* NULL: a device that is lost is lost */
 	int fd;
@@ -38,8 +40,10 @@ int viofs_outage_fd(const struct viofs_outage *o);
  */
 void viofs_outage_look(struct viofs_outage *o, bool serving);
 
-/** viofs_outage_time() - ns until viofs_outage_look() has something to do, -1: as long as all is
- * well. */
+/**
+ * viofs_outage_time() - ns until viofs_outage_look() has something to do, -1: as long as all is
+ * well.
+ */
 int64_t viofs_outage_time(const struct viofs_outage *o);
 
 /** viofs_outage_leave() - the mount is being left: no more than @grace_s seconds are waited. */

@@ -20,7 +20,7 @@ _Static_assert(sizeof(struct wire) <= PIPE_BUF, "a report is written whole or no
 /* The largest number that errno has. */
 #define ERRNO_MAX 4095
 
-/* The table of report.h; NO: may not be said. */
+/* The table of report.h; NO: the worker may not report that. */
 #define NO VIOFS_WORKER_STATES
 static const enum viofs_worker_state after[VIOFS_WORKER_STATES][VIOFS_REPORT_KINDS] = {
 	[VIOFS_WORKER_STARTING] = { VIOFS_WORKER_SERVING, VIOFS_WORKER_REFUSED, NO },
@@ -68,7 +68,7 @@ int viofs_report_take(int fd, enum viofs_worker_state *state, struct viofs_repor
 	*state = after[*state][w.kind];
 	r->kind = (enum viofs_report_kind)w.kind;
 	r->rc = w.rc;
-	/* Its words are no better than its device's: this makes them harmless. */
+	/* A worker's words may be its device's: viofs_err_set() makes them harmless. */
 	viofs_err_set(&r->err, 0, "%.*s", (int)sizeof(w.text) - 1, w.text);
 	viofs_err_remedy(&r->err, 0, (enum viofs_remedy)w.remedy);
 	return 1;

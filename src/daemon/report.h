@@ -42,8 +42,10 @@ struct viofs_report {
 	struct viofs_err err;
 };
 
-/** viofs_report_send() - by the worker. @rc, @err: of a failure, else 0 and NULL. Return: 0 or
- * -errno. */
+/**
+ * viofs_report_send() - by the worker. @rc, @err: of a failure, else 0 and NULL. Return: 0 or
+ * -errno.
+ */
 int viofs_report_send(int fd, enum viofs_report_kind kind, int rc, const struct viofs_err *err);
 
 /**

@@ -59,7 +59,8 @@ enum viofs_seccomp viofs_sandbox_seccomp_default(void)
 }
 
 #if VIOFS_HAVE_SECCOMP
-/* Allowed with any arguments; the kernel decides these without running the filter (5.11 and later).
+/*
+ * Allowed with any arguments; the kernel decides these without running the filter (5.11 and later).
  */
 static const int calls[] = {
 	/* The data path. */
@@ -70,8 +71,10 @@ static const int calls[] = {
 	SCMP_SYS(pread64), /* registers that can't be mapped: vfio/bars.c */
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(recvfrom), /* has the back end closed its socket: vhost/frontend.c */
-	/* Waiting: INIT and DESTROY (relay/exchange.c), the guard (relay/lease.c); glibc chooses
-	   which. poll: of one descriptor, RLIMIT_NOFILE allows no more. */
+	/*
+	 * Waiting: INIT and DESTROY (relay/exchange.c), the guard (relay/lease.c); glibc chooses
+	 * which. poll: of one descriptor, RLIMIT_NOFILE allows no more.
+	 */
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(nanosleep),
@@ -106,8 +109,10 @@ static const int calls[] = {
 	SCMP_SYS(gettid),
 };
 
-/* What waits and kicks a vhost-user back end: by io_uring, or without it. The rest of io_uring is
- * narrow. */
+/*
+ * What waits and kicks a vhost-user back end: by io_uring, or without it. The rest of io_uring is
+ * narrow.
+ */
 static const int uring_calls[] = {
 	SCMP_SYS(io_uring_enter), /* loop/loop_uring.c, base/bell.c */
 };
@@ -210,10 +215,10 @@ static bool lift_memlock(void)
 	return !getrlimit(RLIMIT_MEMLOCK, &now) && now.rlim_cur == RLIM_INFINITY;
 }
 
-/* No more is locked: an allocation that can't be would fail. */
+/* Lock no more: an allocation that can't be locked would fail. */
 static void lock_no_more(void)
 {
-	/* All is there by now; what is sparse stays so. */
+	/* All that is needed has been allocated; sparse mappings stay sparse. */
 	if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
 		munlockall();
 	viofs_debug("RLIMIT_MEMLOCK can't be raised (CAP_SYS_RESOURCE), nor passed (CAP_IPC_LOCK): "
@@ -229,8 +234,10 @@ static bool has_ipc_lock(void)
 static int drop_capabilities(bool keep_ipc_lock, struct viofs_err *err)
 {
 	capng_clear(CAPNG_SELECT_ALL);
-	/* Takes CAP_SETPCAP; without it NoNewPrivs keeps what the bounding set still names out of
-	 * reach. */
+	/*
+	 * Needs CAP_SETPCAP. Without it the bounding set stays, but NoNewPrivs keeps it out of
+	 * reach.
+	 */
 	if (capng_apply(CAPNG_SELECT_BOUNDS))
 		viofs_debug("the worker's capability bounding set can't be emptied here");
 	if (keep_ipc_lock)
@@ -265,7 +272,7 @@ static int set_limits(bool debug, struct viofs_err *err)
 		return viofs_err_set(err, -errno, "RLIMIT_NOFILE: %s", strerror(errno));
 	if (debug || VIOFS_SANDBOX_SANITIZED)
 		return 0;
-	/* What is in memory is other people's files. */
+	/* Memory contains other people's files. */
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return viofs_err_set(err, -errno, "RLIMIT_CORE, PR_SET_DUMPABLE: %s",
 				     strerror(errno));
@@ -284,8 +291,10 @@ int viofs_sandbox_enter(const struct viofs_sandbox_config *config, struct viofs_
 	} else if (!VIOFS_HAVE_SECCOMP) {
 		viofs_warn("built without libseccomp: the worker has no seccomp filter");
 	}
-	/* One heap for all threads: how many CPUs there are, which glibc would ask for, doesn't
-	 * matter. */
+	/*
+	 * One heap for all threads: how many CPUs there are, which glibc would ask for, doesn't
+	 * matter.
+	 */
 	mallopt(M_ARENA_MAX, 1);
 	is_lifted = lift_memlock();
 	keep_ipc_lock = !is_lifted && has_ipc_lock();

@@ -22,7 +22,7 @@
 	VIOFS_SANITIZED /* gcc doesn't tell -fsanitize=undefined: the build does */
 #endif
 
-/** enum viofs_seccomp - what becomes of a process that makes a system call it has no use for */
+/** enum viofs_seccomp - what happens to a process that makes a system call it doesn't need */
 enum viofs_seccomp {
 	VIOFS_SECCOMP_KILL, /* killed, by SIGSYS */
 	VIOFS_SECCOMP_LOG,  /* allowed, and logged by the kernel */
@@ -37,7 +37,7 @@ struct viofs_sandbox_config {
 };
 
 /**
- * viofs_sandbox_enter() - give up what relaying doesn't take; there is no way back
+ * viofs_sandbox_enter() - give up what relaying doesn't need; there is no way back
  * Afterwards: no capabilities (but CAP_IPC_LOCK, where it is there and RLIMIT_MEMLOCK can't be
  * raised; where neither is possible what is allocated later isn't locked), none to be
  * had by execve(2) (NoNewPrivs, empty bounding set), no new descriptors (RLIMIT_NOFILE), no core

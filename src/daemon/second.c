@@ -46,7 +46,7 @@ const char *viofs_second_new_word(const struct viofs_options *o, const json_t *r
 	return NULL;
 }
 
-/* The same of the super block's. A mount may be read-only alone. */
+/* The same for flags of the super block, but for read-only: a mount can have that for itself. */
 static const char *new_flag(const struct viofs_options *o, const json_t *reply)
 {
 	uint32_t theirs = (uint32_t)json_integer_value(json_object_get(reply, "super"));
@@ -105,8 +105,10 @@ int viofs_second_mount(const struct viofs_source *source, const struct viofs_opt
 
 	viofs_control_path(path, sizeof(path), source->id);
 	rc = viofs_control_ask_fd(path, VIOFS_CONTROL_CLONE, &reply, &fd);
-	/* Who answers without one is starting, ending, or has lost the device: taking the device
-	 * tells what there is to say. */
+	/*
+	 * A daemon that answers without a descriptor is starting, ending, or has lost the device.
+	 * The attempt to take the device then gives the right message.
+	 */
 	if (!rc && fd >= 0) {
 		rc = check_options(o, reply, err);
 		if (!rc)

@@ -67,7 +67,7 @@ json_t *viofs_status_options(const struct viofs_options *o)
 	return list;
 }
 
-/* Text that the worker wrote: whatever it is, it ends, and it is a message. */
+/* Text that the worker wrote: terminated here, and cleaned as a message. */
 static json_t *workers_text(const char *text, size_t size)
 {
 	char copy[256 + 1], clean[VIOFS_TEXT_GROWTH * sizeof(copy)];
@@ -164,7 +164,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 		viofs_channel_name(t->channel), "poll",
 		viofs_option_choice("poll", s->config->poll), "events",
 		viofs_loop_name(s->config->loop), "lanes", (int)t->lanes,
-		/* An older name of that, for programs that read it. */
+		/* The older name of "lanes", for programs that read it. */
 		"workers", (int)t->lanes, "timeout_s", (int)(s->config->timeout_ms / 1000),
 		"supervisor", (int)s->supervisor, "worker", (int)s->worker, "device", device(s),
 		"init", init(&t->agreed), "queues", queues(s), "counts", counts(s), "parked",

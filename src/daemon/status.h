@@ -25,16 +25,20 @@ struct viofs_status_source {
 	bool leaving;   /* a signal asked for the end */
 };
 
-/** viofs_status_json() - as an object; the schema is in viofsctl(8). Return: NULL: out of memory.
+/**
+ * viofs_status_json() - as an object; the schema is in viofsctl(8). Return: NULL: out of memory.
  */
 json_t *viofs_status_json(const struct viofs_status_source *s);
 
-/** viofs_status_mounts() - "mounts" of a status: an array of objects. Return: NULL: out of memory.
+/**
+ * viofs_status_mounts() - "mounts" of a status: an array of objects. Return: NULL: out of memory.
  */
 json_t *viofs_status_mounts(const struct viofs_places *places);
 
-/** viofs_status_options() - the daemon's own options, as an array of words. Return: NULL: out of
- * memory. */
+/**
+ * viofs_status_options() - the daemon's own options, as an array of words. Return: NULL: out of
+ * memory.
+ */
 json_t *viofs_status_options(const struct viofs_options *o);
 
 /**

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Private to src/daemon. One mount and its worker, as the supervisor's files have them in common.
+/*
+ * Private to src/daemon. One mount and its worker, as the supervisor's files have them in common.
  */
 #ifndef VIOFS_DAEMON_SUPERVISION_H
 #define VIOFS_DAEMON_SUPERVISION_H
@@ -26,8 +27,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* After the mount is gone the worker has this long (it needs 12 s at most, DESTROY and all); then
- * it is killed. */
+/*
+ * After the mount is gone the worker has this long (it needs 12 s at most, DESTROY and all); then
+ * it is killed.
+ */
 #define VIOFS_WORKER_END_NS (30 * VIOFS_NSEC_PER_SEC)
 /* viofsctl abort: it has no more than this, DESTROY or not. */
 #define VIOFS_ABORT_END_NS (1 * VIOFS_NSEC_PER_SEC)

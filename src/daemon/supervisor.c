@@ -34,7 +34,7 @@
 #include <unistd.h>
 
 #define WATCH_NS (1 * VIOFS_NSEC_PER_SEC)
-/* ... where nothing is known to have a bound now: an end may have begun. */
+/* ... while nothing has a time limit: the worker may still have begun to end. */
 #define WATCH_IDLE_NS (30 * VIOFS_NSEC_PER_SEC)
 
 /* What can be wrong with the mount point is known before any device is touched. */
@@ -160,8 +160,8 @@ static void watch_worker(struct viofs_supervision *s)
 }
 
 /*
- * The mounts of a namespace that nobody uses would be gone with it, were the daemon not in it. They
- * are unmounted here alone: if others have been made elsewhere, the session goes on.
+ * Without the daemon in it, a namespace that nobody uses would be gone, and its mounts too. So they
+ * are unmounted, in this namespace only: the session goes on if there are mounts elsewhere.
  */
 static void watch_namespace(struct viofs_supervision *s)
 {
@@ -172,7 +172,7 @@ static void watch_namespace(struct viofs_supervision *s)
 	viofs_course_unmount(s);
 }
 
-/* How long the session can't need us, in ns. Return: -1: as long as nothing happens. */
+/* For how many ns the session doesn't need the supervisor. Return: -1: until something happens. */
 static int64_t session_time(const struct viofs_supervision *s)
 {
 	int64_t outage = viofs_outage_time(&s->outage);
@@ -239,7 +239,7 @@ static void watch(struct viofs_supervision *s)
 	}
 }
 
-/* Nothing is left: neither of a session that ended nor of a start that failed half way. */
+/* Take everything back: after a session, and after a start that failed half way. */
 static void finish(struct viofs_supervision *s)
 {
 	bool was_there = s->mount && viofs_mount_is_there(s->mount);
@@ -248,8 +248,10 @@ static void finish(struct viofs_supervision *s)
 
 	if (s->mount)
 		viofs_mount_end(s->mount);
-	/* After the abort: before, it might wait for a page that a request of somebody else's
-	 * holds. */
+	/*
+	 * After the abort: before, it might wait for a page that a request of somebody else's
+	 * holds.
+	 */
 	if (s->worker.pid) {
 		kill(s->worker.pid, SIGKILL);
 		waitpid(s->worker.pid, NULL, 0);
@@ -305,7 +307,7 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 	finish(&s);
 	if (s.again && !s.rc)
 		viofs_journal_again(viofs_source_name(&s.source), s.mountpoint, s.outcome_fd >= 0);
-	/* Not before everything is as it was: whoever waits may look. */
+	/* Only now, as everything is as it was before: whoever waits for the outcome may look. */
 	if (s.outcome_fd >= 0)
 		viofs_launch_outcome(s.outcome_fd, s.rc, &s.err);
 	else if (s.rc && !viofs_worker_has_served(s.worker.state))

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-/* A worker that sleeps is awake and reading long before. */
+/* A sleeping worker wakes up and reads in much less time. */
 #define CLOSELY_US 20000
 /* An unmount is given up when the device has not answered a request for so long meanwhile. */
 #define LEAVING_STALL_NS (30 * VIOFS_NSEC_PER_SEC)
@@ -86,8 +86,10 @@ enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64
 	stalls = leaving && oldest >= LEAVING_STALL_NS;
 	stuck = w->timeout_ns && oldest >= w->timeout_ns + TIMEOUT_SLACK_NS;
 	*age = oldest;
-	/* Twice in a row: the worker's slots are read without a lock, and one may have been half
-	 * filled in. */
+	/*
+	 * Twice in a row: the worker's slots are read without a lock, and one may have been half
+	 * filled in.
+	 */
 	w->overdue = stalls || stuck ? w->overdue + 1 : 0;
 	if (w->overdue < 2)
 		return VIOFS_WATCHDOG_FINE;

@@ -57,12 +57,16 @@ void viofs_watchdog_look(struct viofs_watchdog *w, int64_t now);
  */
 void viofs_watchdog_look_closely(struct viofs_watchdog *w);
 
-/** viofs_watchdog_unread_ns() - age of the oldest request that waits unread, at the last look; 0:
- * none. */
+/**
+ * viofs_watchdog_unread_ns() - age of the oldest request that waits unread, at the last look; 0:
+ * none.
+ */
 int64_t viofs_watchdog_unread_ns(const struct viofs_watchdog *w);
 
-/** viofs_watchdog_silent_ns() - for how long a lane that should have had turns has had none, at the
- * last look; 0: where that means nothing. */
+/**
+ * viofs_watchdog_silent_ns() - for how long a lane that should have had turns has had none, at the
+ * last look; 0: where that means nothing.
+ */
 int64_t viofs_watchdog_silent_ns(const struct viofs_watchdog *w);
 
 #endif

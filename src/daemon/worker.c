@@ -53,7 +53,7 @@ static void serving(void *arg)
 	report(arg, VIOFS_REPORT_SERVING, 0, NULL);
 }
 
-/* Best effort, each: the text names what was not allowed. */
+/* Each is best effort: the message says what was not allowed. */
 static void harden_against_reclaim(const struct viofs_arena *arena)
 {
 	char missing[128] = "";
@@ -62,7 +62,7 @@ static void harden_against_reclaim(const struct viofs_arena *arena)
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		strcat(missing, " mlockall");
 	if (viofs_arena_hide_sparse(arena, false))
-		abort(); /* there was memory for it before */
+		abort(); /* can't fail: its memory is there already */
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		strcat(missing, " PR_SET_IO_FLUSHER");
 	if (missing[0])
@@ -92,8 +92,10 @@ static int pin(const cpu_set_t *cpus, struct viofs_err *err)
 			     strerror(errno));
 }
 
-/* Everything that takes rights is done before the sandbox is entered; nothing a device said is
- * read. */
+/*
+ * Everything that takes rights is done before the sandbox is entered; nothing a device said is
+ * read.
+ */
 static int work(struct worker *w)
 {
 	const struct viofs_worker_config *c = w->config;
@@ -107,8 +109,10 @@ static int work(struct worker *w)
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
 	take_signals();
-	/* It has no use for the terminal, and isn't trusted with it. With -d it shows what an
-	 * assertion has to say, and leaves its core file where it was started. */
+	/*
+	 * It has no use for the terminal, and isn't trusted with it. With -d it shows what an
+	 * assertion has to say, and leaves its core file where it was started.
+	 */
 	if (!c->sandbox.debug && !VIOFS_SANDBOX_SANITIZED)
 		viofs_launch_let_go();
 	harden_against_reclaim(c->claim->at.arena);
@@ -126,7 +130,7 @@ static int work(struct worker *w)
 			viofs_claim_halt(c->claim);
 		return rc ? 1 : 0;
 	}
-	/* The device first: whoever unplugs it waits for us. */
+	/* The device first: an unplug waits until it is closed. */
 	viofs_opened_close_copies(&c->claim->at);
 	report(w, VIOFS_REPORT_LOST, rc, &err);
 	viofs_relay_refuse(c->claim->relay);

@@ -11,8 +11,10 @@
 #define VIOFS_FUSE_FORGET_COUNT 253U
 #define VIOFS_FUSE_FORGET_BYTES 4096U
 
-/** struct viofs_fuse_forgets - a walk over FORGETs in memory of ours; a copy is good for as long as
- * the first one's memory is */
+/**
+ * struct viofs_fuse_forgets - a walk over FORGETs in memory of ours; a copy is good for as long as
+ * the first one's memory is
+ */
 struct viofs_fuse_forgets {
 	const uint8_t *entries;
 	uint32_t left; /* struct fuse_forget_one still to be taken */

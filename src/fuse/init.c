@@ -64,7 +64,7 @@ int viofs_fuse_init_request(const void *in, size_t len, struct fuse_init_in *out
 				     "the kernel speaks FUSE %u.%u, only 7.x is known",
 				     kernel.major, kernel.minor);
 	flags = flags_in(&kernel) & KNOWN & ~(uint64_t)NOT_FOR_DEVICE;
-	/* A device that sees INIT_EXT reads the extension, which isn't there then. */
+	/* With INIT_EXT the device would read the extension, which this INIT lacks. */
 	if (len < sizeof(*out))
 		flags &= UINT32_MAX & ~(uint64_t)FUSE_INIT_EXT;
 	memset(out, 0, sizeof(*out));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* FUSE_INIT between three parties: what the kernel offers, what the device takes, what we can keep.
+/*
+ * FUSE_INIT between three parties: what the kernel offers, what the device takes, what we can keep.
  */
 #ifndef VIOFS_FUSE_INIT_H
 #define VIOFS_FUSE_INIT_H

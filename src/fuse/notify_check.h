@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Is what the device said unasked a notification that the kernel may be given? Private copies only.
+/*
+ * Is what the device said unasked a notification that the kernel may be given? Private copies only.
  */
 #ifndef VIOFS_FUSE_NOTIFY_CHECK_H
 #define VIOFS_FUSE_NOTIFY_CHECK_H

@@ -150,8 +150,10 @@ static const struct row table[] = {
 	{ CUSE_INIT, 0, 0, OURS, "CUSE_INIT", NULL },
 };
 
-/* Opcodes are small numbers, but for CUSE_INIT: an index by opcode would do, a scan of the table in
- * opcode order costs more than the rest of classifying. */
+/*
+ * Opcodes are small numbers, but for CUSE_INIT: an index by opcode would do, a scan of the table in
+ * opcode order costs more than the rest of classifying.
+ */
 static const struct row *find(uint32_t opcode)
 {
 	static uint8_t

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the FUSE protocol says about each request: its queue, its shape, the room its reply needs.
+/*
+ * What the FUSE protocol says about each request: its queue, its shape, the room its reply needs.
  */
 #ifndef VIOFS_FUSE_OPCODES_H
 #define VIOFS_FUSE_OPCODES_H

@@ -33,7 +33,7 @@ ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count)
 	} while (n < 0 && (errno == EINTR || errno == ENOENT));
 	if (n < 0)
 		return -errno;
-	return n ? n : -ENODEV; /* /dev/fuse has no end of file; what has one is gone then */
+	return n ? n : -ENODEV; /* /dev/fuse has no end of file, so this isn't /dev/fuse any more */
 }
 
 bool viofs_devfuse_is_over(int fd)

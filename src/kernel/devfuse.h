@@ -23,8 +23,10 @@ int viofs_devfuse_clone(int fd);
  */
 ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count);
 
-/** viofs_devfuse_is_over() - would viofs_devfuse_read() say that it is unmounted or aborted? Takes
- * no request. */
+/**
+ * viofs_devfuse_is_over() - would viofs_devfuse_read() say that it is unmounted or aborted? Takes
+ * no request.
+ */
 bool viofs_devfuse_is_over(int fd);
 
 /**
@@ -43,8 +45,10 @@ int viofs_devfuse_reply(int fd, struct iovec *iov, int count);
  */
 int viofs_devfuse_notify(int fd, const void *message, size_t len);
 
-/** viofs_devfuse_error() - answer @unique with @error (0 or -errno) and no payload. Return: as
- * above. */
+/**
+ * viofs_devfuse_error() - answer @unique with @error (0 or -errno) and no payload. Return: as
+ * above.
+ */
 int viofs_devfuse_error(int fd, uint64_t unique, int error);
 
 #endif

@@ -39,7 +39,7 @@ static_assert(sizeof(struct viofs_fuse_uring_header) == 288, "fuse_uring_req_hea
 static_assert(offsetof(struct viofs_fuse_uring_header, flags) == 256, "fuse_uring_ent_in_out");
 static_assert(sizeof(struct cmd_req) == 24, "fuse_uring_cmd_req");
 
-/* One short line. Return: 0 or -errno. */
+/* Reads a short line. Return: 0 or -errno. */
 static int read_line(const char *path, char *line, int size)
 {
 	FILE *f = fopen(path, "re");
@@ -91,7 +91,7 @@ static void prepare(struct io_uring_sqe *sqe, int fd, enum uring_cmd cmd, unsign
 {
 	struct cmd_req req = { .commit_id = commit_id, .qid = (uint16_t)queue };
 
-	/* Both halves: nothing of the SQE that was here before. */
+	/* Both halves of the SQE: no field of an older one may stay. */
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = fd;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The FUSE-over-io_uring channel: entries that the kernel puts requests into, one queue for each
- * CPU. */
+/*
+ * The FUSE-over-io_uring channel: entries that the kernel puts requests into, one queue for each
+ * CPU.
+ */
 #ifndef VIOFS_KERNEL_FUSE_URING_H
 #define VIOFS_KERNEL_FUSE_URING_H
 
@@ -45,12 +47,15 @@ struct viofs_fuse_uring_request {
  */
 int viofs_fuse_uring_is_enabled(void);
 
-/** viofs_fuse_uring_queues() - queues that each need an entry: CPUs that may ever come. Or -errno.
+/**
+ * viofs_fuse_uring_queues() - queues that each need an entry: CPUs that may ever come. Or -errno.
  */
 int viofs_fuse_uring_queues(void);
 
-/** viofs_fuse_uring_count_cpus() - of a list such as "0-3,8": the highest one and 1. Return: or
- * -EINVAL. */
+/**
+ * viofs_fuse_uring_count_cpus() - of a list such as "0-3,8": the highest one and 1. Return: or
+ * -EINVAL.
+ */
 int viofs_fuse_uring_count_cpus(const char *list);
 
 /**

@@ -24,9 +24,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* For finding mounts, which may hang: a file system that answers does so in less. */
+/* How long to look for mounts: a file system that answers needs less. */
 #define HOLD_MS 1000
-/* The same after the abort, by which all that waits for this one ends. */
+/* The same after the abort, which ends all waiting for this file system. */
 #define HOLD_MORE_MS 200
 
 struct viofs_mount {
@@ -52,7 +52,7 @@ static int open_fusectl(void)
 
 	if (fs >= 0)
 		close(fs);
-	/* In a container that may not. */
+	/* A container may not be allowed to mount it. */
 	return fd >= 0 ? fd : open("/sys/fs/fuse/connections", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -227,7 +227,7 @@ int viofs_mount_control_fd(const struct viofs_mount *m)
 	return m->control_fd;
 }
 
-/* As long as it does, the minor is its own. */
+/* As long as the file system exists, the minor is its own. */
 bool viofs_mount_exists(const struct viofs_mount *m)
 {
 	struct pollfd p = { .fd = m->fd, .events = 0 };
@@ -255,7 +255,7 @@ int viofs_mount_places(const struct viofs_mount *m, struct viofs_places *places)
 	return rc;
 }
 
-/* A root can't be unmounted: all others are below it. */
+/* The root can't be unmounted: all other mounts are below it. */
 static bool is_root(const struct viofs_place *place)
 {
 	return !strcmp(place->path, "/");
@@ -274,7 +274,7 @@ bool viofs_mount_is_there(const struct viofs_mount *m)
 	return there;
 }
 
-/* The last one first: it may lie in an earlier one. */
+/* The last mount first: it may lie inside an earlier one. */
 int viofs_mount_unmount(struct viofs_mount *m)
 {
 	struct viofs_places places;
@@ -284,7 +284,7 @@ int viofs_mount_unmount(struct viofs_mount *m)
 		if (is_root(&places.list[i]))
 			continue;
 		rc = viofs_place_unmount(&places.list[i], 0);
-		/* Covered by another mount: in use, if it is there still. */
+		/* Another mount covers it. If ours is still there, it counts as in use. */
 		if (rc == -ESTALE)
 			rc = viofs_mount_is_there(m) ? -EBUSY : 0;
 		if (result == -EINVAL || rc)
@@ -337,8 +337,7 @@ int viofs_mount_sync(struct viofs_mount *m)
 	return rc;
 }
 
-/* A forced unmount aborts the connection, also where the mount is busy. It is: by the descriptor.
- */
+/* A forced unmount aborts the connection even if the mount is busy, as it is by our descriptor. */
 static int abort_by_force(const struct viofs_mount *m)
 {
 	int root = open_root(m), rc;
@@ -373,7 +372,10 @@ int viofs_mount_end(struct viofs_mount *m)
 	int rc;
 
 	viofs_mount_places(m, &places);
-	/* Before the abort, which has it forget what its own mount points are called. */
+	/*
+	 * Before the abort: after it the kernel no longer knows the names of mount points inside
+	 * it.
+	 */
 	h = viofs_places_hold(&places, UINT_MAX, HOLD_MS);
 	rc = viofs_mount_abort(m);
 	viofs_holding_detach(h, HOLD_MORE_MS);
@@ -392,7 +394,9 @@ void viofs_mount_hang_up(struct viofs_mount *m)
 	if (!m || m->fd < 0)
 		return;
 	if (pipe2(ends, O_CLOEXEC) < 0) {
-		/* Too many descriptors: anything that is open, so that nobody waits for ever. */
+		/*
+		 * No descriptor left for a pipe: take any open file, so that nobody waits for ever.
+		 */
 		dup3(STDIN_FILENO, m->fd, O_CLOEXEC);
 		return;
 	}

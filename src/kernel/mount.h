@@ -39,8 +39,10 @@ int viofs_mount_new(struct viofs_mount **out, struct viofs_err *err);
 int viofs_mount_start(struct viofs_mount *m, const struct viofs_mount_config *config,
 		      struct viofs_err *err);
 
-/** viofs_mount_put() - a mount that has no place yet (fsmount, open_tree) onto a directory. Return:
- * 0 or -errno. */
+/**
+ * viofs_mount_put() - a mount that has no place yet (fsmount, open_tree) onto a directory. Return:
+ * 0 or -errno.
+ */
 int viofs_mount_put(int mount_fd, int directory);
 
 /** viofs_mount_fd() - /dev/fuse of this mount, O_NONBLOCK. */
@@ -52,7 +54,8 @@ unsigned int viofs_mount_minor(const struct viofs_mount *m);
 /** viofs_mount_control_fd() - its directory in fusectl; -1: there is none. */
 int viofs_mount_control_fd(const struct viofs_mount *m);
 
-/** viofs_mount_exists() - has the file system a mount anywhere, detached or in another namespace?
+/**
+ * viofs_mount_exists() - has the file system a mount anywhere, detached or in another namespace?
  */
 bool viofs_mount_exists(const struct viofs_mount *m);
 
@@ -63,8 +66,10 @@ bool viofs_mount_exists(const struct viofs_mount *m);
  */
 int viofs_mount_places(const struct viofs_mount *m, struct viofs_places *places);
 
-/** viofs_mount_is_there() - is it mounted anywhere in this namespace where it can be unmounted?
- * That is, not as its root. */
+/**
+ * viofs_mount_is_there() - is it mounted anywhere in this namespace where it can be unmounted? That
+ * is, not as its root.
+ */
 bool viofs_mount_is_there(const struct viofs_mount *m);
 
 /**

@@ -52,13 +52,13 @@ static const struct word {
 	{ "dirsync", 0, 0, 0, VIOFS_SUPER_DIRSYNC },
 	{ "lazytime", 0, 0, 0, VIOFS_SUPER_LAZYTIME },
 	{ "nolazytime", 0, 0, VIOFS_SUPER_LAZYTIME, 0 },
-	/* The FUSE client clears it, has no mandatory locks to switch off, and says nothing. */
+	/* The FUSE client ignores these words: it has no mandatory locks. */
 	{ "iversion", 0, 0, 0, 0 },
 	{ "noiversion", 0, 0, 0, 0 },
 	{ "nomand", 0, 0, 0, 0 },
 	{ "silent", 0, 0, 0, 0 },
 	{ "loud", 0, 0, 0, 0 },
-	/* The driver asks for no DAX window: neither of these needs one. */
+	/* Neither word needs a DAX window. */
 	{ "dax=never", 0, 0, 0, 0 },
 	{ "dax=inode", 0, 0, 0, 0 },
 };

@@ -46,7 +46,8 @@ static int open_straight(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Is @path, up to @end, a symbolic link? Return: its length with the target in @target, 0, -errno.
+/*
+ * Is @path, up to @end, a symbolic link? Return: its length with the target in @target, 0, -errno.
  */
 static ssize_t read_link(const char *path, size_t end, char target[static PATH_MAX])
 {
@@ -71,7 +72,7 @@ static ssize_t read_link(const char *path, size_t end, char target[static PATH_M
 	return n;
 }
 
-/* Puts where the first symbolic link of @path leads in its place. Return: 0 or -errno. */
+/* Replaces the first symbolic link in @path by its target. Return: 0 or -errno. */
 static int follow_one(char path[static PATH_MAX])
 {
 	char target[PATH_MAX], next[2 * PATH_MAX];
@@ -122,7 +123,7 @@ static const char *advice(int rc)
 	}
 }
 
-/* What is known of the directory now stays true of the descriptor. */
+/* From here on the descriptor is used, so what is checked now stays true. */
 static int look_at(int fd, const char *path, char *real, size_t size, struct viofs_err *err)
 {
 	struct viofs_mount_id id;

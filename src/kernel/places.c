@@ -118,7 +118,7 @@ void viofs_places_free(struct viofs_places *places)
 	*places = (struct viofs_places){ NULL, 0 };
 }
 
-/* As openat(2), of the @len bytes at @path, which may be more than one call takes. Closes @fd. */
+/* Like openat(2) of the @len bytes at @path, which may be longer than PATH_MAX. Closes @fd. */
 static int open_below(int fd, const char *path, size_t len)
 {
 	while (fd >= 0 && len) {
@@ -207,7 +207,7 @@ static bool is_below(const char *path, const char *other)
 	return !strncmp(path, other, len) && path[len] == '/' && path[len + 1];
 }
 
-/* Does the way to it lead through another one of them? */
+/* Does the path to this place lead through another of the places? */
 static bool is_inside(const struct viofs_places *places, unsigned int index)
 {
 	for (unsigned int i = 0; i < places->count; i++)
@@ -229,8 +229,10 @@ static unsigned int open_those(struct viofs_holding *h, bool inside, unsigned in
 	return held;
 }
 
-/* Those last that can't be reached where the file system itself hangs; they go with what is around
- * them. */
+/*
+ * Those last that can't be reached where the file system itself hangs; they go with what is around
+ * them.
+ */
 static void *walk(void *arg)
 {
 	struct viofs_holding *h = arg;
@@ -253,7 +255,7 @@ struct viofs_holding *viofs_places_hold(struct viofs_places *places, unsigned in
 	h->enough = enough;
 	*places = (struct viofs_places){ NULL, 0 };
 	if (pthread_create(&h->thread, NULL, walk, h)) {
-		/* No thread, no bound: most walks take none. */
+		/* Without a thread the walk has no time limit. Most walks need none. */
 		walk(h);
 		h->walked = true;
 	} else {

@@ -66,7 +66,8 @@ int viofs_holding_take(struct viofs_holding *h);
 /** viofs_holding_detach() - MNT_DETACH of those that are held after @ms more, or when all are. */
 void viofs_holding_detach(struct viofs_holding *h, unsigned int ms);
 
-/** viofs_holding_free() - let go; a thread that is stuck is left to end when it can. NULL is fine.
+/**
+ * viofs_holding_free() - let go; a thread that is stuck is left to end when it can. NULL is fine.
  */
 void viofs_holding_free(struct viofs_holding *h);
 

@@ -135,6 +135,20 @@ class Docs:
                 if not os.path.exists(os.path.join(self.root, path)):
                     self.wrong.append(f"{page} names {path}, which isn't there")
 
+    def files_in_comments(self):
+        """A file that a comment of src/ names by its layer is there."""
+        layers = sorted(os.listdir(os.path.join(self.root, "src")))
+        form = re.compile(r"(?<![\w/<])((?:" + "|".join(layers) + r")/\w+\.[ch])\b")
+        sources = []
+        for folder in ("src", "include", "tools"):
+            for path, _, names in os.walk(os.path.join(self.root, folder)):
+                sources += [os.path.relpath(os.path.join(path, name), self.root) for name in names if name.endswith((".c", ".h"))]
+        assert len(sources) > 100, "there are few sources: mend this test"
+        for source in sorted(sources):
+            for name in form.findall(self.read(source)):
+                if not os.path.exists(os.path.join(self.root, "src", name)):
+                    self.wrong.append(f"{source} names {name}, which isn't there")
+
     def headings(self):
         """A link to a part of a page finds it."""
         anchors = {}
@@ -161,6 +175,7 @@ def main(root, build, *programs):
     docs.packages()
     docs.calls_of_the_library()
     docs.files_and_links()
+    docs.files_in_comments()
     docs.headings()
     for line in docs.wrong:
         print(line)

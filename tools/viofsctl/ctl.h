@@ -10,8 +10,10 @@ struct viofs_fs;
 struct viofs_pci_function;
 struct viofs_source;
 
-/* Each prints to standard output, or says on standard error what went wrong. Return: the exit
- * status. */
+/*
+ * Each prints to standard output, or says on standard error what went wrong. Return: the exit
+ * status.
+ */
 int viofs_ctl_list(bool json);
 int viofs_ctl_show(const char *source, bool json);
 int viofs_ctl_bind(const char *source);
@@ -21,8 +23,10 @@ int viofs_ctl_abort(const char *mountpoint);
 int viofs_ctl_sync(const char *mountpoint);
 int viofs_ctl_umount(const char *mountpoint);
 
-/** viofs_ctl_umount_helper() - as umount(8) calls umount.fuse.virtiofs-vfio. Return: the exit
- * status. */
+/**
+ * viofs_ctl_umount_helper() - as umount(8) calls umount.fuse.virtiofs-vfio. Return: the exit
+ * status.
+ */
 int viofs_ctl_umount_helper(int argc, char **argv);
 
 /** enum viofs_ctl_where - what may be said for a mount, beside its mount point and its source */

@@ -36,7 +36,7 @@ static int ask_for_the_end(const char *socket, const char *mountpoint)
 static int abort_one(const json_t *s, const char *mountpoint)
 {
 	pid_t pid = (pid_t)json_integer_value(json_object_get(s, "supervisor"));
-	/* Before it is asked: afterwards the number may be another process's. */
+	/* Opened before the daemon is asked: afterwards the number may be another process's. */
 	struct pollfd p = { .fd = open_process(pid), .events = POLLIN };
 	int status;
 

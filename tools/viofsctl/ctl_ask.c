@@ -81,7 +81,8 @@ static int ask(const char *id, struct target *t, json_t *all)
 			       ? 0
 			       : viofs_ctl_complain("%s: %s.", path, strerror(-rc));
 	exact = t->mount && serves(s, t->mount);
-	/* One that ends may have had that number before. In another mount namespace none is exact.
+	/*
+	 * One that ends may have had that number before. In another mount namespace none is exact.
 	 */
 	if (exact && !t->found)
 		json_array_clear(all);
@@ -100,8 +101,10 @@ static bool is_socket(const char *id)
 	return !strncmp(id, VIOFS_RECORD_SOCKET, strlen(VIOFS_RECORD_SOCKET));
 }
 
-/* Others than the one that is meant are left in peace: one that hangs would be waited for, and one
- * that ends is nobody's business. */
+/*
+ * Daemons that aren't meant are not asked: one that hangs would delay the answer, and one that is
+ * ending doesn't matter.
+ */
 static int ask_one(const char *id, struct target *t, json_t *all)
 {
 	struct viofs_usage state;

@@ -97,7 +97,7 @@ static void add_device(json_t *o, const struct viofs_pci_function *f)
 	else if (!viofs_source_look(f, look, o, &err))
 		return;
 	if (err.text[0]) {
-		/* In the words of virtiofs-vfio, which would use the device. */
+		/* The advice is for the options of virtiofs-vfio, as that would use the device. */
 		viofs_remedy_add(&err);
 		snprintf(note, sizeof(note), "%s", err.text);
 	}

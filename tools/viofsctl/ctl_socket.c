@@ -32,7 +32,7 @@ static void add_fs(json_t *o, const struct viofs_fs *fs)
 					"and this was one: start it again"));
 }
 
-/* Be its front end for a moment. Return: 0, or -errno with @err. */
+/* Connects as its front end for a moment. Return: 0, or -errno with @err. */
 static int probe(json_t *o, const struct viofs_source *s, struct viofs_err *err)
 {
 	struct viofs_virtio *virtio = NULL;

@@ -62,7 +62,7 @@ static void print_back_end(const json_t *b)
 	putchar('\n');
 }
 
-/* Where it is mounted, if not just where it was mounted first. */
+/* Where it is mounted, unless that is only the place where it was mounted first. */
 static void print_mounts(const json_t *s)
 {
 	const json_t *one, *list = json_object_get(s, "mounts");

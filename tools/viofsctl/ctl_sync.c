@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofsctl sync: what sync(2) does on other mounts: wait until the device has what programs have
- * written. */
+/*
+ * viofsctl sync: what sync(2) does on other mounts: wait until the device has what programs have
+ * written.
+ */
 /*
  * On a FUSE mount syncfs(2) writes dirty pages, that is, makes requests of them, and since
  * Linux 6.12 doesn't wait for those (SB_I_NO_DATA_INTEGRITY; before, pages were copied and counted

@@ -104,7 +104,10 @@ static int unmount(const struct viofs_place *place, const struct request *r)
 	const char *socket;
 	int pidfd = -1, rc;
 
-	/* Before: afterwards the number may be another process's. Whether or not it answers. */
+	/*
+	 * Asked before unmounting: afterwards the number may be another process's. The daemon may
+	 * be dead.
+	 */
 	viofs_ctl_ask_all(r->dir, VIOFS_CTL_IF_ANY, all);
 	one = json_array_get(all, 0);
 	socket = json_string_value(json_object_get(one, "socket"));
@@ -115,7 +118,7 @@ static int unmount(const struct viofs_place *place, const struct request *r)
 	rc = viofs_place_unmount(place, r->flags);
 	if (rc == -EBUSY && (r->flags & MNT_FORCE) && goes_away(place))
 		rc = 0;
-	/* Detached: its users may need the device for long. */
+	/* A detached mount may be used, and so need the device, for a long time. */
 	if (!rc && pidfd >= 0 && !(r->flags & MNT_DETACH))
 		wait_for_the_end(pidfd, socket);
 	if (pidfd >= 0)
@@ -143,7 +146,7 @@ int viofs_ctl_umount(const char *mountpoint)
 	return status;
 }
 
-/* Somebody else's: umount(8) itself, without helpers. */
+/* Somebody else's mount: leave it to umount(8) itself, without helpers. */
 static int hand_back(const struct request *r)
 {
 	const char *argv[6] = { "umount", "-i" };
