@@ -37,7 +37,7 @@ done >/tmp/sums
 printf '\n# sha256sum of the first files\n'
 cat /tmp/sums
 {
-	echo "Hello from the guest, kernel $(uname -r). Checksums seen there:"
+	echo "Hello through the mount, from kernel $(uname -r). Checksums seen there:"
 	cat /tmp/sums
 } >"/mnt/$written"
 run viofsctl status /mnt
