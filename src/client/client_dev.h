@@ -24,8 +24,10 @@
 #define VIOFS_CLIENT_CLIENT_DEV_H
 
 #include "base/page.h"
+#include "fs/chain.h"
 #include "fs/device.h"
 #include "fs/doorbells.h"
+#include "fs/rekick.h"
 #include "fuse/opcodes.h"
 #include "attach/opened.h"
 
@@ -72,6 +74,7 @@ struct viofs_vq_slot {
 	void *reply;
 	struct viofs_fuse_shape shape;
 	struct viofs_completion done;
+	struct viofs_place table, message, long_table, long_message, out; /* where its parts lie */
 };
 
 /** struct viofs_vq - a virtqueue as handles share it */
@@ -85,7 +88,6 @@ struct viofs_vq {
 	unsigned int user_count;
 	unsigned int armed; /* handles that sleep, or are about to */
 	struct viofs_vq_slot *slots;
-	uint8_t *in, *out, *big; /* DMA memory, VIOFS_SLOT_* for each slot */
 	uint16_t free, free_count, depth;
 	uint16_t waits;     /* slots of requests that may wait: half of them at most */
 	uint32_t given;     /* slots that came free so far */
@@ -156,11 +158,11 @@ struct viofs_queue {
 	bool armed_urgent; /* for hiprio too */
 	unsigned int idle; /* polls that found nothing */
 	/* See health.c; ns */
-	int64_t looked;                  /* at the device */
-	int64_t rekick, rekick_interval; /* when it is notified again */
-	int64_t timer;                   /* when the timer wakes, or has woken */
-	int64_t wake_by;                 /* when its user wants to be woken; 0: never */
-	bool stirred;                    /* something was sent, or has come */
+	int64_t looked;             /* at the device */
+	struct viofs_rekick rekick; /* when it is notified again */
+	int64_t timer;              /* when the timer wakes, or has woken */
+	int64_t wake_by;            /* when its user wants to be woken; 0: never */
+	bool stirred;               /* something was sent, or has come */
 	int wake_fd, epoll_fd, timer_fd;
 };
 

@@ -3,8 +3,7 @@
  * A handle's look at the device: is it there, and in time? And notifications that may have got
  * lost.
  *
- * A kick may get lost: some back ends consume it before their ring is enabled. So it is given
- * again, 10 ms after the very first request and 1 s later on, at doubling intervals.
+ * A kick that may have got lost is given again (fs/rekick.h).
  *
  * Who waits in viofs_queue_wait() does all that as he goes. An event loop is woken for it: by the
  * device's own event, and by a timer, which viofs_queue_arm() sets where something is in flight. A
@@ -19,9 +18,6 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#define REKICK_FIRST_NS 10000000LL
-#define REKICK_NS 1000000000LL
-#define REKICK_MAX_NS 30000000000LL
 /* Ticks of the coarse clock. */
 #define SLACK_NS 10000000LL
 
@@ -73,9 +69,7 @@ static void settle(struct viofs_queue *q, int64_t now)
 	if (!q->stirred)
 		return;
 	q->stirred = false;
-	q->rekick_interval =
-		__atomic_load_n(&q->dev->answered, __ATOMIC_RELAXED) ? REKICK_NS : REKICK_FIRST_NS;
-	q->rekick = now + q->rekick_interval;
+	viofs_rekick_start(&q->rekick, now, __atomic_load_n(&q->dev->answered, __ATOMIC_RELAXED));
 }
 
 static void kick_again(struct viofs_queue *q)
@@ -94,12 +88,9 @@ static void kick_again(struct viofs_queue *q)
 int64_t viofs_queue_rekick(struct viofs_queue *q, int64_t now)
 {
 	settle(q, now);
-	if (now - q->rekick >= 0) {
+	if (viofs_rekick_is_due(&q->rekick, now))
 		kick_again(q);
-		q->rekick_interval = VIOFS_MIN(q->rekick_interval * 2, REKICK_MAX_NS);
-		q->rekick = now + q->rekick_interval;
-	}
-	return q->rekick;
+	return q->rekick.due;
 }
 
 void viofs_queue_check(struct viofs_queue *q)
@@ -128,7 +119,7 @@ static bool timer_comes_in_time(struct viofs_queue *q, int64_t now)
 	if (!q->in_flight)
 		return true;
 	settle(q, now);
-	return q->timer - q->rekick <= 0;
+	return q->timer - q->rekick.due <= 0;
 }
 
 /* When the handle is to be polled though nothing has come: ns, INT64_MAX: never. */
@@ -145,7 +136,7 @@ static int64_t next_look(struct viofs_queue *q, int64_t now)
 	if (!q->in_flight)
 		return next;
 	settle(q, now);
-	return VIOFS_MIN(next, q->rekick);
+	return VIOFS_MIN(next, q->rekick.due);
 }
 
 void viofs_queue_set_timer(struct viofs_queue *q)

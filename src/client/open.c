@@ -27,7 +27,6 @@
 #define SPIN_DEFAULT 50U
 /* Of one request, beside its data: header, arguments, out header, structs, and what crosses a page.
  */
-#define PIECES_BESIDE_DATA 8U
 
 static const struct viofs_dev_options defaults = {
 	.size = sizeof(defaults),
@@ -95,23 +94,6 @@ static int take_hold(struct viofs_dev *dev, const char *text, struct viofs_err *
 	return viofs_opened_hold(&dev->at, s, text, (int)o->wait_ms, err);
 }
 
-/* In single pages a transfer takes a descriptor for each (virtio 1.3 2.7.5.3.1 bounds the chain).
- */
-static uint32_t bound_data(const struct viofs_dev *dev)
-{
-	uint32_t page = (uint32_t)viofs_page_size(), pieces = VIOFS_PIECES_MAX, piece;
-
-	if (viofs_arena_granule(dev->at.arena) == SIZE_MAX)
-		return dev->options.max_data;
-	for (unsigned int q = VIOFS_FS_REQUEST; q < dev->at.fs->queue_count; q++)
-		pieces = VIOFS_MIN(pieces, (uint32_t)dev->at.fs->queue_size[q]);
-	if (pieces <= PIECES_BESIDE_DATA)
-		return page;
-	piece = (uint32_t)VIOFS_MIN(viofs_arena_granule(dev->at.arena), (size_t)DATA_MAX);
-	return (uint32_t)VIOFS_MIN((uint64_t)dev->options.max_data,
-				   (uint64_t)(pieces - PIECES_BESIDE_DATA) * piece);
-}
-
 static unsigned int depth_of(const struct viofs_dev *dev, unsigned int vq)
 {
 	unsigned int depth = vq == VIOFS_FS_HIPRIO ? HIPRIO_DEPTH : dev->options.depth;
@@ -139,7 +121,9 @@ static int start(struct viofs_dev *dev, struct viofs_err *err)
 	viofs_doorbells_init(&dev->doorbells, fs, VIOFS_BELL_URING | VIOFS_BELL_AIO);
 	dev->interrupts = fs->vectors;
 	dev->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
-	dev->max_data = bound_data(dev);
+	dev->max_data = viofs_chain_data_bound(
+		dev->at.arena, VIOFS_PIECES_MAX, dev->at.fs->queue_size + VIOFS_FS_REQUEST,
+		dev->at.fs->queue_count - VIOFS_FS_REQUEST, dev->options.max_data);
 	for (unsigned int i = 0; !rc && i < fs->queue_count; i++)
 		rc = viofs_vq_init(&dev->vqs[i], dev, i, depth_of(dev, i));
 	dev->reserves = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_RW, reserves,

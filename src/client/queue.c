@@ -8,6 +8,7 @@
 #include "client/track.h"
 #include "client/vq.h"
 #include "client/waiting.h"
+#include "fuse/unique.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -509,7 +510,7 @@ int viofs_queue_interrupt(struct viofs_queue *q, uint64_t unique)
 		.flags = VIOFS_REQUEST_SILENT,
 		.args = &in,
 		.args_size = sizeof(in),
-		.unique = unique | 1,
+		.unique = viofs_unique_interrupt(unique),
 	};
 	uint32_t opcode;
 	int rc;

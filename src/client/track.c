@@ -8,20 +8,20 @@
  */
 #include "client/track.h"
 #include "base/util.h"
+#include "fuse/unique.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <unistd.h>
 
-/* Bit 0: an INTERRUPT for the request; 1..12: slot; 13..16: virtqueue; then the slot's generation.
- */
-#define UNIQUE_SLOT_SHIFT 1
-#define UNIQUE_SLOT_MASK 0xfffU
+/* A request's place (fuse/unique.h): its slot, and above that its virtqueue. */
+#define PLACE_VQ_SHIFT 12
+#define PLACE_SLOT_MASK 0xfffU
 
 uint64_t viofs_track_unique(const struct viofs_vq *vq, unsigned int index)
 {
-	return ((uint64_t)vq->slots[index].generation << 16 | vq->index << 12 | index)
-	       << UNIQUE_SLOT_SHIFT;
+	return viofs_unique_of(vq->slots[index].generation,
+			       (uint16_t)(vq->index << PLACE_VQ_SHIFT | index));
 }
 
 void viofs_track_give(struct viofs_vq *vq, unsigned int index)
@@ -135,7 +135,7 @@ unsigned int viofs_track_waits(const struct viofs_vq *vq, const struct viofs_que
 
 uint32_t viofs_track_find(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique)
 {
-	unsigned int index = unique >> UNIQUE_SLOT_SHIFT & UNIQUE_SLOT_MASK;
+	unsigned int index = viofs_unique_place(unique) & PLACE_SLOT_MASK;
 	const struct viofs_vq_slot *slot = &vq->slots[index];
 
 	if (index >= vq->depth || slot->owner != q || !slot->queued || slot->done.unique != unique)

@@ -8,6 +8,7 @@
  */
 #include "client/vq.h"
 #include "base/page.h"
+#include "base/page.h"
 #include "base/util.h"
 #include "client/pool.h"
 #include "client/track.h"
@@ -22,13 +23,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A chain that grows. */
-struct builder {
-	const struct viofs_dev *dev;
-	struct viofs_ring_piece pieces[VIOFS_PIECES_MAX];
-	unsigned int count;
-};
-
 void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
 	sizes[VIOFS_ARENA_DEVICE_READ] +=
@@ -36,26 +30,51 @@ void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
 	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)depth * VIOFS_SLOT_OUT + VIOFS_PAGE_LEAST;
 }
 
+/* None of them crosses a page but a long message. @in, @big, @out: DMA memory, VIOFS_SLOT_* for
+ * each slot. */
+static void find_places(struct viofs_vq *vq, unsigned int index, uint8_t *in, uint8_t *big,
+			uint8_t *out)
+{
+	const struct viofs_arena *arena = vq->dev->at.arena;
+	struct viofs_vq_slot *slot = &vq->slots[index];
+
+	in += (size_t)index * VIOFS_SLOT_IN;
+	big += (size_t)index * VIOFS_SLOT_LONG;
+	out += (size_t)index * VIOFS_SLOT_OUT;
+	slot->table = viofs_place_of(arena, in, VIOFS_SLOT_TABLE);
+	slot->message =
+		viofs_place_of(arena, in + VIOFS_SLOT_TABLE, VIOFS_SLOT_IN - VIOFS_SLOT_TABLE);
+	slot->long_table = viofs_place_of(arena, big, VIOFS_SLOT_LONG_TABLE);
+	slot->long_message = viofs_place_of(arena, big + VIOFS_SLOT_LONG_TABLE,
+					    VIOFS_SLOT_LONG - VIOFS_SLOT_LONG_TABLE);
+	slot->out = viofs_place_of(arena, out, VIOFS_SLOT_OUT);
+}
+
 int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index,
 		  unsigned int depth)
 {
+	struct viofs_arena *arena = dev->at.arena;
+	const size_t page = viofs_page_size();
+	uint8_t *in, *big, *out;
+
 	pthread_mutex_init(&vq->lock, NULL);
 	vq->dev = dev;
 	vq->index = index;
 	vq->shared = index == VIOFS_FS_HIPRIO || !dev->membarrier;
 	vq->depth = (uint16_t)depth;
 	vq->free = VIOFS_SLOT_END;
-	vq->in = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_READ,
-				   (size_t)depth * VIOFS_SLOT_IN, VIOFS_PAGE_LEAST);
-	vq->big = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_READ,
-				    (size_t)depth * VIOFS_SLOT_LONG, VIOFS_PAGE_LEAST);
-	vq->out = viofs_arena_alloc(dev->at.arena, VIOFS_ARENA_DEVICE_WRITE,
-				    (size_t)depth * VIOFS_SLOT_OUT, VIOFS_PAGE_LEAST);
+	in = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_IN, page);
+	big = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_LONG,
+				page);
+	out = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)depth * VIOFS_SLOT_OUT,
+				page);
 	vq->slots = calloc(depth, sizeof(*vq->slots));
 	if (!vq->slots)
 		return -ENOMEM;
-	for (unsigned int i = depth; i-- > 0;)
+	for (unsigned int i = depth; i-- > 0;) {
+		find_places(vq, i, in, big, out);
 		viofs_track_give(vq, i);
+	}
 	return 0;
 }
 
@@ -78,36 +97,22 @@ void viofs_vq_share(struct viofs_vq *vq)
 		sched_yield();
 }
 
-static bool add(struct builder *b, const void *p, size_t len, int *rc)
+/* Data of the caller's: the arena's, or memory that he has registered. */
+static int add_iov(struct viofs_chain *c, const struct viofs_dev *dev, const struct iovec *iov,
+		   unsigned int count)
 {
-	const uint8_t *at = p;
+	for (unsigned int i = 0; i < count; i++) {
+		const uint8_t *at = iov[i].iov_base;
+		size_t len = iov[i].iov_len, run;
+		uint64_t iova;
 
-	while (len) {
-		struct viofs_ring_piece *piece = &b->pieces[b->count];
-		size_t run;
-
-		if (b->count == VIOFS_PIECES_MAX) {
-			*rc = -EMSGSIZE;
-			return false;
+		for (; len; at += run, len -= run) {
+			if (!viofs_dma_piece(dev, at, len, &iova, &run))
+				return -EFAULT;
+			viofs_chain_add_piece(c, iova, run);
 		}
-		if (!viofs_dma_piece(b->dev, at, len, &piece->iova, &run)) {
-			*rc = -EFAULT;
-			return false;
-		}
-		piece->len = (uint32_t)run;
-		b->count++;
-		at += run;
-		len -= run;
 	}
-	return true;
-}
-
-static bool add_iov(struct builder *b, const struct iovec *iov, unsigned int count, int *rc)
-{
-	for (unsigned int i = 0; i < count; i++)
-		if (!add(b, iov[i].iov_base, iov[i].iov_len, rc))
-			return false;
-	return true;
+	return 0;
 }
 
 /* Return: the sum, or -EINVAL: more than a request carries. */
@@ -152,19 +157,17 @@ static int64_t take_shape(const struct viofs_dev *dev, const struct viofs_reques
 }
 
 /* Nothing of an earlier reply may be taken for this one's. */
-static void clear_reply(uint8_t *out, const struct viofs_request *r)
+static void clear_reply(const struct viofs_vq_slot *slot, const struct viofs_request *r)
 {
-	memset(out, 0, sizeof(struct fuse_out_header) + r->reply_size);
+	memset(slot->out.at, 0, sizeof(struct fuse_out_header) + r->reply_size);
 }
 
 /* The message, in the slot's short or long part. Return: where it is. */
-static uint8_t *write_message(struct viofs_vq *vq, unsigned int index,
-			      const struct viofs_request *r, uint32_t len)
+static const struct viofs_place *write_message(const struct viofs_vq_slot *slot,
+					       const struct viofs_request *r, uint32_t len)
 {
-	bool is_long = r->args_size > VIOFS_SLOT_ARGS;
-	uint8_t *message =
-		is_long ? vq->big + (size_t)index * VIOFS_SLOT_LONG + VIOFS_SLOT_LONG_TABLE
-			: vq->in + (size_t)index * VIOFS_SLOT_IN + VIOFS_SLOT_TABLE;
+	const struct viofs_place *place =
+		r->args_size > VIOFS_SLOT_ARGS ? &slot->long_message : &slot->message;
 	const struct fuse_in_header head = {
 		.len = len,
 		.opcode = r->opcode,
@@ -175,58 +178,47 @@ static uint8_t *write_message(struct viofs_vq *vq, unsigned int index,
 		.pid = r->pid,
 	};
 
-	memcpy(message, &head, sizeof(head));
+	memcpy(place->at, &head, sizeof(head));
 	if (r->args_size)
-		memcpy(message + sizeof(head), r->args, r->args_size);
-	return message;
+		memcpy(place->at + sizeof(head), r->args, r->args_size);
+	return place;
 }
 
-/* The framing that the strictest devices want, which is the kernel driver's. */
-static int build(struct builder *b, struct viofs_vq *vq, unsigned int index, const uint8_t *message,
-		 const struct viofs_request *r, bool replies, struct viofs_ring_chain *chain)
+/* @pieces: room for VIOFS_PIECES_MAX. */
+static int build(const struct viofs_vq *vq, unsigned int index, const struct viofs_place *message,
+		 const struct viofs_request *r, struct viofs_ring_piece *pieces,
+		 struct viofs_ring_chain *chain)
 {
-	const uint8_t *out = vq->out + (size_t)index * VIOFS_SLOT_OUT;
-	const size_t head = sizeof(struct fuse_in_header);
-	bool ok;
-	int rc = 0;
+	const struct viofs_dev *dev = vq->dev;
+	const struct viofs_vq_slot *slot = &vq->slots[index];
+	const struct viofs_place *table = NULL;
+	struct viofs_chain c = {
+		.arena = dev->at.arena,
+		.pieces = pieces,
+		.max = VIOFS_PIECES_MAX,
+	};
+	bool replies = slot->shape.replies;
+	int rc;
 
-	if (replies)
-		ok = add(b, message, head, &rc) && add(b, message + head, r->args_size, &rc);
-	else /* one piece */
-		ok = add(b, message, head + r->args_size, &rc);
-	ok = ok && add_iov(b, r->data, r->data_count, &rc);
-	chain->readable = (uint16_t)b->count;
-	if (replies)
-		ok = ok && add(b, out, sizeof(struct fuse_out_header), &rc) &&
-		     add(b, out + sizeof(struct fuse_out_header), r->reply_size, &rc) &&
-		     add_iov(b, r->reply_data, r->reply_data_count, &rc);
-	chain->writable = (uint16_t)(b->count - chain->readable);
-	chain->pieces = b->pieces;
-	chain->token = index;
-	return ok ? 0 : rc;
-}
-
-static void choose_table(struct viofs_vq *vq, unsigned int index, struct viofs_ring_chain *chain)
-{
-	unsigned int total = (unsigned int)chain->readable + chain->writable;
-	uint8_t *table = total <= VIOFS_SLOT_TABLE / 16 ? vq->in + (size_t)index * VIOFS_SLOT_IN
-							: vq->big + (size_t)index * VIOFS_SLOT_LONG;
-	size_t run;
-
-	chain->indirect = NULL;
-	if (!vq->dev->indirect)
-		return;
-	chain->indirect = (void *)table;
-	chain->indirect_iova = viofs_arena_iova(vq->dev->at.arena, table, 1, &run);
+	viofs_chain_request(&c, message, r->args_size, replies);
+	rc = add_iov(&c, dev, r->data, r->data_count);
+	if (replies) {
+		viofs_chain_reply(&c, &slot->out, r->reply_size);
+		if (!rc)
+			rc = add_iov(&c, dev, r->reply_data, r->reply_data_count);
+	}
+	if (dev->indirect)
+		table = c.count <= VIOFS_SLOT_TABLE / 16 ? &slot->table : &slot->long_table;
+	return rc ? rc : viofs_chain_end(&c, replies, table, index, chain);
 }
 
 int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_request *r, int64_t now)
 {
+	struct viofs_ring_piece pieces[VIOFS_PIECES_MAX];
+	const struct viofs_place *message;
 	struct viofs_ring_chain chain;
 	struct viofs_vq_slot *slot;
-	struct builder b;
 	unsigned int index = vq->free;
-	uint8_t *message;
 	int64_t data;
 	int rc;
 
@@ -242,15 +234,11 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 	if (r->opcode != FUSE_INTERRUPT)
 		r->unique = viofs_track_unique(vq, index);
 	message = write_message(
-		vq, index, r,
-		(uint32_t)(sizeof(struct fuse_in_header) + r->args_size + (uint64_t)data));
-	clear_reply(vq->out + (size_t)index * VIOFS_SLOT_OUT, r);
-	b.dev = vq->dev;
-	b.count = 0;
-	rc = build(&b, vq, index, message, r, slot->shape.replies, &chain);
+		slot, r, (uint32_t)(sizeof(struct fuse_in_header) + r->args_size + (uint64_t)data));
+	clear_reply(slot, r);
+	rc = build(vq, index, message, r, pieces, &chain);
 	if (rc)
 		return rc;
-	choose_table(vq, index, &chain);
 	rc = viofs_ring_add(viofs_vq_ring(vq), &chain);
 	if (rc)
 		return rc == -EPIPE ? -ENODEV : rc;
@@ -276,11 +264,9 @@ void viofs_vq_kick(struct viofs_vq *vq)
 }
 
 /* The checked copy of the reply's struct, to where the caller wants it. */
-static void copy_reply(const struct viofs_vq *vq, unsigned int index, struct viofs_vq_slot *slot,
-		       uint32_t payload)
+static void copy_reply(const struct viofs_vq_slot *slot, uint32_t payload)
 {
-	const uint8_t *from =
-		vq->out + (size_t)index * VIOFS_SLOT_OUT + sizeof(struct fuse_out_header);
+	const uint8_t *from = slot->out.at + sizeof(struct fuse_out_header);
 	uint32_t fixed = VIOFS_MIN(payload, (uint32_t)slot->reply_size);
 	uint8_t copy[VIOFS_REQUEST_REPLY_MAX];
 
@@ -296,7 +282,7 @@ static void copy_reply(const struct viofs_vq *vq, unsigned int index, struct vio
 static bool is_len_quirk(struct viofs_vq *vq, const struct viofs_vq_slot *slot, uint32_t used_len,
 			 const struct fuse_out_header *head)
 {
-	if (slot->shape.opcode == FUSE_INIT && !used_len && head->len >= sizeof(*head))
+	if (slot->shape.opcode == FUSE_INIT && viofs_fuse_reply_has_zero_len(head, used_len))
 		__atomic_store_n(&vq->dev->used_len_zero, 1, __ATOMIC_RELAXED);
 	return __atomic_load_n(&vq->dev->used_len_zero, __ATOMIC_RELAXED);
 }
@@ -318,7 +304,7 @@ static int complete(struct viofs_vq *vq, unsigned int index, uint32_t used_len, 
 	/* Most say nothing to INTERRUPT, which is legal. */
 	if (!slot->shape.replies || (slot->shape.opcode == FUSE_INTERRUPT && !used_len))
 		return 0;
-	memcpy(&head, vq->out + (size_t)index * VIOFS_SLOT_OUT, sizeof(head));
+	memcpy(&head, slot->out.at, sizeof(head));
 	rc = viofs_fuse_reply_check(&slot->shape, c->unique, &head, used_len,
 				    is_len_quirk(vq, slot, used_len, &head), &reply);
 	c->error = reply.error;
@@ -327,7 +313,7 @@ static int complete(struct viofs_vq *vq, unsigned int index, uint32_t used_len, 
 	if (reply.fault)
 		__atomic_store_n(&vq->faults, vq->faults + 1, __ATOMIC_RELAXED);
 	else if (!reply.error)
-		copy_reply(vq, index, slot, reply.payload);
+		copy_reply(slot, reply.payload);
 	if (rc)
 		*why = reply.fault;
 	return rc;

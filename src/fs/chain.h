@@ -30,6 +30,19 @@ struct viofs_place {
 /** viofs_place_of() - @len bytes at @at. */
 struct viofs_place viofs_place_of(const struct viofs_arena *arena, void *at, size_t len);
 
+/** Pieces of a request beside its data: header, arguments, out header, structs, and those that
+ * cross a page. */
+#define VIOFS_CHAIN_BESIDE_DATA 8U
+
+/**
+ * viofs_chain_data_bound() - bytes of data that fit into one request
+ * In single pages a transfer takes a descriptor for each of them, and a chain may be no longer than
+ * its queue (virtio 1.3 2.7.5.3.1), nor than its indirect table.
+ * @table: entries of that. @sizes: of the virtqueues, @count. @wanted: no more than that.
+ */
+uint32_t viofs_chain_data_bound(const struct viofs_arena *arena, unsigned int table,
+				const uint16_t *sizes, unsigned int count, uint32_t wanted);
+
 /** struct viofs_chain - a chain as it grows */
 struct viofs_chain {
 	const struct viofs_arena *arena;

@@ -30,6 +30,16 @@ int viofs_fuse_reply_check(const struct viofs_fuse_shape *shape, uint64_t unique
 			   bool used_len_zero, struct viofs_fuse_reply *out);
 
 /**
+ * viofs_fuse_reply_has_zero_len() - does this reply, to INIT say, show the quirk @used_len_zero?
+ * INIT is the first request, and an empty reply to it is none.
+ */
+static inline bool viofs_fuse_reply_has_zero_len(const struct fuse_out_header *head,
+						 uint32_t used_len)
+{
+	return !used_len && head->len >= sizeof(*head);
+}
+
+/**
  * viofs_fuse_reply_strip() - remove what a device may not say from a fixed reply
  * @fixed: private copy of the reply's fixed part. Clears FOPEN_PASSTHROUGH and
  * FOPEN_IO_URING_ZERO_COPY from the open flags of OPEN, OPENDIR, CREATE and TMPFILE.

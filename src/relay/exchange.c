@@ -11,26 +11,27 @@
 #include <unistd.h>
 
 /* A kick before the back end enabled its ring is lost on some: the second comes this soon. */
-#define REKICK_NS (10 * VIOFS_NSEC_PER_MSEC)
 /* How often it is made sure that somebody is there who could answer. */
 #define LOOK_NS (10 * VIOFS_NSEC_PER_MSEC)
 #define NAP_US 100
 
 /*
- * Wait for the one completion of a queue that nothing else uses now, kicking again at 10 ms, 20 ms,
- * ... Return: 0 and *@used_len; -ETIMEDOUT; -EPROTO.
+ * Wait for the one completion of a queue that nothing else uses now, kicking again as
+ * fs/rekick.h has it. Return: 0 and *@used_len; -ETIMEDOUT; -EPROTO.
  */
 static int wait_alone(struct viofs_lane *lane, unsigned int q, int64_t timeout_ns,
 		      uint32_t *used_len, bool *rekicked)
 {
-	int64_t start = viofs_now_ns(), rekick = REKICK_NS, look = LOOK_NS;
+	int64_t start = viofs_now_ns(), look = LOOK_NS;
+	struct viofs_rekick rekick;
 	const char *lost = NULL;
 	uint32_t token;
 	int rc;
 
 	*rekicked = false;
+	viofs_rekick_start(&rekick, start, false);
 	for (;;) {
-		int64_t elapsed = viofs_now_ns() - start;
+		int64_t now = viofs_now_ns(), elapsed = now - start;
 
 		rc = viofs_ring_get(&lane->relay->fs->queues[q].ring, &token, used_len);
 		if (rc > 0)
@@ -47,8 +48,7 @@ static int wait_alone(struct viofs_lane *lane, unsigned int q, int64_t timeout_n
 		}
 		if (lost)
 			return viofs_outcome_break(lane->relay, "the device %s", lost);
-		if (elapsed > rekick) {
-			rekick *= 2;
+		if (viofs_rekick_is_due(&rekick, now)) {
 			*rekicked = true;
 			viofs_fs_kick_always(lane->relay->fs, q);
 		}

@@ -58,7 +58,7 @@ static int check_init_reply(struct viofs_lane *lane, struct viofs_slot *slot, ui
 	bool zero;
 
 	memcpy(&head, from, sizeof(head));
-	zero = !used_len && head.len >= sizeof(head);
+	zero = viofs_fuse_reply_has_zero_len(&head, used_len);
 	if (zero) {
 		lane->relay->used_len_zero = true;
 		lane->relay->layout.session->used_len_zero = true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FORGET and INTERRUPT, to the queue that they have to themselves. */
+#include "fuse/unique.h"
 #include "relay/hiprio.h"
 #include "base/barrier.h"
 #include "base/log.h"
@@ -300,7 +301,7 @@ static int send_interrupt_locked(struct viofs_relay *r, const struct viofs_inter
 	if (!slot)
 		return -EAGAIN;
 	slot->kernel_unique = i->kernel_unique;
-	slot->device_unique = i->device_unique | 1;
+	slot->device_unique = viofs_unique_interrupt(i->device_unique);
 	slot->interrupts = i->before;
 	rc = submit_locked(r, slot, 0);
 	r->stats->interrupted += !rc;

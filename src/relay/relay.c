@@ -19,27 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of one request, beside its data: header, arguments, out header, structs, and pieces that cross.
- */
-#define PIECES_BESIDE_DATA 8U
-
-/*
- * In single pages a transfer takes a descriptor for each of them, and a chain may not be longer
- * than the queue (virtio 1.3 2.7.5.3.1) nor than a slot's indirect table.
- */
-static uint32_t max_data(const struct viofs_relay *r)
-{
-	uint32_t page = (uint32_t)viofs_page_size(), pieces = VIOFS_SLOT_INDIRECT;
-
-	if (viofs_arena_granule(r->arena) > page)
-		return r->config.max_data;
-	for (unsigned int q = VIOFS_FS_REQUEST; q < r->fs->queue_count; q++)
-		pieces = VIOFS_MIN(pieces, r->fs->queue_size[q]);
-	if (pieces <= PIECES_BESIDE_DATA)
-		return page;
-	return VIOFS_MIN(r->config.max_data, (pieces - PIECES_BESIDE_DATA) * page);
-}
-
 /* What was agreed by now. @config: as the memory was divided, before sizes were bounded. */
 static void write_session(struct viofs_relay *r, const struct viofs_relay_config *config)
 {
@@ -67,7 +46,9 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 	r->fs = fs;
 	r->arena = arena;
 	r->indirect = fs->virtio->negotiated & VIOFS_VIRTIO_F_INDIRECT_DESC;
-	r->config.max_data = max_data(r);
+	r->config.max_data = viofs_chain_data_bound(
+		r->arena, VIOFS_SLOT_INDIRECT, r->fs->queue_size + VIOFS_FS_REQUEST,
+		r->fs->queue_count - VIOFS_FS_REQUEST, r->config.max_data);
 	viofs_layout_new(config, arena, &r->layout);
 	r->stats = r->layout.stats;
 	write_session(r, config);

@@ -64,7 +64,7 @@ static void count_interrupts(struct viofs_lane *lane)
 static int64_t sleep_time(const struct viofs_lane *lane)
 {
 	const bool in_flight = viofs_lane_in_flight(lane);
-	int64_t until = in_flight ? lane->next_rekick : INT64_MAX;
+	int64_t until = in_flight ? lane->rekick.due : INT64_MAX;
 
 	if (in_flight && !lane->relay->fs->vectors)
 		return NO_VECTOR_NS;

@@ -33,6 +33,7 @@
 #define VIOFS_RELAY_SESSION_H
 
 #include "fs/doorbells.h"
+#include "fs/rekick.h"
 #include "loop/loop.h"
 #include "relay/config.h"
 #include "relay/entry.h"
@@ -89,13 +90,12 @@ struct viofs_lane {
 	struct viofs_loop loop;
 	int64_t spin;                 /* ns; how long the next request is spun for, as learnt */
 	struct viofs_mailbox mailbox; /* INTERRUPTs that another lane has read */
-	int64_t spun;        /* ns; when this thread last found nothing to do, and spun; or 0 */
-	int64_t no_spin;     /* ns; until then it sleeps at once: others want the CPU */
-	long switches;       /* times that it was taken the CPU from */
-	int64_t next_look;   /* ns; is the device still there? */
-	int64_t next_due;    /* ns; no request can be overdue before */
-	int64_t next_rekick; /* ns; for completions that never come */
-	int64_t rekick_interval;
+	int64_t spun;      /* ns; when this thread last found nothing to do, and spun; or 0 */
+	int64_t no_spin;   /* ns; until then it sleeps at once: others want the CPU */
+	long switches;     /* times that it was taken the CPU from */
+	int64_t next_look; /* ns; is the device still there? */
+	int64_t next_due;  /* ns; no request can be overdue before */
+	struct viofs_rekick rekick; /* for completions that never come */
 	bool stall_said;
 
 	pthread_t thread; /* that leads at first; lane 0: the caller's */

@@ -3,6 +3,7 @@
 #include "relay/slots.h"
 #include "base/page.h"
 #include "base/util.h"
+#include "fuse/unique.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -172,8 +173,7 @@ void viofs_slot_renew(struct viofs_slot *slot)
 	slot->apart = slot->spilled = false;
 	slot->interrupts = 0;
 	slot->generation++;
-	/* Bit 0 stays clear: INTERRUPT marks itself with it. */
-	slot->device_unique = ((uint64_t)slot->generation << 16 | slot->index) << 1;
+	slot->device_unique = viofs_unique_of(slot->generation, slot->index);
 }
 
 void viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot)

@@ -11,18 +11,14 @@
 
 #include <errno.h>
 
-/* A request without an answer for this long: perhaps the notification got lost. */
-#define REKICK_FIRST_NS (1 * VIOFS_NSEC_PER_SEC)
-#define REKICK_MAX_NS (30 * VIOFS_NSEC_PER_SEC)
-/* ... and for this long: said in the log, once. */
+/* A request without an answer for this long: said in the log, once. */
 #define STALL_NS (30 * VIOFS_NSEC_PER_SEC)
 /* How often it is made sure that the device is there, while nothing sleeps. */
 #define LOOK_NS (20 * VIOFS_NSEC_PER_MSEC)
 
 void viofs_watch_begin(struct viofs_lane *lane, int64_t now)
 {
-	lane->rekick_interval = REKICK_FIRST_NS;
-	lane->next_rekick = now + REKICK_FIRST_NS;
+	viofs_rekick_start(&lane->rekick, now, true);
 	lane->stall_said = false;
 }
 
@@ -30,7 +26,7 @@ void viofs_watch_answers(struct viofs_lane *lane, int64_t now)
 {
 	int64_t oldest;
 
-	if (now - lane->next_rekick < 0)
+	if (!viofs_rekick_is_due(&lane->rekick, now))
 		return;
 	if (!lane->index)
 		viofs_hiprio_kick_again(lane->relay);
@@ -43,8 +39,6 @@ void viofs_watch_answers(struct viofs_lane *lane, int64_t now)
 		viofs_warn("no answer from the device for more than %lld s, %u requests in flight",
 			   (long long)(oldest / VIOFS_NSEC_PER_SEC), viofs_lane_in_flight(lane));
 	}
-	lane->rekick_interval = VIOFS_MIN(lane->rekick_interval * 2, (int64_t)REKICK_MAX_NS);
-	lane->next_rekick = now + lane->rekick_interval;
 }
 
 /* Age of the oldest request that must be answered some time, parked ones too. */

@@ -208,8 +208,8 @@ static void what_was_slow_once_is_notified_again_as_soon_as_others(void **state)
 	bench_hold(FUSE_GETATTR);
 	bench_send(q, 0, 1, 1);
 	q->stirred = false;
-	q->rekick_interval = 30 * VIOFS_NSEC_PER_SEC;
-	q->rekick = viofs_now_ns() + q->rekick_interval;
+	q->rekick.interval = 30 * VIOFS_NSEC_PER_SEC;
+	q->rekick.due = viofs_now_ns() + q->rekick.interval;
 	assert_int_equal(viofs_queue_arm(q), 0);
 	model_device_release(&bench.device, 0);
 	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
