@@ -67,6 +67,30 @@ static void point_to_text(uint32_t point, char out[5])
 		out[i] = (char)(0x80 | (point >> 6 * (more - i) & 0x3f));
 }
 
+/* The first and last of each length, and of what is no character. */
+static void what_is_utf8_begins_and_ends_where_unicode_says(void **state)
+{
+	static const struct {
+		uint32_t point;
+		bool valid;
+	} cases[] = {
+		{ 0x7f, true },   { 0x80, true },    { 0x7ff, true },    { 0x800, true },
+		{ 0xd7ff, true }, { 0xd800, false }, { 0xdfff, false },  { 0xe000, true },
+		{ 0xffff, true }, { 0x10000, true }, { 0x10ffff, true }, { 0x110000, false },
+	};
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(cases); i++) {
+		char text[5];
+		uint32_t point;
+		unsigned int n;
+
+		point_to_text(cases[i].point, text);
+		n = viofs_text_utf8((const uint8_t *)text, strlen(text), &point);
+		assert_int_equal(n, cases[i].valid ? strlen(text) : 0);
+		assert_true(!n || point == cases[i].point);
+	}
+}
+
 /* No less than these, and no more: others are letters of somebody's. */
 static void what_moves_a_cursor_or_turns_a_line_is_escaped(void **state)
 {
@@ -257,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_form_is_as_it_says),
 		cmocka_unit_test(what_moves_a_cursor_or_turns_a_line_is_escaped),
+		cmocka_unit_test(what_is_utf8_begins_and_ends_where_unicode_says),
 		cmocka_unit_test(the_json_form_is_utf8_and_can_be_undone),
 		cmocka_unit_test(the_message_form_is_harmless_and_does_not_change_again),
 		cmocka_unit_test(too_little_room_cuts_between_characters),
