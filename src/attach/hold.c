@@ -63,13 +63,13 @@ static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_e
 	if (!viofs_pci_tag_read(f, tag, NULL, &why))
 		query.source = tag;
 	rc = viofs_mountinfo_search(&query, &at);
-	if (!rc)
-		return 0;
 	if (rc < 0)
 		return viofs_err_set(err, rc,
 				     "Whether the kernel's driver has %s mounted can't be seen in "
 				     "/proc: %s.",
 				     f->text, strerror(-rc));
+	if (!rc)
+		return 0;
 	if (!query.source)
 		return viofs_err_set(err, -EBUSY,
 				     "The kernel's virtiofs driver has a mount at %s (seen by "

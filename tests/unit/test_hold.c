@@ -85,6 +85,21 @@ static void it_is_taken_and_given_back(void **state)
 	is_untouched();
 }
 
+/* A program that uses the library may have closed its standard input. */
+static void the_lock_may_be_descriptor_0(void **state)
+{
+	int input = dup(0);
+
+	assert_true(input > 0);
+	close(0);
+	must(viofs_hold_take_name("vhost-user-x", "/x", 0, &hold, &err));
+	assert_int_equal(hold.lock_fd, 0);
+	must(viofs_hold_release(&hold, &err));
+	assert_int_equal(dup2(input, 0), 0);
+	close(input);
+	assert_false(tree_exists("run/vhost-user-x"));
+}
+
 /* Of a daemon that was killed, or of anybody: such a mount takes no rights. */
 static void a_mount_of_our_type_hides_no_mount_of_the_kernels(void **state)
 {
@@ -417,6 +432,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(it_is_taken_and_given_back),
+		TEST(the_lock_may_be_descriptor_0),
 		TEST(a_mount_of_our_type_hides_no_mount_of_the_kernels),
 		TEST(modules_that_are_not_there_are_loaded),
 		TEST(another_tag_is_no_hindrance),
