@@ -172,11 +172,6 @@ static int enter(struct viofs_op *op, struct viofs_node *node)
 			read_link(op);
 		return 0;
 	}
-	if (link && w->flags & VIOFS_PATH_NO_SYMLINKS && !(w->flags & VIOFS_PATH_NO_FOLLOW)) {
-		viofs_node_put(&op->a->s->cache, node);
-		viofs_op_finish(op, -ELOOP);
-		return 0;
-	}
 	rc = push(w, node);
 	if (!rc)
 		return 1;
@@ -283,7 +278,6 @@ static int one_step(struct viofs_op *op)
 	}
 	parent = wants_folder(w) && w->last;
 	if (!strcmp(w->name, ".") || !strcmp(w->name, "..")) {
-		w->odd |= parent;
 		if (w->name[1] && w->flags & VIOFS_PATH_BENEATH && w->depth <= w->floor) {
 			viofs_op_finish(op, -EXDEV);
 			return 0;

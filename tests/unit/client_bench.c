@@ -102,6 +102,7 @@ void bench_open(void)
 {
 	model_init(&bench.function, bench.request_queues);
 	model_equip(&bench.function, bench.features, bench.queue_size);
+	bench.function.faults.refuse_all_vectors = bench.no_vectors;
 	assert_int_equal(viofs_dev_open("0000:00:04.0", &bench.options, &bench.dev, &bench.err), 0);
 	model_device_start(&bench.device, &bench.function);
 }

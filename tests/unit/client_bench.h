@@ -27,6 +27,7 @@ struct client_bench {
 	uint64_t features;
 	uint16_t queue_size;
 	unsigned int request_queues;
+	bool no_vectors; /* the function takes none */
 
 	struct model_function function;
 	struct model_device device;

@@ -3,6 +3,7 @@
 #include "base/uapi.h"
 #include "base/util.h"
 #include "client_bench.h"
+#include "says.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -32,7 +34,7 @@ static struct viofs_err err;
 /* The device's: the answer to this opcode is this error; attributes of files. */
 static uint32_t failing;
 static int failure;
-static uint64_t file_size;
+static uint64_t file_size, sought_offset;
 static uint32_t file_type, made_type;
 static const struct fuse_file_lock some_lock = { 100, 199, F_WRLCK, 4321 };
 static struct fuse_file_lock lock_found;
@@ -128,7 +130,7 @@ static enum model_verdict tree(struct model_device *d, struct model_request *r)
 		.st = { 1, 2, 3, 4, 5, .bsize = 6, .namelen = 7, .frsize = 8 },
 	};
 	const struct fuse_lk_out lock = { .lk = lock_found };
-	const struct fuse_lseek_out sought = { .offset = 4096 };
+	const struct fuse_lseek_out sought = { .offset = sought_offset };
 	const struct fuse_write_out copied = { .size = 50 };
 
 	if (r->opcode == failing) {
@@ -196,6 +198,7 @@ static void start_as(uint32_t uid, uint32_t minor, uint32_t flags)
 	o.uid = uid;
 	failing = 0;
 	file_size = 1000;
+	sought_offset = 4096;
 	file_type = S_IFREG;
 	made_type = S_IFREG;
 	lock_found = some_lock;
@@ -365,6 +368,7 @@ static void links_are_read_and_followed(void **state)
 	assert_int_equal(viofs_path_readlink(s, "link", 0, target, 4, &err), -ERANGE);
 	assert_int_equal(viofs_path_readlink(s, "file", 0, target, 5, &err), -EINVAL);
 	assert_int_equal(viofs_path_stat(s, "folder/link", 0, &st, &err), 0);
+	SENT_TEXT(FUSE_LOOKUP, FOLDER, "file");
 	assert_int_equal(st.st_ino, FILE_NODE);
 	assert_int_equal(viofs_path_stat(s, "link", VIOFS_PATH_NO_FOLLOW, &st, &err), 0);
 	assert_int_equal(st.st_ino, LINK);
@@ -676,6 +680,11 @@ static void seeking(void **state)
 	SENT(FUSE_LSEEK, FILE_NODE, in);
 	assert_int_equal(viofs_file_lseek(f, 0, SEEK_CUR, &err), 4096);
 	assert_int_equal(viofs_file_lseek(f, 0, 99, &err), -EINVAL);
+	sought_offset = INT64_MAX;
+	assert_int_equal(viofs_file_lseek(f, 7, SEEK_HOLE, &err), INT64_MAX);
+	sought_offset++;
+	assert_int_equal(viofs_file_lseek(f, 7, SEEK_HOLE, &err), -EIO);
+	says(&err, "an offset that can't be");
 	assert_int_equal(viofs_file_close(f, &err), 0);
 	end();
 }
@@ -852,6 +861,92 @@ static void more_data_than_a_request_carries_is_refused(void **state)
 	end();
 }
 
+/* Each call, once. Return: how many don't say that the device is another process'. */
+static int calls_elsewhere(struct viofs_file *f)
+{
+	const struct timespec times[2] = { { 0, 0 }, { 0, 0 } };
+	struct flock lock = { .l_type = F_WRLCK };
+	struct iovec iov = { NULL, 0 };
+	struct viofs_file *file;
+	struct viofs_dir *dir;
+	struct statvfs fs;
+	struct statx stx;
+	struct stat st;
+	char b[8] = "";
+	const int64_t results[] = {
+		viofs_file_open(s, "file", 0, O_RDONLY, 0, &file, &err),
+		viofs_file_pread(f, b, 8, 0, &err),
+		viofs_file_pwrite(f, b, 8, 0, &err),
+		viofs_file_preadv(f, &iov, 1, 0, &err),
+		viofs_file_pwritev(f, &iov, 1, 0, &err),
+		viofs_file_read(f, b, 8, &err),
+		viofs_file_write(f, b, 8, &err),
+		viofs_file_lseek(f, 0, SEEK_DATA, &err),
+		viofs_file_stat(f, &st, &err),
+		viofs_file_truncate(f, 0, &err),
+		viofs_file_chmod(f, 0600, &err),
+		viofs_file_chown(f, 0, 0, &err),
+		viofs_file_utimens(f, times, &err),
+		viofs_file_sync(f, 0, &err),
+		viofs_file_allocate(f, 0, 0, 1, &err),
+		viofs_file_copy(f, 0, f, 0, 1, &err),
+		viofs_file_lock(f, F_SETLK, &lock, &err),
+		viofs_file_flock(f, LOCK_EX, &err),
+		viofs_file_getxattr(f, "user.a", b, 8, &err),
+		viofs_file_listxattr(f, b, 8, &err),
+		viofs_file_setxattr(f, "user.a", b, 8, 0, &err),
+		viofs_file_removexattr(f, "user.a", &err),
+		viofs_path_stat(s, "file", 0, &st, &err),
+		viofs_path_statx(s, "file", 0, STATX_ALL, &stx, &err),
+		viofs_path_statfs(s, "file", 0, &fs, &err),
+		viofs_path_access(s, "file", 0, R_OK, &err),
+		viofs_path_mkdir(s, "new", 0, 0755, &err),
+		viofs_path_mknod(s, "new", 0, 0644, 0, &err),
+		viofs_path_unlink(s, "file", 0, &err),
+		viofs_path_rmdir(s, "folder", 0, &err),
+		viofs_path_rename(s, "file", "new", 0, 0, &err),
+		viofs_path_link(s, "file", "new", 0, &err),
+		viofs_path_symlink(s, "file", "new", 0, &err),
+		viofs_path_readlink(s, "link", 0, b, 8, &err),
+		viofs_path_chmod(s, "file", 0, 0600, &err),
+		viofs_path_chown(s, "file", 0, 0, 0, &err),
+		viofs_path_utimens(s, "file", 0, times, &err),
+		viofs_path_truncate(s, "file", 0, 0, &err),
+		viofs_path_getxattr(s, "file", 0, "user.a", b, 8, &err),
+		viofs_path_listxattr(s, "file", 0, b, 8, &err),
+		viofs_path_setxattr(s, "file", 0, "user.a", b, 8, 0, &err),
+		viofs_path_removexattr(s, "file", 0, "user.a", &err),
+		viofs_dir_open(s, "folder", 0, &dir, &err),
+	};
+	int wrong = 0;
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(results); i++) {
+		if (results[i] == -ENODEV)
+			continue;
+		wrong++;
+		print_error("call %zu: %lld\n", i, (long long)results[i]);
+	}
+	return wrong;
+}
+
+static void a_child_can_do_nothing_with_its_parents_device(void **state)
+{
+	struct viofs_file *f;
+	int status;
+	pid_t pid;
+
+	start(38, 0);
+	f = open_file(O_RDWR);
+	pid = fork();
+	if (!pid)
+		_exit(calls_elsewhere(f));
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(viofs_file_close(f, &err), 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -872,6 +967,7 @@ int main(void)
 		BOTH(a_lock_that_cannot_be_is_refused),
 		BOTH(an_open_that_cannot_truncate_is_taken_back),
 		BOTH(data_in_several_pieces_is_in_order),
+		BOTH(a_child_can_do_nothing_with_its_parents_device),
 		BOTH(more_data_than_a_request_carries_is_refused),
 	};
 

@@ -3,6 +3,7 @@
 #include "client_bench.h"
 
 #include "base/util.h"
+#include "client/health.h"
 #include "client/client_dev.h"
 #include "virtio/virtio.h"
 
@@ -109,6 +110,22 @@ static void arming_a_queue_sees_a_device_that_goes(void **state)
 	assert_non_null(viofs_dev_failed(bench.dev));
 	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
 	assert_int_equal(bench_count(0, 1, -EIO), 1);
+}
+
+/* Nobody is woken for an answer: who sleeps, sleeps for moments. */
+static void a_loop_without_interrupts_looks_again_soon(void **state)
+{
+	struct viofs_queue *q;
+
+	bench.no_vectors = true;
+	bench_open();
+	q = bench_queue();
+	assert_int_equal(viofs_queue_next_timeout(q), -1);
+	bench_hold(FUSE_GETATTR);
+	bench_send(q, 0, 1, 1);
+	assert_in_range(viofs_queue_next_timeout(q), 1, VIOFS_NO_INTERRUPTS_NAP_NS);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
 }
 
 /* Who never sleeps, and asks for nothing but completions. */
@@ -308,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(an_event_loop_sees_a_device_that_goes),
 		BOTH(arming_a_queue_sees_a_device_that_goes),
+		BOTH(a_loop_without_interrupts_looks_again_soon),
 		BOTH(polls_alone_notify_the_device_again),
 		BOTH(the_first_poll_after_a_wake_up_sees_it),
 		BOTH(an_event_loop_is_woken_for_a_request_that_is_late),
