@@ -25,6 +25,13 @@
 #define viofs_cpu_relax() ((void)0)
 #endif
 
+/**
+ * viofs_order() - what was stored before is stored before what comes
+ * For a successor: this process may be killed between any two instructions, and what they have
+ * stored by then stays. Nobody else looks meanwhile, so it is the compiler's order only.
+ */
+#define viofs_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 #if defined(__SANITIZE_THREAD__)
 #define VIOFS_TSAN 1
 #elif defined(__has_feature)

@@ -128,7 +128,9 @@ static int start(struct viofs_supervision *s, struct viofs_err *err)
 		.fuse_fd = viofs_mount_fd(s->mount),
 		.timeout_ns = s->o->relay.timeout_ms * VIOFS_NSEC_PER_MSEC,
 	};
-	rc = start_worker(s, err);
+	rc = viofs_relay_open(s->claim->relay, viofs_mount_fd(s->mount), err);
+	if (!rc)
+		rc = start_worker(s, err);
 	return rc ? rc : start_loop(s, err);
 }
 
@@ -258,6 +260,8 @@ static void finish(struct viofs_supervision *s)
 	}
 	/* Nobody serves any more: whoever still waits, that thread too, gets an error. */
 	viofs_mount_hang_up(s->mount);
+	if (s->claim)
+		viofs_relay_hang_up(s->claim->relay);
 	if (viofs_ending_join(&s->ending))
 		viofs_mount_close(s->mount);
 	viofs_loop_close(&s->loop);

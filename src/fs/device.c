@@ -43,12 +43,6 @@
 #define PRIVATE_ALIGN 64
 #define VIRTQUEUE_NOTIFICATION 1
 
-/* Where one ring lies. */
-struct ring_parts {
-	void *desc, *driver, *device;
-	struct viofs_ring_shadow *shadow;
-};
-
 static int read_config(struct viofs_virtio *d, unsigned int off, void *buf, unsigned int len,
 		       const char *what, struct viofs_err *err)
 {
@@ -238,9 +232,9 @@ int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct vio
 	return viofs_fs_open_with(virtio, VIOFS_FS_WANTED, out, err);
 }
 
-static unsigned int ring_flags(const struct viofs_fs *fs)
+unsigned int viofs_fs_ring_flags(const struct viofs_virtio *virtio)
 {
-	uint64_t features = fs->virtio->negotiated;
+	uint64_t features = virtio->negotiated;
 
 	return (features & VIOFS_VIRTIO_F_EVENT_IDX ? VIOFS_RING_EVENT_IDX : 0) |
 	       (features & VIOFS_VIRTIO_F_RING_PACKED ? VIOFS_RING_PACKED : 0);
@@ -273,7 +267,8 @@ void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SE
 		viofs_fs_notification_sizes(fs, sizes);
 	for (unsigned int q = 0; q < viofs_fs_virtqueue_count(fs); q++) {
 		uint16_t size = fs->queue_size[q];
-		struct viofs_ring_layout l = viofs_ring_layout(size, ring_flags(fs));
+		struct viofs_ring_layout l =
+			viofs_ring_layout(size, viofs_fs_ring_flags(fs->virtio));
 
 		sizes[VIOFS_ARENA_PRIVATE] += room(viofs_ring_shadow_bytes(size), PRIVATE_ALIGN);
 		sizes[desc_section(&l)] += room(l.desc, part_align(l.desc));
@@ -283,7 +278,7 @@ void viofs_fs_arena_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SE
 }
 
 static void alloc_parts(struct viofs_arena *arena, const struct viofs_ring_layout *l, uint16_t size,
-			struct ring_parts *p)
+			struct viofs_fs_parts *p)
 {
 	p->desc = viofs_arena_alloc(arena, desc_section(l), l->desc, part_align(l->desc));
 	p->driver =
@@ -303,7 +298,7 @@ static bool find_iova(const struct viofs_arena *arena, const void *p, size_t len
 }
 
 /* Addresses of a ring with parts @p. Return: false where the device sees a part in pieces. */
-static bool place(const struct viofs_arena *arena, const struct ring_parts *p,
+static bool place(const struct viofs_arena *arena, const struct viofs_fs_parts *p,
 		  const struct viofs_ring_layout *l, struct viofs_virtio_queue_address *a)
 {
 	return find_iova(arena, p->desc, l->desc, &a->desc) &&
@@ -317,9 +312,9 @@ static int init_queue(struct viofs_fs *fs, struct viofs_fs_queue *queue, unsigne
 		      struct viofs_err *err)
 {
 	uint16_t size = fs->queue_size[q];
-	unsigned int flags = ring_flags(fs);
+	unsigned int flags = viofs_fs_ring_flags(fs->virtio);
 	struct viofs_ring_layout l = viofs_ring_layout(size, flags);
-	struct ring_parts parts;
+	struct viofs_fs_parts parts;
 
 	alloc_parts(arena, &l, size, &parts);
 	while (!place(arena, &parts, &l, a)) {
@@ -451,6 +446,13 @@ int viofs_fs_stop_soon(struct viofs_fs *fs, int timeout_ms)
 	return rc;
 }
 
+void viofs_fs_let_go(struct viofs_fs *fs)
+{
+	free(fs->queues);
+	viofs_fs_notification_free(fs->notification);
+	free(fs);
+}
+
 int viofs_fs_close(struct viofs_fs *fs)
 {
 	int rc;
@@ -461,9 +463,53 @@ int viofs_fs_close(struct viofs_fs *fs)
 	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
 		if (fs->eventfds[q] >= 0)
 			close(fs->eventfds[q]);
-	free(fs->queues);
-	viofs_fs_notification_free(fs->notification);
-	free(fs);
+	viofs_fs_let_go(fs);
+	return rc;
+}
+
+static int adopt_queue(struct viofs_fs *fs, unsigned int q, const struct viofs_fs_adopted *from,
+		       struct viofs_err *err)
+{
+	struct viofs_fs_queue *queue = &fs->queues[q];
+	const struct viofs_fs_parts *p = &from->parts[q];
+
+	queue->index = (uint16_t)virtqueue_of(fs, q);
+	queue->interrupt_fd = eventfd_of(fs, queue->index);
+	if (!viofs_ring_adopt(&queue->ring, from->queue_size[q], viofs_fs_ring_flags(fs->virtio),
+			      p->desc, p->driver, p->device, p->shadow))
+		return 0;
+	return viofs_err_set(err, -EPROTO, "The state of queue %u contradicts itself.", q);
+}
+
+int viofs_fs_adopt(struct viofs_virtio *virtio, const struct viofs_fs_adopted *from,
+		   struct viofs_fs **out, struct viofs_err *err)
+{
+	size_t bytes = from->queue_count * sizeof(struct viofs_fs_queue);
+	struct viofs_fs *fs = aligned_alloc(_Alignof(struct viofs_fs), sizeof(*fs));
+	int rc = 0;
+
+	if (!fs)
+		return viofs_err_set(err, -ENOMEM, "Out of memory.");
+	memset(fs, 0, sizeof(*fs));
+	fs->virtio = virtio;
+	fs->num_request_queues = from->num_request_queues;
+	fs->queue_count = from->queue_count;
+	fs->notify_buf_size = from->notify_buf_size;
+	fs->vectors = VIOFS_MIN(from->vectors, viofs_fs_virtqueue_count(fs));
+	memcpy(fs->tag, from->tag, sizeof(fs->tag));
+	memcpy(fs->queue_size, from->queue_size, sizeof(fs->queue_size));
+	memcpy(fs->eventfds, from->eventfds, sizeof(fs->eventfds));
+	fs->queues = aligned_alloc(_Alignof(struct viofs_fs_queue), bytes);
+	if (!fs->queues)
+		rc = viofs_err_set(err, -ENOMEM, "Out of memory.");
+	else
+		memset(fs->queues, 0, bytes);
+	for (unsigned int q = 0; !rc && q < fs->queue_count; q++)
+		rc = adopt_queue(fs, q, from, err);
+	if (rc)
+		viofs_fs_let_go(fs);
+	else
+		*out = fs;
 	return rc;
 }
 

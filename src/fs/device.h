@@ -101,6 +101,36 @@ int viofs_fs_stop_soon(struct viofs_fs *fs, int timeout_ms);
  */
 int viofs_fs_close(struct viofs_fs *fs);
 
+/** struct viofs_fs_parts - where one ring lies */
+struct viofs_fs_parts {
+	void *desc, *driver, *device;
+	struct viofs_ring_shadow *shadow;
+};
+
+/** struct viofs_fs_adopted - what is known of a device that another process has started */
+struct viofs_fs_adopted {
+	char tag[VIOFS_TAG_TEXT];
+	uint32_t num_request_queues, vectors, notify_buf_size;
+	unsigned int queue_count; /* 2..VIOFS_FS_QUEUES_MAX */
+	uint16_t queue_size[VIOFS_FS_VIRTQUEUES_MAX];
+	int eventfds[VIOFS_FS_VIRTQUEUES_MAX];
+	struct viofs_fs_parts parts[VIOFS_FS_VIRTQUEUES_MAX]; /* as large as the sizes say */
+};
+
+/**
+ * viofs_fs_adopt() - go on with a device that runs
+ * @virtio, and the eventfds: owned by the result on success.
+ * Return: 0; -EPROTO: a ring's shadow contradicts itself; -ENOMEM.
+ */
+int viofs_fs_adopt(struct viofs_virtio *virtio, const struct viofs_fs_adopted *from,
+		   struct viofs_fs **out, struct viofs_err *err);
+
+/** viofs_fs_let_go() - free it, and leave the device and the eventfds to whoever has them. */
+void viofs_fs_let_go(struct viofs_fs *fs);
+
+/** viofs_fs_ring_flags() - for viofs_ring_init(), by what was negotiated. */
+unsigned int viofs_fs_ring_flags(const struct viofs_virtio *virtio);
+
 /** viofs_fs_kick() - notify queue @q where the device wants it; counts. */
 static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
 {

@@ -41,6 +41,7 @@ struct viofs_fuse_shape {
 	bool may_block;      /* READ: handing the reply to the kernel can wait for a page lock */
 	bool may_wait;       /* SETLKW that locks: the device may answer after hours */
 	bool unlinks;        /* UNLINK, RMDIR, RENAME, RENAME2: a FORGET may free a file's room */
+	uint8_t spare[3];
 };
 
 /**

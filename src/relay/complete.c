@@ -30,7 +30,6 @@ static bool deliver(struct viofs_lane *lane, struct viofs_slot *slot, struct iov
 	uint64_t ticket = 0;
 	int rc;
 
-	slot->state = VIOFS_SLOT_REPLYING;
 	if (slot->shape.may_block)
 		ticket = viofs_lease_enter(&lane->lease);
 	rc = viofs_devfuse_reply(lane->fuse_fd, iov, count);
@@ -59,6 +58,8 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 	if (viofs_fuse_reply_check(shape, slot->device_unique, &out.head, used_len,
 				   lane->relay->used_len_zero, &reply)) {
 		viofs_answer_fault(lane, shape, reply.fault);
+		/* It is answered with all others. */
+		slot->state = VIOFS_SLOT_QUEUED;
 		return viofs_outcome_break(lane->relay, "%s: %s", viofs_answer_name(shape),
 					   reply.fault);
 	}
@@ -108,25 +109,49 @@ static void collect_returned(struct viofs_lane *lane)
 		viofs_answer_release(lane, &lane->slots.slots[index]);
 }
 
+/* REPLYING before it is off the ring: a successor finds it in one place or the other. */
+static void note_used(struct viofs_slot *slot, uint32_t len)
+{
+	slot->used_len = len;
+	viofs_order();
+	slot->state = VIOFS_SLOT_REPLYING;
+	viofs_order();
+}
+
 static int complete_queue(struct viofs_lane *lane, unsigned int q)
 {
 	struct viofs_ring *ring = &lane->relay->fs->queues[q].ring;
-	uint32_t token, len;
+	struct viofs_ring_used used;
 	int done = 0, rc;
 
 	while (done < BATCH && viofs_ring_has_used(ring)) {
-		rc = viofs_ring_get(ring, &token, &len);
+		rc = viofs_ring_peek(ring, &used);
 		if (rc < 0)
 			return viofs_outcome_break(lane->relay, "virtqueue %u: %s", q,
 						   viofs_ring_broken(ring));
 		if (!rc)
 			break;
 		done++;
-		rc = complete_one(lane, token, len);
+		note_used(&lane->slots.slots[used.token], used.len);
+		viofs_ring_pop(ring, &used);
+		rc = complete_one(lane, used.token, used.len);
 		if (rc)
 			return rc;
 	}
 	return done;
+}
+
+int viofs_complete_left(struct viofs_lane *lane)
+{
+	int rc = 0;
+
+	while (lane->left < lane->slots.count && !rc) {
+		const struct viofs_slot *slot = viofs_slots_at(&lane->slots, lane->left++);
+
+		if (slot->state == VIOFS_SLOT_REPLYING)
+			rc = complete_one(lane, slot->index, slot->used_len);
+	}
+	return rc;
 }
 
 int viofs_complete(struct viofs_lane *lane)

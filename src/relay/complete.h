@@ -6,6 +6,14 @@
 struct viofs_lane;
 
 /**
+ * viofs_complete_left() - answers that another process was giving when it died
+ * Whether it gave them isn't known; the kernel takes no second one. A lane does it once, when it is
+ * led: such an answer may block, and whoever leads then goes on with the next one.
+ * Return: 0; otherwise as viofs_complete().
+ */
+int viofs_complete_left(struct viofs_lane *lane);
+
+/**
  * viofs_complete() - deal with the completions of the lane's queues, and of hiprio in lane 0
  * Return: how many; VIOFS_DEPOSED; -EPROTO: the device broke the session, which has been said.
  */

@@ -40,6 +40,12 @@ int viofs_hiprio_init(struct viofs_relay *r)
 	viofs_slots_share_hiprio(&r->slots, &h->slots);
 	h->state = r->layout.hiprio;
 	h->interrupts = r->layout.interrupts;
+	for (unsigned int i = 0; i < r->config.slots; i++)
+		if (h->interrupts[i].device_unique) {
+			h->interrupt_count++;
+			h->next_due = 0;
+		}
+	h->kept = h->interrupt_count || h->state->forgotten;
 	return viofs_forgotten_init(&h->forgotten, r->layout.forgotten, &h->state->forgotten,
 				    VIOFS_FORGOTTEN_MAX);
 }

@@ -98,7 +98,9 @@ void viofs_interrupt_handle_mail(struct viofs_lane *lane)
 	struct letter l;
 
 	while (viofs_mailbox_read(&lane->mailbox, &l, sizeof(l))) {
-		follow_interrupt(lane, &l);
+		/* A dead process's letter may say anything. */
+		if (l.origin < lane->relay->lane_count)
+			follow_interrupt(lane, &l);
 		viofs_mailbox_drop(&lane->mailbox);
 	}
 }

@@ -10,6 +10,7 @@
 #include "relay/session.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,7 @@ static void share_memory(struct viofs_relay *r)
 		count = (uint16_t)(slots / left + lane->entries.count);
 		buffer_count = (uint16_t)(buffers / left + lane->entries.count);
 		viofs_slots_share(&r->slots, first_slot, count, first_buffer, buffer_count,
-				  VIOFS_BUFFER_NONE, &lane->slots);
+				  lane->state->landing_buffer, &lane->slots);
 		lane->state->first_slot = first_slot;
 		lane->state->slot_count = count;
 		lane->state->first_buffer = first_buffer;
@@ -120,33 +121,45 @@ static void share_memory(struct viofs_relay *r)
 }
 
 /* The lane's own part of each kind. */
-static void init_parking(struct viofs_parking *p, const struct viofs_layout_parking *l,
-			 unsigned int lane)
+static int init_parking(const struct viofs_relay *r, struct viofs_parking *p,
+			const struct viofs_layout_parking *l, unsigned int lane)
 {
 	size_t first = (size_t)lane * l->max.block_count;
+	uint8_t *data = l->data + first * l->max.block_size;
 
-	viofs_parking_init(p, &l->max, l->blocks + first, l->data + first * l->max.block_size);
+	if (r->is_adopted)
+		return viofs_parking_adopt(p, &l->max, l->blocks + first, data);
+	viofs_parking_init(p, &l->max, l->blocks + first, data);
+	return 0;
 }
 
-static void init_lane(struct viofs_relay *r, unsigned int index)
+static int init_lane(struct viofs_relay *r, unsigned int index)
 {
 	const struct viofs_layout *l = &r->layout;
 	struct viofs_lane *lane = &r->lanes[index];
+	int rc;
 
 	lane->relay = r;
 	lane->spin = r->config.spin_us * VIOFS_NSEC_PER_USEC;
 	lane->index = index;
 	lane->stats = &l->lane_stats[index];
 	lane->state = &l->lanes[index];
-	lane->state->landing = VIOFS_SLOT_NONE;
-	lane->state->landing_buffer = VIOFS_BUFFER_NONE;
+	if (!r->is_adopted) {
+		lane->state->landing = VIOFS_SLOT_NONE;
+		lane->state->landing_buffer = VIOFS_BUFFER_NONE;
+	}
 	lane->fuse_fd = lane->lease.wake_fd = lane->cpu = -1;
+	lane->left = r->is_adopted ? 0 : UINT_MAX;
 	lane->plain_size = l->plain_size;
 	lane->plain = l->plain + index * viofs_align_up(l->plain_size, VIOFS_PAGE_LEAST);
-	init_parking(&lane->parked, &l->parked, index);
-	init_parking(&lane->locks, &l->locks, index);
 	viofs_mailbox_init(&lane->mailbox);
-	init_parking(&lane->mailbox.letters, &l->letters, index);
+	rc = init_parking(r, &lane->parked, &l->parked, index);
+	if (!rc)
+		rc = init_parking(r, &lane->locks, &l->locks, index);
+	if (!rc)
+		rc = init_parking(r, &lane->mailbox.letters, &l->letters, index);
+	lane->mailbox.full = lane->mailbox.letters.count;
+	return rc;
 }
 
 /* Whatever the locks that wait have, half of the slots and of each ring is for those who can end
@@ -161,9 +174,9 @@ static void bound_lockers(struct viofs_lane *lane)
 	lane->lockers_max = VIOFS_MAX(most, 1U);
 }
 
-int viofs_lanes_new(struct viofs_relay *r)
+static int make_lanes(struct viofs_relay *r, unsigned int n)
 {
-	unsigned int n = count_lanes(&r->config, r->fs);
+	int rc = 0;
 
 	r->lanes = aligned_alloc(_Alignof(struct viofs_lane), n * sizeof(*r->lanes));
 	if (!r->lanes)
@@ -171,12 +184,31 @@ int viofs_lanes_new(struct viofs_relay *r)
 	memset(r->lanes, 0, n * sizeof(*r->lanes));
 	r->lane_count = n;
 	for (unsigned int i = 0; i < n; i++)
-		init_lane(r, i);
+		r->lanes[i].fuse_fd = r->lanes[i].lease.wake_fd = -1;
+	for (unsigned int i = 0; i < n && !rc; i++)
+		rc = init_lane(r, i);
+	if (rc)
+		return rc;
 	share_queues(r);
 	share_memory(r);
 	for (unsigned int i = 0; i < n; i++)
 		bound_lockers(&r->lanes[i]);
 	return 0;
+}
+
+int viofs_lanes_new(struct viofs_relay *r)
+{
+	return make_lanes(r, count_lanes(&r->config, r->fs));
+}
+
+int viofs_lanes_adopt(struct viofs_relay *r, const int *fuse_fds)
+{
+	unsigned int n = r->layout.session->lanes;
+	int rc = n <= count_lanes(&r->config, r->fs) ? make_lanes(r, n) : -EPROTO;
+
+	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
+		r->lanes[i].fuse_fd = fuse_fds[i];
+	return rc;
 }
 
 bool viofs_lanes_free(struct viofs_relay *r)
@@ -185,16 +217,13 @@ bool viofs_lanes_free(struct viofs_relay *r)
 
 	for (unsigned int i = 0; i < r->lane_count; i++)
 		all &= !r->lanes[i].started && viofs_lease_fini(&r->lanes[i].lease);
-	for (unsigned int i = 0; all && i < r->lane_count; i++) {
-		struct viofs_lane *lane = &r->lanes[i];
-
-		viofs_loop_close(&lane->loop);
-		if (i && lane->fuse_fd >= 0)
-			close(lane->fuse_fd);
-	}
-	if (all)
-		free(r->lanes);
-	return all;
+	for (unsigned int i = 0; all && i < r->lane_count; i++)
+		viofs_loop_close(&r->lanes[i].loop);
+	if (!all)
+		return false;
+	viofs_lanes_hang_up(r);
+	free(r->lanes);
+	return true;
 }
 
 /* Run by a standby that takes over. */
@@ -265,7 +294,31 @@ static int choose_cpu(const cpu_set_t *cpus, unsigned int index)
 	return -1;
 }
 
-static int prepare_lane(struct viofs_lane *lane, int fuse_fd, struct viofs_err *err)
+int viofs_lanes_open(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
+{
+	for (unsigned int i = 0; i < r->lane_count; i++) {
+		int fd = i ? viofs_devfuse_clone(fuse_fd) : fuse_fd;
+
+		if (fd < 0) {
+			viofs_err_set(err, fd, "/dev/fuse can't be opened once more: %s.",
+				      strerror(-fd));
+			return viofs_err_remedy(err, fd, VIOFS_REMEDY_ONE_LANE);
+		}
+		r->lanes[i].fuse_fd = fd;
+	}
+	return 0;
+}
+
+void viofs_lanes_hang_up(struct viofs_relay *r)
+{
+	for (unsigned int i = 1; i < r->lane_count; i++) {
+		if (r->lanes[i].fuse_fd >= 0)
+			close(r->lanes[i].fuse_fd);
+		r->lanes[i].fuse_fd = -1;
+	}
+}
+
+static int prepare_lane(struct viofs_lane *lane, struct viofs_err *err)
 {
 	struct viofs_relay *r = lane->relay;
 	cpu_set_t cpus;
@@ -274,12 +327,6 @@ static int prepare_lane(struct viofs_lane *lane, int fuse_fd, struct viofs_err *
 	rc = viofs_lease_init(&lane->lease, take_over, lane, lane->slots.count);
 	if (rc)
 		return viofs_err_set(err, rc, "eventfd: %s", strerror(-rc));
-	lane->fuse_fd = lane->index ? viofs_devfuse_clone(fuse_fd) : fuse_fd;
-	if (lane->fuse_fd < 0) {
-		viofs_err_set(err, lane->fuse_fd, "/dev/fuse can't be opened once more: %s.",
-			      strerror(-lane->fuse_fd));
-		return viofs_err_remedy(err, lane->fuse_fd, VIOFS_REMEDY_ONE_LANE);
-	}
 	if (r->config.pin_lanes && r->lane_count > 1 && !sched_getaffinity(0, sizeof(cpus), &cpus))
 		lane->cpu = choose_cpu(&cpus, lane->index);
 	add_descriptors(lane);
@@ -308,7 +355,9 @@ int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 									     : VIOFS_BELL_URING);
 	if (rc)
 		return explain(r, rc, err);
+	if (r->lanes[0].fuse_fd < 0)
+		rc = viofs_lanes_open(r, fuse_fd, err);
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
-		rc = prepare_lane(&r->lanes[i], fuse_fd, err);
+		rc = prepare_lane(&r->lanes[i], err);
 	return rc;
 }

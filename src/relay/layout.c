@@ -295,8 +295,9 @@ static bool is_sane(const struct viofs_relay_config *c)
 	return c->lanes && c->lanes <= VIOFS_LANES_MAX && c->slots && c->slots < 32768 &&
 	       c->buffers && c->buffers <= VIOFS_RELAY_BUFFERS_MAX && c->max_data >= PAGE &&
 	       c->max_data <= 1U << 20 && c->poll <= VIOFS_POLL_IRQ &&
-	       c->channel <= VIOFS_CHANNEL_DEV && c->queues <= 65536 && c->depth <= 64 &&
-	       c->queues * c->depth <= c->slots && c->queues * c->depth <= c->buffers;
+	       c->channel <= VIOFS_CHANNEL_DEV && c->loop <= VIOFS_LOOP_EPOLL &&
+	       c->queues <= 65536 && c->depth <= 64 && c->queues * c->depth <= c->slots &&
+	       c->queues * c->depth <= c->buffers;
 }
 
 int viofs_layout_adopt(const struct viofs_arena *a, struct viofs_layout *l, struct viofs_err *err)

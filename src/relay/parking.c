@@ -264,6 +264,8 @@ static bool mark_chain(struct viofs_parking *p, bool *taken, uint32_t index)
 		p->fresh = VIOFS_MAX(p->fresh, block + 1);
 	}
 	p->blocks[index].seq = VIOFS_MAX(p->blocks[index].seq, 1U);
+	if (p->blocks[index].since < 0 || p->blocks[index].since > viofs_now_ns())
+		p->blocks[index].since = viofs_now_ns();
 	return block == NONE;
 }
 

@@ -90,6 +90,13 @@ static uint8_t *flatten(struct viofs_lane *lane, const struct message *m)
 	return lane->plain;
 }
 
+/* Arguments that are longer than what a slot holds are brought together in the buffer. */
+static bool is_gathered(const struct viofs_fuse_shape *shape, size_t len)
+{
+	return len > VIOFS_SLOT_SMALL &&
+	       sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL;
+}
+
 /* Of no one file, what the buffer holds then. */
 static void gather(struct viofs_lane *lane, struct viofs_slot *slot)
 {
@@ -112,14 +119,6 @@ static bool find_landing_buffer(struct viofs_lane *lane)
 	return lane->state->landing_buffer != VIOFS_BUFFER_NONE;
 }
 
-static uint16_t take_landing_buffer(struct viofs_lane *lane)
-{
-	uint16_t buffer = lane->state->landing_buffer;
-
-	lane->state->landing_buffer = VIOFS_BUFFER_NONE;
-	return buffer;
-}
-
 /* The landing slot now holds a request of the kernel: send it. */
 static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t len, int64_t since,
 		      const struct viofs_fuse_shape *shape, const struct fuse_in_header *head)
@@ -129,8 +128,7 @@ static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t l
 	slot->since = since;
 	slot->kernel_unique = head->unique;
 	slot->nodeid = head->nodeid;
-	if (len > VIOFS_SLOT_SMALL &&
-	    sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL)
+	if (is_gathered(shape, len))
 		gather(lane, slot);
 	if (shape->may_wait)
 		lane->lockers++;
@@ -216,11 +214,39 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		park(lane, &lane->parked, m);
 		return;
 	}
+	if (is_gathered(&shape, m->len)) {
+		/* From here on a successor finds it there: the slot's is no whole message soon. */
+		flatten(lane, m);
+		viofs_order();
+		lane->state->in_slot = false;
+		viofs_order();
+	}
 	slot = landing_of(lane);
+	if (m->len > VIOFS_SLOT_SMALL)
+		slot->buffer = lane->state->landing_buffer;
+	take_slot(lane, slot, m->len, m->since, &shape, m->head);
+	/* It is the slot's affair now, and nothing lands there. */
+	viofs_order();
 	lane->state->landing = VIOFS_SLOT_NONE;
 	if (m->len > VIOFS_SLOT_SMALL)
-		slot->buffer = take_landing_buffer(lane);
-	take_slot(lane, slot, m->len, m->since, &shape, m->head);
+		lane->state->landing_buffer = VIOFS_BUFFER_NONE;
+}
+
+/* Where a message is. */
+static void point_to(struct viofs_lane *lane, struct message *m)
+{
+	struct viofs_slot *slot = landing_of(lane);
+
+	if (m->in_slot) {
+		m->iov[0].iov_base = viofs_slot_message(&lane->slots, slot);
+		m->iov[0].iov_len = VIOFS_SLOT_SMALL;
+		m->iov[1].iov_base = viofs_slots_buffer(&lane->slots, lane->state->landing_buffer);
+		m->iov[1].iov_len = lane->slots.buffer_size;
+	} else {
+		m->iov[0].iov_base = lane->plain;
+		m->iov[0].iov_len = lane->plain_size;
+		m->iov[1] = (struct iovec){ NULL, 0 };
+	}
 }
 
 /* Where the next request may land: in plain memory where parked ones go first. */
@@ -236,16 +262,7 @@ static void prepare_landing(struct viofs_lane *lane, struct message *m)
 	m->head = &lane->state->head;
 	m->in_slot = find_landing_buffer(lane) && slot && !park_it;
 	lane->state->in_slot = m->in_slot;
-	if (m->in_slot) {
-		m->iov[0].iov_base = viofs_slot_message(&lane->slots, slot);
-		m->iov[0].iov_len = VIOFS_SLOT_SMALL;
-		m->iov[1].iov_base = viofs_slots_buffer(&lane->slots, lane->state->landing_buffer);
-		m->iov[1].iov_len = lane->slots.buffer_size;
-	} else {
-		m->iov[0].iov_base = lane->plain;
-		m->iov[0].iov_len = lane->plain_size;
-		m->iov[1] = (struct iovec){ NULL, 0 };
-	}
+	point_to(lane, m);
 }
 
 /* What a message has beyond the slot is in the buffer. */
@@ -290,8 +307,31 @@ static int take_one(struct viofs_lane *lane)
 	m.since = viofs_now_ns();
 	take_message(lane, &m);
 	/* It is somewhere else now, or answered. */
-	VIOFS_WRITE_ONCE(m.head->len, 0);
+	viofs_order();
+	m.head->len = 0;
+	viofs_order();
 	return 1;
+}
+
+void viofs_pump_landed(struct viofs_lane *lane)
+{
+	struct viofs_slot *slot = landing_of(lane);
+	struct message m = {
+		.head = &lane->state->head,
+		.len = lane->state->head.len,
+		.since = viofs_now_ns(),
+		.in_slot = lane->state->in_slot == 1,
+	};
+
+	if (m.in_slot && (!slot || lane->state->landing_buffer == VIOFS_BUFFER_NONE))
+		return;
+	if (m.len > (m.in_slot ? VIOFS_SLOT_SMALL + lane->slots.buffer_size : lane->plain_size))
+		return;
+	point_to(lane, &m);
+	memcpy(m.iov[0].iov_base, m.head, VIOFS_MIN(m.len, sizeof(*m.head)));
+	if (m.in_slot)
+		note_spill(lane, lane->state->landing_buffer, m.head, m.len);
+	take_message(lane, &m);
 }
 
 /* With as much parked as may be: is there room for a look? Return: 1; 0; -ENODEV: there is no
@@ -323,6 +363,18 @@ int viofs_pump_requests(struct viofs_lane *lane, int most)
 	if (viofs_pump_is_full(lane) && taken < most)
 		lane->next_peek = viofs_now_ns() + PEEK_NS;
 	return rc < 0 ? rc : taken;
+}
+
+bool viofs_pump_can_unpark(const struct viofs_lane *lane, const struct viofs_parking *from,
+			   const struct viofs_parked *parked)
+{
+	const struct fuse_in_header *head = viofs_parking_message(from, parked);
+	struct viofs_fuse_shape shape;
+	bool is_lock = from == &lane->locks;
+
+	return parked->len >= sizeof(*head) && head->len == parked->len &&
+	       !viofs_fuse_classify(&lane->relay->conn, head, parked->len, &shape) &&
+	       !shape.hiprio && shape.may_wait == is_lock && fits(lane, &shape, parked->len);
 }
 
 bool viofs_pump_is_full(const struct viofs_lane *lane)
@@ -367,7 +419,8 @@ static bool unpark(struct viofs_lane *lane)
 	viofs_parking_copy(from, parked, 0, viofs_slot_message(&lane->slots, slot),
 			   VIOFS_MIN(parked->len, VIOFS_SLOT_SMALL));
 	if (parked->len > VIOFS_SLOT_SMALL) {
-		slot->buffer = take_landing_buffer(lane);
+		slot->buffer = lane->state->landing_buffer;
+		lane->state->landing_buffer = VIOFS_BUFFER_NONE;
 		viofs_parking_copy(from, parked, VIOFS_SLOT_SMALL,
 				   viofs_slots_buffer(&lane->slots, slot->buffer),
 				   parked->len - VIOFS_SLOT_SMALL);

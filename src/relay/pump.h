@@ -13,6 +13,17 @@ struct viofs_lane;
  */
 int viofs_pump_requests(struct viofs_lane *lane, int most);
 
+/** viofs_pump_landed() - take up the request that another process has read, and no more: its header
+ * is in the lane's state. */
+void viofs_pump_landed(struct viofs_lane *lane);
+
+struct viofs_parking;
+struct viofs_parked;
+
+/** viofs_pump_can_unpark() - is it a request that would be parked there? */
+bool viofs_pump_can_unpark(const struct viofs_lane *lane, const struct viofs_parking *from,
+			   const struct viofs_parked *parked);
+
 /** viofs_pump_is_full() - is as much parked as may be? Then the kernel keeps what it has, and isn't
  * polled for it. */
 bool viofs_pump_is_full(const struct viofs_lane *lane);

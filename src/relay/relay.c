@@ -81,6 +81,18 @@ void viofs_relay_free(struct viofs_relay *r)
 	viofs_slots_fini(&r->slots);
 	free(r);
 }
+
+int viofs_relay_open(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
+{
+	return viofs_lanes_open(r, fuse_fd, err);
+}
+
+void viofs_relay_hang_up(struct viofs_relay *r)
+{
+	if (r)
+		viofs_lanes_hang_up(r);
+}
+
 int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
 	int rc = viofs_lanes_prepare(r, fuse_fd, err);
@@ -101,14 +113,15 @@ static int start_session(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 	int rc = 0;
 
 	r->err = err;
-	r->stats->stage = VIOFS_STAGE_STARTING;
+	if (!r->is_adopted)
+		r->stats->stage = VIOFS_STAGE_STARTING;
 	if (!r->lanes[0].loop.ops)
 		rc = viofs_relay_prepare(r, fuse_fd, err);
 	if (!rc)
 		rc = viofs_team_start(r, err);
 	if (!rc)
 		rc = own_ring(&r->lanes[0], err);
-	if (!rc)
+	if (!rc && !r->is_adopted)
 		rc = viofs_handshake(&r->lanes[0]);
 	if (!rc)
 		return 0;

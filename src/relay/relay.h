@@ -22,6 +22,17 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 void viofs_relay_free(struct viofs_relay *r);
 
 /**
+ * viofs_relay_open() - a /dev/fuse for each lane, in the process that keeps them
+ * With the last copy of one the kernel ends the requests that were read there, so that a worker's
+ * death would end them all. viofs_relay_prepare() does it where it wasn't done.
+ * Return: 0 or -errno with @err.
+ */
+int viofs_relay_open(struct viofs_relay *r, int fuse_fd, struct viofs_err *err);
+
+/** viofs_relay_hang_up() - let go of them: nobody serves any more. NULL is fine. */
+void viofs_relay_hang_up(struct viofs_relay *r);
+
+/**
  * viofs_relay_prepare() - open what viofs_relay_run() needs, so that it opens nothing
  * For a worker that gives up its rights between the two; viofs_relay_run() does it itself
  * otherwise. Afterwards the relay makes threads, waits, reads and writes; its io_uring can do

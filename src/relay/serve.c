@@ -255,6 +255,9 @@ int viofs_serve(struct viofs_lane *lane)
 	unsigned int turns = 0;
 	int done, rc;
 
+	rc = viofs_complete_left(lane);
+	if (rc)
+		return rc;
 	viofs_watch_begin(lane, now);
 	for (;;) {
 		lane->stats->turns++;

@@ -80,7 +80,8 @@ struct viofs_lane {
 	unsigned int next_queue;        /* request queues take turns */
 	uint32_t kicks_held;            /* bits: virtqueues the device is to be notified of */
 	bool kicks_wait;                /* until all that has come together is there */
-	bool freed;                     /* something came free since waiting was last looked at */
+	unsigned int left; /* slots before it are no dead process's: viofs_complete_left() */
+	bool freed;        /* something came free since waiting was last looked at */
 
 	struct viofs_entries entries; /* of the io_uring channel; none where it isn't used */
 	bool several;                 /* requests came together when it was last read */
@@ -121,6 +122,7 @@ struct viofs_relay {
 	struct viofs_err *err;
 	/* Known from INIT on, before there is more than one thread. */
 	struct viofs_fuse_conn conn;
+	bool is_adopted; /* another process has begun it: adopt.h */
 	bool indirect;
 	bool used_len_zero; /* the device says so although the reply is good */
 };

@@ -56,6 +56,7 @@ struct viofs_slot {
 	uint32_t generation; /* counts uses: part of the unique */
 	uint32_t len;        /* bytes of the message */
 	struct viofs_fuse_shape shape;
+	uint32_t used_len; /* REPLYING: what the device says it wrote */
 	uint64_t kernel_unique, device_unique;
 	uint64_t nodeid; /* the file that it is about, where the kernel sent it */
 	int64_t since;   /* ns: when it was read from the kernel */

@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-static void wait_append(struct viofs_lane *lane, struct viofs_slot *slot)
+void viofs_submit_later(struct viofs_lane *lane, struct viofs_slot *slot)
 {
 	struct viofs_slot_list *w = &lane->waiting;
 
@@ -84,7 +84,7 @@ int viofs_submit(struct viofs_lane *lane, struct viofs_slot *slot)
 	if (!lane->waiting.count || !viofs_slot_needs_buffer(slot))
 		rc = try_submit(lane, slot);
 	if (rc == -EAGAIN)
-		wait_append(lane, slot);
+		viofs_submit_later(lane, slot);
 	return rc;
 }
 
@@ -99,7 +99,7 @@ void viofs_submit_waiting(struct viofs_lane *lane)
 
 		index = slot->next;
 		if (try_submit(lane, slot) == -EAGAIN)
-			wait_append(lane, slot);
+			viofs_submit_later(lane, slot);
 	}
 }
 

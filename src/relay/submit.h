@@ -15,6 +15,9 @@ struct viofs_slot;
  */
 int viofs_submit(struct viofs_lane *lane, struct viofs_slot *slot);
 
+/** viofs_submit_later() - append a classified slot to the waiting list. */
+void viofs_submit_later(struct viofs_lane *lane, struct viofs_slot *slot);
+
 /** viofs_submit_waiting() - try the waiting list again, skipping what still can't go. */
 void viofs_submit_waiting(struct viofs_lane *lane);
 

@@ -132,8 +132,8 @@ void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain
 
 	flags = chain->indirect ? fill_indirect(r, chain, id, &avail)
 				: fill_direct(r, chain, id, &avail);
-	s->free_head = s->state[id].next;
 	s->added += s->state[id].count;
+	viofs_order();
 	s->avail = avail;
 	/*
 	 * All of the chain, the table and the buffers' contents before the head's flags (2.8.21.1).
@@ -141,6 +141,17 @@ void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain
 	 */
 	viofs_wmb();
 	VIOFS_WRITE_ONCE(head->flags, htole16((uint16_t)flags));
+	viofs_order();
+	s->free_head = s->state[id].next;
+}
+
+/* Both sides set AVAIL to the counter of their round, which before was the other one's. */
+bool viofs_packed_is_published(const struct viofs_ring *r, uint16_t avail)
+{
+	const struct viofs_ring_packed_desc *ring = r->desc;
+	unsigned int flags = le16toh(VIOFS_READ_ONCE(ring[place_of(avail)].flags));
+
+	return !(flags & VIOFS_RING_PACKED_AVAIL) == !(avail & VIOFS_RING_WRAP);
 }
 
 bool viofs_packed_should_kick(struct viofs_ring *r)
@@ -195,14 +206,13 @@ int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	return 1;
 }
 
-void viofs_packed_take(struct viofs_ring *r, uint16_t id)
+void viofs_packed_take(struct viofs_ring *r, uint16_t id, uint16_t count)
 {
 	struct viofs_ring_shadow *s = r->shadow;
 
-	s->used = advance(r, s->used, s->state[id].count);
+	s->used = advance(r, s->used, count);
 	s->state[id].next = s->free_head;
 	s->free_head = id;
-	s->state[id].count = 0;
 }
 
 static void set_event(struct viofs_ring *r, unsigned int flags, unsigned int place)

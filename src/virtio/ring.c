@@ -18,6 +18,15 @@
  *
  * The shadow outlives the process. Another one goes on with it (viofs_ring_adopt()), at other
  * addresses, and believes nothing of it: whoever wrote it may have been taken over by the device.
+ * It may have died between any two stores. So their order is part of the format:
+ *
+ *   add    state[free_head] with its count last | the ring, which nobody looks at yet | avail |
+ *          published | free_head
+ *   take   count = 0 | free_head, used
+ *
+ * A chain at free_head was being added: it is undone where avail doesn't have it, or where the
+ * device can't see it (packed; a split ring is simply published again). One that was being taken is
+ * gone as soon as its count is 0; used follows from avail and the counts.
  *
  * Context: a ring belongs to one thread at a time; there are no locks here.
  */
@@ -120,7 +129,9 @@ int viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 	head = &s->state[s->free_head];
 	head->token = chain->token;
 	head->writable = writable_bytes(chain);
+	viofs_order();
 	head->count = (uint16_t)need;
+	viofs_order();
 	s->free_count = (uint16_t)(s->free_count - need);
 	s->in_flight++;
 	if (r->packed)
@@ -137,7 +148,7 @@ bool viofs_ring_should_kick(struct viofs_ring *r)
 	return r->packed ? viofs_packed_should_kick(r) : viofs_split_should_kick(r);
 }
 
-int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len)
+int viofs_ring_peek(struct viofs_ring *r, struct viofs_ring_used *used)
 {
 	struct viofs_ring_shadow *s = r->shadow;
 	const struct viofs_ring_state *head;
@@ -157,14 +168,36 @@ int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len)
 	if (written > head->writable)
 		return viofs_ring_break(r, VIOFS_RING_BAD_LEN);
 
-	*token = head->token;
-	*len = written;
+	*used = (struct viofs_ring_used){ id, head->token, written };
+	return 1;
+}
+
+void viofs_ring_pop(struct viofs_ring *r, const struct viofs_ring_used *used)
+{
+	struct viofs_ring_shadow *s = r->shadow;
+	struct viofs_ring_state *head = &s->state[used->id];
+	uint16_t count = head->count;
+
+	head->count = 0;
+	viofs_order();
 	s->in_flight--;
-	s->free_count = (uint16_t)(s->free_count + head->count);
+	s->free_count = (uint16_t)(s->free_count + count);
 	if (r->packed)
-		viofs_packed_take(r, (uint16_t)id);
+		viofs_packed_take(r, (uint16_t)used->id, count);
 	else
-		viofs_split_take(r, (uint16_t)id);
+		viofs_split_take(r, (uint16_t)used->id, count);
+}
+
+int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len)
+{
+	struct viofs_ring_used used;
+	int rc = viofs_ring_peek(r, &used);
+
+	if (rc <= 0)
+		return rc;
+	viofs_ring_pop(r, &used);
+	*token = used.token;
+	*len = used.len;
 	return 1;
 }
 
@@ -243,19 +276,67 @@ static bool mark_chain(const struct viofs_ring *r, struct taken *t, uint32_t hea
 	return t->descriptors <= r->size;
 }
 
-/* Between the two indexes lie the chains that the device has, and nothing else. */
-static bool is_between(const struct viofs_ring *r, const struct taken *t)
+/* Entries of the ring from used to avail. Return: -1: these are no indexes. */
+static int distance_of(const struct viofs_ring *r)
 {
 	uint16_t avail = r->shadow->avail, used = r->shadow->used;
 	int distance = (avail & ~VIOFS_RING_WRAP) - (used & ~VIOFS_RING_WRAP);
 
 	if (!r->packed)
-		return (uint16_t)(avail - used) == t->chains;
+		return (uint16_t)(avail - used);
 	if ((avail & ~VIOFS_RING_WRAP) >= r->size || (used & ~VIOFS_RING_WRAP) >= r->size)
+		return -1;
+	return (avail ^ used) & VIOFS_RING_WRAP ? distance + r->size : distance;
+}
+
+/* The index that is @by entries before avail. */
+static uint16_t before_avail(const struct viofs_ring *r, uint32_t by)
+{
+	uint16_t avail = r->shadow->avail, place = avail & (VIOFS_RING_WRAP - 1);
+
+	if (!r->packed)
+		return (uint16_t)(avail - by);
+	if (by <= place)
+		return (uint16_t)(avail - by);
+	return (uint16_t)((place + r->size - by) | (~avail & VIOFS_RING_WRAP));
+}
+
+/* The chain that was being added, where it isn't to be seen by the device. */
+static void undo_add(const struct viofs_ring *r)
+{
+	struct viofs_ring_shadow *s = r->shadow;
+	struct taken t = { .chains = 0 };
+	uint16_t head = s->free_head, begin;
+	uint32_t all;
+
+	if (head >= r->size || !s->state[head].count)
+		return;
+	for (uint32_t i = 0; i < r->size; i++)
+		if (s->state[i].count && !mark_chain(r, &t, i))
+			return; /* to be found once more */
+	all = r->packed ? t.descriptors : t.chains;
+	if (distance_of(r) != (int)all) {
+		s->state[head].count = 0;
+	} else if (r->packed) {
+		begin = before_avail(r, s->state[head].count);
+		if (viofs_packed_is_published(r, begin))
+			return;
+		s->state[head].count = 0;
+		s->avail = begin;
+	}
+}
+
+/* Between the two indexes lie the chains that the device has, and nothing else but perhaps one that
+ * was just taken. */
+static bool follow_avail(const struct viofs_ring *r, const struct taken *t)
+{
+	uint32_t all = r->packed ? t->descriptors : t->chains;
+	int distance = distance_of(r), most = (int)all + (r->packed ? r->size : 1);
+
+	if (distance < (int)all || distance > most || distance > r->size)
 		return false;
-	if ((avail ^ used) & VIOFS_RING_WRAP)
-		distance += r->size;
-	return distance >= 0 && (uint32_t)distance == t->descriptors;
+	r->shadow->used = before_avail(r, all);
+	return true;
 }
 
 static void rebuild_free_list(const struct viofs_ring *r, const struct taken *t)
@@ -281,10 +362,11 @@ int viofs_ring_adopt(struct viofs_ring *r, uint16_t size, unsigned int flags, vo
 	if (s->size != size || s->flags != flags || s->fault >= VIOFS_RING_FAULTS)
 		return -EPROTO;
 	set_parts(r, size, flags, desc, driver, device, s);
+	undo_add(r);
 	for (uint32_t i = 0; i < size; i++)
 		if (s->state[i].count && !mark_chain(r, &taken, i))
 			return -EPROTO;
-	if (!is_between(r, &taken))
+	if (!follow_avail(r, &taken))
 		return -EPROTO;
 	rebuild_free_list(r, &taken);
 	s->kicked = s->avail;

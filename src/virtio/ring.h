@@ -138,8 +138,9 @@ static inline size_t viofs_ring_shadow_bytes(uint16_t size)
  * viofs_ring_adopt() - go on with a ring that another process has begun
  * As viofs_ring_init(), but the ring is as its parts and @shadow say. Nothing of the shadow is
  * believed: indexes are in range, chains don't overlap, and there are as many as were published.
- * What follows from the rest is made anew. Interrupts are suppressed; the device is to be kicked,
- * as it isn't known whether it was.
+ * What follows from the rest is made anew. A chain that was being added is on the ring, or isn't:
+ * viofs_ring_next_chain(); likewise one that was being taken. Interrupts are suppressed; the device
+ * is to be kicked, as it isn't known whether it was.
  * Return: 0; -EPROTO: the shadow contradicts itself, or is of another ring.
  */
 int viofs_ring_adopt(struct viofs_ring *r, uint16_t size, unsigned int flags, void *desc,
@@ -182,12 +183,23 @@ static inline bool viofs_ring_has_used(const struct viofs_ring *r)
 	       !(flags & VIOFS_RING_PACKED_USED) == !(used & VIOFS_RING_WRAP);
 }
 
+/** struct viofs_ring_used - one completion; @len: what the device says it wrote, checked to be at
+ * most the writable bytes */
+struct viofs_ring_used {
+	uint32_t id, token, len;
+};
+
 /**
- * viofs_ring_get() - take one completion
- * @token, @len: out; @len is what the device says it wrote, checked to be at most the writable
- * bytes. Return: 1; 0: none; -EPROTO: the device broke the ring's rules, viofs_ring_broken() says
- * how, and every later call fails the same way.
+ * viofs_ring_peek() - look at the next completion
+ * Return: 1; 0: none; -EPROTO: the device broke the ring's rules, viofs_ring_broken() says how, and
+ * every later call fails the same way.
  */
+int viofs_ring_peek(struct viofs_ring *r, struct viofs_ring_used *used);
+
+/** viofs_ring_pop() - done with what viofs_ring_peek() has found: it is noted elsewhere. */
+void viofs_ring_pop(struct viofs_ring *r, const struct viofs_ring_used *used);
+
+/** viofs_ring_get() - both in one, where no successor asks. Return: as viofs_ring_peek(). */
 int viofs_ring_get(struct viofs_ring *r, uint32_t *token, uint32_t *len);
 
 /**

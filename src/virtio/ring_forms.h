@@ -30,14 +30,15 @@ static inline unsigned int viofs_ring_desc_flags(const struct viofs_ring_chain *
  *   add   write the chain and publish it; its head is state[free_head], filled in, and is taken off
  *         the free list
  *   peek  the next used entry, unchecked. Return: 1, 0, -EPROTO
- *   take  that entry was good: @id goes back to the free list, the next one is looked at
+ *   take  that entry was good: @id, of @count descriptors, goes back to the free list, the next one
+ *         is looked at
  *   arm   without the look afterwards
  */
 struct viofs_ring_layout viofs_split_layout(uint16_t size);
 void viofs_split_add(struct viofs_ring *r, const struct viofs_ring_chain *chain);
 bool viofs_split_should_kick(struct viofs_ring *r);
 int viofs_split_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len);
-void viofs_split_take(struct viofs_ring *r, uint16_t id);
+void viofs_split_take(struct viofs_ring *r, uint16_t id, uint16_t count);
 void viofs_split_arm(struct viofs_ring *r);
 void viofs_split_disarm(struct viofs_ring *r);
 /* Publish avail once more: whether its last owner came to it isn't known. */
@@ -47,8 +48,10 @@ struct viofs_ring_layout viofs_packed_layout(uint16_t size);
 void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain);
 bool viofs_packed_should_kick(struct viofs_ring *r);
 int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len);
-void viofs_packed_take(struct viofs_ring *r, uint16_t id);
+void viofs_packed_take(struct viofs_ring *r, uint16_t id, uint16_t count);
 void viofs_packed_arm(struct viofs_ring *r);
 void viofs_packed_disarm(struct viofs_ring *r);
+/* Was the chain made available that begins at the index @avail? The device may have used it. */
+bool viofs_packed_is_published(const struct viofs_ring *r, uint16_t avail);
 
 #endif

@@ -112,12 +112,15 @@ static uint16_t fill_indirect(struct viofs_ring *r, const struct viofs_ring_chai
 void viofs_split_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 {
 	struct viofs_ring_shadow *s = r->shadow;
-	uint16_t head = s->free_head;
+	uint16_t head = s->free_head, next;
 
-	s->free_head = chain->indirect ? fill_indirect(r, chain) : fill_direct(r, chain);
+	next = chain->indirect ? fill_indirect(r, chain) : fill_direct(r, chain);
 	VIOFS_WRITE_ONCE(avail_of(r)[RING_HEAD + (s->avail & (r->size - 1))], htole16(head));
+	viofs_order();
 	s->avail++;
 	viofs_split_publish(r);
+	viofs_order();
+	s->free_head = next;
 }
 
 void viofs_split_publish(struct viofs_ring *r)
@@ -179,16 +182,15 @@ int viofs_split_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 }
 
 /* Put the chain of @id back in front of the free list. */
-void viofs_split_take(struct viofs_ring *r, uint16_t id)
+void viofs_split_take(struct viofs_ring *r, uint16_t id, uint16_t count)
 {
 	struct viofs_ring_shadow *s = r->shadow;
 	uint16_t last = id;
 
-	for (unsigned int i = 1; i < s->state[id].count; i++)
+	for (unsigned int i = 1; i < count; i++)
 		last = s->state[last].next;
 	s->state[last].next = s->free_head;
 	s->free_head = id;
-	s->state[id].count = 0;
 	s->used++;
 }
 

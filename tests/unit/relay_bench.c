@@ -14,7 +14,10 @@
 #include "base/util.h"
 #include "fuse/forget.h"
 #include "kernel/devfuse.h"
+#include "relay/adopt.h"
+#include "relay/lane.h"
 #include "relay/parking.h"
+#include "relay/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,6 +82,18 @@ ssize_t __wrap_viofs_devfuse_read(int fd, const struct iovec *iov, int count)
 	if (n > 0 && bench.rewrites && viofs_arena_contains(bench.arena, head, sizeof(*head)))
 		head->unique += 1000;
 	return n;
+}
+
+/* Linked in place of the real one: where each turn of a lane begins. */
+int __real_viofs_complete(struct viofs_lane *lane);
+int __wrap_viofs_complete(struct viofs_lane *lane);
+int __wrap_viofs_complete(struct viofs_lane *lane)
+{
+	if (bench.dies) {
+		bench.dead++;
+		pthread_exit(NULL);
+	}
+	return __real_viofs_complete(lane);
 }
 
 /* Linked in place of the real one, of /dev/fuse. */
@@ -230,6 +245,82 @@ void bench_serve(void)
 	kernel_is_answered(2, 0, sizeof(struct fuse_init_out));
 }
 
+void bench_kill(void)
+{
+	struct viofs_relay *r = bench.relay;
+
+	bench.dies = true;
+	for (int ms = 0; bench.dead < r->lane_count && ms < ANSWER_MS; ms++) {
+		for (unsigned int i = 0; i < r->lane_count; i++)
+			viofs_lane_wake(&r->lanes[i]);
+		usleep(1000);
+	}
+	assert_int_equal(bench.dead, r->lane_count);
+	bench_join();
+	/* With a process its other threads go too. */
+	for (unsigned int i = 0; i < r->lane_count; i++) {
+		viofs_lease_finish(&r->lanes[i].lease);
+		viofs_lease_wait(&r->lanes[i].lease);
+	}
+	bench.dies = false;
+	bench.dead = 0;
+}
+
+static int adopt(struct viofs_arena *arena, const struct viofs_relay *old)
+{
+	struct viofs_adopt_descriptors d = { .virtio = bench.fs->virtio,
+					     .lane_count = old->lane_count };
+	struct viofs_fs *fs;
+	int rc;
+
+	memcpy(d.eventfds, bench.fs->eventfds, sizeof(d.eventfds));
+	d.lanes[0] = bench.relay_fd;
+	for (unsigned int i = 1; i < old->lane_count; i++)
+		d.lanes[i] = dup(old->lanes[i].fuse_fd);
+	rc = viofs_adopt(arena, &d, &fs, &bench.successor, &bench.err);
+	if (rc) {
+		for (unsigned int i = 1; i < old->lane_count; i++)
+			close(d.lanes[i]);
+		return rc;
+	}
+	viofs_fs_let_go(bench.fs);
+	bench.fs = fs;
+	return 0;
+}
+
+int bench_try_adopt(void)
+{
+	struct viofs_arena *arena;
+	int rc;
+
+	rc = viofs_arena_adopt(dup(viofs_arena_fd(bench.arena)),
+			       dup(viofs_arena_private_fd(bench.arena)), VIOFS_ARENA_HEAD, &arena);
+	assert_int_equal(rc, 0);
+	assert_ptr_not_equal(viofs_arena_head(arena), viofs_arena_head(bench.arena));
+	rc = adopt(arena, bench.relay);
+	if (rc) {
+		viofs_arena_free(arena);
+		return rc;
+	}
+	/* Nothing of the first one's is left, but the mapping that the device has. */
+	viofs_relay_free(bench.relay);
+	bench.relay = bench.successor;
+	if (bench.first_arena)
+		viofs_arena_free(bench.arena);
+	else
+		bench.first_arena = bench.arena;
+	bench.arena = arena;
+	return 0;
+}
+
+void bench_adopt(void)
+{
+	if (bench_try_adopt())
+		fail_msg("%s", bench.err.text);
+	assert_int_equal(pthread_create(&bench.thread, NULL, run_relay, NULL), 0);
+	bench.running = true;
+}
+
 int bench_join(void)
 {
 	struct timespec until;
@@ -263,6 +354,7 @@ int bench_tear_down(void **state)
 		model_device_stop(&bench.device);
 	viofs_relay_free(bench.relay);
 	viofs_arena_free(bench.arena);
+	viofs_arena_free(bench.first_arena);
 	bench.function.faults.gone = false;
 	bench.function.lost = NULL;
 	viofs_fs_close(bench.fs);

@@ -31,8 +31,9 @@ struct relay_bench {
 	struct model_function function;
 	struct model_device device;
 	struct viofs_fs *fs;
-	struct viofs_arena *arena;
-	struct viofs_relay *relay;
+	struct viofs_arena *arena, *first_arena; /* first: a dead relay's */
+	_Atomic unsigned int dead;               /* threads */
+	struct viofs_relay *relay, *successor;
 	int kernel, relay_fd;         /* the two ends of the socket, -1 = none; of lane 0's */
 	int kernels[BENCH_LANES_MAX]; /* our ends of all of them: each lane has a socket of its own
 				       */
@@ -48,6 +49,7 @@ struct relay_bench {
 	int refused;       /* what that returned */
 	struct viofs_err err;
 
+	atomic_bool dies;      /* each thread of the relay ends at its next turn, as by SIGKILL */
 	atomic_bool no_memory; /* nothing can be parked or passed on */
 	/* A reply to this unique blocks until it is 0 again, as on a page lock. */
 	_Atomic uint64_t block_unique;
@@ -65,6 +67,12 @@ int bench_tear_down(void **state);
 void bench_start(void);
 /* The same, for a session where INIT has been answered. */
 void bench_serve(void);
+/* The relay's threads are gone, in the middle of what they do. */
+void bench_kill(void);
+/* Another relay goes on, from the state alone, at other addresses. Return: as viofs_adopt(). */
+int bench_try_adopt(void);
+void bench_adopt(void);
+
 /* Waits for the relay to end by itself. Return: what viofs_relay_run() returned. */
 int bench_join(void);
 /* The kernel unmounts: the relay must end well, and everybody must have been answered. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A session that another process has begun: everything made anew from its state. */
+#ifndef VIOFS_RELAY_ADOPT_H
+#define VIOFS_RELAY_ADOPT_H
+
+#include "relay/relay.h"
+
+/** struct viofs_adopt_descriptors - of the session; all stay the caller's, but lanes' clones */
+struct viofs_adopt_descriptors {
+	struct viofs_virtio *virtio; /* the device, as it runs; the result's viofs_fs owns it */
+	int eventfds[VIOFS_FS_VIRTQUEUES_MAX]; /* as viofs_fs.eventfds, which own them then */
+	int lanes[VIOFS_LANES_MAX];            /* each lane's /dev/fuse */
+	unsigned int lane_count;
+};
+
+/**
+ * viofs_adopt() - a relay that goes on where another one has stopped
+ * @arena: the session's memory (viofs_arena_adopt()), at any address.
+ * Nothing in it is believed: each index and count is in range, nothing is owned twice, and what the
+ * rings' shadows say is in flight is what the slots say. What is missing is sent, what is there is
+ * waited for. viofs_relay_run() then serves at once: the kernel was answered INIT.
+ * Return: 0, *@fs and *@out; -EPROTO: the state is of another version, or contradicts itself;
+ * -ENOTSUP: the session is one that can't be gone on with; -ENOMEM. All with @err.
+ */
+int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors *descriptors,
+		struct viofs_fs **fs, struct viofs_relay **out, struct viofs_err *err);
+
+#endif
