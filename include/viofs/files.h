@@ -27,14 +27,26 @@ struct viofs_file;
  * viofs_file_open() - open(2)
  * @path, @flags: as in <viofs/path.h>.
  * @oflags: O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECT, O_SYNC,
- * O_DSYNC, O_NOFOLLOW, O_NOATIME. @mode: of a file that O_CREAT makes; there is no umask. Return: 0
- * and *@out (the _async twin: when its event comes with 0); -EISDIR: a directory is opened by
- * viofs_dir_open(); -EINVAL: other @oflags.
+ * O_DSYNC, O_NOFOLLOW, O_NOATIME; or O_TMPFILE: @path is a directory, and the file has no name
+ * until viofs_file_link() gives it one. @mode: of a file that O_CREAT or O_TMPFILE makes; there is
+ * no umask. Return: 0 and *@out (the _async twin: when its event comes with 0); -EISDIR: a
+ * directory is opened by viofs_dir_open(); -EINVAL: other @oflags; -EOPNOTSUPP: the device makes no
+ * files without a name.
  */
 int viofs_file_open(struct viofs_session *s, const char *path, unsigned int flags, int oflags,
 		    mode_t mode, struct viofs_file **out, struct viofs_err *err);
 int viofs_file_open_async(struct viofs_async *a, const char *path, unsigned int flags, int oflags,
 			  mode_t mode, struct viofs_file **out, void *user);
+
+/**
+ * viofs_file_link() - linkat(2) with AT_EMPTY_PATH: another name for an open file
+ * The first one where O_TMPFILE has opened it, without O_EXCL. @s: whose paths @to is one of.
+ * @flags: as in <viofs/path.h>.
+ */
+int viofs_file_link(struct viofs_file *file, struct viofs_session *s, const char *to,
+		    unsigned int flags, struct viofs_err *err);
+int viofs_file_link_async(struct viofs_async *a, struct viofs_file *file, const char *to,
+			  unsigned int flags, void *user);
 
 /**
  * viofs_file_close() - FLUSH and RELEASE; NULL is fine

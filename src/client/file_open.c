@@ -179,48 +179,88 @@ static void ask_open(struct viofs_op *op)
 	viofs_op_call_sees(op, &r, ask_open, opened);
 }
 
-static void created(struct viofs_op *op)
+/* A file that was made, and is open, is in the reply. Return: false: the op has ended. */
+static bool take_made(struct viofs_op *op)
 {
 	const struct fuse_entry_out *e = (const void *)op->reply;
-	struct viofs_share *s = op->a->s;
 	struct fuse_open_out out;
 	int rc = op->error;
 
 	if (!rc)
-		rc = viofs_entry_take(s, e, &op->file->node);
-	viofs_node_stale(&s->cache, op->walk->node);
+		rc = viofs_entry_take(op->a->s, e, &op->file->node);
 	if (!op->error && rc == -EIO)
-		op->fault = "it answered CREATE with an inode that can't be";
+		op->fault = "it answered with an inode that can't be";
 	if (rc) {
 		viofs_op_finish(op, rc);
-		return;
+		return false;
 	}
 	memcpy(&out, e + 1, sizeof(out));
 	op->file->fh = out.fh;
 	op->file->opened = true;
+	return true;
+}
+
+static void created(struct viofs_op *op)
+{
+	const struct fuse_entry_out *e = (const void *)op->reply;
+	struct viofs_share *s = op->a->s;
+
+	viofs_node_stale(&s->cache, op->walk->node);
+	if (!take_made(op))
+		return;
 	viofs_name_set(&s->cache, op->walk->node, op->walk->name, op->file->node, e->entry_valid,
 		       e->entry_valid_nsec);
 	hand_out(op);
 }
 
-static void ask_create(struct viofs_op *op)
+/* CREATE, or TMPFILE, below op->walk->node. */
+static void ask_made(struct viofs_op *op, uint32_t opcode, const char *name, uint32_t flags,
+		     viofs_step *retry, viofs_step *next)
 {
 	const struct fuse_create_in in = {
-		/* O_EXCL goes along: somebody else may have made it meanwhile. */
-		.flags = sent_flags(op) | O_CREAT | (uint32_t)(op->open.oflags & O_EXCL),
+		.flags = flags,
 		.mode = S_IFREG | op->open.mode,
 		.open_flags = kill_flag(op),
 	};
-	size_t len = strlen(op->walk->name) + 1;
+	size_t len = strlen(name) + 1;
 	uint8_t args[sizeof(in) + NAME_MAX + 1];
 	struct viofs_request r;
 
 	memcpy(args, &in, sizeof(in));
-	memcpy(args + sizeof(in), op->walk->name, len);
-	r = viofs_request_to(FUSE_CREATE, op->walk->node, args, sizeof(in) + len);
+	memcpy(args + sizeof(in), name, len);
+	r = viofs_request_to(opcode, op->walk->node, args, sizeof(in) + len);
 	r.reply_size = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out);
 	op->undo = undo_create;
-	viofs_op_call_sees(op, &r, ask_create, created);
+	viofs_op_call_sees(op, &r, retry, next);
+}
+
+static void ask_create(struct viofs_op *op)
+{
+	/* O_EXCL goes along: somebody else may have made it meanwhile. */
+	ask_made(op, FUSE_CREATE, op->walk->name,
+		 sent_flags(op) | O_CREAT | (uint32_t)(op->open.oflags & O_EXCL), ask_create,
+		 created);
+}
+
+static void made_nameless(struct viofs_op *op)
+{
+	if (op->error == -ENOSYS)
+		op->error = -EOPNOTSUPP; /* as open(2) says it */
+	if (take_made(op))
+		hand_out(op);
+}
+
+/* The kernel sends a slash for a name. */
+static void ask_tmpfile(struct viofs_op *op)
+{
+	ask_made(op, FUSE_TMPFILE, "/",
+		 sent_flags(op) | O_TMPFILE | (uint32_t)(op->open.oflags & O_EXCL), ask_tmpfile,
+		 made_nameless);
+}
+
+static bool is_nameless(const struct viofs_op *op)
+{
+	return (op->open.oflags & O_TMPFILE) == O_TMPFILE;
 }
 
 /* What open(2) says of things that aren't files. Return: 0 or why not. */
@@ -231,6 +271,8 @@ static int check_type(const struct viofs_op *op)
 	if (op->open.oflags & O_CREAT && op->open.oflags & O_EXCL)
 		return -EEXIST;
 	viofs_node_attr(&op->a->s->cache, op->walk->node, &attr);
+	if (is_nameless(op))
+		return S_ISDIR(attr.mode) ? 0 : -ENOTDIR;
 	switch (attr.mode & S_IFMT) {
 	case S_IFREG:
 		return 0;
@@ -270,6 +312,10 @@ static void found(struct viofs_op *op)
 	pthread_mutex_init(&file->lock, NULL);
 	op->file = op->own = file;
 	op->own_free = free_file;
+	if (is_nameless(op)) {
+		ask_tmpfile(op);
+		return;
+	}
 	if (w->absent) {
 		ask_create(op);
 		return;
@@ -282,7 +328,11 @@ static void found(struct viofs_op *op)
 static void start_open(struct viofs_op *op, const char *path, unsigned int flags, int oflags,
 		       mode_t mode, struct viofs_file **out)
 {
-	if (oflags & ~OFLAGS_TAKEN || (oflags & O_ACCMODE) == O_ACCMODE) {
+	bool nameless = (oflags & O_TMPFILE) == O_TMPFILE;
+
+	if (oflags & ~(OFLAGS_TAKEN | (nameless ? O_TMPFILE : 0)) ||
+	    (oflags & O_ACCMODE) == O_ACCMODE ||
+	    (nameless && (!(oflags & O_ACCMODE) || oflags & O_CREAT))) {
 		viofs_op_finish(op, -EINVAL);
 		return;
 	}

@@ -424,6 +424,37 @@ int viofs_path_link_async(struct viofs_async *a, const char *from, const char *t
 	return rc;
 }
 
+static void start_file_link(struct viofs_op *op, struct viofs_file *file, const char *to,
+			    unsigned int flags)
+{
+	op->walks[0].node = file->node;
+	viofs_walk(op, &op->walks[1], to, flags, VIOFS_TO_PARENT, ask_link);
+}
+
+int viofs_file_link(struct viofs_file *file, struct viofs_session *s, const char *to,
+		    unsigned int flags, struct viofs_err *err)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_begin(s, "link", file->path, err, &op);
+
+	if (rc)
+		return rc;
+	op->second = to;
+	start_file_link(op, file, to, flags);
+	return (int)viofs_op_end(op);
+}
+
+int viofs_file_link_async(struct viofs_async *a, struct viofs_file *file, const char *to,
+			  unsigned int flags, void *user)
+{
+	struct viofs_op *op;
+	int rc = viofs_op_new(a, user, &op);
+
+	if (!rc)
+		start_file_link(op, file, to, flags);
+	return rc;
+}
+
 static void got_target(struct viofs_op *op)
 {
 	char *target = op->readlink.target;

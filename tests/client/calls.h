@@ -12,7 +12,8 @@ struct calls {
 	struct viofs_dev *dev;
 	struct viofs_session *s;
 	const char *host;
-	bool failed; /* the case that runs */
+	bool has_tmpfile; /* VIOFS_HAS_TMPFILE: the back end makes files without a name */
+	bool failed;      /* the case that runs */
 	struct viofs_err err;
 };
 

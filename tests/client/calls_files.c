@@ -257,12 +257,42 @@ static void memory_of_our_own(struct calls *t)
 	close(fd);
 }
 
+/* It has no name until it is linked; a device that makes none says so. */
+static void files_without_a_name(struct calls *t)
+{
+	struct viofs_file *f = NULL;
+	struct stat st;
+	int rc = viofs_file_open(t->s, "/", 0, O_TMPFILE | O_RDWR, 0640, &f, &t->err);
+
+	FAILS(t, viofs_file_open(t->s, "/", 0, O_TMPFILE | O_RDONLY, 0640, &f, &t->err), EINVAL);
+	if (rc == -EOPNOTSUPP) {
+		CHECK(t, !t->has_tmpfile);
+		return;
+	}
+	if (!WORKS(t, rc))
+		return;
+	CHECK(t, viofs_file_pwrite(f, "nameless", 8, 0, &t->err) == 8);
+	WORKS(t, viofs_file_stat(f, &st, &t->err));
+	CHECK(t, st.st_nlink == 0 && st.st_size == 8 && (st.st_mode & 07777) == 0640);
+	rc = viofs_file_link(f, t->s, "missing/it", 0, &t->err);
+	CHECK(t, rc == -ENOENT && strstr(t->err.text, "link / to missing/it"));
+	WORKS(t, viofs_file_link(f, t->s, "named", 0, &t->err));
+	host_has(t, "named", (const uint8_t *)"nameless", 8);
+	FAILS(t, viofs_file_link(f, t->s, "named", 0, &t->err), EEXIST);
+	WORKS(t, viofs_file_close(f, &t->err));
+	WORKS(t, viofs_path_unlink(t->s, "named", 0, &t->err));
+	WORKS(t, viofs_path_mknod(t->s, "plain", 0, S_IFREG | 0600, 0, &t->err));
+	FAILS(t, viofs_file_open(t->s, "plain", 0, O_TMPFILE | O_RDWR, 0640, &f, &t->err), ENOTDIR);
+	WORKS(t, viofs_path_unlink(t->s, "plain", 0, &t->err));
+}
+
 const struct calls_case cases_files[] = {
 	{ "large transfers are split, with and without copies", large_transfers },
 	{ "vectors", vectors },
 	{ "a file's own position, and how files are opened", positions },
 	{ "what can be done with an open file", of_an_open_file },
 	{ "holes, copies and space", holes_and_copies },
+	{ "files without a name", files_without_a_name },
 	{ "locks", locks },
 	{ "memory of the program's own", memory_of_our_own },
 	{ NULL, NULL },

@@ -130,6 +130,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	t.host = argc == 3 ? argv[2] : NULL;
+	t.has_tmpfile = getenv("VIOFS_HAS_TMPFILE");
 	viofs_dev_options_init(&options, sizeof(options));
 	options.flags = VIOFS_DEV_BIND;
 	rc = viofs_dev_open(argv[1], &options, &t.dev, &t.err);

@@ -102,9 +102,9 @@ static uint64_t add(int fd, const struct stat *st)
 	return id;
 }
 
-int dev_dir_entry(int parent, const char *name, struct fuse_entry_out *out)
+/* @fd: O_PATH, taken. */
+static int entry_of(int fd, struct fuse_entry_out *out)
 {
-	int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	uint64_t id;
 
@@ -128,6 +128,11 @@ int dev_dir_entry(int parent, const char *name, struct fuse_entry_out *out)
 	out->entry_valid = out->attr_valid = 1;
 	dev_dir_attr(&st, &out->attr);
 	return sizeof(*out);
+}
+
+int dev_dir_entry(int parent, const char *name, struct fuse_entry_out *out)
+{
+	return entry_of(openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), out);
 }
 
 static void forget(struct dev *d, uint64_t nodeid, uint64_t count)
@@ -335,6 +340,30 @@ static int create_op(struct dev_request *r)
 	return (int)(sizeof(*out) + sizeof(*open_out));
 }
 
+static int tmpfile_op(struct dev_request *r)
+{
+	const struct fuse_create_in *in = r->arg;
+	struct fuse_entry_out *out = dev_payload(r);
+	struct fuse_open_out *open_out = (struct fuse_open_out *)(void *)(out + 1);
+	char path[32];
+	int fd, rc;
+
+	fd = openat(dev_dir_fd(r->head->nodeid), ".",
+		    O_TMPFILE | O_RDWR | O_CLOEXEC | ((int)in->flags & O_EXCL), in->mode & 07777);
+	if (fd < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rc = fchown(fd, r->head->uid, r->head->gid) < 0 ? -errno : 0;
+	if (!rc)
+		rc = entry_of(open(path, O_PATH | O_CLOEXEC), out);
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	*open_out = (struct fuse_open_out){ .fh = (uint64_t)fd };
+	return (int)(sizeof(*out) + sizeof(*open_out));
+}
+
 const struct dev_fs dev_dir_fs = {
 	.name = "directory",
 	.forget = forget,
@@ -352,6 +381,7 @@ const struct dev_fs dev_dir_fs = {
 		[FUSE_RENAME2] = rename2_op,
 		[FUSE_LINK] = link_op,
 		[FUSE_CREATE] = create_op,
+		[FUSE_TMPFILE] = tmpfile_op,
 		[FUSE_OPEN] = dev_dir_open,
 		[FUSE_OPENDIR] = dev_dir_opendir,
 		[FUSE_RELEASE] = dev_dir_release,

@@ -77,6 +77,8 @@ def calls():
         env = dict(s.environment(), TSAN_OPTIONS=f"log_path={s.work}/san:exitcode=66")
         if backend == "device":
             env["VIOFS_CONTROL"] = s.control_path
+        if KIND == "directory":
+            env["VIOFS_HAS_TMPFILE"] = "1"
         status, out = run(PREFIX + [CALLS, "vhost-user:" + s.socket] + host, 250, env=env)
         s.backend.wait(10)
         lines = out.splitlines()
