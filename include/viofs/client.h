@@ -23,6 +23,17 @@ struct viofs_cred {
 	uint32_t reserved[3];
 };
 
+/** enum viofs_session_flag - of a session, or of a view */
+enum viofs_session_flag {
+	/**
+	 * Permissions are checked here, by owners and modes, before the device is asked: as the
+	 * kernel does it for a mount with default_permissions. Without it the device alone decides,
+	 * and most check nothing. It knows no ACLs, and no further groups of the user's; it keeps
+	 * nobody off who can change the program, and costs a GETATTR where attributes hold no more.
+	 */
+	VIOFS_SESSION_CHECK = 1 << 0
+};
+
 /** struct viofs_session_options - fill it in with viofs_session_options_init() */
 struct viofs_session_options {
 	size_t size;          /* of this struct */
@@ -35,7 +46,7 @@ struct viofs_session_options {
 				knows */
 	uint32_t timeout_ms; /* a call that hasn't ended after so long ends with -ETIMEDOUT, as
 				viofs_async_cancel() has it; 0 = never */
-	uint32_t reserved;
+	uint32_t flags;      /* of enum viofs_session_flag; 0 */
 };
 
 /** viofs_session_options_init() - the defaults. @size: sizeof(*options), as for
@@ -68,7 +79,7 @@ struct viofs_dir;
 /** struct viofs_view_options - fill it in with viofs_view_options_init() */
 struct viofs_view_options {
 	size_t size;            /* of this struct */
-	uint32_t flags;         /* 0 */
+	uint32_t flags;         /* of enum viofs_session_flag */
 	uint32_t timeout_ms;    /* as viofs_session_options.timeout_ms */
 	struct viofs_cred cred; /* whom its calls are made for */
 	struct viofs_dir *at;   /* where its paths begin that have no slash in front, as it was when
@@ -86,7 +97,7 @@ void viofs_view_options_init(struct viofs_session *session, struct viofs_view_op
  * A file or directory that is opened by it keeps that, for all calls on it. It costs some memory,
  * so a server has one for each user, and who wants to cancel blocking calls one for each thread.
  * Most devices check nothing: virtiofsd takes uid and gid as the owner of what is made, and does
- * everything else with its own rights.
+ * everything else with its own rights. VIOFS_SESSION_CHECK checks here.
  * Context: any thread. Return: 0 and *@out, to be closed by viofs_session_close(); -EINVAL;
  * -ENOMEM; -ENODEV, with @err.
  */

@@ -63,6 +63,10 @@ static int take_options(const struct viofs_session_options *given, struct viofs_
 	rc = viofs_options_take(given, o, sizeof(*o), "viofs_session_options", err);
 	if (rc)
 		return rc;
+	if (o->flags & ~(uint32_t)VIOFS_SESSION_CHECK)
+		return viofs_err_set(err, -EINVAL,
+				     "viofs_session_options.flags has bits that this libviofs "
+				     "doesn't know.");
 	if (!o->cache_names)
 		o->cache_names = NAMES_DEFAULT;
 	if (!o->init_timeout_ms)
@@ -165,7 +169,7 @@ static struct viofs_session *first_view(const struct viofs_session_options *o)
 
 	if (!view)
 		return NULL;
-	view->caller = viofs_caller_new(&cred, o->timeout_ms);
+	view->caller = viofs_caller_new(&cred, o->timeout_ms, o->flags);
 	view->share = calloc(1, sizeof(*view->share));
 	if (view->caller && view->share)
 		return view;

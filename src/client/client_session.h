@@ -24,6 +24,7 @@ struct viofs_caller {
 	int refs;
 	uint32_t uid, gid, pid;
 	uint32_t timeout_ms; /* 0: never */
+	bool check;          /* its permissions, here */
 };
 
 /** struct viofs_way - a folder, and the way to it from the root: nodes with a reference each */

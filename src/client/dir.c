@@ -7,6 +7,7 @@
  * through when it comes.
  */
 #include "base/util.h"
+#include "client/check.h"
 #include "client/blocking.h"
 #include "client/dir.h"
 #include "client/path_attr.h"
@@ -119,17 +120,11 @@ static void ask_open(struct viofs_op *op)
 	viofs_op_call_sees(op, &r, ask_open, opened);
 }
 
-static void found(struct viofs_op *op)
+static void open_it(struct viofs_op *op)
 {
 	struct viofs_share *s = op->a->s;
-	struct fuse_attr attr;
 	struct viofs_dir *dir;
 
-	viofs_node_attr(&s->cache, op->walk->node, &attr);
-	if ((attr.mode & S_IFMT) != S_IFDIR) {
-		viofs_op_finish(op, -ENOTDIR);
-		return;
-	}
 	dir = calloc(1, sizeof(*dir));
 	if (!dir) {
 		viofs_op_finish(op, -ENOMEM);
@@ -151,6 +146,17 @@ static void found(struct viofs_op *op)
 		ask_open(op);
 	else
 		viofs_op_finish(op, -ENOMEM);
+}
+
+static void found(struct viofs_op *op)
+{
+	struct fuse_attr attr;
+
+	viofs_node_attr(&op->a->s->cache, op->walk->node, &attr);
+	if ((attr.mode & S_IFMT) != S_IFDIR)
+		viofs_op_finish(op, -ENOTDIR);
+	else if (viofs_check(op, op->walk->node, viofs_judge_read, open_it))
+		open_it(op);
 }
 
 static void start_open(struct viofs_op *op, const char *path, unsigned int flags,

@@ -7,6 +7,7 @@
  */
 #include "client/blocking.h"
 #include "client/view.h"
+#include "client/check.h"
 #include "client/walk.h"
 
 #include <errno.h>
@@ -285,19 +286,12 @@ static int check_type(const struct viofs_op *op)
 	}
 }
 
-static void found(struct viofs_op *op)
+static void open_it(struct viofs_op *op)
 {
 	struct viofs_walk *w = op->walk;
 	struct viofs_file *file;
 	size_t path;
-	int rc = w->absent ? 0 : check_type(op);
 
-	if (!rc && w->absent && w->must_be_folder)
-		rc = -EISDIR;
-	if (rc) {
-		viofs_op_finish(op, rc);
-		return;
-	}
 	path = strlen(w->path) + 1;
 	file = calloc(1, sizeof(*file) + path);
 	if (!file) {
@@ -323,6 +317,22 @@ static void found(struct viofs_op *op)
 	file->node = w->node;
 	viofs_node_get(&file->s->cache, file->node);
 	ask_open(op);
+}
+
+static void found(struct viofs_op *op)
+{
+	struct viofs_walk *w = op->walk;
+	int rc = w->absent ? 0 : check_type(op);
+
+	if (!rc && w->absent && w->must_be_folder)
+		rc = -EISDIR;
+	op->permitted = open_it;
+	if (rc)
+		viofs_op_finish(op, rc);
+	else if (w->absent || is_nameless(op))
+		viofs_check_folder(op);
+	else if (viofs_check(op, w->node, viofs_judge_open, open_it))
+		open_it(op);
 }
 
 static void start_open(struct viofs_op *op, const char *path, unsigned int flags, int oflags,

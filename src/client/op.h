@@ -26,6 +26,8 @@
 
 struct viofs_op;
 typedef void viofs_step(struct viofs_op *op);
+/** viofs_judge() - may op's caller do it, as @attr is? Return: 0 or why not. See check.h. */
+typedef int viofs_judge(struct viofs_op *op, const struct fuse_attr *attr);
 
 /** struct viofs_call - a request in flight: what to do when it comes back */
 struct viofs_call {
@@ -37,11 +39,12 @@ struct viofs_call {
 
 /** enum viofs_walk_to - what of a path is looked for */
 enum viofs_walk_to {
-	VIOFS_TO_NODE,   /* walk.node */
-	VIOFS_TO_PARENT, /* walk.node is the folder, walk.name the last component */
-	VIOFS_TO_NAME,   /* as TO_PARENT; the last component exists, and is known to the device:
-			    walk.named */
-	VIOFS_TO_MAYBE,  /* as TO_NODE; where it doesn't exist `absent`, and as TO_PARENT */
+	VIOFS_TO_NODE,     /* walk.node */
+	VIOFS_TO_PARENT,   /* walk.node is the folder, walk.name the last component */
+	VIOFS_TO_NAME,     /* as TO_PARENT; the last component exists, and is known to the device:
+			      walk.named */
+	VIOFS_TO_ANY_NAME, /* as TO_NAME; where it doesn't exist walk.named is NULL */
+	VIOFS_TO_MAYBE,    /* as TO_NODE; where it doesn't exist `absent`, and as TO_PARENT */
 };
 
 /** struct viofs_walk - on the way along a path; see walk.c */
@@ -50,7 +53,8 @@ struct viofs_walk {
 	struct viofs_node **stack; /* from the root on, with a reference each */
 	unsigned int depth, room;
 	unsigned int flags, links;
-	unsigned int floor; /* depth where it began */
+	unsigned int floor;          /* depth where it began */
+	struct viofs_node *searched; /* a folder that was found to permit it */
 	enum viofs_walk_to to;
 	bool last, must_be_folder, absent, odd; /* odd: the last component is ".", ".." or none */
 	char name[NAME_MAX + 1];
@@ -109,6 +113,12 @@ struct viofs_op {
 	struct viofs_file *file;      /* that it is made on, or opens; the caller's, or its own */
 	const struct viofs_way *from; /* of its view: where paths begin */
 	struct viofs_node *node;      /* with a reference, given up at the end */
+	viofs_step *permitted;        /* what comes after a check of where a walk has led */
+	struct {
+		struct viofs_node *node;
+		viofs_judge *judge;
+		viofs_step *then;
+	} check; /* a permission that is asked about; see check.c */
 	/* With a reply that nobody waits for any more: give back what it gave (op->error: nothing).
 	 * Return: true: that takes another request. */
 	bool (*undo)(struct viofs_op *op);

@@ -8,6 +8,7 @@
 #include "base/page.h"
 #include "base/util.h"
 #include "client/blocking.h"
+#include "client/check.h"
 #include "client/path_attr.h"
 #include "client/walk.h"
 
@@ -313,23 +314,9 @@ int viofs_path_statfs_async(struct viofs_async *a, const char *path, unsigned in
 	return rc;
 }
 
-/* As the kernel does it with default_permissions, for a user with no further groups. */
-static bool permits(const struct viofs_caller *c, const struct fuse_attr *a, uint32_t mask)
-{
-	uint32_t bits = a->mode;
-
-	if (!c->uid) /* anything, but to execute what nobody may */
-		return !(mask & X_OK) || (a->mode & S_IFMT) == S_IFDIR || a->mode & 0111;
-	if (c->uid == a->uid)
-		bits >>= 6;
-	else if (c->gid == a->gid)
-		bits >>= 3;
-	return !(mask & ~bits);
-}
-
 static void decide(struct viofs_op *op, const struct fuse_attr *attr)
 {
-	viofs_op_finish(op, permits(op->caller, attr, op->access.mask) ? 0 : -EACCES);
+	viofs_op_finish(op, viofs_check_mask(op->caller, attr, op->access.mask) ? 0 : -EACCES);
 }
 
 static void got_permissions(struct viofs_op *op)
@@ -376,7 +363,7 @@ static void ask_access(struct viofs_op *op)
 	const struct fuse_access_in in = { .mask = op->access.mask };
 	struct viofs_request r = viofs_request_to(FUSE_ACCESS, op->walk->node, &in, sizeof(in));
 
-	if (__atomic_load_n(&op->a->s->no_access, __ATOMIC_RELAXED))
+	if (op->caller->check || __atomic_load_n(&op->a->s->no_access, __ATOMIC_RELAXED))
 		by_attributes(op);
 	else
 		viofs_op_call_sees(op, &r, ask_access, may_access);
@@ -421,11 +408,10 @@ static void attr_was_set(struct viofs_op *op)
 		viofs_op_finish(op, 0);
 }
 
-void viofs_op_setattr(struct viofs_op *op)
+static void ask_setattr(struct viofs_op *op)
 {
 	struct viofs_request r;
 
-	hold_node(op);
 	if (op->file && op->file->opened) {
 		op->setattr.valid |= FATTR_FH;
 		op->setattr.fh = op->file->fh;
@@ -435,7 +421,14 @@ void viofs_op_setattr(struct viofs_op *op)
 		op->setattr.valid |= FATTR_KILL_SUIDGID;
 	r = viofs_request_to(FUSE_SETATTR, op->node, &op->setattr, sizeof(op->setattr));
 	r.reply_size = sizeof(struct fuse_attr_out);
-	viofs_op_call(op, &r, viofs_op_setattr, attr_was_set);
+	viofs_op_call(op, &r, ask_setattr, attr_was_set);
+}
+
+void viofs_op_setattr(struct viofs_op *op)
+{
+	hold_node(op);
+	if (viofs_check(op, op->node, viofs_judge_setattr, ask_setattr))
+		ask_setattr(op);
 }
 
 static void start_setattr(struct viofs_op *op, const char *path, unsigned int flags,

@@ -6,6 +6,7 @@
  * the message when it has been sent; the cache is told when the answer comes.
  */
 #include "client/blocking.h"
+#include "client/check.h"
 #include "client/walk.h"
 
 #include <errno.h>
@@ -90,7 +91,8 @@ static void ask_mkdir(struct viofs_op *op)
 static void start_mkdir(struct viofs_op *op, const char *path, unsigned int flags, mode_t mode)
 {
 	op->make.mode = mode & 07777;
-	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_mkdir);
+	op->permitted = ask_mkdir;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, viofs_check_folder);
 }
 
 int viofs_path_mkdir(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
@@ -134,7 +136,8 @@ static void start_mknod(struct viofs_op *op, const char *path, unsigned int flag
 		.mode = mode & S_IFMT ? mode : mode | S_IFREG,
 		.rdev = (minor(dev) & 0xff) | major(dev) << 8 | (minor(dev) & ~0xffU) << 12,
 	};
-	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_mknod);
+	op->permitted = ask_mknod;
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, viofs_check_folder);
 }
 
 int viofs_path_mknod(struct viofs_session *s, const char *path, unsigned int flags, mode_t mode,
@@ -183,10 +186,11 @@ static bool keep(struct viofs_op *op, const char *text)
 static void start_symlink(struct viofs_op *op, const char *target, const char *path,
 			  unsigned int flags)
 {
+	op->permitted = ask_symlink;
 	if (!*target)
 		viofs_op_finish(op, -ENOENT);
 	else if (keep(op, target))
-		viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, ask_symlink);
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_PARENT, viofs_check_folder);
 }
 
 int viofs_path_symlink(struct viofs_session *s, const char *target, const char *path,
@@ -243,10 +247,25 @@ static void ask_remove(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_remove, removed);
 }
 
+static void check_removed(struct viofs_op *op)
+{
+	if (viofs_check(op, op->walk->named, viofs_judge_victim, ask_remove))
+		ask_remove(op);
+}
+
+static void check_remove(struct viofs_op *op)
+{
+	op->permitted = check_removed;
+	if (op->walk->odd)
+		ask_remove(op);
+	else
+		viofs_check_folder(op);
+}
+
 static void start_remove(struct viofs_op *op, uint32_t opcode, const char *path, unsigned int flags)
 {
 	op->remove.opcode = opcode;
-	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NAME, ask_remove);
+	viofs_walk(op, op->walk, path, flags, VIOFS_TO_NAME, check_remove);
 }
 
 int viofs_path_unlink(struct viofs_session *s, const char *path, unsigned int flags,
@@ -327,10 +346,54 @@ static void ask_rename(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_rename, renamed);
 }
 
-/* The first path has been walked; op->kept is the second. */
+/* What is at the new name goes, or takes the old one. */
+static void check_replaced(struct viofs_op *op)
+{
+	struct viofs_node *old = op->walk->named;
+
+	if (!old || viofs_check(op, old, viofs_judge_victim, ask_rename))
+		ask_rename(op);
+}
+
+static void check_new_folder(struct viofs_op *op)
+{
+	op->walk = &op->walks[1];
+	op->permitted = check_replaced;
+	viofs_check_folder(op);
+}
+
+/* A folder's ".." is written to, where that changes. */
+static int judge_moved(struct viofs_op *op, const struct fuse_attr *attr)
+{
+	bool moves = op->walks[0].node != op->walks[1].node && S_ISDIR(attr->mode);
+	int rc = viofs_judge_victim(op, attr);
+
+	return rc || !moves ? rc : viofs_judge_write(op, attr);
+}
+
+static void check_moved(struct viofs_op *op)
+{
+	if (viofs_check(op, op->walk->named, judge_moved, check_new_folder))
+		check_new_folder(op);
+}
+
+static void check_rename(struct viofs_op *op)
+{
+	if (!op->caller->check || op->walks[0].odd || op->walks[1].odd) {
+		ask_rename(op);
+		return;
+	}
+	op->walk = &op->walks[0];
+	op->permitted = check_moved;
+	viofs_check_folder(op);
+}
+
+/* The first path has been walked; op->kept is the second. Only who is checked has to know what is
+ * there. */
 static void rename_to(struct viofs_op *op)
 {
-	viofs_walk(op, &op->walks[1], op->kept, op->to.flags, VIOFS_TO_PARENT, ask_rename);
+	viofs_walk(op, &op->walks[1], op->kept, op->to.flags,
+		   op->caller->check ? VIOFS_TO_ANY_NAME : VIOFS_TO_PARENT, check_rename);
 }
 
 static void start_rename(struct viofs_op *op, const char *from, const char *to, unsigned int flags,
@@ -390,12 +453,13 @@ static void ask_link(struct viofs_op *op)
 
 static void link_to(struct viofs_op *op)
 {
-	viofs_walk(op, &op->walks[1], op->kept, op->to.flags, VIOFS_TO_PARENT, ask_link);
+	viofs_walk(op, &op->walks[1], op->kept, op->to.flags, VIOFS_TO_PARENT, viofs_check_folder);
 }
 
 static void start_link(struct viofs_op *op, const char *from, const char *to, unsigned int flags)
 {
 	op->to.flags = flags;
+	op->permitted = ask_link;
 	if (keep(op, to))
 		viofs_walk(op, op->walk, from, flags, VIOFS_TO_NODE, link_to);
 }
@@ -428,7 +492,8 @@ static void start_file_link(struct viofs_op *op, struct viofs_file *file, const 
 			    unsigned int flags)
 {
 	op->walks[0].node = file->node;
-	viofs_walk(op, &op->walks[1], to, flags, VIOFS_TO_PARENT, ask_link);
+	op->permitted = ask_link;
+	viofs_walk(op, &op->walks[1], to, flags, VIOFS_TO_PARENT, viofs_check_folder);
 }
 
 int viofs_file_link(struct viofs_file *file, struct viofs_session *s, const char *to,

@@ -7,6 +7,7 @@
  */
 #include "base/util.h"
 #include "client/blocking.h"
+#include "client/check.h"
 #include "client/walk.h"
 
 #include <errno.h>
@@ -74,13 +75,19 @@ static void ask_get(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_get, got_value);
 }
 
+static void check_get(struct viofs_op *op)
+{
+	if (viofs_check(op, node_of(op), viofs_judge_getxattr, ask_get))
+		ask_get(op);
+}
+
 static void start_get(struct viofs_op *op, const char *path, unsigned int flags, const char *name,
 		      void *value, size_t size)
 {
 	op->xattr.value = value;
 	op->xattr.size = size;
 	if (!name || keep_name(op, name))
-		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_get);
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, check_get);
 }
 
 static void start_file_get(struct viofs_op *op, struct viofs_file *file, const char *name,
@@ -90,7 +97,7 @@ static void start_file_get(struct viofs_op *op, struct viofs_file *file, const c
 	op->xattr.value = value;
 	op->xattr.size = size;
 	if (!name || keep_name(op, name))
-		ask_get(op);
+		check_get(op);
 }
 
 ssize_t viofs_path_getxattr(struct viofs_session *s, const char *path, unsigned int flags,
@@ -171,6 +178,12 @@ static void ask_set(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_set, was_set);
 }
 
+static void check_set(struct viofs_op *op)
+{
+	if (viofs_check(op, node_of(op), viofs_judge_setxattr, ask_set))
+		ask_set(op);
+}
+
 /* Return: false: the op has ended. */
 static bool keep_value(struct viofs_op *op, const char *name, const void *value, size_t size,
 		       int how)
@@ -190,14 +203,14 @@ static void start_file_set(struct viofs_op *op, struct viofs_file *file, const c
 {
 	viofs_op_on(op, file);
 	if (keep_value(op, name, value, size, how))
-		ask_set(op);
+		check_set(op);
 }
 
 static void start_set(struct viofs_op *op, const char *path, unsigned int flags, const char *name,
 		      const void *value, size_t size, int how)
 {
 	if (keep_value(op, name, value, size, how))
-		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_set);
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, check_set);
 }
 
 int viofs_path_setxattr(struct viofs_session *s, const char *path, unsigned int flags,
@@ -232,18 +245,24 @@ static void ask_removexattr(struct viofs_op *op)
 	viofs_op_call(op, &r, ask_removexattr, was_set);
 }
 
+static void check_removexattr(struct viofs_op *op)
+{
+	if (viofs_check(op, node_of(op), viofs_judge_setxattr, ask_removexattr))
+		ask_removexattr(op);
+}
+
 static void start_file_remove(struct viofs_op *op, struct viofs_file *file, const char *name)
 {
 	viofs_op_on(op, file);
 	if (keep_name(op, name))
-		ask_removexattr(op);
+		check_removexattr(op);
 }
 
 static void start_removexattr(struct viofs_op *op, const char *path, unsigned int flags,
 			      const char *name)
 {
 	if (keep_name(op, name))
-		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, ask_removexattr);
+		viofs_walk(op, op->walk, path, flags, VIOFS_TO_NODE, check_removexattr);
 }
 
 int viofs_path_removexattr(struct viofs_session *s, const char *path, unsigned int flags,

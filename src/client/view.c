@@ -15,7 +15,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t timeout_ms)
+struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t timeout_ms,
+				      uint32_t flags)
 {
 	struct viofs_caller *caller = malloc(sizeof(*caller));
 
@@ -26,6 +27,7 @@ struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t ti
 			.gid = cred->gid,
 			.pid = cred->pid,
 			.timeout_ms = timeout_ms,
+			.check = flags & VIOFS_SESSION_CHECK,
 		};
 	return caller;
 }
@@ -70,6 +72,7 @@ void viofs_view_options_init(struct viofs_session *session, struct viofs_view_op
 	const struct viofs_caller *c = session->caller;
 	const struct viofs_view_options all = {
 		.size = sizeof(all),
+		.flags = c->check ? VIOFS_SESSION_CHECK : 0,
 		.timeout_ms = c->timeout_ms,
 		.cred = { .uid = c->uid, .gid = c->gid, .pid = c->pid },
 	};
@@ -91,13 +94,13 @@ int viofs_session_view(struct viofs_session *session, const struct viofs_view_op
 	rc = viofs_options_take(options, &o, sizeof(o), "viofs_view_options", err);
 	if (rc)
 		return rc;
-	if (o.flags)
+	if (o.flags & ~(uint32_t)VIOFS_SESSION_CHECK)
 		return viofs_err_set(err, -EINVAL,
 				     "viofs_view_options.flags has bits that this libviofs doesn't "
 				     "know.");
 	view = calloc(1, sizeof(*view));
 	if (view)
-		view->caller = viofs_caller_new(&o.cred, o.timeout_ms);
+		view->caller = viofs_caller_new(&o.cred, o.timeout_ms, o.flags);
 	if (!view || !view->caller ||
 	    viofs_way_copy(&s->cache, o.at ? viofs_dir_way(o.at) : &session->at, &view->at)) {
 		if (view)

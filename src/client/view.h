@@ -5,8 +5,10 @@
 
 #include "client/client_session.h"
 
-/** viofs_caller_new() - with one reference, or NULL: no memory. */
-struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t timeout_ms);
+/** viofs_caller_new() - @flags: of enum viofs_session_flag. With one reference, or NULL: no memory.
+ */
+struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t timeout_ms,
+				      uint32_t flags);
 /** viofs_caller_get(), viofs_caller_put() - references; NULL is fine for put. */
 struct viofs_caller *viofs_caller_get(struct viofs_caller *caller);
 void viofs_caller_put(struct viofs_caller *caller);

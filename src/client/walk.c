@@ -10,6 +10,7 @@
  * The stack and the path are the walk's, and go at the end of its op (op.c).
  */
 #include "base/util.h"
+#include "client/check.h"
 #include "client/walk.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ static int push(struct viofs_walk *w, struct viofs_node *node)
 
 static void pop_to(struct viofs_op *op, struct viofs_walk *w, unsigned int depth)
 {
+	w->searched = NULL;
 	while (w->depth > depth)
 		viofs_node_put(&op->a->s->cache, w->stack[--w->depth]);
 }
@@ -59,7 +61,7 @@ static bool is_type(const struct viofs_op *op, struct viofs_node *node, mode_t t
 
 static bool wants_folder(const struct viofs_walk *w)
 {
-	return w->to == VIOFS_TO_PARENT || w->to == VIOFS_TO_NAME;
+	return w->to == VIOFS_TO_PARENT || w->to == VIOFS_TO_NAME || w->to == VIOFS_TO_ANY_NAME;
 }
 
 /* Take the next component into w->name. Return: 1; 0: none is left; -ENAMETOOLONG. */
@@ -159,7 +161,7 @@ static int enter(struct viofs_op *op, struct viofs_node *node)
 	bool link = is_type(op, node, S_IFLNK);
 	int rc;
 
-	if (w->last && w->to == VIOFS_TO_NAME) {
+	if (w->last && (w->to == VIOFS_TO_NAME || w->to == VIOFS_TO_ANY_NAME)) {
 		w->named = node;
 		arrive(op);
 		return 0;
@@ -217,7 +219,7 @@ static void looked_up(struct viofs_op *op)
 
 	if (!rc)
 		rc = viofs_entry_take(op->a->s, e, &node);
-	if (rc == -ENOENT && w->last && w->to == VIOFS_TO_MAYBE) {
+	if (rc == -ENOENT && w->last && (w->to == VIOFS_TO_MAYBE || w->to == VIOFS_TO_ANY_NAME)) {
 		w->absent = true;
 		arrive(op);
 		return;
@@ -254,6 +256,23 @@ static void look_up(struct viofs_op *op)
 	viofs_op_call_sees(op, &r, look_up, looked_up);
 }
 
+static void may_search(struct viofs_op *op)
+{
+	op->walk->searched = top(op->walk);
+	walk_on(op);
+}
+
+/* A folder is searched for what is left of the path. Return: as one_step(). */
+static int search(struct viofs_op *op)
+{
+	struct viofs_walk *w = op->walk;
+
+	if (!w->rest[strspn(w->rest, "/")] || w->searched == top(w) ||
+	    !is_type(op, top(w), S_IFDIR))
+		return 1;
+	return viofs_check(op, top(w), viofs_judge_search, may_search);
+}
+
 /* Return: 1: the step is done, go on; 0: another has to be asked, or the op has ended. */
 static int one_step(struct viofs_op *op)
 {
@@ -262,6 +281,8 @@ static int one_step(struct viofs_op *op)
 	bool parent;
 	int rc;
 
+	if (!search(op))
+		return 0;
 	rc = next_name(w);
 	if (rc < 0) {
 		viofs_op_finish(op, rc);

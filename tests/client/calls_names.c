@@ -367,6 +367,106 @@ static void views(struct calls *t)
 	WORKS(t, viofs_path_rmdir(t->s, "w", 0, &t->err));
 }
 
+static struct viofs_session *checked_view(struct calls *t, uint32_t uid, uint32_t gid)
+{
+	struct viofs_view_options o;
+	struct viofs_session *view = NULL;
+
+	viofs_view_options_init(t->s, &o, sizeof(o));
+	o.cred.uid = uid;
+	o.cred.gid = gid;
+	o.flags = VIOFS_SESSION_CHECK;
+	WORKS(t, viofs_session_view(t->s, &o, &view, &t->err));
+	return view;
+}
+
+/* No back end here refuses any of it: it is asked by root's descriptors. */
+static void check_folders(struct calls *t, struct viofs_session *other)
+{
+	struct viofs_dir *dir;
+	struct stat st;
+
+	FAILS(t, viofs_path_stat(other, "c/closed/file", 0, &st, &t->err), EACCES);
+	FAILS(t, viofs_path_stat(other, "c/closed/../open", 0, &st, &t->err), EACCES);
+	FAILS(t, viofs_dir_open(other, "c/closed", 0, &dir, &t->err), EACCES);
+	WORKS(t, viofs_path_stat(other, "c/closed", 0, &st, &t->err));
+	FAILS(t, viofs_path_mkdir(other, "c/new", 0, 0700, &t->err), EACCES);
+	FAILS(t, viofs_path_mknod(other, "c/new", 0, S_IFREG | 0600, 0, &t->err), EACCES);
+	FAILS(t, viofs_path_symlink(other, "x", "c/new", 0, &t->err), EACCES);
+	FAILS(t, viofs_path_link(other, "c/file", "c/new", 0, &t->err), EACCES);
+	FAILS(t, viofs_path_unlink(other, "c/file", 0, &t->err), EACCES);
+	FAILS(t, viofs_path_rename(other, "c/file", "c/new", 0, 0, &t->err), EACCES);
+	FAILS(t, viofs_path_rename(other, "c/file", "c/sticky/new", 0, 0, &t->err), EACCES);
+	/* It is somebody else's in a folder with the sticky bit. */
+	FAILS(t, viofs_path_unlink(other, "c/sticky/file", 0, &t->err), EPERM);
+	FAILS(t, viofs_path_rename(other, "c/sticky/file", "c/sticky/new", 0, 0, &t->err), EPERM);
+	WORKS(t, viofs_path_mknod(other, "c/sticky/own", 0, S_IFREG | 0600, 0, &t->err));
+	FAILS(t, viofs_path_rename(other, "c/sticky/own", "c/sticky/file", 0, 0, &t->err), EPERM);
+	WORKS(t, viofs_path_rename(other, "c/sticky/own", "c/sticky/own2", 0, 0, &t->err));
+	WORKS(t, viofs_path_unlink(other, "c/sticky/own2", 0, &t->err));
+}
+
+static void check_files(struct calls *t, struct viofs_session *other, struct viofs_session *group)
+{
+	struct viofs_file *f = NULL;
+	char value[8];
+
+	FAILS(t, viofs_file_open(other, "c/file", 0, O_RDONLY, 0, &f, &t->err), EACCES);
+	FAILS(t, viofs_file_open(other, "c/made", 0, O_RDWR | O_CREAT, 0600, &f, &t->err), EACCES);
+	FAILS(t, viofs_path_access(other, "c/file", 0, R_OK, &t->err), EACCES);
+	FAILS(t, viofs_path_truncate(other, "c/file", 0, 0, &t->err), EACCES);
+	FAILS(t, viofs_path_chmod(other, "c/file", 0, 0777, &t->err), EPERM);
+	FAILS(t, viofs_path_chown(other, "c/file", 0, 12345, (gid_t)-1, &t->err), EPERM);
+	FAILS(t, viofs_path_utimens(other, "c/file", 0, NULL, &t->err), EACCES);
+	FAILS(t, viofs_path_getxattr(other, "c/file", 0, "user.x", value, 8, &t->err), EACCES);
+	FAILS(t, viofs_path_setxattr(other, "c/file", 0, "user.x", "1", 1, 0, &t->err), EACCES);
+	FAILS(t, viofs_path_removexattr(other, "c/file", 0, "user.x", &t->err), EACCES);
+	/* Its group may read it, and nothing more. */
+	FAILS(t, viofs_file_open(group, "c/file", 0, O_RDWR, 0, &f, &t->err), EACCES);
+	FAILS(t, viofs_file_open(group, "c/file", 0, O_RDONLY | O_TRUNC, 0, &f, &t->err), EACCES);
+	FAILS(t, viofs_file_open(group, "c/file", 0, O_RDONLY | O_NOATIME, 0, &f, &t->err), EPERM);
+	WORKS(t, viofs_file_open(group, "c/file", 0, O_RDONLY, 0, &f, &t->err));
+	FAILS(t, viofs_file_chmod(f, 0777, &t->err), EPERM);
+	WORKS(t, viofs_file_close(f, &t->err));
+}
+
+static void permissions(struct calls *t)
+{
+	struct viofs_session *other = checked_view(t, 12345, 54321);
+	struct viofs_session *group = checked_view(t, 12346, 777);
+	struct viofs_session *root = checked_view(t, 0, 0);
+	struct stat st;
+
+	WORKS(t, viofs_path_mkdir(t->s, "c", 0, 0755, &t->err));
+	WORKS(t, viofs_path_mkdir(t->s, "c/closed", 0, 0700, &t->err));
+	WORKS(t, viofs_path_mkdir(t->s, "c/open", 0, 0755, &t->err));
+	WORKS(t, viofs_path_mkdir(t->s, "c/sticky", 0, 01777, &t->err));
+	WORKS(t, viofs_path_mknod(t->s, "c/file", 0, S_IFREG | 0640, 0, &t->err));
+	WORKS(t, viofs_path_mknod(t->s, "c/closed/file", 0, S_IFREG | 0640, 0, &t->err));
+	WORKS(t, viofs_path_mknod(t->s, "c/sticky/file", 0, S_IFREG | 0666, 0, &t->err));
+	WORKS(t, viofs_path_chown(t->s, "c/file", 0, 0, 777, &t->err));
+	check_folders(t, other);
+	check_files(t, other, group);
+	/* What is his own is his. */
+	WORKS(t, viofs_path_chown(t->s, "c/file", 0, 12345, 777, &t->err));
+	WORKS(t, viofs_path_chmod(other, "c/file", 0, 02660, &t->err));
+	WORKS(t, viofs_path_stat(t->s, "c/file", 0, &st, &t->err));
+	CHECK(t, (st.st_mode & 07777) == 0660); /* he isn't of its group */
+	WORKS(t, viofs_path_truncate(group, "c/file", 0, 5, &t->err));
+	FAILS(t, viofs_path_chown(other, "c/file", 0, (uid_t)-1, 1, &t->err), EPERM);
+	WORKS(t, viofs_path_chown(other, "c/file", 0, (uid_t)-1, 54321, &t->err));
+	WORKS(t, viofs_path_unlink(root, "c/sticky/file", 0, &t->err));
+	WORKS(t, viofs_path_unlink(root, "c/closed/file", 0, &t->err));
+	WORKS(t, viofs_path_unlink(root, "c/file", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(root, "c/sticky", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(root, "c/open", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(root, "c/closed", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(root, "c", 0, &t->err));
+	viofs_session_close(other);
+	viofs_session_close(group);
+	viofs_session_close(root);
+}
+
 const struct calls_case cases_names[] = {
 	{ "folders are made and removed", folders },
 	{ "special files are made, not opened", special_files },
@@ -378,5 +478,6 @@ const struct calls_case cases_names[] = {
 	{ "extended attributes, up to 64 KiB", extended_attributes },
 	{ "a directory with many entries is read, and from the middle", directories },
 	{ "a view is somebody else's, and begins in a folder", views },
+	{ "permissions are checked where that is asked for", permissions },
 	{ NULL, NULL },
 };
