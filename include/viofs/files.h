@@ -155,6 +155,26 @@ int viofs_file_copy_async(struct viofs_async *a, struct viofs_file *from, uint64
 			  struct viofs_file *to, uint64_t to_offset, size_t size, void *user);
 
 /**
+ * viofs_file_to_fd(), viofs_file_from_fd() - copy between a file and a descriptor
+ * With several requests in flight, in DMA memory of the session's. @offset: in the file.
+ * @fd_offset: in what @fd is of; -1: @fd is read or written in order, from where it stands, as a
+ * pipe or a socket. @size: bytes; UINT64_MAX: up to the end.
+ * @fd is to block, and is read or written by the thread that makes the call, or that polls: signals
+ * don't end that. Time-outs of views end such a call, viofs_session_cancel() doesn't. A blocking
+ * one takes memory and descriptors as viofs_async_open() does. From a stream more may have been
+ * read than was written where a call fails. Return: bytes, fewer than @size at the end, or where it
+ * failed further on; a negative errno where nothing was copied, of the device or of @fd.
+ */
+int64_t viofs_file_to_fd(struct viofs_file *file, uint64_t offset, int fd, int64_t fd_offset,
+			 uint64_t size, struct viofs_err *err);
+int64_t viofs_file_from_fd(struct viofs_file *file, uint64_t offset, int fd, int64_t fd_offset,
+			   uint64_t size, struct viofs_err *err);
+int viofs_file_to_fd_async(struct viofs_async *a, struct viofs_file *file, uint64_t offset, int fd,
+			   int64_t fd_offset, uint64_t size, void *user);
+int viofs_file_from_fd_async(struct viofs_async *a, struct viofs_file *file, uint64_t offset,
+			     int fd, int64_t fd_offset, uint64_t size, void *user);
+
+/**
  * viofs_file_lock() - fcntl(2)'s record locks, held by the open file
  * @command: F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW (or without OFD_: the same). @lock: l_whence is
  * SEEK_SET. Return: 0; -EAGAIN: somebody else has it; -ENOSYS, -EOPNOTSUPP: the device keeps no

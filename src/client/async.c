@@ -180,16 +180,15 @@ void viofs_async_fini(struct viofs_async *a)
 	pthread_mutex_destroy(&a->lock);
 }
 
-int viofs_async_open(struct viofs_session *s, unsigned int max, struct viofs_async **out,
-		     struct viofs_err *err)
+int viofs_async_new(struct viofs_share *s, unsigned int max, struct viofs_async **out,
+		    struct viofs_err *err)
 {
 	struct viofs_async *a = calloc(1, sizeof(*a));
 	int rc;
 
 	if (!a)
 		return viofs_err_set(err, -ENOMEM, "Out of memory.");
-	a->view = s;
-	rc = viofs_async_init(a, s->share, max ? max : MAX_DEFAULT, err);
+	rc = viofs_async_init(a, s, max, err);
 	if (rc) {
 		viofs_async_fini(a);
 		free(a);
@@ -197,6 +196,16 @@ int viofs_async_open(struct viofs_session *s, unsigned int max, struct viofs_asy
 	}
 	*out = a;
 	return 0;
+}
+
+int viofs_async_open(struct viofs_session *s, unsigned int max, struct viofs_async **out,
+		     struct viofs_err *err)
+{
+	int rc = viofs_async_new(s->share, max ? max : MAX_DEFAULT, out, err);
+
+	if (!rc)
+		(*out)->view = s;
+	return rc;
 }
 
 static unsigned int take_events(struct viofs_async *a, struct viofs_event *events, unsigned int max)

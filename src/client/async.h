@@ -41,6 +41,10 @@ struct viofs_async {
 	struct viofs_follower *followers;
 };
 
+/** viofs_async_new() - as viofs_async_open(), for calls on what is open; ends by
+ * viofs_async_close(). */
+int viofs_async_new(struct viofs_share *s, unsigned int max, struct viofs_async **out,
+		    struct viofs_err *err);
 /** viofs_async_init(), viofs_async_fini() - embedded. */
 int viofs_async_init(struct viofs_async *a, struct viofs_share *s, unsigned int max,
 		     struct viofs_err *err);

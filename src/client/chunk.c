@@ -130,11 +130,13 @@ void viofs_chunk_take(const struct viofs_chunk *chunk, uint64_t got)
 		copy(chunk, got, true);
 }
 
-/* Return: false: there is no memory now. The reserve makes a chunk shorter. */
-static bool take_bounce(struct viofs_chunk *chunk)
+/* The reserve makes a chunk shorter. */
+bool viofs_chunk_buffer(struct viofs_chunk *chunk)
 {
 	struct viofs_async *a = chunk->call.op->a;
 
+	if (chunk->bounce)
+		return true;
 	chunk->bounce = viofs_dma_alloc(a->s->dev, chunk->len);
 	if (chunk->bounce || chunk->call.op->io.in_flight)
 		return chunk->bounce;
@@ -154,9 +156,9 @@ int viofs_chunk_send(struct viofs_chunk *chunk)
 	unsigned int n = pieces_of(io, chunk->at, chunk->len, pieces);
 
 	if (!all_dma(s->dev, pieces, n)) {
-		if (!take_bounce(chunk))
+		if (!viofs_chunk_buffer(chunk))
 			return 0;
-		if (io->write)
+		if (io->write && !io->by_fd)
 			copy(chunk, chunk->len, false);
 		pieces[0] = (struct iovec){ chunk->bounce, chunk->len };
 		n = 1;

@@ -10,6 +10,7 @@ struct viofs_chunk {
 	struct viofs_call call;   /* first */
 	struct viofs_chunk *next; /* free */
 	uint64_t at, len;         /* in the transfer */
+	uint64_t got;             /* of a read that is kept; see file_fd.c */
 	uint8_t *bounce;          /* or NULL */
 	struct fuse_write_out written;
 };
@@ -25,6 +26,8 @@ void viofs_chunks_fini(struct viofs_async *a);
  * Its `len` may become shorter, where there is little memory. Return: as viofs_op_send().
  */
 int viofs_chunk_send(struct viofs_chunk *chunk);
+/** viofs_chunk_buffer() - a bounce buffer, where it has none. Return: false: no memory now. */
+bool viofs_chunk_buffer(struct viofs_chunk *chunk);
 /** viofs_chunk_take() - @got bytes have been read: to the caller's memory with them. */
 void viofs_chunk_take(const struct viofs_chunk *chunk, uint64_t got);
 

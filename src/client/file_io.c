@@ -9,6 +9,8 @@
  */
 #include "base/util.h"
 #include "client/chunk.h"
+#include "client/file_fd.h"
+#include "client/file_io.h"
 #include "client/blocking.h"
 
 #include <errno.h>
@@ -45,8 +47,9 @@ static void chunk_done(struct viofs_call *call, const struct viofs_completion *c
 	struct viofs_chunk *chunk = VIOFS_CONTAINER_OF(call, struct viofs_chunk, call);
 	struct viofs_op *op = call->op;
 	struct viofs_io *io = &op->io;
-	uint64_t got = io->write ? chunk->written.size : c->size;
+	uint64_t got = io->write ? chunk->written.size : c->size, where = chunk->at;
 	int error = c->error;
+	bool kept = false;
 
 	if (!error && got > chunk->len) {
 		error = -EIO; /* only a WRITE: the ring's check bounds the rest */
@@ -56,23 +59,63 @@ static void chunk_done(struct viofs_call *call, const struct viofs_completion *c
 		op->fault = c->fault;
 	if (error)
 		got = 0;
-	else if (!io->write)
-		viofs_chunk_take(chunk, got);
 	if (got < chunk->len)
 		stop_at(io, chunk->at + got, error);
+	if (!error && !io->write && io->by_fd)
+		kept = viofs_fd_take(chunk, got, &error, &where);
+	else if (!error && !io->write)
+		viofs_chunk_take(chunk, got);
+	if (error)
+		stop_at(io, where, error);
 	io->in_flight--;
-	viofs_chunk_free(chunk);
+	if (!kept)
+		viofs_chunk_free(chunk);
 	/* It may wait for room already: then it is run from there. */
 	if (op->step)
 		return;
 	send_chunks(op);
 }
 
+/* The next one, with what it is to write where that comes from a descriptor. Return: 1 and @out; 0:
+ * there is no memory now, or no more to write; -errno. */
+static int next_chunk(struct viofs_op *op, struct viofs_chunk **out)
+{
+	struct viofs_io *io = &op->io;
+	struct viofs_chunk *chunk = io->held;
+	int64_t rc = 1;
+
+	io->held = NULL;
+	*out = chunk;
+	if (chunk)
+		return 1;
+	chunk = viofs_chunk_new(op);
+	if (!chunk)
+		return -ENOMEM;
+	chunk->call.done = chunk_done;
+	chunk->at = io->issued;
+	chunk->len = VIOFS_MIN((uint64_t)op->a->s->agreed.max_write, io->size - io->issued);
+	if (io->by_fd && io->write) {
+		uint64_t wanted;
+
+		rc = viofs_chunk_buffer(chunk);
+		wanted = chunk->len;
+		if (rc)
+			rc = viofs_fd_fill(chunk);
+		if (rc > 0 && chunk->len < wanted)
+			stop_at(io, chunk->at + chunk->len, 0);
+		else if (!rc && !chunk->len)
+			stop_at(io, chunk->at, 0);
+	}
+	if (rc <= 0)
+		viofs_chunk_free(chunk);
+	*out = chunk;
+	return rc > 0 ? 1 : (int)rc;
+}
+
 /* Send what may be in flight. op->step is set while the op waits for room. */
 static void send_chunks(struct viofs_op *op)
 {
 	struct viofs_io *io = &op->io;
-	uint64_t most = op->a->s->agreed.max_write;
 
 	if (!viofs_op_turn(op)) {
 		viofs_op_retry(op, send_chunks);
@@ -80,17 +123,18 @@ static void send_chunks(struct viofs_op *op)
 	}
 	op->step = NULL;
 	while (io->issued < io->end && io->in_flight < IO_PARALLEL) {
-		struct viofs_chunk *chunk = viofs_chunk_new(op);
-		int rc = -ENOMEM;
+		struct viofs_chunk *chunk;
+		int rc = next_chunk(op, &chunk);
 
-		if (chunk) {
-			chunk->call.done = chunk_done;
-			chunk->at = io->issued;
-			chunk->len = VIOFS_MIN(most, io->size - io->issued);
+		if (rc == 1) {
 			rc = viofs_chunk_send(chunk);
-			if (rc != 1)
+			if (!rc && io->by_fd && io->write)
+				io->held = chunk; /* a stream doesn't give it again */
+			else if (rc != 1)
 				viofs_chunk_free(chunk);
 		}
+		if (!rc && io->issued >= io->end)
+			break;
 		if (!rc && io->in_flight)
 			break; /* its own completions bring it back here */
 		if (!rc) {
@@ -108,20 +152,25 @@ static void send_chunks(struct viofs_op *op)
 		io_end(op);
 }
 
+void viofs_io_start(struct viofs_op *op, struct viofs_file *file)
+{
+	int access = file->oflags & O_ACCMODE;
+
+	viofs_op_on(op, file);
+	if (access == (op->io.write ? O_RDONLY : O_WRONLY))
+		viofs_op_finish(op, -EBADF);
+	else
+		send_chunks(op);
+}
+
 static void start_io(struct viofs_op *op, struct viofs_file *file, bool write,
 		     const struct iovec *iov, int count, uint64_t offset)
 {
 	struct viofs_io *io = &op->io;
-	int access = file->oflags & O_ACCMODE;
 	uint64_t size = 0;
 
-	viofs_op_on(op, file);
 	io->write = write;
 	io->offset = offset;
-	if (access == (write ? O_RDONLY : O_WRONLY)) {
-		viofs_op_finish(op, -EBADF);
-		return;
-	}
 	if (count < 0 || count > IOV_MAX) {
 		viofs_op_finish(op, -EINVAL);
 		return;
@@ -146,7 +195,7 @@ static void start_io(struct viofs_op *op, struct viofs_file *file, bool write,
 		io->iov = (const void *)op->kept;
 	}
 	io->size = io->end = size;
-	send_chunks(op);
+	viofs_io_start(op, file);
 }
 
 ssize_t viofs_file_preadv(struct viofs_file *file, const struct iovec *iov, int count,

@@ -63,6 +63,8 @@ struct viofs_walk {
 	struct viofs_node *named; /* with a reference */
 };
 
+struct viofs_chunk;
+
 /** struct viofs_io - a read or write of any size; see file_io.c */
 struct viofs_io {
 	const struct iovec *iov; /* &one, or what the op keeps */
@@ -73,6 +75,13 @@ struct viofs_io {
 	unsigned int in_flight;
 	int error; /* at `end` */
 	bool write;
+	/* Between the file and a descriptor; see file_fd.c. */
+	bool by_fd;
+	int fd;
+	int64_t fd_offset;         /* where in it; negative: it is a stream */
+	uint64_t passed;           /* bytes that the stream has got */
+	struct viofs_chunk *held;  /* was read from it, and not sent */
+	struct viofs_chunk *early; /* was read for it, and isn't its turn; by offset */
 };
 
 /** struct viofs_op - a call under way */

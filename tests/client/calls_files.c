@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -257,6 +258,103 @@ static void memory_of_our_own(struct calls *t)
 	close(fd);
 }
 
+/* A pipe that is filled and emptied by somebody else. */
+struct plumber {
+	int fd;
+	uint8_t *data;
+	size_t size, done;
+};
+
+static void *pour(void *arg)
+{
+	struct plumber *p = arg;
+	ssize_t n;
+
+	while (p->done < p->size && (n = write(p->fd, p->data + p->done, p->size - p->done)) > 0)
+		p->done += (size_t)n;
+	close(p->fd);
+	return NULL;
+}
+
+static void *drain(void *arg)
+{
+	struct plumber *p = arg;
+	ssize_t n;
+
+	while ((n = read(p->fd, p->data + p->done, p->size - p->done)) > 0)
+		p->done += (size_t)n;
+	return NULL;
+}
+
+static void through_pipes(struct calls *t, struct viofs_file *f, const uint8_t *data, uint8_t *back)
+{
+	struct plumber in = { .data = (uint8_t *)data, .size = LARGE };
+	struct plumber out = { .data = back, .size = LARGE };
+	pthread_t thread;
+	int ends[2];
+
+	CHECK(t, !pipe(ends));
+	in.fd = ends[1];
+	pthread_create(&thread, NULL, pour, &in);
+	CHECK(t, viofs_file_from_fd(f, 0, ends[0], -1, UINT64_MAX, &t->err) == (int64_t)LARGE);
+	pthread_join(thread, NULL);
+	close(ends[0]);
+	memset(back, 0, LARGE);
+	CHECK(t, !pipe(ends));
+	out.fd = ends[0];
+	pthread_create(&thread, NULL, drain, &out);
+	CHECK(t, viofs_file_to_fd(f, 0, ends[1], -1, LARGE, &t->err) == (int64_t)LARGE);
+	close(ends[1]);
+	pthread_join(thread, NULL);
+	close(ends[0]);
+	CHECK(t, out.done == LARGE && !memcmp(data, back, LARGE));
+}
+
+/* More than is in flight at once, at offsets, to the end, and where it fails. */
+static void descriptors(struct calls *t)
+{
+	uint8_t *data = malloc(LARGE), *back = malloc(LARGE);
+	struct viofs_file *f = make(t, "passed", O_CREAT | O_RDWR);
+	struct viofs_dev_info info = { .size = sizeof(info) };
+	int fd = memfd_create("passed", MFD_ALLOW_SEALING);
+	size_t before;
+
+	if (!CHECK(t, data && back && f && fd >= 0))
+		return;
+	viofs_dev_info_get(t->dev, &info);
+	before = info.dma_free;
+	fill(data, LARGE, 3);
+	CHECK(t, pwrite(fd, data, LARGE, 5) == (ssize_t)LARGE);
+	CHECK(t, viofs_file_from_fd(f, 7, fd, 5, LARGE, &t->err) == (int64_t)LARGE);
+	CHECK(t, viofs_file_pread(f, back, LARGE, 7, &t->err) == (ssize_t)LARGE &&
+			 !memcmp(data, back, LARGE));
+	CHECK(t, viofs_file_from_fd(f, 7, fd, LARGE, UINT64_MAX, &t->err) == 5);
+	CHECK(t, viofs_file_from_fd(f, 0, fd, LARGE + 5, 10, &t->err) == 0);
+	CHECK(t, viofs_file_pwrite(f, data, 10, 7, &t->err) == 10);
+	CHECK(t, !ftruncate(fd, 0));
+	CHECK(t, viofs_file_to_fd(f, 7, fd, 3, UINT64_MAX, &t->err) == (int64_t)LARGE);
+	CHECK(t, pread(fd, back, LARGE, 3) == (ssize_t)LARGE && !memcmp(data, back, LARGE));
+	CHECK(t, viofs_file_to_fd(f, LARGE + 7, fd, 0, 10, &t->err) == 0);
+	through_pipes(t, f, data, back);
+	/* A descriptor that takes no more: what it has got counts. */
+	CHECK(t, !ftruncate(fd, LARGE / 2) && !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW));
+	CHECK(t, viofs_file_to_fd(f, 0, fd, 0, LARGE, &t->err) <= (int64_t)LARGE / 2);
+	FAILS(t, viofs_file_to_fd(f, 0, fd, LARGE, LARGE, &t->err), EPERM);
+	FAILS(t, viofs_file_to_fd(f, 0, -1, 0, 10, &t->err), EBADF);
+	FAILS(t, viofs_file_from_fd(f, 0, -1, -1, 10, &t->err), EBADF);
+	FAILS(t, viofs_file_from_fd(f, UINT64_MAX, fd, 0, 10, &t->err), EINVAL);
+	WORKS(t, viofs_file_close(f, &t->err));
+	viofs_dev_info_get(t->dev, &info);
+	CHECK(t, info.dma_free == before);
+	f = make(t, "passed", O_RDONLY);
+	FAILS(t, viofs_file_from_fd(f, 0, fd, 0, 10, &t->err), EBADF);
+	WORKS(t, viofs_file_close(f, &t->err));
+	close(fd);
+	free(data);
+	free(back);
+	WORKS(t, viofs_path_unlink(t->s, "passed", 0, &t->err));
+}
+
 /* It has no name until it is linked; a device that makes none says so. */
 static void files_without_a_name(struct calls *t)
 {
@@ -292,6 +390,7 @@ const struct calls_case cases_files[] = {
 	{ "a file's own position, and how files are opened", positions },
 	{ "what can be done with an open file", of_an_open_file },
 	{ "holes, copies and space", holes_and_copies },
+	{ "copies to and from descriptors", descriptors },
 	{ "files without a name", files_without_a_name },
 	{ "locks", locks },
 	{ "memory of the program's own", memory_of_our_own },

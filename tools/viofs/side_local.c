@@ -25,7 +25,7 @@ static void *of_fd(int fd)
 	return (void *)(intptr_t)(fd + 1);
 }
 
-static int to_fd(void *file)
+int viofs_side_local_fd(void *file)
 {
 	return (int)(intptr_t)file - 1;
 }
@@ -57,7 +57,7 @@ static void local_open(struct viofs_xfer *x, const struct viofs_xfer_place *p, i
 
 static void local_close(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
 {
-	viofs_xfer_ready(x, op, or_errno(close(to_fd(file))));
+	viofs_xfer_ready(x, op, or_errno(close(viofs_side_local_fd(file))));
 }
 
 static void local_read(struct viofs_xfer *x, void *file, void *data, size_t size, uint64_t offset,
@@ -66,8 +66,8 @@ static void local_read(struct viofs_xfer *x, void *file, void *data, size_t size
 	size_t done = 0;
 	ssize_t n = 0;
 
-	while (done < size && (n = pread(to_fd(file), (char *)data + done, size - done,
-					 (off_t)(offset + done))) > 0)
+	while (done < size && (n = pread(viofs_side_local_fd(file), (char *)data + done,
+					 size - done, (off_t)(offset + done))) > 0)
 		done += (size_t)n;
 	viofs_xfer_ready(x, op, n < 0 ? -errno : (int64_t)done);
 }
@@ -78,8 +78,8 @@ static void local_write(struct viofs_xfer *x, void *file, const void *data, size
 	size_t done = 0;
 	ssize_t n = 0;
 
-	while (done < size && (n = pwrite(to_fd(file), (const char *)data + done, size - done,
-					  (off_t)(offset + done))) > 0)
+	while (done < size && (n = pwrite(viofs_side_local_fd(file), (const char *)data + done,
+					  size - done, (off_t)(offset + done))) > 0)
 		done += (size_t)n;
 	viofs_xfer_ready(x, op, n < 0 ? -errno : (int64_t)done);
 }
@@ -87,20 +87,30 @@ static void local_write(struct viofs_xfer *x, void *file, const void *data, size
 static void local_seek(struct viofs_xfer *x, void *file, uint64_t offset, int whence,
 		       struct viofs_xfer_op *op)
 {
-	viofs_xfer_ready(x, op, or_errno(lseek(to_fd(file), (off_t)offset, whence)));
+	viofs_xfer_ready(x, op, or_errno(lseek(viofs_side_local_fd(file), (off_t)offset, whence)));
 }
 
 static void local_truncate(struct viofs_xfer *x, void *file, uint64_t size,
 			   struct viofs_xfer_op *op)
 {
-	viofs_xfer_ready(x, op, or_errno(ftruncate(to_fd(file), (off_t)size)));
+	viofs_xfer_ready(x, op, or_errno(ftruncate(viofs_side_local_fd(file), (off_t)size)));
+}
+
+static void local_pass(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
+		       struct viofs_xfer_op *op)
+{
+	int rc = viofs_file_from_fd_async(x->async, to, offset, viofs_side_local_fd(from),
+					  (int64_t)offset, size, op);
+
+	if (rc)
+		viofs_xfer_ready(x, op, rc);
 }
 
 static void local_settle(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
 {
-	int rc = fdatasync(to_fd(file)) ? -errno : 0;
+	int rc = fdatasync(viofs_side_local_fd(file)) ? -errno : 0;
 
-	posix_fadvise(to_fd(file), 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(viofs_side_local_fd(file), 0, 0, POSIX_FADV_DONTNEED);
 	viofs_xfer_ready(x, op, rc);
 }
 
@@ -117,11 +127,13 @@ static void local_attr(struct viofs_xfer *x, enum viofs_attr what, void *file,
 	/* An open file has no name here. */
 	if (what == VIOFS_ATTR_OWNER)
 		rc = p ? fchownat(p->dir, p->name, st->st_uid, st->st_gid, flag)
-		       : fchown(to_fd(file), st->st_uid, st->st_gid);
+		       : fchown(viofs_side_local_fd(file), st->st_uid, st->st_gid);
 	else if (what == VIOFS_ATTR_MODE)
-		rc = p ? fchmodat(p->dir, p->name, mode, flag) : fchmod(to_fd(file), mode);
+		rc = p ? fchmodat(p->dir, p->name, mode, flag)
+		       : fchmod(viofs_side_local_fd(file), mode);
 	else
-		rc = p ? utimensat(p->dir, p->name, times, flag) : futimens(to_fd(file), times);
+		rc = p ? utimensat(p->dir, p->name, times, flag)
+		       : futimens(viofs_side_local_fd(file), times);
 	viofs_xfer_ready(x, op, or_errno(rc));
 }
 
@@ -245,6 +257,7 @@ const struct viofs_side viofs_side_local = {
 	.write = local_write,
 	.seek = local_seek,
 	.truncate = local_truncate,
+	.pass = local_pass,
 	.settle = local_settle,
 	.attr = local_attr,
 	.rename = local_rename,

@@ -65,10 +65,14 @@ static void share_truncate(struct viofs_xfer *x, void *file, uint64_t size,
 	started(x, op, viofs_file_truncate_async(x->async, file, size, op));
 }
 
-static void share_clone(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
-			struct viofs_xfer_op *op)
+static void share_pass(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
+		       struct viofs_xfer_op *op)
 {
-	started(x, op, viofs_file_copy_async(x->async, from, offset, to, offset, size, op));
+	started(x, op,
+		x->to == x->from
+			? viofs_file_copy_async(x->async, from, offset, to, offset, size, op)
+			: viofs_file_to_fd_async(x->async, from, offset, viofs_side_local_fd(to),
+						 (int64_t)offset, size, op));
 }
 
 static void share_settle(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
@@ -217,7 +221,7 @@ const struct viofs_side viofs_side_share = {
 	.write = share_write,
 	.seek = share_seek,
 	.truncate = share_truncate,
-	.clone = share_clone,
+	.pass = share_pass,
 	.settle = share_settle,
 	.attr = share_attr,
 	.rename = share_rename,

@@ -74,9 +74,10 @@ struct viofs_side {
 	void (*seek)(struct viofs_xfer *x, void *file, uint64_t offset, int whence,
 		     struct viofs_xfer_op *op);
 	void (*truncate)(struct viofs_xfer *x, void *file, uint64_t size, struct viofs_xfer_op *op);
-	/* The share copies by itself; NULL: it can't. The result is the number of bytes. */
-	void (*clone)(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
-		      struct viofs_xfer_op *op);
+	/* From this side to the other one by one call: libviofs', or within the share the
+	 * device's. The result is the number of bytes. */
+	void (*pass)(struct viofs_xfer *x, void *from, void *to, size_t size, uint64_t offset,
+		     struct viofs_xfer_op *op);
 	/* To the disk, and out of the page cache where that is ours, so that reading back says
 	 * something. */
 	void (*settle)(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op);
@@ -111,6 +112,8 @@ struct viofs_side {
 };
 
 extern const struct viofs_side viofs_side_local, viofs_side_share;
+/** viofs_side_local_fd() - the descriptor of a file of viofs_side_local. */
+int viofs_side_local_fd(void *file);
 
 /** struct viofs_xfer_node - something to be copied */
 struct viofs_xfer_node {

@@ -11,6 +11,9 @@
  * copy is told from a whole one by its name, and nobody takes the one for the other. A shorter one
  * has nothing to be resumed.
  *
+ * What is longer than a block goes by one call of libviofs after the other in place of blocks
+ * (viofs_side.pass), unless it has holes or is to be verified.
+ *
  * A file that is as long as what stat(2) said ends with a read that is shorter than was asked for:
  * that tells of files that grow, and of those in /proc and the like that say 0, with no request
  * more.
@@ -24,7 +27,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the device is asked to copy by itself at once. */
+/* What the device is asked to copy by itself at once. What libviofs is asked for is
+ * VIOFS_XFER_WINDOW.
+ */
 #define CLONE_MAX (64U << 20)
 
 static struct viofs_copy *of(struct viofs_xfer_op *op)
@@ -307,10 +312,10 @@ void viofs_copy_move(struct viofs_copy *c)
 	data_ends(c);
 }
 
-static void clone(struct viofs_copy *c);
+static void pass(struct viofs_copy *c);
 
-/* What the device could not copy by itself is read and written. */
-static void on_cloned(struct viofs_xfer_op *op, int64_t result)
+/* What could not be copied so is read and written, which tells what is wrong. */
+static void on_passed(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
 
@@ -319,17 +324,26 @@ static void on_cloned(struct viofs_xfer_op *op, int64_t result)
 		c->x->progress.bytes += (uint64_t)result;
 	}
 	if (result > 0 && c->next < c->end && !c->x->stopping)
-		clone(c);
+		pass(c);
 	else
 		viofs_copy_move(c);
 }
 
-static void clone(struct viofs_copy *c)
+static void pass(struct viofs_copy *c)
 {
 	uint64_t size = c->end - c->next;
+	uint64_t most = c->x->from == c->x->to ? CLONE_MAX : VIOFS_XFER_WINDOW;
 
-	c->x->from->clone(c->x, c->from, c->to, size < CLONE_MAX ? (size_t)size : CLONE_MAX,
-			  c->next, step(c, on_cloned));
+	c->x->from->pass(c->x, c->from, c->to, (size_t)(size < most ? size : most), c->next,
+			 step(c, on_passed));
+}
+
+/* By blocks where their sums are wanted, where there are holes, or where one block is all. */
+static bool can_pass(const struct viofs_copy *c)
+{
+	if (c->sparse || c->end <= c->next)
+		return false;
+	return c->x->from == c->x->to || (!c->x->verify && c->end - c->next > VIOFS_XFER_BLOCK);
 }
 
 static void on_to_opened(struct viofs_xfer_op *op, int64_t result);
@@ -377,8 +391,8 @@ static void on_to_opened(struct viofs_xfer_op *op, int64_t result)
 		    st->st_size > (off_t)c->unit;
 	c->end = (uint64_t)st->st_size;
 	c->segment_end = c->next;
-	if (c->x->from == c->x->to && c->x->from->clone && !c->sparse && c->end > c->next)
-		clone(c);
+	if (can_pass(c))
+		pass(c);
 	else
 		viofs_copy_move(c);
 }
