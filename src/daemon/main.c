@@ -97,10 +97,13 @@ static int take_helpers_words(int argc, char **argv)
  * A mount that is made in an initramfs outlives it. systemd ends all processes at switch-root and
  * at shutdown, but those of root whose command line begins with @. The worker has this one's.
  */
-static void outlive_initrd(char *name)
+static bool outlive_initrd(char *name)
 {
-	if (name && *name && !access("/etc/initrd-release", F_OK))
+	bool in_initrd = name && *name && !access("/etc/initrd-release", F_OK);
+
+	if (in_initrd)
 		*name = '@';
+	return in_initrd;
 }
 
 int main(int argc, char **argv)
@@ -108,6 +111,7 @@ int main(int argc, char **argv)
 	const struct exits *exits = exits_of(argv[0]);
 	struct viofs_err err = { .text = "" };
 	struct viofs_options o;
+	bool in_initrd;
 	int status, rc;
 
 	viofs_inherit_drop_tunables(argv);
@@ -115,7 +119,7 @@ int main(int argc, char **argv)
 		return exits->failure;
 	if (!strncmp(basename(argv[0]), "mount.", strlen("mount.")))
 		argc = take_helpers_words(argc, argv);
-	outlive_initrd(argv[0]);
+	in_initrd = outlive_initrd(argv[0]);
 	viofs_message_to_stderr(false);
 	rc = viofs_options_parse(argc, argv, &o, &err);
 	if (rc) {
@@ -128,6 +132,7 @@ int main(int argc, char **argv)
 		status = 0;
 	} else {
 		viofs_message_to_stderr(o.debug);
+		o.relay.serves_root = in_initrd;
 		status = run(&o, exits);
 	}
 	viofs_options_fini(&o);
