@@ -94,13 +94,17 @@ int viofs_launch(int failure, struct viofs_err *err)
 		wait_for_outcome(fds[0], pid, failure);
 	}
 	close(fds[0]);
-	setsid();
 	/*
 	 * systemd waits for a process that stays. A service's script that mounts something is not
 	 * ready for that, nor stopping when it is unmounted.
 	 */
 	unsetenv("NOTIFY_SOCKET");
 	return fds[1];
+}
+
+void viofs_launch_leave_session(void)
+{
+	setsid();
 }
 
 void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err)

@@ -6,12 +6,18 @@
 #include "base/err.h"
 
 /**
- * viofs_launch() - go on in a child of a session of its own
+ * viofs_launch() - go on in a child
  * The parent does not return: it waits for viofs_launch_outcome(), says what went wrong, and exits
  * with 0 or @failure. Return: in the child, a descriptor for viofs_launch_outcome(); -errno where
  * there is no child.
  */
 int viofs_launch(int failure, struct viofs_err *err);
+
+/**
+ * viofs_launch_leave_session() - a session of its own, away from the terminal's signals
+ * Not before the mount: only the process group of an automounter may enter what it waits for.
+ */
+void viofs_launch_leave_session(void);
 
 /** viofs_launch_outcome() - tell the parent. @rc: 0, or -errno with @err. Closes @fd. */
 void viofs_launch_outcome(int fd, int rc, const struct viofs_err *err);

@@ -120,6 +120,8 @@ static int start(struct viofs_supervision *s, struct viofs_err *err)
 	if (!rc)
 		rc = start_on(s, directory, err);
 	close(directory);
+	if (s->outcome_fd >= 0)
+		viofs_launch_leave_session();
 	if (rc || s->again)
 		return rc;
 	viofs_outage_init(&s->outage, s->claim);

@@ -12,12 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define LINKS_MAX 40 /* as in the kernel */
@@ -123,6 +125,14 @@ static const char *advice(int rc)
 	}
 }
 
+/* The root of an automount waits to be mounted over. */
+static bool is_automount(int fd)
+{
+	struct statfs st;
+
+	return !fstatfs(fd, &st) && st.f_type == AUTOFS_SUPER_MAGIC;
+}
+
 /* From here on the descriptor is used, so what is checked now stays true. */
 static int look_at(int fd, const char *path, char *real, size_t size, struct viofs_err *err)
 {
@@ -134,7 +144,7 @@ static int look_at(int fd, const char *path, char *real, size_t size, struct vio
 	rc = viofs_mount_id_of(fd, &id);
 	if (rc)
 		return viofs_err_set(err, rc, "mount point %s: %s", path, strerror(-rc));
-	if (id.is_root)
+	if (id.is_root && !is_automount(fd))
 		return viofs_err_set(err, -EBUSY,
 				     "%s is a mount point already; umount it first, or "
 				     "choose another directory",

@@ -105,9 +105,13 @@ static void be_killed(int fd)
 
 static void leave_its_session(int fd)
 {
-	struct viofs_err err = { .text = "no session of its own, or systemd's socket is there" };
-	bool good = getsid(0) == getpid() && !getenv("NOTIFY_SOCKET");
+	struct viofs_err err = {
+		.text = "a session of its own at once or not at all, or systemd's socket is there"
+	};
+	bool stays = getpgrp() != getpid(), good;
 
+	viofs_launch_leave_session();
+	good = stays && getsid(0) == getpid() && !getenv("NOTIFY_SOCKET");
 	viofs_launch_outcome(fd, good ? 0 : -EIO, &err);
 }
 

@@ -2,11 +2,15 @@
 """Mounts: where they go, whose they are, how they end. Nobody else's directory or mount is touched."""
 
 import contextlib
+import ctypes
+import fcntl
 import json
 import os
+import select
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -376,6 +380,59 @@ def mounts_as_mount_calls_its_helper():
         must([CTL, "umount", s.mnt])
 
 
+class Automount:
+    """A directory that this process group mounts something over when somebody else enters it, as systemd does it."""
+
+    READY, FAIL, CATATONIC = 0x9360, 0x9361, 0x9362
+
+    def __init__(self, path):
+        self.path = path
+        self.pipe, there = os.pipe()
+        words = f"fd={there},pgrp={os.getpgrp()},minproto=5,maxproto=5,direct"
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b"automount", path.encode(), b"autofs", 0, words.encode()):
+            raise Failure(f"autofs: {os.strerror(ctypes.get_errno())}")
+        os.close(there)
+        self.root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def asked(self):
+        """Waits until somebody has entered it: a token for answered()."""
+        check(select.select([self.pipe], [], [], 10)[0], "nobody was kept waiting by the automount")
+        return struct.unpack_from("iiI", os.read(self.pipe, 4096))[2]
+
+    def answered(self, token, good):
+        fcntl.ioctl(self.root, self.READY if good else self.FAIL, token)
+
+    def close(self):
+        fcntl.ioctl(self.root, self.CATATONIC, 0)
+        os.close(self.root)
+        os.close(self.pipe)
+        run(["umount", self.path])
+
+
+def an_automount_is_mounted_over():
+    """The daemon leaves its starter's process group, but not before it has entered the directory and mounted."""
+    with open("/proc/filesystems", encoding="ascii") as f:
+        if "\tautofs\n" not in f.read():
+            print("this kernel has no autofs: not tried")
+            return
+    with Session() as s:
+        s.start_backend()
+        automount = Automount(s.mnt)
+        with subprocess.Popen(["ls", "-d", s.mnt + "/."], stdout=subprocess.DEVNULL, start_new_session=True) as reader:
+            token, good = automount.asked(), False
+            try:
+                must(s.daemon_argv(foreground=False))
+                good = True
+            finally:
+                automount.answered(token, good)
+                reader.wait(10)
+        check(reader.returncode == 0, "who entered it has got an error")
+        must(["grep", f" {s.mnt} fuse.virtiofs-vfio ", "/proc/mounts"])
+        must([CTL, "umount", s.mnt])
+        automount.close()
+
+
 def again(s, *more, place="second"):
     """Another start with the same source: (exit status, what it says, where)."""
     there = os.path.join(s.work, place)
@@ -554,7 +611,7 @@ def main():
         umount_of_a_mount_that_is_bound_elsewhere_returns,
         umount_by_force_of_a_busy_mount_succeeds, umount_of_a_dead_mount_just_unmounts,
         others_fuse_mounts_go_back_to_umount,
-        mounts_as_mount_calls_its_helper, a_second_mount_is_the_same_file_system,
+        mounts_as_mount_calls_its_helper, an_automount_is_mounted_over, a_second_mount_is_the_same_file_system,
         a_second_mount_with_other_options_is_refused,
         one_signal_ends_all_mounts, abort_by_the_second_mount_ends_all,
         ends_within_one_that_is_silent, a_remount_that_changes_nothing_is_refused,
