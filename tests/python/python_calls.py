@@ -384,6 +384,23 @@ class Interrupts(Case):
         self.assertIn("aborted", self.model.closed)
         dev.close()
 
+    def test_a_second_ctrl_c_does_not_leave_a_close_half_done(self):
+        dev, share = self.share()
+        ended = []
+
+        def slow(s):
+            self.wait_for_abort()
+            time.sleep(0.5)
+            ended.append(s)
+
+        self.model.viofs_session_close = slow
+        self.interrupt(0.2)
+        self.interrupt(0.4)
+        with self.assertRaises(KeyboardInterrupt):
+            share.close()
+        self.assertEqual(len(ended), 1)
+        dev.close()
+
     def wait_for_abort(self):
         while "aborted" not in self.model.closed:
             time.sleep(0.001)

@@ -10,6 +10,7 @@ brings. It is otherwise with DMA memory, which is the device's until it has answ
 and nobody waits for it. Where the library itself ends one (a time-out), the memory is kept until the device is closed.
 """
 
+import contextlib
 import errno
 import threading
 
@@ -197,16 +198,26 @@ def interruptibly(function, give_up=None):
     """
     if threading.current_thread() is not threading.main_thread():
         return function()
-    box = []
-    thread = threading.Thread(target=lambda: box.append(function()), name="viofs", daemon=True)
-    thread.start()
+    box, done = [], threading.Event()
+
+    def work():
+        try:
+            box.append(function())
+        finally:
+            done.set()
+
+    # Not Thread.join(), which takes a thread for dead after an exception of a signal handler.
+    threading.Thread(target=work, name="viofs", daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(SLICE_NS / 1e9)
+        while not done.wait(SLICE_NS / 1e9):
+            pass
     except BaseException:
         if give_up:
             give_up()
-        thread.join()
+        # The caller goes on to close what the thread uses: a second Ctrl-C doesn't change that.
+        while not done.is_set():
+            with contextlib.suppress(BaseException):
+                done.wait(SLICE_NS / 1e9)
         raise
     return box[0]
 
