@@ -96,8 +96,9 @@ void viofs_view_options_init(struct viofs_session *session, struct viofs_view_op
  * than its time, and their paths begin at its directory. It shares everything else with @session.
  * A file or directory that is opened by it keeps that, for all calls on it. It costs some memory,
  * so a server has one for each user, and who wants to cancel blocking calls one for each thread.
- * Most devices check nothing: virtiofsd takes uid and gid as the owner of what is made, and does
- * everything else with its own rights. VIOFS_SESSION_CHECK checks here.
+ * Devices check little: a virtiofsd takes uid and gid as the owner of what is made (that of QEMU
+ * refuses to make it where the user may not), and reads, writes, renames, removes and changes with
+ * its own rights. VIOFS_SESSION_CHECK checks here what the user may.
  * Context: any thread. Return: 0 and *@out, to be closed by viofs_session_close(); -EINVAL;
  * -ENOMEM; -ENODEV, with @err.
  */

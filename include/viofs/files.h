@@ -108,7 +108,7 @@ int64_t viofs_file_lseek(struct viofs_file *file, int64_t offset, int whence,
 int viofs_file_lseek_async(struct viofs_async *a, struct viofs_file *file, int64_t offset,
 			   int whence, void *user);
 
-/** viofs_file_stat() - fstat(2). */
+/** viofs_file_stat() - fstat(2). The device is asked each time. */
 int viofs_file_stat(struct viofs_file *file, struct stat *st, struct viofs_err *err);
 int viofs_file_stat_async(struct viofs_async *a, struct viofs_file *file, struct stat *st,
 			  void *user);

@@ -28,9 +28,9 @@ struct timespec;
  * the event. Return: 0 or more, as said; or a negative errno, which for a call that the device
  * refused is the device's: -ENOENT, -EACCES, ... Beside those: -ENOENT: the path is empty;
  * -ENAMETOOLONG; -ENOTDIR; -ELOOP: too many links, or one that VIOFS_PATH_NO_SYMLINKS forbids;
- * -EXDEV: VIOFS_PATH_BENEATH; -ENOSYS: the device doesn't know the call; -EIO: what the device
- * answered breaks the protocol, or it failed; -ENODEV: it has failed before; -ENOMEM. @err gets a
- * text.
+ * -EXDEV: VIOFS_PATH_BENEATH; -EINVAL: a flag that isn't known, or is not for this call; -ENOSYS:
+ * the device doesn't know the call; -EIO: what the device answered breaks the protocol, or it
+ * failed; -ENODEV: it has failed before; -ENOMEM. @err gets a text.
  */
 
 /** enum viofs_path_flag - how a path is resolved */
@@ -42,7 +42,10 @@ enum viofs_path_flag {
 	/** A path, or a link in it, that begins with a slash or leads above the root is an error,
 	 * -EXDEV (RESOLVE_BENEATH). */
 	VIOFS_PATH_BENEATH = 1 << 2,
-	/** stat and statx: ask the device, whatever is remembered (AT_STATX_FORCE_SYNC). */
+	/** Ask the device, whatever is remembered: all names of the path are looked up, and stat
+	 * and statx ask for attributes (AT_STATX_FORCE_SYNC). A file that others have put in place
+	 * of another is seen at once with it; without it when the device's time for the name is
+	 * over. */
 	VIOFS_PATH_FORCE_SYNC = 1 << 3,
 	/** stat and statx: what was told last will do, though it may be old (AT_STATX_DONT_SYNC).
 	 */

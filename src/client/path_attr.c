@@ -157,7 +157,8 @@ static void walk_to_stat(struct viofs_op *op, const char *path, unsigned int fla
 	if (op->stat.sync == sync)
 		viofs_op_finish(op, -EINVAL);
 	else
-		viofs_walk(op, op->walk, path, flags & ~sync, VIOFS_TO_NODE, then);
+		viofs_walk(op, op->walk, path, flags & ~(unsigned int)VIOFS_PATH_DONT_SYNC,
+			   VIOFS_TO_NODE, then);
 }
 
 static void start_stat(struct viofs_op *op, const char *path, unsigned int flags, struct stat *st)

@@ -311,7 +311,9 @@ static int one_step(struct viofs_op *op)
 		arrive(op);
 		return 0;
 	}
-	node = viofs_name_find(&op->a->s->cache, top(w), w->name);
+	node = w->flags & VIOFS_PATH_FORCE_SYNC
+		       ? NULL
+		       : viofs_name_find(&op->a->s->cache, top(w), w->name);
 	if (node)
 		return enter(op, node);
 	look_up(op);
@@ -361,8 +363,8 @@ void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, uns
 		viofs_op_finish(op, len ? -ENAMETOOLONG : -ENOENT);
 		return;
 	}
-	if (flags &
-	    ~(unsigned int)(VIOFS_PATH_NO_FOLLOW | VIOFS_PATH_NO_SYMLINKS | VIOFS_PATH_BENEATH)) {
+	if (flags & ~(unsigned int)(VIOFS_PATH_NO_FOLLOW | VIOFS_PATH_NO_SYMLINKS |
+				    VIOFS_PATH_BENEATH | VIOFS_PATH_FORCE_SYNC)) {
 		viofs_op_finish(op, -EINVAL);
 		return;
 	}

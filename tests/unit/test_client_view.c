@@ -27,8 +27,8 @@ static struct stat stats[CALLS];
 static char data[256 << 10];
 /* What the device holds from now on; 0: nothing. */
 static uint32_t held;
-/* Seconds for which its GETATTRs hold. */
-static unsigned int attr_valid;
+/* Seconds for which its GETATTRs and its names hold. */
+static unsigned int attr_valid, entry_valid;
 /* Of the last request of each opcode. */
 static struct fuse_in_header heads[64];
 
@@ -42,13 +42,15 @@ static void answer(struct model_request *r, const void *payload, size_t size)
 	r->reply_len = r->used_len = head->len;
 }
 
-/* "folder" is one, all else is a file; there is no time for which a name is known. */
+/* "folder" is one, all else is a file. */
 static enum model_verdict share(struct model_device *d, struct model_request *r)
 {
 	const char *name = (const char *)r->message + sizeof(struct fuse_in_header);
 	const struct fuse_open_out opened = { .fh = 9 };
 	struct fuse_attr_out attr = { .attr.ino = 1, .attr_valid = attr_valid };
-	struct fuse_entry_out entry = { .nodeid = FILE_NODE, .attr.mode = S_IFREG | 0666 };
+	struct fuse_entry_out entry = { .nodeid = FILE_NODE,
+					.entry_valid = entry_valid,
+					.attr.mode = S_IFREG | 0666 };
 
 	if (r->opcode < 64)
 		memcpy(&heads[r->opcode], r->message, sizeof(heads[0]));
@@ -96,7 +98,7 @@ static struct fuse_in_header head_of(uint32_t opcode)
 
 static void open_session(void)
 {
-	held = attr_valid = 0;
+	held = attr_valid = entry_valid = 0;
 	bench.options.max_data = 64 << 10;
 	bench_open();
 	bench.device.init.flags |= FUSE_FLOCK_LOCKS | FUSE_POSIX_LOCKS;
@@ -510,6 +512,29 @@ static void who_wants_may_know_or_do_without_knowing(void **state)
 	close_session();
 }
 
+static void who_wants_has_names_looked_up(void **state)
+{
+	const unsigned int force = VIOFS_PATH_FORCE_SYNC;
+	struct viofs_file *again;
+	struct stat st;
+	uint64_t n;
+
+	open_session();
+	entry_valid = 1000;
+	assert_int_equal(viofs_path_stat(session, "folder/a", 0, &st, &bench.err), 0);
+	n = model_device_count(&bench.device, FUSE_LOOKUP);
+	assert_int_equal(viofs_path_stat(session, "folder/a", 0, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_LOOKUP), n);
+	assert_int_equal(viofs_path_stat(session, "folder/a", force, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_LOOKUP), n + 2);
+	assert_int_equal(viofs_file_open(session, "folder/a", force, O_RDONLY, 0, &again, NULL), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_LOOKUP), n + 4);
+	assert_int_equal(viofs_file_close(again, NULL), 0);
+	assert_int_equal(viofs_path_access(session, "folder/a", VIOFS_PATH_DONT_SYNC, F_OK, NULL),
+			 -EINVAL);
+	close_session();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +552,7 @@ int main(void)
 		BOTH(paths_of_a_view_begin_at_its_directory),
 		BOTH(a_message_names_what_it_is_about),
 		BOTH(who_wants_may_know_or_do_without_knowing),
+		BOTH(who_wants_has_names_looked_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,18 @@ def views_are_somebody_else_and_begin_somewhere_else():
         check(os.stat(s.share + "/a/other").st_uid == os.getuid(), "the session's own")
 
 
+def a_file_that_was_replaced_is_seen_by_who_asks():
+    with share() as (s, _, files):
+        for name, data in (("file", b"1"), ("new", b"22")):
+            with open(f"{s.share}/{name}", "wb") as f:
+                f.write(data)
+        check(files.stat("file").st_size == 1, "the old one")
+        os.rename(s.share + "/new", s.share + "/file")
+        fresh = viofs.PathFlag.FORCE_SYNC
+        check(files.stat("file", flags=fresh).st_ino == os.stat(s.share + "/file").st_ino, "its inode")
+        check(files.read_file("file", flags=fresh) == b"22", "its contents")
+
+
 def names_that_are_no_text_go_there_and_back():
     with share() as (s, _, files):
         odd = b"not utf-8: \xff\n"
@@ -480,7 +492,8 @@ def forgotten_objects_end_well_at_exit():
 
 
 EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept, extended_attributes_of_open_files,
-              views_are_somebody_else_and_begin_somewhere_else, names_that_are_no_text_go_there_and_back,
+              views_are_somebody_else_and_begin_somewhere_else, a_file_that_was_replaced_is_seen_by_who_asks,
+              names_that_are_no_text_go_there_and_back,
               files_are_pythons_files, large_files_go_through_any_memory, requests_go_by_the_names_of_their_fields,
               asyncio_has_many_calls_under_way, the_example_draws_a_histogram, memory_of_the_programs_own_is_registered]
 OWN = [locks_are_the_open_files, ctrl_c_ends_a_wait_for_a_lock,
