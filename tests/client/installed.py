@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The program of docs/library.md and those of docs/examples, built in C and C++ against an installed libviofs, and run.
+"""The programs of docs/library.md and docs/examples, installed with libviofs, built in C and C++ against it, and run.
 
 The shared library, and in C the static one with everything else inside too. In C against each virtiofsd there is, beside
 viofs-device.
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-SOURCE, BUILD, DEVICE = sys.argv[1:4]
+BUILD, DEVICE = sys.argv[1:3]
 DOWNLOAD = os.environ["VIOFS_DOWNLOAD"]
 # Back ends, and their options with {sock} and {share}.
 BACK_ENDS = {
@@ -43,7 +43,7 @@ PROGRAMS = {
     "locks": (["file"], re.compile("got it: Success|the device keeps no locks|with this device nobody can wait")),
 }
 # Python, where libviofs for it is installed, and whether it looks "there"; nothing where that isn't built.
-PYTHON, PYTHON_DIR, LOOKS = (sys.argv[4:] + [None] * 3)[:3]
+PYTHON, PYTHON_DIR, LOOKS = (sys.argv[3:] + [None] * 3)[:3]
 # Those that need more than libviofs: what pkg-config(1) is asked for, for a dynamic and for a static program.
 OTHERS = {"uring_loop": ("liburing", "liburing"), "uv_loop": ("libuv", "libuv-static")}
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
@@ -60,9 +60,9 @@ def run(argv, **more):
     return p.stdout
 
 
-def documented_program():
+def documented_program(prefix):
     """The lines of docs/library.md that are C."""
-    with open(os.path.join(SOURCE, "docs", "library.md"), encoding="utf-8") as f:
+    with open(os.path.join(prefix, "share/doc/libviofs-dev/library.md"), encoding="utf-8") as f:
         found = re.search(r"```c\n(.*?)```", f.read(), re.S)
     return found.group(1)
 
@@ -223,8 +223,8 @@ def in_place(work, prefix):
     libs = pkg_config(prefix, "--variable=libdir")[0]
     archive = os.path.join(libs, "libviofs.a")
     _, data = make_share(work)
-    programs = {"library-page": documented_program()}
-    examples = os.path.join(SOURCE, "docs", "examples")
+    programs = {"library-page": documented_program(prefix)}
+    examples = os.path.join(prefix, "share/doc/libviofs-dev/examples")
     for name in sorted(n for n in os.listdir(examples) if n.endswith(".c")):
         with open(os.path.join(examples, name), encoding="utf-8") as f:
             programs[name[:-2]] = f.read()
