@@ -11,9 +11,13 @@
 
 #include "client/op.h"
 
+/* Bytes of a name that a message has room for. */
+#define VIOFS_WHICH_MAX 512U
+
 /**
  * viofs_op_begin() - an op of a lane of @view's share, whose lock is then held
- * Its failure is told as "@what @which: reason". Return: 0 and *@out; -ENODEV, -ENOMEM, with @err.
+ * Its failure is told as "@what @which: reason", when the call has ended. Return: 0 and *@out;
+ * -ENODEV, -ENOMEM, with @err.
  */
 int viofs_op_begin(const struct viofs_session *view, const char *what, const char *which,
 		   struct viofs_err *err, struct viofs_op **out);

@@ -16,6 +16,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,12 +205,14 @@ static void start_close(struct viofs_op *op, struct viofs_dir *dir)
 
 int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)
 {
+	char path[VIOFS_WHICH_MAX]; /* for the message: the directory is gone by then */
 	struct viofs_op *op;
 	int rc;
 
 	if (!dir)
 		return 0;
-	rc = viofs_op_begin_on(dir->s, dir->caller, "close", dir->path, err, &op);
+	snprintf(path, sizeof(path), "%s", dir->path);
+	rc = viofs_op_begin_on(dir->s, dir->caller, "close", path, err, &op);
 	if (rc == -ENOMEM)
 		free_dir(dir); /* there is nobody to give it back to */
 	if (rc)

@@ -6,6 +6,7 @@
  * hours: its op is patient, and only such requests are ever interrupted.
  */
 #include "client/blocking.h"
+#include "client/view.h"
 
 #include <errno.h>
 #include <sys/file.h>
@@ -39,6 +40,21 @@ static void got_lock(struct viofs_op *op)
 }
 
 static void ask_lock(struct viofs_op *op);
+
+static void put_caller(void *own)
+{
+	viofs_caller_put(own);
+}
+
+/* What it needs is its own: file and view may be closed before its answer comes. */
+static void hold(struct viofs_op *op, struct viofs_file *file)
+{
+	viofs_op_on(op, file);
+	op->node = file->node;
+	viofs_node_get(&op->a->s->cache, op->node);
+	op->own = viofs_caller_get(op->caller);
+	op->own_free = put_caller;
+}
 
 /* Granted, when nobody wanted it any more. */
 static bool undo_lock(struct viofs_op *op)
@@ -96,9 +112,7 @@ static void start_lock(struct viofs_op *op, struct viofs_file *file, int command
 		viofs_op_finish(op, rc);
 		return;
 	}
-	viofs_op_on(op, file);
-	op->node = file->node; /* of its own: the file may be closed before its answer comes */
-	viofs_node_get(&op->a->s->cache, op->node);
+	hold(op, file);
 	op->lock.out = lock;
 	/* An unlock waits for nobody, and must not stand behind those who wait for it. */
 	op->lock.opcode = opcode == FUSE_SETLKW && lock->l_type == F_UNLCK ? FUSE_SETLK
@@ -150,9 +164,7 @@ static void start_flock(struct viofs_op *op, struct viofs_file *file, int operat
 		viofs_op_finish(op, -ENOSYS);
 		return;
 	}
-	viofs_op_on(op, file);
-	op->node = file->node; /* of its own: the file may be closed before its answer comes */
-	viofs_node_get(&op->a->s->cache, op->node);
+	hold(op, file);
 	op->lock.opcode = operation & LOCK_NB || what == LOCK_UN ? FUSE_SETLK : FUSE_SETLKW;
 	op->lock.in = (struct fuse_lk_in){
 		.fh = file->fh,

@@ -11,6 +11,7 @@
 #include "client/walk.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -414,12 +415,14 @@ static void start_close(struct viofs_op *op, struct viofs_file *file)
 
 int viofs_file_close(struct viofs_file *file, struct viofs_err *err)
 {
+	char path[VIOFS_WHICH_MAX]; /* for the message: the file is gone by then */
 	struct viofs_op *op;
 	int rc;
 
 	if (!file)
 		return 0;
-	rc = viofs_op_begin_on(file->s, file->caller, "close", file->path, err, &op);
+	snprintf(path, sizeof(path), "%s", file->path);
+	rc = viofs_op_begin_on(file->s, file->caller, "close", path, err, &op);
 	if (rc == -ENOMEM)
 		free_file(file); /* there is nobody to give it back to */
 	if (rc)

@@ -25,8 +25,8 @@ static struct viofs_async *async;
 static struct viofs_file *file;
 static struct stat stats[CALLS];
 static char data[256 << 10];
-/* What the device holds from now on; 0: nothing. */
-static uint32_t held;
+/* What the device holds, or refuses, from now on; 0: nothing. */
+static uint32_t held, refused;
 /* Seconds for which its GETATTRs and its names hold. */
 static unsigned int attr_valid, entry_valid;
 /* Of the last request of each opcode. */
@@ -76,6 +76,10 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 		answer(r, NULL, 0);
 		break;
 	}
+	if (refused && r->opcode == refused) {
+		answer(r, NULL, 0);
+		((struct fuse_out_header *)(void *)r->reply)->error = -EIO;
+	}
 	return held && r->opcode == held ? MODEL_HOLD : MODEL_ANSWER;
 }
 
@@ -83,6 +87,13 @@ static void hold(uint32_t opcode)
 {
 	pthread_mutex_lock(&bench.device.lock);
 	held = opcode;
+	pthread_mutex_unlock(&bench.device.lock);
+}
+
+static void refuse(uint32_t opcode)
+{
+	pthread_mutex_lock(&bench.device.lock);
+	refused = opcode;
 	pthread_mutex_unlock(&bench.device.lock);
 }
 
@@ -98,7 +109,7 @@ static struct fuse_in_header head_of(uint32_t opcode)
 
 static void open_session(void)
 {
-	held = attr_valid = entry_valid = 0;
+	held = refused = attr_valid = entry_valid = 0;
 	bench.options.max_data = 64 << 10;
 	bench_open();
 	bench.device.init.flags |= FUSE_FLOCK_LOCKS | FUSE_POSIX_LOCKS;
@@ -293,6 +304,42 @@ static void a_lock_that_nobody_wants_is_given_back(void **state)
 	assert_int_equal(in->unique, lock->unique);
 	go_on(FUSE_SETLK, 1);
 	settle();
+	close_session();
+}
+
+static void a_lock_is_given_back_for_whom_it_was_asked(void **state)
+{
+	struct viofs_session *view;
+	struct viofs_file *other;
+
+	open_session();
+	view = view_of(1000, 0, NULL);
+	assert_int_equal(viofs_file_open(view, "b", 0, O_RDWR, 0, &other, &bench.err), 0);
+	hold(FUSE_SETLKW);
+	assert_int_equal(viofs_file_flock_async(async, other, LOCK_EX, data), 0);
+	assert_non_null(model_device_wait(&bench.device, FUSE_SETLKW, 1));
+	assert_int_equal(viofs_async_cancel(async, data), 1);
+	assert_int_equal(result_of(data), -ECANCELED);
+	/* Nothing of theirs is under way any more, so they may be closed. */
+	assert_int_equal(viofs_file_close(other, &bench.err), 0);
+	viofs_session_close(view);
+	go_on(FUSE_SETLK, 1);
+	assert_int_equal(head_of(FUSE_SETLK).uid, 1000);
+	assert_int_equal(head_of(FUSE_SETLK).gid, 1001);
+	settle();
+	close_session();
+}
+
+static void a_close_that_fails_says_of_what(void **state)
+{
+	struct viofs_file *other;
+
+	open_session();
+	assert_int_equal(viofs_file_open(session, "b", 0, O_RDONLY, 0, &other, &bench.err), 0);
+	refuse(FUSE_FLUSH);
+	assert_int_equal(viofs_file_close(other, &bench.err), -EIO);
+	assert_string_equal(bench.err.text, "close b: Input/output error.");
+	refuse(0);
 	close_session();
 }
 
@@ -544,6 +591,8 @@ int main(void)
 		BOTH(a_name_that_nobody_wants_is_forgotten),
 		BOTH(a_lock_that_nobody_wants_is_given_back),
 		BOTH(a_close_goes_on),
+		BOTH(a_lock_is_given_back_for_whom_it_was_asked),
+		BOTH(a_close_that_fails_says_of_what),
 		BOTH(a_blocking_call_takes_no_longer_than_its_view_says),
 		BOTH(an_event_loop_is_woken_for_it),
 		BOTH(another_thread_gives_up_calls_of_one_view),
