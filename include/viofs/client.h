@@ -12,8 +12,8 @@ extern "C" {
 /**
  * struct viofs_session - opaque
  * Blocking calls (viofs_path_*, viofs_file_*, viofs_dir_*) may be made by any number of threads at
- * once. Each uses one of the session's queues, of which there are as many as the device has request
- * queues.
+ * once, but on an open directory by one at a time. Each uses one of the session's queues, of which
+ * there are as many as the device has request queues.
  */
 struct viofs_session;
 
@@ -189,7 +189,8 @@ int viofs_async_poll(struct viofs_async *async, struct viofs_event *events, unsi
 /**
  * viofs_async_wait() - as viofs_async_poll(), and wait for the first @min events
  * @timeout_ns: give up after so long; negative = never.
- * Return: how many; fewer than @min after the time, or where no more are under way.
+ * Return: how many; fewer than @min after the time, after viofs_async_wake(), or where no more are
+ * under way.
  */
 int viofs_async_wait(struct viofs_async *async, struct viofs_event *events, unsigned int min,
 		     unsigned int max, int64_t timeout_ns);

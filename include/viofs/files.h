@@ -30,8 +30,9 @@ struct viofs_file;
  * O_DSYNC, O_NOFOLLOW, O_NOATIME; or O_TMPFILE: @path is a directory, and the file has no name
  * until viofs_file_link() gives it one. @mode: of a file that O_CREAT or O_TMPFILE makes; there is
  * no umask. Return: 0 and *@out (the _async twin: when its event comes with 0); -EISDIR: a
- * directory is opened by viofs_dir_open(); -EINVAL: other @oflags; -EOPNOTSUPP: the device makes no
- * files without a name.
+ * directory is opened by viofs_dir_open(); -ENXIO: a pipe, a socket or a device, which are the back
+ * end's machine's; -ELOOP: a symbolic link that isn't followed; -EINVAL: other @oflags;
+ * -EOPNOTSUPP: the device makes no files without a name.
  */
 int viofs_file_open(struct viofs_session *s, const char *path, unsigned int flags, int oflags,
 		    mode_t mode, struct viofs_file **out, struct viofs_err *err);
@@ -62,8 +63,9 @@ int viofs_file_close_async(struct viofs_async *a, struct viofs_file *file, void 
  * viofs_file_pread(), viofs_file_pwrite() - at @offset
  * @size: bytes, any number: more than a request takes is split, with several requests in flight. In
  * memory of viofs_dma_alloc() or viofs_dma_register() nothing is copied. Return: bytes read, fewer
- * than @size at the end of the file only; bytes written; a negative errno where nothing was read or
- * written before it.
+ * than @size where the device gave fewer, as it does at the end of the file; bytes written; a
+ * negative errno where nothing was read or written before it, -EBADF where the file isn't open for
+ * that.
  */
 ssize_t viofs_file_pread(struct viofs_file *file, void *buffer, size_t size, uint64_t offset,
 			 struct viofs_err *err);
@@ -74,7 +76,8 @@ int viofs_file_pread_async(struct viofs_async *a, struct viofs_file *file, void 
 int viofs_file_pwrite_async(struct viofs_async *a, struct viofs_file *file, const void *buffer,
 			    size_t size, uint64_t offset, void *user);
 
-/** viofs_file_preadv(), viofs_file_pwritev() - the same with up to 1024 pieces of memory. */
+/** viofs_file_preadv(), viofs_file_pwritev() - the same with up to 1024 pieces of memory; more are
+ * -EINVAL. */
 ssize_t viofs_file_preadv(struct viofs_file *file, const struct iovec *iov, int count,
 			  uint64_t offset, struct viofs_err *err);
 ssize_t viofs_file_pwritev(struct viofs_file *file, const struct iovec *iov, int count,
@@ -177,8 +180,8 @@ int viofs_file_from_fd_async(struct viofs_async *a, struct viofs_file *file, uin
 /**
  * viofs_file_lock() - fcntl(2)'s record locks, held by the open file
  * @command: F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW (or without OFD_: the same). @lock: l_whence is
- * SEEK_SET. Return: 0; -EAGAIN: somebody else has it; -ENOSYS, -EOPNOTSUPP: the device keeps no
- * locks.
+ * SEEK_SET, l_start and l_len are 0 or more. Return: 0; -EAGAIN: somebody else has it; -ENOSYS,
+ * -EOPNOTSUPP: the device keeps no locks; -EINVAL.
  */
 int viofs_file_lock(struct viofs_file *file, int command, struct flock *lock,
 		    struct viofs_err *err);

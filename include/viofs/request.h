@@ -13,9 +13,11 @@ extern "C" {
 
 /**
  * struct viofs_queue - one user's way to the device; opaque
- * Handles get the request queues of the device in turn. Up to as many handles as there are request
+ * A handle gets the request queue that has the fewest. Up to as many handles as there are request
  * queues each have one to themselves, and take no lock; more of them share, under a short lock. A
- * handle belongs to one thread at a time. Different handles may be used by different threads.
+ * session has a handle on each queue for its blocking calls, so those that a program opens beside
+ * it share. A handle belongs to one thread at a time. Different handles may be used by different
+ * threads.
  */
 struct viofs_queue;
 
@@ -40,7 +42,8 @@ enum viofs_request_flag {
  *
  * The device is shown: fuse_in_header | args | data || fuse_out_header | reply | reply_data. The
  * header is made by the library, from the fields here. @args are copied when the request is
- * submitted. @reply is written when the completion is taken: it is a checked copy, of plain memory.
+ * submitted. @reply is a checked copy, in plain memory: it is written before the completion is
+ * taken, perhaps by another thread that shares the queue, so it is to be left alone until then.
  * @data and @reply_data are DMA memory (viofs_dma_alloc(), viofs_dma_register()) that the device
  * itself reads and writes; iovec arrays are needed during the submit only. All numbers are in the
  * CPU's byte order; the structs are those of <linux/fuse.h>.
@@ -98,8 +101,9 @@ void viofs_queue_close(struct viofs_queue *queue);
  *
  * Context: the handle's thread.
  * Return: how many were sent, from the first on, 0..@count; or, where the first can't be sent:
- * -EINVAL: sizes, counts, or something in reserved fields; -EFAULT: @data or @reply_data isn't DMA
- * memory; -EMSGSIZE: in too many pieces, or too long; -ENODEV: the device failed.
+ * -EINVAL: @args or @reply too long, more data than viofs_dev_info.max_data, room for an answer to
+ * FORGET, flags that aren't known, or something in reserved fields; -EFAULT: @data or @reply_data
+ * isn't DMA memory; -EMSGSIZE: in too many pieces; -ENODEV: the device failed.
  */
 int viofs_queue_submit(struct viofs_queue *queue, struct viofs_request *requests,
 		       unsigned int count);

@@ -8,7 +8,6 @@
  */
 #include "client/vq.h"
 #include "base/page.h"
-#include "base/page.h"
 #include "base/util.h"
 #include "client/pool.h"
 #include "client/track.h"
@@ -22,6 +21,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* Of enum viofs_request_flag. */
+#define FLAGS (uint32_t)(VIOFS_REQUEST_HIPRIO | VIOFS_REQUEST_SHORT | VIOFS_REQUEST_SILENT)
 
 void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
@@ -144,8 +146,8 @@ static int64_t take_shape(const struct viofs_dev *dev, const struct viofs_reques
 	bool replies = answers(r->opcode);
 
 	if (data < 0 || room < 0 || r->reserved[0] || r->reserved[1] || r->reserved[2] ||
-	    r->args_size > VIOFS_REQUEST_ARGS_MAX || r->reply_size > VIOFS_REQUEST_REPLY_MAX ||
-	    (!replies && (r->reply_size || room)))
+	    r->flags & ~FLAGS || r->args_size > VIOFS_REQUEST_ARGS_MAX ||
+	    r->reply_size > VIOFS_REQUEST_REPLY_MAX || (!replies && (r->reply_size || room)))
 		return -EINVAL;
 	slot->shape = (struct viofs_fuse_shape){
 		.opcode = r->opcode,

@@ -104,6 +104,8 @@ static void a_requests_reserved_fields_are_for_newer_ones(void **state)
 		r->reserved[i] = 1;
 		assert_int_equal(viofs_queue_submit(q, r, 1), -EINVAL);
 	}
+	bench_getattr(0, 1)->flags = VIOFS_REQUEST_SILENT << 1;
+	assert_int_equal(viofs_queue_submit(q, bench.requests, 1), -EINVAL);
 	bench_send(q, 0, 1, 1);
 	assert_int_equal(viofs_queue_wait(q, bench.completions, 1, 1, -1), 1);
 	assert_int_equal(bench.completions[0].reserved[0] | bench.completions[0].reserved[1], 0);
