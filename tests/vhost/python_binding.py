@@ -117,6 +117,50 @@ def views_are_somebody_else_and_begin_somewhere_else():
         check(os.stat(s.share + "/a/other").st_uid == os.getuid(), "the session's own")
 
 
+def files_without_a_name_get_one():
+    with share() as (s, _, files):
+        try:
+            f = files.open("/", "w+b", oflags=os.O_TMPFILE)
+        except OSError as e:
+            check(e.errno in (errno.EOPNOTSUPP, errno.ENOSYS), str(e))
+            return
+        with f:
+            f.write(b"contents")
+            check(not os.listdir(s.share), "it has no name")
+            f.link("file")
+            raises(FileExistsError, lambda: f.link("file"))
+        with open(s.share + "/file", "rb") as there:
+            check(there.read() == b"contents", "what is there")
+
+
+def files_are_copied_from_and_to_descriptors():
+    data = os.urandom(3 * MIB + 5)
+    with share() as (s, _, files), tempfile.TemporaryFile() as there, files.open("file", "w+b") as f:
+        there.write(data)
+        there.flush()
+        check(f.from_fd(there.fileno(), fd_offset=0) == len(data), "all of it")
+        with open(s.share + "/file", "rb") as copy:
+            check(copy.read() == data, "what was copied")
+        ends = os.pipe()
+        check(f.to_fd(ends[1], 1000, offset=7) == 1000 and os.read(ends[0], 2000) == data[7:1007], "into a pipe")
+        for end in ends:
+            os.close(end)
+        raises(OSError, lambda: f.to_fd(ends[0], 10), errno.EBADF)
+
+
+def permissions_are_checked_for_who_asks():
+    with share() as (_, _, files):
+        files.write_file("secret", b"x", perm=0o600)
+        with files.view(uid=1234, gid=1234, check=True) as view:
+            raises(PermissionError, lambda: view.read_file("secret"))
+            raises(PermissionError, lambda: view.write_file("new", b""))
+            check(view.stat("secret").st_size == 1, "stat")
+            with view.view(check=False) as other:
+                other.stat("secret")
+        with files.view(uid=1234, gid=1234) as view:
+            check(view.read_file("secret") == b"x", "the device doesn't check")
+
+
 def a_file_that_was_replaced_is_seen_by_who_asks():
     with share() as (s, _, files):
         for name, data in (("file", b"1"), ("new", b"22")):
@@ -493,6 +537,7 @@ def forgotten_objects_end_well_at_exit():
 
 EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept, extended_attributes_of_open_files,
               views_are_somebody_else_and_begin_somewhere_else, a_file_that_was_replaced_is_seen_by_who_asks,
+              files_without_a_name_get_one, files_are_copied_from_and_to_descriptors, permissions_are_checked_for_who_asks,
               names_that_are_no_text_go_there_and_back,
               files_are_pythons_files, large_files_go_through_any_memory, requests_go_by_the_names_of_their_fields,
               asyncio_has_many_calls_under_way, the_example_draws_a_histogram, memory_of_the_programs_own_is_registered]

@@ -161,7 +161,7 @@ class AsyncSession(PathCalls):
         def made(_=None):
             return Handle(out[0], CLOSE_FILE)
 
-        handle = await self._call(lib.viofs_file_open_async, encode(path), int(flags), open_flags(mode) | oflags, perm,
+        handle = await self._call(lib.viofs_file_open_async, encode(path), int(flags), open_flags(mode, oflags), perm,
                                   out, keep=out, finish=made, names=(path,), late=made)
         return AsyncFile(self, path, handle)
 
@@ -217,10 +217,10 @@ class AsyncOpened:
         """The session ends."""
         return [self.handle] if self.handle.shut() else []
 
-    def _call(self, function, *args, **more):
+    def _call(self, function, *args, also_names=(), **more):
         if self.closed:
             raise closed("file")
-        return self.session._call(function, *args, names=(self.name,), **more)
+        return self.session._call(function, *args, names=(self.name, *also_names), **more)
 
     async def close(self):
         """Close; where calls are under way, the last of them closes it."""

@@ -14,6 +14,7 @@ from ._viofs import ffi, lib
 from .lanes import buffer, iovecs
 
 XATTR_MAX = 65536
+UP_TO_THE_END = (1 << 64) - 1
 
 
 class PathFlag(enum.IntFlag):
@@ -198,8 +199,8 @@ class PathCalls:
 class FileCalls:
     """Calls on an open file that go to no offset of its own. handle: the library's file."""
 
-    def _file(self, function, *args, also=(), **more):
-        return self._call(function, self.handle.c, *args, handles=(self.handle, *also), **more)
+    def _file(self, function, *args, also=(), also_names=(), **more):
+        return self._call(function, self.handle.c, *args, handles=(self.handle, *also), also_names=also_names, **more)
 
     def pread_into(self, memory, offset):
         """Read into writable memory: how many bytes, fewer only at the file's end. DMA memory is not copied."""
@@ -256,6 +257,22 @@ class FileCalls:
     def allocate(self, offset, size, *, mode=0):
         """fallocate(2). mode: FALLOC_FL_*."""
         return self._file(lib.viofs_file_allocate_async, mode, offset, size)
+
+    def link(self, path, *, flags=0):
+        """linkat(2): another name for the open file; the first one where it was opened with os.O_TMPFILE."""
+        return self._file(lib.viofs_file_link_async, encode(path), int(flags), also_names=(path,))
+
+    def to_fd(self, fd, size=None, *, offset=0, fd_offset=-1):
+        """Copy to a descriptor, which blocks, with several requests in flight: how many bytes. size None: up to the end.
+        fd_offset -1: in order, as a pipe or a socket takes it."""
+        return self._file(lib.viofs_file_to_fd_async, offset, fd, fd_offset, UP_TO_THE_END if size is None else size,
+                          finish=int)
+
+    def from_fd(self, fd, size=None, *, offset=0, fd_offset=-1):
+        """Copy from a descriptor, which blocks, with several requests in flight: how many bytes. size None: up to its end.
+        fd_offset -1: in order, as a pipe or a socket gives it."""
+        return self._file(lib.viofs_file_from_fd_async, offset, fd, fd_offset, UP_TO_THE_END if size is None else size,
+                          finish=int)
 
     def copy_to(self, other, size, *, offset=0, other_offset=0):
         """copy_file_range(2), done by the device: how many bytes were copied, which may be fewer."""
@@ -319,8 +336,13 @@ F_RDLCK, F_WRLCK, F_UNLCK = fcntl.F_RDLCK, fcntl.F_WRLCK, fcntl.F_UNLCK
 F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
 
 
-def open_flags(mode):
-    """open()'s letters as open(2)'s flags."""
+def open_flags(mode, oflags=0):
+    """open()'s letters as open(2)'s flags, with more of these. What has no name is made anyhow, and is empty."""
+    flags = _flags_of_letters(mode) | oflags
+    return flags & ~(os.O_CREAT | os.O_TRUNC) if oflags & os.O_TMPFILE == os.O_TMPFILE else flags
+
+
+def _flags_of_letters(mode):
     kinds = [letter for letter in mode if letter in "rwax"]
     if len(kinds) != 1 or set(mode) - set("rwaxbt+") or len(set(mode)) != len(mode) or {"b", "t"} <= set(mode):
         raise ValueError(f"invalid mode: {mode!r}")

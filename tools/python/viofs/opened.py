@@ -115,10 +115,10 @@ class File(Opened, FileCalls, io.RawIOBase):
     def __del__(self):
         self._abandon()
 
-    def _call(self, function, *args, **more):
+    def _call(self, function, *args, also_names=(), **more):
         if self.closed:
             raise closed("file")
-        return self.session._call(function, *args, names=(self.name,), **more)
+        return self.session._call(function, *args, names=(self.name, *also_names), **more)
 
     @property
     def closed(self):

@@ -40,9 +40,10 @@ class Share(PathCalls):
              flags=0):
         """As the builtin open(). A binary file is a File, with no buffer unless buffering asks for one.
 
-        oflags: more of open(2)'s, such as os.O_DIRECT. perm: of a file that is made; there is no umask.
+        oflags: more of open(2)'s, such as os.O_DIRECT; os.O_TMPFILE: path is a directory, and the file has no name until
+        its link() gives it one. perm: of a file that is made; there is no umask.
         """
-        raw = File(self, path, open_flags(mode) | oflags, perm, flags)
+        raw = File(self, path, open_flags(mode, oflags), perm, flags)
         if "b" in mode and buffering < 1:
             return raw
         size = io.DEFAULT_BUFFER_SIZE if buffering < 2 else buffering
@@ -90,12 +91,13 @@ class Share(PathCalls):
         from .aio import AsyncSession  # pylint: disable=import-outside-toplevel,cyclic-import
         return AsyncSession(self, limit)
 
-    def view(self, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None):
+    def view(self, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None, check=None):
         """The same session for somebody else, or from somewhere else: a View. None: as it is here.
 
-        at: a directory (a Dir, or a path), where its paths begin that have no slash in front.
+        at: a directory (a Dir, or a path), where its paths begin that have no slash in front. check: permissions are
+        checked in the library, by owners and modes.
         """
-        return View(self, uid=uid, gid=gid, pid=pid, timeout_ms=timeout_ms, at=at)
+        return View(self, uid=uid, gid=gid, pid=pid, timeout_ms=timeout_ms, at=at, check=check)
 
     def cancel(self):
         """Give up the blocking calls that other threads have under way by exactly this session or view, or on what was
@@ -115,11 +117,11 @@ class Session(Share):
     """A session: calls on names, which block. Any thread may make them, any number at once; Ctrl-C ends a wait.
 
     Close it by close() or `with`. Options are those of struct viofs_session_options: uid, gid, pid, cache_names,
-    init_timeout_ms, init_flags, timeout_ms.
+    init_timeout_ms, init_flags, timeout_ms; check is VIOFS_SESSION_CHECK.
     """
 
     def __init__(self, device, *, uid=None, gid=None, pid=None, cache_names=None, init_timeout_ms=None, init_flags=None,
-                 timeout_ms=None):
+                 timeout_ms=None, check=False):
         self.pointer = ffi.NULL
         self.base = self
         self.device = device
@@ -131,7 +133,8 @@ class Session(Share):
         self._later = []  # files that nobody has closed
         self.pointer = session_pointer(device, {"uid": uid, "gid": gid, "pid": pid, "cache_names": cache_names,
                                                 "init_timeout_ms": init_timeout_ms, "init_flags": init_flags,
-                                                "timeout_ms": timeout_ms})
+                                                "timeout_ms": timeout_ms,
+                                                "flags": lib.VIOFS_SESSION_CHECK if check else None})
         device.add_user(self)
 
     def __enter__(self):
@@ -289,10 +292,11 @@ class View(Share):
     """A session for somebody else, or from somewhere else: Session.view(). Its calls are made for its user, take no longer
     than its time, and their paths begin at its directory. What is opened by it keeps user and time.
 
-    Most devices check nothing: virtiofsd gives what is made to uid and gid, and does all else with its own rights.
+    Devices check little: a virtiofsd gives what is made to uid and gid, and does all else with its own rights. With check
+    the library looks at owners and modes before it asks.
     """
 
-    def __init__(self, session, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None):
+    def __init__(self, session, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None, check=None):
         self.pointer = ffi.NULL
         self.base = session.base
         self._closing = False
@@ -305,6 +309,8 @@ class View(Share):
                 setattr(c.cred, name, value)
         if timeout_ms is not None:
             c.timeout_ms = timeout_ms
+        if check is not None:
+            c.flags = c.flags & ~lib.VIOFS_SESSION_CHECK | (check and lib.VIOFS_SESSION_CHECK)
         out, err = ffi.new("struct viofs_session **"), ffi.new("struct viofs_err *")
         with contextlib.ExitStack() as stack:
             if at is not None:
