@@ -56,18 +56,19 @@ int viofs_dir_read(struct viofs_dir *dir, struct viofs_dirent *entry, struct vio
 int viofs_dir_fill_async(struct viofs_async *a, struct viofs_dir *dir, void *user);
 
 /** viofs_dir_next() - the next entry of the portion that is there. Return: 1; 0: no more in it;
- * -EIO. */
+ * -EIO: what the device sent makes no sense; -ENOMEM. */
 int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry);
 
 /**
  * viofs_dir_read_many() - the next entries, up to @max
  * As viofs_dir_read() for each; all of them are good until the next call on the directory. Return:
- * how many, 1..@max; 0: the end; a negative errno.
+ * how many, 1..@max; 0: the end, or @max is 0; a negative errno.
  */
 int viofs_dir_read_many(struct viofs_dir *dir, struct viofs_dirent *entries, unsigned int max,
 			struct viofs_err *err);
 
-/** viofs_dir_next_many() - those of the portion that is there. Return: how many; 0; -EIO. */
+/** viofs_dir_next_many() - those of the portion that is there, up to @max. Return: how many; 0: no
+ * more in it, or @max is 0; -EIO, -ENOMEM. */
 int viofs_dir_next_many(struct viofs_dir *dir, struct viofs_dirent *entries, unsigned int max);
 
 /** viofs_dir_seek() - go on at @where: 0 = the start, or an entry's next. */

@@ -475,7 +475,7 @@ int viofs_dir_next_many(struct viofs_dir *dir, struct viofs_dirent *entries, uns
 	struct fuse_dirent d;
 	unsigned int n = 0;
 
-	if (dir->at >= dir->size)
+	if (dir->at >= dir->size || !max)
 		return 0;
 	max = make_room(dir, max);
 	if (!max)

@@ -132,6 +132,7 @@ static void many_entries_come_at_once(void **state)
 	dir = open_folder();
 	assert_int_equal(viofs_dir_next_many(dir, entries, 8), 0);
 	assert_int_equal(viofs_dir_read_many(dir, entries, 3, &bench.err), 3);
+	assert_int_equal(viofs_dir_next_many(dir, entries, 0), 0);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_string_equal(entries[i].name, names[i]);
 		assert_int_equal(entries[i].name_len, strlen(names[i]));
