@@ -2,10 +2,7 @@
 /* Chains of descriptors for FUSE requests. */
 #include "fs/chain.h"
 #include "base/page.h"
-#include "base/uapi.h"
 #include "base/util.h"
-
-#include <errno.h>
 
 uint32_t viofs_chain_data_bound(const struct viofs_arena *arena, unsigned int table,
 				const uint16_t *sizes, unsigned int count, uint32_t wanted)
@@ -43,46 +40,4 @@ void viofs_chain_add_memory(struct viofs_chain *c, const void *at, size_t len)
 		p += run;
 		len -= run;
 	}
-}
-
-void viofs_chain_request(struct viofs_chain *c, const struct viofs_place *message, size_t args,
-			 bool replies)
-{
-	const size_t head = sizeof(struct fuse_in_header);
-
-	c->count = c->readable = 0;
-	c->is_too_long = false;
-	if (!replies) {
-		viofs_chain_add(c, message, 0, head + args);
-		return;
-	}
-	viofs_chain_add(c, message, 0, head);
-	viofs_chain_add(c, message, head, args);
-}
-
-void viofs_chain_reply(struct viofs_chain *c, const struct viofs_place *reply, size_t fixed)
-{
-	const size_t head = sizeof(struct fuse_out_header);
-
-	c->readable = c->count;
-	viofs_chain_add(c, reply, 0, head);
-	viofs_chain_add(c, reply, head, fixed);
-}
-
-int viofs_chain_end(const struct viofs_chain *c, bool replies, const struct viofs_place *table,
-		    uint32_t token, struct viofs_ring_chain *out)
-{
-	unsigned int readable = replies ? c->readable : c->count;
-
-	if (c->is_too_long)
-		return -EMSGSIZE;
-	*out = (struct viofs_ring_chain){
-		.pieces = c->pieces,
-		.readable = (uint16_t)readable,
-		.writable = (uint16_t)(c->count - readable),
-		.indirect = table ? (void *)table->at : NULL,
-		.indirect_iova = table ? table->iova : 0,
-		.token = token,
-	};
-	return 0;
 }

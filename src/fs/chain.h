@@ -12,9 +12,11 @@
 #ifndef VIOFS_FS_CHAIN_H
 #define VIOFS_FS_CHAIN_H
 
+#include "base/uapi.h"
 #include "dma/arena.h"
 #include "virtio/ring.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,19 +80,55 @@ static inline void viofs_chain_add(struct viofs_chain *c, const struct viofs_pla
 
 /** viofs_chain_request() - header and @args bytes of arguments at @message; @replies: will there be
  * an answer? */
-void viofs_chain_request(struct viofs_chain *c, const struct viofs_place *message, size_t args,
-			 bool replies);
+static inline void viofs_chain_request(struct viofs_chain *c, const struct viofs_place *message,
+				       size_t args, bool replies)
+{
+	const size_t head = sizeof(struct fuse_in_header);
+
+	c->count = c->readable = 0;
+	c->is_too_long = false;
+	if (!replies) {
+		viofs_chain_add(c, message, 0, head + args);
+		return;
+	}
+	viofs_chain_add(c, message, 0, head);
+	viofs_chain_add(c, message, head, args);
+}
 
 /** viofs_chain_reply() - the request is complete; its reply's header and @fixed bytes of structs go
  * to @reply. */
-void viofs_chain_reply(struct viofs_chain *c, const struct viofs_place *reply, size_t fixed);
+static inline void viofs_chain_reply(struct viofs_chain *c, const struct viofs_place *reply,
+				     size_t fixed)
+{
+	const size_t head = sizeof(struct fuse_out_header);
+
+	c->readable = c->count;
+	viofs_chain_add(c, reply, 0, head);
+	viofs_chain_add(c, reply, head, fixed);
+}
 
 /**
  * viofs_chain_end() - for viofs_ring_add(), which gives @token back with the completion
  * @table: room for an indirect table of max entries, NULL: direct.
  * Return: 0; -EMSGSIZE: more pieces than there was room for.
  */
-int viofs_chain_end(const struct viofs_chain *c, bool replies, const struct viofs_place *table,
-		    uint32_t token, struct viofs_ring_chain *out);
+static inline int viofs_chain_end(const struct viofs_chain *c, bool replies,
+				  const struct viofs_place *table, uint32_t token,
+				  struct viofs_ring_chain *out)
+{
+	unsigned int readable = replies ? c->readable : c->count;
+
+	if (c->is_too_long)
+		return -EMSGSIZE;
+	*out = (struct viofs_ring_chain){
+		.pieces = c->pieces,
+		.readable = (uint16_t)readable,
+		.writable = (uint16_t)(c->count - readable),
+		.indirect = table ? (void *)table->at : NULL,
+		.indirect_iova = table ? table->iova : 0,
+		.token = token,
+	};
+	return 0;
+}
 
 #endif

@@ -139,7 +139,9 @@ static int complete_queue(struct viofs_lane *lane, unsigned int q)
 	struct viofs_ring_used used;
 	int done = 0, rc;
 
-	while (done < BATCH && viofs_ring_has_used(ring)) {
+	if (!viofs_ring_has_used(ring))
+		return 0;
+	while (done < BATCH) {
 		rc = viofs_ring_peek(ring, &used);
 		if (rc < 0)
 			return viofs_outcome_break(lane->relay, "virtqueue %u: %s", q,
@@ -173,7 +175,8 @@ int viofs_complete(struct viofs_lane *lane)
 {
 	int done = 0, rc;
 
-	collect_returned(lane);
+	if (viofs_lease_has_returned(&lane->lease))
+		collect_returned(lane);
 	if (!lane->index)
 		done = viofs_hiprio_complete(lane);
 	for (unsigned int i = 0; i < lane->queue_count && done >= 0; i++) {

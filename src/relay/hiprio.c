@@ -365,11 +365,8 @@ void viofs_hiprio_send_kept(struct viofs_lane *lane)
 {
 	struct viofs_relay *r = lane->relay;
 	struct viofs_hiprio *h = &r->hiprio;
-	int64_t now;
+	int64_t now = viofs_now_ns();
 
-	if (!atomic_load_explicit(&h->kept, memory_order_relaxed))
-		return;
-	now = viofs_now_ns();
 	if (!lane->freed && now - atomic_load_explicit(&h->next_due, memory_order_relaxed) < 0)
 		return;
 	pthread_mutex_lock(&h->lock);

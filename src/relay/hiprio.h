@@ -93,6 +93,12 @@ void viofs_hiprio_kick_again(struct viofs_relay *r);
 bool viofs_hiprio_arm(struct viofs_relay *r);
 void viofs_hiprio_disarm(struct viofs_relay *r);
 
+/** viofs_hiprio_has_kept() - does anything wait? Any lane, without the lock. */
+static inline bool viofs_hiprio_has_kept(const struct viofs_hiprio *h)
+{
+	return atomic_load_explicit(&h->kept, memory_order_relaxed);
+}
+
 /** viofs_hiprio_forgets_held() - how many are. Any lane, without the lock. */
 static inline uint32_t viofs_hiprio_forgets_held(const struct viofs_hiprio *h)
 {

@@ -128,8 +128,11 @@ int viofs_intake(struct viofs_lane *lane)
 {
 	struct viofs_entries *e = &lane->entries;
 	int taken = e->arrived_count;
-	int64_t now = taken ? viofs_now_ns() : 0;
+	int64_t now;
 
+	if (!taken)
+		return 0;
+	now = viofs_now_ns();
 	if (taken > 1)
 		viofs_submit_kick_later(lane);
 	for (int i = 0; i < taken; i++)

@@ -101,7 +101,7 @@ bool viofs_lease_collect(struct viofs_lease *l, uint16_t *slot)
 {
 	bool got = false;
 
-	if (!atomic_load_explicit(&l->returned_count, memory_order_relaxed))
+	if (!viofs_lease_has_returned(l))
 		return false;
 	pthread_mutex_lock(&l->lock);
 	if (l->returned_count) {

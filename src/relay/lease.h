@@ -64,6 +64,12 @@ bool viofs_lease_leave(struct viofs_lease *l, uint64_t ticket);
 /** viofs_lease_return_slot() - a deposed thread gives its slot back to whoever leads. */
 void viofs_lease_return_slot(struct viofs_lease *l, uint16_t slot);
 
+/** viofs_lease_has_returned() - did a slot come back? By the leader. */
+static inline bool viofs_lease_has_returned(const struct viofs_lease *l)
+{
+	return atomic_load_explicit(&l->returned_count, memory_order_relaxed);
+}
+
 /** viofs_lease_collect() - the leader takes a slot that came back. Return: false: none. */
 bool viofs_lease_collect(struct viofs_lease *l, uint16_t *slot);
 

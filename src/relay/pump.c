@@ -356,7 +356,7 @@ int viofs_pump_requests(struct viofs_lane *lane, int most)
 		rc = may_peek(lane);
 	}
 	while (rc > 0 && taken < most &&
-	       !(viofs_pump_is_full(lane) && lane->parked.count > parked)) {
+	       !(lane->parked.count > parked && viofs_pump_is_full(lane))) {
 		rc = take_one(lane);
 		taken += rc > 0;
 	}
@@ -379,7 +379,7 @@ bool viofs_pump_can_unpark(const struct viofs_lane *lane, const struct viofs_par
 
 bool viofs_pump_is_full(const struct viofs_lane *lane)
 {
-	return viofs_parking_is_full(&lane->parked);
+	return lane->parked.count && viofs_parking_is_full(&lane->parked);
 }
 
 /* Those whose turn is next; NULL: nobody's. Locks don't go before their time, nor for ever last. */
@@ -436,13 +436,15 @@ static bool unpark(struct viofs_lane *lane)
 
 void viofs_pump_kept(struct viofs_lane *lane)
 {
-	if (!lane->index)
+	if (!lane->index && viofs_hiprio_has_kept(&lane->relay->hiprio))
 		viofs_hiprio_send_kept(lane);
 	if (!lane->freed)
 		return;
 	lane->freed = false;
 	if (lane->waiting.count)
 		viofs_submit_waiting(lane);
+	if (!lane->parked.count && !lane->locks.count && !lane->stats->parked)
+		return;
 	while (unpark(lane))
 		;
 	count_parked(lane);

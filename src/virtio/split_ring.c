@@ -94,19 +94,41 @@ static uint16_t fill_direct(struct viofs_ring *r, const struct viofs_ring_chain 
 
 static uint16_t fill_indirect(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 {
-	unsigned int total = (unsigned int)chain->readable + chain->writable;
-	struct viofs_ring_desc *desc = r->desc;
+	const unsigned int readable = chain->readable, total = readable + chain->writable;
+	const struct viofs_ring_piece *piece = chain->pieces;
+	struct viofs_ring_desc *desc = r->desc, *table = chain->indirect;
 	uint16_t head = r->shadow->free_head;
 
-	for (unsigned int i = 0; i < total; i++)
-		chain->indirect[i] = make_desc(chain, i, (uint16_t)(i + 1));
-
+	/* Each links to the next one; the device looks when all is done. */
+	for (unsigned int i = 0; i < total; i++) {
+		assert(piece[i].len > 0);
+		table[i] = (struct viofs_ring_desc){
+			.addr = htole64(piece[i].iova),
+			.len = htole32(piece[i].len),
+			.flags = htole16(i < readable ? VIOFS_DESC_F_NEXT
+						      : VIOFS_DESC_F_NEXT | VIOFS_DESC_F_WRITE),
+			.next = htole16((uint16_t)(i + 1)),
+		};
+	}
+	table[total - 1].flags = htole16(readable < total ? VIOFS_DESC_F_WRITE : 0);
+	table[total - 1].next = 0;
 	desc[head] = (struct viofs_ring_desc){
 		.addr = htole64(chain->indirect_iova),
 		.len = htole32((uint32_t)(total * sizeof(struct viofs_ring_desc))),
 		.flags = htole16(VIOFS_DESC_F_INDIRECT),
 	};
 	return r->shadow->state[head].next;
+}
+
+static void publish(struct viofs_ring *r)
+{
+	/*
+	 * Descriptors, indirect table, the buffers' contents and the avail entry before avail.idx
+	 * (2.7.13.3.1). Pairs with the device's read barrier between its load of avail.idx and of
+	 * the entry.
+	 */
+	viofs_wmb();
+	VIOFS_WRITE_ONCE(avail_of(r)[RING_IDX], htole16(r->shadow->avail));
 }
 
 void viofs_split_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
@@ -118,20 +140,14 @@ void viofs_split_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
 	VIOFS_WRITE_ONCE(avail_of(r)[RING_HEAD + (s->avail & (r->size - 1))], htole16(head));
 	viofs_order();
 	s->avail++;
-	viofs_split_publish(r);
+	publish(r);
 	viofs_order();
 	s->free_head = next;
 }
 
 void viofs_split_publish(struct viofs_ring *r)
 {
-	/*
-	 * Descriptors, indirect table, the buffers' contents and the avail entry before avail.idx
-	 * (2.7.13.3.1). Pairs with the device's read barrier between its load of avail.idx and of
-	 * the entry.
-	 */
-	viofs_wmb();
-	VIOFS_WRITE_ONCE(avail_of(r)[RING_IDX], htole16(r->shadow->avail));
+	publish(r);
 }
 
 bool viofs_split_should_kick(struct viofs_ring *r)
@@ -145,7 +161,7 @@ bool viofs_split_should_kick(struct viofs_ring *r)
 		return false;
 	s->kicked = s->avail;
 	/*
-	 * avail.idx, stored in viofs_split_publish(), before the load of avail_event or used.flags.
+	 * avail.idx, stored in publish(), before the load of avail_event or used.flags.
 	 * Pairs with the device's full barrier between its store to avail_event (or of flags
 	 * without NO_NOTIFY) and its last look at avail.idx before it sleeps: one of the two sees
 	 * the other's store.
