@@ -196,6 +196,17 @@ int viofs_async_wait(struct viofs_async *async, struct viofs_event *events, unsi
 		     unsigned int max, int64_t timeout_ns);
 
 /**
+ * viofs_async_link() - the next call begins when the one before it has ended well
+ * Where that fails, or reads or writes less than it was asked for because of an error, the next one
+ * ends with -ECANCELED, and so do those that are linked to it; but a close is made in any case, in
+ * its turn. So a file is replaced as a whole: write, link, sync, link, close, link, rename. A call
+ * whose arguments are wrong may end before those that it is linked to. What one call opens can't be
+ * used by the next, since that needs it when it is begun.
+ * Context: the user's thread, before each call that is to wait.
+ */
+void viofs_async_link(struct viofs_async *async);
+
+/**
  * viofs_async_use() - calls from here on are made as @view says
  * @view: a session or view of the same device, which must stay open as long as such calls are under
  * way. At first it is what viofs_async_open() got. Calls on what is open are made for whom it was

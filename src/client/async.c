@@ -309,6 +309,11 @@ void viofs_async_wake(struct viofs_async *a)
 	viofs_queue_wake(a->q);
 }
 
+void viofs_async_link(struct viofs_async *a)
+{
+	a->link_next = true;
+}
+
 void viofs_async_use(struct viofs_async *a, struct viofs_session *view)
 {
 	a->view = view;

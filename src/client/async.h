@@ -28,6 +28,9 @@ struct viofs_async {
 	uint8_t *reserve;           /* see scratch.c */
 	bool reserve_taken;
 	unsigned int pending, ended_count;
+	struct viofs_op *last; /* begun last, and not ended; or NULL, and how it ended: */
+	bool last_failed;
+	bool link_next; /* viofs_async_link() */
 	unsigned int under_way,
 		max; /* ops that have begun to take what there is little of; 0 = any number */
 	unsigned int in_flight; /* requests */

@@ -190,6 +190,18 @@ int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int f
 	return rc;
 }
 
+static void close_it(struct viofs_op *op)
+{
+	struct viofs_dir *dir = op->dir.dir;
+
+	if (viofs_op_waits(op, close_it))
+		return;
+	if (dir->opened && !viofs_dev_failed(dir->s->dev))
+		ask_close(op);
+	else
+		closed(op);
+}
+
 static void start_close(struct viofs_op *op, struct viofs_dir *dir)
 {
 	op->dir.dir = dir;
@@ -197,10 +209,8 @@ static void start_close(struct viofs_op *op, struct viofs_dir *dir)
 	op->own = dir;
 	op->own_free = free_dir;
 	op->goes_on = true;
-	if (dir->opened && !viofs_dev_failed(dir->s->dev))
-		ask_close(op);
-	else
-		closed(op);
+	op->ending = 0;
+	close_it(op);
 }
 
 int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)

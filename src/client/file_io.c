@@ -29,6 +29,7 @@ static void io_end(struct viofs_op *op)
 
 	if (io->write)
 		viofs_node_stale(&op->a->s->cache, op->file->node);
+	op->fell_short = io->error || (io->write && !io->by_fd && io->end < io->size);
 	viofs_op_finish(op, io->end || !io->error ? (int64_t)io->end : io->error);
 }
 
@@ -117,6 +118,12 @@ static void send_chunks(struct viofs_op *op)
 {
 	struct viofs_io *io = &op->io;
 
+	if (op->ending) {
+		stop_at(io, io->issued, op->ending);
+		if (!io->in_flight)
+			io_end(op);
+		return;
+	}
 	if (!viofs_op_turn(op)) {
 		viofs_op_retry(op, send_chunks);
 		return;

@@ -399,18 +399,29 @@ static void ask_flush(struct viofs_op *op)
 		viofs_op_call_sees(op, &r, ask_flush, flushed);
 }
 
-static void start_close(struct viofs_op *op, struct viofs_file *file)
+/* Whatever has become of what it is linked to. */
+static void close_it(struct viofs_op *op)
 {
-	viofs_op_on(op, file);
-	op->own = file;
-	op->own_free = free_file;
-	op->goes_on = true;
+	struct viofs_file *file = op->file;
+
+	if (viofs_op_waits(op, close_it))
+		return;
 	if (!file->opened || viofs_dev_failed(file->s->dev)) {
 		op->open.result = viofs_dev_failed(file->s->dev) ? -ENODEV : 0;
 		released(op);
 	} else {
 		ask_flush(op);
 	}
+}
+
+static void start_close(struct viofs_op *op, struct viofs_file *file)
+{
+	viofs_op_on(op, file);
+	op->own = file;
+	op->own_free = free_file;
+	op->goes_on = true;
+	op->ending = 0;
+	close_it(op);
 }
 
 int viofs_file_close(struct viofs_file *file, struct viofs_err *err)

@@ -29,6 +29,52 @@ static void op_done(struct viofs_call *call, const struct viofs_completion *c)
 	op->step(op);
 }
 
+/* It is linked to the one before it. */
+static void follow(struct viofs_op *op)
+{
+	struct viofs_async *a = op->a;
+
+	op->prior = a->last;
+	if (op->prior) {
+		op->prior->follower = op;
+	} else if (a->last_failed) {
+		op->chain_failed = true;
+		op->ending = -ECANCELED;
+	}
+}
+
+/* What is linked to it can begin, or end. It is not run from here: this may be deep in a step. */
+static void release_follower(struct viofs_op *op, bool failed)
+{
+	struct viofs_async *a = op->a;
+	struct viofs_op *next = op->follower;
+
+	if (a->last == op) {
+		a->last = NULL;
+		a->last_failed = failed;
+	}
+	if (!next)
+		return;
+	op->follower = NULL;
+	next->prior = NULL;
+	next->chain_failed = failed;
+	if (failed && !next->goes_on) /* a close is made all the same */
+		next->ending = -ECANCELED;
+	next->next = NULL;
+	*a->later_tail = next;
+	a->later_tail = &next->next;
+}
+
+bool viofs_op_waits(struct viofs_op *op, viofs_step *step)
+{
+	if (op->ending) {
+		viofs_op_finish(op, op->ending);
+		return true;
+	}
+	op->step = op->prior ? step : op->step;
+	return op->prior;
+}
+
 int viofs_op_new(struct viofs_async *a, void *user, struct viofs_op **out)
 {
 	struct viofs_op *op = a->free;
@@ -57,6 +103,10 @@ int viofs_op_new(struct viofs_async *a, void *user, struct viofs_op **out)
 		viofs_op_for(op, a->view->caller);
 	}
 	a->pending++;
+	if (a->link_next)
+		follow(op);
+	a->link_next = false;
+	a->last = op;
 	*out = op;
 	return 0;
 }
@@ -100,6 +150,8 @@ bool viofs_op_turn(struct viofs_op *op)
 {
 	struct viofs_async *a = op->a;
 
+	if (op->prior)
+		return false;
 	if (op->patient || op->ending || op->orphan)
 		return true;
 	if (!op->under_way && a->max && a->under_way >= a->max && !a->gone)
@@ -140,6 +192,8 @@ void viofs_op_retry(struct viofs_op *op, viofs_step *step)
 
 	op->step = step;
 	op->next = NULL;
+	if (op->prior) /* brings it back */
+		return;
 	/* Not with those under way: they must never stand behind one that can't begin before they
 	 * end. */
 	if (!viofs_op_turn(op)) {
@@ -261,6 +315,9 @@ static void release(struct viofs_op *op)
 	op->node = NULL;
 	op->kept = NULL;
 	op->own = NULL;
+	if (op->prior)
+		op->prior->follower = NULL;
+	op->prior = NULL;
 	if (op->live_next)
 		op->live_next->live_at = op->live_at;
 	*op->live_at = op->live_next;
@@ -287,6 +344,7 @@ void viofs_op_finish(struct viofs_op *op, int64_t result)
 	}
 	op->ended = true;
 	op->result = result;
+	release_follower(op, result < 0 || op->fell_short || op->chain_failed);
 	a->under_way -= op->under_way;
 	op->under_way = false;
 	op->orphan = op->in_flight || op->goes_on;
@@ -351,6 +409,10 @@ void viofs_op_cancel(struct viofs_op *op, int rc)
 		if (op->patient)
 			viofs_queue_interrupt(a->q, op->unique);
 		viofs_op_finish(op, rc);
+	} else if (op->prior) {
+		op->prior->follower = NULL;
+		op->prior = NULL;
+		op->step(op);
 	} else if (leave(op, &a->waiting, &a->waiting_tail) ||
 		   leave(op, &a->locks, &a->locks_tail) || leave(op, &a->later, &a->later_tail)) {
 		op->step(op); /* finds that nothing can be sent */

@@ -108,8 +108,12 @@ struct viofs_op {
 	bool orphan;    /* ... though it isn't at its end; see viofs_op_cancel() */
 	bool goes_on;   /* an orphan that has something to give back */
 	int ending;     /* why it is to end; nothing is sent any more */
-	unsigned int in_flight; /* requests */
-	uint64_t unique;        /* of the last one */
+	/* viofs_async_link() */
+	struct viofs_op *prior, *follower; /* begins when that has ended; what begins then */
+	bool fell_short;                   /* less was done than was asked for */
+	bool chain_failed;                 /* a call that it is linked to has failed */
+	unsigned int in_flight;            /* requests */
+	uint64_t unique;                   /* of the last one */
 	int64_t result;
 	const char *fault;
 	/* The last reply. */
@@ -207,6 +211,11 @@ int viofs_op_new(struct viofs_async *a, void *user, struct viofs_op **out);
 void viofs_op_for(struct viofs_op *op, struct viofs_caller *caller);
 /** viofs_op_on() - it is made on an open file, and for whom that was opened. */
 void viofs_op_on(struct viofs_op *op, struct viofs_file *file);
+/**
+ * viofs_op_waits() - before anything that the call it is linked to could change
+ * Return: true: @step is run when that has ended, or this has ended with it.
+ */
+bool viofs_op_waits(struct viofs_op *op, viofs_step *step);
 /** viofs_op_complete() - a request of an op has ended. */
 void viofs_op_complete(struct viofs_call *call, const struct viofs_completion *c);
 /**

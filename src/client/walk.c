@@ -350,6 +350,12 @@ static int begin(struct viofs_op *op, bool at_root)
 	return rc;
 }
 
+static void start_walk(struct viofs_op *op)
+{
+	if (!viofs_op_waits(op, start_walk))
+		walk_on(op);
+}
+
 void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, unsigned int flags,
 		enum viofs_walk_to to, viofs_step *then)
 {
@@ -378,5 +384,5 @@ void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, uns
 		return;
 	}
 	w->floor = w->depth;
-	walk_on(op);
+	start_walk(op);
 }

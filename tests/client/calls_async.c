@@ -215,9 +215,88 @@ static void an_event_loop(struct calls *t)
 	viofs_async_close(a);
 }
 
+/* Results in the order of the calls, whose `user` is their place in @results. */
+static void results_of(struct calls *t, struct viofs_async *a, int64_t *results, int count)
+{
+	struct viofs_event e;
+
+	for (int i = 0; i < count; i++) {
+		if (!CHECK(t, viofs_async_wait(a, &e, 1, 1, 10000000000LL) == 1))
+			return;
+		*(int64_t *)e.user = e.result;
+		CHECK(t, e.user == &results[i]); /* none overtakes */
+	}
+}
+
+/* write, sync, close, rename: the name changes hands only when all is there. */
+static void replace(struct calls *t, struct viofs_async *a, struct viofs_file *f, size_t size,
+		    int64_t *r)
+{
+	static const char data[300000] = "new";
+
+	WORKS(t, viofs_file_pwrite_async(a, f, data, size, 0, &r[0]));
+	viofs_async_link(a);
+	WORKS(t, viofs_file_sync_async(a, f, 0, &r[1]));
+	viofs_async_link(a);
+	WORKS(t, viofs_file_close_async(a, f, &r[2]));
+	viofs_async_link(a);
+	WORKS(t, viofs_path_rename_async(a, "L/new", "L/file", 0, 0, &r[3]));
+	results_of(t, a, r, 4);
+}
+
+static void linked_calls(struct calls *t)
+{
+	struct viofs_async *a = NULL;
+	struct viofs_file *f = NULL;
+	struct stat st;
+	int64_t r[4];
+
+	WORKS(t, viofs_async_open(t->s, 2, &a, &t->err));
+	/* Each needs what the one before has made. */
+	WORKS(t, viofs_path_mkdir_async(a, "L", 0, 0700, &r[0]));
+	viofs_async_link(a);
+	WORKS(t, viofs_path_mknod_async(a, "L/file", 0, S_IFREG | 0600, 0, &r[1]));
+	viofs_async_link(a);
+	WORKS(t, viofs_path_truncate_async(a, "L/file", 0, 9, &r[2]));
+	viofs_async_link(a);
+	WORKS(t, viofs_path_stat_async(a, "L/file", 0, &st, &r[3]));
+	results_of(t, a, r, 4);
+	CHECK(t, !r[0] && !r[1] && !r[2] && !r[3] && st.st_size == 9);
+	WORKS(t, viofs_file_open(t->s, "L/new", 0, O_CREAT | O_WRONLY, 0600, &f, &t->err));
+	replace(t, a, f, 300000, r);
+	CHECK(t, r[0] == 300000 && !r[1] && !r[2] && !r[3]);
+	WORKS(t, viofs_path_stat(t->s, "L/file", 0, &st, &t->err));
+	CHECK(t, st.st_size == 300000);
+	/* What can't be written is closed, and replaces nothing. */
+	WORKS(t, viofs_file_open(t->s, "L/new", 0, O_CREAT | O_RDONLY, 0600, &f, &t->err));
+	replace(t, a, f, 1, r);
+	CHECK(t, r[0] == -EBADF && r[1] == -ECANCELED && !r[2] && r[3] == -ECANCELED);
+	WORKS(t, viofs_path_stat(t->s, "L/new", 0, &st, &t->err));
+	/* One that is given up takes along what is linked to it. */
+	WORKS(t, viofs_path_unlink_async(a, "L/new", 0, &r[0]));
+	viofs_async_link(a);
+	WORKS(t, viofs_path_unlink_async(a, "L/file", 0, &r[1]));
+	viofs_async_link(a);
+	WORKS(t, viofs_path_stat_async(a, "L", 0, &st, &r[2]));
+	CHECK(t, viofs_async_cancel(a, &r[1]) == 1);
+	for (int i = 0; i < 3; i++) {
+		struct viofs_event e = { 0 };
+
+		CHECK(t, viofs_async_wait(a, &e, 1, 1, 10000000000LL) == 1);
+		if (e.user)
+			*(int64_t *)e.user = e.result;
+	}
+	CHECK(t, !r[0] && r[1] == -ECANCELED && r[2] == -ECANCELED);
+	CHECK(t, !viofs_async_pending(a));
+	viofs_async_close(a);
+	WORKS(t, viofs_path_unlink(t->s, "L/file", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(t->s, "L", 0, &t->err));
+}
+
 const struct calls_case cases_async[] = {
 	{ "every call has an asynchronous twin that does the same", twins },
 	{ "more calls than there is room for", more_than_there_is_room_for },
+	{ "calls that are linked begin when the one before has ended well", linked_calls },
 	{ "an event loop that sleeps on a descriptor", an_event_loop },
 	{ NULL, NULL },
 };
