@@ -49,10 +49,11 @@ int viofs_dir_close_async(struct viofs_async *a, struct viofs_dir *dir, void *us
 int viofs_dir_read(struct viofs_dir *dir, struct viofs_dirent *entry, struct viofs_err *err);
 
 /**
- * viofs_dir_fill_async() - fetch the next portion
- * The event's result is the number of its bytes, 0 at the end; then viofs_dir_next() gives the
- * entries. What was left of the portion before is dropped.
+ * viofs_dir_fill() - fetch the next portion
+ * viofs_dir_next() gives its entries. What was left of the portion before is dropped. Return:
+ * bytes, 0 at the end; a negative errno.
  */
+int viofs_dir_fill(struct viofs_dir *dir, struct viofs_err *err);
 int viofs_dir_fill_async(struct viofs_async *a, struct viofs_dir *dir, void *user);
 
 /** viofs_dir_next() - the next entry of the portion that is there. Return: 1; 0: no more in it;
@@ -77,6 +78,51 @@ void viofs_dir_seek(struct viofs_dir *dir, uint64_t where);
 /** viofs_dir_sync() - fsync(2) of a directory. */
 int viofs_dir_sync(struct viofs_dir *dir, int data_only, struct viofs_err *err);
 int viofs_dir_sync_async(struct viofs_async *a, struct viofs_dir *dir, int data_only, void *user);
+
+/**
+ * struct viofs_tree - a walk through a tree; opaque
+ * It is one thread's at a time. Its calls block; they are made of calls on directories and paths,
+ * which have asynchronous twins for who wants many under way.
+ */
+struct viofs_tree;
+
+/** enum viofs_tree_flag - of viofs_tree_open() */
+enum viofs_tree_flag {
+	/** A directory comes again after all that is below it: to remove it, say. */
+	VIOFS_TREE_AFTER = 1 << 0
+};
+
+/** struct viofs_tree_entry - something in the tree; pointers are good until the next call */
+struct viofs_tree_entry {
+	const char *path;      /* the walk's start, and the way from there */
+	const char *name;      /* its last component; all of the start's path */
+	const struct stat *st; /* its own, where it is a symbolic link */
+	uint32_t depth;        /* 0: the start */
+	uint32_t after;        /* 1: a directory again, after all that is below it */
+	int32_t error; /* a negative errno: it can't be looked at, or not be read to its end */
+	uint32_t reserved[5];
+};
+
+/**
+ * viofs_tree_open() - begin a walk at @path
+ * @flags: of enum viofs_tree_flag. Each level has a directory open. Symbolic links below @path are
+ * told, not followed. Return: 0 and *@out; as viofs_path_stat() of @path.
+ */
+int viofs_tree_open(struct viofs_session *s, const char *path, unsigned int flags,
+		    struct viofs_tree **out, struct viofs_err *err);
+
+/**
+ * viofs_tree_next() - what comes next: a directory, then what is below it
+ * Return: 1 and @entry; with @entry->error set @err has the reason, and the walk can go on; 0: the
+ * end; -ENOMEM, and the walk can't go on.
+ */
+int viofs_tree_next(struct viofs_tree *tree, struct viofs_tree_entry *entry, struct viofs_err *err);
+
+/** viofs_tree_skip() - what is below the directory that came last is left out. */
+void viofs_tree_skip(struct viofs_tree *tree);
+
+/** viofs_tree_close() - at any time; NULL is fine. */
+void viofs_tree_close(struct viofs_tree *tree);
 
 #ifdef __cplusplus
 }

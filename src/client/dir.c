@@ -397,7 +397,7 @@ static void start_fill(struct viofs_op *op, struct viofs_dir *dir)
 	ask_fill(op);
 }
 
-static int fill(struct viofs_dir *dir, struct viofs_err *err)
+int viofs_dir_fill(struct viofs_dir *dir, struct viofs_err *err)
 {
 	struct viofs_op *op;
 	int rc = viofs_op_begin_on(dir->s, dir->caller, "readdir", dir->path, err, &op);
@@ -515,7 +515,7 @@ int viofs_dir_read_many(struct viofs_dir *dir, struct viofs_dirent *entries, uns
 
 	if (rc || dir->end || !max)
 		return rc;
-	rc = fill(dir, err);
+	rc = viofs_dir_fill(dir, err);
 	return rc > 0 ? viofs_dir_next_many(dir, entries, max) : rc;
 }
 

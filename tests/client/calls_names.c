@@ -467,6 +467,69 @@ static void permissions(struct calls *t)
 	viofs_session_close(root);
 }
 
+/* What a walk tells, as words: a directory ends in a slash, and comes again with a bang. Names of a
+ * directory come in any order, so each has one only. */
+static void walk(struct calls *t, struct viofs_session *s, const char *path, unsigned int flags,
+		 const char *skip, const char *told)
+{
+	struct viofs_tree_entry e;
+	struct viofs_tree *tree = NULL;
+	char all[512] = "";
+	int rc;
+
+	if (!WORKS(t, viofs_tree_open(s, path, flags, &tree, &t->err)))
+		return;
+	while ((rc = viofs_tree_next(tree, &e, &t->err)) == 1) {
+		size_t len = strlen(all);
+
+		snprintf(all + len, sizeof(all) - len, "%u%s%s%s ", e.depth, e.path,
+			 S_ISDIR(e.st->st_mode) ? "/" : "", e.after ? "!" : "");
+		CHECK(t, strstr(e.path, e.name) && strlen(e.name) <= strlen(e.path));
+		if (e.error)
+			snprintf(all + len, sizeof(all) - len, "%u%s:%d ", e.depth, e.path,
+				 -e.error);
+		if (skip && !strcmp(e.name, skip))
+			viofs_tree_skip(tree);
+	}
+	CHECK(t, !rc);
+	if (!CHECK(t, !strcmp(all, told)))
+		printf("# %s\n", all);
+	viofs_tree_close(tree);
+}
+
+static void trees(struct calls *t)
+{
+	struct viofs_session *other = checked_view(t, 12345, 54321);
+	struct viofs_tree *tree = NULL;
+
+	WORKS(t, viofs_path_mkdir(t->s, "T", 0, 0755, &t->err));
+	WORKS(t, viofs_path_mkdir(t->s, "T/a", 0, 0755, &t->err));
+	WORKS(t, viofs_path_mkdir(t->s, "T/a/b", 0, 0700, &t->err));
+	WORKS(t, viofs_path_symlink(t->s, "/T", "T/a/b/up", 0, &t->err));
+	walk(t, t->s, "T", 0, NULL, "0T/ 1T/a/ 2T/a/b/ 3T/a/b/up ");
+	walk(t, t->s, "T", VIOFS_TREE_AFTER, NULL,
+	     "0T/ 1T/a/ 2T/a/b/ 3T/a/b/up 2T/a/b/! 1T/a/! 0T/! ");
+	walk(t, t->s, "/T/a/", VIOFS_TREE_AFTER, "b", "0/T/a// 1/T/a/b/ 0/T/a//! ");
+	walk(t, t->s, "T/a/b/up", 0, "a", "0T/a/b/up/ 1T/a/b/up/a/ ");
+	/* What can't be read is told, and doesn't end it. */
+	walk(t, other, "T", VIOFS_TREE_AFTER, NULL, "0T/ 1T/a/ 2T/a/b/ 2T/a/b:13 1T/a/! 0T/! ");
+	FAILS(t, viofs_tree_open(t->s, "T/nix", 0, &tree, &t->err), ENOENT);
+	FAILS(t, viofs_tree_open(t->s, "T", 1 << 5, &tree, &t->err), EINVAL);
+	/* It can end anywhere. */
+	WORKS(t, viofs_tree_open(t->s, "T", 0, &tree, &t->err));
+	for (int i = 0; i < 3; i++) {
+		struct viofs_tree_entry e;
+
+		CHECK(t, viofs_tree_next(tree, &e, &t->err) == 1);
+	}
+	viofs_tree_close(tree);
+	viofs_session_close(other);
+	WORKS(t, viofs_path_unlink(t->s, "T/a/b/up", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(t->s, "T/a/b", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(t->s, "T/a", 0, &t->err));
+	WORKS(t, viofs_path_rmdir(t->s, "T", 0, &t->err));
+}
+
 const struct calls_case cases_names[] = {
 	{ "folders are made and removed", folders },
 	{ "special files are made, not opened", special_files },
@@ -478,6 +541,7 @@ const struct calls_case cases_names[] = {
 	{ "extended attributes, up to 64 KiB", extended_attributes },
 	{ "a directory with many entries is read, and from the middle", directories },
 	{ "a view is somebody else's, and begins in a folder", views },
+	{ "trees are walked through", trees },
 	{ "permissions are checked where that is asked for", permissions },
 	{ NULL, NULL },
 };
