@@ -134,6 +134,15 @@ static void follow(struct viofs_async *a, struct viofs_op *op)
 	pthread_cond_destroy(&me.cond);
 }
 
+static const char *whose_memory(const struct viofs_op *op)
+{
+	if (op->result != -ENOMEM)
+		return "";
+	return op->error == -ENOMEM ? " It is the device's memory that is short."
+				    : " It is the program's memory that is short, not "
+				      "viofs_dev_options.dma_size.";
+}
+
 static void say(const struct viofs_op *op)
 {
 	const char *failed = viofs_dev_failed(op->a->s->dev);
@@ -147,8 +156,8 @@ static void say(const struct viofs_op *op)
 		viofs_err_set(op->err, rc, "%s %s%s%s: the device %s.", op->what, op->which, to,
 			      second, failed);
 	else
-		viofs_err_set(op->err, rc, "%s %s%s%s: %s.", op->what, op->which, to, second,
-			      strerror(-rc));
+		viofs_err_set(op->err, rc, "%s %s%s%s: %s.%s", op->what, op->which, to, second,
+			      strerror(-rc), whose_memory(op));
 }
 
 int64_t viofs_op_end(struct viofs_op *op)

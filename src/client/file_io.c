@@ -58,8 +58,10 @@ static void chunk_done(struct viofs_call *call, const struct viofs_completion *c
 	}
 	if (c->fault)
 		op->fault = c->fault;
-	if (error)
+	if (error) {
+		op->error = error;
 		got = 0;
+	}
 	if (got < chunk->len)
 		stop_at(io, chunk->at + got, error);
 	if (!error && !io->write && io->by_fd)

@@ -244,6 +244,7 @@ static void done_or_end(struct viofs_call *call, const struct viofs_completion *
 		op_done(call, c);
 		return;
 	}
+	op->error = c->error;
 	op->fault = c->fault;
 	viofs_op_finish(op, c->error);
 }
