@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A device that broke the rules, or has gone. */
+/*
+ * A device that broke the rules, or has gone.
+ *
+ * Any thread may find out, or give the device up; dev->lock makes one of them the first, who resets
+ * it and writes the reason. From then on state and reason don't change (client_dev.h), and are read
+ * without the lock.
+ */
 #include "client/fail.h"
 #include "base/util.h"
 #include "client/child.h"

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nodes, names, and what is to be forgotten. */
+/*
+ * Nodes, names, and what is to be forgotten.
+ *
+ * The cache is the session's, and used by all threads: each function takes its lock, for as long as
+ * it takes to change a few pointers, and calls nothing of others meanwhile. A node is its holders'
+ * together; who drops the last reference frees it.
+ */
 #include "client/nodecache.h"
 #include "base/util.h"
 

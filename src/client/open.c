@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Taking a device for a program, and giving it back. */
+/*
+ * Taking a device for a program, and giving it back.
+ *
+ * Both are one thread's, with no other call on the device under way. The device (struct viofs_dev)
+ * is the program's from viofs_dev_open() to viofs_dev_close(), and owns the record, its
+ * descriptors, the memory and all virtqueues.
+ */
 #include "base/bell.h"
 #include "base/page.h"
 #include "base/run.h"

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Structs of options of programs that were built with an older or a newer header. */
+/*
+ * Structs of options of programs that were built with an older or a newer header.
+ *
+ * The structs are the caller's; nothing is kept. Any thread.
+ */
 #include "client/options_struct.h"
 #include "base/err.h"
 #include "base/util.h"

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* DMA memory for programs: pages of the arena's data section, and memory of their own. */
+/*
+ * DMA memory for programs: pages of the arena's data section, and memory of their own.
+ *
+ * The pool is the device's, and has a lock: any thread takes and gives. A piece is its taker's
+ * until he gives it back, or until the device is closed, with which all of it goes. Regions of the
+ * program's own (register.c) are read here without a lock: the program registers memory before it
+ * uses it.
+ */
 #include "client/pool.h"
 #include "base/page.h"
 #include "base/util.h"

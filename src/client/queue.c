@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Handles: submitting and polling. */
+/*
+ * Handles: submitting and polling.
+ *
+ * A handle is its user's, and of one thread at a time (client_dev.h says who may touch what of a
+ * virtqueue). It owns three descriptors and a ring for completions that others find; only that
+ * ring, and its wake-up, are touched by others, under the virtqueue's lock.
+ */
 #include "client/queue.h"
 #include "base/util.h"
 #include "client/child.h"

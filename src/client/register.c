@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Memory of the program's own, given to the device. */
+/*
+ * Memory of the program's own, given to the device.
+ *
+ * The memory stays the program's, and has to be there until it is taken back or the device is
+ * closed. The list of regions is the device's, changed under dev->lock by any thread.
+ */
 #include "base/page.h"
 #include "base/util.h"
 #include "client/child.h"

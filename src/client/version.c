@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The library's own version. */
+/*
+ * The library's own version.
+ *
+ * A constant: any thread, at any time.
+ */
 #include <viofs/version.h>
 
 uint32_t viofs_version(void)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Waiting: spin first, since being woken costs more than most answers take; then sleep until an
- * interrupt. */
+/*
+ * Waiting: spin first, since being woken costs more than most answers take; then sleep until an
+ * interrupt.
+ *
+ * A wait is on its caller's stack, and of the thread that has the handle.
+ */
 #include "client/waiting.h"
 #include "base/barrier.h"
 #include "base/util.h"

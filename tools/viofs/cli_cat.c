@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs cat: a file to standard output, with several reads ahead of what is written. */
+/*
+ * viofs cat: a file to standard output, with several reads ahead of what is written.
+ *
+ * The program's one thread; the reader owns its file, a user of calls and the blocks, and gives
+ * them back when a file has ended.
+ */
 #include "cli.h"
 
 #include <errno.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs get, put, cp: what is copied where to. */
+/*
+ * viofs get, put, cp: what is copied where to.
+ *
+ * The program's one thread; paths that are made here are taken over by the copy (xfer.h).
+ */
 #include "cli.h"
 #include "format.h"
 #include "xfer.h"

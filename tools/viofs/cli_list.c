@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs ls: names, and what is behind them. */
+/*
+ * viofs ls: names, and what is behind them.
+ *
+ * The program's one thread; lists of entries (readlist.h) belong to the function that reads them.
+ */
 #include "cli.h"
 #include "readlist.h"
 #include "format.h"

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs stat, readlink, df, tree: looking without changing. */
+/*
+ * viofs stat, readlink, df, tree: looking without changing.
+ *
+ * The program's one thread; each command owns what it allocates until it returns.
+ */
 #include "cli.h"
 #include "readlist.h"
 #include "format.h"

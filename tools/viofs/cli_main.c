@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs: files of a virtio-fs share, with no mount. */
+/*
+ * viofs: files of a virtio-fs share, with no mount.
+ *
+ * The table of commands is here. One thread; a run's device and session are struct viofs_cli's
+ * (cli_run.c).
+ */
 #include "cli.h"
 #include "base/standard.h"
 #include "tools_config.h"

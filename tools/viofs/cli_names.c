@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs mkdir, rmdir, mv, ln, chmod: changing names and modes. */
+/*
+ * viofs mkdir, rmdir, mv, ln, chmod: changing names and modes.
+ *
+ * The program's one thread; nothing is kept from call to call.
+ */
 #include "cli.h"
 #include "format.h"
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options of the commands: read and explained by the tables. */
+/*
+ * Options of the commands: read and explained by the tables.
+ *
+ * The program's one thread; what is parsed points into argv.
+ */
 #include "cli.h"
 
 #include <getopt.h>

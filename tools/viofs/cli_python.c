@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs python: Python with a share in its hands. */
+/*
+ * viofs python: Python with a share in its hands.
+ *
+ * It executes Python in its place, so nothing of its own is open by then.
+ */
 #include "cli.h"
 #include "tools_config.h"
 

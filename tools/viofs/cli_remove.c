@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs rm: files, and trees with many requests in flight. */
+/*
+ * viofs rm: files, and trees with many requests in flight.
+ *
+ * The program's one thread; a removal owns its user of calls and the names that are under way.
+ */
 #include "cli.h"
 #include "readlist.h"
 #include "format.h"

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The device and session of a run, its messages and signals. */
+/*
+ * The device and session of a run, its messages and signals.
+ *
+ * One thread, and a handler that notes a signal: commands look at that between their steps. The run
+ * owns device and session, and closes both whatever has happened.
+ */
 #include "cli.h"
 #include "format.h"
 

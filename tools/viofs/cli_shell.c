@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs shell, and raw: commands one after the other on one session. */
+/*
+ * viofs shell, and raw: commands one after the other on one session.
+ *
+ * The program's one thread; device and session are the shell's, and outlive its commands.
+ */
 #include "cli.h"
 #include "raw.h"
 #include "format.h"

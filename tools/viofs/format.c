@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Names, sizes, modes and times for people. */
+/*
+ * Names, sizes, modes and times for people.
+ *
+ * Texts go to the caller's memory, or are his to free. Nothing is kept.
+ */
 #include "format.h"
 #include "base/text.h"
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Locks, and the interruption of what waits for one. */
+/*
+ * Locks, and the interruption of what waits for one.
+ *
+ * The program's one thread; files that are opened here are closed here; see probe.c.
+ */
 #include "probe.h"
 
 #include <errno.h>

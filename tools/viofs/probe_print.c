@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What viofs probe found: a table, and JSON. */
+/*
+ * What viofs probe found: a table, and JSON.
+ *
+ * The program's one thread; what was found is struct viofs_probe's, and is only read.
+ */
 #include "probe.h"
 #include "format.h"
 #include "base/text.h"

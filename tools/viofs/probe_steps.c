@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What viofs probe tries. */
+/*
+ * What viofs probe tries.
+ *
+ * The program's one thread; each step takes back what it made; what it leaves goes with the probe's
+ * directory (probe.c).
+ */
 #include "probe.h"
 
 #include <errno.h>

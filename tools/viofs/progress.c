@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How far a copy is, on a terminal. */
+/*
+ * How far a copy is, on a terminal.
+ *
+ * The copy's one thread counts and draws; nothing is drawn from elsewhere.
+ */
 #include "progress.h"
 #include "format.h"
 #include "base/text.h"

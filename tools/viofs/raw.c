@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Single FUSE requests: made from words, and sent. */
+/*
+ * Single FUSE requests: made from words, and sent.
+ *
+ * The program's one thread. DMA memory for data is struct viofs_raw's from its beginning to its
+ * end, and every request uses it anew.
+ */
 #include "raw.h"
 
 #include <errno.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A request and its reply, decoded. */
+/*
+ * A request and its reply, decoded.
+ *
+ * It only reads the request that it prints.
+ */
 #include "raw.h"
 #include "format.h"
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The structs of FUSE's requests, by name and size; those of <linux/fuse.h> 7.45. */
+/*
+ * The structs of FUSE's requests, by name and size; those of <linux/fuse.h> 7.45.
+ *
+ * Constants.
+ */
 #include "raw.h"
 
 #include <stdlib.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A directory of the share, read to its end. */
+/*
+ * A directory of the share, read to its end.
+ *
+ * The program's one thread; the list owns its names, until viofs_listing_free().
+ */
 #include "readlist.h"
 #include "cli.h"
 

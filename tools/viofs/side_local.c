@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* This machine as one side of a copy: system calls, each done when it is asked for. */
+/*
+ * This machine as one side of a copy: system calls, each done when it is asked for.
+ *
+ * The copy's one thread. Descriptors are owned by whoever opened them by this side (xfer_file.c,
+ * xfer_dir.c), and travel as pointers.
+ */
 #include "xfer.h"
 
 #include <dirent.h>

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The share as one side of a copy: libviofs's asynchronous calls. */
+/*
+ * The share as one side of a copy: libviofs's asynchronous calls.
+ *
+ * The copy's one thread, which has the user of calls that all of them go by. Files and directories
+ * are owned by whoever opened them by this side.
+ */
 #include "format.h"
 #include "xfer.h"
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A line of the shell as words. */
+/*
+ * A line of the shell as words.
+ *
+ * Words are copies, and the caller's until viofs_words_free().
+ */
 #include "words.h"
 
 #include <stdbool.h>

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The loop of a copy: what may begin, what has ended. */
+/*
+ * The loop of a copy: what may begin, what has ended.
+ *
+ * One thread (xfer.h). The copy owns its nodes, blocks and user of calls; a block that was taken is
+ * its taker's until it is given back, and what has ended is told by the loop only.
+ */
 #include "xfer.h"
 #include "xfer_file.h"
 

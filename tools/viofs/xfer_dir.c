@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Nodes and directories: each goes down, and gets its times when all below has ended. */
+/*
+ * Nodes and directories: each goes down, and gets its times when all below has ended.
+ *
+ * The copy's one thread. A node is owned by its list (xfer.h) until it is begun, then by what works
+ * on it, and freed when all below it has ended.
+ */
 #include "xfer.h"
 #include "format.h"
 

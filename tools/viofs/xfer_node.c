@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A copy's beginning and end, and whole copies of what is neither file nor directory. */
+/*
+ * A copy's beginning and end, and whole copies of what is neither file nor directory.
+ *
+ * The copy's one thread. A struct viofs_copy owns its node and what it has opened, until
+ * viofs_copy_end().
+ */
 #include "xfer_file.h"
 #include "format.h"
 
