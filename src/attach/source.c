@@ -29,6 +29,14 @@ static int read_tag(struct viofs_virtio *d, void *tag, struct viofs_err *err)
 	return rc;
 }
 
+static int without_vfio(const char *text, struct viofs_err *err)
+{
+	return viofs_err_set(err, -ENOTSUP,
+			     "%s: this program was built without VFIO, so it knows no PCI devices: "
+			     "vhost-user:PATH is what it takes.",
+			     text);
+}
+
 int viofs_source_look(const struct viofs_pci_function *f,
 		      int (*look)(struct viofs_virtio *d, void *arg, struct viofs_err *err),
 		      void *arg, struct viofs_err *err)
@@ -39,6 +47,8 @@ int viofs_source_look(const struct viofs_pci_function *f,
 	struct viofs_hold hold;
 	int rc;
 
+	if (!viofs_transport_function())
+		return without_vfio(f->text, err);
 	rc = viofs_hold_take(f, 0, &hold, err);
 	if (rc)
 		return rc;
@@ -227,6 +237,8 @@ int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_e
 
 	if (t)
 		return find_path(t, text + strlen(t->prefix), out, err);
+	if (!viofs_transport_function())
+		return without_vfio(text, err);
 	if (!strncmp(text, TAG_PREFIX, strlen(TAG_PREFIX)))
 		return find_tag(text + strlen(TAG_PREFIX), out, err);
 	if (!viofs_pci_address_parse(text, &a))

@@ -4,12 +4,15 @@
 
 #include "base/util.h"
 #include "vfio/pci_transport.h"
+#include "viofs_config.h"
 #include "vhost/vhost_transport.h"
 
 #include <string.h>
 
 static const struct viofs_transport *const transports[] = {
+#if VIOFS_HAVE_VFIO
 	&viofs_pci_transport,
+#endif
 	&viofs_vhost_transport,
 };
 

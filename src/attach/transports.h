@@ -11,7 +11,7 @@
  */
 const struct viofs_transport *viofs_transport_of(const char *text);
 
-/** viofs_transport_function() - the one for PCI functions. */
+/** viofs_transport_function() - the one for PCI functions; NULL: this build has no VFIO. */
 const struct viofs_transport *viofs_transport_function(void);
 
 #endif
