@@ -8,6 +8,7 @@
  * the device said that it wrote.
  */
 #include "relay/complete.h"
+#include "base/ticks.h"
 #include "base/util.h"
 #include "fuse/reply.h"
 #include "kernel/devfuse.h"
@@ -16,6 +17,7 @@
 #include "relay/hiprio.h"
 #include "relay/outcome.h"
 #include "relay/session.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 #include <string.h>
@@ -102,7 +104,8 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 	return 0;
 }
 
-static int complete_one(struct viofs_lane *lane, uint32_t token, uint32_t used_len)
+/* @now: ticks, out: when the kernel had the reply. */
+static int complete_one(struct viofs_lane *lane, uint32_t token, uint32_t used_len, uint64_t *now)
 {
 	struct viofs_slot *slot = &lane->slots.slots[token];
 	int rc = 0;
@@ -111,8 +114,10 @@ static int complete_one(struct viofs_lane *lane, uint32_t token, uint32_t used_l
 		rc = reply_to_kernel(lane, slot, used_len);
 	else if (slot->entry != VIOFS_SLOT_NO_ENTRY)
 		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
-	if (!rc)
+	if (!rc) {
+		*now = viofs_tap_replied(lane, slot);
 		viofs_answer_release(lane, slot);
+	}
 	return rc;
 }
 
@@ -120,14 +125,17 @@ static void collect_returned(struct viofs_lane *lane)
 {
 	uint16_t index;
 
-	while (viofs_lease_collect(&lane->lease, &index))
+	while (viofs_lease_collect(&lane->lease, &index)) {
+		viofs_tap_replied(lane, &lane->slots.slots[index]);
 		viofs_answer_release(lane, &lane->slots.slots[index]);
+	}
 }
 
 /* REPLYING before it is off the ring: a successor finds it in one place or the other. */
-static void note_used(struct viofs_slot *slot, uint32_t len)
+static void note_used(struct viofs_slot *slot, uint32_t len, uint64_t now)
 {
 	slot->used_len = len;
+	slot->used = now;
 	viofs_order();
 	slot->state = VIOFS_SLOT_REPLYING;
 	viofs_order();
@@ -137,10 +145,12 @@ static int complete_queue(struct viofs_lane *lane, unsigned int q)
 {
 	struct viofs_ring *ring = &lane->relay->fs->queues[q].ring;
 	struct viofs_ring_used used;
+	uint64_t now;
 	int done = 0, rc;
 
 	if (!viofs_ring_has_used(ring))
 		return 0;
+	now = viofs_ticks();
 	while (done < BATCH) {
 		rc = viofs_ring_peek(ring, &used);
 		if (rc < 0)
@@ -149,9 +159,9 @@ static int complete_queue(struct viofs_lane *lane, unsigned int q)
 		if (!rc)
 			break;
 		done++;
-		note_used(&lane->slots.slots[used.token], used.len);
+		note_used(&lane->slots.slots[used.token], used.len, now);
 		viofs_ring_pop(ring, &used);
-		rc = complete_one(lane, used.token, used.len);
+		rc = complete_one(lane, used.token, used.len, &now);
 		if (rc)
 			return rc;
 	}
@@ -160,13 +170,14 @@ static int complete_queue(struct viofs_lane *lane, unsigned int q)
 
 int viofs_complete_left(struct viofs_lane *lane)
 {
+	uint64_t now;
 	int rc = 0;
 
 	while (lane->left < lane->slots.count && !rc) {
 		const struct viofs_slot *slot = viofs_slots_at(&lane->slots, lane->left++);
 
 		if (slot->state == VIOFS_SLOT_REPLYING)
-			rc = complete_one(lane, slot->index, slot->used_len);
+			rc = complete_one(lane, slot->index, slot->used_len, &now);
 	}
 	return rc;
 }

@@ -8,6 +8,7 @@
  * the beginning of the buffer itself, in one piece with the rest.
  */
 #include "relay/intake.h"
+#include "base/ticks.h"
 #include "base/util.h"
 #include "relay/answer.h"
 #include "relay/contents.h"
@@ -92,14 +93,15 @@ static void take_hiprio(struct viofs_lane *lane, const struct viofs_slot *slot)
 		viofs_hiprio_forget(lane, message, slot->len);
 }
 
-static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry, int64_t now)
+static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry)
 {
 	struct viofs_slot *slot = &lane->slots.slots[entry->slot];
 	int rc;
 
 	entry->state = VIOFS_ENTRY_RELAY;
 	viofs_slot_renew(slot);
-	slot->since = now;
+	slot->since = lane->now;
+	slot->read = slot->sent = viofs_ticks();
 	slot->kernel_unique = entry->header.in.unique;
 	slot->nodeid = entry->header.in.nodeid;
 	viofs_contents_note(&lane->slots, slot->buffer, &entry->header.in,
@@ -128,15 +130,13 @@ int viofs_intake(struct viofs_lane *lane)
 {
 	struct viofs_entries *e = &lane->entries;
 	int taken = e->arrived_count;
-	int64_t now;
 
 	if (!taken)
 		return 0;
-	now = viofs_now_ns();
 	if (taken > 1)
 		viofs_submit_kick_later(lane);
 	for (int i = 0; i < taken; i++)
-		take_entry(lane, &e->entry[e->arrived[i]], now);
+		take_entry(lane, &e->entry[e->arrived[i]]);
 	viofs_submit_kick_now(lane);
 	e->arrived_count = 0;
 	return taken;

@@ -143,6 +143,7 @@ static int init_lane(struct viofs_relay *r, unsigned int index)
 	lane->spin = r->config.spin_us * VIOFS_NSEC_PER_USEC;
 	lane->index = index;
 	lane->stats = &l->lane_stats[index];
+	lane->latency = &l->latency[index];
 	lane->state = &l->lanes[index];
 	if (!r->is_adopted) {
 		lane->state->landing = VIOFS_SLOT_NONE;

@@ -58,7 +58,8 @@ void viofs_layout_sizes(const struct viofs_relay_config *c, size_t sizes[VIOFS_A
 		c->lanes * (sizeof(struct viofs_lane_stats) + sizeof(struct viofs_lane_state)) +
 		c->slots * sizeof(struct viofs_interrupt) + 6 * ALIGN;
 	sizes[VIOFS_ARENA_SPARSE] += VIOFS_FORGOTTEN_MAX * sizeof(struct fuse_forget_one) +
-				     c->lanes * viofs_align_up(l.plain_size, PAGE) + 2 * PAGE;
+				     c->lanes * viofs_align_up(l.plain_size, PAGE) +
+				     c->lanes * sizeof(struct viofs_lane_latency) + 3 * PAGE;
 	viofs_parking_sizes(&l.parked.max, c->lanes, sizes);
 	viofs_parking_sizes(&l.locks.max, c->lanes, sizes);
 	viofs_parking_sizes(&l.letters.max, c->lanes, sizes);
@@ -92,6 +93,7 @@ void viofs_layout_new(const struct viofs_relay_config *c, struct viofs_arena *a,
 	alloc_parking(a, c->lanes, &l->parked);
 	alloc_parking(a, c->lanes, &l->locks);
 	alloc_parking(a, c->lanes, &l->letters);
+	l->latency = viofs_arena_alloc(a, VIOFS_ARENA_SPARSE, c->lanes * sizeof(*l->latency), PAGE);
 	viofs_slots_alloc((uint16_t)c->slots, (uint16_t)c->buffers, c->max_data, a, &l->slots);
 }
 
@@ -176,6 +178,7 @@ static void list_lanes(struct contents *c, const struct viofs_relay *r)
 	list_parking(c, VIOFS_STATE_PARKED, lanes, &l->parked);
 	list_parking(c, VIOFS_STATE_LOCKS, lanes, &l->locks);
 	list_parking(c, VIOFS_STATE_LETTERS, lanes, &l->letters);
+	list(c, VIOFS_STATE_LATENCY, 0, l->latency, lanes, sizeof(*l->latency));
 	for (unsigned int i = 0; i < r->lane_count; i++) {
 		const struct viofs_entries *e = &r->lanes[i].entries;
 
@@ -283,7 +286,8 @@ static bool find_lanes(const struct viofs_arena *a, const struct viofs_relay_con
 	l->lanes = viofs_layout_find(a, VIOFS_STATE_LANES, 0, c->lanes, sizeof(*l->lanes));
 	l->plain = viofs_layout_find(a, VIOFS_STATE_PLAIN, 0, c->lanes,
 				     viofs_align_up(l->plain_size, PAGE));
-	return l->lane_stats && l->lanes && l->plain &&
+	l->latency = viofs_layout_find(a, VIOFS_STATE_LATENCY, 0, c->lanes, sizeof(*l->latency));
+	return l->lane_stats && l->lanes && l->plain && l->latency &&
 	       find_parking(a, VIOFS_STATE_PARKED, c->lanes, &l->parked) &&
 	       find_parking(a, VIOFS_STATE_LOCKS, c->lanes, &l->locks) &&
 	       find_parking(a, VIOFS_STATE_LETTERS, c->lanes, &l->letters);

@@ -35,6 +35,7 @@ struct viofs_layout {
 	uint8_t *plain;                     /* for each lane */
 	size_t plain_size;
 	struct viofs_layout_parking parked, locks, letters;
+	struct viofs_lane_latency *latency;
 };
 
 /** viofs_layout_sizes() - add what @config needs, but slots, buffers and entries. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Parked requests. */
 #include "relay/parking.h"
+#include "base/ticks.h"
 #include "base/page.h"
 #include "base/uapi.h"
 #include "base/util.h"
@@ -148,6 +149,7 @@ int viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t l
 	index = fill(p, iov, len);
 	parked = &p->blocks[index];
 	parked->since = since;
+	parked->read = viofs_ticks();
 	parked->len = (uint32_t)len;
 	append(p, index);
 	/* From here on a successor finds it. */

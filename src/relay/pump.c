@@ -22,6 +22,7 @@
  */
 #include "relay/pump.h"
 #include "base/barrier.h"
+#include "base/ticks.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
 #include "relay/answer.h"
@@ -52,6 +53,7 @@ struct message {
 	size_t len;
 	bool in_slot; /* lies in the landing slot and the landing buffer */
 	int64_t since;
+	uint64_t read; /* ticks */
 };
 
 /* How many are parked has changed. */
@@ -120,12 +122,11 @@ static bool find_landing_buffer(struct viofs_lane *lane)
 }
 
 /* The landing slot now holds a request of the kernel: send it. */
-static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t len, int64_t since,
+static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t len,
 		      const struct viofs_fuse_shape *shape, const struct fuse_in_header *head)
 {
 	slot->shape = *shape;
 	slot->len = (uint32_t)len;
-	slot->since = since;
 	slot->kernel_unique = head->unique;
 	slot->nodeid = head->nodeid;
 	if (is_gathered(shape, len))
@@ -224,7 +225,9 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 	slot = landing_of(lane);
 	if (m->len > VIOFS_SLOT_SMALL)
 		slot->buffer = lane->state->landing_buffer;
-	take_slot(lane, slot, m->len, m->since, &shape, m->head);
+	slot->since = m->since;
+	slot->read = slot->sent = m->read;
+	take_slot(lane, slot, m->len, &shape, m->head);
 	/* It is the slot's affair now, and nothing lands there. */
 	viofs_order();
 	lane->state->landing = VIOFS_SLOT_NONE;
@@ -304,7 +307,8 @@ static int take_one(struct viofs_lane *lane)
 	m.len = (size_t)n;
 	if (m.in_slot)
 		note_spill(lane, lane->state->landing_buffer, m.head, m.len);
-	m.since = viofs_now_ns();
+	m.since = lane->now;
+	m.read = viofs_ticks();
 	take_message(lane, &m);
 	/* It is somewhere else now, or answered. */
 	viofs_order();
@@ -320,6 +324,7 @@ void viofs_pump_landed(struct viofs_lane *lane)
 		.head = &lane->state->head,
 		.len = lane->state->head.len,
 		.since = viofs_now_ns(),
+		.read = viofs_ticks(),
 		.in_slot = lane->state->in_slot == 1,
 	};
 
@@ -391,7 +396,7 @@ static struct viofs_parking *next_parked(struct viofs_lane *lane)
 
 	if (!lock)
 		return other ? &lane->parked : NULL;
-	return other && other->since - lock->since <= 0 ? &lane->parked : &lane->locks;
+	return other && (int64_t)(other->read - lock->read) <= 0 ? &lane->parked : &lane->locks;
 }
 
 /* A parked request into a slot. The slot is there; its buffer may not be. */
@@ -429,7 +434,10 @@ static bool unpark(struct viofs_lane *lane)
 	/* It was classified when it was parked: this can't fail. */
 	viofs_fuse_classify(&lane->relay->conn, viofs_parking_message(from, parked), parked->len,
 			    &shape);
-	take_slot(lane, slot, parked->len, parked->since, &shape, &head);
+	slot->since = parked->since;
+	slot->read = parked->read;
+	slot->sent = viofs_ticks();
+	take_slot(lane, slot, parked->len, &shape, &head);
 	viofs_parking_drop(from, parked);
 	return true;
 }

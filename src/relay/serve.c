@@ -141,8 +141,9 @@ static int idle(struct viofs_lane *lane, int64_t since, int64_t now)
 	if (now - since >= viofs_spin_budget(lane, now)) {
 		lane->spun = 0;
 		rc = go_to_sleep(lane);
+		lane->now = viofs_now_ns();
 		if (!in_flight)
-			viofs_spin_learn(lane, viofs_now_ns() - now);
+			viofs_spin_learn(lane, lane->now - now);
 		return rc;
 	}
 	lane->spun = now;
@@ -258,6 +259,7 @@ int viofs_serve(struct viofs_lane *lane)
 	rc = viofs_complete_left(lane);
 	if (rc)
 		return rc;
+	lane->now = now;
 	viofs_watch_begin(lane, now);
 	for (;;) {
 		lane->stats->turns++;
@@ -269,7 +271,7 @@ int viofs_serve(struct viofs_lane *lane)
 			if (++turns % TURNS)
 				continue;
 		}
-		now = viofs_now_ns();
+		lane->now = now = viofs_now_ns();
 		rc = viofs_watch_bounds(lane, now);
 		if (done && !rc)
 			continue;

@@ -19,7 +19,7 @@
  * Beside it: hiprio.c FORGET and INTERRUPT, over a queue that all lanes share; interrupt.c which
  * request an INTERRUPT is about; mailbox.c what lanes tell each other; outcome.c how it ends;
  * notify.c what the device says unasked; refuse.c EIO for everybody, where the device was lost;
- * observe.c what other processes see.
+ * observe.c what other processes see; tap.c how long requests take.
  *
  * All of this is one lane's: a part of the request queues, and everything that it needs to serve
  * them. A request stays in the lane that read it, and lanes share nothing on this way. One thread
@@ -63,6 +63,7 @@ struct viofs_lane {
 	unsigned int queues[VIOFS_FS_QUEUES_MAX]; /* its request queues */
 	unsigned int queue_count;
 	struct viofs_lane_stats *stats;
+	struct viofs_lane_latency *latency;
 	struct viofs_slots slots;
 	int fuse_fd; /* an open /dev/fuse of its own: what was read here is answered here */
 
@@ -93,6 +94,7 @@ struct viofs_lane {
 	struct viofs_mailbox mailbox; /* INTERRUPTs that another lane has read */
 	int64_t spun;      /* ns; when this thread last found nothing to do, and spun; or 0 */
 	int64_t no_spin;   /* ns; until then it sleeps at once: others want the CPU */
+	int64_t now;       /* ns, when it last looked at the clock: some turns ago at most */
 	long switches;     /* times that it was taken the CPU from */
 	int64_t next_look; /* ns; is the device still there? */
 	int64_t next_due;  /* ns; no request can be overdue before */

@@ -10,7 +10,7 @@
  *   header | arena: sections, address of each page for the device | rings' shadows, one per
  * virtqueue | session | lanes | counters | slots | whose data is where | hiprio: INTERRUPTs |
  * entries of the io_uring channel, for each lane | sparse: parked requests, locks, letters, plain
- * memory of each lane, FORGETs that wait
+ * memory of each lane, FORGETs that wait, latencies of each lane
  *
  * tests/unit/state_layout.txt describes each of these structs. Whoever changes one of them gives
  * VIOFS_STATE_VERSION another number: a process goes on with its own version only.
@@ -18,6 +18,7 @@
 #ifndef VIOFS_RELAY_STATE_H
 #define VIOFS_RELAY_STATE_H
 
+#include "base/histogram.h"
 #include "base/uapi.h"
 #include "fs/device.h"
 #include "fuse/opcodes.h"
@@ -60,6 +61,9 @@ struct viofs_slot {
 	uint64_t kernel_unique, device_unique;
 	uint64_t nodeid; /* the file that it is about, where the kernel sent it */
 	int64_t since;   /* ns: when it was read from the kernel */
+	uint64_t read;   /* ticks: the same */
+	uint64_t sent;   /* ticks: when it was put on the ring */
+	uint64_t used;   /* ticks: when the answer was seen there */
 };
 
 /** struct viofs_contents - whose data may lie in a place still; where no device can say otherwise
@@ -76,6 +80,7 @@ struct viofs_contents {
 struct viofs_parked {
 	_Atomic uint64_t seq; /* first block of a message: when it came; else 0 */
 	int64_t since;        /* ns, when it was read */
+	uint64_t read;        /* ticks, the same */
 	uint32_t len;         /* of the message */
 	uint32_t next;        /* block of the message, or of those that are free */
 	uint32_t follow;      /* the message that came next: made anew */
@@ -120,6 +125,26 @@ struct viofs_lane_state {
 	uint16_t first_slot, slot_count, first_buffer, buffer_count;
 	uint32_t queues;  /* bits: its request queues */
 	uint32_t entries; /* of the io_uring channel */
+};
+
+/* Opcodes are less. */
+#define VIOFS_LATENCY_OPS 64U
+
+/** struct viofs_times - in ticks of the CPU's clock (base/ticks.h) */
+struct viofs_times {
+	struct viofs_histogram steps;
+	uint64_t sum;
+};
+
+/** struct viofs_latency - of requests of one opcode: how long they took (tap.c) */
+struct viofs_latency {
+	struct viofs_times device; /* in the device */
+	struct viofs_times total;  /* from read to reply */
+};
+
+/** struct viofs_lane_latency - of all requests of one lane; sparse */
+struct viofs_lane_latency {
+	struct viofs_latency op[VIOFS_LATENCY_OPS];
 };
 
 /** struct viofs_session_state - what was agreed, with whom; relay/stats.h has INIT */
@@ -173,6 +198,7 @@ enum viofs_state_kind {
 	VIOFS_STATE_DRIVER,
 	VIOFS_STATE_DEVICE,
 	VIOFS_STATE_NOTIFY, /* buffers for notifications */
+	VIOFS_STATE_LATENCY,
 };
 
 /** struct viofs_state_table - an entry of the table of contents */
@@ -197,9 +223,9 @@ struct viofs_state_header {
 
 _Static_assert(sizeof(struct viofs_state_header) <= VIOFS_ARENA_HEAD, "the header has room");
 _Static_assert(sizeof(struct viofs_state_table) == 32, "as it is described");
-_Static_assert(sizeof(struct viofs_slot) == 88, "as it is described");
+_Static_assert(sizeof(struct viofs_slot) == 112, "as it is described");
 _Static_assert(sizeof(struct viofs_contents) == 16, "as it is described");
-_Static_assert(sizeof(struct viofs_parked) == 32, "as it is described");
+_Static_assert(sizeof(struct viofs_parked) == 40, "as it is described");
 _Static_assert(sizeof(struct viofs_interrupt) == 32, "as it is described");
 _Static_assert(sizeof(struct viofs_lane_state) == 128, "as it is described");
 _Static_assert(sizeof(struct viofs_ring_shadow) == 32, "as it is described");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From a slot to the ring. */
 #include "relay/submit.h"
+#include "base/ticks.h"
 #include "base/util.h"
 #include "relay/answer.h"
 #include "relay/contents.h"
@@ -92,12 +93,14 @@ void viofs_submit_waiting(struct viofs_lane *lane)
 {
 	uint16_t index = lane->waiting.first;
 	uint32_t count = lane->waiting.count;
+	uint64_t now = viofs_ticks();
 
 	lane->waiting.count = 0;
 	while (count--) {
 		struct viofs_slot *slot = &lane->slots.slots[index];
 
 		index = slot->next;
+		slot->sent = now;
 		if (try_submit(lane, slot) == -EAGAIN)
 			viofs_submit_later(lane, slot);
 	}

@@ -7,6 +7,7 @@
  */
 #include "vfio/pci_transport.h"
 #include "relay/observe.h"
+#include "relay/tap.h"
 #include "relay_bench.h"
 
 #include "base/barrier.h"
@@ -181,6 +182,20 @@ const struct viofs_relay_stats *bench_stats(void)
 
 	as_another_process(viofs_observe_stats(bench.relay, &stats));
 	return &stats;
+}
+
+void bench_times(uint32_t opcode, uint64_t count[2], uint64_t ticks[2])
+{
+	static struct viofs_latency l;
+	const struct viofs_times *times[] = { &l.device, &l.total };
+
+	as_another_process(viofs_tap_latency(bench.relay, opcode, &l));
+	for (int i = 0; i < 2; i++) {
+		count[i] = 0;
+		ticks[i] = times[i]->sum;
+		for (unsigned int step = 0; step < VIOFS_HISTOGRAM_STEPS; step++)
+			count[i] += times[i]->steps.counts[step];
+	}
 }
 
 unsigned int bench_slots_used(void)

@@ -80,6 +80,8 @@ void bench_end(void);
 
 /* What the relay has counted so far. */
 const struct viofs_relay_stats *bench_stats(void);
+/* How many requests of @opcode have been timed, in the device and in all; *ticks: sums of both. */
+void bench_times(uint32_t opcode, uint64_t count[2], uint64_t ticks[2]);
 /* viofs_observe_slots_used(), viofs_observe_oldest_ns(). */
 unsigned int bench_slots_used(void);
 int64_t bench_oldest_ns(void);

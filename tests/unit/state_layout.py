@@ -12,6 +12,7 @@ import sys
 
 # All that lies in the state, by the headers that have it.
 STRUCTS = {
+    "base/histogram.h": ["viofs_histogram"],
     "dma/arena.h": ["viofs_arena_section_state", "viofs_arena_state"],
     "virtio/ring.h": ["viofs_ring_state", "viofs_ring_shadow"],
     "fuse/opcodes.h": ["viofs_fuse_conn", "viofs_fuse_shape"],
@@ -20,7 +21,8 @@ STRUCTS = {
     "relay/stats.h": ["viofs_queue_stats", "viofs_lane_stats", "viofs_relay_stats"],
     "relay/entry.h": ["viofs_entry"],
     "relay/state.h": ["viofs_slot", "viofs_contents", "viofs_parked", "viofs_interrupt", "viofs_sending",
-                      "viofs_hiprio_state", "viofs_lane_state", "viofs_session_state", "viofs_state_table",
+                      "viofs_hiprio_state", "viofs_lane_state", "viofs_times", "viofs_latency", "viofs_lane_latency",
+                      "viofs_session_state", "viofs_state_table",
                       "viofs_state_header"],
 }
 ENUMS = {

@@ -3,6 +3,7 @@
  * end. */
 #include "relay_bench.h"
 
+#include "base/ticks.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -375,6 +376,35 @@ static void requests_beyond_the_slots_are_parked_and_lost_none(void **state)
 	assert_int_equal(bench_oldest_ns(), 0);
 }
 
+/* The device has some for 20 ms, and those that are parked meanwhile for much less. */
+static void requests_are_timed_in_the_device_and_in_all(void **state)
+{
+	const unsigned int n = 3 * bench.config.slots;
+	uint64_t count[2], ticks[2], held;
+
+	bench_serve();
+	bench_hold(FUSE_GETATTR);
+	for (unsigned int i = 0; i < n; i++)
+		kernel_sends_getattr(100 + 2 * i, i);
+	assert_non_null(model_device_wait(&bench.device, FUSE_GETATTR, bench.config.slots));
+	held = viofs_ticks();
+	kernel_gets_nothing(20);
+	held = viofs_ticks() - held;
+	bench_times(FUSE_GETATTR, count, ticks);
+	assert_int_equal(count[0] + count[1], 0);
+	model_device_release(&bench.device, 0);
+	kernel_is_answered_all(100, n, 0, 104);
+	bench_end();
+	bench_times(FUSE_GETATTR, count, ticks);
+	assert_int_equal(count[0], n);
+	assert_int_equal(count[1], n);
+	assert_true(ticks[0] >= held * bench.config.slots);
+	/* Two of three were not there yet. */
+	assert_true(ticks[1] - ticks[0] >= held * bench.config.slots);
+	bench_times(FUSE_READ, count, ticks);
+	assert_int_equal(count[0] + count[1] + ticks[0] + ticks[1], 0);
+}
+
 static void writes_are_parked_whole(void **state)
 {
 	const unsigned int n = 12; /* three times the buffers */
@@ -615,6 +645,7 @@ int main(void)
 		TEST(a_walk_through_the_systems_root_needs_no_answer),
 		TEST(what_must_not_be_forwarded_is_answered_here),
 		TEST(requests_beyond_the_slots_are_parked_and_lost_none),
+		TEST(requests_are_timed_in_the_device_and_in_all),
 		TEST(writes_are_parked_whole),
 		TEST(small_requests_overtake_those_that_lack_a_buffer),
 		TEST(a_full_ring_holds_up_and_loses_nothing),

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The CPU's own clock: for times that are taken too often for clock_gettime(2). */
+#ifndef VIOFS_BASE_TICKS_H
+#define VIOFS_BASE_TICKS_H
+
+#include "base/util.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#ifdef __x86_64__
+#include <x86intrin.h>
+#endif
+
+/**
+ * viofs_ticks() - now, in ticks of a clock that all CPUs share
+ * Only differences mean something, and what comes before may look later by a few ticks.
+ */
+static inline uint64_t viofs_ticks(void)
+{
+#if defined(__x86_64__)
+	return __rdtsc();
+#elif defined(__aarch64__)
+	uint64_t ticks;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	return ticks;
+#else
+	return (uint64_t)viofs_now_ns();
+#endif
+}
+
+/** viofs_ticks_are_steady() - does the clock run at one speed, on all CPUs alike? */
+bool viofs_ticks_are_steady(void);
+
+/** viofs_ticks_per_ns() - its speed. Context: takes 10 ms. */
+double viofs_ticks_per_ns(void);
+
+#endif
