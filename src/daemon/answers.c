@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the supervisor answers at its control socket: status, abort, a second mount. */
+/* What the supervisor answers at its control socket: status, latencies, abort, a second mount. */
 #include "base/log.h"
+#include "base/ticks.h"
 #include "daemon/launch.h"
 #include "daemon/status.h"
 #include "daemon/supervision.h"
@@ -67,6 +68,27 @@ static json_t *make_status(void *arg, int *fd)
 	return status;
 }
 
+static json_t *latency(struct viofs_supervision *s, struct viofs_latency_looks *looks)
+{
+	if (!viofs_ticks_are_steady())
+		return json_pack("{s:s}", "error", "this CPU has no clock that could be relied on");
+	return json_pack("{s:o, s:o, s:o}", "source", viofs_status_text(s->o->source), "mountpoint",
+			 viofs_status_text(s->mountpoint), "latency",
+			 viofs_latency_json(s->claim->relay, looks));
+}
+
+static json_t *make_latency(void *arg, int *fd)
+{
+	return latency(arg, NULL);
+}
+
+static json_t *make_latency_since(void *arg, int *fd)
+{
+	struct viofs_supervision *s = arg;
+
+	return latency(s, &s->looks);
+}
+
 /* For viofsctl: end the session, even if the mount is in use or the device doesn't answer. */
 static json_t *make_abort(void *arg, int *fd)
 {
@@ -98,6 +120,8 @@ static json_t *make_clone(void *arg, int *fd)
 const struct viofs_control_command viofs_answers_commands[] = {
 	{ VIOFS_CONTROL_CLONE, make_clone },
 	{ VIOFS_CONTROL_STATUS, make_status },
+	{ VIOFS_CONTROL_LATENCY, make_latency },
+	{ VIOFS_CONTROL_LATENCY_SINCE, make_latency_since },
 	{ VIOFS_CONTROL_ABORT, make_abort },
 	{ NULL, NULL },
 };

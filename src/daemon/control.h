@@ -11,6 +11,8 @@
 
 /* The protocol: the client sends one word and a newline, the daemon one JSON value, and closes. */
 #define VIOFS_CONTROL_STATUS "status"
+#define VIOFS_CONTROL_LATENCY "latency"
+#define VIOFS_CONTROL_LATENCY_SINCE "latency-since" /* the last time that this was asked */
 #define VIOFS_CONTROL_ABORT "abort"
 #define VIOFS_CONTROL_CLONE                                                                        \
 	"clone" /* the answer has a descriptor: another mount, not yet attached anywhere */

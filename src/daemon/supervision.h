@@ -11,6 +11,7 @@
 #include "daemon/control.h"
 #include "daemon/ending.h"
 #include "daemon/journal.h"
+#include "daemon/latency.h"
 #include "daemon/message.h"
 #include "daemon/namespace.h"
 #include "daemon/options.h"
@@ -77,6 +78,7 @@ struct viofs_supervision {
 	struct viofs_journal journal;
 	struct viofs_watchdog watchdog;
 	struct viofs_namespace ns;
+	struct viofs_latency_looks looks;
 };
 
 /* What happens to the mount: course.c. */

@@ -280,6 +280,7 @@ static void finish(struct viofs_supervision *s)
 	viofs_journal_end(&s->journal, viofs_source_name(&s->source), s->mountpoint, s->rc, &s->err,
 			  was_there);
 	json_decref(s->last_status);
+	viofs_latency_forget(&s->looks);
 	if (s->worker.pipes.report_fd >= 0)
 		close(s->worker.pipes.report_fd);
 	if (s->worker.pipes.log_fd >= 0)

@@ -18,7 +18,9 @@ static const char usage[] =
 	"  show SOURCE           one device: capabilities, features, queues, IOMMU mode\n"
 	"  bind SOURCE           give it to vfio-pci, and remember its driver\n"
 	"  unbind SOURCE         give it back to the driver it had\n"
-	"  status [WHERE]        what running daemons are doing\n"
+	"  status [WHERE]        what running daemons are doing; --latency: how long requests "
+	"take,\n"
+	"                        --since: those since the last look with that\n"
 	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
 	"  umount MOUNTPOINT     unmount, and return when the device is back\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
@@ -58,16 +60,25 @@ static int run_sync(const char *argument, bool json)
 	return viofs_ctl_sync(argument);
 }
 
+/* Of status. */
+static bool latency, since;
+
+static int run_status(const char *argument, bool json)
+{
+	return latency ? viofs_ctl_latency(argument, json, since)
+		       : viofs_ctl_status(argument, json);
+}
+
 static const struct command {
 	const char *name;
 	int min, max; /* arguments */
 	bool json;    /* knows --json */
 	int (*run)(const char *argument, bool json);
 } commands[] = {
-	{ "list", 0, 0, true, run_list },           { "show", 1, 1, true, viofs_ctl_show },
-	{ "bind", 1, 1, false, run_bind },          { "unbind", 1, 1, false, run_unbind },
-	{ "status", 0, 1, true, viofs_ctl_status }, { "sync", 1, 1, false, run_sync },
-	{ "abort", 1, 1, false, run_abort },        { "umount", 1, 1, false, run_umount },
+	{ "list", 0, 0, true, run_list },     { "show", 1, 1, true, viofs_ctl_show },
+	{ "bind", 1, 1, false, run_bind },    { "unbind", 1, 1, false, run_unbind },
+	{ "status", 0, 1, true, run_status }, { "sync", 1, 1, false, run_sync },
+	{ "abort", 1, 1, false, run_abort },  { "umount", 1, 1, false, run_umount },
 };
 
 static int misuse(const char *what, const char *word)
@@ -103,6 +114,10 @@ int main(int argc, char **argv)
 			return puts("viofsctl " VIOFS_VERSION) < 0;
 		if (!strcmp(argv[i], "--json"))
 			json = true;
+		else if (!strcmp(argv[i], "--latency"))
+			latency = true;
+		else if (!strcmp(argv[i], "--since"))
+			since = true;
 		else if (argv[i][0] == '-')
 			return misuse("There is no option", argv[i]);
 		else if (count++ < 2)
@@ -119,5 +134,9 @@ int main(int argc, char **argv)
 		return misuse("Too many arguments for", c->name);
 	if (json && !c->json)
 		return misuse("--json does not go with", c->name);
+	if ((latency || since) && c->run != run_status)
+		return misuse("--latency and --since don't go with", c->name);
+	if (since && !latency)
+		return misuse("--since lacks --latency", NULL);
 	return c->run(words[1], json);
 }
