@@ -19,6 +19,8 @@ int viofs_ctl_show(const char *source, bool json);
 int viofs_ctl_bind(const char *source);
 int viofs_ctl_unbind(const char *source);
 int viofs_ctl_status(const char *where, bool json);
+/* @open: as OpenMetrics. */
+int viofs_ctl_metrics(const char *where, bool open);
 /* @since: what came since the last look of this kind. */
 int viofs_ctl_latency(const char *where, bool json, bool since);
 int viofs_ctl_abort(const char *mountpoint);

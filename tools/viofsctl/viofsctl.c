@@ -21,6 +21,7 @@ static const char usage[] =
 	"  status [WHERE]        what running daemons are doing; --latency: how long requests "
 	"take,\n"
 	"                        --since: those since the last look with that\n"
+	"  metrics [WHERE]       what they count, for Prometheus; --openmetrics: in that format\n"
 	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
 	"  umount MOUNTPOINT     unmount, and return when the device is back\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
@@ -62,11 +63,18 @@ static int run_sync(const char *argument, bool json)
 
 /* Of status. */
 static bool latency, since;
+/* Of metrics. */
+static bool openmetrics;
 
 static int run_status(const char *argument, bool json)
 {
 	return latency ? viofs_ctl_latency(argument, json, since)
 		       : viofs_ctl_status(argument, json);
+}
+
+static int run_metrics(const char *argument, bool json)
+{
+	return viofs_ctl_metrics(argument, openmetrics);
 }
 
 static const struct command {
@@ -75,10 +83,11 @@ static const struct command {
 	bool json;    /* knows --json */
 	int (*run)(const char *argument, bool json);
 } commands[] = {
-	{ "list", 0, 0, true, run_list },     { "show", 1, 1, true, viofs_ctl_show },
-	{ "bind", 1, 1, false, run_bind },    { "unbind", 1, 1, false, run_unbind },
-	{ "status", 0, 1, true, run_status }, { "sync", 1, 1, false, run_sync },
-	{ "abort", 1, 1, false, run_abort },  { "umount", 1, 1, false, run_umount },
+	{ "list", 0, 0, true, run_list },        { "show", 1, 1, true, viofs_ctl_show },
+	{ "bind", 1, 1, false, run_bind },       { "unbind", 1, 1, false, run_unbind },
+	{ "status", 0, 1, true, run_status },    { "sync", 1, 1, false, run_sync },
+	{ "metrics", 0, 1, false, run_metrics }, { "abort", 1, 1, false, run_abort },
+	{ "umount", 1, 1, false, run_umount },
 };
 
 static int misuse(const char *what, const char *word)
@@ -118,6 +127,8 @@ int main(int argc, char **argv)
 			latency = true;
 		else if (!strcmp(argv[i], "--since"))
 			since = true;
+		else if (!strcmp(argv[i], "--openmetrics"))
+			openmetrics = true;
 		else if (argv[i][0] == '-')
 			return misuse("There is no option", argv[i]);
 		else if (count++ < 2)
@@ -136,6 +147,8 @@ int main(int argc, char **argv)
 		return misuse("--json does not go with", c->name);
 	if ((latency || since) && c->run != run_status)
 		return misuse("--latency and --since don't go with", c->name);
+	if (openmetrics && c->run != run_metrics)
+		return misuse("--openmetrics does not go with", c->name);
 	if (since && !latency)
 		return misuse("--since lacks --latency", NULL);
 	return c->run(words[1], json);

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`viofsctl metrics`: text that Prometheus takes, and numbers that are those of status."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from vhostlib import CTL, Session, check, must, named, need_root, run, run_cases
+
+FETCHED = os.path.join(os.environ["VIOFS_DOWNLOAD"], "bookworm/prometheus/usr/bin/promtool")
+SAMPLE = re.compile(r'^([a-z_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*)\} (\S+)$')
+LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
+
+
+def unescaped(text):
+    return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text)
+
+
+def parsed(text):
+    """[(name, labels, value)], and {family: type} in the order of the text."""
+    samples, types = [], {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            check(name not in types, f"{name} comes twice")
+            types[name] = kind
+        elif not line.startswith("# "):
+            match = SAMPLE.match(line)
+            check(match, f"no sample: {line}")
+            labels = {name: unescaped(value) for name, value in LABEL.findall(match[2])}
+            samples.append((match[1], labels, float(match[3])))
+    return samples, types
+
+
+def value(samples, name, **labels):
+    found = [v for n, had, v in samples if n == name and labels.items() <= had.items()]
+    check(len(found) == 1, f"{name} {labels}: {found}")
+    return found[0]
+
+
+def use(s):
+    with open(s.path("file"), "wb") as f:
+        f.write(b"x" * 100000)
+    check(not os.path.exists(s.path("none")), "there is such a file")
+
+
+def numbers_are_those_of_status():
+    with Session() as s:
+        s.mnt = os.path.join(s.work, 'a "b" c\\d')
+        os.mkdir(s.mnt)
+        s.mount()
+        use(s)
+        samples, types = parsed(must([CTL, "metrics", s.mnt]))
+        status = json.loads(must([CTL, "status", "--json", s.mnt]))
+        check(samples and all(labels["mount"] for _, labels, _ in samples), samples)
+        check({labels["mount"].replace("\\\\", "\\") for _, labels, _ in samples} == {s.mnt}, samples[0])
+        check(value(samples, "virtiofs_vfio_replies_total") == status["counts"]["replies"], "replies")
+        check(value(samples, "virtiofs_vfio_written_bytes_total") == status["counts"]["bytes_written"] == 100000, "written")
+        check(value(samples, "virtiofs_vfio_queue_requests_total", queue="1") == status["queues"][1]["requests"], "queue 1")
+        check(types["virtiofs_vfio_replies_total"] == "counter", types)
+        check(types["virtiofs_vfio_request_duration_seconds"] == "histogram", types)
+        check(all(any(name.startswith(family) for name, _, _ in samples) for family in types), types)
+        s.umount()
+
+
+def histograms_are_cumulative_and_end_with_all():
+    with Session().mount() as s:
+        use(s)
+        samples, _ = parsed(must([CTL, "metrics", s.mnt]))
+        for name in ("virtiofs_vfio_request_duration_seconds", "virtiofs_vfio_device_duration_seconds"):
+            buckets = [(labels["le"], v) for n, labels, v in samples if n == name + "_bucket" and labels["op"] == "WRITE"]
+            counts = [v for _, v in buckets]
+            ends = [float(end) for end, _ in buckets]
+            check(counts == sorted(counts) and ends == sorted(set(ends)), buckets)
+            check(buckets[-1][0] == "+Inf", buckets[-1])
+            check(counts[-1] == value(samples, name + "_count", op="WRITE") > 0, counts)
+            check(value(samples, name + "_sum", op="WRITE") > 0, name)
+        s.umount()
+
+
+def openmetrics_has_its_own_heads_and_an_end():
+    with Session().mount() as s:
+        text = must([CTL, "metrics", "--openmetrics", s.mnt])
+        samples, types = parsed(text)
+        check(text.endswith("\n# EOF\n") and text.count("# EOF") == 1, text[-50:])
+        check(types["virtiofs_vfio_replies"] == "counter" and value(samples, "virtiofs_vfio_replies_total") >= 0, types)
+        for family, unit in re.findall(r"(?m)^# UNIT (\S+) (\S+)$", text):
+            check(family.endswith("_" + unit) and family in types, family)
+        s.umount()
+
+
+def several_mounts_share_their_families():
+    with Session().mount() as s, Session().mount() as other:
+        samples, _ = parsed(must([CTL, "metrics"]))
+        for which in (s, other):
+            value(samples, "virtiofs_vfio_lanes", mount=which.mnt)
+            which.umount()
+
+
+def without_a_mount_there_is_nothing():
+    status, out = run([CTL, "metrics"])
+    check(status == 0 and not out, out)
+    check(must([CTL, "metrics", "--openmetrics"]) == "# EOF\n", "only its end")
+    status, out = run([CTL, "status", "--openmetrics"])
+    check(status == 2 and "--openmetrics" in out, out)
+
+
+def promtool_has_nothing_to_say():
+    promtool = FETCHED if os.path.exists(FETCHED) else shutil.which("promtool")
+    with Session().mount() as s:
+        use(s)
+        text = must([CTL, "metrics", s.mnt])
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False)
+        check(done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr)
+        s.umount()
+
+
+def promtool_cases():
+    cases = named([promtool_has_nothing_to_say])
+    if os.path.exists(FETCHED) or shutil.which("promtool"):
+        return cases
+    return [(f"{name} # SKIP no promtool (Debian's package prometheus)", lambda: None) for name, _ in cases]
+
+
+def main():
+    need_root()
+    run_cases(named([
+        numbers_are_those_of_status, histograms_are_cumulative_and_end_with_all,
+        openmetrics_has_its_own_heads_and_an_end, several_mounts_share_their_families, without_a_mount_there_is_nothing,
+    ]) + promtool_cases())
+
+
+if __name__ == "__main__":
+    main()
