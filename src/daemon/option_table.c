@@ -105,6 +105,10 @@ static const struct viofs_option table[] = {
 	{ .name = "no-hugepages",
 	  FLAG(small_pages),
 	  .help = "use single pages, 4 KiB mostly, for that memory" },
+	{ .name = "no-async-dio",
+	  FLAG(relay.sync_dio),
+	  .help = "direct I/O of a program waits in its own thread: slower, and no user can hold "
+		  "up others by the memory that is read into" },
 	{ .name = "init-timeout",
 	  NUMBER(relay.init_timeout_ms),
 	  .min = 1,

@@ -106,6 +106,8 @@ static uint64_t agree_flags(const struct fuse_init_in *kernel, const struct fuse
 
 	if (!limits->default_permissions)
 		flags &= ~VIOFS_FUSE_ALLOW_IDMAP;
+	if (limits->sync_dio)
+		flags &= ~(uint64_t)FUSE_ASYNC_DIO;
 	/*
 	 * Ours, and from then on a promise. Entries are few, and one that waits for somebody else's
 	 * lock is no use to the unlock: so not with locks of the device's.

@@ -14,6 +14,7 @@ struct viofs_fuse_limits {
 	uint32_t page_size;
 	uint16_t max_background;  /* requests in flight that leave slots for the rest */
 	bool default_permissions; /* as mounted: without it ALLOW_IDMAP must not reach the kernel */
+	bool sync_dio;            /* not ASYNC_DIO: whoever reads ends a direct read, and not we */
 	bool io_uring;            /* entries of FUSE over io_uring are ready to be registered */
 };
 

@@ -45,6 +45,7 @@ struct viofs_relay_config {
 	bool notify_store;        /* STORE notifications may write into the page cache */
 	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
 	uint32_t lanes;           /* 1..VIOFS_LANES_MAX; fewer where more are of no use */
+	bool sync_dio;            /* direct reads end in the reader's own thread */
 	bool pin_lanes;           /* each on one of the CPUs that the process may run on, in turn */
 };
 

@@ -151,7 +151,7 @@ void viofs_entry_reply(struct viofs_lane *lane, struct viofs_slot *slot, int err
 	viofs_fuse_uring_commit(sqe, lane->fuse_fd, entry->queue, &entry->header, error,
 				fixed_len + data_len);
 	sqe->user_data = to_data(slot->entry);
-	if (!error && may_block(lane, entry, slot))
+	if (may_block(lane, entry, slot))
 		sqe->flags = IOSQE_ASYNC;
 	entry->state = VIOFS_ENTRY_KERNEL;
 }

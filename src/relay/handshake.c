@@ -100,6 +100,7 @@ static int negotiate(struct viofs_lane *lane, const struct init_message *kernel,
 		.max_background = (uint16_t)(lane->relay->config.slots / 2),
 		.default_permissions = true,
 		.io_uring = lane->entries.count,
+		.sync_dio = lane->relay->config.sync_dio,
 	};
 	struct viofs_fuse_shape shape = {
 		.opcode = FUSE_INIT,

@@ -163,7 +163,7 @@ struct viofs_session_state {
 };
 
 #define VIOFS_STATE_MAGIC 0x7473736676736f69ULL /* "iosvfsst" */
-#define VIOFS_STATE_VERSION 2U
+#define VIOFS_STATE_VERSION 3U
 #define VIOFS_STATE_TABLES_MAX 180U
 
 /** enum viofs_state_kind - what a table has; index: of which virtqueue or lane, where each has one

@@ -300,7 +300,7 @@ static void direct_reads_and_nothing_else_are_ended_by_another_thread(void **sta
 		bool async;
 	} cases[] = {
 		{ true, FUSE_ASYNC_DIO, O_DIRECT, 0, true },
-		{ true, FUSE_ASYNC_DIO, O_DIRECT, -EIO, false },
+		{ true, FUSE_ASYNC_DIO, O_DIRECT, -EIO, true },
 		{ true, FUSE_ASYNC_DIO, 0, 0, false },
 		{ true, 0, O_DIRECT, 0, false },
 		{ false, FUSE_ASYNC_DIO, O_DIRECT, 0, false },

@@ -318,6 +318,16 @@ static void allow_idmap_needs_default_permissions(void **state)
 	assert_true(out_flags() == (FOR_DEVICE & ~(1ULL << 40)));
 }
 
+static void asynchronous_direct_io_is_not_agreed_where_it_is_not_wanted(void **state)
+{
+	agree();
+	assert_true(out_flags() & FUSE_ASYNC_DIO);
+	limits.sync_dio = true;
+	agree();
+	assert_true(out_flags() == (FOR_DEVICE & ~(uint64_t)FUSE_ASYNC_DIO));
+	assert_true(agreed.flags == out_flags());
+}
+
 /* From then on requests wait for entries: so only where they are ready, and locks can't fill them.
  */
 static void io_uring_is_promised_by_us_alone(void **state)
@@ -505,6 +515,8 @@ int main(void)
 		cmocka_unit_test_setup(everything_offered_and_answered_is_kept, set_up),
 		cmocka_unit_test_setup(abort_error_is_ours_to_promise, set_up),
 		cmocka_unit_test_setup(the_devices_flags2_counts_only_with_init_ext, set_up),
+		cmocka_unit_test_setup(asynchronous_direct_io_is_not_agreed_where_it_is_not_wanted,
+				       set_up),
 		cmocka_unit_test_setup(allow_idmap_needs_default_permissions, set_up),
 		cmocka_unit_test_setup(io_uring_is_promised_by_us_alone, set_up),
 		cmocka_unit_test_setup(io_uring_is_promised_by_us_alone, set_up),

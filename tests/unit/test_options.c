@@ -123,6 +123,7 @@ static void own_options_have_their_effect(void **state)
 	assert_int_equal(parse("-o", "poll=irq,spin=7,init-timeout=3,grace=0,allow-unsafe-noiommu",
 			       "-o", "no-hugepages,max-data=256K", "myfs", "/mnt", NULL),
 			 0);
+	assert_false(o.relay.sync_dio);
 	assert_int_equal(o.relay.poll, VIOFS_POLL_IRQ);
 	assert_int_equal(o.relay.spin_us, 7);
 	assert_int_equal(o.relay.init_timeout_ms, 3000);
@@ -133,6 +134,8 @@ static void own_options_have_their_effect(void **state)
 	assert_int_equal(o.relay.timeout_ms, 0);
 	assert_int_equal(parse("-o", "timeout=20,on-loss=eio", "myfs", "/mnt", NULL), 0);
 	assert_int_equal(o.relay.timeout_ms, 20000);
+	assert_int_equal(parse("-o", "no-async-dio", "myfs", "/mnt", NULL), 0);
+	assert_true(o.relay.sync_dio);
 	assert_false(has_mount_words());
 	assert_true(o.on_loss == VIOFS_ON_LOSS_EIO && !o.keeps_state);
 	assert_int_equal(parse("-o", "on-loss=wait", "myfs", "/mnt", NULL), 0);

@@ -3,6 +3,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -132,6 +133,17 @@ def completions_that_wait_for_pages(channel, poll, options="lanes=1"):
     with session(f"poll={poll},{options}", "--queues", "2", "--init", f"flags={ASYNC_DIO}", channel=channel) as s:
         must([DIO_INTO_MAP, s.mnt, "2"], 110)
         s.umount()
+
+
+def reads_end_in_the_readers_thread():
+    """Where that is asked for: no user can hold up a thread of ours by pages that he keeps locked."""
+    for options, agreed in (("poll=irq", True), ("poll=irq,no-async-dio", False)):
+        with session(options, "--init", f"flags={ASYNC_DIO}", channel="dev") as s:
+            status = json.loads(must([os.environ["VIOFS_CTL"], "status", "--json", s.mnt]))
+            check(("ASYNC_DIO" in status["init"]["flags"]) == agreed, f"{options}: {status['init']['flags']}")
+            must(["fio", f"--directory={s.mnt}", "--name=v", "--size=1m", "--rw=randrw", "--ioengine=libaio", "--iodepth=8",
+                  "--direct=1", "--verify=crc32c", "--minimal"], 60, cwd=s.work)
+            s.umount()
 
 
 def hold_requests(s):
@@ -309,6 +321,7 @@ def main():
               ("uring: both processes die", lambda: death_of_both("irq")),
               ("uring, adaptive: idle takes no time", lambda: idle_takes_no_time("uring", "adaptive")),
               ("dev, irq: idle takes no time", lambda: idle_takes_no_time("dev", "irq")),
+              ("dev, irq: reads end in the reader's thread", reads_end_in_the_readers_thread),
               ("uring: not with locks of the device", locks_go_over_dev_fuse),
               ("uring, irq: a stopped worker is noticed", a_stopped_worker_is_noticed)]
     run_on_both(cases, at_once=2, alone=[("uring: how to enable it is said", enabling_is_said)])
