@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct fake_mapper fake;
@@ -92,6 +93,23 @@ static void what_never_stays_is_refused(void **state)
 }
 
 /* More than are read at a time, and no more than were asked for. */
+static void what_cannot_be_read_is_an_error(void **state)
+{
+	struct rlimit before, none;
+	uint64_t frame;
+	int rc;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	rc = __real_viofs_physical_read(&before, 1, &frame);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(rc, -EMFILE);
+	/* Nothing is there. */
+	rc = __real_viofs_physical_read(NULL, 1, &frame);
+	assert_true(rc == -EFAULT || rc == -EPERM || rc == -ENODATA || rc == -EACCES);
+}
+
 static void frames_of_many_pages_are_read(void **state)
 {
 	enum { PAGES = 600, MORE = 1200 };
@@ -293,6 +311,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_moves_and_cannot_be_taken_back_is_refused,
 						NULL, move_never),
 		cmocka_unit_test_setup_teardown(what_never_stays_is_refused, NULL, move_never),
+		cmocka_unit_test(what_cannot_be_read_is_an_error),
 		cmocka_unit_test_setup_teardown(frames_of_many_pages_are_read, NULL, move_never),
 		cmocka_unit_test(an_entry_gives_its_frame),
 		cmocka_unit_test(a_hidden_frame_is_refused),

@@ -203,6 +203,14 @@ static int widen(void)
 		MUST(l.rlim_cur == limits[i].enough || l.rlim_cur == l.rlim_max);
 	}
 	MUST(!getrlimit(RLIMIT_CORE, &l) && l.rlim_cur == 0);
+	/* None is made narrower. */
+	MUST(!getrlimit(RLIMIT_NOFILE, &l));
+	if (l.rlim_max > 1024) {
+		l.rlim_cur = l.rlim_max;
+		MUST(!setrlimit(RLIMIT_NOFILE, &l));
+		viofs_inherit_widen_limits();
+		MUST(!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur == l.rlim_max);
+	}
 	return 0;
 }
 

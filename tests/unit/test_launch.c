@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Whoever starts the daemon waits until it knows how the start went. */
 #include "base/log.h"
+#include "base/util.h"
+#include "viofs_config.h"
 #include "daemon/launch.h"
 
 #include <errno.h>
@@ -14,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,6 +197,35 @@ static void nothing_of_the_terminal_is_kept(void **state)
 	assert_string_equal(said, "/dev/null /dev/null /");
 }
 
+#if VIOFS_HAVE_SYSTEMD
+/* The first word is not the last. */
+static void systemd_is_told_each_time(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "/tmp/viofs-notify.XXXXXX" };
+	const char *const states[] = { "READY=1", "STOPPING=1" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), made = mkstemp(at.sun_path);
+	char got[64];
+
+	assert_true(fd >= 0 && made >= 0);
+	close(made);
+	unlink(at.sun_path);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	setenv("NOTIFY_SOCKET", at.sun_path, 1);
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(states); i++) {
+		ssize_t n;
+
+		viofs_launch_tell_systemd(states[i]);
+		n = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+		assert_true(n > 0);
+		got[n] = '\0';
+		assert_string_equal(got, states[i]);
+	}
+	unsetenv("NOTIFY_SOCKET");
+	unlink(at.sun_path);
+	close(fd);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +236,9 @@ int main(void)
 		cmocka_unit_test(signals_do_not_end_the_wait),
 		cmocka_unit_test(the_child_has_a_session_of_its_own),
 		cmocka_unit_test(nothing_of_the_terminal_is_kept),
+#if VIOFS_HAVE_SYSTEMD
+		cmocka_unit_test(systemd_is_told_each_time),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

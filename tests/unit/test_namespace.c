@@ -19,6 +19,7 @@
 #define MINE "mnt:[4026532001]"
 #define OTHER "mnt:[4026532002]"
 
+static bool no_list; /* /proc can't be listed */
 static int error_at; /* of what is asked about process 77 */
 
 /* Where the test has it; NULL: it can't be looked at. */
@@ -45,6 +46,10 @@ DIR *__real_opendir(const char *path);
 DIR *__wrap_opendir(const char *path);
 DIR *__wrap_opendir(const char *path)
 {
+	if (no_list && !strcmp(path, "/proc")) {
+		errno = EMFILE;
+		return NULL;
+	}
 	path = moved(path);
 	return path ? __real_opendir(path) : NULL;
 }
@@ -71,6 +76,7 @@ static struct viofs_namespace ns;
 static int set_up(void **state)
 {
 	error_at = 0;
+	no_list = false;
 	tree_make();
 	tree_link("proc/1/ns/mnt", "mnt:[4026531841]");
 	tree_link("proc/1/exe", tree_path("init"));
@@ -193,6 +199,14 @@ static void the_first_processs_is_not_watched(void **state)
 	assert_false(look());
 }
 
+static void where_nobody_can_be_looked_for_somebody_may_be_there(void **state)
+{
+	no_list = true;
+	is_used();
+	no_list = false;
+	is_unused();
+}
+
 static void without_proc_nothing_is_watched(void **state)
 {
 	tree_unlink("proc/1/ns/mnt");
@@ -228,6 +242,7 @@ int main(void)
 		TEST(who_cannot_be_looked_at_counts_as_a_user),
 		TEST(who_ends_meanwhile_does_not),
 		TEST(the_first_processs_is_not_watched),
+		TEST(where_nobody_can_be_looked_for_somebody_may_be_there),
 		TEST(without_proc_nothing_is_watched),
 		TEST(a_look_comes_after_two_seconds),
 	};

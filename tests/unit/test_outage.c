@@ -78,6 +78,7 @@ static int64_t go_and_come(void)
 	do {
 		viofs_outage_look(&outage, true);
 		usleep(1000);
+		assert_true(!outage.away || outage.last.text[0]);
 	} while (outage.away);
 	assert_false(outage.lost);
 	return viofs_now_ns() - began;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The worker's reports: what it may say in which state, and what a hijacked one may write. */
 #include "daemon/report.h"
+#include "daemon/worker.h"
+#include "says.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -135,6 +138,26 @@ static void its_words_are_one_harmless_line(void **test)
 	assert_true(strlen(r.err.text) < sizeof(r.err.text));
 }
 
+/* Statuses as of waitpid(2): the signal, or the exit status in the second byte. */
+static void what_a_worker_died_of_is_said(void **test)
+{
+	static const struct {
+		int status;
+		const char *words;
+	} cases[] = {
+		{ SIGSYS, "seccomp=log" },         { SIGSYS | 0x80, "seccomp filter" },
+		{ SIGBUS, "punched holes" },       { SIGKILL, "killed by signal 9 (Killed)" },
+		{ 1 << 8, "ended with status 1" }, { 255 << 8, "ended with status 255" },
+	};
+	struct viofs_err err = { .text = "" };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(viofs_worker_death(cases[i].status, &err), -EIO);
+		says(&err, cases[i].words);
+	}
+	assert_int_equal(viofs_worker_death(0, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +165,7 @@ int main(void)
 		cmocka_unit_test(served_are_those_that_once_did),
 		cmocka_unit_test_setup_teardown(silence_is_told_from_the_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_report_is_refused, set_up, tear_down),
+		cmocka_unit_test(what_a_worker_died_of_is_said),
 		cmocka_unit_test_setup_teardown(its_words_are_one_harmless_line, set_up, tear_down),
 	};
 
