@@ -105,6 +105,19 @@ static void a_buffer_with_the_same_files_data_is_taken_first(void **state)
 	finds(5, BUFFER_SIZE, 'x', 0);
 }
 
+/* Also the one that was given back first, and would be taken last. */
+static void each_free_buffer_is_looked_at(void **state)
+{
+	struct viofs_slot *all[BUFFERS];
+
+	for (unsigned int i = 0; i < BUFFERS; i++)
+		all[i] = load_read(10 + i, BUFFER_SIZE);
+	for (unsigned int i = 0; i < BUFFERS; i++)
+		write_reply(all[i]);
+	for (unsigned int i = 0; i < BUFFERS; i++)
+		finds(10 + i, BUFFER_SIZE, 'x', 0);
+}
+
 /* WRITE data and other messages too; none of them shows in a READ of another file. */
 static void what_the_kernel_put_there_is_cleared_too(void **state)
 {
@@ -170,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_buffer_is_cleared_of_other_files_only),
 		TEST(a_buffer_with_the_same_files_data_is_taken_first),
+		TEST(each_free_buffer_is_looked_at),
 		TEST(what_the_kernel_put_there_is_cleared_too),
 		TEST(a_forgotten_nodeid_may_be_another_file),
 		TEST(a_slots_own_data_is_cleared_of_other_files_only),

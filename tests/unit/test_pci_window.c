@@ -176,7 +176,7 @@ static void a_window_that_keeps_its_offset_does_not_work(void **state)
 static void a_configuration_too_short_is_refused(void **state)
 {
 	put32(DEVICE_AT + 12, 39);
-	refused(-EPROTO, "39 bytes");
+	refused(-EPROTO, "only 39 bytes, 40 are needed");
 	assert_int_equal(space.writes, 0);
 }
 
