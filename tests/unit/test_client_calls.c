@@ -685,6 +685,14 @@ static void seeking(void **state)
 	sought_offset++;
 	assert_int_equal(viofs_file_lseek(f, 7, SEEK_HOLE, &err), -EIO);
 	says(&err, "an offset that can't be");
+	/* Of a device that knows no holes a file is data up to its end. */
+	fails_with(FUSE_LSEEK, -ENOSYS);
+	assert_int_equal(viofs_file_lseek(f, 999, SEEK_DATA, &err), 999);
+	assert_int_equal(viofs_file_lseek(f, 999, SEEK_HOLE, &err), 1000);
+	assert_int_equal(viofs_file_lseek(f, 1000, SEEK_HOLE, &err), -ENXIO);
+	file_size = 1ULL << 63;
+	assert_int_equal(viofs_file_lseek(f, 7, SEEK_DATA, &err), -EIO);
+	says(&err, "attributes that can't be");
 	assert_int_equal(viofs_file_close(f, &err), 0);
 	end();
 }
@@ -708,6 +716,9 @@ static void copies_and_locks(void **state)
 	g = open_file(O_RDWR);
 	assert_int_equal(viofs_file_copy(f, 1, g, 2, 100, &err), 50);
 	SENT(FUSE_COPY_FILE_RANGE, FILE_NODE, copy);
+	assert_int_equal(viofs_file_copy(f, 1, g, 2, 50, &err), 50);
+	assert_int_equal(viofs_file_copy(f, 1, g, 2, 49, &err), -EIO);
+	says(&err, "copied more than it was asked to");
 	assert_int_equal(viofs_file_lock(f, F_SETLK, &lock, &err), 0);
 	in = sent(FUSE_SETLK, FILE_NODE, sizeof(*in));
 	assert_int_equal(in->fh, FH);
