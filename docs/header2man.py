@@ -102,6 +102,9 @@ def one(header, names, text, code):
         more, _, rest = rest.partition("\n")
         first += " " + more
     summary, _, tail = first.partition(". ")
+    # apropos(1) shows it.
+    if re.match(r"NULL\b|Context:|Return:|@", summary):
+        sys.exit(f"{header.base}.h: the first line on {names[0]}() must say what it does")
     pieces = PART.split("\n".join(part for part in (tail, rest) if part))
     out = [f"{names[0]}(3)\n", "# NAME\n", f"{escape(', '.join(names))} - {escape(summary.rstrip('.').replace('@', ''))}\n", "# SYNOPSIS\n",
            f"*#include <viofs/{header.base}.h>*\n", "```", code.replace("\t", "        "), "```\n", "# DESCRIPTION\n"]

@@ -49,7 +49,7 @@ struct viofs_session_options {
 	uint32_t flags;      /* of enum viofs_session_flag; 0 */
 };
 
-/** viofs_session_options_init() - the defaults. @size: sizeof(*options), as for
+/** viofs_session_options_init() - the defaults of a session. @size: sizeof(*options), as for
  * viofs_dev_options_init(). */
 void viofs_session_options_init(struct viofs_session_options *options, size_t size);
 
@@ -64,7 +64,8 @@ int viofs_session_open(struct viofs_dev *dev, const struct viofs_session_options
 		       struct viofs_session **out, struct viofs_err *err);
 
 /**
- * viofs_session_close() - FORGET what is known, FUSE_DESTROY, and the end; NULL is fine
+ * viofs_session_close() - end a session or a view: FORGET what is known, FUSE_DESTROY
+ * NULL is fine.
  * Files, directories, views and asynchronous users are to be closed before. Of a view only the view
  * is closed, and with it no file: calls by it must have ended.
  * Waits for a bounded time for the answer to DESTROY, which not every device gives.
@@ -86,7 +87,7 @@ struct viofs_view_options {
 				   it was opened; NULL = where the session's begin */
 };
 
-/** viofs_view_options_init() - as @session has it. @size: sizeof(*options). */
+/** viofs_view_options_init() - what a view takes over of a session. @size: sizeof(*options). */
 void viofs_view_options_init(struct viofs_session *session, struct viofs_view_options *options,
 			     size_t size);
 
@@ -128,7 +129,8 @@ struct viofs_session_info {
 	uint32_t nodes, names; /* remembered now */
 };
 
-/** viofs_session_info_get() - Context: any thread. Return: 0; -EINVAL: the size is not set. */
+/** viofs_session_info_get() - look at a session. Context: any thread. Return: 0; -EINVAL: the size
+ * is not set. */
 int viofs_session_info_get(struct viofs_session *session, struct viofs_session_info *info);
 
 /**
@@ -164,7 +166,8 @@ int viofs_async_open(struct viofs_session *session, unsigned int max, struct vio
 		     struct viofs_err *err);
 
 /**
- * viofs_async_close() - waits for what is under way; events are dropped. NULL is fine.
+ * viofs_async_close() - end a user, and wait for what is under way
+ * Events are dropped. NULL is fine.
  * Waits for locks are given up, by INTERRUPT. A device that hangs, or doesn't give up a lock, is
  * waited for until viofs_dev_options.timeout_ms, or viofs_dev_abort() by another thread;
  * viofs_async_close_now() doesn't wait.
@@ -172,7 +175,7 @@ int viofs_async_open(struct viofs_session *session, unsigned int max, struct vio
 void viofs_async_close(struct viofs_async *async);
 
 /**
- * viofs_async_close_now() - gives up what is under way
+ * viofs_async_close_now() - end a user, and give up what is under way
  * Whether the device does it nevertheless is not known. It may still read and write DMA memory of
  * the program's that such a call uses, until viofs_dev_close(); other memory is left alone from
  * here on. Bounce buffers of such calls are lost to viofs_dev_options.dma_size. Return: at once.
@@ -196,7 +199,7 @@ int viofs_async_wait(struct viofs_async *async, struct viofs_event *events, unsi
 		     unsigned int max, int64_t timeout_ns);
 
 /**
- * viofs_async_link() - the next call begins when the one before it has ended well
+ * viofs_async_link() - let the next call begin when the one before it has ended well
  * Where that fails, or reads or writes less than it was asked for because of an error, the next one
  * ends with -ECANCELED, and so do those that are linked to it; but a close is made in any case, in
  * its turn. So a file is replaced as a whole: write, link, sync, link, close, link, rename. A call
@@ -207,7 +210,7 @@ int viofs_async_wait(struct viofs_async *async, struct viofs_event *events, unsi
 void viofs_async_link(struct viofs_async *async);
 
 /**
- * viofs_async_use() - calls from here on are made as @view says
+ * viofs_async_use() - have calls from here on made as a view says
  * @view: a session or view of the same device, which must stay open as long as such calls are under
  * way. At first it is what viofs_async_open() got. Calls on what is open are made for whom it was
  * opened.
@@ -225,22 +228,24 @@ void viofs_async_use(struct viofs_async *async, struct viofs_session *view);
 int viofs_async_cancel(struct viofs_async *async, const void *user);
 
 /**
- * viofs_async_wake() - from another thread: look again
- * viofs_async_wait() returns what it has, and the descriptor becomes readable. One wake-up may
+ * viofs_async_wake() - make a user look again, from another thread
+ * A viofs_async_wait() returns what it has, and the descriptor becomes readable. One wake-up may
  * stand for several. Context: any thread, while @async is open; a signal handler, too.
  */
 void viofs_async_wake(struct viofs_async *async);
 
-/** viofs_async_fd() - for event loops, as viofs_queue_fd(); docs/library.md has one. */
+/** viofs_async_fd() - a descriptor for event loops, as viofs_queue_fd(). viofs_event_loop(7) has
+ * such loops. */
 int viofs_async_fd(struct viofs_async *async);
 
-/** viofs_async_arm() - before sleeping on it, each time. Return: 0; 1: don't sleep, poll. */
+/** viofs_async_arm() - ask for the descriptor to become readable: before each sleep. Return: 0; 1:
+ * don't sleep, poll. */
 int viofs_async_arm(struct viofs_async *async);
 
 /** viofs_async_next_timeout() - how long to sleep at most, as viofs_queue_next_timeout(). */
 int64_t viofs_async_next_timeout(struct viofs_async *async);
 
-/** viofs_async_pending() - calls whose events were not taken yet. */
+/** viofs_async_pending() - count calls whose events were not taken yet. */
 unsigned int viofs_async_pending(const struct viofs_async *async);
 
 #ifdef __cplusplus

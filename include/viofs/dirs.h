@@ -32,7 +32,7 @@ int viofs_dir_open_async(struct viofs_async *a, const char *path, unsigned int f
 			 struct viofs_dir **out, void *user);
 
 /**
- * viofs_dir_close() - NULL is fine
+ * viofs_dir_close() - closedir(3); NULL is fine
  * No call on the directory may be under way. Return: 0, or a negative errno; @dir is gone in any
  * case. The _async twin takes no NULL. Where it returns an error (-ENOMEM) nothing was begun: @dir
  * is open as before, and no event comes. With an event @dir is gone, whatever the result is.
@@ -68,8 +68,8 @@ int viofs_dir_next(struct viofs_dir *dir, struct viofs_dirent *entry);
 int viofs_dir_read_many(struct viofs_dir *dir, struct viofs_dirent *entries, unsigned int max,
 			struct viofs_err *err);
 
-/** viofs_dir_next_many() - those of the portion that is there, up to @max. Return: how many; 0: no
- * more in it, or @max is 0; -EIO, -ENOMEM. */
+/** viofs_dir_next_many() - the next entries of the portion that is there, up to @max. Return: how
+ * many; 0: no more in it, or @max is 0; -EIO, -ENOMEM. */
 int viofs_dir_next_many(struct viofs_dir *dir, struct viofs_dirent *entries, unsigned int max);
 
 /** viofs_dir_seek() - go on at @where: 0 = the start, or an entry's next. */

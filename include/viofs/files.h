@@ -50,7 +50,7 @@ int viofs_file_link_async(struct viofs_async *a, struct viofs_file *file, const 
 			  unsigned int flags, void *user);
 
 /**
- * viofs_file_close() - FLUSH and RELEASE; NULL is fine
+ * viofs_file_close() - close(2), by FLUSH and RELEASE; NULL is fine
  * No call on the file may be under way. @file is gone, whatever is returned.
  * Return: 0, or what FLUSH said of data that could not be written, as close(2).
  * The _async twin takes no NULL. Where it returns an error (-ENOMEM) nothing was begun: @file is
@@ -60,7 +60,7 @@ int viofs_file_close(struct viofs_file *file, struct viofs_err *err);
 int viofs_file_close_async(struct viofs_async *a, struct viofs_file *file, void *user);
 
 /**
- * viofs_file_pread(), viofs_file_pwrite() - at @offset
+ * viofs_file_pread(), viofs_file_pwrite() - read and write at an offset
  * @size: bytes, any number: more than a request takes is split, with several requests in flight. In
  * memory of viofs_dma_alloc() or viofs_dma_register() nothing is copied. Return: bytes read, fewer
  * than @size where the device gave fewer, as it does at the end of the file; bytes written; a
@@ -76,8 +76,10 @@ int viofs_file_pread_async(struct viofs_async *a, struct viofs_file *file, void 
 int viofs_file_pwrite_async(struct viofs_async *a, struct viofs_file *file, const void *buffer,
 			    size_t size, uint64_t offset, void *user);
 
-/** viofs_file_preadv(), viofs_file_pwritev() - the same with up to 1024 pieces of memory; more are
- * -EINVAL. */
+/**
+ * viofs_file_preadv(), viofs_file_pwritev() - read and write at an offset, pieces of memory
+ * As viofs_file_pread() and viofs_file_pwrite(), with up to 1024 pieces; more are -EINVAL.
+ */
 ssize_t viofs_file_preadv(struct viofs_file *file, const struct iovec *iov, int count,
 			  uint64_t offset, struct viofs_err *err);
 ssize_t viofs_file_pwritev(struct viofs_file *file, const struct iovec *iov, int count,
@@ -88,8 +90,8 @@ int viofs_file_pwritev_async(struct viofs_async *a, struct viofs_file *file,
 			     const struct iovec *iov, int count, uint64_t offset, void *user);
 
 /**
- * viofs_file_read(), viofs_file_write(), viofs_file_readv(), viofs_file_writev() - at the file's
- * own offset, which moves on; with O_APPEND a write goes to the end. One at a time: they wait for
+ * viofs_file_read(), viofs_file_write(), viofs_file_readv(), viofs_file_writev() - at the offset
+ * of the file. It moves on; with O_APPEND a write goes to the end. One at a time: they wait for
  * each other. They have no asynchronous twins, since an order of them is meant.
  */
 ssize_t viofs_file_read(struct viofs_file *file, void *buffer, size_t size, struct viofs_err *err);

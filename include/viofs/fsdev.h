@@ -51,7 +51,7 @@ struct viofs_dev_options {
 };
 
 /**
- * viofs_dev_options_init() - the defaults
+ * viofs_dev_options_init() - the defaults of a device
  * @size: sizeof(*options). A library with a longer struct leaves alone what the program has no room
  * for; one with a shorter struct makes the rest zero, which means the default, and refuses to open
  * a device with anything else there.
@@ -137,13 +137,13 @@ struct viofs_dev_stats {
 };
 
 /**
- * viofs_dev_stats_get() - Context: any thread; exact when nobody else is at it. Return: 0; -EINVAL:
- * the size is not set.
+ * viofs_dev_stats_get() - look at counters
+ * Context: any thread; exact when nobody else is at it. Return: 0; -EINVAL: the size is not set.
  */
 int viofs_dev_stats_get(struct viofs_dev *dev, struct viofs_dev_stats *stats);
 
 /**
- * viofs_dma_alloc() - memory that the device can read and write
+ * viofs_dma_alloc() - take memory that the device can read and write
  * @size: bytes; at least a page is taken. The memory begins on a page, and is zero when it comes
  * the first time. It is the caller's until viofs_dma_free() or viofs_dev_close(). Context: any
  * thread; takes a lock. Return: the memory, or NULL: none of that size is left.
@@ -151,7 +151,7 @@ int viofs_dev_stats_get(struct viofs_dev *dev, struct viofs_dev_stats *stats);
 void *viofs_dma_alloc(struct viofs_dev *dev, size_t size);
 
 /**
- * viofs_dma_free() - give it back; NULL is fine
+ * viofs_dma_free() - give memory of viofs_dma_alloc() back; NULL is fine
  * No request that uses it may be in flight. Context: any thread.
  */
 void viofs_dma_free(struct viofs_dev *dev, void *memory);
@@ -174,7 +174,7 @@ int viofs_dma_register(struct viofs_dev *dev, void *memory, size_t size, int fd,
 		       struct viofs_err *err);
 
 /**
- * viofs_dma_unregister() - the device reaches it no more
+ * viofs_dma_unregister() - take memory of viofs_dma_register() away from the device
  * @memory: as it was registered. No request that uses it may be in flight.
  *
  * Context: any thread; not while others submit requests.

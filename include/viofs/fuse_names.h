@@ -14,8 +14,9 @@ extern "C" {
 const char *viofs_fuse_opcode_name(uint32_t opcode);
 
 /**
- * viofs_fuse_init_flag_name() - bit 0..63 of flags | flags2 << 32 as the uapi names it without
- * FUSE_ Return: "ASYNC_READ" for bit 0; NULL where there is none. Context: any thread.
+ * viofs_fuse_init_flag_name() - a flag of FUSE_INIT as the uapi names it, without FUSE_
+ * @bit: 0..63 of flags | flags2 << 32. Context: any thread. Return: "ASYNC_READ" for bit 0; NULL
+ * where there is none.
  */
 const char *viofs_fuse_init_flag_name(unsigned int bit);
 

@@ -111,7 +111,7 @@ int viofs_path_rename(struct viofs_session *s, const char *from, const char *to,
 int viofs_path_rename_async(struct viofs_async *a, const char *from, const char *to,
 			    unsigned int flags, unsigned int how, void *user);
 
-/** viofs_path_link() - linkat(2): another name, @to, for @from; a symbolic link is followed unless
+/** viofs_path_link() - linkat(2). @to: another name for @from; a symbolic link is followed unless
  *  VIOFS_PATH_NO_FOLLOW says not. */
 int viofs_path_link(struct viofs_session *s, const char *from, const char *to, unsigned int flags,
 		    struct viofs_err *err);
@@ -147,7 +147,7 @@ int viofs_path_chown(struct viofs_session *s, const char *path, unsigned int fla
 int viofs_path_chown_async(struct viofs_async *a, const char *path, unsigned int flags, uid_t uid,
 			   gid_t gid, void *user);
 
-/** viofs_path_utimens() - utimensat(2): @times: two, of access and modification; NULL, UTIME_NOW,
+/** viofs_path_utimens() - utimensat(2). @times: two, of access and modification; NULL, UTIME_NOW,
  * UTIME_OMIT. */
 int viofs_path_utimens(struct viofs_session *s, const char *path, unsigned int flags,
 		       const struct timespec *times, struct viofs_err *err);

@@ -78,14 +78,14 @@ struct viofs_completion {
 };
 
 /**
- * viofs_queue_open() - a handle
+ * viofs_queue_open() - open a handle for requests
  * Context: any thread. Return: 0 and *@out; -ENOMEM, -EMFILE; -ENODEV: the device failed; with
  * @err.
  */
 int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct viofs_err *err);
 
 /**
- * viofs_queue_close() - NULL is fine
+ * viofs_queue_close() - close a handle; NULL is fine
  * Nothing of it may be in flight: take the completions first. What is left (after a device failed,
  * say) is dropped, and its DMA memory stays the device's until viofs_dev_close().
  */
