@@ -4,23 +4,32 @@
 #define VIOFS_BASE_BARRIER_H
 
 /*
- * With ORDER_PLATFORM the device may be real hardware, so these are the platform's DMA barriers. On
- * x86 the SMP barriers already order accesses to coherent memory; elsewhere the outer-shareable
- * variants are needed.
+ *   viofs_wmb()      stores before it, stores after it
+ *   viofs_rmb()      loads before it, loads and stores after it
+ *   viofs_release()  loads and stores before it, stores after it
+ *   viofs_mb()       all before it, all after it: the only one that keeps a load behind a store
+ *
+ * The device may be hardware, which is no CPU: so these are the platform's barriers for DMA. x86
+ * has nothing to add to what it does for other CPUs. On arm64 a device may be outside of the inner
+ * shareable domain, which C's fences (dmb ish) are for; "osh" reaches it. There "oshst" leaves
+ * loads alone, so viofs_release() is the full one. virtio/rings.pml shows that each is needed.
  */
 #if defined(__x86_64__) || defined(__i386__)
 #define viofs_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define viofs_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define viofs_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define viofs_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define viofs_cpu_relax() __builtin_ia32_pause()
 #elif defined(__aarch64__)
 #define viofs_wmb() __asm__ volatile("dmb oshst" ::: "memory")
 #define viofs_rmb() __asm__ volatile("dmb oshld" ::: "memory")
+#define viofs_release() __asm__ volatile("dmb osh" ::: "memory")
 #define viofs_mb() __asm__ volatile("dmb osh" ::: "memory")
 #define viofs_cpu_relax() __asm__ volatile("yield" ::: "memory")
 #else
 #define viofs_wmb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define viofs_rmb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define viofs_release() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define viofs_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define viofs_cpu_relax() ((void)0)
 #endif

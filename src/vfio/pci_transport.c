@@ -319,8 +319,9 @@ static void notify(struct viofs_virtio *d, unsigned int q)
 
 	assert(q < QUEUES_MAX && t->notify_at[q] != NOTIFY_UNSET);
 	/*
-	 * The avail ring before the doorbell. Pairs with the device's load of avail.idx once it has
-	 * been notified.
+	 * The avail ring before the doorbell. Pairs with the device's load of avail.idx (packed: of
+	 * the descriptor's flags) once it has been notified. The two are memory of different kinds,
+	 * so no order but this one holds between them.
 	 */
 	viofs_wmb();
 	t->vfio->ops->bar_write(t->vfio, t->caps.notify.bar, t->notify_at[q], NOTIFY_WIDTH, q);

@@ -137,9 +137,10 @@ void viofs_packed_add(struct viofs_ring *r, const struct viofs_ring_chain *chain
 	s->avail = avail;
 	/*
 	 * All of the chain, the table and the buffers' contents before the head's flags (2.8.21.1).
-	 * Pairs with the device's read barrier between its load of those flags and of the rest.
+	 * Pairs with the device's read barrier between its load of those flags and of the rest. And
+	 * loads of the reply that was in these buffers before, as in viofs_split_publish().
 	 */
-	viofs_wmb();
+	viofs_release();
 	VIOFS_WRITE_ONCE(head->flags, htole16((uint16_t)flags));
 	viofs_order();
 	s->free_head = s->state[id].next;
@@ -181,6 +182,12 @@ bool viofs_packed_should_kick(struct viofs_ring *r)
 	return (uint16_t)(place_of(avail) - place - 1) < added;
 }
 
+/* Could the device have written so much? Of an id that is none there is nothing to say. */
+static bool is_possible(const struct viofs_ring *r, uint32_t id, uint32_t len)
+{
+	return id >= r->size || len <= r->shadow->state[id].writable;
+}
+
 int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 {
 	const struct viofs_ring_packed_desc *ring = r->desc;
@@ -201,7 +208,7 @@ int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	 * Without WRITE the length is reserved (2.8.4), and may be anything. But QEMU's devices
 	 * never set WRITE there, and mean it: so it counts where it is possible.
 	 */
-	if (!(flags & VIOFS_DESC_F_WRITE) && *id<r->size && * len> r->shadow->state[*id].writable)
+	if (!(flags & VIOFS_DESC_F_WRITE) && !is_possible(r, *id, *len))
 		*len = 0;
 	return 1;
 }

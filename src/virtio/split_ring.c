@@ -12,7 +12,7 @@
  * Order. Each barrier below names the access of the device that it pairs with (2.7.13, 2.7.14). The
  * full barriers, here and in viofs_ring_arm(), are the classic store-then-load pairs of the
  * notification suppression: each side publishes its index, then looks whether the other wants to
- * hear of it; without the barrier both could look too early and sleep.
+ * hear of it; without the barrier both could look too early and sleep. rings.pml checks it all.
  */
 #include "base/barrier.h"
 #include "virtio/ring_forms.h"
@@ -125,9 +125,10 @@ static void publish(struct viofs_ring *r)
 	/*
 	 * Descriptors, indirect table, the buffers' contents and the avail entry before avail.idx
 	 * (2.7.13.3.1). Pairs with the device's read barrier between its load of avail.idx and of
-	 * the entry.
+	 * the entry. Loads as well: of the reply that was in these buffers before, which the device
+	 * may overwrite as soon as it sees the index.
 	 */
-	viofs_wmb();
+	viofs_release();
 	VIOFS_WRITE_ONCE(avail_of(r)[RING_IDX], htole16(r->shadow->avail));
 }
 
