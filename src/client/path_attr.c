@@ -38,7 +38,7 @@ void viofs_attr_to_stat(const struct fuse_attr *a, struct stat *st)
 	st->st_gid = a->gid;
 	st->st_rdev = makedev(a->rdev >> 8 & 0xfff, (a->rdev & 0xff) | (a->rdev >> 12 & 0xfff00));
 	st->st_size = (off_t)a->size;
-	st->st_blksize = a->blksize ? (blksize_t)a->blksize : viofs_page_size();
+	st->st_blksize = (blksize_t)(a->blksize ? a->blksize : viofs_page_size());
 	st->st_blocks = (blkcnt_t)a->blocks;
 	st->st_atim = (struct timespec){ (time_t)a->atime, nsec(a->atimensec) };
 	st->st_mtim = (struct timespec){ (time_t)a->mtime, nsec(a->mtimensec) };
@@ -49,7 +49,7 @@ static void attr_to_statx(const struct fuse_attr *a, struct statx *stx)
 {
 	memset(stx, 0, sizeof(*stx));
 	stx->stx_mask = STATX_BASIC_STATS;
-	stx->stx_blksize = a->blksize ? a->blksize : viofs_page_size();
+	stx->stx_blksize = a->blksize ? a->blksize : (uint32_t)viofs_page_size();
 	stx->stx_nlink = a->nlink;
 	stx->stx_uid = a->uid;
 	stx->stx_gid = a->gid;

@@ -4,7 +4,7 @@
 # Fetches packages of other Debian suites, without touching the machine's own packages.
 #
 # Each suite has an apt state of its own below $VIOFS_DOWNLOAD/SUITE: lists, caches, and a source file
-# that names the mirror of the machine's own sources. Debian's keyring verifies what comes, as always.
+# that names the mirror of the machine's own sources. SUITE is a name, or name-arm64 for that architecture's packages. Debian's keyring verifies what comes, as always.
 # Packages are only downloaded and unpacked, never installed. What was fetched once is used from then on.
 # All of this runs under with_lock.
 
@@ -35,13 +35,14 @@ fetch_keyring() {
 
 # fetch_apt SUITE PROGRAM ARG...: apt-get or apt-cache on the private state of SUITE.
 fetch_apt() {
-	local state=$VIOFS_DOWNLOAD/$1 program=$2
+	local state=$VIOFS_DOWNLOAD/$1 program=$2 arch=amd64
+	[[ $1 != *-arm64 ]] || arch=arm64
 	shift 2
 	"$program" -q -o Dir::State="$state/state" -o Dir::State::Lists="$state/lists" \
 		-o Dir::State::status=/dev/null -o Dir::Cache="$state/cache" \
 		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
-		-o APT::Sandbox::User="$(id -un)" -o APT::Architecture=amd64 -o APT::Architectures=amd64 "$@"
+		-o APT::Sandbox::User="$(id -un)" -o APT::Architecture="$arch" -o APT::Architectures="$arch" "$@"
 }
 
 # fetch_index SUITE: its package lists.
@@ -51,7 +52,7 @@ fetch_index() {
 	[[ -n $mirror ]] || die 1 "the machine's apt sources name no Debian mirror for its own release"
 	keyring=$(fetch_keyring)
 	mkdir -p "$state"/{state,lists/partial,cache/archives/partial,deb}
-	printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$state/sources.list"
+	printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "${suite%-arm64}" >"$state/sources.list"
 	say "reading the package lists of Debian's $suite"
 	quiet fetch_apt "$suite" apt-get update || die 1 "no package lists of $suite; see apt's messages above"
 }
@@ -113,8 +114,7 @@ fetch_qemu() {
 	local suite=$1 dir=$2 packages
 	[[ ! -e $dir ]] || return 0
 	fetch_index "$suite"
-	mapfile -t packages < <(fetch_apt "$suite" apt-get --simulate --no-install-recommends install qemu-system-x86 |
-		awk '$1 == "Inst" { print $2 }')
+	mapfile -t packages < <(fetch_needed "$suite" qemu-system-x86)
 	[[ ${#packages[@]} -gt 0 ]] || die 1 "apt does not say what qemu-system-x86 of $suite needs"
 	rm -rf "$dir.new"
 	fetch_packages "$suite" "$dir.new" "${packages[@]}"
@@ -133,6 +133,29 @@ fetch_qemu() {
 	END
 	chmod 755 "$dir.new/run"
 	quiet "$dir.new/run" --version || die 1 "QEMU of $suite does not run here"
+	mv "$dir.new" "$dir"
+}
+
+# fetch_needed SUITE PACKAGE...: names all that these packages need, themselves included.
+fetch_needed() {
+	fetch_apt "$1" apt-get --simulate --no-install-recommends install "${@:2}" | awk '$1 == "Inst" { print $2 }'
+}
+
+# fetch_libraries SUITE DIR: what the project is built with on another architecture, as a root for its compiler in DIR.
+fetch_libraries() {
+	local suite=$1 dir=$2 libraries packages file target
+	[[ ! -e $dir ]] || return 0
+	fetch_index "$suite"
+	mapfile -t libraries < <(read_list "$VIOFS_LIB/packages/libraries")
+	mapfile -t packages < <(fetch_needed "$suite" "${libraries[@]}")
+	[[ ${#packages[@]} -gt 0 ]] || die 1 "apt does not say what libraries of $suite are needed"
+	rm -rf "$dir.new"
+	fetch_packages "$suite" "$dir.new" "${packages[@]}"
+	rm -rf "$dir.new"/{etc,var,bin,sbin,usr/bin,usr/sbin,usr/share/{doc,man,locale,info,perl,perl5}}
+	# Links that begin at the root would lead to this machine's files.
+	while read -r file target; do
+		ln -sfnr "$dir.new$target" "$file"
+	done < <(find "$dir.new" -type l -lname '/*' -printf '%p %l\n')
 	mv "$dir.new" "$dir"
 }
 
