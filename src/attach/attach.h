@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From a device found and held to one that is negotiated and reaches our memory. */
+/* Opens a device that was found and is held: afterwards it is negotiated and reaches our memory. */
 #ifndef VIOFS_ATTACH_ATTACH_H
 #define VIOFS_ATTACH_ATTACH_H
 
@@ -25,18 +25,17 @@ struct viofs_attach_options {
 
 /**
  * viofs_attach_open() - open VFIO or connect, reset, negotiate
- * Return: 0 and *@out; -ESTALE: it hasn't the tag that it was asked for by; -errno with @err.
+ * Return: 0 and *@out; -ESTALE: the device lacks the tag that was asked for; -errno with @err.
  */
 int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_options *options,
 		      struct viofs_fs **out, struct viofs_err *err);
 
 /**
- * viofs_attach_close() - the end of a device: it is halted, then what leads to it closed
- * @fs: or NULL.
- * @arena: what it was given, or NULL: still there afterwards, and nobody else's until now. Where
- * the device is not to be stopped the kernel cuts it off from memory when the last descriptor
- * closes: so memory goes after this, whatever is returned. Return: 0; -errno: a function that could
- * not be stopped from here.
+ * viofs_attach_close() - halt a device, then close what leads to it
+ * @fs: or NULL. @arena: what the device was given, or NULL. It is still there afterwards.
+ * Where the device is not to be stopped, the kernel cuts it off from memory when its last
+ * descriptor closes. So free the memory after this call, whatever it returns.
+ * Return: 0; -errno: a function that could not be stopped from here.
  */
 int viofs_attach_close(struct viofs_fs *fs, struct viofs_arena *arena);
 

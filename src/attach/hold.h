@@ -8,11 +8,11 @@
 
 /** struct viofs_hold - while it exists nobody else of this project touches the function */
 struct viofs_hold {
-	char id[VIOFS_RECORD_ID];           /* of the record */
-	bool bound;                         /* a function is bound to vfio-pci: it has to go back */
+	char id[VIOFS_RECORD_ID]; /* the lock on the record */
+	bool bound;               /* a function that we have bound to vfio-pci: it must go back */
 	struct viofs_pci_function function; /* as it was found */
 	struct viofs_record record;
-	struct viofs_record found; /* what the record said before, if that is to stay */
+	struct viofs_record found; /* the former record, if it is to be restored */
 	int lock_fd;
 };
 
@@ -27,7 +27,7 @@ struct viofs_hold {
 int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viofs_hold *hold,
 		    struct viofs_err *err);
 
-/* What callers put the socket's own name in front of. */
+/* Callers put the socket's own name in front of this message. */
 #define VIOFS_HOLD_SOCKET "the socket"
 
 /**
@@ -40,7 +40,10 @@ int viofs_hold_take_name(const char *id, const char *device, int wait_ms, struct
 /** viofs_hold_note() - write @tag, @mountpoint and @pid into the record, for others to read. */
 int viofs_hold_note(struct viofs_hold *hold, const char *tag, const char *mountpoint, int pid);
 
-/** viofs_hold_note_mount() - and then the minor of what is mounted: it is known by that. */
+/**
+ * viofs_hold_note_mount() - add the minor number of the file system that was mounted, which
+ * identifies the mount
+ */
 int viofs_hold_note_mount(struct viofs_hold *hold, unsigned int minor_no);
 
 /** viofs_hold_release() - to its former driver (not one bound by `viofsctl bind`). Return: 0 or
@@ -48,8 +51,8 @@ int viofs_hold_note_mount(struct viofs_hold *hold, unsigned int minor_no);
 int viofs_hold_release(struct viofs_hold *hold, struct viofs_err *err);
 
 /**
- * viofs_hold_leave() - as if it had not been taken
- * What `viofsctl bind`, or a daemon that was killed, has left with vfio-pci stays there, with its
+ * viofs_hold_leave() - let go, as if viofs_hold_take() had not been called
+ * A function that `viofsctl bind` or a killed daemon has left with vfio-pci stays there, with its
  * record.
  */
 void viofs_hold_leave(struct viofs_hold *hold);
@@ -63,8 +66,10 @@ int viofs_hold_keep(struct viofs_hold *hold, struct viofs_err *err);
  */
 int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err);
 
-/** viofs_hold_sweep() - what killed processes have left and nobody has to ask for: records of
- * sockets, a raised limit of hugepages. As far as the caller's rights go. */
+/**
+ * viofs_hold_sweep() - clean up after killed processes: records of sockets, a raised limit of
+ * hugepages. Does what the caller has the rights for.
+ */
 void viofs_hold_sweep(void);
 
 #endif

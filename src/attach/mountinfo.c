@@ -17,7 +17,7 @@
 #define TYPE_KERNEL "virtiofs"
 #define TYPE_OURS "fuse.virtiofs-vfio"
 
-/* A piece of the text: nothing is changed or copied before it is known to be wanted. */
+/* A piece of the text. Nothing is copied before it is known to be needed. */
 struct field {
 	const char *text;
 	size_t len;
@@ -171,7 +171,10 @@ static int see_namespace(struct seen *seen, const char *pid)
 	return 1;
 }
 
-/* Line by line: a host of containers has megabytes of this. Return: 1, 0, or -ENOENT: unread. */
+/*
+ * Line by line, since a host of containers has megabytes of this. Return: 1; 0; -ENOENT: could not
+ * be read.
+ */
 static int search_process(const char *pid, const struct viofs_mountinfo_query *query,
 			  struct viofs_mounted *out)
 {
@@ -203,7 +206,7 @@ static int search_entry(struct seen *seen, const char *pid,
 		return rc;
 	rc = search_process(pid, query, found);
 	if (rc == -ENOENT) {
-		/* Nothing learnt: another process may stand for this namespace. */
+		/* This process has ended. Another one may be in the same namespace. */
 		seen->count--;
 		return 0;
 	}
@@ -224,7 +227,7 @@ int viofs_mountinfo_search(const struct viofs_mountinfo_query *query, struct vio
 	dir = opendir(viofs_pci_proc_path(path, sizeof(path), "."));
 	if (!dir)
 		return -errno;
-	/* What is here is told rather than what is elsewhere as well. */
+	/* A mount in our own namespace is reported before one elsewhere. */
 	snprintf(self, sizeof(self), "%d", (int)getpid());
 	rc = search_entry(&seen, self, query, &found);
 	while (!rc && (e = readdir(dir)))

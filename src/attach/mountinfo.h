@@ -7,9 +7,9 @@
 #include <stdbool.h>
 
 /**
- * struct viofs_mountinfo_query - which mount is looked for; what is NULL may be anything
+ * struct viofs_mountinfo_query - which mount is looked for; NULL: anything
  * Anybody can have a mount of type fuse.virtiofs-vfio with any source, in a user namespace or by
- * fusermount3(1): the two types are never looked for at once, so that such a mount hides none of
+ * fusermount3(1). So the two types are never looked for together: such a mount must not hide one of
  * the kernel's.
  */
 struct viofs_mountinfo_query {

@@ -48,7 +48,7 @@ int viofs_opened_let_go(struct viofs_opened *o)
 
 void viofs_opened_halt(struct viofs_opened *o, int timeout_ms)
 {
-	/* Else the other side has mapped the memory itself, and keeps it whatever is done here. */
+	/* Otherwise the other side has mapped the memory itself, and halting changes nothing. */
 	if (!o->fs->virtio->mapper->by_file)
 		viofs_virtio_halt(o->fs->virtio, timeout_ms, false, NULL);
 }

@@ -52,18 +52,24 @@ int viofs_opened_start(struct viofs_opened *o, const struct viofs_opened_memory 
  */
 int viofs_opened_let_go(struct viofs_opened *o);
 
-/** viofs_opened_halt() - for a process that may not do more: memory is about to go. */
+/** viofs_opened_halt() - stop the device before memory goes; for a process that may do no more */
 void viofs_opened_halt(struct viofs_opened *o, int timeout_ms);
 
-/** viofs_opened_drop_dma() - this process's copies of what only mapping memory needs. */
+/**
+ * viofs_opened_drop_dma() - close this process's copies of the descriptors that only mapping needs
+ */
 void viofs_opened_drop_dma(struct viofs_opened *o);
 
-/** viofs_opened_close_copies() - this process's copies of what leads to the device; another process
- * has it. */
+/**
+ * viofs_opened_close_copies() - close this process's copies of the device's descriptors; another
+ * process has the device
+ */
 void viofs_opened_close_copies(struct viofs_opened *o);
 
-/** viofs_opened_close() - let go, if need be, free memory, give it back to its former driver.
- * Return: 0 or -errno with @err. */
+/**
+ * viofs_opened_close() - let go if that is left to do, free the memory, give the device back to its
+ * former driver. Return: 0 or -errno with @err.
+ */
 int viofs_opened_close(struct viofs_opened *o, struct viofs_err *err);
 
 #endif

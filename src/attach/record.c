@@ -16,7 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Who holds it may only be looking whether it is left over: viofs_record_sweep(). */
+/*
+ * The lock may be held by somebody who only looks whether the record is left over:
+ * viofs_record_sweep().
+ */
 #define LOOKING_MS 100
 #define TEXT_MAX (PATH_MAX + 512)
 #define MOUNTPOINT "\nmountpoint="
@@ -50,7 +53,7 @@ int viofs_record_read(const char *id, struct viofs_record *record)
 	rc = viofs_text_read(viofs_run_path(path, sizeof(path), id), text, sizeof(text));
 	if (rc < 0)
 		return rc;
-	/* The last of them, to the end: a path may have line breaks. */
+	/* Comes last and goes to the end of the file, since a path may have line breaks. */
 	mountpoint = strstr(text, MOUNTPOINT);
 	if (mountpoint) {
 		snprintf(record->mountpoint, sizeof(record->mountpoint), "%s",
@@ -75,7 +78,7 @@ int viofs_record_write(const char *id, int lock, const struct viofs_record *r)
 	return viofs_run_write(id, lock, text);
 }
 
-/* Of a daemon that was killed: whoever has the lock is none of its. */
+/* A killed daemon has left this socket: we have the lock, so no daemon is alive. */
 static void remove_socket(const char *id)
 {
 	char path[PATH_MAX], name[VIOFS_RECORD_ID + sizeof(VIOFS_CONTROL_SUFFIX)];
@@ -110,7 +113,7 @@ void viofs_record_remove(const char *id, int lock)
 	viofs_run_remove(id, lock);
 }
 
-/* A record that nobody holds: the lock goes with the last process that has it. */
+/* Is it a record that nobody holds? The lock goes with the last process that has it. */
 static void sweep_one(const char *id)
 {
 	int lock = -EBUSY;

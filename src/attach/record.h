@@ -25,7 +25,7 @@ struct viofs_record {
 	int pid;         /* of the daemon, 0 = none */
 	unsigned int minor; /* of the file system that he has mounted, 0 = none yet */
 	char tag[VIOFS_TAG_TEXT];
-	char mountpoint[PATH_MAX]; /* where he has mounted it first */
+	char mountpoint[PATH_MAX]; /* where he mounted it first */
 };
 
 /**
@@ -47,9 +47,9 @@ int viofs_record_write(const char *id, int lock, const struct viofs_record *reco
 
 /**
  * viofs_record_sweep() - remove records of sockets that nobody holds any more
- * A daemon and its worker that were both killed, or a worker that has outlived its supervisor and
- * has ended, leave one. With a PCI device it says where that has to go back to; of a socket there
- * is nothing to know. As far as the caller's rights go.
+ * They are left when a daemon and its worker are both killed, or when a worker ends after its
+ * supervisor. Records of PCI functions stay, since they say which driver the function goes back to.
+ * Does what the caller has the rights for.
  */
 void viofs_record_sweep(void);
 

@@ -41,7 +41,7 @@ int viofs_source_look(const struct viofs_pci_function *f,
 		      int (*look)(struct viofs_virtio *d, void *arg, struct viofs_err *err),
 		      void *arg, struct viofs_err *err)
 {
-	/* With no IOMMU too: no queue is set up, no address is given to the device. */
+	/* Fine without an IOMMU: no queue is set up, and the device gets no address. */
 	const struct viofs_transport_options options = { .allow_noiommu = true };
 	struct viofs_virtio *d = NULL;
 	struct viofs_hold hold;
@@ -75,8 +75,8 @@ static bool is_with_vfio(const struct viofs_pci_function *f)
 }
 
 /*
- * A record that nobody holds may be of a function that was unplugged: another one in its place has
- * a driver of the kernel's.
+ * The function that a record is about may have been unplugged. If another one in its place has a
+ * driver of the kernel, the record is not about that one.
  */
 static bool is_recorded(const struct viofs_pci_function *f, struct viofs_record *record)
 {
@@ -110,7 +110,7 @@ int viofs_source_check_tag(const struct viofs_source *s, const char *tag, struct
 			     s->id, tag, s->tag);
 }
 
-/* PCI: the address is a name that files can have. */
+/* The address of a PCI function can be a file name as it is. */
 static void name_function(struct viofs_source *s)
 {
 	snprintf(s->id, sizeof(s->id), "%s", s->function.text);

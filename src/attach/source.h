@@ -30,7 +30,7 @@ static inline bool viofs_source_is_function(const struct viofs_source *s)
 /** viofs_source_name() - the function's address, or the path; "" before it was found. */
 const char *viofs_source_name(const struct viofs_source *s);
 
-/** viofs_source_is_bound() - can it be used as it is, with no other driver than it has? */
+/** viofs_source_is_bound() - can it be used with the driver that it has? */
 bool viofs_source_is_bound(const struct viofs_source *s);
 
 /**
@@ -48,18 +48,19 @@ int viofs_source_find(const char *text, struct viofs_source *out, struct viofs_e
 int viofs_source_check_tag(const struct viofs_source *s, const char *tag, struct viofs_err *err);
 
 /**
- * viofs_source_look() - a look at a function that has no driver, or vfio-pci and nobody who uses it
- * @look: sets no queue up, and closes @d. The function has the driver then that it had before.
- * Return: what @look says; -EBUSY: somebody else has it; others, with @err.
+ * viofs_source_look() - look at a function that nobody uses: one with no driver, or with vfio-pci
+ * @look: sets no queue up, and closes @d. Afterwards the function has the driver that it had
+ * before.
+ * Return: what @look returns; -EBUSY: somebody has it; others, with @err.
  */
 int viofs_source_look(const struct viofs_pci_function *f,
 		      int (*look)(struct viofs_virtio *d, void *arg, struct viofs_err *err),
 		      void *arg, struct viofs_err *err);
 
 /**
- * viofs_source_tag() - learn the tag of @f without taking it from anybody
- * From the kernel's driver or configuration space, from the record of who has it, or has left it
- * with vfio-pci, or, for a function that nobody has, through VFIO.
+ * viofs_source_tag() - learn the tag of @f without taking @f from anybody
+ * The tag comes from the kernel's driver or configuration space; from the record of the present or
+ * last user; or, if nobody has the function, through VFIO.
  * Return: 0; -EBUSY: somebody else has it in VFIO; others.
  */
 int viofs_source_tag(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],

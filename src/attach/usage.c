@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who has a device. */
 /*
- * The lock says whether anybody has it; process ids don't, as they are used again. A supervisor
- * listens at its control socket from its start until it removes it: a socket that refuses is that
- * of a supervisor that was killed, and who has the lock is the worker. Whether the mount is there
- * the kernel says. It may be gone while files are open: umount -l.
+ * The lock says whether anybody has the device. Process ids can't: they are used again. A
+ * supervisor listens at its control socket from its start until it removes the socket. So if a
+ * socket refuses, its supervisor was killed, and the worker holds the lock. The kernel says whether
+ * the mount is there. It can be gone while files are still open: umount -l.
  */
 #include "attach/usage.h"
 #include "base/run.h"
@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Who listens may be dead: its io_uring keeps the socket for a moment. */
+/* The listener may be dead: its io_uring keeps the socket open for a moment. */
 static bool is_peer_dead(int fd)
 {
 	struct ucred peer;
@@ -49,8 +49,10 @@ static bool is_deserted(const char *id)
 	return deserted;
 }
 
-/* By the number of its file system, which is no other's while that exists; a path may be anybody's.
- * Nowhere is as good as not to be seen. */
+/*
+ * By the device number of the file system, which is unique while the file system exists. A path
+ * could be of any mount. A mount that is nowhere counts as one that we can't see.
+ */
 static void find_mount(struct viofs_usage *s)
 {
 	const struct viofs_mountinfo_query query = { .ours = true, .minor = s->record.minor };
@@ -96,7 +98,7 @@ int viofs_usage_say(const struct viofs_usage *s, const char *device, int rc, str
 			r->mountpoint);
 	if (s->holder == VIOFS_HOLDER_NONE)
 		return viofs_err_set(err, rc, "Nobody uses %s now.", device);
-	/* A namespace has copies of the mounts that there were: nobody's umount here ends those. */
+	/* A new mount namespace gets copies of all mounts. An umount here doesn't end those. */
 	if (s->holder == VIOFS_HOLDER_ALIVE && is_elsewhere(s))
 		return viofs_err_set(
 			err, rc,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who has a device at this moment: one answer for all that tell of it. */
+/* Who has a device now. Everything that reports it asks here. */
 #ifndef VIOFS_ATTACH_USAGE_H
 #define VIOFS_ATTACH_USAGE_H
 
@@ -11,9 +11,9 @@
 
 /** enum viofs_holder - who holds a record's lock */
 enum viofs_holder {
-	VIOFS_HOLDER_NONE,   /* nobody, if there is a record at all */
+	VIOFS_HOLDER_NONE,   /* nobody (with a record or without) */
 	VIOFS_HOLDER_ALIVE,  /* a daemon, or a program with libviofs */
-	VIOFS_HOLDER_WORKER, /* the worker of a supervisor that was killed: it serves on */
+	VIOFS_HOLDER_WORKER, /* the worker, which goes on serving after its supervisor was killed */
 };
 
 /** struct viofs_usage - of a device */
@@ -35,7 +35,10 @@ static inline bool viofs_usage_is_mounted(const struct viofs_usage *s)
 	return s->at.mountpoint[0];
 }
 
-/** viofs_usage_is_gone() - was it mounted, and is no more? Then it ends, or files are open. */
+/**
+ * viofs_usage_is_gone() - was it mounted, and is it not any more? Then it is ending, or files are
+ * still open.
+ */
 static inline bool viofs_usage_is_gone(const struct viofs_usage *s)
 {
 	return s->record.minor && !viofs_usage_is_mounted(s);

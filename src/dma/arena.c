@@ -50,7 +50,7 @@ struct page {
 	uint32_t run; /* pages contiguous for the device from here on, this one included */
 };
 
-/* What the device was given: to be taken back. */
+/* Mappings that the device has; they are to be taken back. */
 struct mapping {
 	uint64_t iova;
 	size_t len;
@@ -59,7 +59,7 @@ struct mapping {
 struct viofs_arena {
 	struct area device, private;
 	size_t page_size, system_page;
-	bool scattered; /* the device may see every page at an address of its own */
+	bool scattered; /* perhaps the device sees each page at another address */
 	struct section sections[VIOFS_ARENA_SECTIONS];
 	size_t sparse;                   /* bytes at the end of the private area */
 	struct viofs_arena_state *state; /* in the private area */
@@ -123,7 +123,7 @@ static int reserve(struct area *area, size_t sparse, bool hugepages)
 		return fd;
 	area->fd = fd;
 	area->base = map;
-	/* No one who gets the descriptor takes memory away from under us. */
+	/* Nobody who gets the descriptor can shrink the memory under us. */
 	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ? -errno : 0;
 }
 
@@ -164,7 +164,7 @@ static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SEC
 		lay_out(a, sizes, a->system_page);
 		rc = reserve(&a->device, 0, false);
 	}
-	/* What goes through it is other people's files: no business of a core file's. */
+	/* Other people's file data passes through this memory. It must not get into a core file. */
 	if (!rc && madvise(a->device.base, a->device.size, MADV_DONTDUMP) < 0)
 		rc = -errno;
 	if (!rc)
@@ -205,7 +205,10 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 	return 0;
 }
 
-/* Return: 0, or the first -errno; what could not be taken back goes when the device is closed. */
+/*
+ * Return: 0, or the first -errno. Mappings that could not be taken back go when the device is
+ * closed.
+ */
 static int unmap_down_to(struct viofs_arena *a, size_t count)
 {
 	int rc = 0;
@@ -379,7 +382,7 @@ static int map_translated(struct viofs_arena *a, size_t offset, size_t size, uns
 	return rc;
 }
 
-/* Before addresses are read. Hugepages that can't be pinned stay in their place all the same. */
+/* Comes before addresses are read. Not being able to pin hugepages is fine: they don't move. */
 static int pin(const struct viofs_arena *a, struct viofs_err *err)
 {
 	struct viofs_mapper *m = a->mapper;
@@ -585,7 +588,7 @@ static int map_file(struct area *area, int fd)
 	return -errno;
 }
 
-/* A copy, checked: nothing that it says leads out of the two files. */
+/* A copy that is checked: nothing in it leads out of the two files. */
 static int read_state(struct viofs_arena *a, uint64_t at)
 {
 	struct viofs_arena_state *s = viofs_arena_at(a, true, at, sizeof(*s));

@@ -23,7 +23,10 @@ enum viofs_arena_section {
 	VIOFS_ARENA_SECTIONS,
 };
 
-/* The private memory begins with so many bytes that say, to another process, what is where. */
+/*
+ * The private memory begins with a head of this many bytes. It tells another process where
+ * everything is.
+ */
 #define VIOFS_ARENA_HEAD 8192U
 
 /** struct viofs_arena_section_state - part of struct viofs_arena_state */
@@ -62,8 +65,9 @@ int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 int viofs_arena_adopt(int device_fd, int private_fd, uint64_t at, struct viofs_arena **out);
 
 /**
- * viofs_arena_free() - unmaps from the device too; NULL is fine.
- * The device doesn't touch it any more: that was seen (viofs_fs_close()), or the device is closed.
+ * viofs_arena_free() - unmap and free; NULL is fine
+ * The caller knows that the device doesn't touch the memory any more: viofs_fs_close() returned 0,
+ * or the device is closed.
  */
 void viofs_arena_free(struct viofs_arena *a);
 
@@ -111,10 +115,10 @@ uint64_t viofs_arena_offset(const struct viofs_arena *a, const void *p, bool *is
 /** viofs_arena_at() - [@offset, +@len) of one of the memfds. Return: NULL: it isn't all there. */
 void *viofs_arena_at(const struct viofs_arena *a, bool is_private, uint64_t offset, uint64_t len);
 
-/** viofs_arena_private_fd() - the memfd of all else. */
+/** viofs_arena_private_fd() - the memfd of the private memory */
 int viofs_arena_private_fd(const struct viofs_arena *a);
 
-/** viofs_arena_private_size() - bytes of that. */
+/** viofs_arena_private_size() - bytes of the private memory */
 uint64_t viofs_arena_private_size(const struct viofs_arena *a);
 
 /**

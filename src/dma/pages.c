@@ -22,17 +22,20 @@
 
 #define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
-/* In /run: the lock of who raises the limit, and while it is raised what it was, and is. */
+/*
+ * In /run: a lock, held by whoever raises the limit. While the limit is raised the file has the old
+ * and the new value.
+ */
 #define LOCK "hugepages"
 #define NOTE "%llu raised to %llu"
-/* Getting pages takes some milliseconds, and longer where memory must be moved for it. */
+/* Getting pages takes milliseconds, or longer if the kernel has to move memory. */
 #define LOCK_WAIT_MS 2000
 
 #ifndef MFD_HUGE_2MB
 #define MFD_HUGE_2MB (21U << 26)
 #endif
 
-/* What others may need while we take ours. */
+/* Left for other programs while we take ours. */
 #define LEFT_FREE_KIB ((size_t)16 << 10)
 
 static bool is_available(size_t size)
@@ -99,7 +102,7 @@ static int hugepages_map(size_t size, void **map)
 	return memfd_map(size, 0, MFD_HUGETLB | MFD_HUGE_2MB, map);
 }
 
-/* What the free pages of the pool leave to be made. */
+/* Is there memory for those pages that the pool lacks? */
 static bool is_rest_available(size_t size)
 {
 	uint64_t free_pages = 0;
@@ -121,12 +124,12 @@ static int overcommit_set(uint64_t value)
 	return viofs_text_write(POOL "nr_overcommit_hugepages", text);
 }
 
-/* The limit as it was, and as we have set it. */
+/* The limit before, and the one that we have set. */
 struct raise {
 	uint64_t before, to;
 };
 
-/* Unless somebody else has set it meanwhile. */
+/* Does nothing if somebody else has changed the limit since. */
 static void overcommit_lower(const struct raise *r)
 {
 	uint64_t now;
@@ -158,7 +161,7 @@ static int overcommit_raise(int lock, size_t size, struct raise *r)
 	return rc ? rc : overcommit_set(r->to);
 }
 
-/* Under the lock: what a killed process has left raised. */
+/* Under the lock. Puts back a limit that a killed process has left raised. */
 static void settle(int lock)
 {
 	char path[256], text[64];
@@ -183,10 +186,10 @@ void viofs_hugepages_settle(void)
 	viofs_run_remove(LOCK, lock);
 }
 
-/* Under the lock, with the limit raised for as long as it takes. */
+/* Under the lock. The limit is raised only while the pages are taken. */
 static int map_raised(int lock, size_t size, void **map)
 {
-	/* Lowering takes a descriptor, and the mapping may have the last one. */
+	/* Lowering the limit needs a descriptor, and mapping may use the last one up. */
 	int spare = fcntl(lock, F_DUPFD_CLOEXEC, 3), fd = -ENOMEM, rc;
 	struct raise r;
 

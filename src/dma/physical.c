@@ -16,7 +16,10 @@ int viofs_pagemap_entry(uint64_t entry, size_t page_size, uint64_t *out)
 {
 	if (!(entry & PAGEMAP_PRESENT))
 		return -EFAULT;
-	/* Frame 0 is never ours: without CAP_SYS_ADMIN the kernel shows zero for every frame. */
+	/*
+	 * Memory of ours never has frame 0. The kernel shows 0 for every frame to those without
+	 * CAP_SYS_ADMIN.
+	 */
 	if (!(entry & PAGEMAP_FRAME))
 		return -EPERM;
 	*out = (entry & PAGEMAP_FRAME) * page_size;

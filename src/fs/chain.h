@@ -21,12 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** struct viofs_place - memory of the arena that is used again and again: its addresses, looked up
- * once */
+/**
+ * struct viofs_place - arena memory that is used again and again; its addresses are looked up once
+ */
 struct viofs_place {
 	uint8_t *at;   /* for us */
 	uint64_t iova; /* for the device */
-	size_t run;    /* bytes from there on that are in one piece for it */
+	size_t run;    /* contiguous bytes from there on, for the device */
 };
 
 /** viofs_place_of() - @len bytes at @at. */
@@ -66,7 +67,9 @@ static inline void viofs_chain_add_piece(struct viofs_chain *c, uint64_t iova, s
 /** viofs_chain_add_memory() - @len bytes of the arena at @at, in as many pieces as they lie in. */
 void viofs_chain_add_memory(struct viofs_chain *c, const void *at, size_t len);
 
-/** viofs_chain_add() - bytes [@from, @from + @len) of @place, which may go on behind its run. */
+/**
+ * viofs_chain_add() - bytes [@from, @from + @len) of @place; they may go beyond its contiguous run
+ */
 static inline void viofs_chain_add(struct viofs_chain *c, const struct viofs_place *place,
 				   size_t from, size_t len)
 {

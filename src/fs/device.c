@@ -348,7 +348,7 @@ static int open_eventfds(struct viofs_fs *fs, struct viofs_err *err)
 
 static int eventfd_of(const struct viofs_fs *fs, unsigned int virtqueue)
 {
-	/* Without vectors nobody signals it; it still can be waited on. */
+	/* Without vectors nobody signals the eventfd. It can be waited on all the same. */
 	return fs->eventfds[fs->vectors ? VIOFS_MIN(virtqueue, fs->vectors - 1) : virtqueue];
 }
 
@@ -367,7 +367,7 @@ static int start_interrupts(struct viofs_fs *fs, struct viofs_err *err)
 	return 0;
 }
 
-/* Rings for all, and where they are, in the device's order. */
+/* Rings for all queues; writes where they are, in the order in which the device counts. */
 static int init_queues(struct viofs_fs *fs, struct viofs_arena *arena,
 		       struct viofs_virtio_queue_address *a, struct viofs_err *err)
 {
@@ -420,7 +420,7 @@ int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_
 	if (!rc)
 		rc = start_queues(fs, arena, err);
 	if (rc)
-		viofs_fs_stop(fs, NULL); /* the first error is the one to tell */
+		viofs_fs_stop(fs, NULL); /* report the first error */
 	return rc;
 }
 

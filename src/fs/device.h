@@ -27,13 +27,12 @@
 /* Larger queues are reduced to this before use: more than a relay mostly has in flight. */
 #define VIOFS_FS_QUEUE_SIZE_MAX 1024U
 
-/* Features that viofs_fs_open() takes where they are offered, beside those that are always taken.
- */
+/* Optional features that viofs_fs_open() accepts when they are offered. */
 #define VIOFS_FS_WANTED VIOFS_VIRTIO_F_RING_PACKED
 
 /** struct viofs_fs_queue - one virtqueue of the device */
 struct viofs_fs_queue {
-	_Alignas(64) struct viofs_ring ring; /* each has a thread of its own, perhaps */
+	_Alignas(64) struct viofs_ring ring; /* perhaps each is served by a thread of its own */
 	uint16_t index;                      /* the virtqueue's, as the device counts */
 	int interrupt_fd; /* eventfd that its vector signals, shared where vectors are few */
 };
@@ -66,9 +65,8 @@ int viofs_fs_open(struct viofs_virtio *virtio, struct viofs_fs **out, struct vio
 
 /**
  * viofs_fs_open_with() - the same, with a choice of features
- * @wanted: RING_PACKED, NOTIFICATION or not; taken where offered. Others are none of a caller's
- * business. With NOTIFICATION somebody has to call viofs_fs_notification_take()
- * (fs/notification.h).
+ * @wanted: RING_PACKED, NOTIFICATION, both or none; accepted when offered. No other feature can be
+ * chosen. With NOTIFICATION somebody has to call viofs_fs_notification_take() (fs/notification.h).
  */
 int viofs_fs_open_with(struct viofs_virtio *virtio, uint64_t wanted, struct viofs_fs **out,
 		       struct viofs_err *err);
@@ -89,15 +87,15 @@ int viofs_fs_start(struct viofs_fs *fs, struct viofs_arena *arena, struct viofs_
 int viofs_fs_stop(struct viofs_fs *fs, struct viofs_err *err);
 
 /**
- * viofs_fs_stop_soon() - the same in about @timeout_ms, also with a device that hangs
- * A function that doesn't reset is cut off from memory; a back end behind a socket that doesn't
- * answer is told nothing more, and has the memory until the socket is closed.
+ * viofs_fs_stop_soon() - the same in about @timeout_ms, even if the device hangs
+ * A function that doesn't reset is cut off from memory. A back end that doesn't answer is not asked
+ * anything more; it keeps the memory until the socket is closed.
  */
 int viofs_fs_stop_soon(struct viofs_fs *fs, int timeout_ms);
 
 /**
- * viofs_fs_close() - halt and close the virtio device; NULL is fine. Not the arena, not the vfio.
- * Return: as viofs_virtio_halt(): unless 0 the vfio is to be closed before memory goes.
+ * viofs_fs_close() - halt and close the virtio device; NULL is fine. The arena stays.
+ * Return: as viofs_virtio_halt().
  */
 int viofs_fs_close(struct viofs_fs *fs);
 

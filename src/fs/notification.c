@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The notification queue: buffers for what the device says unasked (virtio 1.3 5.11.6). */
 /*
- * All buffers are with the device, but for the one that is just being looked at. That one is
- * copied, once, and given back at once. So a device can have as many notifications under way as
- * there are buffers, however slow the kernel takes them, and a flood waits on the device's side.
+ * The device has all buffers except the one that is being looked at. That one is copied, once, and
+ * given back at once. So the device can have as many notifications under way as there are buffers,
+ * however slowly the kernel takes them. A flood waits on the device's side.
  */
 #include "fs/notification.h"
 
@@ -17,10 +17,10 @@
 
 #define BUFFERS_MIN 2U
 #define BYTES_ALL (1U << 20)
-/* struct fuse_out_header: nothing smaller is a notification. */
+/* A notification has at least a struct fuse_out_header. */
 #define SIZE_MIN 16U
 #define ALIGN 64U
-/* On the least pages a buffer of the largest size lies in so many pieces. */
+/* On pages of the least size the largest buffer lies in this many pieces. */
 #define PIECES_MAX (VIOFS_FS_NOTIFY_BYTES_MAX / VIOFS_PAGE_LEAST + 1)
 
 bool viofs_fs_notification_size_ok(uint32_t size)
@@ -139,7 +139,7 @@ int viofs_fs_notification_take(struct viofs_fs *fs, const struct viofs_arena *ar
 	memcpy(copy, buffer(fs, token), written);
 	*len = written;
 	rc = post(fs, arena, token);
-	assert(!rc); /* the room that it had */
+	assert(!rc); /* what the buffer had room for */
 	(void)rc;
 	kick(fs);
 	return 1;

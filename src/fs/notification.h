@@ -6,15 +6,16 @@
 
 #include "fs/device.h"
 
-/* Buffers that wait for the device to write a notification; all together at most 1 MiB, but for
- * two. */
+/*
+ * Buffers for the device to write notifications to: at most 1 MiB in all, but never fewer than two.
+ */
 #define VIOFS_FS_NOTIFY_BUFFERS_MAX 16U
 
 /** struct viofs_fs_notification - the queue and its buffers */
 struct viofs_fs_notification {
 	struct viofs_fs_queue queue;
 	uint32_t size;    /* bytes of a buffer */
-	uint16_t buffers; /* posted */
+	uint16_t buffers; /* buffers that the device has */
 	uint8_t *memory;  /* the buffers, in the section that the device writes */
 };
 

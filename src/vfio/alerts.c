@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the kernel says about a function unasked: it has failed, or is wanted back. */
+/* Alerts from the kernel: a function has failed, or is wanted back. */
 /*
  * VFIO signals an eventfd for each of two things (Documentation/driver-api/vfio.rst,
  * drivers/vfio/pci/vfio_pci_core.c):

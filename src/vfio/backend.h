@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a back end is to viofs_vfio_open(): whether it can be had, and having it. Private to
- * src/vfio. */
+/*
+ * What viofs_vfio_open() sees of a back end: whether it is there, and how to open a function by it.
+ * Private to src/vfio.
+ */
 #ifndef VIOFS_VFIO_BACKEND_H
 #define VIOFS_VFIO_BACKEND_H
 
@@ -11,7 +13,7 @@
 /** struct viofs_vfio_backend - one way to a function */
 struct viofs_vfio_backend {
 	const struct viofs_vfio_ops *ops;
-	bool unsafe; /* no IOMMU stands between: only for those who ask for it */
+	bool unsafe; /* there is no IOMMU: used only when it is asked for */
 	/** which node leads to @f. Return: 0; or -errno, and why there is none: part of a sentence
 	 */
 	int (*find)(const struct viofs_pci_function *f, char node[VIOFS_VFIO_NODE],

@@ -82,7 +82,10 @@ static void write_slow(const struct viofs_vfio_device *d, const struct viofs_vfi
 {
 	uint32_t raw = htole32(value);
 
-	/* Lost on a function that is gone, as on the bus: reads tell who asks. */
+	/*
+	 * A function that is gone doesn't get it, as on the bus. Whoever needs to know reads a
+	 * register.
+	 */
 	if (pwrite(d->fd, &raw, width, (off_t)(b->region + off)) < 0)
 		return;
 }
@@ -110,7 +113,7 @@ void viofs_vfio_device_bar_write(struct viofs_vfio *v, unsigned int bar, uint64_
 	}
 }
 
-/* Without a mapping the access is slower, not wrong: no error. */
+/* Not an error: without a mapping accesses are slower, not wrong. */
 static void map_bar(const struct viofs_vfio_device *d, struct viofs_vfio_bar *b, const void *info,
 		    size_t size, int prot)
 {

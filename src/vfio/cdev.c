@@ -104,7 +104,7 @@ static int attach(struct viofs_vfio_device *d, struct viofs_err *err)
 	return 0;
 }
 
-/* Where there are more than we keep, the first ones are enough: what lies outside is refused. */
+/* If there are more, the first ones are enough: addresses outside of them are not used. */
 static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 {
 	struct viofs_iommufd_range ranges[VIOFS_ARRAY_SIZE(d->vfio.mapper.ranges)] = { 0 };
@@ -206,7 +206,7 @@ static int open_device(const struct viofs_pci_function *f, const char *node,
 	return 0;
 }
 
-/* The two have all but their names in common. */
+/* The two differ in their names only. */
 #define CDEV_OPS(text)                                                                             \
 	{                                                                                          \
 		.name = (text), .close = viofs_vfio_device_close,                                  \

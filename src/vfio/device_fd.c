@@ -25,7 +25,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* So that an IOMMU can use large pages wherever the memory has them. */
+/* Aligned so that an IOMMU can use large pages wherever the memory has them. */
 #define IOVA_ALIGN ((uint64_t)2 << 20)
 
 struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v)
@@ -66,7 +66,7 @@ int viofs_vfio_device_config_write(struct viofs_vfio *v, unsigned int off, const
 	return (size_t)n == len ? 0 : -EIO;
 }
 
-/* Memory decoding. INTx is kept off: nobody here would answer it. */
+/* Memory decoding on, INTx off: nobody here would answer it. */
 static int enable_function(struct viofs_vfio *v)
 {
 	uint16_t raw, command;
@@ -162,7 +162,7 @@ int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err)
 				     address);
 	d->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	rc = open_config(d);
-	/* Before the BARs: nothing may be mapped that is not decoded. */
+	/* Comes before the BARs: nothing may be mapped that is not decoded. */
 	if (!rc) {
 		rc = enable_function(&d->vfio);
 		if (rc)
@@ -188,7 +188,7 @@ void viofs_vfio_device_fini(struct viofs_vfio_device *d)
 	viofs_vfio_irqs_off(d);
 	viofs_vfio_bars_close(d);
 	viofs_vfio_alerts_close(d);
-	/* The device before its group and the DMA mappings: it must be quiet when those go. */
+	/* Close the device before its group and the mappings: it must be quiet when those go. */
 	if (d->fd >= 0)
 		close(d->fd);
 	d->fd = -1;
@@ -212,8 +212,10 @@ void viofs_vfio_device_close_copy(struct viofs_vfio *v)
 	viofs_vfio_device_close(v);
 }
 
-/* The device's descriptor keeps the kernel's side of both alive, and with it what is mapped. What
- * is pinned by other means is kept until the device is closed. */
+/*
+ * The kernel's objects for both live as long as the device's descriptor, and so do the mappings.
+ * Memory that is pinned by other means stays pinned until the device is closed.
+ */
 void viofs_vfio_device_drop_dma(struct viofs_vfio *v)
 {
 	struct viofs_vfio_device *d = viofs_vfio_device_of(v);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a VFIO device descriptor gives, however it was come by. Private to src/vfio. */
+/*
+ * What can be done with a VFIO device descriptor, whichever back end opened it. Private to
+ * src/vfio.
+ */
 #ifndef VIOFS_VFIO_DEVICE_FD_H
 #define VIOFS_VFIO_DEVICE_FD_H
 
@@ -9,7 +12,7 @@
 
 struct vfio_region_info;
 
-/** struct viofs_vfio_alerts - what the kernel says about the function unasked, see alerts.c */
+/** struct viofs_vfio_alerts - alerts from the kernel about the function; see alerts.c */
 struct viofs_vfio_alerts {
 	int error_fd, request_fd; /* eventfds, -1 = none */
 	const char *lost;         /* what was said, NULL = nothing yet */
@@ -57,19 +60,19 @@ int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);
 int viofs_vfio_device_region(const struct viofs_vfio_device *d, unsigned int index,
 			     struct vfio_region_info **out);
 
-/** viofs_vfio_alerts_open() - listen, as far as kernel and function have something to say */
+/** viofs_vfio_alerts_open() - listen for the alerts that kernel and function support */
 void viofs_vfio_alerts_open(struct viofs_vfio_device *d);
 
-/** viofs_vfio_alerts_close() - the descriptors; the kernel goes on signalling nobody. */
+/** viofs_vfio_alerts_close() - close the descriptors; the kernel then signals nobody */
 void viofs_vfio_alerts_close(struct viofs_vfio_device *d);
 
-/** viofs_vfio_alerts_lost() - NULL, or the first thing that was said. For ops->lost. */
+/** viofs_vfio_alerts_lost() - NULL, or the first alert that came. For ops->lost. */
 const char *viofs_vfio_alerts_lost(struct viofs_vfio *v);
 
 /** viofs_vfio_device_fini() - interrupts off, mappings gone, all descriptors closed. */
 void viofs_vfio_device_fini(struct viofs_vfio_device *d);
 
-/* The ops that need no more than the descriptor. */
+/* Ops for which the descriptor is enough. */
 void viofs_vfio_device_close(struct viofs_vfio *v);
 void viofs_vfio_device_close_copy(struct viofs_vfio *v);
 void viofs_vfio_device_drop_dma(struct viofs_vfio *v);

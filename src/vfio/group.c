@@ -159,7 +159,10 @@ static int read_ranges(struct viofs_vfio_device *d, struct viofs_err *err)
 	rc = viofs_vfio_info_ranges(info, (size_t)rc, d->vfio.mapper.ranges,
 				    VIOFS_ARRAY_SIZE(d->vfio.mapper.ranges));
 	free(info);
-	/* An older kernel: any address is tried, and refused when it is mapped. */
+	/*
+	 * An older kernel doesn't list ranges. Any address is tried, and mapping fails where it
+	 * isn't allowed.
+	 */
 	if (rc == -ENOENT)
 		return 0;
 	if (!rc)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* The MSI-X table has 11 bits of size. */
+/* The size of the MSI-X table has 11 bits. */
 #define VECTORS_MAX 2048U
 
 int viofs_vfio_device_irqs_set(const struct viofs_vfio_device *d, unsigned int index,

@@ -26,7 +26,7 @@ int viofs_vfio_memlock_err(struct viofs_err *err, int rc, size_t len)
 			     len >> 10, strerror(-rc), is);
 }
 
-/* What to do about it; "" where the error's own words say all there is. */
+/* What the user can do about it; "" if the error says it all. */
 static const char *hint(int rc)
 {
 	switch (rc) {
@@ -54,7 +54,10 @@ int viofs_vfio_map(struct viofs_mapper *m, viofs_vfio_map_once *once,
 	size_t len = memory->len;
 	int rc = once(d, memory->vaddr, len, iova, memory->access);
 
-	/* Some IOMMUs have no write-only page. What is lost is a fence, not a function. */
+	/*
+	 * Some IOMMUs have no write-only pages. Then the device can read these pages too, which
+	 * loses a safeguard but works.
+	 */
 	if ((rc == -EINVAL || rc == -EOPNOTSUPP) && memory->access == VIOFS_DMA_WRITE) {
 		rc = once(d, memory->vaddr, len, iova, VIOFS_DMA_READ | VIOFS_DMA_WRITE);
 		if (!rc)

@@ -75,7 +75,7 @@ static int no_node_err(const struct viofs_pci_function *f, const char *passed_ov
 		f->text, passed_over);
 }
 
-/* Anew: binding to vfio-pci changed the driver, and in noiommu mode the group too. */
+/* Read again: binding to vfio-pci has changed the driver, and with no IOMMU the group too. */
 static int read_again(const struct viofs_pci_function *f, struct viofs_pci_function *now,
 		      struct viofs_err *err)
 {

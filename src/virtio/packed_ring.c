@@ -88,7 +88,7 @@ static unsigned int fill_direct(struct viofs_ring *r, const struct viofs_ring_ch
 		assert(piece->len > 0);
 		desc->addr = htole64(piece->iova);
 		desc->len = htole32(piece->len);
-		/* Only the last one's counts (2.8.6). */
+		/* Only the id of the chain's last descriptor counts (2.8.6). */
 		desc->id = htole16(id);
 		if (i)
 			VIOFS_WRITE_ONCE(desc->flags, htole16((uint16_t)flags));
@@ -173,16 +173,16 @@ bool viofs_packed_should_kick(struct viofs_ring *r)
 	if ((event >> EVENT_FLAGS_SHIFT & EVENT_FLAGS_MASK) != EVENT_DESC || !r->event_idx)
 		return (event >> EVENT_FLAGS_SHIFT & EVENT_FLAGS_MASK) != EVENT_DISABLE;
 	if (added >= r->size)
-		return true; /* whichever it asked for, it was passed */
+		return true; /* all places were passed, so the one that it asked for too */
 
-	/* All on one line of numbers: places of the round before this one's lie below 0. */
+	/* Put all places on one number line: those of the round before lie below 0. */
 	place = event & (EVENT_WRAP - 1);
 	if (!(event & EVENT_WRAP) != !(avail & VIOFS_RING_WRAP))
 		place = (uint16_t)(place - r->size);
 	return (uint16_t)(place_of(avail) - place - 1) < added;
 }
 
-/* Could the device have written so much? Of an id that is none there is nothing to say. */
+/* Could the device have written so much? The caller rejects an id that doesn't exist. */
 static bool is_possible(const struct viofs_ring *r, uint32_t id, uint32_t len)
 {
 	return id >= r->size || len <= r->shadow->state[id].writable;
@@ -205,8 +205,8 @@ int viofs_packed_peek(struct viofs_ring *r, uint32_t *id, uint32_t *len)
 	*id = le16toh(VIOFS_READ_ONCE(desc->id));
 	*len = le32toh(VIOFS_READ_ONCE(desc->len));
 	/*
-	 * Without WRITE the length is reserved (2.8.4), and may be anything. But QEMU's devices
-	 * never set WRITE there, and mean it: so it counts where it is possible.
+	 * Without WRITE the length is reserved (2.8.4) and may be anything. But QEMU's devices
+	 * never set WRITE, and their lengths are right. So a length counts if it is possible.
 	 */
 	if (!(flags & VIOFS_DESC_F_WRITE) && !is_possible(r, *id, *len))
 		*len = 0;

@@ -208,9 +208,9 @@ bool viofs_ring_arm(struct viofs_ring *r)
 	else
 		viofs_split_arm(r);
 	/*
-	 * What we ask for, before the look at the ring. Pairs with the device's full barrier
-	 * between its store of a used entry (split: of used.idx) and its load of what we ask for:
-	 * either the device sees that we wait, or we see its completion here.
+	 * Our request for an interrupt before the look at the ring. Pairs with the device's full
+	 * barrier between its store of a used entry (split: of used.idx) and its load of our
+	 * request: either the device sees that we wait, or we see its completion here.
 	 */
 	viofs_mb();
 	return r->shadow->fault || viofs_ring_has_used(r);
@@ -326,8 +326,7 @@ static void undo_add(const struct viofs_ring *r)
 	}
 }
 
-/* Between the two indexes lie the chains that the device has, and nothing else but perhaps one that
- * was just taken. */
+/* The chains between the two indexes must be exactly those that the device has. */
 static bool follow_avail(const struct viofs_ring *r, const struct taken *t)
 {
 	uint32_t all = r->packed ? t->descriptors : t->chains;

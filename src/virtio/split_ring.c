@@ -222,8 +222,8 @@ void viofs_split_arm(struct viofs_ring *r)
 void viofs_split_disarm(struct viofs_ring *r)
 {
 	/*
-	 * With EVENT_IDX flags stay 0 (2.7.7.1), and there is no "never": half the index space
-	 * ahead is as far as it gets, on both sides of where the device may just be deciding.
+	 * With EVENT_IDX flags stay 0 (2.7.7.1), and no event index means "never". The farthest one
+	 * is half the index space ahead.
 	 */
 	if (r->event_idx)
 		set_used_event(r, (uint16_t)(r->shadow->used + 0x8000));

@@ -55,8 +55,11 @@ struct viofs_virtio_shm {
 /** struct viofs_virtio_ops - a transport: virtio-pci over VFIO, or vhost-user */
 struct viofs_virtio_ops {
 	const char *name; /* "pci", "vhost-user" */
-	/** the device is halted first, then all that leads to it is closed; @d is freed. What the
-	 * device was given is taken back then, or is its own (by_file). Return: of the halt */
+	/**
+	 * halt the device, then close everything that leads to it; @d is freed. The device's
+	 * mappings are taken back, unless they are its own (by_file). Return: as
+	 * viofs_virtio_halt()
+	 */
 	int (*close)(struct viofs_virtio *d);
 	/** closes this process's copies of what another process has too: the device is not touched,
 	 * but as long as a copy is left the kernel can't have it back; @d is freed */
@@ -67,16 +70,19 @@ struct viofs_virtio_ops {
 	void (*describe)(const struct viofs_virtio *d, struct viofs_virtio_description *out);
 	/** region @id; left out, or -ENOENT: there is none; -EPROTO: it lies where nothing is */
 	int (*shm_region)(struct viofs_virtio *d, uint8_t id, struct viofs_virtio_shm *out);
-	/** may the device reach memory? It may not at first; left out: nobody here can say */
+	/**
+	 * let the device reach memory, or not; at first it may not. Left out: the transport can't
+	 * tell it
+	 */
 	int (*dma_set)(struct viofs_virtio *d, bool on);
-	/** a reset by other means than the device's; left out, or -errno: there are none */
+	/** reset the device without its help; left out, or -errno: there is no way */
 	int (*function_reset)(struct viofs_virtio *d);
 	/** from now on the device is waited for no longer than @timeout_ms at a time; left out: it
 	 * is asked nothing that it could leave unanswered */
 	void (*patience_set)(struct viofs_virtio *d, int timeout_ms);
 	/** NULL, or why the device is gone for good; may be left out: the status tells */
 	const char *(*is_lost)(struct viofs_virtio *d);
-	/** gone, but it may come back; may be left out: never */
+	/** is it gone, but might come back? Left out: never */
 	bool (*is_away)(struct viofs_virtio *d);
 	uint8_t (*status_get)(struct viofs_virtio *d);
 	void (*status_set)(struct viofs_virtio *d, uint8_t status);
@@ -93,10 +99,9 @@ struct viofs_virtio_ops {
 	int (*queue_enable)(struct viofs_virtio *d, unsigned int q,
 			    const struct viofs_virtio_queue_address *a, struct viofs_err *err);
 	/**
-	 * Interrupts: queue i signals @eventfds[i]. With fewer vectors than queues the last vector
-	 * is shared by the rest and signals the eventfd of the first of them. Return: vectors in
-	 * use
-	 * (>= 1), 0 where the device refuses them all (the caller must poll), or -errno.
+	 * @eventfds[i] is signalled by queue i. With fewer vectors than queues the rest share the
+	 * last vector, which signals the eventfd of the first of them. Return: vectors in use (>=
+	 * 1); 0: the device refuses all, so the caller must poll; -errno.
 	 */
 	int (*interrupts_set)(struct viofs_virtio *d, const int *eventfds, unsigned int count,
 			      struct viofs_err *err);
@@ -127,7 +132,7 @@ struct viofs_virtio_return_ops {
 	 */
 	int (*resume)(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
 		      struct viofs_err *err);
-	/** it is gone for good, since it @why */
+	/** give it up for good; @why says the reason */
 	void (*lose)(struct viofs_virtio *d, const char *why);
 };
 
@@ -138,8 +143,10 @@ struct viofs_virtio {
 	struct viofs_mapper *mapper;                   /* gives the device memory */
 	uint64_t offered;                              /* features of the device */
 	uint64_t negotiated;                           /* after viofs_virtio_negotiate() */
-	/* What notify() calls in place of writing kick_fd(), which a device could make wait; NULL:
-	 * it writes. */
+	/*
+	 * notify() calls this instead of writing to kick_fd(), since a device could make that write
+	 * wait. NULL: it writes.
+	 */
 	void (*bell)(void *arg, unsigned int q);
 	void *bell_arg;
 	int event_fd; /* readable when viofs_virtio_is_lost() may have changed, -1 = none */
