@@ -42,6 +42,15 @@ static void answer(struct model_request *r, const void *payload, size_t size)
 	r->reply_len = r->used_len = head->len;
 }
 
+static void answer_error(struct model_request *r, int error)
+{
+	struct fuse_out_header *head = (void *)r->reply;
+
+	head->error = error;
+	head->len = sizeof(*head);
+	r->reply_len = r->used_len = head->len;
+}
+
 /* "folder" is one, all else is a file. */
 static enum model_verdict share(struct model_device *d, struct model_request *r)
 {
@@ -70,6 +79,9 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 		break;
 	case FUSE_OPENDIR:
 		answer(r, &opened, sizeof(opened));
+		break;
+	case FUSE_STATFS:
+		answer_error(r, -ENOMEM);
 		break;
 	case FUSE_FLUSH:
 	case FUSE_RELEASEDIR:
@@ -582,6 +594,17 @@ static void who_wants_has_names_looked_up(void **state)
 	close_session();
 }
 
+static void memory_that_is_short_is_somebodys(void **state)
+{
+	struct statvfs st;
+
+	open_session();
+	assert_int_equal(viofs_path_statfs(session, "/", 0, &st, &bench.err), -ENOMEM);
+	assert_non_null(strstr(bench.err.text, "statfs /: "));
+	assert_non_null(strstr(bench.err.text, "the device's memory"));
+	close_session();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -602,6 +625,7 @@ int main(void)
 		BOTH(a_message_names_what_it_is_about),
 		BOTH(who_wants_may_know_or_do_without_knowing),
 		BOTH(who_wants_has_names_looked_up),
+		BOTH(memory_that_is_short_is_somebodys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
