@@ -12,9 +12,9 @@ static int open_fs(struct viofs_virtio *virtio, const struct viofs_attach_option
 
 	if (options->notification)
 		wanted |= VIOFS_FS_F_NOTIFICATION;
-	if (options->ring == VIOFS_RING_ONLY_SPLIT)
+	if (options->ring == VIOFS_ATTACH_RING_ONLY_SPLIT)
 		wanted &= ~VIOFS_VIRTIO_F_RING_PACKED;
-	if (options->ring == VIOFS_RING_ONLY_PACKED) {
+	if (options->ring == VIOFS_ATTACH_RING_ONLY_PACKED) {
 		uint64_t offered = virtio->ops->features_get(virtio);
 
 		if (!(offered & VIOFS_VIRTIO_F_RING_PACKED)) {

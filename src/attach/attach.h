@@ -11,9 +11,9 @@
 
 /** enum viofs_ring_choice - the form of the virtqueues */
 enum viofs_ring_choice {
-	VIOFS_RING_AUTO, /* packed where the device offers it */
-	VIOFS_RING_ONLY_SPLIT,
-	VIOFS_RING_ONLY_PACKED,
+	VIOFS_ATTACH_RING_AUTO, /* packed where the device offers it */
+	VIOFS_ATTACH_RING_ONLY_SPLIT,
+	VIOFS_ATTACH_RING_ONLY_PACKED,
 };
 
 /** struct viofs_attach_options - how a device is to be opened; zeros are the defaults */

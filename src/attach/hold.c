@@ -16,8 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define VFIO_PCI "vfio-pci"
-
 /*
  * modprobe(8), quietly: whether it helped shows when the module is needed. By the path that the
  * kernel itself uses: mount(8)'s helpers and cron's jobs have no PATH that leads there. What
@@ -39,8 +37,8 @@ static void load_module(const char *name)
 /* iommufd comes along with vfio, where the kernel has it. */
 static void load_vfio(void)
 {
-	if (!viofs_pci_has_driver(VFIO_PCI))
-		load_module(VFIO_PCI);
+	if (!viofs_pci_has_driver(VIOFS_PCI_VFIO))
+		load_module(VIOFS_PCI_VFIO);
 	/* With an IOMMU only; without one the module loads and does nothing. */
 	if (!viofs_pci_has_module("vfio_iommu_type1"))
 		load_module("vfio_iommu_type1");
@@ -58,7 +56,7 @@ static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_e
 	char tag[VIOFS_TAG_TEXT];
 	int rc;
 
-	if (!f->driver[0] || !strcmp(f->driver, VFIO_PCI))
+	if (!f->driver[0] || !strcmp(f->driver, VIOFS_PCI_VFIO))
 		return 0;
 	if (!viofs_pci_tag_read(f, tag, NULL, &why))
 		query.source = tag;
@@ -105,7 +103,7 @@ int viofs_hold_take_name(const char *id, const char *device, int wait_ms, struct
  * daemon that was killed, at whatever moment, or of `viofsctl bind`. */
 static bool is_record_good(const struct viofs_record *r, const struct viofs_pci_function *f)
 {
-	return r->known && (!f->driver[0] || !strcmp(f->driver, VFIO_PCI));
+	return r->known && (!f->driver[0] || !strcmp(f->driver, VIOFS_PCI_VFIO));
 }
 
 /* Under the lock: what is to be done, before it is done. */
@@ -161,7 +159,7 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 	if (!rc)
 		rc = note_former(&h, err);
 	if (!rc)
-		rc = viofs_pci_function_bind(&f->address, VFIO_PCI, err);
+		rc = viofs_pci_function_bind(&f->address, VIOFS_PCI_VFIO, err);
 	if (rc) {
 		forget(&h); /* bind() has put the former driver back */
 		return rc;
@@ -198,7 +196,7 @@ int viofs_hold_note_mount(struct viofs_hold *hold, unsigned int minor_no)
 /* Return: is the driver that the function has to go back to another than the one it has now? */
 static bool must_go_back(const struct viofs_hold *h)
 {
-	return h->bound && !h->record.by_admin && strcmp(h->record.former, VFIO_PCI) != 0;
+	return h->bound && !h->record.by_admin && strcmp(h->record.former, VIOFS_PCI_VFIO) != 0;
 }
 
 /* Unplugged meanwhile. What is at its address later was never bound by us. */
@@ -268,7 +266,7 @@ static int check_return(const struct viofs_hold *h, struct viofs_err *err)
 	if (h->record.known &&
 	    (is_record_good(&h->record, f) || !strcmp(f->driver, h->record.former)))
 		return 0;
-	if (strcmp(f->driver, VFIO_PCI) != 0)
+	if (strcmp(f->driver, VIOFS_PCI_VFIO) != 0)
 		return viofs_err_set(err, -EALREADY,
 				     "%s is not bound to vfio-pci but to %s: nothing to do.",
 				     f->text, driver);

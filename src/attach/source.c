@@ -66,12 +66,12 @@ const char *viofs_source_name(const struct viofs_source *s)
 
 bool viofs_source_is_bound(const struct viofs_source *s)
 {
-	return !viofs_source_is_function(s) || !strcmp(s->function.driver, "vfio-pci");
+	return !viofs_source_is_function(s) || !strcmp(s->function.driver, VIOFS_PCI_VFIO);
 }
 
 static bool is_with_vfio(const struct viofs_pci_function *f)
 {
-	return !f->driver[0] || !strcmp(f->driver, "vfio-pci");
+	return !f->driver[0] || !strcmp(f->driver, VIOFS_PCI_VFIO);
 }
 
 /*

@@ -38,14 +38,14 @@
 
 /* A slot's small parts: indirect table, header and short arguments in one, reply header and structs
  * in the other. 512 bytes apart, so that neither crosses a page. */
-#define VIOFS_SLOT_IN 512U
-#define VIOFS_SLOT_TABLE 256U /* bytes of the table, 16 descriptors */
-#define VIOFS_SLOT_ARGS (VIOFS_SLOT_IN - VIOFS_SLOT_TABLE - 40U)
-#define VIOFS_SLOT_OUT 512U
+#define VIOFS_VQ_IN 512U
+#define VIOFS_VQ_TABLE 256U /* bytes of the table, 16 descriptors */
+#define VIOFS_VQ_ARGS (VIOFS_VQ_IN - VIOFS_VQ_TABLE - 40U)
+#define VIOFS_VQ_OUT 512U
 /* And for long ones: a table of a page, and the longest message. */
-#define VIOFS_SLOT_LONG_TABLE VIOFS_PAGE_LEAST
-#define VIOFS_SLOT_LONG (3 * VIOFS_PAGE_LEAST)
-#define VIOFS_PIECES_MAX (VIOFS_SLOT_LONG_TABLE / 16U)
+#define VIOFS_VQ_LONG_TABLE VIOFS_PAGE_LEAST
+#define VIOFS_VQ_LONG (3 * VIOFS_PAGE_LEAST)
+#define VIOFS_PIECES_MAX (VIOFS_VQ_LONG_TABLE / 16U)
 
 #define VIOFS_REGIONS_MAX 64U
 
@@ -166,7 +166,7 @@ struct viofs_queue {
 	int wake_fd, epoll_fd, timer_fd;
 };
 
-#define VIOFS_SLOT_END UINT16_MAX
+#define VIOFS_VQ_END UINT16_MAX
 
 static inline bool viofs_vq_enter(struct viofs_vq *vq)
 {

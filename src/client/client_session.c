@@ -155,7 +155,7 @@ static int negotiate(struct viofs_share *s, const struct viofs_session_options *
 
 static void fini(struct viofs_share *s)
 {
-	for (unsigned int i = 0; i < VIOFS_LANES_MAX; i++)
+	for (unsigned int i = 0; i < VIOFS_SESSION_LANES; i++)
 		viofs_async_fini(&s->lanes[i]);
 	viofs_cache_fini(&s->cache);
 	free(s);

@@ -17,7 +17,7 @@
 #include "client/nodecache.h"
 #include "fuse/init.h"
 
-#define VIOFS_LANES_MAX (VIOFS_FS_QUEUES_MAX - 1)
+#define VIOFS_SESSION_LANES (VIOFS_FS_QUEUES_MAX - 1)
 
 /** struct viofs_caller - for whom calls are made, and how long they take at most */
 struct viofs_caller {
@@ -39,7 +39,7 @@ struct viofs_share {
 	struct viofs_fuse_agreed agreed;
 	uint64_t offered;
 	struct viofs_cache cache;
-	struct viofs_async lanes[VIOFS_LANES_MAX];
+	struct viofs_async lanes[VIOFS_SESSION_LANES];
 	unsigned int lane_count;
 	uint64_t owners; /* lock owners given out */
 	int no_access, no_open, no_opendir, no_flush, no_lseek, no_statx,

@@ -21,15 +21,9 @@
 
 static void wake_all(struct viofs_dev *dev)
 {
-	const uint64_t one = 1;
-
-	for (unsigned int i = VIOFS_FS_REQUEST; i < dev->at.fs->queue_count; i++) {
-		for (struct viofs_queue *q = dev->vqs[i].users; q; q = q->vq_next) {
-			ssize_t n = write(q->wake_fd, &one, sizeof(one));
-
-			(void)n; /* full: it is readable */
-		}
-	}
+	for (unsigned int i = VIOFS_FS_REQUEST; i < dev->at.fs->queue_count; i++)
+		for (struct viofs_queue *q = dev->vqs[i].users; q; q = q->vq_next)
+			viofs_eventfd_signal(q->wake_fd);
 }
 
 static void __attribute__((format(printf, 2, 0)))

@@ -101,6 +101,7 @@ static void start_lock(struct viofs_op *op, struct viofs_file *file, int command
 		       struct flock *lock)
 {
 	int opcode = opcode_of(command);
+	int64_t last;
 	int rc = 0;
 
 	if (opcode < 0 || lock->l_whence != SEEK_SET || lock->l_start < 0 || lock->l_len < 0 ||
@@ -117,12 +118,13 @@ static void start_lock(struct viofs_op *op, struct viofs_file *file, int command
 	/* An unlock waits for nobody, and must not stand behind those who wait for it. */
 	op->lock.opcode = opcode == FUSE_SETLKW && lock->l_type == F_UNLCK ? FUSE_SETLK
 									   : (unsigned int)opcode;
+	last = lock->l_len ? lock->l_start + lock->l_len - 1 : INT64_MAX;
 	op->lock.in = (struct fuse_lk_in){
 		.fh = file->fh,
 		.owner = file->owner,
 		.lk = {
 			.start = (uint64_t)lock->l_start,
-			.end = lock->l_len ? (uint64_t)(lock->l_start + lock->l_len - 1) : INT64_MAX,
+			.end = (uint64_t)last,
 			.type = (uint32_t)lock->l_type,
 			.pid = op->caller->pid,
 		},

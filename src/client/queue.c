@@ -288,18 +288,14 @@ int viofs_queue_submit(struct viofs_queue *q, struct viofs_request *requests, un
  * those who wait for one. */
 static void keep_armed(struct viofs_vq *vq, const struct viofs_queue *q)
 {
-	const uint64_t one = 1;
 	bool more;
 
 	if (!vq->armed)
 		return;
 	more = viofs_ring_arm(viofs_vq_ring(vq));
 	for (struct viofs_queue *other = vq->users; other; other = other->vq_next) {
-		if (other != q && viofs_queue_is_armed(other) && (more || other->hungry)) {
-			ssize_t n = write(other->wake_fd, &one, sizeof(one));
-
-			(void)n;
-		}
+		if (other != q && viofs_queue_is_armed(other) && (more || other->hungry))
+			viofs_eventfd_signal(other->wake_fd);
 	}
 }
 
@@ -459,10 +455,7 @@ unsigned int viofs_queue_in_flight(const struct viofs_queue *q)
 
 void viofs_queue_wake(struct viofs_queue *q)
 {
-	const uint64_t one = 1;
-	ssize_t n = write(q->wake_fd, &one, sizeof(one));
-
-	(void)n; /* full: it is readable */
+	viofs_eventfd_signal(q->wake_fd);
 }
 
 void viofs_queue_wake_by(struct viofs_queue *q, int64_t when)

@@ -17,7 +17,7 @@ int viofs_reserve_init(struct viofs_async *a, struct viofs_err *err)
 {
 	struct viofs_share *s = a->s;
 
-	if (a >= s->lanes && a < s->lanes + VIOFS_LANES_MAX) {
+	if (a >= s->lanes && a < s->lanes + VIOFS_SESSION_LANES) {
 		a->reserve = s->dev->reserves + (size_t)(a - s->lanes) * VIOFS_RESERVE;
 		return 0;
 	}

@@ -39,13 +39,8 @@ void viofs_track_give(struct viofs_vq *vq, unsigned int index)
 
 static void wake(struct viofs_queue *q)
 {
-	const uint64_t one = 1;
-	ssize_t n;
-
-	if (!viofs_queue_is_armed(q))
-		return;
-	n = write(q->wake_fd, &one, sizeof(one));
-	(void)n; /* full: it is readable */
+	if (viofs_queue_is_armed(q))
+		viofs_eventfd_signal(q->wake_fd);
 }
 
 static struct viofs_done *done_of(const struct viofs_vq *vq, struct viofs_queue *q)

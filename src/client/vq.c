@@ -28,11 +28,11 @@
 void viofs_vq_sizes(unsigned int depth, size_t sizes[VIOFS_ARENA_SECTIONS])
 {
 	sizes[VIOFS_ARENA_DEVICE_READ] +=
-		(size_t)depth * (VIOFS_SLOT_IN + VIOFS_SLOT_LONG) + 2 * VIOFS_PAGE_LEAST;
-	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)depth * VIOFS_SLOT_OUT + VIOFS_PAGE_LEAST;
+		(size_t)depth * (VIOFS_VQ_IN + VIOFS_VQ_LONG) + 2 * VIOFS_PAGE_LEAST;
+	sizes[VIOFS_ARENA_DEVICE_WRITE] += (size_t)depth * VIOFS_VQ_OUT + VIOFS_PAGE_LEAST;
 }
 
-/* None of them crosses a page but a long message. @in, @big, @out: DMA memory, VIOFS_SLOT_* for
+/* None of them crosses a page but a long message. @in, @big, @out: DMA memory, VIOFS_VQ_* for
  * each slot. */
 static void find_places(struct viofs_vq *vq, unsigned int index, uint8_t *in, uint8_t *big,
 			uint8_t *out)
@@ -40,16 +40,15 @@ static void find_places(struct viofs_vq *vq, unsigned int index, uint8_t *in, ui
 	const struct viofs_arena *arena = vq->dev->at.arena;
 	struct viofs_vq_slot *slot = &vq->slots[index];
 
-	in += (size_t)index * VIOFS_SLOT_IN;
-	big += (size_t)index * VIOFS_SLOT_LONG;
-	out += (size_t)index * VIOFS_SLOT_OUT;
-	slot->table = viofs_place_of(arena, in, VIOFS_SLOT_TABLE);
-	slot->message =
-		viofs_place_of(arena, in + VIOFS_SLOT_TABLE, VIOFS_SLOT_IN - VIOFS_SLOT_TABLE);
-	slot->long_table = viofs_place_of(arena, big, VIOFS_SLOT_LONG_TABLE);
-	slot->long_message = viofs_place_of(arena, big + VIOFS_SLOT_LONG_TABLE,
-					    VIOFS_SLOT_LONG - VIOFS_SLOT_LONG_TABLE);
-	slot->out = viofs_place_of(arena, out, VIOFS_SLOT_OUT);
+	in += (size_t)index * VIOFS_VQ_IN;
+	big += (size_t)index * VIOFS_VQ_LONG;
+	out += (size_t)index * VIOFS_VQ_OUT;
+	slot->table = viofs_place_of(arena, in, VIOFS_VQ_TABLE);
+	slot->message = viofs_place_of(arena, in + VIOFS_VQ_TABLE, VIOFS_VQ_IN - VIOFS_VQ_TABLE);
+	slot->long_table = viofs_place_of(arena, big, VIOFS_VQ_LONG_TABLE);
+	slot->long_message = viofs_place_of(arena, big + VIOFS_VQ_LONG_TABLE,
+					    VIOFS_VQ_LONG - VIOFS_VQ_LONG_TABLE);
+	slot->out = viofs_place_of(arena, out, VIOFS_VQ_OUT);
 }
 
 int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index,
@@ -64,11 +63,11 @@ int viofs_vq_init(struct viofs_vq *vq, struct viofs_dev *dev, unsigned int index
 	vq->index = index;
 	vq->shared = index == VIOFS_FS_HIPRIO || !dev->membarrier;
 	vq->depth = (uint16_t)depth;
-	vq->free = VIOFS_SLOT_END;
-	in = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_IN, page);
-	big = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_SLOT_LONG,
+	vq->free = VIOFS_VQ_END;
+	in = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_VQ_IN, page);
+	big = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_READ, (size_t)depth * VIOFS_VQ_LONG,
 				page);
-	out = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)depth * VIOFS_SLOT_OUT,
+	out = viofs_arena_alloc(arena, VIOFS_ARENA_DEVICE_WRITE, (size_t)depth * VIOFS_VQ_OUT,
 				page);
 	vq->slots = calloc(depth, sizeof(*vq->slots));
 	if (!vq->slots)
@@ -169,7 +168,7 @@ static const struct viofs_place *write_message(const struct viofs_vq_slot *slot,
 					       const struct viofs_request *r, uint32_t len)
 {
 	const struct viofs_place *place =
-		r->args_size > VIOFS_SLOT_ARGS ? &slot->long_message : &slot->message;
+		r->args_size > VIOFS_VQ_ARGS ? &slot->long_message : &slot->message;
 	const struct fuse_in_header head = {
 		.len = len,
 		.opcode = r->opcode,
@@ -210,7 +209,7 @@ static int build(const struct viofs_vq *vq, unsigned int index, const struct vio
 			rc = add_iov(&c, dev, r->reply_data, r->reply_data_count);
 	}
 	if (dev->indirect)
-		table = c.count <= VIOFS_SLOT_TABLE / 16 ? &slot->table : &slot->long_table;
+		table = c.count <= VIOFS_VQ_TABLE / 16 ? &slot->table : &slot->long_table;
 	return rc ? rc : viofs_chain_end(&c, replies, table, index, chain);
 }
 
@@ -225,7 +224,7 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 	int rc;
 
 	/* Those that wait leave room for those that end the wait. */
-	if (index == VIOFS_SLOT_END ||
+	if (index == VIOFS_VQ_END ||
 	    (viofs_request_may_wait(r->opcode) && vq->waits >= vq->depth / 2))
 		return -ENOSPC;
 	slot = &vq->slots[index];

@@ -128,7 +128,7 @@ static int check_together(const struct viofs_options *o, struct viofs_err *err)
 		return viofs_err_set(err, -EINVAL,
 				     "-o backend-keeps-state goes with on-loss=wait: "
 				     "nothing else depends on it.");
-	if (o->on_loss == VIOFS_ON_LOSS_WAIT && o->ring == VIOFS_RING_ONLY_PACKED)
+	if (o->on_loss == VIOFS_ON_LOSS_WAIT && o->ring == VIOFS_ATTACH_RING_ONLY_PACKED)
 		return viofs_err_set(err, -EINVAL,
 				     "-o on-loss=wait goes with split rings: back ends "
 				     "track what is in flight for those. Leave ring=packed out.");

@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/** enum viofs_notify - what is done with a device's notification queue */
-enum viofs_notify {
+/** enum viofs_notify_mode - what is done with a device's notification queue */
+enum viofs_notify_mode {
 	VIOFS_NOTIFY_ON,
 	VIOFS_NOTIFY_OFF,
 	VIOFS_NOTIFY_STORE, /* as ON, and data may go into the page cache */
@@ -33,12 +33,12 @@ struct viofs_options {
 	bool allow_noiommu; /* allow-unsafe-noiommu */
 	bool small_pages;   /* no-hugepages */
 	enum viofs_ring_choice ring;
-	enum viofs_notify notify;   /* relay.notify_store is set by it */
-	uint32_t queues;            /* vhost-user: request queues, 0 = as the back end says */
-	enum viofs_on_loss on_loss; /* what WAIT needs is looked at when the device is known */
-	bool keeps_state;           /* backend-keeps-state */
-	uint64_t dma_mem, max_data; /* bytes, 0 = default; in relay as buffers and max_data */
-	uint32_t grace_s;           /* a busy mount is waited for this long on SIGTERM */
+	enum viofs_notify_mode notify; /* relay.notify_store is set by it */
+	uint32_t queues;               /* vhost-user: request queues, 0 = as the back end says */
+	enum viofs_on_loss on_loss;    /* what WAIT needs is looked at when the device is known */
+	bool keeps_state;              /* backend-keeps-state */
+	uint64_t dma_mem, max_data;    /* bytes, 0 = default; in relay as buffers and max_data */
+	uint32_t grace_s;              /* a busy mount is waited for this long on SIGTERM */
 	enum viofs_seccomp seccomp;
 	cpu_set_t cpus; /* that the worker is to run on; empty: those of the process */
 	struct viofs_relay_config relay;

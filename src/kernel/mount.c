@@ -256,7 +256,7 @@ int viofs_mount_places(const struct viofs_mount *m, struct viofs_places *places)
 }
 
 /* The root can't be unmounted: all other mounts are below it. */
-static bool is_root(const struct viofs_place *place)
+static bool is_root(const struct viofs_mount_place *place)
 {
 	return !strcmp(place->path, "/");
 }
@@ -283,7 +283,7 @@ int viofs_mount_unmount(struct viofs_mount *m)
 	for (unsigned int i = rc ? 0 : places.count; i-- > 0;) {
 		if (is_root(&places.list[i]))
 			continue;
-		rc = viofs_place_unmount(&places.list[i], 0);
+		rc = viofs_mount_place_unmount(&places.list[i], 0);
 		/* Another mount covers it. If ours is still there, it counts as in use. */
 		if (rc == -ESTALE)
 			rc = viofs_mount_is_there(m) ? -EBUSY : 0;

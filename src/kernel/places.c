@@ -48,7 +48,7 @@ static void unescape(char *text)
 }
 
 /* "36 35 0:47 / /mnt rw,... - fuse.virtiofs-vfio myfs rw,..." Return: 1, 0, or -ENOMEM. */
-static int read_line(const char *line, unsigned int minor_no, struct viofs_place *place)
+static int read_line(const char *line, unsigned int minor_no, struct viofs_mount_place *place)
 {
 	unsigned int major_no, its_minor;
 	unsigned long long mount;
@@ -71,7 +71,7 @@ static int read_line(const char *line, unsigned int minor_no, struct viofs_place
 
 static int add_line(struct viofs_places *p, const char *line, unsigned int minor_no)
 {
-	struct viofs_place found, *grown;
+	struct viofs_mount_place found, *grown;
 	int rc = read_line(line, minor_no, &found);
 
 	if (rc <= 0)
@@ -142,7 +142,7 @@ static int open_below(int fd, const char *path, size_t len)
 }
 
 /* The directory that the mount point lies in; @name: out, inside @place->path. */
-static int open_parent(const struct viofs_place *place, const char **name)
+static int open_parent(const struct viofs_mount_place *place, const char **name)
 {
 	const char *slash = strrchr(place->path, '/');
 	int fd;
@@ -158,7 +158,7 @@ static int open_parent(const struct viofs_place *place, const char **name)
 }
 
 /* What is mounted at @name now, if it is this mount. */
-static int open_root(const struct viofs_place *place, int parent, const char *name)
+static int open_root(const struct viofs_mount_place *place, int parent, const char *name)
 {
 	int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct viofs_mount_id id;
@@ -172,7 +172,7 @@ static int open_root(const struct viofs_place *place, int parent, const char *na
 	return -ESTALE;
 }
 
-int viofs_place_open(const struct viofs_place *place)
+int viofs_mount_place_open(const struct viofs_mount_place *place)
 {
 	const char *name;
 	int parent = open_parent(place, &name), fd;
@@ -219,11 +219,11 @@ static bool is_inside(const struct viofs_places *places, unsigned int index)
 static unsigned int open_those(struct viofs_holding *h, bool inside, unsigned int held)
 {
 	for (unsigned int i = 0; i < h->places.count && held < h->enough; i++) {
-		struct viofs_place *place = &h->places.list[i];
+		struct viofs_mount_place *place = &h->places.list[i];
 
 		if (is_inside(&h->places, i) != inside)
 			continue;
-		place->root = viofs_place_open(place);
+		place->root = viofs_mount_place_open(place);
 		held += place->root >= 0;
 	}
 	return held;
@@ -302,7 +302,7 @@ void viofs_holding_free(struct viofs_holding *h)
 	release(h);
 }
 
-int viofs_place_unmount(const struct viofs_place *place, int flags)
+int viofs_mount_place_unmount(const struct viofs_mount_place *place, int flags)
 {
 	const char *name;
 	int parent = open_parent(place, &name), fd, rc = 0;

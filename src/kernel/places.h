@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** struct viofs_place - one mount of the file system */
-struct viofs_place {
+/** struct viofs_mount_place - one mount of the file system */
+struct viofs_mount_place {
 	uint64_t mount;     /* its ID */
 	unsigned int minor; /* of its file system */
 	char *path;         /* where the kernel says it is, as it was when it was read */
@@ -22,7 +22,7 @@ struct viofs_place {
 
 /** struct viofs_places - all of them, in the order they were made */
 struct viofs_places {
-	struct viofs_place *list;
+	struct viofs_mount_place *list;
 	unsigned int count;
 };
 
@@ -37,12 +37,12 @@ int viofs_places_find(unsigned int minor_no, struct viofs_places *places);
 void viofs_places_free(struct viofs_places *places);
 
 /**
- * viofs_place_open() - the root of that mount, O_PATH: opening it asks the file system nothing
- * Context: waits for as long as the file systems on the way don't answer.
- * Return: descriptor, which keeps the mount busy; -ESTALE: the mount isn't there any more, or
- * another one covers it; -errno.
+ * viofs_mount_place_open() - the root of that mount, O_PATH: opening it asks the file system
+ * nothing Context: waits for as long as the file systems on the way don't answer. Return:
+ * descriptor, which keeps the mount busy; -ESTALE: the mount isn't there any more, or another one
+ * covers it; -errno.
  */
-int viofs_place_open(const struct viofs_place *place);
+int viofs_mount_place_open(const struct viofs_mount_place *place);
 
 /** struct viofs_holding - places that are being opened, in a thread of its own */
 struct viofs_holding;
@@ -72,11 +72,11 @@ void viofs_holding_detach(struct viofs_holding *h, unsigned int ms);
 void viofs_holding_free(struct viofs_holding *h);
 
 /**
- * viofs_place_unmount() - umount2(2) of this mount, and of no other
+ * viofs_mount_place_unmount() - umount2(2) of this mount, and of no other
  * @flags: of umount2(2).
- * Context: as viofs_place_open().
+ * Context: as viofs_mount_place_open().
  * Return: 0; -EBUSY; -ESTALE as above; -errno.
  */
-int viofs_place_unmount(const struct viofs_place *place, int flags);
+int viofs_mount_place_unmount(const struct viofs_mount_place *place, int flags);
 
 #endif

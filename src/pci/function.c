@@ -175,7 +175,7 @@ const char *viofs_pci_noiommu_advice(void)
 	if (viofs_pci_has_module("vfio/parameters/enable_unsafe_noiommu_mode"))
 		return "Without one there is only VFIO's noiommu mode: echo 1 "
 		       ">/sys/module/vfio/parameters/enable_unsafe_noiommu_mode.";
-	if (viofs_pci_has_driver("vfio-pci"))
+	if (viofs_pci_has_driver(VIOFS_PCI_VFIO))
 		return "This kernel is built without VFIO's noiommu mode (CONFIG_VFIO_NOIOMMU), as "
 		       "Debian's are: there is no way without an IOMMU.";
 	return "Without one there is only VFIO's noiommu mode, which takes a kernel built with "
@@ -336,7 +336,7 @@ int viofs_pci_function_release(const struct viofs_pci_address *a, const char *fo
 /* Drivers that touch no memory, or none but as a bridge must: the kernel lets them stay. */
 static bool fits_into_group(const char *driver)
 {
-	static const char *const fitting[] = { "", "vfio-pci", "pci-stub", "pcieport" };
+	static const char *const fitting[] = { "", VIOFS_PCI_VFIO, "pci-stub", "pcieport" };
 
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(fitting); i++)
 		if (strcmp(driver, fitting[i]) == 0)

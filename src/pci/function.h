@@ -13,6 +13,8 @@
 
 #define VIOFS_PCI_VENDOR_VIRTIO 0x1af4
 #define VIOFS_PCI_DEVICE_FS 0x105a
+/* The driver that gives a function to programs. */
+#define VIOFS_PCI_VFIO "vfio-pci"
 
 /** struct viofs_pci_function - what sysfs says about one function */
 struct viofs_pci_function {

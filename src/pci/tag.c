@@ -215,7 +215,7 @@ int viofs_pci_tag_read(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TE
 		return rc;
 
 	/* Its user may be resetting the function at this moment: see the head of window.c. */
-	if (strcmp(f->driver, "vfio-pci") == 0)
+	if (strcmp(f->driver, VIOFS_PCI_VFIO) == 0)
 		return viofs_err_set(err, -EOPNOTSUPP,
 				     "%s is in the hands of vfio-pci, only who opens it can read "
 				     "its tag.",

@@ -10,10 +10,7 @@
 
 void viofs_lane_wake(struct viofs_lane *lane)
 {
-	const uint64_t one = 1;
-
-	if (write(lane->lease.wake_fd, &one, sizeof(one)) < 0)
-		viofs_debug("eventfd: %s", strerror(errno));
+	viofs_eventfd_signal(lane->lease.wake_fd);
 }
 
 struct viofs_lane *viofs_lane_of_slot(struct viofs_relay *r, uint16_t index)

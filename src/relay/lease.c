@@ -87,14 +87,12 @@ bool viofs_lease_leave(struct viofs_lease *l, uint64_t ticket)
 
 void viofs_lease_return_slot(struct viofs_lease *l, uint16_t slot)
 {
-	const uint64_t one = 1;
-
 	pthread_mutex_lock(&l->lock);
 	l->returned[l->returned_count] = slot;
 	atomic_fetch_add(&l->returned_count, 1);
 	pthread_mutex_unlock(&l->lock);
 	/* Only a full counter could make this fail, and then the leader is being woken already. */
-	(void)!write(l->wake_fd, &one, sizeof(one));
+	viofs_eventfd_signal(l->wake_fd);
 }
 
 bool viofs_lease_collect(struct viofs_lease *l, uint16_t *slot)

@@ -220,14 +220,13 @@ const char *viofs_notify_broken(const struct viofs_relay *r)
 void viofs_notify_stop(struct viofs_relay *r)
 {
 	struct viofs_notify *n = r->notify;
-	const uint64_t one = 1;
 
 	if (!n)
 		return;
 	r->notify = NULL;
 	n->stop = true;
-	if (n->started && write(n->stop_fd, &one, sizeof(one)) < 0)
-		viofs_debug("eventfd: %s", strerror(errno));
+	if (n->started)
+		viofs_eventfd_signal(n->stop_fd);
 	for (int ms = 0; n->started && !n->done && ms < STOP_MS; ms++)
 		usleep(1000);
 	if (n->started && !n->done) {

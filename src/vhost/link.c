@@ -7,6 +7,7 @@
  * is on its own: it has a copy of the first connection's socket.
  */
 #include "vhost/link.h"
+#include "base/util.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -75,10 +76,8 @@ void viofs_vhost_link_set(struct viofs_vhost_link *l, enum viofs_vhost_link_stat
 
 void viofs_vhost_link_lose(struct viofs_vhost_link *l, const char *reason)
 {
-	const uint64_t one = 1;
-
 	snprintf(l->shared->reason, sizeof(l->shared->reason), "%s", reason);
 	/* The reason before the word that says there is one; see viofs_vhost_link_get(). */
 	viofs_vhost_link_set(l, VIOFS_VHOST_LINK_LOST);
-	(void)!write(l->fd, &one, sizeof(one));
+	viofs_eventfd_signal(l->fd);
 }

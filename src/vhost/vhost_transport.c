@@ -202,19 +202,14 @@ static int kick_fd(struct viofs_virtio *d, unsigned int q)
 
 static void notify(struct viofs_virtio *d, unsigned int q)
 {
-	const uint64_t one = 1;
-	ssize_t n;
-
 	/*
 	 * The system call is barrier enough for the avail ring. An eventfd that is full is one that
 	 * the back end has not looked at yet. It could make it blocking, too: who minds has a bell.
 	 */
-	if (d->bell) {
+	if (d->bell)
 		d->bell(d->bell_arg, q);
-		return;
-	}
-	n = write(kick_fd(d, q), &one, sizeof(one));
-	(void)n;
+	else
+		viofs_eventfd_signal(kick_fd(d, q));
 }
 
 static void patience_set(struct viofs_virtio *d, int timeout_ms)

@@ -30,6 +30,20 @@ BELOW = {
 NO_CIRCLES = ["relay", "loop"]
 GENERATED = {"viofs_config.h"}
 LINES_MAX = 650
+COLUMNS_MAX = 100
+TAB = 8
+# Headers whose functions are not in a .c of their name: where they are.
+ELSEWHERE = {
+    "vfio/backend.h": "vfio.c",
+    "daemon/supervision.h": "course.c, answers.c",
+    "vhost/vhost.h": "frontend.c, memory.c, rings.c, again.c: it is the folder's face",
+    "virtio/ring_forms.h": "split_ring.c, packed_ring.c: what ring.c calls in both",
+}
+# First words of names of constants that several layers have: why.
+SHARED_WORDS = {
+    "FUSE": "the protocol's name",
+    "CONTROL": "the socket's name is known where records are kept, its commands in the daemon",
+}
 # Programs that see no more of src/ than the library's users do, and but for harmless text.
 USERS = ("tools/viofs/", "tools/viofs-bench/", "tools/fio/")
 USERS_SEE = {"base/standard.h", "base/text.h"}
@@ -48,6 +62,64 @@ SOURCE = (".c", ".h", ".py", ".build", ".sh")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 PRIVATE = re.compile(r"Private to src/(\w+)")
+
+
+def without_comments(text):
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+
+
+def tags_of(text):
+    """Structs, unions and enums that a file defines."""
+    return re.findall(r"^(?:struct|union|enum) (viofs_\w+) \{", without_comments(text), re.M)
+
+
+def declares_functions(text):
+    """Other than inline ones, which are defined in it."""
+    found = re.findall(r"^(?!static|typedef|extern)\w[\w *]*\b(viofs_\w+)\([^;{}]*\)[^;{}]*;", without_comments(text), re.M)
+    return bool(found)
+
+
+def words_of(text):
+    """First words of the constants that a header defines: FOO of VIOFS_FOO_BAR."""
+    text = without_comments(text)
+    names = re.findall(r"^# *define (VIOFS_\w+)", text, re.M)
+    for body in re.findall(r"\benum(?: \w+)? \{(.*?)\}", text, re.S):
+        names += re.findall(r"\b(VIOFS_\w+)\s*(?:=|,)", body + ",")
+    # Include guards have a layer's name.
+    return {name.split("_")[1] for name in names if name.count("_") > 1 and not name.endswith("_H")}
+
+
+def check_names(texts):
+    """Headers and sources of src/ and include/, by path: yields tags and words that stand for two things."""
+    tags, words = {}, {}
+    for path, text in texts.items():
+        for tag in tags_of(text):
+            if tag in tags:
+                yield path, f"{tag} is a tag of {tags[tag]} too"
+            tags.setdefault(tag, path)
+        if not path.endswith(".h"):
+            continue
+        # The library's public headers are of the layer that it is.
+        layer = "client" if path.startswith("include" + os.sep) else path.split(os.sep)[1]
+        for word in words_of(text) - set(SHARED_WORDS):
+            if words.setdefault(word, layer) != layer:
+                yield path, f"VIOFS_{word}_ begins names of {words[word]} too"
+
+
+def check_form(root, path):
+    """A C file: yields what is wrong with how it is written, beyond what clang-format sees."""
+    with open(os.path.join(root, path), encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            if len(line.rstrip("\n").expandtabs(TAB)) > COLUMNS_MAX:
+                yield f"line {number} is longer than {COLUMNS_MAX} columns"
+
+
+def check_once(path, text):
+    """What is in one place of src/: yields where it is again."""
+    if path != "src/base/util.h" and re.search(r"uint64_t one\b", text):
+        yield "writes to an eventfd: viofs_eventfd_signal() or base/bell.h"
+    if path != "src/pci/function.h" and '"vfio-pci"' in text:
+        yield "names vfio's driver: VIOFS_PCI_VFIO"
 
 
 def reachable(layer):
@@ -202,6 +274,7 @@ def check(root):
     tree = sorted(files(root))
     headers, private, seen = set(), {}, {}
     options = daemons_options(root)
+    texts = {}
 
     for path in tree:
         if path.startswith("src" + os.sep) and path.endswith(".h"):
@@ -227,6 +300,22 @@ def check(root):
         if path.startswith(USERS) and path.endswith((".c", ".h")):
             for wrong in check_user(root, path, headers):
                 yield path, wrong
+        if path.startswith(("src" + os.sep, "include" + os.sep)) and path.endswith((".c", ".h")):
+            with open(os.path.join(root, path), encoding="utf-8") as f:
+                texts[path] = f.read()
+            for wrong in check_once(path, texts[path]):
+                yield path, wrong
+        if path.endswith((".c", ".h")):
+            for wrong in check_form(root, path):
+                yield path, wrong
+    yield from check_names(texts)
+    for name in sorted(headers):
+        has_source = os.path.join("src", name[:-2] + ".c") in texts
+        if declares_functions(texts["src/" + name]) and not has_source and name not in ELSEWHERE:
+            yield "src/" + name, "declares functions, and has no .c of its name"
+    for name in sorted(ELSEWHERE):
+        if name not in headers or os.path.join("src", name[:-2] + ".c") in texts:
+            yield "src/" + name, "is gone, or has a .c: strike it from ELSEWHERE"
     if not headers:
         yield "src", "has no headers: is this the project's root?"
 

@@ -70,13 +70,13 @@ static void packed_rings_are_taken_where_they_are_offered(void **state)
 
 static void split_rings_where_they_are_asked_for(void **state)
 {
-	options.ring = VIOFS_RING_ONLY_SPLIT;
+	options.ring = VIOFS_ATTACH_RING_ONLY_SPLIT;
 	assert_false(negotiated() & F_PACKED);
 }
 
 static void packed_rings_that_are_not_offered_are_an_error(void **state)
 {
-	options.ring = VIOFS_RING_ONLY_PACKED;
+	options.ring = VIOFS_ATTACH_RING_ONLY_PACKED;
 	assert_true(negotiated() & F_PACKED);
 	close_it();
 	peer.features &= ~F_PACKED;

@@ -356,14 +356,14 @@ static void it_waits_on_loss_where_all_that_takes_is_there(void **state)
 		options.notify = i % 2 ? VIOFS_NOTIFY_OFF : VIOFS_NOTIFY_STORE;
 		options.allow_noiommu = !(i % 2);
 		options.queues = 3;
-		options.ring = VIOFS_RING_ONLY_SPLIT;
+		options.ring = VIOFS_ATTACH_RING_ONLY_SPLIT;
 		world.has_link = cases[i].link;
 		assert_int_equal(viofs_claim_open(&source, &options, &c, &err), 0);
 		assert_int_equal(world.options.transport.track, cases[i].track);
 		assert_int_equal(world.options.notification, !(i % 2));
 		assert_int_equal(world.options.transport.allow_noiommu, !(i % 2));
 		assert_int_equal(world.options.transport.queues, 3);
-		assert_int_equal(world.options.ring, VIOFS_RING_ONLY_SPLIT);
+		assert_int_equal(world.options.ring, VIOFS_ATTACH_RING_ONLY_SPLIT);
 		if (cases[i].says) {
 			assert_non_null(strstr(said, "on-loss=eio is used"));
 			assert_non_null(strstr(said, cases[i].says));

@@ -67,13 +67,13 @@ static void source_and_mount_point_are_taken_in_any_order_with_options(void **st
 static void the_form_of_the_rings_can_be_chosen(void **state)
 {
 	assert_int_equal(parse("myfs", "/mnt", NULL), 0);
-	assert_int_equal(o.ring, VIOFS_RING_AUTO);
+	assert_int_equal(o.ring, VIOFS_ATTACH_RING_AUTO);
 	assert_int_equal(parse("-o", "ring=split", "myfs", "/mnt", NULL), 0);
-	assert_int_equal(o.ring, VIOFS_RING_ONLY_SPLIT);
+	assert_int_equal(o.ring, VIOFS_ATTACH_RING_ONLY_SPLIT);
 	assert_int_equal(parse("-o", "ring=packed", "myfs", "/mnt", NULL), 0);
-	assert_int_equal(o.ring, VIOFS_RING_ONLY_PACKED);
+	assert_int_equal(o.ring, VIOFS_ATTACH_RING_ONLY_PACKED);
 	assert_int_equal(parse("-o", "ring=auto", "myfs", "/mnt", NULL), 0);
-	assert_int_equal(o.ring, VIOFS_RING_AUTO);
+	assert_int_equal(o.ring, VIOFS_ATTACH_RING_AUTO);
 	refused("ring=", "auto, split or packed");
 	refused("ring=pack", "auto, split or packed");
 }

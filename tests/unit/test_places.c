@@ -150,20 +150,20 @@ static void what_is_no_line_of_the_table_is_passed_over(void **state)
 /* Another mount has the place, or none, or there is no such place. */
 static void a_mount_that_is_not_there_is_not_opened(void **state)
 {
-	struct viofs_place place = { .mount = 40, .minor = MINOR, .root = -1 };
+	struct viofs_mount_place place = { .mount = 40, .minor = MINOR, .root = -1 };
 	char path[PATH_MAX];
 	static const char *const paths[] = { "/", "", "/nowhere/at-all" };
 
 	for (int i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "%s", paths[i]);
 		place.path = path;
-		assert_int_equal(viofs_place_open(&place), -ESTALE);
-		assert_int_equal(viofs_place_unmount(&place, 0), -ESTALE);
+		assert_int_equal(viofs_mount_place_open(&place), -ESTALE);
+		assert_int_equal(viofs_mount_place_unmount(&place, 0), -ESTALE);
 	}
 	tree_dir("m");
 	snprintf(path, sizeof(path), "%s", tree_path("m"));
-	assert_int_equal(viofs_place_open(&place), -ESTALE);
-	assert_int_equal(viofs_place_unmount(&place, 0), -ESTALE);
+	assert_int_equal(viofs_mount_place_open(&place), -ESTALE);
+	assert_int_equal(viofs_mount_place_unmount(&place, 0), -ESTALE);
 }
 
 static void is_at(int fd, const char *relative)
@@ -181,27 +181,27 @@ static void is_at(int fd, const char *relative)
 static void a_mount_is_known_by_its_id_and_minor(void **state)
 {
 	char path[PATH_MAX], expected[PATH_MAX];
-	struct viofs_place place = { .mount = 40, .minor = MINOR, .path = path, .root = -1 };
+	struct viofs_mount_place place = { .mount = 40, .minor = MINOR, .path = path, .root = -1 };
 
 	tree_dir("a/m40");
 	snprintf(path, sizeof(path), "%s", tree_path("a/m40"));
-	is_at(viofs_place_open(&place), "a/m40");
-	assert_int_equal(viofs_place_unmount(&place, MNT_DETACH), 0);
+	is_at(viofs_mount_place_open(&place), "a/m40");
+	assert_int_equal(viofs_mount_place_unmount(&place, MNT_DETACH), 0);
 	assert_int_equal(unmount_count, 1);
 	assert_int_equal(unmount_flags, MNT_DETACH | UMOUNT_NOFOLLOW);
 	assert_non_null(realpath(path, expected));
 	assert_string_equal(unmounted[0], expected);
 	unmount_error = EBUSY;
-	assert_int_equal(viofs_place_unmount(&place, 0), -EBUSY);
+	assert_int_equal(viofs_mount_place_unmount(&place, 0), -EBUSY);
 	is_no_root = true;
-	assert_int_equal(viofs_place_open(&place), -ESTALE);
+	assert_int_equal(viofs_mount_place_open(&place), -ESTALE);
 	is_no_root = false;
 	place.mount = 41;
-	assert_int_equal(viofs_place_open(&place), -ESTALE);
-	assert_int_equal(viofs_place_unmount(&place, 0), -ESTALE);
+	assert_int_equal(viofs_mount_place_open(&place), -ESTALE);
+	assert_int_equal(viofs_mount_place_unmount(&place, 0), -ESTALE);
 	place.mount = 40;
 	place.minor = MINOR + 1;
-	assert_int_equal(viofs_place_open(&place), -ESTALE);
+	assert_int_equal(viofs_mount_place_open(&place), -ESTALE);
 	assert_int_equal(unmount_count, 2);
 }
 
@@ -244,10 +244,10 @@ static void a_mount_is_reached_however_deep_it_is(void **state)
 	find(table);
 	assert_int_equal(places.count, 1);
 	assert_string_equal(places.list[0].path, path);
-	fd = viofs_place_open(&places.list[0]);
+	fd = viofs_mount_place_open(&places.list[0]);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(viofs_place_unmount(&places.list[0], 0), 0);
+	assert_int_equal(viofs_mount_place_unmount(&places.list[0], 0), 0);
 	assert_int_equal(unmount_count, 1);
 	deep(path, sizeof(path), false);
 }
@@ -256,14 +256,14 @@ static void a_mount_is_reached_however_deep_it_is(void **state)
 static void a_name_that_is_too_long_is_nowhere(void **state)
 {
 	static char path[3 * PATH_MAX];
-	struct viofs_place place = { .mount = 40, .minor = MINOR, .path = path, .root = -1 };
+	struct viofs_mount_place place = { .mount = 40, .minor = MINOR, .path = path, .root = -1 };
 
 	memset(path, 'x', sizeof(path) - 1);
 	path[0] = '/';
-	assert_int_equal(viofs_place_open(&place), -ESTALE);
+	assert_int_equal(viofs_mount_place_open(&place), -ESTALE);
 	path[2 * PATH_MAX] = '/';
-	assert_int_equal(viofs_place_open(&place), -ESTALE);
-	assert_int_equal(viofs_place_unmount(&place, 0), -ESTALE);
+	assert_int_equal(viofs_mount_place_open(&place), -ESTALE);
+	assert_int_equal(viofs_mount_place_unmount(&place, 0), -ESTALE);
 	assert_int_equal(unmount_count, 0);
 }
 

@@ -214,8 +214,8 @@ static void a_hijacked_worker_spoils_no_more_than_its_own_words(void **state)
 static void mounts_are_listed_with_their_ids(void **state)
 {
 	char first[] = "/mnt", second[] = "/a\377";
-	struct viofs_place list[] = { { .mount = 40, .path = first },
-				      { .mount = 1ULL << 40, .path = second } };
+	struct viofs_mount_place list[] = { { .mount = 40, .path = first },
+					    { .mount = 1ULL << 40, .path = second } };
 	const struct viofs_places places = { list, 2 };
 	json_t *shown = viofs_status_mounts(&places);
 

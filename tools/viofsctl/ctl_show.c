@@ -89,7 +89,7 @@ static void add_device(json_t *o, const struct viofs_pci_function *f)
 		json_object_set_new(o, "daemon", status);
 		return;
 	}
-	if (f->driver[0] && strcmp(f->driver, "vfio-pci") != 0)
+	if (f->driver[0] && strcmp(f->driver, VIOFS_PCI_VFIO) != 0)
 		snprintf(note, sizeof(note),
 			 "%s has the device: features and queue sizes are read only "
 			 "through VFIO (viofsctl bind %s first)",

@@ -85,10 +85,10 @@ static void wait_for_the_end(int pidfd, const char *socket)
 }
 
 /* A mount that was aborted is taken away by its daemon. */
-static bool goes_away(const struct viofs_place *place)
+static bool goes_away(const struct viofs_mount_place *place)
 {
 	for (unsigned int i = 0; i < END_LOOKS; i++) {
-		int fd = viofs_place_open(place);
+		int fd = viofs_mount_place_open(place);
 
 		if (fd < 0)
 			return true;
@@ -98,7 +98,7 @@ static bool goes_away(const struct viofs_place *place)
 	return false;
 }
 
-static int unmount(const struct viofs_place *place, const struct request *r)
+static int unmount(const struct viofs_mount_place *place, const struct request *r)
 {
 	json_t *all = json_array(), *one;
 	const char *socket;
@@ -115,7 +115,7 @@ static int unmount(const struct viofs_place *place, const struct request *r)
 		pidfd = (int)syscall(SYS_pidfd_open,
 				     (pid_t)json_integer_value(json_object_get(one, "supervisor")),
 				     0);
-	rc = viofs_place_unmount(place, r->flags);
+	rc = viofs_mount_place_unmount(place, r->flags);
 	if (rc == -EBUSY && (r->flags & MNT_FORCE) && goes_away(place))
 		rc = 0;
 	/* A detached mount may be used, and so need the device, for a long time. */
