@@ -43,7 +43,8 @@ struct viofs_loop_fd {
 	bool disabled; /* not to be waited for now */
 	bool armed;    /* io_uring: its ring has a request for it. epoll: it is registered */
 	bool has_fired;
-	uint64_t value; /* a counter: how often it was signalled, as far as is known */
+	bool was_silent; /* epoll: the last wait found no input */
+	uint64_t value;  /* a counter: how often it was signalled, as far as is known */
 };
 
 struct viofs_loop_uring;
@@ -155,6 +156,13 @@ static inline uint64_t viofs_loop_fired(struct viofs_loop *l, unsigned int index
 static inline bool viofs_loop_is_silent(const struct viofs_loop *l, unsigned int index)
 {
 	return l->uring && l->fds[index].armed;
+}
+
+/** viofs_loop_was_silent() - had it no input when the last wait ended? The next wait hears of it.
+ */
+static inline bool viofs_loop_was_silent(const struct viofs_loop *l, unsigned int index)
+{
+	return viofs_loop_is_silent(l, index) || l->fds[index].was_silent;
 }
 
 /** viofs_loop_has_news() - would viofs_loop_flush() find something? No system call. */

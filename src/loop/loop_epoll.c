@@ -79,7 +79,7 @@ static int add_all(struct viofs_loop *l)
 		bool wanted = f->fd >= 0 && !f->disabled;
 		int rc;
 
-		f->has_fired = false;
+		f->has_fired = f->was_silent = false;
 		if (f->armed && !wanted)
 			epoll_remove(l, f);
 		rc = wanted && !f->armed ? add(l, f) : 0;
@@ -101,10 +101,13 @@ static int epoll_wait_for(struct viofs_loop *l, int64_t timeout_ns)
 		       timeout_ns < 0 ? -1 : (int)VIOFS_MIN(ms, (int64_t)INT32_MAX));
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
+	for (unsigned int i = 0; i < l->count; i++)
+		l->fds[i].was_silent = l->fds[i].armed;
 	for (int i = 0; i < n; i++) {
 		struct viofs_loop_fd *f = &l->fds[events[i].data.u32];
 
 		f->has_fired = true;
+		f->was_silent = false;
 		f->value = 1;
 	}
 	return n ? 0 : -ETIME;

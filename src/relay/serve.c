@@ -187,16 +187,27 @@ static int turn_ring(struct viofs_lane *lane)
 }
 
 /*
- * Is there any use in reading /dev/fuse, which is a system call? Not while the ring waits for it: a
- * poll that has not fired says that it is empty. Beside entries only FORGETs, INTERRUPTs and the
- * end come there, and lane 0 always has a poll.
+ * Is /dev/fuse known to be empty? While a poll of it is armed in an io_uring it is. With epoll only
+ * the last wait knows. That will do with poll=irq and one request at a time: the next wait comes
+ * soon.
+ */
+static bool is_silent(const struct viofs_lane *lane)
+{
+	return lane->relay->config.poll == VIOFS_POLL_IRQ && !lane->several
+		       ? viofs_loop_was_silent(&lane->loop, VIOFS_LANE_FUSE)
+		       : viofs_loop_is_silent(&lane->loop, VIOFS_LANE_FUSE);
+}
+
+/*
+ * Is there any use in reading /dev/fuse, which is a system call? Beside entries only FORGETs,
+ * INTERRUPTs and the end come there, and the first lane always has a poll of it armed.
  */
 static bool must_read(struct viofs_lane *lane)
 {
 	bool due = lane->entries.closed || viofs_pump_is_full(lane) ||
 		   lane->relay->stats->channel != VIOFS_CHANNEL_URING;
 
-	if (viofs_loop_is_silent(&lane->loop, VIOFS_LANE_FUSE) || lane->poll_first)
+	if (lane->poll_first || is_silent(lane))
 		return false;
 	due |= viofs_loop_fired(&lane->loop, VIOFS_LANE_FUSE) > 0;
 	lane->entries.closed = false;

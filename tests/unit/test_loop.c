@@ -183,6 +183,33 @@ static void nothing_is_lost_between_waits(void **state)
 	}
 }
 
+/* No system call is needed to know that there is nothing. */
+static void the_last_wait_knows_what_was_silent(void **state)
+{
+	char c;
+
+	for (size_t form = 0; form < VIOFS_ARRAY_SIZE(forms); form++) {
+		if (!open_loop(form))
+			continue;
+		assert_false(viofs_loop_was_silent(&l, 0));
+		times_out();
+		assert_true(viofs_loop_was_silent(&l, 0));
+		/* Others fire. */
+		assert_int_equal(eventfd_write(counter, 1), 0);
+		wakes_by(1);
+		assert_true(viofs_loop_was_silent(&l, 0));
+		assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+		wakes_by(0);
+		assert_false(viofs_loop_was_silent(&l, 0));
+		assert_int_equal(read(pipe_fds[0], &c, 1), 1);
+		/* Nobody asked. */
+		viofs_loop_enable(&l, 0, false);
+		times_out();
+		assert_int_equal(viofs_loop_was_silent(&l, 0), viofs_loop_is_silent(&l, 0));
+		close_loop();
+	}
+}
+
 static void what_is_disabled_or_removed_is_not_waited_for(void **state)
 {
 	for (size_t form = 0; form < VIOFS_ARRAY_SIZE(forms); form++) {
@@ -464,6 +491,7 @@ int main(void)
 		cmocka_unit_test(it_takes_as_many_as_there_is_room_for),
 		cmocka_unit_test(it_waits_until_something_fires_or_the_time_is_over),
 		cmocka_unit_test(nothing_is_lost_between_waits),
+		cmocka_unit_test(the_last_wait_knows_what_was_silent),
 		cmocka_unit_test(who_never_waits_hears_of_what_is_armed),
 		cmocka_unit_test(what_is_disabled_or_removed_is_not_waited_for),
 		cmocka_unit_test(what_is_removed_while_it_is_waited_for_stays_away),
