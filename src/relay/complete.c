@@ -188,7 +188,7 @@ int viofs_complete(struct viofs_lane *lane)
 
 	if (viofs_lease_has_returned(&lane->lease))
 		collect_returned(lane);
-	if (!lane->index)
+	if (lane->hiprio)
 		done = viofs_hiprio_complete(lane);
 	for (unsigned int i = 0; i < lane->queue_count && done >= 0; i++) {
 		rc = complete_queue(lane, lane->queues[i]);

@@ -14,8 +14,8 @@ struct viofs_lane;
 int viofs_complete_left(struct viofs_lane *lane);
 
 /**
- * viofs_complete() - deal with the completions of the lane's queues, and of hiprio in lane 0
- * Return: how many; VIOFS_DEPOSED; -EPROTO: the device broke the session, which has been said.
+ * viofs_complete() - deal with the completions of the lane's queues, and of hiprio where it serves
+ * that Return: how many; VIOFS_DEPOSED; -EPROTO: the device broke the session, which has been said.
  */
 int viofs_complete(struct viofs_lane *lane);
 

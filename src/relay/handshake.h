@@ -5,7 +5,7 @@
 
 struct viofs_lane;
 
-/** viofs_handshake() - relay INIT, and start the channel that it agreed on. Lane 0.
+/** viofs_handshake() - relay INIT, and start the channel that it agreed on. The first lane.
  * Return: 0; -errno with the relay's err. */
 int viofs_handshake(struct viofs_lane *lane);
 

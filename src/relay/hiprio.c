@@ -223,9 +223,9 @@ static void take_forgets(struct viofs_relay *r, const void *message, size_t len,
 }
 
 /*
- * Lane 0 may sleep for as long as nobody interrupts it, since it has nothing with the device. It is
- * woken where it is to look at the clock for what another lane has sent: completions that nobody
- * interrupts for, and time-outs.
+ * The first lane may sleep for as long as nobody interrupts it, since it has nothing with the
+ * device. It is woken where it is to look at the clock for what another lane has sent: completions
+ * that nobody interrupts for, and time-outs.
  */
 void viofs_hiprio_forget(struct viofs_lane *lane, const uint8_t *message, size_t len)
 {
@@ -239,7 +239,7 @@ void viofs_hiprio_forget(struct viofs_lane *lane, const uint8_t *message, size_t
 	take_forgets(r, message, len, &lane->state->forgets);
 	full = !full && h->full_since;
 	pthread_mutex_unlock(&h->lock);
-	if (lane->index && (full || (idle && !r->fs->vectors)))
+	if (!lane->hiprio && (full || (idle && !r->fs->vectors)))
 		viofs_lane_wake(&r->lanes[0]);
 }
 
@@ -264,7 +264,7 @@ void viofs_hiprio_keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slo
 	pthread_mutex_unlock(&h->lock);
 	if (slot->interrupts < INTERRUPTS_MAX)
 		slot->interrupts++;
-	if (lane->index)
+	if (!lane->hiprio)
 		viofs_lane_wake(&lane->relay->lanes[0]);
 }
 

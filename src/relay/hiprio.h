@@ -2,9 +2,10 @@
 /*
  * The hiprio queue: FORGET, BATCH_FORGET and INTERRUPT (virtio 1.3 5.11.6.1).
  *
- * The device has one, and whatever lane reads a FORGET sends it there itself, with the lock. Lane 0
- * takes the completions, and sends what had to wait for want of a slot or of room: both come free
- * by completions only. No request of a program goes this way, so the lock is on nobody's way.
+ * The device has one, and whatever lane reads a FORGET sends it there itself, with the lock. The
+ * first lane takes the completions, and sends what had to wait for want of a slot or of room: both
+ * come free by completions only. No request of a program goes this way, so the lock is on nobody's
+ * way.
  *
  * Nothing stops reading /dev/fuse for a FORGET or an INTERRUPT. FORGETs that have no room wait by
  * nodeid (forgotten.h) and go as BATCH_FORGETs. A device that gives no room for timeout= ends the
@@ -42,7 +43,7 @@ struct viofs_relay;
 struct viofs_hiprio {
 	pthread_mutex_t lock; /* all below, the ring, and what the statistics have of it */
 	struct viofs_slots slots;
-	/* What waits; only lane 0 sends it. */
+	/* What waits; only the first lane sends it. */
 	struct viofs_hiprio_state *state;
 	struct viofs_forgotten forgotten;
 	struct viofs_interrupt *interrupts; /* by the lock's slot, of all lanes */
@@ -76,20 +77,20 @@ void viofs_hiprio_unlinked(struct viofs_hiprio *h);
 /** viofs_hiprio_settle() - the lock in @slot is answered: it needs no INTERRUPT. Its lane. */
 void viofs_hiprio_settle(struct viofs_relay *r, const struct viofs_slot *slot);
 
-/** viofs_hiprio_send_kept() - what waits, as far as there is room. Lane 0. */
+/** viofs_hiprio_send_kept() - what waits, as far as there is room. The first lane. */
 void viofs_hiprio_send_kept(struct viofs_lane *lane);
 
-/** viofs_hiprio_complete() - take completions. Lane 0. Return: how many; -EPROTO: the ring is
- * broken. */
+/** viofs_hiprio_complete() - take completions. The first lane. Return: how many; -EPROTO: the ring
+ * is broken. */
 int viofs_hiprio_complete(struct viofs_lane *lane);
 
 /** viofs_hiprio_kick_forgets() - notify the device of FORGETs that were held back. Any lane. */
 void viofs_hiprio_kick_forgets(struct viofs_relay *r);
 
-/** viofs_hiprio_kick_again() - notify it once more, if it has anything. Lane 0. */
+/** viofs_hiprio_kick_again() - notify it once more, if it has anything. The first lane. */
 void viofs_hiprio_kick_again(struct viofs_relay *r);
 
-/** viofs_hiprio_arm() - as viofs_ring_arm(), of the queue. Lane 0. */
+/** viofs_hiprio_arm() - as viofs_ring_arm(), of the queue. The first lane. */
 bool viofs_hiprio_arm(struct viofs_relay *r);
 void viofs_hiprio_disarm(struct viofs_relay *r);
 

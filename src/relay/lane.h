@@ -11,6 +11,13 @@
 /* What a lane's loop has first: /dev/fuse. */
 #define VIOFS_LANE_FUSE 0U
 
+/** viofs_lane_is_first() - does it do what a session needs once: hear of the device's loss, read
+ * /dev/fuse beside entries, end the session? */
+static inline bool viofs_lane_is_first(const struct viofs_lane *lane)
+{
+	return !lane->index;
+}
+
 /** viofs_lane_ring() - the ring of its request queue @i, of queue_count. */
 static inline struct viofs_ring *viofs_lane_ring(const struct viofs_lane *lane, unsigned int i)
 {
@@ -23,25 +30,27 @@ void viofs_lane_wake(struct viofs_lane *lane);
 /** viofs_lane_of_slot() - the lane whose pool a slot is from. */
 struct viofs_lane *viofs_lane_of_slot(struct viofs_relay *r, uint16_t index);
 
-/** viofs_lane_in_flight() - requests of the lane that the device has; in lane 0 hiprio's too. */
+/** viofs_lane_in_flight() - requests of the lane that the device has; hiprio's too where it serves
+ * that. */
 static inline unsigned int viofs_lane_in_flight(const struct viofs_lane *lane)
 {
 	unsigned int n = 0;
 
-	if (!lane->index)
-		n = atomic_load_explicit(&lane->relay->hiprio.in_flight, memory_order_relaxed);
+	if (lane->hiprio)
+		n = atomic_load_explicit(&lane->hiprio->in_flight, memory_order_relaxed);
 	for (unsigned int i = 0; i < lane->queue_count; i++)
 		n += viofs_lane_ring(lane, i)->shadow->in_flight;
 	return n;
 }
 
-/** viofs_lane_has_used() - has one of its queues a completion, or in lane 0 hiprio? */
+/** viofs_lane_has_used() - has one of its queues a completion, hiprio among them where it serves
+ * that? */
 static inline bool viofs_lane_has_used(const struct viofs_lane *lane)
 {
 	for (unsigned int i = 0; i < lane->queue_count; i++)
 		if (viofs_ring_has_used(viofs_lane_ring(lane, i)))
 			return true;
-	return !lane->index && viofs_ring_has_used(&lane->relay->fs->queues[VIOFS_FS_HIPRIO].ring);
+	return lane->hiprio && viofs_ring_has_used(&lane->relay->fs->queues[VIOFS_FS_HIPRIO].ring);
 }
 
 /**

@@ -6,6 +6,7 @@
 #include "base/page.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
+#include "relay/lane.h"
 #include "relay/lead.h"
 #include "relay/session.h"
 
@@ -142,6 +143,7 @@ static int init_lane(struct viofs_relay *r, unsigned int index)
 	lane->relay = r;
 	lane->spin = r->config.spin_us * VIOFS_NSEC_PER_USEC;
 	lane->index = index;
+	lane->hiprio = index ? NULL : &r->hiprio;
 	lane->stats = &l->lane_stats[index];
 	lane->latency = &l->latency[index];
 	lane->state = &l->lanes[index];
@@ -269,9 +271,9 @@ static void add_descriptors(struct viofs_lane *lane)
 		       r->lane_count > 1 && !lane->loop.alone ? VIOFS_LOOP_SHARED
 							      : VIOFS_LOOP_INPUT);
 	viofs_loop_add(&lane->loop, lane->lease.wake_fd, VIOFS_LOOP_COUNTER);
-	if (!lane->index && r->fs->virtio->event_fd >= 0)
+	if (viofs_lane_is_first(lane) && r->fs->virtio->event_fd >= 0)
 		viofs_loop_add(&lane->loop, r->fs->virtio->event_fd, VIOFS_LOOP_INPUT);
-	if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd >= 0) {
+	if (lane->hiprio && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd >= 0) {
 		before = r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd;
 		viofs_loop_add(&lane->loop, before, VIOFS_LOOP_COUNTER);
 	}

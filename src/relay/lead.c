@@ -125,8 +125,8 @@ static void fail_lane(struct viofs_lane *lane)
 }
 
 /*
- * The end of the session, which is lane 0's, after all others have ended theirs. What they have
- * left to hiprio it drains, too. Return: 0, or VIOFS_DEPOSED.
+ * The end of the session, which is the first lane's, after all others have ended theirs. What they
+ * have left to hiprio it drains, too. Return: 0, or VIOFS_DEPOSED.
  */
 static int end_session(struct viofs_lane *lane, int result)
 {
@@ -155,7 +155,7 @@ void viofs_lead(struct viofs_lane *lane)
 		fail_lane(lane);
 	else if (drain(lane) == VIOFS_DEPOSED)
 		return;
-	if (!lane->index && end_session(lane, result) == VIOFS_DEPOSED)
+	if (viofs_lane_is_first(lane) && end_session(lane, result) == VIOFS_DEPOSED)
 		return;
 	viofs_outcome_leave(lane);
 	viofs_lease_finish(&lane->lease);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How a session ends: by the first lane that stops it, and for the first reason.
+ * How a session ends: by whichever lane stops it first, and for that lane's reason.
  *
  * Who stops the session wakes all other lanes: each has an eventfd among what it sleeps for. Then
- * each lane answers or drains what it had, and leaves; lane 0 waits for that.
+ * each lane answers or drains what it had, and leaves; the first lane waits for that.
  */
 #ifndef VIOFS_RELAY_OUTCOME_H
 #define VIOFS_RELAY_OUTCOME_H
@@ -53,7 +53,7 @@ const char *viofs_outcome_device_lost(struct viofs_relay *r);
  */
 int viofs_outcome_stop(struct viofs_lane *lane, int rc);
 
-/** viofs_outcome_leave() - a lane has ended what it had; lane 0 waits for the others. */
+/** viofs_outcome_leave() - a lane has ended what it had; the first lane waits for the others. */
 void viofs_outcome_leave(struct viofs_lane *lane);
 void viofs_outcome_wait(struct viofs_relay *r);
 

@@ -444,7 +444,7 @@ static bool unpark(struct viofs_lane *lane)
 
 void viofs_pump_kept(struct viofs_lane *lane)
 {
-	if (!lane->index && viofs_hiprio_has_kept(&lane->relay->hiprio))
+	if (lane->hiprio && viofs_hiprio_has_kept(lane->hiprio))
 		viofs_hiprio_send_kept(lane);
 	if (!lane->freed)
 		return;

@@ -51,7 +51,7 @@ static void count_interrupts(struct viofs_lane *lane)
 		n = viofs_loop_fired(l, i);
 		if (!n)
 			continue;
-		if (!lane->index && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd == fd)
+		if (lane->hiprio && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd == fd)
 			r->stats->queues[VIOFS_FS_HIPRIO].interrupts += n;
 		for (unsigned int k = 0; k < lane->queue_count; k++)
 			if (r->fs->queues[lane->queues[k]].interrupt_fd == fd)
@@ -74,9 +74,9 @@ static int64_t sleep_time(const struct viofs_lane *lane)
 		until = VIOFS_MIN(until, lane->next_due);
 	if (viofs_pump_is_full(lane))
 		until = VIOFS_MIN(until, lane->next_peek);
-	if (!lane->index)
-		until = VIOFS_MIN(until, atomic_load_explicit(&lane->relay->hiprio.next_due,
-							      memory_order_relaxed));
+	if (lane->hiprio)
+		until = VIOFS_MIN(
+			until, atomic_load_explicit(&lane->hiprio->next_due, memory_order_relaxed));
 	if (viofs_observe_has_beat(lane->relay))
 		until = VIOFS_MIN(until, viofs_now_ns() + BEAT_NS);
 	return until == INT64_MAX ? -1 : VIOFS_MAX(until - viofs_now_ns(), 0);
@@ -85,7 +85,7 @@ static int64_t sleep_time(const struct viofs_lane *lane)
 /* Have the device interrupt. Return: true where completions came in meanwhile. */
 static bool arm(struct viofs_lane *lane)
 {
-	bool used = !lane->index && viofs_hiprio_arm(lane->relay);
+	bool used = lane->hiprio && viofs_hiprio_arm(lane->relay);
 
 	for (unsigned int i = 0; i < lane->queue_count; i++)
 		used |= viofs_ring_arm(viofs_lane_ring(lane, i));
@@ -94,16 +94,17 @@ static bool arm(struct viofs_lane *lane)
 
 static void disarm(struct viofs_lane *lane)
 {
-	if (!lane->index)
+	if (lane->hiprio)
 		viofs_hiprio_disarm(lane->relay);
 	for (unsigned int i = 0; i < lane->queue_count; i++)
 		viofs_ring_disarm(viofs_lane_ring(lane, i));
 }
 
-/* Beside entries lane 0 alone reads /dev/fuse. */
+/* Beside entries the first lane alone reads /dev/fuse. */
 static bool polls_fuse(const struct viofs_lane *lane)
 {
-	bool reads = !lane->index || lane->relay->stats->channel != VIOFS_CHANNEL_URING;
+	bool reads =
+		viofs_lane_is_first(lane) || lane->relay->stats->channel != VIOFS_CHANNEL_URING;
 
 	return reads && !viofs_pump_is_full(lane);
 }
@@ -161,16 +162,16 @@ static int idle(struct viofs_lane *lane, int64_t since, int64_t now)
 
 /*
  * Give answered entries back, take what the ring has. With poll=irq what is to be submitted goes
- * with the wait, which comes when there is nothing else. Lane 0 has the ring tell it of what comes
- * over /dev/fuse, FORGETs and INTERRUPTs, for as long as it doesn't sleep. Return: 0; -errno, as
- * viofs_serve().
+ * with the wait, which comes when there is nothing else. The first lane has the ring tell it of
+ * what comes over /dev/fuse, FORGETs and INTERRUPTs, for as long as it doesn't sleep. Return: 0;
+ * -errno, as viofs_serve().
  */
 static int turn_ring(struct viofs_lane *lane)
 {
 	bool submit = lane->entries.active && lane->relay->config.poll != VIOFS_POLL_IRQ;
 	int rc = 0;
 
-	if (submit && !lane->index)
+	if (submit && viofs_lane_is_first(lane))
 		viofs_loop_arm(&lane->loop, VIOFS_LANE_FUSE);
 	if (submit || viofs_loop_has_news(&lane->loop)) {
 		rc = viofs_loop_flush(&lane->loop);

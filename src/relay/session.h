@@ -56,23 +56,29 @@ struct viofs_slot_list {
 	uint32_t count;
 };
 
-/** struct viofs_lane - a part of the request queues, and what serves them */
+/**
+ * struct viofs_lane - a part of the request queues, and what serves them
+ * Fields are grouped by who writes them; what other threads write has cache lines of its own, for
+ * the leader looks at its own fields at each turn.
+ */
 struct viofs_lane {
+	/* Written before there are threads. */
 	_Alignas(64) struct viofs_relay *relay;
 	unsigned int index;
 	unsigned int queues[VIOFS_FS_QUEUES_MAX]; /* its request queues */
 	unsigned int queue_count;
+	struct viofs_hiprio *hiprio; /* in the lane that serves this queue; NULL: another does */
 	struct viofs_lane_stats *stats;
 	struct viofs_lane_latency *latency;
-	struct viofs_slots slots;
-	int fuse_fd; /* an open /dev/fuse of its own: what was read here is answered here */
-
-	/* What outlives the process, where the kernel's next request lands among it: in a slot and
-	 * a buffer, or in plain memory. */
-	struct viofs_lane_state *state;
-	uint8_t *plain;
+	int fuse_fd;    /* an open /dev/fuse of its own: what was read here is answered here */
+	int cpu;        /* to run on, -1: any */
+	uint8_t *plain; /* where requests land that have no slot */
 	size_t plain_size;
 
+	/* Written by the thread that leads. First what outlives the process, where the kernel's
+	 * next request lands among it: in a slot and a buffer, or in plain memory. */
+	struct viofs_lane_state *state;
+	struct viofs_slots slots;
 	struct viofs_slot_list waiting; /* have a slot, lack a buffer or room on the ring */
 	struct viofs_parking parked;    /* lack a slot */
 	struct viofs_parking locks;     /* SETLKWs that lack one, or may not have one */
@@ -83,15 +89,12 @@ struct viofs_lane {
 	bool kicks_wait;                /* until all that has come together is there */
 	unsigned int left; /* slots before it are no dead process's: viofs_complete_left() */
 	bool freed;        /* something came free since waiting was last looked at */
-
+	bool several;      /* requests came together when it was last read */
+	bool poll_first;   /* /dev/fuse is not to be read before it was polled */
+	bool stall_said;
 	struct viofs_entries entries; /* of the io_uring channel; none where it isn't used */
-	bool several;                 /* requests came together when it was last read */
-	bool poll_first;              /* /dev/fuse is not to be read before it was polled */
-
-	struct viofs_lease lease;
 	struct viofs_loop loop;
-	int64_t spin;                 /* ns; how long the next request is spun for, as learnt */
-	struct viofs_mailbox mailbox; /* INTERRUPTs that another lane has read */
+	int64_t spin;      /* ns; how long the next request is spun for, as learnt */
 	int64_t spun;      /* ns; when this thread last found nothing to do, and spun; or 0 */
 	int64_t no_spin;   /* ns; until then it sleeps at once: others want the CPU */
 	int64_t now;       /* ns, when it last looked at the clock: some turns ago at most */
@@ -99,11 +102,14 @@ struct viofs_lane {
 	int64_t next_look; /* ns; is the device still there? */
 	int64_t next_due;  /* ns; no request can be overdue before */
 	struct viofs_rekick rekick; /* for completions that never come */
-	bool stall_said;
 
-	pthread_t thread; /* that leads at first; lane 0: the caller's */
+	/* Written by other threads too. */
+	_Alignas(64) struct viofs_lease lease;
+	_Alignas(64) struct viofs_mailbox mailbox; /* INTERRUPTs that another lane has read */
+
+	/* Written by the thread that starts and ends the lanes'. */
+	_Alignas(64) pthread_t thread; /* that leads at first; the first lane's: the caller's */
 	bool started;
-	int cpu; /* to run on, -1: any */
 };
 
 /** struct viofs_relay - all of it */

@@ -28,7 +28,7 @@
 /* Of those, what the device was not notified of yet. */
 static unsigned int held_back(const struct viofs_lane *lane)
 {
-	return lane->index ? 0 : viofs_hiprio_forgets_held(&lane->relay->hiprio);
+	return lane->hiprio ? viofs_hiprio_forgets_held(lane->hiprio) : 0;
 }
 
 bool viofs_spin_waits_for_device(const struct viofs_lane *lane)

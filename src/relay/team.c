@@ -54,7 +54,7 @@ static void pin(const struct viofs_lane *lane)
 	CPU_ZERO(&one);
 	CPU_SET((unsigned int)lane->cpu, &one);
 	if (sched_setaffinity(0, sizeof(one), &one) < 0)
-		viofs_warn("worker %u can't be kept on CPU %d: %s", lane->index, lane->cpu,
+		viofs_warn("lane %u can't be kept on CPU %d: %s", lane->index, lane->cpu,
 			   strerror(errno));
 }
 
@@ -73,7 +73,7 @@ static void start_entries(struct viofs_lane *lane)
 
 /*
  * The channel is known now. Replies in entries that could block are the kernel's threads'
- * (entry.c), and what still comes over /dev/fuse is lane 0's.
+ * (entry.c), and what still comes over /dev/fuse is the first lane's.
  */
 static void start_serving(struct viofs_lane *lane)
 {

@@ -2,7 +2,7 @@
 /*
  * The lanes together: one session, which starts once and ends once.
  *
- *   GATHERING  threads are there and wait; lane 0 (the caller's thread) does INIT alone
+ *   GATHERING  threads are there and wait; the first lane (the caller's thread) does INIT alone
  *   STARTING   each lane hands its entries to the kernel
  *   SERVING    each lane for itself, until one stops the team; the first one says how it ended
  *   ENDED      each lane has answered or drained what it had; nobody touches the device any more
@@ -44,7 +44,8 @@ struct viofs_team {
 
 void viofs_team_init(struct viofs_team *t);
 
-/** viofs_team_start() - the threads of all lanes but 0: they wait. Return: 0 or -errno with @err.
+/** viofs_team_start() - the threads of all lanes but the first: they wait. Return: 0 or -errno with
+ * @err.
  */
 int viofs_team_start(struct viofs_relay *r, struct viofs_err *err);
 
@@ -52,10 +53,11 @@ int viofs_team_start(struct viofs_relay *r, struct viofs_err *err);
  */
 int viofs_team_start_entries(struct viofs_relay *r);
 
-/** viofs_team_serve() - all lanes serve from now on; the caller is to lead lane 0. */
+/** viofs_team_serve() - all lanes serve from now on; the caller is to lead the first lane. */
 void viofs_team_serve(struct viofs_relay *r);
 
-/** viofs_team_refuse() - all lanes but 0 refuse; the caller is to do so for lane 0. */
+/** viofs_team_refuse() - all lanes but the first refuse; the caller is to do so for the first lane.
+ */
 void viofs_team_refuse(struct viofs_relay *r);
 
 /** viofs_team_end() - wait for the threads, which have nothing to do any more. */

@@ -28,7 +28,7 @@ void viofs_watch_answers(struct viofs_lane *lane, int64_t now)
 
 	if (!viofs_rekick_is_due(&lane->rekick, now))
 		return;
-	if (!lane->index)
+	if (lane->hiprio)
 		viofs_hiprio_kick_again(lane->relay);
 	for (unsigned int i = 0; i < lane->queue_count; i++)
 		if (viofs_lane_ring(lane, i)->shadow->in_flight)
@@ -61,7 +61,7 @@ static int check_due(struct viofs_lane *lane, int64_t now)
 	if (!limit || now - lane->next_due < 0)
 		return 0;
 	oldest = oldest_unanswered(lane, now);
-	full = lane->index ? 0 : viofs_hiprio_full_ns(&lane->relay->hiprio, now);
+	full = lane->hiprio ? viofs_hiprio_full_ns(lane->hiprio, now) : 0;
 	if (full >= limit)
 		return viofs_outcome_break(
 			lane->relay, "the device has taken no FORGET for %.1f s (the limit is %u)",
