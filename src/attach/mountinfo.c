@@ -49,7 +49,7 @@ static void decode(struct field f, char *buf, size_t size)
 }
 
 /* The next word of a line; empty at its end. */
-static struct field take_word(const char **p, const char *end)
+static struct field parse_word(const char **p, const char *end)
 {
 	struct field f;
 
@@ -103,20 +103,20 @@ static bool match_line(const char *line, const char *end, const struct viofs_mou
 	struct field device, mountpoint, word;
 	const char *p = line;
 
-	take_word(&p, end);
-	take_word(&p, end);
-	device = take_word(&p, end);
-	take_word(&p, end);
-	mountpoint = take_word(&p, end);
+	parse_word(&p, end);
+	parse_word(&p, end);
+	device = parse_word(&p, end);
+	parse_word(&p, end);
+	mountpoint = parse_word(&p, end);
 	do {
-		word = take_word(&p, end);
+		word = parse_word(&p, end);
 		if (!word.len)
 			return false;
 	} while (!field_is(word, "-"));
-	word = take_word(&p, end);
+	word = parse_word(&p, end);
 	if (!field_is(word, q->ours ? TYPE_OURS : TYPE_KERNEL))
 		return false;
-	decode(take_word(&p, end), source, sizeof(source));
+	decode(parse_word(&p, end), source, sizeof(source));
 	if (!is_wanted_source(q, source))
 		return false;
 	if (q->minor && !is_device(device, q->minor))

@@ -101,10 +101,10 @@ static void disown_worker(struct viofs_supervision *s, struct viofs_err *err)
 	viofs_course_abort(s, 0);
 }
 
-bool viofs_course_take_report(struct viofs_supervision *s)
+bool viofs_course_read_report(struct viofs_supervision *s)
 {
 	struct viofs_report r;
-	int rc = viofs_report_take(s->worker.pipes.report_fd, &s->worker.state, &r);
+	int rc = viofs_report_read(s->worker.pipes.report_fd, &s->worker.state, &r);
 
 	if (rc == -EPROTO)
 		disown_worker(s, &r.err);
@@ -171,7 +171,7 @@ static void reap(struct viofs_supervision *s)
 	s->worker.pid = 0;
 	viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow);
 	/* At most one report of each kind. */
-	for (int i = 0; i < VIOFS_REPORT_KINDS && viofs_course_take_report(s); i++)
+	for (int i = 0; i < VIOFS_REPORT_KINDS && viofs_course_read_report(s); i++)
 		;
 	if (s->asked && !viofs_worker_has_served(s->worker.state))
 		rc = viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered.");
@@ -183,7 +183,7 @@ static void reap(struct viofs_supervision *s)
 		viofs_course_fail(s, rc, &err);
 }
 
-void viofs_course_take_signals(struct viofs_supervision *s)
+void viofs_course_read_signals(struct viofs_supervision *s)
 {
 	struct signalfd_siginfo info;
 

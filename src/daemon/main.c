@@ -76,7 +76,7 @@ static int run(struct viofs_options *o, const struct exits *exits)
  * mount.TYPE SOURCE DIRECTORY [-snv] [-t TYPE] [-o OPT,...], as mount(8) calls its helpers: what is
  * none of the daemon's is taken out. Return: the new count.
  */
-static int take_helpers_words(int argc, char **argv)
+static int parse_helper_words(int argc, char **argv)
 {
 	int n = 1;
 
@@ -118,7 +118,7 @@ int main(int argc, char **argv)
 	if (viofs_inherit_clean())
 		return exits->failure;
 	if (!strncmp(basename(argv[0]), "mount.", strlen("mount.")))
-		argc = take_helpers_words(argc, argv);
+		argc = parse_helper_words(argc, argv);
 	in_initrd = outlive_initrd(argv[0]);
 	viofs_message_to_stderr(false);
 	rc = viofs_options_parse(argc, argv, &o, &err);

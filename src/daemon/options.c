@@ -82,7 +82,7 @@ static int refuse(struct reading *r, const char *fmt, const char *arg)
 }
 
 /* A word that is no option of ours. Return: libfuse's 0 = dropped here, -1 = stop. */
-static int take_word(void *data, const char *arg, int key, struct fuse_args *outargs)
+static int parse_word(void *data, const char *arg, int key, struct fuse_args *outargs)
 {
 	struct reading *r = data;
 	const struct viofs_option *option;
@@ -254,7 +254,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 	o->grace_s = 10;
 	o->seccomp = viofs_sandbox_seccomp_default();
 	viofs_relay_config_default(&o->relay);
-	if (fuse_opt_parse(&args, &r, none, take_word))
+	if (fuse_opt_parse(&args, &r, none, parse_word))
 		rc = r.rc ? r.rc
 			  : viofs_err_set(err, -EINVAL,
 					  "The command line can't be read: an option lacks its "

@@ -48,7 +48,7 @@ static bool is_well_formed(const struct wire *w)
 	return w->kind == VIOFS_REPORT_SERVING ? !w->rc : w->rc < 0 && w->rc >= -ERRNO_MAX;
 }
 
-int viofs_report_take(int fd, enum viofs_worker_state *state, struct viofs_report *r)
+int viofs_report_read(int fd, enum viofs_worker_state *state, struct viofs_report *r)
 {
 	static const char *const states[] = { "is starting", "serves", "has lost its device",
 					      "has failed to start", "has failed" };

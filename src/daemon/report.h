@@ -49,12 +49,12 @@ struct viofs_report {
 int viofs_report_send(int fd, enum viofs_report_kind kind, int rc, const struct viofs_err *err);
 
 /**
- * viofs_report_take() - by the supervisor, from @fd (non-blocking)
+ * viofs_report_read() - by the supervisor, from @fd (non-blocking)
  * @state: what the worker is now, and after the report.
  * Return: 1: @r is one; 0: nothing has come; -EPIPE: nothing will come; -EPROTO: the worker may not
  * say that, r->err says what.
  */
-int viofs_report_take(int fd, enum viofs_worker_state *state, struct viofs_report *r);
+int viofs_report_read(int fd, enum viofs_worker_state *state, struct viofs_report *r);
 
 /** viofs_worker_has_served() - has there been a mount that answers? */
 bool viofs_worker_has_served(enum viofs_worker_state state);

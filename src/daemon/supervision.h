@@ -92,11 +92,11 @@ void viofs_course_abort(struct viofs_supervision *s, int64_t ns);
 /** viofs_course_unmount() - begin an orderly unmount, or abort where there can be none. */
 void viofs_course_unmount(struct viofs_supervision *s);
 
-/** viofs_course_take_report() - a report of the worker's. Return: false: no more will come. */
-bool viofs_course_take_report(struct viofs_supervision *s);
+/** viofs_course_read_report() - a report of the worker's. Return: false: no more will come. */
+bool viofs_course_read_report(struct viofs_supervision *s);
 
-/** viofs_course_take_signals() - SIGCHLD, and those that ask for the end. */
-void viofs_course_take_signals(struct viofs_supervision *s);
+/** viofs_course_read_signals() - SIGCHLD, and those that ask for the end. */
+void viofs_course_read_signals(struct viofs_supervision *s);
 
 /* What others ask through the control socket: answers.c. */
 

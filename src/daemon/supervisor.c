@@ -209,7 +209,7 @@ static void watch_without_loop(struct viofs_supervision *s, int rc)
 	if (!s->worker.kill_at)
 		viofs_course_abort(s, VIOFS_ABORT_END_NS);
 	usleep(100000);
-	viofs_course_take_signals(s);
+	viofs_course_read_signals(s);
 }
 
 /* Until the worker has ended. */
@@ -228,9 +228,9 @@ static void watch(struct viofs_supervision *s)
 			continue;
 		}
 		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_SIGNAL))
-			viofs_course_take_signals(s);
+			viofs_course_read_signals(s);
 		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_REPORT) && s->worker.pid &&
-		    !viofs_course_take_report(s))
+		    !viofs_course_read_report(s))
 			viofs_loop_remove(&s->loop, VIOFS_WAKE_REPORT);
 		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_MESSAGES) &&
 		    !viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow))

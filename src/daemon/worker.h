@@ -21,7 +21,7 @@ struct viofs_worker_config {
 
 /** struct viofs_worker_pipes - what comes from the worker, to be read; both non-blocking */
 struct viofs_worker_pipes {
-	int report_fd; /* for viofs_report_take() */
+	int report_fd; /* for viofs_report_read() */
 	int log_fd;    /* for viofs_message_forward() */
 };
 

@@ -20,7 +20,7 @@ static int hex_digit(char c)
 }
 
 /* Takes all hex digits at *@p, up to @max. Return: how many there were. */
-static unsigned int take_hex(const char **p, unsigned int max, uint32_t *value)
+static unsigned int parse_hex(const char **p, unsigned int max, uint32_t *value)
 {
 	unsigned int n = 0;
 
@@ -33,7 +33,7 @@ static unsigned int take_hex(const char **p, unsigned int max, uint32_t *value)
 	return n;
 }
 
-static bool take_char(const char **p, char c)
+static bool parse_char(const char **p, char c)
 {
 	if (**p != c)
 		return false;
@@ -47,20 +47,20 @@ int viofs_pci_address_parse(const char *text, struct viofs_pci_address *out)
 	const char *p = text;
 	unsigned int n;
 
-	n = take_hex(&p, DOMAIN_DIGITS_MAX, &bus);
-	if (!take_char(&p, ':'))
+	n = parse_hex(&p, DOMAIN_DIGITS_MAX, &bus);
+	if (!parse_char(&p, ':'))
 		return -EINVAL;
 	if (n >= DOMAIN_DIGITS_MIN) {
 		domain = bus;
-		n = take_hex(&p, 2, &bus);
-		if (!take_char(&p, ':'))
+		n = parse_hex(&p, 2, &bus);
+		if (!parse_char(&p, ':'))
 			return -EINVAL;
 	}
 	if (n != 2)
 		return -EINVAL;
-	if (take_hex(&p, 2, &device) != 2 || device > 31 || !take_char(&p, '.'))
+	if (parse_hex(&p, 2, &device) != 2 || device > 31 || !parse_char(&p, '.'))
 		return -EINVAL;
-	if (take_hex(&p, 1, &function) != 1 || function > 7 || *p)
+	if (parse_hex(&p, 1, &function) != 1 || function > 7 || *p)
 		return -EINVAL;
 
 	*out = (struct viofs_pci_address){

@@ -71,8 +71,8 @@ static uint32_t get_le32(const uint8_t *p)
 	return le32toh(v);
 }
 
-static void take_structure(struct viofs_pci_cap *c, const uint8_t *raw, unsigned int pos,
-			   uint32_t length_min)
+static void parse_structure(struct viofs_pci_cap *c, const uint8_t *raw, unsigned int pos,
+			    uint32_t length_min)
 {
 	uint32_t offset = get_le32(raw + CAP_OFFSET);
 	uint32_t length = get_le32(raw + CAP_LENGTH);
@@ -96,7 +96,7 @@ static uint64_t join(uint32_t low, uint32_t high)
 }
 
 /* The first good one of an id counts, as with other structures. */
-static void take_shared_memory(struct viofs_pci_caps *caps, const uint8_t *raw)
+static void parse_shared_memory(struct viofs_pci_caps *caps, const uint8_t *raw)
 {
 	const struct viofs_pci_shm region = {
 		.id = raw[CAP_ID],
@@ -114,7 +114,7 @@ static void take_shared_memory(struct viofs_pci_caps *caps, const uint8_t *raw)
 	caps->shm[caps->shm_count++] = region;
 }
 
-static int take_virtio(struct walk *w, unsigned int pos)
+static int parse_virtio(struct walk *w, unsigned int pos)
 {
 	struct viofs_pci_caps *caps = &w->caps;
 	uint8_t raw[CAP_64_SIZE] = { 0 };
@@ -130,7 +130,7 @@ static int take_virtio(struct walk *w, unsigned int pos)
 
 	switch (raw[CAP_CFG_TYPE]) {
 	case VIOFS_PCI_CFG_COMMON:
-		take_structure(&caps->common, raw, pos, COMMON_LENGTH_MIN);
+		parse_structure(&caps->common, raw, pos, COMMON_LENGTH_MIN);
 		break;
 	case VIOFS_PCI_CFG_NOTIFY:
 		if (had_notify || raw[CAP_LEN] < CAP_SIZE + CAP_EXTRA)
@@ -138,15 +138,15 @@ static int take_virtio(struct walk *w, unsigned int pos)
 		rc = w->config->read(w->config->context, pos + CAP_SIZE, raw + CAP_SIZE, CAP_EXTRA);
 		if (rc)
 			return rc;
-		take_structure(&caps->notify, raw, pos, NOTIFY_LENGTH_MIN);
+		parse_structure(&caps->notify, raw, pos, NOTIFY_LENGTH_MIN);
 		if (caps->notify.present)
 			caps->notify_off_multiplier = get_le32(raw + CAP_SIZE);
 		break;
 	case VIOFS_PCI_CFG_ISR:
-		take_structure(&caps->isr, raw, pos, ISR_LENGTH_MIN);
+		parse_structure(&caps->isr, raw, pos, ISR_LENGTH_MIN);
 		break;
 	case VIOFS_PCI_CFG_DEVICE:
-		take_structure(&caps->device, raw, pos, DEVICE_LENGTH_MIN);
+		parse_structure(&caps->device, raw, pos, DEVICE_LENGTH_MIN);
 		break;
 	case VIOFS_PCI_CFG_PCI:
 		/*
@@ -163,7 +163,7 @@ static int take_virtio(struct walk *w, unsigned int pos)
 				     CAP_64_SIZE - CAP_SIZE);
 		if (rc)
 			return rc;
-		take_shared_memory(caps, raw);
+		parse_shared_memory(caps, raw);
 		break;
 	default:
 		break;
@@ -171,7 +171,7 @@ static int take_virtio(struct walk *w, unsigned int pos)
 	return 0;
 }
 
-static int take_msix(struct walk *w, unsigned int pos)
+static int parse_msix(struct walk *w, unsigned int pos)
 {
 	uint16_t control = 0;
 	int rc;
@@ -215,9 +215,9 @@ static int walk_list(struct walk *w)
 
 		rc = w->config->read(w->config->context, pos, id_next, sizeof(id_next));
 		if (!rc && id_next[0] == PCI_CAP_ID_VNDR)
-			rc = take_virtio(w, pos);
+			rc = parse_virtio(w, pos);
 		else if (!rc && id_next[0] == PCI_CAP_ID_MSIX)
-			rc = take_msix(w, pos);
+			rc = parse_msix(w, pos);
 		if (!rc)
 			pos = id_next[1];
 	}

@@ -31,8 +31,7 @@ static uint32_t slots_for(uint32_t queues, uint32_t slots)
 	return VIOFS_MAX(slots, queues + VIOFS_CHANNEL_SPARE_SLOTS);
 }
 
-/* Bytes for @count slots beside those that there are anyway: they come out of the memory for data.
- */
+/* Bytes for @count slots beyond the usual number: they come out of the memory for data. */
 static uint64_t slots_bytes(uint32_t count)
 {
 	size_t sizes[VIOFS_ARENA_SECTIONS] = { 0 };

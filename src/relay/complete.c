@@ -22,13 +22,13 @@
 #include <errno.h>
 #include <string.h>
 
-/* Taken off a ring before the others get their turn. */
+/* So many completions are taken off a ring before the next ring has its turn. */
 #define BATCH 32
 
 /* Give a checked reply to the kernel. Return: false: deposed meanwhile. */
 static bool deliver(struct viofs_lane *lane, struct viofs_slot *slot, struct iovec *iov, int count)
 {
-	uint16_t index = slot->index; /* for a time when the slot's memory may be gone */
+	uint16_t index = slot->index; /* used when the slot's memory may be gone */
 	uint64_t ticket = 0;
 	int rc;
 

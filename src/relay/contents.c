@@ -13,7 +13,7 @@ static uint64_t nodeid_of(const struct viofs_contents *c)
 	return atomic_load_explicit(&c->nodeid, memory_order_relaxed);
 }
 
-/* What the slot's request reads or writes, where its bytes are those of one file. */
+/* The file that the slot's request reads or writes; 0: its data is of no one file. */
 static uint64_t file_of(uint32_t opcode, uint64_t nodeid)
 {
 	return opcode == FUSE_READ || opcode == FUSE_WRITE ? nodeid : 0;

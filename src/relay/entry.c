@@ -40,7 +40,7 @@ static uint64_t to_data(unsigned int index)
 }
 
 /* A command of an entry has completed: with a request, or for good. */
-static void take_completion(void *arg, uint64_t data, int res)
+static void note_completion(void *arg, uint64_t data, int res)
 {
 	struct viofs_entries *e = arg;
 	struct viofs_entry *entry;
@@ -92,7 +92,7 @@ int viofs_entries_start(struct viofs_lane *lane)
 	struct viofs_entries *e = &lane->entries;
 	int rc = 0;
 
-	viofs_loop_uring_listen(&lane->loop, take_completion, e);
+	viofs_loop_uring_listen(&lane->loop, note_completion, e);
 	e->active = true;
 	for (unsigned int i = 0; i < e->count && !rc; i++)
 		rc = register_entry(lane, i);
@@ -104,7 +104,8 @@ void viofs_entries_give_up(struct viofs_relay *r)
 	struct viofs_lane *lane = &r->lanes[0];
 	struct io_uring_sqe *sqe = viofs_loop_uring_command(&lane->loop);
 
-	/* What was registered stays so, and is listened to; but the kernel uses it no more. */
+	/* Entries stay registered, and their completions are taken; but the kernel doesn't use them
+	 * any more. */
 	viofs_fuse_uring_give_up(sqe, lane->fuse_fd);
 	sqe->user_data = to_data(lane->entries.count);
 	viofs_loop_flush(&lane->loop);

@@ -20,14 +20,15 @@
 
 /* Half of the slots that hiprio has. */
 #define FORGETS_HELD_MAX (VIOFS_SLOTS_HIPRIO / 2)
-/* Of things that were deleted, FORGETs that are notified of at once: more than threads that delete
- * at a time. Renaming and hard links leave some that no FORGET comes for. */
+/* The device is notified at once of the FORGETs of so many deleted files: more than there are
+ * threads that delete at a time. The bound is there because renaming and hard links are counted,
+ * too, and often no FORGET follows them. */
 #define UNLINKS_MAX 64U
-/* Taken off the ring before the others get their turn. */
+/* So many completions are taken off the ring before request queues have their turn. */
 #define BATCH 32
-/* A device that asks to see an INTERRUPT again and again is obeyed so often. */
+/* A device that asks for an INTERRUPT again and again gets it so many times. */
 #define INTERRUPTS_MAX 100
-/* A lock that is answered sooner needs no INTERRUPT. */
+/* An INTERRUPT of a lock is held this long: most locks are answered by then, and need none. */
 #define INTERRUPT_HELD_NS (50 * VIOFS_NSEC_PER_MSEC)
 
 int viofs_hiprio_init(struct viofs_relay *r)
@@ -70,7 +71,7 @@ static void publish_locked(struct viofs_relay *r)
 	atomic_store_explicit(&h->kept, kept > 0, memory_order_relaxed);
 	if (!kept)
 		atomic_store_explicit(&h->full_since, 0, memory_order_relaxed);
-	/* The last one was dropped, not sent: nobody is to wake for it. */
+	/* The last INTERRUPT may have been dropped, not sent: then nobody has to wake up for it. */
 	if (!h->interrupt_count)
 		atomic_store_explicit(&h->next_due, INT64_MAX, memory_order_relaxed);
 	r->stats->parked = kept;
@@ -97,7 +98,7 @@ static bool spend_unlinks(struct viofs_hiprio *h, uint32_t nodes)
 
 	if (!unlinks)
 		return false;
-	/* With the lock, so nobody else takes away from it. */
+	/* This is done with the lock only, so the count can't become negative. */
 	atomic_fetch_sub_explicit(&h->unlinks, VIOFS_MIN(unlinks, nodes), memory_order_relaxed);
 	return true;
 }
@@ -119,7 +120,7 @@ static void notify_locked(struct viofs_relay *r, uint32_t nodes)
 		kick_locked(r);
 }
 
-/* A slot, filled in but for what it is to the device. Return: NULL: there is none free. */
+/* A slot with the message in it; enqueueing fills in the rest. Return: NULL: no slot is free. */
 static struct viofs_slot *fill_slot_locked(struct viofs_relay *r, const void *message, size_t len)
 {
 	struct viofs_slots *slots = &r->hiprio.slots;
@@ -186,7 +187,7 @@ static void keep_forgets_locked(struct viofs_relay *r, struct viofs_fuse_forgets
 	publish_locked(r);
 }
 
-/* So many of what is being taken up are the device's affair now. */
+/* The device has those of @sending->count: they are done. */
 static void note_sent(struct viofs_sending *sending)
 {
 	sending->done += sending->count;
@@ -197,7 +198,7 @@ static void note_sent(struct viofs_sending *sending)
  * A FORGET or a BATCH_FORGET of any length: in pieces that a slot holds, or to be kept. @sending:
  * how far it has come, by a process that died perhaps.
  */
-static void take_forgets(struct viofs_relay *r, const void *message, size_t len,
+static void send_forgets(struct viofs_relay *r, const void *message, size_t len,
 			 struct viofs_sending *sending)
 {
 	union {
@@ -236,7 +237,7 @@ void viofs_hiprio_forget(struct viofs_lane *lane, const uint8_t *message, size_t
 	pthread_mutex_lock(&h->lock);
 	idle = !ring_of(r)->shadow->in_flight;
 	full = h->full_since;
-	take_forgets(r, message, len, &lane->state->forgets);
+	send_forgets(r, message, len, &lane->state->forgets);
 	full = !full && h->full_since;
 	pthread_mutex_unlock(&h->lock);
 	if (!lane->hiprio && (full || (idle && !r->fs->vectors)))
@@ -270,7 +271,7 @@ void viofs_hiprio_keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slo
 
 void viofs_hiprio_unlinked(struct viofs_hiprio *h)
 {
-	/* Several at once may get beyond the bound by as many as they are. */
+	/* Several lanes at once may exceed the bound, by one each at most. */
 	if (atomic_load_explicit(&h->unlinks, memory_order_relaxed) < UNLINKS_MAX)
 		atomic_fetch_add_explicit(&h->unlinks, 1, memory_order_relaxed);
 }
@@ -314,7 +315,7 @@ static int send_interrupt_locked(struct viofs_relay *r, const struct viofs_inter
 	return rc;
 }
 
-/* Those whose time has come. Return: 0; -EAGAIN: no room for one of them. */
+/* Send the INTERRUPTs that are due. Return: 0; -EAGAIN: there was no room for one of them. */
 static int send_interrupts_locked(struct viofs_relay *r, int64_t now)
 {
 	struct viofs_hiprio *h = &r->hiprio;
@@ -335,7 +336,7 @@ static int send_interrupts_locked(struct viofs_relay *r, int64_t now)
 		if (!rc)
 			drop_interrupt_locked(h, i);
 	}
-	/* Where one has no room, a completion is what they wait for. */
+	/* If there is no room, they wait for a completion, not for the clock. */
 	atomic_store_explicit(&h->next_due, rc ? INT64_MAX : next, memory_order_relaxed);
 	return rc;
 }

@@ -41,7 +41,7 @@ struct viofs_relay;
 
 /** struct viofs_hiprio - the queue's slots and what waits for it */
 struct viofs_hiprio {
-	pthread_mutex_t lock; /* all below, the ring, and what the statistics have of it */
+	pthread_mutex_t lock; /* for all below, the ring, and its part of the statistics */
 	struct viofs_slots slots;
 	/* What waits; only the first lane sends it. */
 	struct viofs_hiprio_state *state;

@@ -31,8 +31,8 @@ static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *s
 	return (shape->data || len <= room) && shape->fixed + (size_t)shape->reply_data <= room;
 }
 
-/* All that follows the first argument, to where it may stay. @at: bytes of header and first
- * argument. */
+/* Bring what follows the first argument into one piece with it; WRITE data stays where it is. @at:
+ * bytes of header and first argument. */
 static void gather(struct viofs_lane *lane, struct viofs_slot *slot, size_t at, size_t len)
 {
 	uint8_t *message = viofs_slot_message(&lane->slots, slot);
@@ -68,7 +68,8 @@ static int fill(struct viofs_lane *lane, struct viofs_slot *slot, const struct v
 	memcpy(message + sizeof(entry->header.in), entry->header.op_in, in.op_size);
 	rc = viofs_fuse_classify(&lane->relay->conn, (const void *)message, at + in.payload_size,
 				 &slot->shape);
-	/* A back end may write to the slot by now: the opcode is the kernel's word. */
+	/* A back end may write to the slot by now, so the opcode is taken from the kernel's copy.
+	 */
 	if (!rc && slot->shape.opcode != entry->header.in.opcode)
 		rc = -EPROTO;
 	if (rc)
@@ -82,7 +83,7 @@ static int fill(struct viofs_lane *lane, struct viofs_slot *slot, const struct v
 	return 0;
 }
 
-static void take_hiprio(struct viofs_lane *lane, const struct viofs_slot *slot)
+static void pass_to_hiprio(struct viofs_lane *lane, const struct viofs_slot *slot)
 {
 	const uint8_t *message = viofs_slot_message(&lane->slots, slot);
 
@@ -93,7 +94,7 @@ static void take_hiprio(struct viofs_lane *lane, const struct viofs_slot *slot)
 		viofs_hiprio_forget(lane, message, slot->len);
 }
 
-static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry)
+static void submit_entry(struct viofs_lane *lane, struct viofs_entry *entry)
 {
 	struct viofs_slot *slot = &lane->slots.slots[entry->slot];
 	int rc;
@@ -113,9 +114,10 @@ static void take_entry(struct viofs_lane *lane, struct viofs_entry *entry)
 		viofs_answer_slot(lane, slot, rc == -ENOSYS ? rc : -EIO);
 		return;
 	}
-	/* A FORGET that the kernel makes by itself: nobody waits, and it goes where FORGETs go. */
+	/* The kernel sends a FORGET of its own in an entry, too: nobody waits for it, and it goes
+	 * to hiprio. */
 	if (slot->shape.hiprio) {
-		take_hiprio(lane, slot);
+		pass_to_hiprio(lane, slot);
 		viofs_entry_reply(lane, slot, 0, NULL, 0, 0);
 		return;
 	}
@@ -136,7 +138,7 @@ int viofs_intake(struct viofs_lane *lane)
 	if (taken > 1)
 		viofs_submit_kick_later(lane);
 	for (int i = 0; i < taken; i++)
-		take_entry(lane, &e->entry[e->arrived[i]]);
+		submit_entry(lane, &e->entry[e->arrived[i]]);
 	viofs_submit_kick_now(lane);
 	e->arrived_count = 0;
 	return taken;

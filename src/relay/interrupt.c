@@ -30,7 +30,7 @@ static struct viofs_slot *find_queued(struct viofs_lane *lane, uint64_t kernel_u
 	return NULL;
 }
 
-/* The kernel finds the request by the /dev/fuse that it was read from, and no other. */
+/* The kernel finds a request only by that open /dev/fuse from which it was read. */
 static void answer_interrupt(struct viofs_lane *lane, uint64_t unique, int error)
 {
 	struct viofs_relay *r = lane->relay;
@@ -42,7 +42,8 @@ static void answer_interrupt(struct viofs_lane *lane, uint64_t unique, int error
 	lane->stats->replies++;
 }
 
-/* Is it a lock that the lane has, and has not sent? Then it is simply given up. */
+/* A lock that the lane has not sent yet is simply answered with EINTR. Return: false: it has no
+ * such lock. */
 static bool give_up_lock(struct viofs_lane *lane, uint64_t kernel_unique)
 {
 	if (!viofs_submit_cancel(lane, kernel_unique)) {
@@ -77,7 +78,7 @@ static void follow_interrupt(struct viofs_lane *lane, struct letter *l)
 	}
 	if (give_up_lock(lane, l->in.unique) || next == l->origin)
 		return;
-	/* With no memory for it the kernel is to send it again. */
+	/* There is no memory to pass it on: ask the kernel to send it again. */
 	if (viofs_mailbox_pass(&r->lanes[next], l, sizeof(*l)))
 		answer_interrupt(lane, l->head.unique, -EAGAIN);
 }

@@ -17,22 +17,21 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Without so many a lane has nothing for the next request while it waits for the answer to one. */
+/* The least that a lane needs: with less it can't take the next request while one is under way. */
 #define SLOTS_MIN 4U
 #define BUFFERS_MIN 2U
 /* Descriptors of a SETLKW where there are no indirect ones: header, arguments, which may cross a
  * page, and the reply's header. */
 #define LOCK_PIECES 4U
 
-/* Does the queue have the eventfd of the one before? Then one wake-up is for both, and one lane has
- * both. */
+/* Queues that share an eventfd are served by one lane, since one wake-up is for both. */
 static bool is_with_previous(const struct viofs_fs *fs, unsigned int q)
 {
 	return q > VIOFS_FS_REQUEST && fs->vectors &&
 	       fs->queues[q].interrupt_fd == fs->queues[q - 1].interrupt_fd;
 }
 
-/* As many lanes as could have a request queue each. */
+/* The number of lanes if each is to have a request queue of its own. */
 static unsigned int count_queues(const struct viofs_fs *fs)
 {
 	unsigned int n = 0;
@@ -92,7 +91,7 @@ static void share_queues(struct viofs_relay *r)
 	}
 }
 
-/* Each has what its entries take, and an equal part of the rest. */
+/* Each lane gets what its entries need, and an equal part of the rest. */
 static void share_memory(struct viofs_relay *r)
 {
 	const struct viofs_relay_config *c = &r->config;
@@ -165,8 +164,8 @@ static int init_lane(struct viofs_relay *r, unsigned int index)
 	return rc;
 }
 
-/* Whatever the locks that wait have, half of the slots and of each ring is for those who can end
- * the wait. */
+/* Locks that wait may have half of the slots and of each ring at most: the rest is for requests
+ * that can end their wait. */
 static void bound_lockers(struct viofs_lane *lane)
 {
 	const struct viofs_relay *r = lane->relay;
@@ -239,7 +238,7 @@ static void take_over(void *arg)
 	viofs_lead(lane);
 }
 
-/* One io_uring for all lanes without entries, or none. */
+/* The ring of some lane could not be made: go on without entries. */
 static void leave_entries(struct viofs_relay *r, int rc)
 {
 	viofs_warn("no io_uring for FUSE's channel (%s): /dev/fuse is used", strerror(-rc));
@@ -266,7 +265,7 @@ static void add_descriptors(struct viofs_lane *lane)
 	struct viofs_relay *r = lane->relay;
 	int before = -1;
 
-	/* With a lane for each request one is woken, not all. */
+	/* Where several lanes poll /dev/fuse, a request wakes one of them, not all. */
 	viofs_loop_add(&lane->loop, lane->fuse_fd,
 		       r->lane_count > 1 && !lane->loop.alone ? VIOFS_LOOP_SHARED
 							      : VIOFS_LOOP_INPUT);
@@ -352,7 +351,8 @@ int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 		rc = open_rings(r);
 	}
 	if (!rc)
-		/* The sandbox lets no more through than the loop needs. */
+		/* The sandbox allows only the system calls of the loop, so the bells have to be of
+		 * its kind. */
 		rc = viofs_doorbells_init(&r->doorbells, r->fs,
 					  r->config.loop == VIOFS_LOOP_EPOLL ? VIOFS_BELL_AIO
 									     : VIOFS_BELL_URING);

@@ -19,7 +19,7 @@
 /* How often completions are looked for while a lane drains. */
 #define NAP_US 100
 
-/* At the end nobody who may come back is waited for. */
+/* A device that is away, though it may come back, is not waited for at the end. */
 static bool is_nobody_there(struct viofs_lane *lane)
 {
 	return viofs_outcome_device_lost(lane->relay) ||
@@ -27,8 +27,9 @@ static bool is_nobody_there(struct viofs_lane *lane)
 }
 
 /*
- * What was in flight at the end comes back or not; the kernel has ended all of it already. The time
- * is one for all lanes, and for whoever takes over. Return: 0, or VIOFS_DEPOSED.
+ * Wait for what is in flight at the end, for a time; the kernel has already ended these requests.
+ * All lanes share that time, and a thread that takes over gets no more of it. Return: 0, or
+ * VIOFS_DEPOSED.
  */
 static int drain(struct viofs_lane *lane)
 {
@@ -64,7 +65,7 @@ static unsigned int all_in_flight(const struct viofs_relay *r)
 	return n;
 }
 
-/* Nothing of any lane's is under way any more. */
+/* All lanes have ended their requests. */
 static void destroy_session(struct viofs_lane *lane)
 {
 	const struct viofs_fuse_shape shape = { .opcode = FUSE_DESTROY, .replies = true };
@@ -105,10 +106,10 @@ static void fail_parked(struct viofs_lane *lane, const struct viofs_parking *par
 	}
 }
 
-/* Everybody who waits gets an error; who comes later gets one when the connection is aborted. */
+/* Answer every request with an error. Later ones get theirs when the connection is aborted. */
 static void fail_lane(struct viofs_lane *lane)
 {
-	/* The device's descriptors may be closed from now on, and are nothing to wait for. */
+	/* The device's descriptors may be closed from now on: stop waiting for them. */
 	for (unsigned int i = 0; i < lane->loop.count; i++)
 		if (i != VIOFS_LANE_FUSE)
 			viofs_loop_remove(&lane->loop, i);
@@ -118,7 +119,8 @@ static void fail_lane(struct viofs_lane *lane)
 		if (slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING)
 			viofs_answer_slot(lane, slot, -EIO);
 	}
-	/* Entries go back with the next wait, if there is one: viofs_relay_refuse(). */
+	/* Gives entries back to the kernel; the rest goes with the next wait, in
+	 * viofs_relay_refuse(). */
 	viofs_loop_flush(&lane->loop);
 	fail_parked(lane, &lane->parked);
 	fail_parked(lane, &lane->locks);
@@ -147,7 +149,7 @@ void viofs_lead(struct viofs_lane *lane)
 {
 	int rc = viofs_serve(lane), result;
 
-	/* Another thread leads: even the statistics are its own now, if they are there still. */
+	/* Another thread leads: nothing of the lane may be touched, not even its statistics. */
 	if (rc == VIOFS_DEPOSED)
 		return;
 	result = viofs_outcome_stop(lane, rc);

@@ -91,7 +91,7 @@ void viofs_lease_return_slot(struct viofs_lease *l, uint16_t slot)
 	l->returned[l->returned_count] = slot;
 	atomic_fetch_add(&l->returned_count, 1);
 	pthread_mutex_unlock(&l->lock);
-	/* Only a full counter could make this fail, and then the leader is being woken already. */
+	/* A full counter wakes the leader as well. */
 	viofs_eventfd_signal(l->wake_fd);
 }
 
@@ -207,7 +207,7 @@ static void *standby_main(void *arg)
 			break;
 		l->threads++;
 	}
-	/* The last that this thread does with the lease. */
+	/* After this the thread doesn't touch the lease any more. */
 	l->alive--;
 	pthread_cond_broadcast(&l->changed);
 	pthread_mutex_unlock(&l->lock);

@@ -41,7 +41,8 @@
 #define STACK_BYTES (128 << 10)
 #define REFUSED_MAX 1000U
 #define STOP_MS 1000
-/* How long to sleep at most: an interrupt may get lost; another's eventfd can't be waited for. */
+/* The longest sleep. An interrupt may get lost; and an eventfd that a request queue shares is not
+ * waited for here. */
 #define WAIT_NS (1 * VIOFS_NSEC_PER_SEC)
 #define WAIT_SHARED_NS (20 * VIOFS_NSEC_PER_MSEC)
 
@@ -57,7 +58,7 @@ struct viofs_notify {
 	void *copy;
 };
 
-/* Does a request queue use the same eventfd? Then its count is not ours to take. */
+/* Does a request queue use the same eventfd? Then its lane reads it. */
 static bool is_shared(const struct viofs_fs *fs)
 {
 	for (unsigned int q = 0; q < fs->queue_count; q++)

@@ -35,7 +35,7 @@ int viofs_outcome_stop(struct viofs_lane *lane, int rc)
 	pthread_mutex_lock(&o->lock);
 	first = !o->stopping;
 	if (first) {
-		/* Another lane has just found a reason to fail, and comes a little later. */
+		/* Another lane has found a reason to fail, but has not stopped the session yet. */
 		if (!rc && r->stats->stage != VIOFS_STAGE_SERVING)
 			rc = r->stats->stage == VIOFS_STAGE_LOST ? -ENODEV : -EPROTO;
 		o->result = rc;
@@ -97,7 +97,7 @@ int viofs_outcome_lose(struct viofs_relay *r, const char *how)
 	return -ENODEV;
 }
 
-/* A back end's socket is looked at by one at a time, and no more once it has said something. */
+/* One lane at a time looks at a back end's socket, and nobody once the device is lost. */
 const char *viofs_outcome_device_lost(struct viofs_relay *r)
 {
 	const char *lost;

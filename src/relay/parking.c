@@ -93,7 +93,7 @@ static void push_block(struct viofs_parking *p, uint32_t block)
 }
 
 /* The next @len bytes of *@iov, of which *@done were taken before. */
-static void take_bytes(const struct iovec **iov, size_t *done, uint8_t *out, size_t len)
+static void copy_bytes(const struct iovec **iov, size_t *done, uint8_t *out, size_t len)
 {
 	while (len) {
 		size_t n = VIOFS_MIN((*iov)->iov_len - *done, len);
@@ -118,7 +118,7 @@ static uint32_t fill(struct viofs_parking *p, const struct iovec *iov, size_t le
 	for (;;) {
 		size_t n = VIOFS_MIN(len, (size_t)p->max.block_size);
 
-		take_bytes(&iov, &done, data_of(p, block), n);
+		copy_bytes(&iov, &done, data_of(p, block), n);
 		len -= n;
 		p->blocks[block].next = len ? pop_block(p) : NONE;
 		if (!len)
@@ -206,7 +206,7 @@ void viofs_parking_copy(const struct viofs_parking *p, const struct viofs_parked
 	}
 }
 
-/* What a flood has filled goes back to the system. */
+/* Memory that many parked messages have used goes back to the system. */
 static void give_back(struct viofs_parking *p)
 {
 	p->free = NONE;
@@ -215,7 +215,7 @@ static void give_back(struct viofs_parking *p)
 	p->fresh = 0;
 }
 
-static void take_out(struct viofs_parking *p, uint32_t index)
+static void unlink_message(struct viofs_parking *p, uint32_t index)
 {
 	uint32_t before = NONE, i = p->first;
 
@@ -235,7 +235,7 @@ void viofs_parking_drop(struct viofs_parking *p, const struct viofs_parked *park
 {
 	uint32_t index = index_of(p, parked), next;
 
-	take_out(p, index);
+	unlink_message(p, index);
 	atomic_store_explicit(&p->blocks[index].seq, 0, memory_order_release);
 	for (; index != NONE; index = next) {
 		next = p->blocks[index].next;

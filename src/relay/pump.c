@@ -36,8 +36,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* With as much parked as may be, INTERRUPTs are looked for so often, and so far beyond the bound.
- */
+/* While as much is parked as may be, /dev/fuse is read this often all the same, to find INTERRUPTs,
+ * and up to this many messages beyond the bound. */
 #define PEEK_NS (1 * VIOFS_NSEC_PER_SEC)
 #define PEEK_BYTES VIOFS_LAYOUT_PEEK_BYTES
 
@@ -122,8 +122,8 @@ static bool find_landing_buffer(struct viofs_lane *lane)
 }
 
 /* The landing slot now holds a request of the kernel: send it. */
-static void take_slot(struct viofs_lane *lane, struct viofs_slot *slot, size_t len,
-		      const struct viofs_fuse_shape *shape, const struct fuse_in_header *head)
+static void send_landed(struct viofs_lane *lane, struct viofs_slot *slot, size_t len,
+			const struct viofs_fuse_shape *shape, const struct fuse_in_header *head)
 {
 	slot->shape = *shape;
 	slot->len = (uint32_t)len;
@@ -179,7 +179,7 @@ static int classify(const struct viofs_lane *lane, const struct message *m,
 	return !rc && shape->opcode != m->head->opcode ? -EPROTO : rc;
 }
 
-static void take_hiprio(struct viofs_lane *lane, const struct message *m, uint32_t opcode)
+static void pass_to_hiprio(struct viofs_lane *lane, const struct message *m, uint32_t opcode)
 {
 	if (opcode == FUSE_INTERRUPT)
 		viofs_interrupt_handle(lane, flatten(lane, m), m->len);
@@ -187,7 +187,7 @@ static void take_hiprio(struct viofs_lane *lane, const struct message *m, uint32
 		viofs_hiprio_forget(lane, flatten(lane, m), m->len);
 }
 
-static void take_message(struct viofs_lane *lane, const struct message *m)
+static void handle_message(struct viofs_lane *lane, const struct message *m)
 {
 	uint64_t unique = m->head->unique;
 	struct viofs_fuse_shape shape;
@@ -204,7 +204,7 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		return;
 	}
 	if (shape.hiprio) {
-		take_hiprio(lane, m, shape.opcode);
+		pass_to_hiprio(lane, m, shape.opcode);
 		return;
 	}
 	if (shape.may_wait && (!m->in_slot || lane->locks.count || too_many_lockers(lane))) {
@@ -216,7 +216,8 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		return;
 	}
 	if (is_gathered(&shape, m->len)) {
-		/* From here on a successor finds it there: the slot's is no whole message soon. */
+		/* From here on a process that goes on finds the message in the parking, for the
+		 * slot is used again soon. */
 		flatten(lane, m);
 		viofs_order();
 		lane->state->in_slot = false;
@@ -227,8 +228,8 @@ static void take_message(struct viofs_lane *lane, const struct message *m)
 		slot->buffer = lane->state->landing_buffer;
 	slot->since = m->since;
 	slot->read = slot->sent = m->read;
-	take_slot(lane, slot, m->len, &shape, m->head);
-	/* It is the slot's affair now, and nothing lands there. */
+	send_landed(lane, slot, m->len, &shape, m->head);
+	/* The slot holds the request now, and is no longer where the next one lands. */
 	viofs_order();
 	lane->state->landing = VIOFS_SLOT_NONE;
 	if (m->len > VIOFS_SLOT_SMALL)
@@ -252,7 +253,8 @@ static void point_to(struct viofs_lane *lane, struct message *m)
 	}
 }
 
-/* Where the next request may land: in plain memory where parked ones go first. */
+/* Choose where the next request lands: in a slot, or in plain memory while parked requests have to
+ * go first. */
 static void prepare_landing(struct viofs_lane *lane, struct message *m)
 {
 	struct viofs_slot *slot = landing_of(lane);
@@ -295,7 +297,7 @@ static ssize_t read_message(struct viofs_lane *lane, struct message *m)
 }
 
 /* Return: 1; 0: there is none; -errno, as viofs_pump_requests(). */
-static int take_one(struct viofs_lane *lane)
+static int read_one(struct viofs_lane *lane)
 {
 	struct message m = { .len = 0 };
 	ssize_t n;
@@ -309,7 +311,7 @@ static int take_one(struct viofs_lane *lane)
 		note_spill(lane, lane->state->landing_buffer, m.head, m.len);
 	m.since = lane->now;
 	m.read = viofs_ticks();
-	take_message(lane, &m);
+	handle_message(lane, &m);
 	/* It is somewhere else now, or answered. */
 	viofs_order();
 	m.head->len = 0;
@@ -336,7 +338,7 @@ void viofs_pump_landed(struct viofs_lane *lane)
 	memcpy(m.iov[0].iov_base, m.head, VIOFS_MIN(m.len, sizeof(*m.head)));
 	if (m.in_slot)
 		note_spill(lane, lane->state->landing_buffer, m.head, m.len);
-	take_message(lane, &m);
+	handle_message(lane, &m);
 }
 
 /* With as much parked as may be: is there room for a look? Return: 1; 0; -ENODEV: there is no
@@ -362,7 +364,7 @@ int viofs_pump_requests(struct viofs_lane *lane, int most)
 	}
 	while (rc > 0 && taken < most &&
 	       !(lane->parked.count > parked && viofs_pump_is_full(lane))) {
-		rc = take_one(lane);
+		rc = read_one(lane);
 		taken += rc > 0;
 	}
 	if (viofs_pump_is_full(lane) && taken < most)
@@ -387,7 +389,8 @@ bool viofs_pump_is_full(const struct viofs_lane *lane)
 	return lane->parked.count && viofs_parking_is_full(&lane->parked);
 }
 
-/* Those whose turn is next; NULL: nobody's. Locks don't go before their time, nor for ever last. */
+/* The kind of parked request whose turn is next; NULL: there is none. Locks go in the order in
+ * which they came, between the others. */
 static struct viofs_parking *next_parked(struct viofs_lane *lane)
 {
 	const struct viofs_parked *lock =
@@ -437,7 +440,7 @@ static bool unpark(struct viofs_lane *lane)
 	slot->since = parked->since;
 	slot->read = parked->read;
 	slot->sent = viofs_ticks();
-	take_slot(lane, slot, parked->len, &shape, &head);
+	send_landed(lane, slot, parked->len, &shape, &head);
 	viofs_parking_drop(from, parked);
 	return true;
 }

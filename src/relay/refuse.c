@@ -10,14 +10,14 @@
 #include <errno.h>
 #include <string.h>
 
-/* No answer to INTERRUPT is legal: what it is about is answered already. */
+/* An INTERRUPT needs no answer: its request was answered already. */
 static bool wants_answer(uint32_t opcode)
 {
 	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT &&
 	       opcode != FUSE_NOTIFY_REPLY;
 }
 
-/* Those that arrived before, too. Return: 0 or -errno. */
+/* Answer the requests that have arrived in entries. Return: 0 or -errno. */
 static int refuse_entries(struct viofs_lane *lane)
 {
 	struct viofs_entries *e = &lane->entries;
@@ -40,7 +40,7 @@ int viofs_refuse(struct viofs_lane *lane)
 {
 	struct iovec iov = { lane->plain, lane->plain_size };
 
-	/* Where too much was parked it was not polled; all of that is answered now. */
+	/* /dev/fuse was not polled if too much was parked; all of that is answered now. */
 	viofs_loop_enable(&lane->loop, VIOFS_LANE_FUSE, true);
 	for (;;) {
 		ssize_t n = viofs_devfuse_read(lane->fuse_fd, &iov, 1);

@@ -28,7 +28,7 @@
 #define BATCH 32
 /* FORGETs wait this long for company (submit.c). */
 #define FORGETS_HELD_NS (1 * VIOFS_NSEC_PER_MSEC)
-/* With nothing but traffic the clock is looked at once in so many turns. */
+/* A lane that is busy looks at the clock once in so many turns. */
 #define TURNS 256
 /* How often a lane has a turn where nothing else shows that it is alive (viofs_observe_has_beat()).
  */
@@ -36,7 +36,7 @@
 /* Without interrupts completions are looked for this often while the loop sleeps. */
 #define NO_VECTOR_NS (1 * VIOFS_NSEC_PER_MSEC)
 
-/* Those that were taken since it was last asked, by waiting or by the way. */
+/* Count the interrupts that have come since the last call, in a wait or in a flush. */
 static void count_interrupts(struct viofs_lane *lane)
 {
 	struct viofs_relay *r = lane->relay;
@@ -68,7 +68,7 @@ static int64_t sleep_time(const struct viofs_lane *lane)
 
 	if (in_flight && !lane->relay->fs->vectors)
 		return NO_VECTOR_NS;
-	/* Others may have what those wait for that this lane keeps. */
+	/* Requests that this lane keeps may wait for something that another lane has. */
 	if (lane->relay->config.timeout_ms &&
 	    (in_flight || lane->waiting.count || lane->parked.count))
 		until = VIOFS_MIN(until, lane->next_due);
@@ -153,8 +153,8 @@ static int idle(struct viofs_lane *lane, int64_t since, int64_t now)
 		    FORGETS_HELD_NS)
 		viofs_hiprio_kick_forgets(lane->relay);
 	viofs_spin_look(lane);
-	/* Whoever is to ask next may be waiting for this CPU. Giving it up takes longer than an
-	 * answer does, though. */
+	/* Whoever makes the next request may be waiting for this CPU. While an answer is due it
+	 * isn't given up: that takes longer than the answer. */
 	if (!viofs_spin_waits_for_device(lane))
 		sched_yield();
 	return 0;
@@ -237,7 +237,7 @@ static int read_requests(struct viofs_lane *lane)
  * Completions, and then requests. Return: how many of both; -ESHUTDOWN: the kernel has unmounted or
  * aborted; -errno otherwise, as viofs_serve().
  */
-static int take_turn(struct viofs_lane *lane)
+static int run_turn(struct viofs_lane *lane)
 {
 	int completed, taken, rc;
 
@@ -275,7 +275,7 @@ int viofs_serve(struct viofs_lane *lane)
 	viofs_watch_begin(lane, now);
 	for (;;) {
 		lane->stats->turns++;
-		done = take_turn(lane);
+		done = run_turn(lane);
 		if (done < 0)
 			return done == -ESHUTDOWN ? 0 : done;
 		if (done) {

@@ -83,14 +83,14 @@ struct viofs_lane {
 	struct viofs_parking parked;    /* lack a slot */
 	struct viofs_parking locks;     /* SETLKWs that lack one, or may not have one */
 	uint32_t lockers, lockers_max;  /* SETLKWs in slots */
-	int64_t next_peek;              /* ns; what isn't read for too much parked is looked at */
+	int64_t next_peek;              /* ns; when /dev/fuse is read although too much is parked */
 	unsigned int next_queue;        /* request queues take turns */
 	uint32_t kicks_held;            /* bits: virtqueues the device is to be notified of */
 	bool kicks_wait;                /* until all that has come together is there */
-	unsigned int left; /* slots before it are no dead process's: viofs_complete_left() */
-	bool freed;        /* something came free since waiting was last looked at */
-	bool several;      /* requests came together when it was last read */
-	bool poll_first;   /* /dev/fuse is not to be read before it was polled */
+	unsigned int left;              /* the next slot for viofs_complete_left() to look at */
+	bool freed;      /* slot, buffer or ring entry came free since `waiting` was last tried */
+	bool several;    /* requests came together when it was last read */
+	bool poll_first; /* /dev/fuse is not to be read before it was polled */
 	bool stall_said;
 	struct viofs_entries entries; /* of the io_uring channel; none where it isn't used */
 	struct viofs_loop loop;

@@ -15,7 +15,7 @@ void viofs_slots_arena_sizes(uint16_t count, uint16_t buffers, uint32_t buffer_s
 {
 	size_t all = (size_t)count + VIOFS_SLOTS_HIPRIO;
 
-	/* A page on top of each: sections are shared, and pieces are aligned to pages. */
+	/* One page more for each piece: sections are shared, and pieces are aligned to pages. */
 	sizes[VIOFS_ARENA_PRIVATE] += all * sizeof(struct viofs_slot) +
 				      (all + buffers) * sizeof(struct viofs_contents) +
 				      VIOFS_PAGE_LEAST;
@@ -204,8 +204,8 @@ uint8_t *viofs_slot_reply_data(const struct viofs_slots *s, const struct viofs_s
 {
 	uint8_t *buffer;
 
-	/* Where the kernel takes it, behind the structs. What the device reads is not there then.
-	 */
+	/* Behind the structs, where the kernel takes it. No data for the device is there at that
+	 * time. */
 	if (slot->entry != VIOFS_SLOT_NO_ENTRY && !slot->spilled)
 		return viofs_slots_buffer(s, slot->buffer) + slot->shape.fixed;
 	if (slot->shape.reply_data <= VIOFS_SLOT_DATA)

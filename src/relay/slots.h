@@ -42,7 +42,7 @@
 /** struct viofs_slot_place - where a slot's parts lie, as this process and the device see them */
 struct viofs_slot_place {
 	struct viofs_place message; /* the first VIOFS_SLOT_SMALL bytes of the request */
-	struct viofs_place reply;   /* header and structs: device-writable, copy before looking */
+	struct viofs_place reply;   /* header and structs: the device writes them, so copy first */
 	struct viofs_place table;   /* the indirect one */
 	uint8_t *data;              /* of the reply, up to VIOFS_SLOT_DATA bytes */
 };

@@ -20,12 +20,12 @@
 /* Times spin_us: how long the next request is waited for, where a little more would have been
  * enough. */
 #define SPIN_FACTOR_MAX 5
-/* A spinning thread that was away for so long has rivals for its CPU; for so long it then doesn't
- * spin. */
+/* If a spinning thread was off the CPU for this long, others want it. Then it doesn't spin for
+ * NO_SPIN_NS. */
 #define AWAY_NS (1 * VIOFS_NSEC_PER_MSEC)
 #define NO_SPIN_NS (20 * VIOFS_NSEC_PER_MSEC)
 
-/* Of those, what the device was not notified of yet. */
+/* How many of the messages in flight the device was not notified of yet. */
 static unsigned int held_back(const struct viofs_lane *lane)
 {
 	return lane->hiprio ? viofs_hiprio_forgets_held(lane->hiprio) : 0;
@@ -38,8 +38,8 @@ bool viofs_spin_waits_for_device(const struct viofs_lane *lane)
 
 void viofs_spin_look(const struct viofs_lane *lane)
 {
-	/* With nothing in flight only /dev/fuse can bring something; nothing here changes what is.
-	 */
+	/* With nothing in flight only a read of /dev/fuse brings news, and this function doesn't
+	 * read it. */
 	if (!viofs_spin_waits_for_device(lane) &&
 	    lane->relay->stats->channel != VIOFS_CHANNEL_URING)
 		return;

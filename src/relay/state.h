@@ -44,11 +44,11 @@ enum viofs_slot_state {
 
 /** struct viofs_slot - what is known of one slot */
 struct viofs_slot {
-	uint8_t state;        /* enum viofs_slot_state */
-	bool apart;           /* data lies at the buffer's start, all of it */
-	bool spilled;         /* header and arguments were gathered at the buffer's start */
-	uint8_t interrupts;   /* INTERRUPTs of it that were sent; one's own: how many there were
-				 before */
+	uint8_t state;      /* enum viofs_slot_state */
+	bool apart;         /* data lies at the buffer's start, all of it */
+	bool spilled;       /* header and arguments were gathered at the buffer's start */
+	uint8_t interrupts; /* INTERRUPTs of it that were sent; of an INTERRUPT: how many were sent
+			       before it */
 	uint16_t index, next; /* free list or waiting list */
 	uint16_t buffer;      /* VIOFS_BUFFER_NONE or its data area */
 	uint16_t queue;       /* virtqueue it is on */
@@ -69,7 +69,7 @@ struct viofs_slot {
 /** struct viofs_contents - whose data may lie in a place still; where no device can say otherwise
  */
 struct viofs_contents {
-	_Atomic uint64_t nodeid; /* data of this file only, READ or WRITTEN; 0: anything */
+	_Atomic uint64_t nodeid; /* whose READ or WRITE data alone it holds; 0: may be anybody's */
 	uint32_t dirty;          /* bytes from its start that aren't known to be zero */
 	uint32_t spare;
 };

@@ -58,7 +58,7 @@ static int try_submit(struct viofs_lane *lane, struct viofs_slot *slot)
 	int rc;
 
 	if (viofs_slot_needs_buffer(slot)) {
-		/* The last one is for what the kernel sends next. */
+		/* The last buffer is kept for the kernel's next request. */
 		slot->buffer = viofs_contents_take_buffer(
 			&lane->slots, slot, lane->state->landing_buffer == VIOFS_BUFFER_NONE);
 		if (slot->buffer == VIOFS_BUFFER_NONE)
@@ -81,7 +81,7 @@ int viofs_submit(struct viofs_lane *lane, struct viofs_slot *slot)
 {
 	int rc = -EAGAIN;
 
-	/* Who needs a buffer keeps its turn; the others may overtake. */
+	/* Requests that need a buffer keep their order; others may overtake them. */
 	if (!lane->waiting.count || !viofs_slot_needs_buffer(slot))
 		rc = try_submit(lane, slot);
 	if (rc == -EAGAIN)

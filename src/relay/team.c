@@ -14,8 +14,8 @@
 
 /* Everything is locked into memory (mlockall), so stacks are small. */
 #define STACK_BYTES (128 << 10)
-/* How long a thread that is stuck in a write is waited for at the end; after what lease.c waits for
- * others. */
+/* How long to wait at the end for a thread that is stuck in a write, after lease.c has waited for
+ * the standbys. */
 #define STUCK_S 2
 
 void viofs_team_init(struct viofs_team *t)
@@ -87,7 +87,7 @@ static void *lane_main(void *arg)
 	struct viofs_team *t = &lane->relay->team;
 
 	pin(lane);
-	viofs_loop_own(&lane->loop); /* where it fails, so does each wait, and says it */
+	viofs_loop_own(&lane->loop); /* if this fails, each wait fails too, and that is logged */
 	if (wait_for(t, VIOFS_TEAM_STARTING) == VIOFS_TEAM_STARTING)
 		start_entries(lane);
 	if (wait_for(t, VIOFS_TEAM_SERVING) <= VIOFS_TEAM_ENDED) {

@@ -13,7 +13,7 @@
 
 /* A request without an answer for this long: said in the log, once. */
 #define STALL_NS (30 * VIOFS_NSEC_PER_SEC)
-/* How often it is made sure that the device is there, while nothing sleeps. */
+/* How often a lane that doesn't sleep makes sure that the device is there. */
 #define LOOK_NS (20 * VIOFS_NSEC_PER_MSEC)
 
 void viofs_watch_begin(struct viofs_lane *lane, int64_t now)
@@ -51,8 +51,9 @@ static int64_t oldest_unanswered(const struct viofs_lane *lane, int64_t now)
 }
 
 /*
- * Has anybody waited for longer than the user allows? Whoever came after this look is due a whole
- * timeout_ms from now, and who was there before at next_due: so looks are as rare as time-outs.
+ * Has a request waited for longer than the user allows? Requests that come after this look can't be
+ * overdue before timeout_ms from now, and those that are there not before next_due. So a look is
+ * needed only then.
  */
 static int check_due(struct viofs_lane *lane, int64_t now)
 {

@@ -59,12 +59,12 @@ static void each_state_takes_what_it_may(void **test)
 			state = (enum viofs_worker_state)from;
 			send((enum viofs_report_kind)kind);
 			if (after[from][kind] == WRONG) {
-				assert_int_equal(viofs_report_take(fds[0], &state, &r), -EPROTO);
+				assert_int_equal(viofs_report_read(fds[0], &state, &r), -EPROTO);
 				assert_int_equal(state, from);
 				assert_non_null(strstr(r.err.text, "the worker has reported"));
 				continue;
 			}
-			assert_int_equal(viofs_report_take(fds[0], &state, &r), 1);
+			assert_int_equal(viofs_report_read(fds[0], &state, &r), 1);
 			assert_int_equal(state, after[from][kind]);
 			assert_int_equal(r.kind, kind);
 			assert_int_equal(r.rc, kind ? -EIO : 0);
@@ -83,10 +83,10 @@ static void served_are_those_that_once_did(void **test)
 
 static void silence_is_told_from_the_end(void **test)
 {
-	assert_int_equal(viofs_report_take(fds[0], &state, &r), 0);
+	assert_int_equal(viofs_report_read(fds[0], &state, &r), 0);
 	close(fds[1]);
 	fds[1] = -1;
-	assert_int_equal(viofs_report_take(fds[0], &state, &r), -EPIPE);
+	assert_int_equal(viofs_report_read(fds[0], &state, &r), -EPIPE);
 	assert_int_equal(state, VIOFS_WORKER_STARTING);
 }
 
@@ -114,13 +114,13 @@ static void what_is_no_report_is_refused(void **test)
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		assert_int_equal(write(fds[1], &wrong[i], sizeof(wrong[i])), sizeof(wrong[i]));
-		assert_int_equal(viofs_report_take(fds[0], &state, &r), -EPROTO);
+		assert_int_equal(viofs_report_read(fds[0], &state, &r), -EPROTO);
 		assert_int_equal(state, VIOFS_WORKER_STARTING);
 		assert_non_null(strstr(r.err.text, "no report"));
 	}
 	for (size_t len = 1; len < sizeof(struct wire); len += 37) {
 		assert_int_equal(write(fds[1], &(struct wire){ 0 }, len), len);
-		assert_int_equal(viofs_report_take(fds[0], &state, &r), -EPROTO);
+		assert_int_equal(viofs_report_read(fds[0], &state, &r), -EPROTO);
 	}
 }
 
@@ -131,7 +131,7 @@ static void its_words_are_one_harmless_line(void **test)
 	memset(w.text, 'x', sizeof(w.text)); /* no NUL */
 	memcpy(w.text, "a\nb\033[2J\x7f\xff", 9);
 	assert_int_equal(write(fds[1], &w, sizeof(w)), sizeof(w));
-	assert_int_equal(viofs_report_take(fds[0], &state, &r), 1);
+	assert_int_equal(viofs_report_read(fds[0], &state, &r), 1);
 	assert_int_equal(r.rc, -4095);
 	assert_int_equal(r.err.remedy, VIOFS_REMEDY_LONGER_INIT);
 	assert_ptr_equal(strstr(r.err.text, "a\\nb\\033[2J\\177\\377xxx"), r.err.text);
