@@ -41,12 +41,53 @@
 
 struct relay_bench bench;
 
+/* The lane that this thread leads. */
+static __thread unsigned int led;
+
+/* With one thread of a process all others go: each at its next turn. */
+static void die(void)
+{
+	bench.dies = true;
+	bench.dead |= 1U << led;
+	pthread_exit(NULL);
+}
+
+void bench_die_at(enum bench_point point, int passes)
+{
+	bench.passes = passes;
+	bench.dies_at = point;
+}
+
+static void pass(enum bench_point point)
+{
+	if (bench.dies_at == point && !bench.passes--)
+		die();
+}
+
+/* The same with a slot. One of hiprio's has hiprio's lock, without which other lanes' threads don't
+ * come to their end: a process's would. */
+static void pass_slot(enum bench_point point, uint32_t slot)
+{
+	if (slot < bench.config.slots || bench.config.lanes <= 1)
+		pass(point);
+}
+
+/* Answers that the kernel has taken, by unique. Those of a test are small numbers. */
+#define UNIQUES_MAX 1000000U
+static _Atomic uint8_t is_answered[UNIQUES_MAX];
+
+static bool is_second_answer(uint64_t unique)
+{
+	return bench.answers_once && unique < UNIQUES_MAX && is_answered[unique]++;
+}
+
 /* Linked in place of the real one. */
 int __real_viofs_devfuse_reply(int fd, struct iovec *iov, int count);
 int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count);
 int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count)
 {
 	uint64_t unique = ((const struct fuse_out_header *)iov[0].iov_base)->unique;
+	int rc;
 
 	while (unique && bench.block_unique == unique) {
 		bench.blocked = true;
@@ -56,7 +97,9 @@ int __wrap_viofs_devfuse_reply(int fd, struct iovec *iov, int count)
 		viofs_devfuse_error(fd, unique, -EIO);
 		return -EINVAL;
 	}
-	return __real_viofs_devfuse_reply(fd, iov, count);
+	rc = is_second_answer(unique) ? -ENOENT : __real_viofs_devfuse_reply(fd, iov, count);
+	pass(BENCH_REPLIED);
+	return rc;
 }
 
 static void open_socket(int pair[2]);
@@ -69,7 +112,51 @@ int __wrap_viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, s
 int __wrap_viofs_parking_put(struct viofs_parking *p, const struct iovec *iov, size_t len,
 			     int64_t since)
 {
-	return bench.no_memory ? -ENOMEM : __real_viofs_parking_put(p, iov, len, since);
+	int rc;
+
+	if (bench.no_memory)
+		return -ENOMEM;
+	pass(BENCH_PARK);
+	rc = __real_viofs_parking_put(p, iov, len, since);
+	pass(BENCH_PARKED);
+	return rc;
+}
+
+void __real_viofs_parking_drop(struct viofs_parking *p, const struct viofs_parked *parked);
+void __wrap_viofs_parking_drop(struct viofs_parking *p, const struct viofs_parked *parked);
+void __wrap_viofs_parking_drop(struct viofs_parking *p, const struct viofs_parked *parked)
+{
+	pass(BENCH_UNPARKED);
+	__real_viofs_parking_drop(p, parked);
+}
+
+int __real_viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain);
+int __wrap_viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain);
+int __wrap_viofs_ring_add(struct viofs_ring *r, const struct viofs_ring_chain *chain)
+{
+	int rc;
+
+	pass_slot(BENCH_SUBMIT, chain->token);
+	rc = __real_viofs_ring_add(r, chain);
+	pass_slot(BENCH_SUBMITTED, chain->token);
+	return rc;
+}
+
+void __real_viofs_ring_pop(struct viofs_ring *r, const struct viofs_ring_used *used);
+void __wrap_viofs_ring_pop(struct viofs_ring *r, const struct viofs_ring_used *used);
+void __wrap_viofs_ring_pop(struct viofs_ring *r, const struct viofs_ring_used *used)
+{
+	pass(BENCH_POP);
+	__real_viofs_ring_pop(r, used);
+	pass(BENCH_POPPED);
+}
+
+void __real_viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot);
+void __wrap_viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot);
+void __wrap_viofs_slots_give(struct viofs_slots *s, struct viofs_slot *slot)
+{
+	__real_viofs_slots_give(s, slot);
+	pass_slot(BENCH_FREED, slot->index);
 }
 
 ssize_t __real_viofs_devfuse_read(int fd, const struct iovec *iov, int count);
@@ -82,6 +169,8 @@ ssize_t __wrap_viofs_devfuse_read(int fd, const struct iovec *iov, int count)
 	/* A back end that is quick: where it can write there. */
 	if (n > 0 && bench.rewrites && viofs_arena_contains(bench.arena, head, sizeof(*head)))
 		head->unique += 1000;
+	if (n > 0)
+		pass(BENCH_READ);
 	return n;
 }
 
@@ -90,9 +179,10 @@ int __real_viofs_complete(struct viofs_lane *lane);
 int __wrap_viofs_complete(struct viofs_lane *lane);
 int __wrap_viofs_complete(struct viofs_lane *lane)
 {
+	led = lane->index;
 	if (bench.dies) {
-		bench.dead++;
-		pthread_exit(NULL);
+		bench.dead |= 1U << led;
+		return VIOFS_DEPOSED; /* it goes, and touches nothing */
 	}
 	return __real_viofs_complete(lane);
 }
@@ -116,6 +206,7 @@ int bench_set_up(void **state)
 	signal(SIGPIPE,
 	       SIG_IGN); /* a socket whose other end is closed; /dev/fuse has no such thing */
 	memset(&bench, 0, sizeof(bench));
+	memset((void *)is_answered, 0, sizeof(is_answered));
 	viofs_relay_config_default(&bench.config);
 	bench.config.slots = 32;
 	bench.config.buffers = 4;
@@ -260,23 +351,30 @@ void bench_serve(void)
 	kernel_is_answered(2, 0, sizeof(struct fuse_init_out));
 }
 
+/* With a process the standbys go too. One that led, and died on its way, is gone already. */
+static void end_lane(struct viofs_lease *l)
+{
+	viofs_lease_finish(l);
+	for (int ms = 0; l->alive && ms < ANSWER_MS; ms++)
+		usleep(1000);
+	l->alive = 0;
+}
+
 void bench_kill(void)
 {
 	struct viofs_relay *r = bench.relay;
 
+	bench.dies_at = BENCH_NOWHERE;
 	bench.dies = true;
-	for (int ms = 0; bench.dead < r->lane_count && ms < ANSWER_MS; ms++) {
+	for (int ms = 0; bench.dead != (1U << r->lane_count) - 1 && ms < ANSWER_MS; ms++) {
 		for (unsigned int i = 0; i < r->lane_count; i++)
 			viofs_lane_wake(&r->lanes[i]);
 		usleep(1000);
 	}
-	assert_int_equal(bench.dead, r->lane_count);
+	assert_int_equal(bench.dead, (1U << r->lane_count) - 1);
+	for (unsigned int i = 0; i < r->lane_count; i++)
+		end_lane(&r->lanes[i].lease);
 	bench_join();
-	/* With a process its other threads go too. */
-	for (unsigned int i = 0; i < r->lane_count; i++) {
-		viofs_lease_finish(&r->lanes[i].lease);
-		viofs_lease_wait(&r->lanes[i].lease);
-	}
 	bench.dies = false;
 	bench.dead = 0;
 }

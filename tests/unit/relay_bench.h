@@ -17,6 +17,22 @@ struct answer {
 	size_t len; /* of the payload */
 };
 
+/* Where a thread of the relay can die: between these steps of a request. */
+enum bench_point {
+	BENCH_NOWHERE,
+	BENCH_READ,      /* read, and nowhere else */
+	BENCH_PARK,      /* before it is parked */
+	BENCH_PARKED,    /* it is, and lies where it landed too */
+	BENCH_UNPARKED,  /* in a slot, and parked still */
+	BENCH_SUBMIT,    /* a slot has it, before it is on the ring */
+	BENCH_SUBMITTED, /* on the ring, the device not notified */
+	BENCH_POP,       /* answered by the device, on the ring still */
+	BENCH_POPPED,    /* off the ring, the kernel has no answer */
+	BENCH_REPLIED,   /* the kernel has it, the slot is not free */
+	BENCH_FREED,     /* and now it is */
+	BENCH_POINTS,
+};
+
 struct relay_bench {
 	/* To be changed before bench_start(). */
 	struct viofs_relay_config config;
@@ -49,7 +65,11 @@ struct relay_bench {
 	int refused;       /* what that returned */
 	struct viofs_err err;
 
-	atomic_bool dies;      /* each thread of the relay ends at its next turn, as by SIGKILL */
+	/* A thread ends at this point, when it has passed there so often. */
+	_Atomic enum bench_point dies_at;
+	_Atomic int passes;
+	bool answers_once; /* the kernel takes no second answer to a request, as /dev/fuse does */
+	atomic_bool dies;  /* each thread of the relay ends at its next turn, as by SIGKILL */
 	atomic_bool no_memory; /* nothing can be parked or passed on */
 	/* A reply to this unique blocks until it is 0 again, as on a page lock. */
 	_Atomic uint64_t block_unique;
@@ -69,6 +89,8 @@ void bench_start(void);
 void bench_serve(void);
 /* The relay's threads are gone, in the middle of what they do. */
 void bench_kill(void);
+/* A thread ends at @point, when it has passed there @passes times. */
+void bench_die_at(enum bench_point point, int passes);
 /* Another relay goes on, from the state alone, at other addresses. Return: as viofs_adopt(). */
 int bench_try_adopt(void);
 void bench_adopt(void);

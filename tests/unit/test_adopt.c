@@ -60,12 +60,11 @@ static void wait_until_parked(unsigned int n)
 	assert_in_range(bench_stats()->parked, n, UINT32_MAX);
 }
 
-/* Of every kind, in each lane: in flight, waiting for a buffer, parked; FORGETs beyond hiprio. */
-static unsigned int send_work(void)
+/* In each lane: in flight, waiting for a buffer, parked. Return: how many. */
+static unsigned int send_requests(void)
 {
 	unsigned int answers = 0;
 
-	bench_hold(0);
 	for (bench.to = 0; bench.to < bench.lanes; bench.to++) {
 		uint64_t first = 1000 + 100000 * (uint64_t)bench.to;
 
@@ -80,7 +79,12 @@ static unsigned int send_work(void)
 		answers += 8 + 1 + LOCKS + GETATTRS + 1;
 	}
 	bench.to = 0;
-	for (unsigned int i = 0; i < FORGETS / 100; i++) {
+	return answers;
+}
+
+static void send_forgets(unsigned int count)
+{
+	for (unsigned int i = 0; i < count / 100; i++) {
 		struct {
 			struct fuse_batch_forget_in in;
 			struct fuse_forget_one one[100];
@@ -91,6 +95,16 @@ static unsigned int send_work(void)
 		kernel_sends(FUSE_BATCH_FORGET, 0, 0, &batch.in, sizeof(batch.in), batch.one,
 			     sizeof(batch.one));
 	}
+}
+
+/* Of every kind, FORGETs beyond hiprio too. */
+static unsigned int send_work(void)
+{
+	unsigned int answers;
+
+	bench_hold(0);
+	answers = send_requests();
+	send_forgets(FORGETS);
 	wait_until_parked(1000);
 	/* All of it is read. */
 	usleep(50000);
@@ -190,6 +204,70 @@ static void one_after_the_other_goes_on(void **state)
 	device_forgets(1000000, FORGETS);
 	assert_int_equal(device_forgotten(), FORGETS);
 	bench_end();
+}
+
+#define FEW_FORGETS 2000U
+
+/* @held: the device answers when all is read. Return: did a thread die at @point? */
+static bool dies_and_goes_on(enum bench_point point, int passes, bool held)
+{
+	unsigned int answers;
+	bool was_there;
+
+	bench.answers_once = true;
+	bench_serve();
+	if (held)
+		bench_hold(0);
+	else
+		bench_die_at(point, passes);
+	answers = send_requests();
+	send_forgets(FEW_FORGETS);
+	if (held) {
+		usleep(20000);
+		bench_die_at(point, passes);
+		model_device_release(&bench.device, 0);
+	}
+	for (int ms = 0; !bench.dead && ms < 200; ms++)
+		usleep(1000);
+	was_there = bench.dead;
+	bench_kill();
+	bench_adopt();
+	all_are_answered(answers);
+	device_forgets(1000000, FEW_FORGETS);
+	assert_int_equal(device_forgotten(), FEW_FORGETS);
+	for (int ms = 0; bench_slots_used() && ms < 5000; ms++)
+		usleep(1000);
+	assert_int_equal(bench_slots_used(), 0);
+	assert_int_equal(bench_stats()->parked, 0);
+	bench_end();
+	return was_there;
+}
+
+/* A worker that dies between any two steps of a request: the first one, and later ones. */
+static void wherever_it_dies(void **state, int (*set_up)(void **))
+{
+	for (int p = BENCH_READ; p < BENCH_POINTS; p++) {
+		bool was_there = false;
+
+		for (int i = 0; i < 2; i++) {
+			was_there |= dies_and_goes_on((enum bench_point)p, 9 * i, i);
+			bench_tear_down(state);
+			set_up(state);
+		}
+		if (!was_there)
+			fail_msg("nobody came to point %d", p);
+	}
+	bench_start();
+}
+
+static void wherever_it_dies_another_goes_on(void **state)
+{
+	wherever_it_dies(state, bench_set_up);
+}
+
+static void wherever_a_lane_dies_another_goes_on(void **state)
+{
+	wherever_it_dies(state, set_up_lanes_packed);
 }
 
 /* The kernel's request was read, and nothing else was done yet. */
@@ -464,6 +542,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FORMS(another_one_goes_on),
 		FORMS(answers_that_came_meanwhile_are_found),
+		FORM(wherever_it_dies_another_goes_on, bench_set_up),
+		FORM(wherever_a_lane_dies_another_goes_on, set_up_lanes_packed),
 		FORM(one_after_the_other_goes_on, bench_set_up),
 		FORM(one_after_the_other_goes_on, set_up_lanes_packed),
 		FORM(what_was_being_read_is_taken_up, bench_set_up),
