@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
-# tools/vm boot: a guest whose root file system is a directory of this machine, over virtio-fs. It has no disk.
+# tools/vm boot: a guest whose root file system is a directory of this machine, over virtio-fs, or whose initramfs is all that it
+# has. There is no disk.
 
 # boot_file NAME: the newest file of that name in the root's /boot; what is compared are version numbers.
 boot_file() {
@@ -20,7 +21,7 @@ boot_debian() {
 
 # boot_tag NUMBER: of a share; the root comes last.
 boot_tag() {
-	if (($1 == ${#vm_shares[@]} - 1)); then printf rootfs; else vm_tag "$1"; fi
+	if [[ -n $vm_root ]] && (($1 == ${#vm_shares[@]} - 1)); then printf rootfs; else vm_tag "$1"; fi
 }
 
 # shellcheck disable=SC2054 # the commas are QEMU's
@@ -32,7 +33,7 @@ boot_build() {
 		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on" -machine memory-backend=ram
 		-nodefaults -no-user-config -display none -no-reboot -kernel "$work/vmlinux" -initrd "$3")
 	qemu_iommu "$vm_iommu"
-	qemu_argv+=(-append "root=rootfs rootfstype=fuse.virtiofs-vfio $qemu_words$vm_cmdline" -serial stdio)
+	qemu_argv+=(-append "${vm_root:+root=rootfs rootfstype=fuse.virtiofs-vfio }$qemu_words$vm_cmdline" -serial stdio)
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
 		qemu_share "$i" "$work/fs$i.sock" "$(boot_tag "$i")"
 	done
@@ -44,9 +45,9 @@ boot_build() {
 boot_run() {
 	local kernel initrd i status=0 limit=()
 	[[ -z $vm_debian ]] || boot_debian
-	kernel=$(boot_file vmlinuz)
-	initrd=$(boot_file initrd.img)
-	vm_shares+=("$vm_root")
+	kernel=${vm_image:-$(boot_file vmlinuz)}
+	initrd=${vm_initrd:-$(boot_file initrd.img)}
+	[[ -z $vm_root ]] || vm_shares+=("$vm_root")
 	boot_build "$session_work" "$kernel" "$initrd" "$(qemu_accel "$(kernel_dir new)")"
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
 		virtiofsd_start "$session_work/fs$i.sock" "$(realpath -- "${vm_shares[i]}")" "$session_work/fs$i.log" || exit 125

@@ -9,15 +9,15 @@ vm_virtiofsd=rust vm_virtiofsd_opts=() vm_queues=1
 vm_kernel=new vm_cmdline='' vm_smp=2 vm_mem=1G
 vm_qemu=host vm_iommu=intel
 vm_qemu_opts=() vm_qmp='' vm_verbose='' vm_timeout=''
-vm_root='' vm_debian='' vm_initramfs=initramfs-tools
+vm_root='' vm_image='' vm_initrd='' vm_debian='' vm_initramfs=initramfs-tools
 vm_put=() vm_files=() vm_command=()
 
 options_help() {
 	cat <<'END'
 tools/vm run [OPTION...] -- CMD [ARG...]     run CMD as root in a guest
 tools/vm shell [OPTION...]                   a shell in a guest (Ctrl-A X ends it by force)
-tools/vm boot --root DIR | --debian RELEASE [OPTION...]
-                                             a guest whose root file system is a directory
+tools/vm boot --root DIR | --debian RELEASE | --image FILE --initrd FILE [OPTION...]
+                                             a guest whose root file system is a directory, or that has none
 tools/vm prepare [OPTION...]                 only fetch and make what such a guest needs
 
 Starts a virtiofsd for each shared directory and a QEMU guest with the directories as virtio-fs
@@ -52,6 +52,8 @@ devices, tagged myfs, myfs2, ... and mounted at /mnt, /mnt2, ...
                          and initramfs are those in its /boot. The console is standard input and output
   --debian 12|13         boot: the root is such a Debian with the packages in build/packages, which are made if
                          need be. It is gone afterwards; tools/package --system makes one to keep
+  --image FILE, --initrd FILE
+                         boot: this kernel and this initramfs; without --root there is no word of a root
   --initramfs GENERATOR  of --debian: initramfs-tools (default) or dracut
   --verbose              the guest's console and virtiofsd's messages on standard error
 
@@ -113,6 +115,8 @@ options_set() {
 	--qmp) vm_qmp=$2 ;;
 	--root) vm_root=$2 ;;
 	--debian) vm_debian=$2 ;;
+	--image) vm_image=$2 ;;
+	--initrd) vm_initrd=$2 ;;
 	--initramfs) vm_initramfs=$2 ;;
 	*) options_fail "unknown option '$1'" ;;
 	esac
@@ -149,11 +153,12 @@ options_parse() {
 # options_check_root: boot wants one of both, nobody else does.
 options_check_root() {
 	if [[ $vm_mode != boot ]]; then
-		[[ -z $vm_root$vm_debian ]] || options_fail "--root and --debian are for boot"
+		[[ -z $vm_root$vm_debian$vm_image$vm_initrd ]] || options_fail "--root, --debian, --image and --initrd are for boot"
 		return
 	fi
 	vm_driver=none
-	[[ -n $vm_root || -n $vm_debian ]] || options_fail 'boot: what? --root DIR or --debian RELEASE'
+	[[ -n $vm_root || -n $vm_debian || (-n $vm_image && -n $vm_initrd) ]] ||
+		options_fail 'boot: what? --root DIR, --debian RELEASE, or --image FILE and --initrd FILE'
 	[[ -z $vm_root || -z $vm_debian ]] || options_fail '--root and --debian are not for both'
 	[[ -z $vm_root || -d $vm_root ]] || options_fail "--root $vm_root: not a directory"
 	[[ $vm_initramfs =~ ^(initramfs-tools|dracut)$ ]] || options_fail "--initramfs $vm_initramfs: not initramfs-tools or dracut"
