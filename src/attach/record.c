@@ -101,8 +101,8 @@ int viofs_record_lock(const char *id, int wait_ms, struct viofs_record *record,
 		viofs_err_set(err, lock, "%s/%s can't be opened: %s.%s", viofs_run_dir(), id,
 			      strerror(-lock),
 			      lock != -EACCES || !geteuid() ? ""
-							    : " An ordinary user needs "
-							      "XDG_RUNTIME_DIR to be set.");
+							    : " Run it as root, or with "
+							      "XDG_RUNTIME_DIR set.");
 	}
 	return lock;
 }
