@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check(o.relay.buffers >= 4 && o.relay.buffers <= 1024);
 		fuzz_check(o.relay.spin_us <= 1000000 && o.grace_s <= 86400);
 		fuzz_check(o.relay.init_timeout_ms >= 1000 && o.relay.init_timeout_ms <= 3600000);
-		fuzz_check(o.seccomp <= VIOFS_SECCOMP_NONE && viofs_poll_name(o.relay.poll));
+		fuzz_check(o.seccomp <= VIOFS_SECCOMP_NONE && o.relay.poll <= VIOFS_POLL_IRQ);
+		fuzz_check(o.relay.loop <= VIOFS_LOOP_EPOLL);
 		viofs_pci_address_parse(o.source, &address);
 	}
 	viofs_options_fini(&o);
