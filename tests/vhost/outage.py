@@ -158,6 +158,8 @@ def away_for_seconds():
         check(s.said().count("warning:") == 1 and WAITS in s.said(), s.said())
         s.start_backend()
         check(answer(child) == 2, "ENOENT is due")
+        # The worker answers before the supervisor has told of it.
+        wait_until(lambda: BACK in s.said(), 10, "it is not logged that the back end is there again")
         check(s.said().count(WAITS) == 1 and s.said().count(BACK) == 1, s.said())
         check(status_of(s)["on_loss"] == "wait", "status does not say what on-loss is")
         s.umount()

@@ -283,11 +283,12 @@ def glibcs_tunables_stay_with_the_starter():
 
 
 def a_service_that_fails_touches_no_mount():
-    """The unit of the guide, as systemd runs it, where somebody has a mount already."""
-    guide = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/guide.md")
-    with open(guide, encoding="utf-8") as f:
-        commands = [line.strip() for line in f if line.strip().startswith("Exec")]
-    check([line.partition("=")[0] for line in commands] == ["ExecStart"], f"it does more than start: {commands}")
+    """The unit that is installed, as systemd runs it, where somebody has a mount already."""
+    unit = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/dist/systemd/virtiofs-vfio@.service.in")
+    with open(unit, encoding="utf-8") as f:
+        commands = [line.strip().partition("=") for line in f if line.startswith("Exec")]
+    check([name for name, _, _ in commands] == ["ExecStartPre", "ExecStart"] and commands[0][2].startswith("mkdir -p "),
+          f"it does more than start: {commands}")
     with Session("device").mount() as first, Session("device") as second:
         second.start_backend()
         second.mnt, own = first.mnt, second.mnt
