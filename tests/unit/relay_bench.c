@@ -180,6 +180,7 @@ int __wrap_viofs_complete(struct viofs_lane *lane);
 int __wrap_viofs_complete(struct viofs_lane *lane)
 {
 	led = lane->index;
+	bench.turned |= 1U << led;
 	if (bench.dies) {
 		bench.dead |= 1U << led;
 		return VIOFS_DEPOSED; /* it goes, and touches nothing */
@@ -349,6 +350,20 @@ void bench_serve(void)
 	bench_start();
 	kernel_sends_init(2);
 	kernel_is_answered(2, 0, sizeof(struct fuse_init_out));
+}
+
+void bench_serve_by_all(void)
+{
+	unsigned int all;
+
+	bench_serve();
+	all = (1U << bench.relay->lane_count) - 1;
+	for (int ms = 0; ms < ANSWER_MS; ms++) {
+		if (bench.turned == all && bench.relay->layout.session->init_done)
+			return;
+		usleep(1000);
+	}
+	fail_msg("%s", "not all lanes serve");
 }
 
 /* With a process the standbys go too. One that led, and died on its way, is gone already. */

@@ -49,6 +49,7 @@ struct relay_bench {
 	struct viofs_fs *fs;
 	struct viofs_arena *arena, *first_arena; /* first: a dead relay's */
 	_Atomic unsigned int dead;               /* threads */
+	_Atomic unsigned int turned;             /* lanes that have had a turn */
 	struct viofs_relay *relay, *successor;
 	int kernel, relay_fd;         /* the two ends of the socket, -1 = none; of lane 0's */
 	int kernels[BENCH_LANES_MAX]; /* our ends of all of them: each lane has a socket of its own
@@ -87,6 +88,8 @@ int bench_tear_down(void **state);
 void bench_start(void);
 /* The same, for a session where INIT has been answered. */
 void bench_serve(void);
+/* The same, and each lane has had a turn. */
+void bench_serve_by_all(void);
 /* The relay's threads are gone, in the middle of what they do. */
 void bench_kill(void);
 /* A thread ends at @point, when it has passed there @passes times. */

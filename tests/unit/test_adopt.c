@@ -152,7 +152,7 @@ static void another_one_goes_on(void **state)
 {
 	unsigned int answers;
 
-	bench_serve();
+	bench_serve_by_all();
 	answers = send_work();
 	bench_kill();
 	bench_adopt();
@@ -176,7 +176,7 @@ static void answers_that_came_meanwhile_are_found(void **state)
 {
 	unsigned int answers;
 
-	bench_serve();
+	bench_serve_by_all();
 	answers = send_work();
 	bench_kill();
 	model_device_release(&bench.device, 0);
@@ -192,7 +192,7 @@ static void one_after_the_other_goes_on(void **state)
 {
 	unsigned int answers;
 
-	bench_serve();
+	bench_serve_by_all();
 	answers = send_work();
 	for (int i = 0; i < 3; i++) {
 		bench_kill();
@@ -215,7 +215,7 @@ static bool dies_and_goes_on(enum bench_point point, int passes, bool held)
 	bool was_there;
 
 	bench.answers_once = true;
-	bench_serve();
+	bench_serve_by_all();
 	if (held)
 		bench_hold(0);
 	else
@@ -277,7 +277,7 @@ static void what_was_being_read_is_taken_up(void **state)
 	struct viofs_slot *slot;
 	struct fuse_getattr_in in = { 0 };
 
-	bench_serve();
+	bench_serve_by_all();
 	kernel_sends_getattr(10, 5);
 	kernel_is_answered(10, 0, sizeof(struct fuse_attr_out));
 	bench_kill();
@@ -309,7 +309,7 @@ static void forgets_go_on_where_they_were(void **state)
 
 	for (unsigned int k = 0; k < 5; k++)
 		batch.one[k] = (struct fuse_forget_one){ 1000000 + k, 1 };
-	bench_serve();
+	bench_serve_by_all();
 	kernel_sends_getattr(10, 5);
 	kernel_is_answered(10, 0, sizeof(struct fuse_attr_out));
 	bench_kill();
@@ -328,7 +328,7 @@ static void another_version_is_refused(void **state)
 {
 	struct viofs_state_header *h;
 
-	bench_serve();
+	bench_serve_by_all();
 	bench_kill();
 	h = viofs_arena_head(bench.arena);
 	h->version++;
@@ -484,7 +484,7 @@ static void lies_are_refused(void **state)
 {
 	unsigned int answers;
 
-	bench_serve();
+	bench_serve_by_all();
 	answers = send_work();
 	bench_kill();
 	lies_about_slots();
@@ -506,7 +506,7 @@ static void nothing_is_of_another_lane(void **state)
 	struct viofs_slot *slot;
 	unsigned int answers;
 
-	bench_serve();
+	bench_serve_by_all();
 	answers = send_work();
 	bench_kill();
 	lanes = bench.relay->layout.lanes;
