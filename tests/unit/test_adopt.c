@@ -97,11 +97,12 @@ static void send_forgets(unsigned int count)
 	}
 }
 
-/* Of every kind, FORGETs beyond hiprio too. */
-static unsigned int send_work(void)
+/* All lanes have work of every kind, FORGETs beyond hiprio too. Return: answers that are due. */
+static unsigned int serve_and_work(void)
 {
 	unsigned int answers;
 
+	bench_serve_by_all();
 	bench_hold(0);
 	answers = send_requests();
 	send_forgets(FORGETS);
@@ -152,8 +153,7 @@ static void another_one_goes_on(void **state)
 {
 	unsigned int answers;
 
-	bench_serve_by_all();
-	answers = send_work();
+	answers = serve_and_work();
 	bench_kill();
 	bench_adopt();
 	/* The old one's work, and new work on top. */
@@ -176,8 +176,7 @@ static void answers_that_came_meanwhile_are_found(void **state)
 {
 	unsigned int answers;
 
-	bench_serve_by_all();
-	answers = send_work();
+	answers = serve_and_work();
 	bench_kill();
 	model_device_release(&bench.device, 0);
 	usleep(50000);
@@ -192,8 +191,7 @@ static void one_after_the_other_goes_on(void **state)
 {
 	unsigned int answers;
 
-	bench_serve_by_all();
-	answers = send_work();
+	answers = serve_and_work();
 	for (int i = 0; i < 3; i++) {
 		bench_kill();
 		bench_adopt();
@@ -484,8 +482,7 @@ static void lies_are_refused(void **state)
 {
 	unsigned int answers;
 
-	bench_serve_by_all();
-	answers = send_work();
+	answers = serve_and_work();
 	bench_kill();
 	lies_about_slots();
 	lies_about_rings();
@@ -506,8 +503,7 @@ static void nothing_is_of_another_lane(void **state)
 	struct viofs_slot *slot;
 	unsigned int answers;
 
-	bench_serve_by_all();
-	answers = send_work();
+	answers = serve_and_work();
 	bench_kill();
 	lanes = bench.relay->layout.lanes;
 	slot = find_slot(VIOFS_SLOT_QUEUED, FUSE_READ);
