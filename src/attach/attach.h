@@ -4,7 +4,7 @@
 #define VIOFS_ATTACH_ATTACH_H
 
 #include "dma/arena.h"
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "attach/source.h"
 
 #include <stdbool.h>

@@ -25,7 +25,7 @@
 
 #include "base/page.h"
 #include "fs/chain.h"
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "fs/doorbells.h"
 #include "fs/rekick.h"
 #include "fuse/opcodes.h"

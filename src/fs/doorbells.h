@@ -3,7 +3,7 @@
 #ifndef VIOFS_FS_DOORBELLS_H
 #define VIOFS_FS_DOORBELLS_H
 
-#include "fs/device.h"
+#include "fs/fs.h"
 
 struct viofs_bell;
 

@@ -4,7 +4,7 @@
 #ifndef VIOFS_FS_NOTIFICATION_H
 #define VIOFS_FS_NOTIFICATION_H
 
-#include "fs/device.h"
+#include "fs/fs.h"
 
 /*
  * Buffers for the device to write notifications to: at most 1 MiB in all, but never fewer than two.

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "dma/arena.h"
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "relay/config.h"
 
 struct viofs_relay;

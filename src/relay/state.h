@@ -20,7 +20,7 @@
 
 #include "base/histogram.h"
 #include "base/uapi.h"
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "fuse/opcodes.h"
 #include "relay/config.h"
 

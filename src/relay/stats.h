@@ -9,7 +9,7 @@
 #ifndef VIOFS_RELAY_STATS_H
 #define VIOFS_RELAY_STATS_H
 
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "fuse/init.h"
 #include "relay/config.h"
 

@@ -12,7 +12,7 @@
 #include "daemon/remedy.h"
 #include "daemon/control.h"
 #include "daemon/status.h"
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "attach/source.h"
 #include "virtio/virtio.h"
 

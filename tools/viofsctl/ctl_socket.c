@@ -3,7 +3,7 @@
 #include "ctl.h"
 #include "daemon/control.h"
 #include "daemon/status.h"
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "attach/hold.h"
 #include "attach/source.h"
 #include "vhost/vhost_transport.h"

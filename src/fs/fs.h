@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A virtio-fs device: its tag, its hiprio queue and its request queues (virtio 1.3 5.11). */
-#ifndef VIOFS_FS_DEVICE_H
-#define VIOFS_FS_DEVICE_H
+#ifndef VIOFS_FS_FS_H
+#define VIOFS_FS_FS_H
 
 #include "base/err.h"
 #include "dma/arena.h"

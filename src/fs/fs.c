@@ -16,7 +16,7 @@
  * So each part is aligned to its size, up to a page, and a queue is halved until its parts fit: 256
  * entries always do.
  */
-#include "fs/device.h"
+#include "fs/fs.h"
 
 #include "base/page.h"
 #include "fs/notification.h"

@@ -5,7 +5,7 @@
 #include "model_function.h"
 
 #include "base/util.h"
-#include "fs/device.h"
+#include "fs/fs.h"
 #include "attach/attach.h"
 
 #include <endian.h>
