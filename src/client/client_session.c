@@ -12,7 +12,7 @@
 #include "client/child.h"
 #include "client/fail.h"
 #include "client/options_struct.h"
-#include "client/view.h"
+#include "client/caller.h"
 #include "client/vq.h"
 #include "client/waiting.h"
 

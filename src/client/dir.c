@@ -11,7 +11,7 @@
 #include "client/blocking.h"
 #include "client/dir.h"
 #include "client/path_attr.h"
-#include "client/view.h"
+#include "client/caller.h"
 #include "client/walk.h"
 
 #include <dirent.h>

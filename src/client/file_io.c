@@ -9,7 +9,7 @@
  */
 #include "base/util.h"
 #include "client/chunk.h"
-#include "client/file_fd.h"
+#include "client/fd_side.h"
 #include "client/file_io.h"
 #include "client/blocking.h"
 

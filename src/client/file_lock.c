@@ -6,7 +6,7 @@
  * hours: its op is patient, and only such requests are ever interrupted.
  */
 #include "client/blocking.h"
-#include "client/view.h"
+#include "client/caller.h"
 
 #include <errno.h>
 #include <sys/file.h>

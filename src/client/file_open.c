@@ -6,7 +6,7 @@
  * comes after that frees it.
  */
 #include "client/blocking.h"
-#include "client/view.h"
+#include "client/caller.h"
 #include "client/check.h"
 #include "client/walk.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Views of a session: for whom calls are made, and from where.
+ * Views of a session: the same session with another caller, another folder to begin in, or both.
  *
- * A view doesn't change, so any thread may use it. Its caller is counted, since files and
- * directories that were opened by it keep that; the way to its folder is its own.
+ * A view doesn't change after it is made, so any thread may use it. It owns a reference to its
+ * caller and its own copy of the way to its folder (caller.c).
  */
-#include "client/view.h"
+#include "client/caller.h"
 #include "client/blocking.h"
 #include "client/child.h"
 #include "client/dir.h"
@@ -14,57 +14,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-
-struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t timeout_ms,
-				      uint32_t flags)
-{
-	struct viofs_caller *caller = malloc(sizeof(*caller));
-
-	if (caller)
-		*caller = (struct viofs_caller){
-			.refs = 1,
-			.uid = cred->uid,
-			.gid = cred->gid,
-			.pid = cred->pid,
-			.timeout_ms = timeout_ms,
-			.check = flags & VIOFS_SESSION_CHECK,
-		};
-	return caller;
-}
-
-struct viofs_caller *viofs_caller_get(struct viofs_caller *caller)
-{
-	__atomic_add_fetch(&caller->refs, 1, __ATOMIC_RELAXED);
-	return caller;
-}
-
-void viofs_caller_put(struct viofs_caller *caller)
-{
-	if (caller && !__atomic_sub_fetch(&caller->refs, 1, __ATOMIC_ACQ_REL))
-		free(caller);
-}
-
-int viofs_way_copy(struct viofs_cache *c, const struct viofs_way *from, struct viofs_way *out)
-{
-	struct viofs_node **nodes = calloc(from->depth + 1, sizeof(struct viofs_node *));
-
-	if (!nodes)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < from->depth; i++) {
-		nodes[i] = from->nodes[i];
-		viofs_node_get(c, nodes[i]);
-	}
-	*out = (struct viofs_way){ nodes, from->depth };
-	return 0;
-}
-
-void viofs_way_fini(struct viofs_cache *c, struct viofs_way *way)
-{
-	while (way->depth)
-		viofs_node_put(c, way->nodes[--way->depth]);
-	free(way->nodes);
-	way->nodes = NULL;
-}
 
 void viofs_view_options_init(struct viofs_session *session, struct viofs_view_options *options,
 			     size_t size)

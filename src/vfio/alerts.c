@@ -11,7 +11,7 @@
  * The eventfds are read by whoever asks first, so this is for one process: the one that drives the
  * function. Where one can't be had the function is used without it, as before these existed.
  */
-#include "vfio/device_fd.h"
+#include "vfio/alerts.h"
 
 #include <linux/vfio.h>
 #include <sys/epoll.h>

@@ -11,7 +11,7 @@
 
 #include "base/page.h"
 #include "base/util.h"
-#include "vfio/device_fd.h"
+#include "vfio/regions.h"
 
 #include <assert.h>
 #include <endian.h>

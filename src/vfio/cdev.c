@@ -16,11 +16,13 @@
  * so that the kernel can't move them while the device has their physical addresses.
  */
 #include "base/util.h"
+#include "vfio/alerts.h"
 #include "vfio/backend.h"
 #include "vfio/device_fd.h"
 #include "vfio/holder.h"
 #include "vfio/iommufd.h"
 #include "vfio/mapping.h"
+#include "vfio/regions.h"
 
 #include <errno.h>
 #include <fcntl.h>

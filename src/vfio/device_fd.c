@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a VFIO device descriptor gives: configuration space and reset; its start and its end. */
+/* Start, reset and end of a VFIO device, by its descriptor. */
 /*
  * Memory decoding stays on from start to close: with it off an access to a mapped BAR (bars.c)
  * would be a SIGBUS. Bus mastering is off until the device has been reset by its driver
@@ -12,9 +12,9 @@
  */
 #include "vfio/device_fd.h"
 
-#include "base/util.h"
+#include "vfio/alerts.h"
+#include "vfio/regions.h"
 
-#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -22,49 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* Aligned so that an IOMMU can use large pages wherever the memory has them. */
 #define IOVA_ALIGN ((uint64_t)2 << 20)
-
-struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v)
-{
-	return VIOFS_CONTAINER_OF(v, struct viofs_vfio_device, vfio);
-}
-
-struct viofs_vfio_device *viofs_vfio_device_of_mapper(struct viofs_mapper *m)
-{
-	return VIOFS_CONTAINER_OF(m, struct viofs_vfio_device, vfio.mapper);
-}
-
-int viofs_vfio_device_config_read(struct viofs_vfio *v, unsigned int off, void *buf,
-				  unsigned int len)
-{
-	const struct viofs_vfio_device *d = viofs_vfio_device_of(v);
-	ssize_t n;
-
-	if (!viofs_range_ok(off, len, d->config_size))
-		return -ERANGE;
-	n = pread(d->fd, buf, len, (off_t)(d->config_region + off));
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EIO;
-}
-
-int viofs_vfio_device_config_write(struct viofs_vfio *v, unsigned int off, const void *buf,
-				   unsigned int len)
-{
-	const struct viofs_vfio_device *d = viofs_vfio_device_of(v);
-	ssize_t n;
-
-	if (!viofs_range_ok(off, len, d->config_size))
-		return -ERANGE;
-	n = pwrite(d->fd, buf, len, (off_t)(d->config_region + off));
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EIO;
-}
 
 /* Memory decoding on, INTx off: nobody here would answer it. */
 static int enable_function(struct viofs_vfio *v)
@@ -97,33 +58,6 @@ int viofs_vfio_device_reset(struct viofs_vfio *v)
 	if (ioctl(d->fd, VFIO_DEVICE_RESET) < 0)
 		return -errno;
 	return enable_function(v);
-}
-
-int viofs_vfio_device_region(const struct viofs_vfio_device *d, unsigned int index,
-			     struct vfio_region_info **out)
-{
-	struct vfio_region_info question = { .index = index };
-	void *info = NULL;
-	int rc = viofs_vfio_info_get(d->fd, VFIO_DEVICE_GET_REGION_INFO, &question,
-				     sizeof(question), &info);
-
-	if (rc >= 0)
-		*out = info;
-	return rc;
-}
-
-static int open_config(struct viofs_vfio_device *d)
-{
-	struct vfio_region_info *info = NULL;
-	int rc;
-
-	rc = viofs_vfio_device_region(d, VFIO_PCI_CONFIG_REGION_INDEX, &info);
-	if (rc < 0)
-		return rc;
-	d->config_region = info->offset;
-	d->config_size = info->size;
-	free(info);
-	return 0;
 }
 
 struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function *f,
@@ -161,7 +95,7 @@ int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err)
 		return viofs_err_set(err, -ENODEV, "%s: VFIO does not have it as a PCI function.",
 				     address);
 	d->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
-	rc = open_config(d);
+	rc = viofs_vfio_config_open(d);
 	/* Comes before the BARs: nothing may be mapped that is not decoded. */
 	if (!rc) {
 		rc = enable_function(&d->vfio);

@@ -6,11 +6,10 @@
 #ifndef VIOFS_VFIO_DEVICE_FD_H
 #define VIOFS_VFIO_DEVICE_FD_H
 
+#include "base/util.h"
 #include "vfio/bars.h"
 #include "vfio/irqs.h"
 #include "vfio/vfio.h"
-
-struct vfio_region_info;
 
 /** struct viofs_vfio_alerts - alerts from the kernel about the function; see alerts.c */
 struct viofs_vfio_alerts {
@@ -35,10 +34,16 @@ struct viofs_vfio_device {
 };
 
 /** viofs_vfio_device_of() - the back end's struct of what the ops are given. */
-struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v);
+static inline struct viofs_vfio_device *viofs_vfio_device_of(struct viofs_vfio *v)
+{
+	return VIOFS_CONTAINER_OF(v, struct viofs_vfio_device, vfio);
+}
 
 /** viofs_vfio_device_of_mapper() - the same for the mapper's ops. */
-struct viofs_vfio_device *viofs_vfio_device_of_mapper(struct viofs_mapper *m);
+static inline struct viofs_vfio_device *viofs_vfio_device_of_mapper(struct viofs_mapper *m)
+{
+	return VIOFS_CONTAINER_OF(m, struct viofs_vfio_device, vfio.mapper);
+}
 
 /** viofs_vfio_device_new() - with nothing open yet. Return: for viofs_vfio_device_close(); NULL: no
  * memory. */
@@ -53,22 +58,6 @@ struct viofs_vfio_device *viofs_vfio_device_new(const struct viofs_pci_function 
  */
 int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err);
 
-/**
- * viofs_vfio_device_region() - ask the kernel about region @index
- * Return: bytes of *@out, for free(3); -errno.
- */
-int viofs_vfio_device_region(const struct viofs_vfio_device *d, unsigned int index,
-			     struct vfio_region_info **out);
-
-/** viofs_vfio_alerts_open() - listen for the alerts that kernel and function support */
-void viofs_vfio_alerts_open(struct viofs_vfio_device *d);
-
-/** viofs_vfio_alerts_close() - close the descriptors; the kernel then signals nobody */
-void viofs_vfio_alerts_close(struct viofs_vfio_device *d);
-
-/** viofs_vfio_alerts_lost() - NULL, or the first alert that came. For ops->lost. */
-const char *viofs_vfio_alerts_lost(struct viofs_vfio *v);
-
 /** viofs_vfio_device_fini() - interrupts off, mappings gone, all descriptors closed. */
 void viofs_vfio_device_fini(struct viofs_vfio_device *d);
 
@@ -76,10 +65,6 @@ void viofs_vfio_device_fini(struct viofs_vfio_device *d);
 void viofs_vfio_device_close(struct viofs_vfio *v);
 void viofs_vfio_device_close_copy(struct viofs_vfio *v);
 void viofs_vfio_device_drop_dma(struct viofs_vfio *v);
-int viofs_vfio_device_config_read(struct viofs_vfio *v, unsigned int off, void *buf,
-				  unsigned int len);
-int viofs_vfio_device_config_write(struct viofs_vfio *v, unsigned int off, const void *buf,
-				   unsigned int len);
 int viofs_vfio_device_reset(struct viofs_vfio *v);
 
 #endif

@@ -7,8 +7,10 @@
 #include "vfio/group.h"
 
 #include "base/util.h"
+#include "vfio/alerts.h"
 #include "vfio/holder.h"
 #include "vfio/mapping.h"
+#include "vfio/regions.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,9 +9,11 @@
  * Hugepages stay where they are unless the administrator takes memory offline, so the caller may do
  * without, where there is no pinning them.
  */
+#include "vfio/alerts.h"
 #include "vfio/group.h"
 #include "vfio/mapping.h"
 #include "vfio/pin.h"
+#include "vfio/regions.h"
 
 #include <errno.h>
 #include <linux/vfio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Open a function by the best back end present, and what all back ends share. */
+/* Open a function by the best back end present; bus mastering and configuration space of it. */
 #include "vfio/backend.h"
 
 #include "base/log.h"
@@ -19,27 +19,6 @@ static const struct viofs_vfio_backend *const backends[] = {
 	&viofs_vfio_noiommu_cdev,
 	&viofs_vfio_noiommu,
 };
-
-static const char *dev_root = "/dev";
-
-void viofs_vfio_set_dev_root(const char *root)
-{
-	dev_root = root ? root : "/dev";
-}
-
-void viofs_vfio_node(char node[VIOFS_VFIO_NODE], const char *fmt, ...)
-{
-	va_list ap;
-	int len, n;
-
-	len = snprintf(node, VIOFS_VFIO_NODE, "%s/", dev_root);
-	va_start(ap, fmt);
-	n = len < VIOFS_VFIO_NODE ? vsnprintf(node + len, (size_t)(VIOFS_VFIO_NODE - len), fmt, ap)
-				  : 0;
-	va_end(ap);
-	if (len + n >= VIOFS_VFIO_NODE)
-		node[0] = '\0';
-}
 
 static void append(char *list, size_t size, const char *name, const char *why)
 {

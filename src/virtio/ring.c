@@ -44,12 +44,6 @@ struct viofs_ring_layout viofs_ring_layout(uint16_t size, unsigned int flags)
 	return flags & VIOFS_RING_PACKED ? viofs_packed_layout(size) : viofs_split_layout(size);
 }
 
-int viofs_ring_break(struct viofs_ring *r, enum viofs_ring_fault why)
-{
-	r->shadow->fault = (uint16_t)why;
-	return -EPROTO;
-}
-
 const char *viofs_ring_broken(const struct viofs_ring *r)
 {
 	static const char *const texts[VIOFS_RING_FAULTS] = {

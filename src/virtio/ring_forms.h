@@ -5,6 +5,8 @@
 
 #include "virtio/ring.h"
 
+#include <errno.h>
+
 #define VIOFS_DESC_F_NEXT 1U
 #define VIOFS_DESC_F_WRITE 2U
 #define VIOFS_DESC_F_INDIRECT 4U
@@ -12,9 +14,13 @@
 /* End of the free list and of a chain; no index, since sizes end at 32768. */
 #define VIOFS_RING_NO_NEXT 0xffffU
 
-/* ring.c */
 /** viofs_ring_break() - the device lied: nothing more is added or taken. Return: -EPROTO. */
-int viofs_ring_break(struct viofs_ring *r, enum viofs_ring_fault why);
+static inline int viofs_ring_break(struct viofs_ring *r, enum viofs_ring_fault why)
+{
+	r->shadow->fault = (uint16_t)why;
+	return -EPROTO;
+}
+
 /** viofs_ring_desc_flags() - NEXT and WRITE of the chain's descriptor @i. */
 static inline unsigned int viofs_ring_desc_flags(const struct viofs_ring_chain *chain,
 						 unsigned int i)

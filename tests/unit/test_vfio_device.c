@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a VFIO device descriptor gives: a file that has configuration space and BARs, and a kernel
  * of the test's own behind ioctl(2). */
-#include "vfio/device_fd.h"
+#include "vfio/alerts.h"
+#include "vfio/regions.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Views of a session: for whom calls are made, and from where. Private to src/client */
-#ifndef VIOFS_CLIENT_VIEW_H
-#define VIOFS_CLIENT_VIEW_H
+/* For whom a call is made, and from which folder its path begins. Private to src/client */
+#ifndef VIOFS_CLIENT_CALLER_H
+#define VIOFS_CLIENT_CALLER_H
 
 #include "client/client_session.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The descriptor's side of a copy between it and a file. Private to src/client */
-#ifndef VIOFS_CLIENT_FILE_FD_H
-#define VIOFS_CLIENT_FILE_FD_H
+#ifndef VIOFS_CLIENT_FD_SIDE_H
+#define VIOFS_CLIENT_FD_SIDE_H
 
 #include "client/chunk.h"
 
@@ -15,5 +15,8 @@ int64_t viofs_fd_fill(struct viofs_chunk *chunk);
  * caller's.
  */
 bool viofs_fd_take(struct viofs_chunk *chunk, uint64_t got, int *error, uint64_t *where);
+
+/** viofs_fd_forget() - free the chunks that are kept: the op ends. */
+void viofs_fd_forget(struct viofs_io *io);
 
 #endif
