@@ -12,6 +12,8 @@
 
 #define PAGE VIOFS_PAGE_LEAST /* of the layout, whatever the machine */
 #define ALIGN 64U
+/* The least that anything has in the device's memory. */
+#define DEVICE_ALIGN 16U
 #define PARKED_BYTES ((size_t)16 << 20)
 #define LOCKS_PARKED 4096U
 #define LOCK_BYTES 128U
@@ -214,6 +216,69 @@ void viofs_layout_publish(const struct viofs_relay *r)
 	h->magic = VIOFS_STATE_MAGIC;
 }
 
+/* What the device touches is in its memfd; all else is in the private one. */
+static bool is_devices(uint32_t kind)
+{
+	switch (kind) {
+	case VIOFS_STATE_REQUESTS:
+	case VIOFS_STATE_REPLIES:
+	case VIOFS_STATE_DATA:
+	case VIOFS_STATE_BUFFERS:
+	case VIOFS_STATE_DESC:
+	case VIOFS_STATE_DRIVER:
+	case VIOFS_STATE_DEVICE:
+	case VIOFS_STATE_NOTIFY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Where this process has the arena's own state, which viofs_arena_adopt() has checked. */
+static bool is_arenas(const struct viofs_arena *a, const struct viofs_state_table *t)
+{
+	size_t len;
+	const void *at = viofs_arena_state(a, &len);
+
+	return t->len == len && viofs_arena_at(a, true, t->offset, len) == at;
+}
+
+static bool is_table_sane(const struct viofs_arena *a, const struct viofs_state_table *t)
+{
+	bool devices = is_devices(t->kind);
+
+	if (t->is_private != !devices || t->offset % (devices ? DEVICE_ALIGN : ALIGN) ||
+	    !viofs_arena_at(a, !devices, t->offset, t->len))
+		return false;
+	if (t->kind == VIOFS_STATE_ARENA)
+		return is_arenas(a, t);
+	return devices || t->offset >= VIOFS_ARENA_HEAD;
+}
+
+static bool overlap(const struct viofs_state_table *a, const struct viofs_state_table *b)
+{
+	return a->is_private == b->is_private && a->offset < b->offset + b->len &&
+	       b->offset < a->offset + a->len;
+}
+
+/* What is written to one table must not change another, nor what we know be the device's to write.
+ */
+static bool are_tables_sane(const struct viofs_arena *a)
+{
+	const struct viofs_state_header *h = viofs_arena_head(a);
+	bool has_arena = false;
+
+	for (uint32_t i = 0; i < h->tables; i++) {
+		if (!is_table_sane(a, &h->table[i]))
+			return false;
+		has_arena |= h->table[i].kind == VIOFS_STATE_ARENA;
+		for (uint32_t k = 0; k < i; k++)
+			if (overlap(&h->table[i], &h->table[k]))
+				return false;
+	}
+	return has_arena;
+}
+
 int viofs_layout_check(const struct viofs_arena *a, struct viofs_err *err)
 {
 	const struct viofs_state_header *h = viofs_arena_head(a);
@@ -228,6 +293,9 @@ int viofs_layout_check(const struct viofs_arena *a, struct viofs_err *err)
 	if (h->size != viofs_arena_private_size(a) ||
 	    h->device_size != viofs_arena_device_size(a) || h->tables > VIOFS_STATE_TABLES_MAX)
 		return viofs_err_set(err, -EPROTO, "the session's state isn't complete");
+	if (!are_tables_sane(a))
+		return viofs_err_set(err, -EPROTO,
+				     "the session's state has tables where there can't be any");
 	return 0;
 }
 
@@ -243,7 +311,7 @@ void *viofs_layout_find(const struct viofs_arena *a, enum viofs_state_kind kind,
 
 		if (t.kind != kind || t.index != index)
 			continue;
-		if (t.count != count || t.len != count * size || t.offset % 4)
+		if (t.count != count || t.len != count * size)
 			return NULL;
 		return viofs_arena_at(a, t.is_private, t.offset, t.len);
 	}

@@ -52,8 +52,11 @@ struct viofs_relay;
 /** viofs_layout_publish() - write header and table of contents, of a relay that is laid out. */
 void viofs_layout_publish(const struct viofs_relay *r);
 
-/** viofs_layout_check() - is this a header of ours, of this version? Return: 0 or -EPROTO with
- * @err. */
+/**
+ * viofs_layout_check() - is this a header of ours, of this version, with tables that can be?
+ * What is private is in the private memory, and no two tables share any. Return: 0 or -EPROTO with
+ * @err.
+ */
 int viofs_layout_check(const struct viofs_arena *arena, struct viofs_err *err);
 
 /**

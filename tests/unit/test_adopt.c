@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -346,26 +347,33 @@ static void another_version_is_refused(void **state)
 	bench_end();
 }
 
-/* With so many bytes at @p changed there is no successor; @what is for whoever reads a failure. */
-static void is_refused(const char *what, void *p, size_t size, uint64_t value)
+/* With @lie in place of so many bytes at @p there is no successor; @what is for whoever reads a
+ * failure. */
+static void lie_is_refused(const char *what, void *p, const void *lie, size_t size)
 {
 	/* Whoever refuses a state has changed some of it. */
 	uint8_t *head = viofs_arena_head(bench.arena);
 	size_t len = (size_t)((uint8_t *)bench.relay->layout.forgotten - head);
 	uint8_t *before = malloc(len);
-	uint64_t old = 0;
+	uint8_t old[sizeof(struct viofs_state_table)];
 	int rc;
 
+	assert_in_range(size, 1, sizeof(old));
 	memcpy(before, head, len);
-	memcpy(&old, p, size);
-	memcpy(p, &value, size);
+	memcpy(old, p, size);
+	memcpy(p, lie, size);
 	bench.err = (struct viofs_err){ 0 };
 	rc = bench_try_adopt();
 	if (rc != -EPROTO || !bench.err.text[0])
 		fail_msg("%s: %d, \"%s\"", what, rc, bench.err.text);
-	memcpy(p, &old, size);
+	memcpy(p, old, size);
 	memcpy(head, before, len);
 	free(before);
+}
+
+static void is_refused(const char *what, void *p, size_t size, uint64_t value)
+{
+	lie_is_refused(what, p, &value, size);
 }
 
 #define refused(field, value) is_refused(#field, &(field), sizeof(field), (uint64_t)(value))
@@ -463,6 +471,84 @@ static void lies_about_the_session(void)
 	refused(bench.relay->layout.hiprio->forgotten, VIOFS_FORGOTTEN_MAX + 1);
 }
 
+/* Return: where a table is in this process. */
+static uint8_t *table_at(const struct viofs_state_table *t)
+{
+	uint8_t *at = viofs_arena_at(bench.arena, t->is_private, t->offset, t->len);
+
+	assert_non_null(at);
+	return at;
+}
+
+/* The whole table as it is, where the device can write: it could change it after the checks. */
+static void lie_about_memory(struct viofs_state_table *t)
+{
+	const struct viofs_slots_tables *s = &bench.relay->layout.slots;
+	struct viofs_state_table lie = *t;
+	size_t room = (size_t)bench.config.buffers * bench.config.max_data;
+	uint8_t *before = malloc(t->len);
+	bool is_private;
+	char what[64];
+
+	assert_in_range(t->len, 1, room);
+	lie.offset = viofs_arena_offset(bench.arena, s->buffers, &is_private);
+	lie.is_private = is_private;
+	assert_false(is_private);
+	memcpy(before, s->buffers, t->len);
+	memcpy(s->buffers, table_at(t), t->len);
+	snprintf(what, sizeof(what), "table %u of kind %u in the device's memory", t->index,
+		 t->kind);
+	lie_is_refused(what, t, &lie, sizeof(lie));
+	memcpy(s->buffers, before, t->len);
+	free(before);
+}
+
+/* One table where another one is: what is written to one changes the other. */
+static void lie_about_place(struct viofs_state_table *t, const struct viofs_state_table *other)
+{
+	struct viofs_state_table lie = *t;
+	char what[64];
+
+	lie.offset = other->offset;
+	lie.is_private = other->is_private;
+	snprintf(what, sizeof(what), "kind %u where kind %u is", t->kind, other->kind);
+	lie_is_refused(what, t, &lie, sizeof(lie));
+}
+
+static struct viofs_state_table *find_table(uint32_t kind)
+{
+	struct viofs_state_header *h = viofs_arena_head(bench.arena);
+
+	for (uint32_t i = 0; i < h->tables; i++)
+		if (h->table[i].kind == kind)
+			return &h->table[i];
+	fail_msg("no table of kind %u", kind);
+	return NULL;
+}
+
+static void lies_about_places(void)
+{
+	static const uint32_t kinds[] = {
+		VIOFS_STATE_SESSION, VIOFS_STATE_STATS,  VIOFS_STATE_LANE_STATS, VIOFS_STATE_LANES,
+		VIOFS_STATE_SLOTS,   VIOFS_STATE_HIPRIO, VIOFS_STATE_INTERRUPTS, VIOFS_STATE_SHADOW,
+	};
+	struct viofs_state_table *t;
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(kinds); i++)
+		lie_about_memory(find_table(kinds[i]));
+	lie_about_place(find_table(VIOFS_STATE_PLAIN), find_table(VIOFS_STATE_PARKED_DATA));
+	lie_about_place(find_table(VIOFS_STATE_LATENCY), find_table(VIOFS_STATE_PLAIN));
+	lie_about_place(find_table(VIOFS_STATE_IN_SLOT), find_table(VIOFS_STATE_SLOTS));
+	lie_about_place(find_table(VIOFS_STATE_LANE_STATS), find_table(VIOFS_STATE_ARENA));
+	lie_about_place(find_table(VIOFS_STATE_REPLIES), find_table(VIOFS_STATE_BUFFERS));
+	t = find_table(VIOFS_STATE_LANE_STATS);
+	refused(t->offset, 0); /* the header */
+	refused(t->offset, t->offset + 4);
+	t = find_table(VIOFS_STATE_ARENA);
+	refused(t->offset, t->offset + 64);
+	refused(t->kind, 0);
+}
+
 static void lies_about_what_is_parked(void)
 {
 	struct viofs_parked *p = bench.relay->layout.parked.blocks;
@@ -487,6 +573,7 @@ static void lies_are_refused(void **state)
 	lies_about_slots();
 	lies_about_rings();
 	lies_about_the_session();
+	lies_about_places();
 	lies_about_what_is_parked();
 	/* Without them all of it is there. */
 	bench_adopt();
