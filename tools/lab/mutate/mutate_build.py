@@ -14,16 +14,22 @@ class BuildError(Exception):
     """The tree as it is can't be built."""
 
 
-def _must(command, cwd=None):
+def must(command, cwd=None):
+    """Its output."""
     done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{shlex.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
 
 
+def tests_of(folder):
+    """Meson's list for a build directory."""
+    return json.loads(must(["meson", "introspect", folder, "--tests"]))
+
+
 def _copy(root, tree):
     """What git knows, or would take, of @root: files that are the same are left alone, so that little is built."""
-    names = _must(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], root).split("\0")
+    names = must(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], root).split("\0")
     wanted = {name for name in names if name and os.path.isfile(os.path.join(root, name))}
     for path, _, files in os.walk(tree):
         for name in files:
@@ -53,14 +59,14 @@ class Build:
         self.originals = {}  # file -> the object made of it unchanged, as bytes
 
     def prepare(self, programs):
-        """Copies and builds; @programs(tests of meson) says which programs may be linked anew."""
+        """Copies and builds; @programs(tests of meson) says which programs may be linked anew: what it said."""
         _copy(self.root, self.tree)
         if not os.path.exists(os.path.join(self.dir, "build.ninja")):
-            _must(["meson", "setup", self.dir, self.tree] + SETUP)
-        _must(["ninja", "-C", self.dir, "build.ninja"])
-        tests = json.loads(_must(["meson", "introspect", self.dir, "--tests"]))
+            must(["meson", "setup", self.dir, self.tree] + SETUP)
+        must(["ninja", "-C", self.dir, "build.ninja"])
+        tests = tests_of(self.dir)
         wanted = [os.path.relpath(program, self.dir) for program in programs(tests)]
-        _must(["ninja", "-C", self.dir] + wanted)
+        must(["ninja", "-C", self.dir] + wanted)
         with open(os.path.join(self.dir, "compile_commands.json"), encoding="utf-8") as f:
             for entry in json.load(f):
                 self._learn_compile(entry)
@@ -68,7 +74,7 @@ class Build:
             self._learn_link(program)
         shutil.rmtree(self.broken, ignore_errors=True)
         os.makedirs(self.broken)
-        return tests
+        return wanted
 
     def _learn_compile(self, entry):
         name = os.path.relpath(os.path.join(self.dir, entry["file"]), self.tree)
@@ -87,11 +93,11 @@ class Build:
         self.compiles[name] = (command + ["-w"], entry["output"])
 
     def _learn_link(self, program):
-        lines = _must(["ninja", "-C", self.dir, "-t", "commands", "-s", program]).strip().splitlines()
+        lines = must(["ninja", "-C", self.dir, "-t", "commands", "-s", program]).strip().splitlines()
         words = shlex.split(lines[-1])
         at = words.index("-o")
         command = words[:at] + words[at + 2:]
-        traced = _must(command + ["-Wl,--trace", "-o", os.path.join(self.dir, "traced")], self.dir).splitlines()
+        traced = must(command + ["-Wl,--trace", "-o", os.path.join(self.dir, "traced")], self.dir).splitlines()
         self.links[program] = (command, set(traced))
 
     def programs_with(self, name):

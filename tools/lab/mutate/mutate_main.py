@@ -9,6 +9,7 @@ import random
 import sys
 
 import mutate_build
+import mutate_coverage
 import mutate_sites
 import mutate_suites
 
@@ -20,8 +21,8 @@ SHARE_MIN = 0.05
 DESCRIPTION = """
 Puts small faults into src/ at random, one after the other: a comparison turned round or moved by one, another
 operator, a condition negated, another value returned, a number off by one, a statement left out. For each it runs the
-unit tests that have the file in them, the likeliest first, until one fails; where none does, a short form of the suite
-vhost. It prints those that nobody noticed, and the part of them that was noticed in each folder: the goal is 85 % of
+unit tests that execute the place, the likeliest and quickest first, until one fails; where none does, those of a short
+form of the suite vhost. What each test executes is learnt once, by a build that counts. It prints those that nobody noticed, and the part of them that was noticed in each folder: the goal is 85 % of
 all, and 75 % in each folder. What changes nothing (the same object code, or a line of tools/lab/mutate/equivalent) does
 not count. All happens in a copy, in $VIOFS_BUILD/mutate, in namespaces of its own. Exit status 1: a goal was missed.
 """
@@ -36,11 +37,15 @@ def parse():
     parser.add_argument("--seed", type=int, default=1, help="the same seed on the same tree chooses the same changes")
     parser.add_argument("--count", type=int, default=200, help="of changes that count; 200 as it comes")
     parser.add_argument("--unit", action="store_true", help="the unit tests only")
+    parser.add_argument("--part", action="store_true",
+                        help="--count is for all of src/, and each PATH, a folder of it, has its part: a run in pieces")
     parser.add_argument("--again", metavar="FILE", help="those that an earlier run has printed into FILE, and no others")
     parser.add_argument("path", nargs="*", metavar="PATH", help="files or folders of src/; all as it comes")
     args = parser.parse_args()
     if args.count < 1:
         parser.error("--count takes a number above 0")
+    if args.part and not all(os.path.dirname(os.path.relpath(path, ROOT)) == "src" for path in args.path):
+        parser.error("--part takes folders of src/")
     return args
 
 
@@ -79,14 +84,14 @@ class Campaign:
         self.args, self.build, self.suites = args, build, suites
         self.texts, self.seen = {}, set()
         self.tried, self.noticed = collections.Counter(), collections.Counter()
-        self.survivors, self.by_native = [], 0
+        self.kills, self.survivors, self.by_native = [], [], 0
 
     def sites(self):
         """By folder, in the order of chance; without those that change nothing."""
         listed = mutate_sites.read_equivalents(EQUIVALENT)
         again = mutate_sites.read_survivors(self.args.again) if self.args.again else None
         found = {}
-        for folder, paths in choose_files(self.args.path, self.build.tree).items():
+        for folder, paths in choose_files([] if self.args.part else self.args.path, self.build.tree).items():
             found[folder] = []
             for path in paths:
                 with open(os.path.join(self.build.tree, path), encoding="utf-8") as f:
@@ -110,33 +115,65 @@ class Campaign:
         self.seen.add((site.path, made))
         return True
 
+    def survives(self, site, why=""):
+        self.survivors.append(site)
+        print(f"{site.path}:{site.line}\n- {site.old}\n+ {site.new}\n" + why, flush=True)
+
     def try_one(self, folder, site):
-        killer = self.suites.killer(site.path)
+        """Appends to the kills, or to the survivors."""
         self.tried[folder] += 1
+        text = self.texts[site.path]
+        column = site.start - text.rfind("\n", 0, site.start)
+        tests, taking = self.suites.executing(site, site.line, column)
+        killer = self.suites.killer(site.path, tests, taking)
         if killer:
-            self.noticed[folder] += 1
-            self.by_native += isinstance(killer, mutate_suites.Test) and not killer.is_unit
+            say(f"{site.path}:{site.line}: {getattr(killer, 'name', killer)}")
+            self.kills.append((folder, site, killer))
         else:
-            self.survivors.append(site)
-            print(f"{site.path}:{site.line}\n- {site.old}\n+ {site.new}\n", flush=True)
+            self.survives(site, "" if tests else "(no test executes it)\n")
+
+    def settle(self):
+        """Kills count where the test passes without them, still."""
+        whole = {}
+        for folder, site, killer in self.kills:
+            if isinstance(killer, mutate_suites.Test):
+                if killer not in whole:
+                    whole[killer] = killer.is_whole()
+                if not whole[killer]:
+                    self.survives(site, f"(noticed by {killer.name}, which fails as the tree is)\n")
+                    continue
+                self.by_native += not killer.is_unit
+            self.noticed[folder] += 1
+        self.kills = []
+
+    def learn(self, found):
+        """What the tests execute."""
+        names = {site.path for some in found.values() for site in some}
+        entries = mutate_build.tests_of(self.suites.coverage.dir)
+        learnt = [name for name, is_new in self.suites.learn(names, entries) if is_new]
+        say(f"learnt what {len(learnt)} tests execute")
 
     def run(self):
         found = self.sites()
-        for name in self.suites.measure({site.path for some in found.values() for site in some}):
-            say(f"the test {name} fails as the tree is, and is left out")
         if self.args.again:
             numbers = {folder: len(some) for folder, some in found.items()}
         else:
             numbers = quotas(found, self.args.count)
-        for folder, some in sorted(found.items()):
+        if self.args.part:
+            found = {folder: found[folder] for folder in choose_files(self.args.path, self.build.tree)}
+        self.learn(found)
+        for folder, some in sorted(found.items(), key=lambda item: len(item[1])):
             for site in some:
                 if self.tried[folder] == numbers[folder]:
                     break
                 self.build.forget_programs()
                 if self.counts(site):
                     self.try_one(folder, site)
+            self.settle()
             if some:
                 say(f"{folder}: {self.noticed[folder]} of {self.tried[folder]} noticed")
+        for test in self.suites.failing:
+            say(f"the test {test.name} fails as the tree is, and was left out")
 
     def report(self):
         """The table; whether the goals are reached."""
@@ -157,11 +194,12 @@ def main():
         raise SystemExit("this is started by tools/mutate, as the first process of its namespace")
     work = os.path.join(os.environ.get("VIOFS_BUILD") or os.path.join(ROOT, "build"), "mutate")
     build = mutate_build.Build(ROOT, os.path.abspath(work))
-    suites = mutate_suites.Suites(build, not args.unit)
+    coverage = mutate_coverage.Coverage(build.tree, os.path.abspath(work))
+    suites = mutate_suites.Suites(build, coverage, not args.unit)
     choose_files(args.path, ROOT)
     say(f"building a copy of the tree in {work}")
     try:
-        build.prepare(suites.choose)
+        coverage.prepare(build.prepare(suites.choose))
     except mutate_build.BuildError as error:
         raise SystemExit(f"tools/mutate: {error}") from None
     os.environ["CCACHE_DISABLE"] = "1"

@@ -8,24 +8,17 @@ import subprocess
 import threading
 import time
 
-# Of the suite vhost, with the folders of src/ that each is for: a short list of what is done with a mount, the library's
-# calls, starts that are refused, changes on the device's side, another back end.
-NATIVE = {
-    "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "attach", "base"},
-    "library-queues": {"client", "virtio", "fs"},
-    "tree-in-memory": {"daemon", "relay", "kernel", "attach", "virtio", "vhost", "fs", "fuse", "dma", "base"},
-    "notifications": {"relay", "fs", "fuse"},
-    "refusals": {"daemon", "attach", "vhost", "kernel", "base"},
-    "outage": {"daemon", "vhost"},
-    "messages": {"daemon", "hold"},
-    "mounts": {"daemon", "kernel"},
-}
+# Of the suite vhost, a short list of what is done with a mount, the library's calls, starts that are refused, changes on
+# the device's side, another back end.
+NATIVE = {"library-tree", "library-queues", "tree-in-memory", "notifications", "refusals", "outage", "messages", "mounts"}
 DAEMON = "src/daemon/virtiofs-vfio"
 LIBRARY = "src/libviofs.so.0.1.0"
 MEMORY_MAX = 8 << 30
 # A broken program that takes so many times as long as a whole one may hang; and so many times that, it does, whatever
 # else runs on the machine.
 LATE, HANGING = 5, 4
+# How likely a test notices what it executes, before it has been tried: any, one named like the folder, like the file.
+CHANCES = (0.1, 0.2, 0.5)
 END_MAX = 10  # seconds for what was killed to be gone
 
 
@@ -80,10 +73,19 @@ def _end_all():
 
 
 def run(command, seconds, env=None, cwd=None):
-    """Whether it fails, or takes longer than @seconds. It ends with its first bad line, and all that it has started."""
+    """
+    How it fails: "", "failed", or "late" where it takes longer than @seconds. It ends with its first bad line, and all
+    that it has started.
+    """
+    late = threading.Event()
+
+    def end():
+        late.set()
+        os.kill(-1, signal.SIGKILL)
+
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              env=env, cwd=cwd, start_new_session=True, preexec_fn=_limits)
-    alarm = threading.Timer(seconds, os.kill, (-1, signal.SIGKILL))
+    alarm = threading.Timer(seconds, end)
     alarm.start()
     with child.stdout:
         # Who holds the pipe beside it may stay for ever.
@@ -91,116 +93,130 @@ def run(command, seconds, env=None, cwd=None):
         failed = any(map(_is_bad, lines)) or child.wait() != 0
     alarm.cancel()
     _end_all()
-    return failed
+    return "late" if late.is_set() else "failed" if failed else ""
 
 
 class Test:
-    """One test of meson's list, and the programs of the build directory in its command and environment."""
+    """One test of meson's list, and the programs of the build directory @dir in its command and environment."""
 
-    def __init__(self, build, entry):
-        self.build, self.name = build, entry["name"]
+    def __init__(self, folder, entry):
+        self.dir, self.name = folder, entry["name"]
         self.command = [self._plain(word) for word in entry["cmd"]]
         self.env = {name: self._plain(value) for name, value in entry["env"].items()}
         suites = {suite.split(":")[-1] for suite in entry["suite"]}
         self.is_unit = "unit" in suites
-        self.folders = NATIVE.get(self.name, set()) if "vhost" in suites else set()
+        self.is_native = "vhost" in suites and self.name in NATIVE
+        self.key = ("unit/" if self.is_unit else "vhost/") + self.name
         self.seconds = float(entry["timeout"])
-        self.killed = {}  # file of src/ -> how many of its changes it has noticed
+        self.is_known_whole = False
+        self.tried, self.noticed = {}, {}  # file of src/ -> how many of its changes it has met, and noticed
 
     def _plain(self, value):
         """A path without detours; sanitized daemons aren't built here."""
-        value = os.path.normpath(value) if value.startswith(self.build.dir) else value
+        value = os.path.normpath(value) if value.startswith(self.dir) else value
         return value.replace("tests/vhost/virtiofs-vfio-sanitized", DAEMON)
 
     def programs(self):
         """Paths of programs that it runs, the library among them."""
-        named = [word for word in self.command + list(self.env.values()) if word.startswith(self.build.dir + os.sep)]
+        named = [word for word in self.command + list(self.env.values()) if word.startswith(self.dir + os.sep)]
         named = [word for word in named if not os.path.isdir(word) and "/guest/" not in word
                  and not word.endswith(".so")]
-        return named if self.is_unit else named + [os.path.join(self.build.dir, LIBRARY)]
+        return named if self.is_unit else named + [os.path.join(self.dir, LIBRARY)]
 
-    def is_failing(self, broken=(), is_patient=False):
-        """With the programs of the dict @broken in place of those that they are named after."""
+    def fails(self, broken=(), patience=1):
+        """How, with the programs of the dict @broken in place of those that they are named after; "" where it doesn't."""
         put = dict(broken)
-        env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm",
+        env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm", CMOCKA_MESSAGE_OUTPUT="TAP",
                    **{name: put.get(value, value) for name, value in self.env.items()})
-        library = put.get(os.path.join(self.build.dir, LIBRARY))
+        library = put.get(os.path.join(self.dir, LIBRARY))
         if library:
             env["LD_LIBRARY_PATH"] = os.path.dirname(library)
             name = os.path.join(os.path.dirname(library), "libviofs.so.0")
             if not os.path.lexists(name):
                 os.symlink(os.path.basename(library), name)
-        seconds = self.seconds * (HANGING if is_patient else 1)
-        return run([put.get(word, word) for word in self.command], seconds, env, self.build.dir)
+        return run([put.get(word, word) for word in self.command], self.seconds * patience, env, self.dir)
 
     def notices(self, broken):
-        """
-        Fails with @broken, and again with time in plenty, and not with whole programs a moment later: a test may fail,
-        or be late, for what else runs on the machine.
-        """
-        return (self.is_failing(broken) and self.is_failing(broken, is_patient=True)
-                and not self.is_failing(is_patient=True))
+        """Fails with @broken, and again with time in plenty: a test may be late for what else runs on the machine."""
+        return bool(self.fails(broken) and self.fails(broken, HANGING))
 
-    def measure(self):
-        """Runs it as the tree is: whether it fails. From then on it has some seconds more than that took."""
+    def is_whole(self):
+        """Whether it passes as the tree is; of two tries, for the same reason."""
+        return not (self.fails(patience=HANGING) and self.fails(patience=HANGING))
+
+    def timed(self, patience=1):
+        """How it fails as the tree is, and how many seconds that takes."""
         start = time.monotonic()
-        if self.is_failing():
-            return True
-        took = time.monotonic() - start
-        self.seconds = 2 + LATE * took
-        self.took = took
-        return False
+        how = self.fails(patience=patience)
+        return how, time.monotonic() - start
 
-    def likeness(self, name):
-        """The order for a broken file @name: what noticed changes of it, then tests of its name, then quick ones."""
+    def chance(self, name):
+        """Of noticing a change of the file @name: as its name has it first, then as it was."""
         folder, stem = name.split("/")[1], os.path.splitext(os.path.basename(name))[0]
         words = set(self.name.split("_"))
-        like = 2 * bool(words & set(stem.split("_"))) + (folder in words)
-        return (-self.killed.get(name, 0), -like, self.took)
+        guess = CHANCES[2 if words & set(stem.split("_")) else folder in words]
+        return (guess + self.noticed.get(name, 0)) / (1 + self.tried.get(name, 0))
 
 
 class Suites:
     """All tests, and what becomes of a broken file."""
 
-    def __init__(self, build, with_native):
-        self.build, self.tests, self.with_native = build, [], with_native
+    def __init__(self, build, coverage, with_native):
+        self.build, self.coverage, self.tests, self.with_native = build, coverage, [], with_native
+        self.failing = []  # tests that fail as the tree is
+
+    def _choose(self, folder, entries):
+        """Of meson's list for the build directory @folder."""
+        for entry in entries:
+            test = Test(folder, entry)
+            if test.is_native and self.with_native or test.is_unit and test.command[0].startswith(folder + os.sep):
+                yield test
 
     def choose(self, entries):
         """Of meson's list; the programs that may have to be linked anew."""
-        for entry in entries:
-            test = Test(self.build, entry)
-            is_program = test.command[0].startswith(self.build.dir + os.sep)
-            if (test.is_unit and is_program) or (self.with_native and test.folders):
-                self.tests.append(test)
-        self.tests.sort(key=lambda test: not test.is_unit)
+        self.tests = list(self._choose(self.build.dir, entries))
         return sorted({program for test in self.tests for program in test.programs()})
 
     def takers(self, name):
         """The tests that may notice a change of the file @name, and the programs that have it in them: where it is
         built, and its name."""
         taking = {os.path.join(self.build.dir, program): program for program in self.build.programs_with(name)}
-        folder = name.split("/")[1]
-        return [test for test in self.tests if (test.is_unit or folder in test.folders) and
-                any(program in taking for program in test.programs())], taking
+        return [test for test in self.tests if any(program in taking for program in test.programs())], taking
 
-    def measure(self, names):
-        """As the tree is, those that the files @names concern; the names of those that fail then, which are left out."""
-        concerned = {id(test) for name in names for test in self.takers(name)[0]}
-        failing = [test for test in self.tests if id(test) in concerned and test.measure()]
-        self.tests = [test for test in self.tests if test not in failing]
-        return [test.name for test in failing]
+    def learn(self, names, entries):
+        """What the tests that the files @names concern execute; @entries: meson's list for the build that counts."""
+        keys = {test.key for name in names for test in self.takers(name)[0]}
+        for test in self._choose(self.coverage.dir, entries):
+            if test.key in keys:
+                yield test.name, self.coverage.learn(test)
+        self.coverage.write()
 
-    def killer(self, name):
-        """The test that notices what compile() made last of the file @name: None where it survives them all."""
-        tests, taking = self.takers(name)
+    def executing(self, site, line, column):
+        """The tests that execute what is to be changed, the likeliest and quickest first; and takers()' programs."""
+        tests, taking = self.takers(site.path)
+        tests = [test for test in tests if self.coverage.executes(test.key, site.path, line, column)]
+        for test in tests:
+            test.seconds = 2 + LATE * self.coverage.seconds(test.key)
+        tests.sort(key=lambda test: (not test.is_unit,
+                                     self.coverage.seconds(test.key) / test.chance(site.path)))
+        return tests, taking
+
+    def killer(self, name, tests, taking):
+        """Which of @tests notices what compile() made last of the file @name: None where it survives them all."""
         linked = {}
-        for test in sorted(tests, key=lambda test: (not test.is_unit,) + test.likeness(name)):
+        for test in tests:
+            if test in self.failing:
+                continue
             for program in test.programs():
                 if program in taking and program not in linked:
                     linked[program] = self.build.link(name, taking[program])
                     if not linked[program]:
                         return "the linker"
+            test.tried[name] = test.tried.get(name, 0) + 1
             if test.notices(linked):
-                test.killed[name] = test.killed.get(name, 0) + 1
-                return test
+                test.is_known_whole = test.is_known_whole or test.is_whole()
+                if test.is_known_whole:
+                    test.noticed[name] = test.noticed.get(name, 0) + 1
+                    return test
+                self.failing.append(test)
         return None

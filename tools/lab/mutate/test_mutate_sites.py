@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where tools/mutate finds something to change in a C file, what it makes of it, and what counts as noticed."""
 
+import argparse
+import contextlib
 import glob
+import io
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
+import textwrap
 import unittest
 
 sys.dont_write_bytecode = True
@@ -12,6 +18,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import mutate_build  # noqa: E402
+import mutate_coverage  # noqa: E402
+import mutate_main  # noqa: E402
 import mutate_sites  # noqa: E402
 import mutate_suites  # noqa: E402
 
@@ -109,33 +117,157 @@ class Survivors(unittest.TestCase):
 
 
 class Kills(unittest.TestCase):
-    """What counts as noticed: a test fails twice with what was broken, and not without."""
+    """What counts as noticed: a test fails twice with what was broken, and passes without, then and at the end."""
+
+    def made(self, *failing):
+        """A test whose runs fail in turn: "" stands for a run that passes."""
+        test = object.__new__(mutate_suites.Test)
+        test.name, test.is_unit, test.is_known_whole, test.given = "a_test", True, False, []
+        test.programs = lambda: []
+        test.tried, test.noticed = {}, {}
+        runs = iter(failing)
+
+        def fails(broken=(), patience=1):
+            test.given.append((bool(broken), patience))
+            return next(runs)
+
+        test.fails = fails
+        return test
 
     def notices(self, *failing):
-        """@failing: whether each run in turn fails."""
-        test = object.__new__(mutate_suites.Test)
-        runs = iter(failing)
-        test.is_failing = lambda broken=(), is_patient=False: next(runs)
-        return test.notices({"a": "b"})
+        return self.made(*failing).notices({"a": "b"})
 
-    def test_a_failure_is_seen_again_with_more_time_and_not_without_the_fault(self):
-        self.assertTrue(self.notices(True, True, False))
+    def test_a_failure_is_seen_again(self):
+        self.assertTrue(self.notices("failed", "failed"))
+        self.assertTrue(self.notices("late", "late"))
 
-    def test_late_once_or_failing_anyway_is_no_kill(self):
-        self.assertFalse(self.notices(False))
-        self.assertFalse(self.notices(True, False))
-        self.assertFalse(self.notices(True, True, True))
+    def test_failing_once_is_no_kill(self):
+        self.assertFalse(self.notices(""))
+        self.assertFalse(self.notices("failed", ""))
+        self.assertFalse(self.notices("late", ""))
 
     def test_the_second_run_has_time_in_plenty(self):
-        test = object.__new__(mutate_suites.Test)
-        test.build, test.command, test.env, test.seconds = mutate_build.Build(HERE, HERE), ["true"], {}, 3
-        given = []
-        run, mutate_suites.run = mutate_suites.run, lambda command, seconds, *rest: given.append(seconds) or True
-        try:
-            test.notices({})
-        finally:
-            mutate_suites.run = run
-        self.assertEqual(given, [3, 3 * mutate_suites.HANGING, 3 * mutate_suites.HANGING])
+        test = self.made("late", "late")
+        test.notices({"a": "b"})
+        self.assertEqual(test.given, [(True, 1), (True, mutate_suites.HANGING)])
+
+    def test_what_fails_as_the_tree_is_finds_nothing(self):
+        test = self.made(*["failed"] * 4)
+        suites = mutate_suites.Suites(None, None, True)
+        self.assertIsNone(suites.killer("src/a/b.c", [test], {}))
+        self.assertEqual(suites.failing, [test])
+
+    def test_whether_a_test_passes_as_the_tree_is_is_asked_where_it_first_failed(self):
+        test = self.made("", "failed", "failed", "", "failed", "failed")
+        suites = mutate_suites.Suites(None, None, True)
+        found = [suites.killer("src/a/b.c", [test], {}) for _ in range(3)]
+        self.assertEqual(found, [None, test, test])
+
+    def campaign(self, test):
+        args = argparse.Namespace(seed=1)
+        campaign = mutate_main.Campaign(args, None, None)
+        campaign.kills = [("a", mutate_sites.Site("src/a/b.c", 1, 0, 1, "", "x", "y"), test)]
+        campaign.tried["a"] = 1
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            campaign.settle()
+        return campaign, out.getvalue()
+
+    def test_a_kill_counts_where_the_test_still_passes_without_it(self):
+        campaign, out = self.campaign(self.made("failed", ""))
+        self.assertEqual((campaign.noticed["a"], out), (1, ""))
+
+    def test_a_kill_by_what_fails_anyway_by_now_is_none(self):
+        campaign, out = self.campaign(self.made("failed", "failed"))
+        self.assertEqual(campaign.noticed["a"], 0)
+        self.assertTrue(out.startswith("src/a/b.c:1\n- x\n+ y\n(noticed by a_test"), out)
+
+    def test_likely_means_by_name_and_then_by_what_was_noticed(self):
+        test = self.made()
+        test.name = "relay_lanes"
+        others, folder, own = map(test.chance, ("src/pci/tag.c", "src/relay/pump.c", "src/relay/lanes.c"))
+        self.assertLess(others, folder)
+        self.assertLess(folder, own)
+        test.tried["src/relay/lanes.c"] = 9
+        self.assertLess(test.chance("src/relay/lanes.c"), others)
+        test.noticed["src/relay/lanes.c"] = 9
+        self.assertGreater(test.chance("src/relay/lanes.c"), own)
+
+
+class Executed(unittest.TestCase):
+    """What tests execute, by clang's counters."""
+
+    SOURCE = r"""
+        #include <signal.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+        static int f(int a, int b)
+        {
+                if (a && b)
+                        return 1;
+                return 2;
+        }
+        int main(void)
+        {
+                if (fork())
+                        _exit(wait(NULL) < 0);
+                if (f(1, 0) == 2)
+                        kill(getpid(), SIGKILL);
+                return 0;
+        }
+    """
+
+    def setUp(self):
+        self.work = tempfile.TemporaryDirectory()
+        self.tree = os.path.join(self.work.name, "tree")
+        self.coverage = mutate_coverage.Coverage(self.tree, self.work.name)
+        self.addCleanup(self.work.cleanup)
+
+    def test_places_between_two_segments(self):
+        counts = mutate_coverage.Counts([[2, 1, 5, True], [3, 4, 0, True], [4, 1, 0, False]])
+        self.assertEqual([counts.has(*place) for place in [(1, 9), (2, 1), (3, 3), (3, 4), (3, 80), (4, 2)]],
+                         [True, True, True, False, False, True])
+
+    def test_what_is_not_known_is_taken_for_executed(self):
+        self.coverage.learnt["t"] = {"files": None}
+        self.assertTrue(self.coverage.executes("t", "src/a.c", 1, 1))
+        self.coverage.learnt["u"] = {"files": {}}
+        self.assertFalse(self.coverage.executes("u", "src/a.c", 1, 1))
+
+    @unittest.skipUnless(shutil.which("clang") and shutil.which("llvm-cov"), "clang and llvm are not there")
+    def test_a_child_that_is_killed_counts_and_a_test_is_run_again_only_where_it_changed(self):
+        os.makedirs(os.path.join(self.tree, "src"))
+        source, program = os.path.join(self.tree, "src/a.c"), os.path.join(self.work.name, "a")
+        with open(source, "w", encoding="utf-8") as f:
+            f.write(textwrap.dedent(self.SOURCE))
+        flags = mutate_coverage.FLAGS.format(os.path.join(self.coverage.raw, "%m%c.profraw")).split()
+
+        class Test:
+            key, command, env, runs = "a", [program], {}, 0
+
+            def programs(self):
+                return [program]
+
+            def timed(self, _):
+                self.runs += 1
+                subprocess.run([program], check=True)
+                return "", 0.3
+
+        test = Test()
+        subprocess.run(["clang", "-g"] + flags + [source, "-o", program], check=True)
+        self.assertTrue(self.coverage.learn(test))
+        self.assertFalse(self.coverage.learn(test))
+        self.assertEqual(test.runs, 1)
+        self.assertEqual([self.coverage.executes("a", "src/a.c", *place) for place in [(7, 15), (8, 17), (9, 9), (16, 17)]],
+                         [True, False, True, True])
+        subprocess.run(["clang", "-O2"] + flags + [source, "-o", program], check=True)
+        self.assertTrue(self.coverage.learn(test))
+
+
+class Numbers(unittest.TestCase):
+    def test_each_folder_has_its_part_and_some_at_the_least(self):
+        numbers = mutate_main.quotas({"large": range(900), "small": range(10)}, 100)
+        self.assertEqual(sum(numbers.values()), 100)
+        self.assertGreaterEqual(numbers["small"], 4)
 
 
 class Equivalents(unittest.TestCase):
