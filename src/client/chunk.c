@@ -3,15 +3,16 @@
  * Chunks: a transfer's requests, and where their bytes are.
  *
  * A chunk is its op's, and so is used by the op's thread. It has a bounce buffer where the caller's
- * memory is none that the device reaches: its own until it is freed, or until the request has found
- * no room. The caller's memory is touched before it is sent (a write), or when it has come (a
- * read).
+ * memory is none that the device reaches, or lies in too many pieces: its own until it is freed, or
+ * until the request has found no room. The caller's memory is touched before it is sent (a write),
+ * or when it has come (a read).
  */
 #include "client/chunk.h"
 #include "base/util.h"
 #include "client/pool.h"
 #include "client/scratch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,29 +146,22 @@ bool viofs_chunk_buffer(struct viofs_chunk *chunk)
 	return chunk->bounce;
 }
 
-int viofs_chunk_send(struct viofs_chunk *chunk)
+/* The request, whose data are these pieces. Return: as viofs_op_send(). */
+static int send_pieces(struct viofs_chunk *chunk, struct iovec *pieces, unsigned int n)
 {
 	struct viofs_op *op = chunk->call.op;
 	const struct viofs_io *io = &op->io;
-	const struct viofs_share *s = op->a->s;
-	struct iovec pieces[PIECES_MAX];
-	struct fuse_write_in in = { .fh = op->file->fh, .offset = io->offset + chunk->at };
+	struct fuse_write_in in = {
+		.fh = op->file->fh,
+		.offset = io->offset + chunk->at,
+		.size = (uint32_t)chunk->len,
+	};
 	struct viofs_request r;
-	unsigned int n = pieces_of(io, chunk->at, chunk->len, pieces);
 
-	if (!all_dma(s->dev, pieces, n)) {
-		if (!viofs_chunk_buffer(chunk))
-			return 0;
-		if (io->write && !io->by_fd)
-			copy(chunk, chunk->len, false);
-		pieces[0] = (struct iovec){ chunk->bounce, chunk->len };
-		n = 1;
-	}
-	in.size = (uint32_t)chunk->len;
 	/* fuse_read_in has the same fields in the same places. */
 	in.flags =
 		(uint32_t)op->file->oflags & (O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_ACCMODE);
-	if (io->write && op->caller->uid && s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
+	if (io->write && op->caller->uid && op->a->s->agreed.flags & FUSE_HANDLE_KILLPRIV_V2)
 		in.write_flags = FUSE_WRITE_KILL_SUIDGID;
 	r = viofs_request_to(io->write ? FUSE_WRITE : FUSE_READ, op->file->node, &in, sizeof(in));
 	*(io->write ? &r.data : &r.reply_data) = pieces;
@@ -177,4 +171,25 @@ int viofs_chunk_send(struct viofs_chunk *chunk)
 		r.reply_size = sizeof(chunk->written);
 	}
 	return viofs_op_send(op, &chunk->call, &r);
+}
+
+int viofs_chunk_send(struct viofs_chunk *chunk)
+{
+	struct viofs_op *op = chunk->call.op;
+	const struct viofs_io *io = &op->io;
+	struct iovec pieces[PIECES_MAX];
+	unsigned int n = pieces_of(io, chunk->at, chunk->len, pieces);
+	int rc = -EMSGSIZE;
+
+	if (all_dma(op->a->s->dev, pieces, n))
+		rc = send_pieces(chunk, pieces, n);
+	if (rc != -EMSGSIZE)
+		return rc;
+	/* The device doesn't reach it, or it lies in more pieces than a chain of its queue has. */
+	if (!viofs_chunk_buffer(chunk))
+		return 0;
+	if (io->write && !io->by_fd)
+		copy(chunk, chunk->len, false);
+	pieces[0] = (struct iovec){ chunk->bounce, chunk->len };
+	return send_pieces(chunk, pieces, 1);
 }

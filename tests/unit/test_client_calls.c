@@ -801,6 +801,40 @@ static void an_open_that_cannot_truncate_is_taken_back(void **state)
 	end();
 }
 
+/* More than a chain of the queue has descriptors for: in memory that the device reaches, and that
+ * needn't be copied otherwise. */
+static void dma_memory_may_be_in_any_number_of_pieces(void **state)
+{
+	struct iovec in[100], out[100];
+	struct viofs_file *f;
+	uint8_t *memory;
+
+	bench.queue_size = 16;
+	start(38, 0);
+	file_size = 100000;
+	memory = viofs_dma_alloc(bench.dev, 100 * 64);
+	assert_non_null(memory);
+	/* With a gap between any two. */
+	for (unsigned int i = 0; i < 100; i++) {
+		in[i] = (struct iovec){ memory + 64 * (size_t)i, 10 };
+		out[i] = (struct iovec){ memory + 64 * (size_t)i + 32, 10 };
+		for (unsigned int k = 0; k < 10; k++)
+			memory[64 * i + 32 + k] = model_device_byte(FILE_NODE, 10 * i + k);
+	}
+	f = open_file(O_RDWR);
+	for (unsigned int count = 1; count <= 100; count++) {
+		memset(memory, 0, 32);
+		assert_int_equal(viofs_file_preadv(f, in, (int)count, 0, &err), 10 * count);
+		for (unsigned int i = 0; i < 10 * count; i++)
+			assert_int_equal(memory[64 * (i / 10) + i % 10],
+					 model_device_byte(FILE_NODE, i));
+		assert_int_equal(viofs_file_pwritev(f, out, (int)count, 0, &err), 10 * count);
+	}
+	assert_int_equal(viofs_file_close(f, &err), 0);
+	viofs_dma_free(bench.dev, memory);
+	end();
+}
+
 static void data_in_several_pieces_is_in_order(void **state)
 {
 	static char from[3][5000], to[3][5000];
@@ -1070,6 +1104,7 @@ int main(void)
 		BOTH(a_lock_that_cannot_be_is_refused),
 		BOTH(an_open_that_cannot_truncate_is_taken_back),
 		BOTH(data_in_several_pieces_is_in_order),
+		BOTH(dma_memory_may_be_in_any_number_of_pieces),
 		BOTH(a_child_can_do_nothing_with_its_parents_device),
 		BOTH(more_data_than_a_request_carries_is_refused),
 	};
