@@ -3,8 +3,8 @@
 """Public headers as pages of the manual: their comments are the text, so that there is one.
 
 header2man.py page HEADER                  the header's page (scdoc), on standard output
-header2man.py names HEADER                 for each page of a call, a line: its name, then those that are described with it
-header2man.py calls HEADER SCDOC OUT...    those pages
+header2man.py names HEADER                 for each page of a call, a line: its name, then those
+that are described with it header2man.py calls HEADER SCDOC OUT...    those pages
 """
 
 import os
@@ -14,7 +14,8 @@ import sys
 
 COMMENT = re.compile(r"/\*\*?(.*?)\*/", re.S)
 # A comment with its declarations, which end at a blank line or at the next comment.
-ENTRY = re.compile(r"/\*\* ?\n? ?\*? ?(?P<names>viofs_\w+\(\)(?:, viofs_\w+\(\))*) - (?P<text>(?:(?!\*/).)*)\*/\n"
+ENTRY = re.compile(r"/\*\* ?\n? ?\*? ?(?P<names>viofs_\w+\(\)(?:, viofs_\w+\(\))*) - "
+                   r"(?P<text>(?:(?!\*/).)*)\*/\n"
                    r"(?P<code>(?:(?!/\*|\n\n).)*)", re.S)
 NAME = re.compile(r"\b(viofs_\w+)\(")
 # Words that begin a part of an entry's text.
@@ -51,7 +52,8 @@ class Header:
         self.what = plain(COMMENT.findall(self.text)[1])
         # No directives, no guards: what is left is declarations and what is said of them.
         body = self.text[self.text.index("#define"):]
-        body = re.sub(r"^#(ifdef|ifndef|endif|if |include|define VIOFS_\w+_H).*\n", "", body, flags=re.M)
+        body = re.sub(r"^#(ifdef|ifndef|endif|if |include|define VIOFS_\w+_H).*\n", "", body,
+                      flags=re.M)
         body = body.replace('extern "C" {\n', "").replace("\n}\n\n", "\n")
         self.body = re.sub(r"\n{3,}", "\n\n", body).strip()
 
@@ -97,7 +99,8 @@ def one(header, names, text, code):
     """The page of a call."""
     first, _, rest = text.partition("\n")
     # A summary may go on in the next line.
-    while rest and not re.search(r"[.:;]$", first) and not rest.startswith(("@", "Context", "Return", "\n")) and \
+    while rest and not re.search(r"[.:;]$", first) and \
+            not rest.startswith(("@", "Context", "Return", "\n")) and \
             not rest[0].isupper():
         more, _, rest = rest.partition("\n")
         first += " " + more
@@ -106,8 +109,11 @@ def one(header, names, text, code):
     if re.match(r"NULL\b|Context:|Return:|@", summary):
         sys.exit(f"{header.base}.h: the first line on {names[0]}() must say what it does")
     pieces = PART.split("\n".join(part for part in (tail, rest) if part))
-    out = [f"{names[0]}(3)\n", "# NAME\n", f"{escape(', '.join(names))} - {escape(summary.rstrip('.').replace('@', ''))}\n", "# SYNOPSIS\n",
-           f"*#include <viofs/{header.base}.h>*\n", "```", code.replace("\t", "        "), "```\n", "# DESCRIPTION\n"]
+    out = [f"{names[0]}(3)\n", "# NAME\n", f"{escape(', '.join(names))} - "
+                                           f"{escape(summary.rstrip('.').replace('@', ''))}\n",
+           "# SYNOPSIS\n",
+           f"*#include <viofs/{header.base}.h>*\n", "```", code.replace("\t", "        "), "```\n",
+           "# DESCRIPTION\n"]
     described = [marked(pieces[0])] if pieces[0].strip() else []
     out += [paragraph + "\n" for paragraph in described]
     ends = {}
@@ -117,7 +123,8 @@ def one(header, names, text, code):
         else:
             out.append(f"{marked(word)}\n\t{marked(said)}\n")
     if header.base in ("path", "files", "dirs"):
-        out.append("What _flags_, _err_ and the numbers mean that all calls return is in *viofs-path*(3).\n")
+        out.append("What _flags_, _err_ and the numbers mean that all calls return is in "
+                   "*viofs-path*(3).\n")
     for word, title in (("Context:", "CONTEXT"), ("Return:", "RETURN VALUE")):
         if word in ends:
             out += [f"# {title}\n", " ".join(ends[word]) + "\n"]

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Is the library's binary interface the one of the committed baseline? --renew writes a new baseline.
+"""Is the library's binary interface the one of the committed baseline? --renew writes a new
+baseline.
 
-A change that is meant: ninja -C build abi-baseline, and commit what that writes. docs/hacking.md says when to.
+A change that is meant: ninja -C build abi-baseline, and commit what that writes. docs/hacking.md
+says when to.
 """
 
 import glob
@@ -15,18 +17,23 @@ import sys
 import tempfile
 
 SKIP = 77
-# What is not of the library, or differs between machines that build the same interface, is left out.
-ABIDW = ["abidw", "--drop-private-types", "--drop-undefined-syms", "--exported-interfaces-only", "--no-corpus-path",
-         "--no-comp-dir-path", "--no-show-locs", "--no-elf-needed", "--no-write-default-sizes", "--type-id-style", "hash"]
+# What is not of the library, or differs between machines that build the same interface, is left
+# out.
+ABIDW = ["abidw", "--drop-private-types", "--drop-undefined-syms", "--exported-interfaces-only",
+         "--no-corpus-path",
+         "--no-comp-dir-path", "--no-show-locs", "--no-elf-needed", "--no-write-default-sizes",
+         "--type-id-style", "hash"]
 
 
 def describe(library, headers):
     """The interface as XML, which abidiff(1) takes in a library's place."""
-    return subprocess.run([*ABIDW, "--headers-dir", headers, library], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([*ABIDW, "--headers-dir", headers, library], check=True,
+                          capture_output=True, text=True).stdout
 
 
 def opaque(headers):
-    """What abidiff is not to look into, as its suppressions say it: structs that headers have the names of only."""
+    """What abidiff is not to look into, as its suppressions say it: structs that headers have the
+    names of only."""
     names = []
     for path in sorted(glob.glob(os.path.join(headers, "viofs", "*.h"))):
         with open(path, encoding="utf-8") as f:
@@ -37,7 +44,8 @@ def opaque(headers):
 
 def compare(baseline, interface, suppressions):
     """abidiff's exit status, and what it says."""
-    p = subprocess.run(["abidiff", "--harmless", "--no-show-locs", "--suppr", suppressions, baseline, interface],
+    p = subprocess.run(["abidiff", "--harmless", "--no-show-locs", "--suppr", suppressions,
+                        baseline, interface],
                        check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return p.returncode, p.stdout
 
@@ -48,7 +56,8 @@ def unnoticed(baseline, interface, suppressions, work):
         text = f.read()
     missed = []
     for what, old, new in (("a call's name", r"viofs_dev_open'", "viofs_dev_opened'"),
-                           ("a struct's size", r"(name='viofs_dev_options' size-in-bits=)'\d+'", r"\1'64'"),
+                           ("a struct's size", r"(name='viofs_dev_options' size-in-bits=)'\d+'",
+                            r"\1'64'"),
                            ("a member's name", r"(var-decl name=)'max_data'", r"\1'most_data'")):
         changed = os.path.join(work, "changed.abi")
         with open(changed, "w", encoding="utf-8") as f:
@@ -67,7 +76,8 @@ def main(library, headers, baseline, renew=None):
     if platform.machine() != "x86_64":
         print("SKIP: the baseline is of amd64")
         return SKIP
-    sections = subprocess.run(["readelf", "-S", "--wide", library], check=True, capture_output=True, text=True).stdout
+    sections = subprocess.run(["readelf", "-S", "--wide", library], check=True, capture_output=True,
+                              text=True).stdout
     if ".debug_info" not in sections:
         print("SKIP: the library has no debug information, where its types are")
         return SKIP
@@ -85,7 +95,8 @@ def main(library, headers, baseline, renew=None):
         status, text = compare(baseline, interface, suppressions)
         if status:
             print(text)
-            print(f"The interface is not that of {os.path.relpath(baseline)}. If that is meant: ninja -C build abi-baseline")
+            print(f"The interface is not that of {os.path.relpath(baseline)}. If that is meant: "
+                  "ninja -C build abi-baseline")
             return 1
         missed = unnoticed(baseline, interface, suppressions, work)
     if missed:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every public header compiles alone, as C11 and as C++; what they declare is what the library exports."""
+"""Every public header compiles alone, as C11 and as C++; what they declare is what the library
+exports."""
 
 import glob
 import os
@@ -27,7 +28,8 @@ def declared():
 
 def exported():
     """Symbols of the shared object."""
-    out = subprocess.run(["nm", "-D", "--defined-only", LIBRARY], capture_output=True, check=True, text=True)
+    out = subprocess.run(["nm", "-D", "--defined-only", LIBRARY], capture_output=True, check=True,
+                         text=True)
     return {line.split()[2].split("@")[0] for line in out.stdout.splitlines() if " A " not in line}
 
 
@@ -40,8 +42,10 @@ def main():
     for path in sorted(glob.glob(INCLUDE + "/viofs/*.h")):
         name = os.path.relpath(path, INCLUDE)
         for compiler in COMPILERS:
-            p = subprocess.run([*compiler, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", INCLUDE, "-"],
-                               input=f"#include <{name}>\n".encode(), stderr=subprocess.PIPE, check=False)
+            p = subprocess.run([*compiler, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I",
+                                INCLUDE, "-"],
+                               input=f"#include <{name}>\n".encode(), stderr=subprocess.PIPE,
+                               check=False)
             if p.returncode:
                 bad = True
                 print(f"{name}: {' '.join(compiler)}: {p.stderr.decode()}")

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The programs of docs/library.md and docs/examples, installed with libviofs, built in C and C++ against it, and run.
+"""The programs of docs/library.md and docs/examples, installed with libviofs, built in C and C++
+against it, and run.
 
-The shared library, and in C the static one with everything else inside too. In C against each virtiofsd there is, beside
-viofs-device.
+The shared library, and in C the static one with everything else inside too. In C against each
+virtiofsd there is, beside viofs-device.
 """
 
 import os
@@ -20,9 +21,11 @@ DOWNLOAD = os.environ["VIOFS_DOWNLOAD"]
 # Back ends, and their options with {sock} and {share}.
 BACK_ENDS = {
     "viofs-device": [DEVICE, "--socket", "{sock}", "--serve", "{share}", "--posix-locks"],
-    "virtiofsd (C)": ["/usr/lib/qemu/virtiofsd", "--socket-path={sock}", "-o", "source={share}", "-o", "sandbox=chroot", "-o",
+    "virtiofsd (C)": ["/usr/lib/qemu/virtiofsd", "--socket-path={sock}", "-o", "source={share}",
+                      "-o", "sandbox=chroot", "-o",
                       "posix_lock"],
-    "virtiofsd (Rust)": [os.path.join(DOWNLOAD, "trixie/virtiofsd/run"), "--socket-path={sock}", "--shared-dir={share}",
+    "virtiofsd (Rust)": [os.path.join(DOWNLOAD, "trixie/virtiofsd/run"), "--socket-path={sock}",
+                         "--shared-dir={share}",
                          "--sandbox=chroot"],
 }
 SIZE = 2300000
@@ -40,11 +43,14 @@ PROGRAMS = {
     "errors": (["file"], "the device was given up by the program"),
     "signals": (["file"], "ended, "),
     "fork": (["file"], f"{SIZE}\n"),
-    "locks": (["file"], re.compile("got it: Success|the device keeps no locks|with this device nobody can wait")),
+    "locks": (["file"], re.compile("got it: Success|the device keeps no locks|with this device "
+                                   "nobody can wait")),
 }
-# Python, where libviofs for it is installed, and whether it looks "there"; nothing where that isn't built.
+# Python, where libviofs for it is installed, and whether it looks "there"; nothing where that isn't
+# built.
 PYTHON, PYTHON_DIR, LOOKS = (sys.argv[3:] + [None] * 3)[:3]
-# Those that need more than libviofs: what pkg-config(1) is asked for, for a dynamic and for a static program.
+# Those that need more than libviofs: what pkg-config(1) is asked for, for a dynamic and for a
+# static program.
 OTHERS = {"uring_loop": ("liburing", "liburing"), "uv_loop": ("libuv", "libuv-static")}
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
 C, CPP = ["cc", "-std=c11", "-pedantic"], ["c++", "-std=c++11", "-x", "c++"]
@@ -54,7 +60,8 @@ WAYS = {"C11": (C, []), "C++11": (CPP, []), "C11, static": (C, ["--static"])}
 
 def run(argv, **more):
     """Must work: its output."""
-    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False, **more)
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                       check=False, **more)
     if p.returncode:
         raise RuntimeError(f"{argv}: {p.returncode}: {p.stdout.decode(errors='replace')}")
     return p.stdout
@@ -71,7 +78,8 @@ def pkg_config(prefix, *what):
     """What a build system would ask."""
     where = [root for root, _, names in os.walk(prefix) if "viofs.pc" in names]
     env = dict(os.environ, PKG_CONFIG_PATH=where[0])
-    return run(["pkg-config", f"--define-variable=prefix={prefix}", *what, "viofs"], env=env).decode().split()
+    return run(["pkg-config", f"--define-variable=prefix={prefix}", *what, "viofs"],
+               env=env).decode().split()
 
 
 def make_share(work):
@@ -90,7 +98,8 @@ def make_share(work):
 def is_listening(sock):
     """__SO_ACCEPTCON, not only bound."""
     with open("/proc/net/unix", encoding="ascii", errors="replace") as table:
-        return any(line.rstrip().endswith(" " + sock) and line.split()[3] == "00010000" for line in table)
+        return any(line.rstrip().endswith(" " + sock) and line.split()[3] == "00010000"
+                   for line in table)
 
 
 def interrupt_when_reading(argv, env):
@@ -112,7 +121,8 @@ def with_device(back_end, program, work, libs):
     fill = {"sock": sock, "share": os.path.join(work, "share"), "work": work}
     argv = [program, "vhost-user:" + sock, *[word.format(**fill) for word in PROGRAMS[name][0]]]
     env = dict(os.environ, LD_LIBRARY_PATH=libs)
-    with subprocess.Popen([word.format(**fill) for word in BACK_ENDS[back_end]], stdout=subprocess.DEVNULL,
+    with subprocess.Popen([word.format(**fill) for word in BACK_ENDS[back_end]],
+                          stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as device:
         try:
             for _ in range(500):
@@ -147,14 +157,17 @@ def missing(name, way):
     if name not in OTHERS:
         return None
     package = package_of(name, WAYS[way][1])
-    return package if subprocess.run(["pkg-config", "--exists", package], check=False).returncode else None
+    return package if subprocess.run(["pkg-config", "--exists", package],
+                                     check=False).returncode else None
 
 
 def build(compiler, prefix, more, work, name):
     """The program's path."""
     program = os.path.join(work, name)
-    others = run(["pkg-config", "--libs", *more, package_of(name, more)]).decode().split() if name in OTHERS else []
-    run([*compiler, *FLAGS, *[word[1:] for word in more], *pkg_config(prefix, "--cflags"), program + ".c", "-x", "none",
+    others = run(["pkg-config", "--libs", *more,
+                  package_of(name, more)]).decode().split() if name in OTHERS else []
+    run([*compiler, *FLAGS, *[word[1:] for word in more], *pkg_config(prefix, "--cflags"),
+         program + ".c", "-x", "none",
          "-pthread", "-o", program, *pkg_config(prefix, *more, "--libs"), *others])
     return program
 
@@ -182,7 +195,8 @@ class Tap:
 
 
 def names_of_others(archive):
-    """What a program that is linked with the archive can't call its own, though it doesn't begin with viofs_."""
+    """What a program that is linked with the archive can't call its own, though it doesn't begin
+    with viofs_."""
     out = run(["nm", "--extern-only", "--defined-only", archive]).decode()
     symbols = [line.split()[2] for line in out.splitlines() if len(line.split()) == 3]
     assert len(symbols) > 100, "nm(1) prints another form: mend this test"
@@ -193,7 +207,8 @@ def python_finds_it(work, libs):
     """Where it is installed is where this Python looks, and it works from there."""
     looks = run([PYTHON, "-c", "import sys; print(sys.path)"]).decode()
     place = os.path.dirname(PYTHON_DIR)
-    out = run([PYTHON, "-c", "import viofs; print(viofs.__file__, viofs.version(), len(viofs.OPS))"],
+    out = run([PYTHON, "-c",
+               "import viofs; print(viofs.__file__, viofs.version(), len(viofs.OPS))"],
               env=dict(os.environ, LD_LIBRARY_PATH=libs, PYTHONPATH=work + place), cwd="/").decode()
     if repr(place) not in looks or work + PYTHON_DIR not in out:
         raise RuntimeError(f"installed at {place}; {PYTHON} looks at {looks}, and has {out}")
@@ -228,7 +243,8 @@ def in_place(work, prefix):
     for name in sorted(n for n in os.listdir(examples) if n.endswith(".c")):
         with open(os.path.join(examples, name), encoding="utf-8") as f:
             programs[name[:-2]] = f.read()
-    assert set(programs) == set(PROGRAMS), f"PROGRAMS and docs/examples differ: {set(programs) ^ set(PROGRAMS)}"
+    assert set(programs) == set(PROGRAMS), \
+        f"PROGRAMS and docs/examples differ: {set(programs) ^ set(PROGRAMS)}"
     print(f"1..{len(programs) * (len(WAYS) + len(BACK_ENDS) - 1) + 2}")
 
     def works(name, way, back_end):
@@ -262,7 +278,8 @@ def in_place(work, prefix):
     else:
         tap.skip("names of the static library", "there is none")
     if PYTHON and LOOKS != "there":
-        tap.skip("Python finds the package", f"{PYTHON} doesn't look in {PYTHON_DIR}, and no other Python has cffi and headers")
+        tap.skip("Python finds the package",
+                 f"{PYTHON} doesn't look in {PYTHON_DIR}, and no other Python has cffi and headers")
     elif PYTHON:
         tap.case("Python finds the package", lambda: python_finds_it(work, libs))
     else:

@@ -10,12 +10,14 @@ import tempfile
 import time
 
 SOURCE, DEVICE = sys.argv[1:3]
-OFF = ["-Dvfio=false"] + [f"-D{name}=disabled" for name in ("python", "man", "xxhash", "libedit", "systemd", "fuzz")]
+OFF = ["-Dvfio=false"] + [
+    f"-D{name}=disabled" for name in ("python", "man", "xxhash", "libedit", "systemd", "fuzz")]
 
 
 def run(argv, **more):
     """Exit status, and what was said."""
-    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False, text=True, **more)
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
+                       check=False, text=True, **more)
     return p.returncode, p.stdout
 
 
@@ -53,17 +55,21 @@ def main():
     try:
         build = os.path.join(work, "build")
         must(["meson", "setup", build, SOURCE, *OFF])
-        must(["ninja", "-C", build, "src/libviofs.so.0.1.0", "tools/viofs/viofs", "src/daemon/virtiofs-vfio"])
+        must(["ninja", "-C", build, "src/libviofs.so.0.1.0", "tools/viofs/viofs",
+              "src/daemon/virtiofs-vfio"])
         viofs = os.path.join(build, "tools/viofs/viofs")
         out = cat(viofs, work)
         status, said = run([viofs, "ls", "0000:00:04.0"])
-        named = [line.split()[-1] for line in must(["nm", os.path.join(build, "src/libviofs.so.0.1.0")]).splitlines()
+        named = [line.split()[-1]
+                 for line in must(["nm", os.path.join(build, "src/libviofs.so.0.1.0")]).splitlines()
                  if "viofs_vfio" in line]
         print("1..3")
         print(f"{'ok' if out == 'contents' else 'not ok'} 1 - it reads over vhost-user")
         good = status == 1 and "built without VFIO" in said
-        print(f"{'ok' if good else 'not ok'} 2 - it says that it takes no PCI device # {said.strip()}")
-        print(f"{'not ok' if named else 'ok'} 3 - nothing of VFIO is in the library {named[:3] or ''}")
+        print(f"{'ok' if good else 'not ok'} 2 - it says that it takes no PCI device # "
+              f"{said.strip()}")
+        print(f"{'not ok' if named else 'ok'} 3 - nothing of VFIO is in the library "
+              f"{named[:3] or ''}")
     finally:
         shutil.rmtree(work)
 

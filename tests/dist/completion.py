@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Does completion offer what --help has, all of it and nothing else, in bash and in zsh? And is what a device calls itself
-no command?"""
+"""Does completion offer what --help has, all of it and nothing else, in bash and in zsh? And is
+what a device calls itself no command?"""
 
 import os
 import re
@@ -21,7 +21,8 @@ ADDRESS       TAG                  DRIVER      IOMMU  MOUNTED AT
 END
 """
 SOURCES = {"0000:00:04.0", "myfs", "0000:00:05.0", "0000:00:06.0", "0000:00:07.0"}
-# bash calls a function with the command, the word to complete and the one before, and these variables set.
+# bash calls a function with the command, the word to complete and the one before, and these
+# variables set.
 BASH = """
 compopt() { :; }
 source "$1"
@@ -58,16 +59,20 @@ class Completion:
         self.wrong = []
 
     def help(self, name, *args):
-        done = subprocess.run([self.programs[name], *args, "--help"], capture_output=True, text=True, check=False)
+        done = subprocess.run([self.programs[name], *args, "--help"], capture_output=True,
+                              text=True, check=False)
         return done.stdout + done.stderr
 
     def run(self, shell, line, work):
         name = line.split()[0]
         stem = "virtiofs-vfio" if name in ("virtiofs-vfio", "viofsctl") else "viofs"
         path = os.path.join(self.where, f"{stem}.{shell}")
-        start = [shell, "--norc", "-c", BASH, shell] if shell == "bash" else [shell, "-f", "-c", ZSH, shell]
-        env = dict(os.environ, PATH=work + ":" + os.environ["PATH"], REAL_VIOFSCTL=self.programs["viofsctl"])
-        done = subprocess.run([*start, path, line], capture_output=True, text=True, check=False, cwd=work, env=env, timeout=60)
+        start = ([shell, "--norc", "-c", BASH, shell] if shell == "bash"
+                 else [shell, "-f", "-c", ZSH, shell])
+        env = dict(os.environ, PATH=work + ":" + os.environ["PATH"],
+                   REAL_VIOFSCTL=self.programs["viofsctl"])
+        done = subprocess.run([*start, path, line], capture_output=True, text=True, check=False,
+                              cwd=work, env=env, timeout=60)
         if done.returncode or done.stderr:
             self.wrong.append(f"{shell}, '{line}': exit status {done.returncode}, {done.stderr}")
         return done.stdout.split()
@@ -84,11 +89,14 @@ class Completion:
         assert len(options) > 20, "virtiofs-vfio --help has another form: mend this test"
         self.same(shell, "virtiofs-vfio -o ", options, work)
         done = "ro," if shell == "bash" else ""  # zsh sets it aside, bash's words have all of it
-        self.same(shell, "virtiofs-vfio -o ro,n", [done + word for word in options if word.startswith("n")], work)
-        self.same(shell, "virtiofs-vfio -o poll=b", ["busy" if shell == "bash" else "poll=busy"], work)
+        self.same(shell, "virtiofs-vfio -o ro,n",
+                  [done + word for word in options if word.startswith("n")], work)
+        self.same(shell, "virtiofs-vfio -o poll=b", ["busy" if shell == "bash" else "poll=busy"],
+                  work)
         switches = re.findall(r"(?m)^  (-[a-zA-Z]), (--[a-z]+)", text)
         assert len(switches) > 3
-        self.same(shell, "virtiofs-vfio -", [word for pair in switches for word in pair] + ["-o"], work)
+        self.same(shell, "virtiofs-vfio -", [word for pair in switches for word in pair] + ["-o"],
+                  work)
         self.same(shell, "virtiofs-vfio ", SOURCES, work)
 
     def viofsctl(self, shell, work):

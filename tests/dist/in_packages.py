@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Is each file that meson installs in one Debian package, does systemd take the units, and does sh take the scripts?"""
+"""Is each file that meson installs in one Debian package, does systemd take the units, and does sh
+take the scripts?"""
 
 import fnmatch
 import glob
@@ -13,8 +14,10 @@ import sys
 import tempfile
 
 
-# What there is only where it was asked for (-Ddefault_library=) or could be built (-Dpython=); packages always have it.
-OPTIONAL = {"usr/lib/*/libviofs.a", "usr/lib/python3*/*-packages/viofs", "usr/share/man/man3/python-viofs*"}
+# What there is only where it was asked for (-Ddefault_library=) or could be built (-Dpython=);
+# packages always have it.
+OPTIONAL = {"usr/lib/*/libviofs.a", "usr/lib/python3*/*-packages/viofs",
+            "usr/share/man/man3/python-viofs*"}
 
 # What a build has only after tools/fio-engine: fio takes no engine that was built for another fio.
 NOT_PACKAGED = {"usr/lib/TRIPLET/viofs/viofs-fio.so"}
@@ -23,9 +26,11 @@ NOT_PACKAGED = {"usr/lib/TRIPLET/viofs/viofs-fio.so"}
 class Installed:
     def __init__(self, source, build):
         self.dist = os.path.join(source, "tools", "dist")
-        done = subprocess.run(["meson", "introspect", "--installed", build], capture_output=True, text=True, check=True)
+        done = subprocess.run(["meson", "introspect", "--installed", build], capture_output=True,
+                              text=True, check=True)
         self.files = json.loads(done.stdout)
-        self.prefix = json.loads(subprocess.run(["meson", "introspect", "--buildoptions", build], capture_output=True, text=True,
+        self.prefix = json.loads(subprocess.run(["meson", "introspect", "--buildoptions", build],
+                                                capture_output=True, text=True,
                                                 check=True).stdout)
         self.prefix = next(option["value"] for option in self.prefix if option["name"] == "prefix")
         self.wrong = []
@@ -53,11 +58,13 @@ class Installed:
     def matches(name, pattern):
         """A star stays within a directory; a directory means all in it."""
         have, wanted = name.split("/"), pattern.split("/")
-        return len(have) >= len(wanted) and all(fnmatch.fnmatchcase(*pair) for pair in zip(have, wanted)) and (
+        return len(have) >= len(wanted) and all(fnmatch.fnmatchcase(*pair)
+                                                for pair in zip(have, wanted)) and (
             len(have) == len(wanted) or not wanted[-1].endswith("*"))
 
     def units(self, work):
-        """An instance of each template, with the programs of the build directory, and those of every system in place."""
+        """An instance of each template, with the programs of the build directory, and those of
+        every system in place."""
         if not shutil.which("systemd-analyze"):
             print("no systemd-analyze here: units not verified")
             return
@@ -72,11 +79,15 @@ class Installed:
             unit = os.path.join(work, os.path.basename(path).replace("@", "@myfs"))
             with open(unit, "w", encoding="utf-8") as f:
                 f.write(text)
-            done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
+            done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
+                                  capture_output=True, text=True, check=False)
             if done.returncode or os.path.basename(unit) in done.stdout + done.stderr:
                 self.wrong.append(f"{os.path.basename(path)}: {done.stdout}{done.stderr}")
-            for word in re.findall(r"(?m)^ExecStop\w*=.*|^(?:Protect\w+|Private(?!Network)\w+|\w+Paths|MountFlags)=.*", text):
-                self.wrong.append(f"{os.path.basename(path)} has {word}: an unmount of others' mounts, or a namespace of its own")
+            for word in re.findall(
+                    r"(?m)^ExecStop\w*=.*|"
+                    r"^(?:Protect\w+|Private(?!Network)\w+|\w+Paths|MountFlags)=.*", text):
+                self.wrong.append(f"{os.path.basename(path)} has {word}: an unmount of others' "
+                                  "mounts, or a namespace of its own")
 
     def scripts(self):
         for root, _, names in os.walk(self.dist):
@@ -86,7 +97,8 @@ class Installed:
                     first = f.readline()
                 shell = re.match(r"#!/bin/(sh|bash)$", first)
                 if shell:
-                    done = subprocess.run([shell[1], "-n", path], capture_output=True, text=True, check=False)
+                    done = subprocess.run([shell[1], "-n", path], capture_output=True, text=True,
+                                          check=False)
                     if done.returncode:
                         self.wrong.append(done.stderr)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Python package on a model of libviofs: who keeps memory how long, and what becomes of wrong use."""
+"""The Python package on a model of libviofs: who keeps memory how long, and what becomes of wrong
+use."""
 
 import asyncio
 import gc
@@ -21,7 +22,8 @@ ROOM = 1 << 20
 
 
 class Model:
-    """Has lib's names. Calls that aren't answered by a row of `answers` succeed with 0; those in `stuck` wait."""
+    """Has lib's names. Calls that aren't answered by a row of `answers` succeed with 0; those in
+    `stuck` wait."""
 
     def __init__(self):
         self.memory = mmap_like = ffi.new("uint8_t[]", ROOM)
@@ -191,8 +193,10 @@ class Case(unittest.TestCase):
         for module in (aio, calls, device, errors, lanes, opened, raw, request, session):
             if hasattr(module, "lib"):
                 module.lib = self.model
-        opened.CLOSE_FILE = opened._Close(self.model.viofs_file_close_async, self.model.viofs_file_close)
-        opened.CLOSE_DIR = opened._Close(self.model.viofs_dir_close_async, self.model.viofs_file_close)
+        opened.CLOSE_FILE = opened._Close(self.model.viofs_file_close_async,
+                                          self.model.viofs_file_close)
+        opened.CLOSE_DIR = opened._Close(self.model.viofs_dir_close_async,
+                                         self.model.viofs_file_close)
         aio.CLOSE_FILE, aio.CLOSE_DIR = opened.CLOSE_FILE, opened.CLOSE_DIR
 
     def share(self):
@@ -243,8 +247,10 @@ class Endings(Case):
         dev, share = self.share()
         f, d, q = share.open("x", "rb"), share.opendir(), dev.queue()
         dev.close()
-        for use in (lambda: share.stat("x"), share.listdir, lambda: f.pread(1, 0), f.tell, lambda: f.read(1), d.fill,
-                    lambda: dev.alloc(1), dev.queue, dev.session, lambda: q.submit([]), q.fileno, lambda: dev.info,
+        for use in (lambda: share.stat("x"), share.listdir, lambda: f.pread(1, 0), f.tell,
+                    lambda: f.read(1), d.fill,
+                    lambda: dev.alloc(1), dev.queue, dev.session, lambda: q.submit([]), q.fileno,
+                    lambda: dev.info,
                     lambda: dev.failed, lambda: share.info):
             with self.assertRaises(ValueError):
                 use()
@@ -360,7 +366,8 @@ class Interrupts(Case):
                 ends[name] = e.errno
 
         threads = [threading.Thread(target=end, args=pair) for pair in
-                   (("path", lambda: view.stat("x")), ("file", f.stat), ("other", lambda: share.stat("x")))]
+                   (("path", lambda: view.stat("x")), ("file", f.stat),
+                    ("other", lambda: share.stat("x")))]
         for thread in threads:
             thread.start()
         while len(self.model.waiting) < 3:
@@ -541,7 +548,8 @@ class Fork(Case):
         memory[0] = 1
 
     def in_child(self, dev, share, memory):
-        for use in (lambda: share.stat("x"), lambda: share.open("x"), lambda: dev.alloc(1), dev.queue):
+        for use in (lambda: share.stat("x"), lambda: share.open("x"), lambda: dev.alloc(1),
+                    dev.queue):
             try:
                 use()
                 return 2

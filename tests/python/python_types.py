@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Are the types of the Python package (__init__.pyi) those of what is there: names, parameters, docstrings?"""
+"""Are the types of the Python package (__init__.pyi) those of what is there: names, parameters,
+docstrings?"""
 
 import ast
 import inspect
@@ -9,7 +10,8 @@ import sys
 import viofs
 
 # In the stub for who checks types; at run time it is of a base class, or of type itself.
-INHERITED = {"__init__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__iter__", "__aiter__", "__getattr__", "__call__"}
+INHERITED = {"__init__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__iter__",
+             "__aiter__", "__getattr__", "__call__"}
 wrong = []
 # Of each class of the stub, those of its bases included.
 members = {}
@@ -28,7 +30,8 @@ def declared(node):
 def there(function):
     """The same of a function."""
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [(p.name, p.default is not p.empty) for p in inspect.signature(function).parameters.values()
+    return [(p.name, p.default is not p.empty)
+            for p in inspect.signature(function).parameters.values()
             if p.name != "self" and p.kind not in kinds]
 
 
@@ -57,12 +60,16 @@ def compare_class(node):
                 compare_function(f"{node.name}.{item.name}", item, found)
             if item.name not in INHERITED and found is not None and not found.__doc__:
                 wrong.append(f"{node.name}.{item.name} has no docstring")
-    names |= {name for base in node.bases if isinstance(base, ast.Name) for name in members.get(base.id, ())}
+    names |= {name for base in node.bases if isinstance(base, ast.Name)
+              for name in members.get(base.id, ())}
     members[node.name] = names
     for name, value in inspect.getmembers_static(cls):
-        ours = inspect.isfunction(value) and value.__module__.startswith("viofs") or isinstance(value, property)
-        internal = {"add_user", "let_go", "lose", "later", "failure", "check", "fill", "end", "lock",
-                    "close_opened", "give_up_calls", "wait_for_calls", "pointer_of", "reaches", "device"}
+        ours = (inspect.isfunction(value) and value.__module__.startswith("viofs")
+                or isinstance(value, property))
+        internal = {"add_user", "let_go", "lose", "later", "failure", "check", "fill", "end",
+                    "lock",
+                    "close_opened", "give_up_calls", "wait_for_calls", "pointer_of", "reaches",
+                    "device"}
         if ours and not name.startswith("_") and name not in names | internal and value.__doc__:
             wrong.append(f"{node.name}.{name} is not in the stub")
 

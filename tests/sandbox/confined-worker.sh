@@ -36,7 +36,8 @@ mkdir "$work/share" "$work/mnt"
 start() {
 	local i status
 	rm -f "$work/sock"
-	"$virtiofsd" --socket-path="$work/sock" -o source="$work/share" -o sandbox=chroot 2>>"$work/virtiofsd.log" &
+	"$virtiofsd" --socket-path="$work/sock" -o source="$work/share" -o sandbox=chroot \
+		2>>"$work/virtiofsd.log" &
 	backend=$!
 	for ((i = 0; i < 100; i++)); do
 		[[ ! -S $work/sock ]] || break
@@ -124,7 +125,8 @@ elif ! nm -D "$daemon" | grep -q seccomp_load; then
 	echo 'no libseccomp: there is no filter'
 else
 	is Seccomp 2
-	[[ $(awk '/^Max open files/ { print $4 }' /proc/"$worker"/limits) == 1 ]] || fail 'it can open files'
+	[[ $(awk '/^Max open files/ { print $4 }' /proc/"$worker"/limits) == 1 ]] ||
+		fail 'it can open files'
 fi
 load
 umount "$work/mnt"

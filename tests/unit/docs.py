@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Do the docs name what there is: options, commands, members of JSON, build options, tests, packages, files?"""
+"""Do the docs name what there is: options, commands, members of JSON, build options, tests,
+packages, files?"""
 
 import os
 import re
@@ -22,30 +23,36 @@ class Docs:
             return f.read()
 
     def help(self, name, *args):
-        done = subprocess.run([self.programs[name], *args, "--help"], capture_output=True, text=True, check=False)
+        done = subprocess.run([self.programs[name], *args, "--help"], capture_output=True,
+                              text=True, check=False)
         return done.stdout + done.stderr
 
-    def need(self, what, names, where, text, form=lambda name: rf"(?<![\w-]){re.escape(name)}(?![\w-])"):
+    def need(self, what, names, where, text,
+             form=lambda name: rf"(?<![\w-]){re.escape(name)}(?![\w-])"):
         for name in sorted(names):
             if not re.search(form(name), text):
                 self.wrong.append(f"{where} lacks {what} {name}")
 
     def options_of_the_daemon(self):
         """Name, alias, default, bounds and words of each option, where the pages describe it."""
-        done = subprocess.run([self.programs["print-options"]], capture_output=True, text=True, check=True)
+        done = subprocess.run([self.programs["print-options"]], capture_output=True, text=True,
+                              check=True)
         table = [line.split("\t") for line in done.stdout.splitlines()]
         assert len(table) > 20, "the options' table is short"
         page = self.read("docs/virtiofs-vfio.8.scd")
         page = page[page.index("# OPTIONS"):page.index("# EXIT STATUS")]
         guide = self.read("docs/guide.md")
         for name, alias, standard, bounds, words in table:
-            # The parts of the page whose heads name the option: the other spelling of one may stand by itself.
+            # The parts of the page whose heads name the option: the other spelling of one may stand
+            # by itself.
             parts = re.findall(rf"(?m)^\*{re.escape(name)}[=*].*\n(?:(?!\*).*\n)*", page)
-            self.need_each("docs/virtiofs-vfio.8.scd", name, "".join(parts) + (page if alias.startswith("-") else ""), standard,
+            self.need_each("docs/virtiofs-vfio.8.scd", name,
+                           "".join(parts) + (page if alias.startswith("-") else ""), standard,
                            [alias, bounds, *words.split()])
             if not name.startswith("-"):
                 rows = re.findall(rf"(?m)^\| `{re.escape(name)}[=`].*", guide)
-                self.need_each("docs/guide.md", name, "\n".join(rows), standard, [alias, bounds, *words.split()])
+                self.need_each("docs/guide.md", name, "\n".join(rows), standard,
+                               [alias, bounds, *words.split()])
 
     def need_each(self, where, name, text, standard, others):
         """@text is what @where says of the option: its default, and whatever else is there."""
@@ -64,9 +71,11 @@ class Docs:
         commands = re.findall(r"(?m)^  ([a-z-]+) ", self.help("viofsctl"))
         assert len(commands) > 5, "viofsctl --help has another form: mend this test"
         page = self.read("docs/viofsctl.8.scd")
-        self.need("the command", commands, "SYNOPSIS of docs/viofsctl.8.scd", page.split("# DESCRIPTION")[0],
+        self.need("the command", commands, "SYNOPSIS of docs/viofsctl.8.scd",
+                  page.split("# DESCRIPTION")[0],
                   lambda name: rf"\*viofsctl {name}\*")
-        self.need("the command", commands, "COMMANDS of docs/viofsctl.8.scd", page.split("# COMMANDS")[1],
+        self.need("the command", commands, "COMMANDS of docs/viofsctl.8.scd",
+                  page.split("# COMMANDS")[1],
                   lambda name: rf"(?m)^\*{name}\*")
 
     def commands_of_viofs(self):
@@ -80,7 +89,8 @@ class Docs:
         for name in ("src/daemon/status.c", "src/daemon/outage.c", "src/daemon/latency.c"):
             words |= set(re.findall(r'"([a-z]+(?:_[a-z0-9]+)*)"', self.read(name)))
         assert len(words) > 40, "status.c has another form: mend this test"
-        self.need("the member or word", words, "JSON in docs/viofsctl.8.scd", self.read("docs/viofsctl.8.scd"))
+        self.need("the member or word", words, "JSON in docs/viofsctl.8.scd",
+                  self.read("docs/viofsctl.8.scd"))
 
     def build_options(self):
         names = re.findall(r"(?m)^option\('([a-z]+)'", self.read("meson_options.txt"))
@@ -98,8 +108,10 @@ class Docs:
                 self.wrong.append(f"docs/hacking.md lacks the test {name}")
 
     def packages(self):
-        build = [line.split("#")[0].strip() for line in self.read("tools/lib/packages/build").splitlines()]
-        wanted = [name for name in build if re.match(r"lib(?!c6).*-dev$|meson$|ninja-build$|scdoc$", name)]
+        build = [line.split("#")[0].strip()
+                 for line in self.read("tools/lib/packages/build").splitlines()]
+        wanted = [name for name in build if re.match(r"lib(?!c6).*-dev$|meson$|ninja-build$|scdoc$",
+                                                     name)]
         self.need("the package", wanted, "README.md", self.read("README.md"))
 
     def calls_of_the_library(self):
@@ -108,8 +120,10 @@ class Docs:
         assert len(exported) > 100, "viofs.map has another form: mend this test"
         described = set()
         for name in os.listdir(os.path.join(self.root, "include/viofs")):
-            found = subprocess.run([sys.executable, os.path.join(self.root, "docs/header2man.py"), "names",
-                                    os.path.join(self.root, "include/viofs", name)], capture_output=True, text=True, check=True)
+            found = subprocess.run([sys.executable, os.path.join(self.root, "docs/header2man.py"),
+                                    "names",
+                                    os.path.join(self.root, "include/viofs", name)],
+                                   capture_output=True, text=True, check=True)
             described |= set(found.stdout.split())
         for name in sorted(set(exported) ^ described):
             self.wrong.append(f"{name}: has no comment of its own in its header" if name in exported
@@ -117,7 +131,8 @@ class Docs:
         index = self.read("docs/viofs.3.scd").split("# CALLS BY TASK")[1].split("\n# ")[0]
         listed = set(re.findall(r"\*(viofs_\w+)\*\(3\)", index))
         # A twin is found by the call that it is one of.
-        alone = {name for name in exported if not name.endswith("_async") or name[:-len("_async")] not in exported}
+        alone = {name for name in exported if not name.endswith("_async")
+                 or name[:-len("_async")] not in exported}
         for name in sorted(alone - listed):
             self.wrong.append(f"docs/viofs.3.scd's index by task lacks {name}")
         for name in sorted(listed - set(exported)):
@@ -125,11 +140,14 @@ class Docs:
 
     def files_and_links(self):
         """A path that a page names, or links to, is there."""
-        pages = ["README.md"] + [f"docs/{name}" for name in os.listdir(os.path.join(self.root, "docs")) if name.endswith(".md")]
+        pages = ["README.md"] + [f"docs/{name}"
+                                 for name in os.listdir(os.path.join(self.root, "docs"))
+                                 if name.endswith(".md")]
         for page in pages:
             text = self.read(page)
             for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
-                if "://" not in target and not os.path.exists(os.path.join(self.root, os.path.dirname(page), target)):
+                if "://" not in target and not os.path.exists(
+                        os.path.join(self.root, os.path.dirname(page), target)):
                     self.wrong.append(f"{page} links to {target}, which isn't there")
             for path in re.findall(r"`((?:src|include|tools|tests|docs)/[\w./-]*\w)`", text):
                 if not os.path.exists(os.path.join(self.root, path)):
@@ -142,7 +160,8 @@ class Docs:
         sources = []
         for folder in ("src", "include", "tools"):
             for path, _, names in os.walk(os.path.join(self.root, folder)):
-                sources += [os.path.relpath(os.path.join(path, name), self.root) for name in names if name.endswith((".c", ".h"))]
+                sources += [os.path.relpath(os.path.join(path, name), self.root) for name in names
+                            if name.endswith((".c", ".h"))]
         assert len(sources) > 100, "there are few sources: mend this test"
         for source in sorted(sources):
             for name in form.findall(self.read(source)):
@@ -152,15 +171,19 @@ class Docs:
     def headings(self):
         """A link to a part of a page finds it."""
         anchors = {}
-        names = [name for name in os.listdir(os.path.join(self.root, "docs")) if name.endswith(".md")]
+        names = [name for name in os.listdir(os.path.join(self.root, "docs"))
+                 if name.endswith(".md")]
         for page in ["README.md"] + [f"docs/{name}" for name in names]:
             found = re.findall(r"(?m)^#+ (.*)$", self.read(page))
-            anchors[page] = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
+            anchors[page] = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+                             for text in found}
         for page in anchors:
             for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]*)\)", self.read(page)):
-                other = os.path.normpath(os.path.join(os.path.dirname(page), target)) if target else page
+                other = os.path.normpath(os.path.join(os.path.dirname(page),
+                                                      target)) if target else page
                 if "://" not in target and anchor not in anchors.get(other, {anchor}):
-                    self.wrong.append(f"{page} links to #{anchor} of {other}, which has no such heading")
+                    self.wrong.append(f"{page} links to #{anchor} of {other}, which has no such "
+                                      "heading")
 
 
 def main(root, build, *programs):
@@ -170,7 +193,8 @@ def main(root, build, *programs):
     docs.commands_of_viofs()
     docs.members_of_status()
     docs.build_options()
-    listed = subprocess.run(["meson", "test", "-C", build, "--list"], capture_output=True, text=True, check=False)
+    listed = subprocess.run(["meson", "test", "-C", build, "--list"], capture_output=True,
+                            text=True, check=False)
     docs.tests(listed.stdout)
     docs.packages()
     docs.calls_of_the_library()

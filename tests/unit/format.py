@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Is every C file as .clang-format has it? Other versions than Debian 12's format some lines otherwise."""
+"""Is every C file as .clang-format has it? Other versions than Debian 12's format some lines
+otherwise."""
 
 import re
 import shutil
@@ -22,7 +23,8 @@ def main(root):
     if not found or int(found[1]) != VERSION:
         print(f"{said.strip()}: version {VERSION} is needed")
         return SKIPPED
-    listed = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard", "*.c", "*.h"],
+    listed = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard", "*.c",
+                             "*.h"],
                             capture_output=True, text=True, check=False)
     if listed.returncode:
         print(f"which files are the project's isn't known: {listed.stderr.strip()}")

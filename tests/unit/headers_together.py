@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Can one file include all headers, public ones and those of src/, in either order? Then no name of theirs stands for two things."""
+"""Can one file include all headers, public ones and those of src/, in either order? Then no name of
+theirs stands for two things."""
 
 import glob
 import os
@@ -10,7 +11,8 @@ import sys
 
 def main(root, build, *compiler):
     """Return: the exit status."""
-    names = sorted(os.path.relpath(path, folder) for folder in (os.path.join(root, "src"), os.path.join(root, "include"))
+    folders = [os.path.join(root, "src"), os.path.join(root, "include")]
+    names = sorted(os.path.relpath(path, folder) for folder in folders
                    for path in glob.glob(folder + "/*/*.h"))
     if len(names) < 100:
         print(f"{len(names)} headers: is {root} the project's root?")
@@ -18,8 +20,10 @@ def main(root, build, *compiler):
     folders = [os.path.join(root, "src"), os.path.join(root, "include"), build]
     for order in (names, names[::-1]):
         text = "".join(f"#include <{name}>\n" for name in order)
-        done = subprocess.run([*compiler, "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror",
-                               "-fsyntax-only", *(f"-I{folder}" for folder in folders), "-x", "c", "-"],
+        done = subprocess.run([*compiler, "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra",
+                               "-Wno-unused-parameter", "-Werror",
+                               "-fsyntax-only", *(f"-I{folder}" for folder in folders), "-x", "c",
+                               "-"],
                               input=text, text=True, stderr=subprocess.PIPE, check=False)
         if done.returncode:
             print(done.stderr)

@@ -26,7 +26,8 @@ BELOW = {
     "client": ["attach", "fs", "fuse"],
     "daemon": ["relay", "attach"],
 }
-# In a layer files call each other one way only: where A calls B, nothing in B leads back to A. Except here, with why.
+# In a layer files call each other one way only: where A calls B, nothing in B leads back to A.
+# Except here, with why.
 CIRCLES = {
     "daemon": "course.c and answers.c are two halves of one state machine (supervision.h)",
 }
@@ -52,8 +53,10 @@ FOLDERS = ["src", "include", "tools", "tests"]
 # Ways to a device, and the one file that names them: nobody else asks which of them it is.
 TRANSPORTS = ("vfio", "vhost")
 TRANSPORT_TABLE = "src/attach/transports.c"
-TRANSPORT = re.compile(r"\b(?:struct )?viofs_(?:vfio|vhost)\b|\bviofs_(?:vfio|vhost)_\w+ ?\(|#include \"(?:vfio|vhost)/")
-# A page is as long as the machine says. These numbers may have a name of their own, or size a line of text.
+TRANSPORT = re.compile(r"\b(?:struct )?viofs_(?:vfio|vhost)\b|\bviofs_(?:vfio|vhost)_\w+ "
+                       r"?\(|#include \"(?:vfio|vhost)/")
+# A page is as long as the machine says. These numbers may have a name of their own, or size a line
+# of text.
 PAGE_NUMBER = re.compile(r"\b409[56]U?\b|_SC_PAGE_?SIZE|getpagesize")
 NO_PAGE = re.compile(r"#define (?!\w*PAGE)\w+ 409[56]U?\b|char \w+\[4096\]")
 PAGE_FILES = ("src/base/page.h", "src/base/page.c")
@@ -76,7 +79,8 @@ def tags_of(text):
 
 def declares_functions(text):
     """Other than inline ones, which are defined in it."""
-    found = re.findall(r"^(?!static|typedef|extern)\w[\w *]*\b(viofs_\w+)\([^;{}]*\)[^;{}]*;", without_comments(text), re.M)
+    found = re.findall(r"^(?!static|typedef|extern)\w[\w *]*\b(viofs_\w+)\([^;{}]*\)[^;{}]*;",
+                       without_comments(text), re.M)
     return bool(found)
 
 
@@ -91,7 +95,8 @@ def words_of(text):
 
 
 def check_names(texts):
-    """Headers and sources of src/ and include/, by path: yields tags and words that stand for two things."""
+    """Headers and sources of src/ and include/, by path: yields tags and words that stand for two
+    things."""
     tags, words = {}, {}
     for path, text in texts.items():
         for tag in tags_of(text):
@@ -132,7 +137,8 @@ def reachable(layer):
 
 
 def files(root):
-    """All files of the tree, by path from its root; what git ignores or a tool cached is none of them."""
+    """All files of the tree, by path from its root; what git ignores or a tool cached is none of
+    them."""
     for folder in FOLDERS:
         for path, dirs, names in os.walk(os.path.join(root, folder)):
             dirs[:] = [d for d in dirs if not d.startswith((".", "__pycache__", "build"))]
@@ -196,7 +202,8 @@ def check_user(root, path, headers):
 
 
 def calls(archive, layer):
-    """By nm of a static library: each file of @layer with the files of it whose functions it names."""
+    """By nm of a static library: each file of @layer with the files of it whose functions it
+    names."""
     defined, named, member = {}, {}, None
     text = subprocess.run(["nm", archive], check=True, capture_output=True, text=True).stdout
     for line in text.splitlines():
@@ -245,16 +252,19 @@ def check_calls(archive, layer):
 
 
 def daemons_options(root):
-    """What finds the daemon's options in a message: "-o x", "x=", and the names that are no words."""
+    """What finds the daemon's options in a message: "-o x", "x=", and the names that are no
+    words."""
     with open(os.path.join(root, "src/daemon/option_table.c"), encoding="utf-8") as f:
         names = re.findall(r'\.(?:name|alias) = "([a-z][a-z-]+)"', f.read())
     assert len(names) > 15, "the options' table has another form: mend this test"
     flags = [name for name in names if name.count("-") > 1]
-    return re.compile(r"(?<!\w)-o [a-z]|(?<![\w.-])(?:" + "|".join(names) + r")=|" + "|".join(flags))
+    return re.compile(r"(?<!\w)-o [a-z]|(?<![\w.-])(?:" + "|".join(names) + r")=|"
+                      + "|".join(flags))
 
 
 def check_messages(root, path, options):
-    """A file below the daemon: yields the messages that name its options, which others don't have."""
+    """A file below the daemon: yields the messages that name its options, which others don't
+    have."""
     with open(os.path.join(root, path), encoding="utf-8") as f:
         text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
     # Strings that are one for the compiler.
@@ -325,10 +335,12 @@ def check(root):
 
 
 def main():
-    """The tree at argv[1], static libraries of all that was built, as LAYER=PATH. Return: the exit status."""
+    """The tree at argv[1], static libraries of all that was built, as LAYER=PATH. Return: the exit
+    status."""
     faults = list(check(sys.argv[1]))
     libraries = dict(arg.split("=", 1) for arg in sys.argv[2:])
-    faults += [(layer, "is in no library that is checked") for layer in BELOW if layer not in libraries]
+    faults += [(layer, "is in no library that is checked") for layer in BELOW
+               if layer not in libraries]
     for layer, archive in libraries.items():
         # -Dvfio=false leaves a layer out.
         faults += check_calls(archive, layer) if archive else []

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""spin(1) goes through src/virtio/rings.pml: right with all barriers, and wrong without any one of them."""
+"""spin(1) goes through src/virtio/rings.pml: right with all barriers, and wrong without any one of
+them."""
 
 import os
 import re
@@ -24,11 +25,14 @@ REQUESTS = 4 if os.environ.get("VIOFS_TEST_FULL") else 3
 
 
 def search(model, work, *defines):
-    """All interleavings. Return: how many states there are, and what spin has found, if anything."""
+    """All interleavings. Return: how many states there are, and what spin has found, if
+    anything."""
     options = [d for d in defines if d] + [f"-DREQUESTS={REQUESTS}"]
     subprocess.run(["spin", *options, "-a", model], cwd=work, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cc", "-w", "-O1", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c"], cwd=work, check=True)
-    out = subprocess.run(["./pan", "-m100000"], cwd=work, check=True, capture_output=True, text=True).stdout
+    subprocess.run(["cc", "-w", "-O1", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c"], cwd=work,
+                   check=True)
+    out = subprocess.run(["./pan", "-m100000"], cwd=work, check=True, capture_output=True,
+                         text=True).stdout
     if "error: max search depth too small" in out:
         sys.exit("the search is cut off: " + out)
     states = re.search(r"(\d+) states, stored", out.replace("e+", ""))

@@ -20,8 +20,10 @@ STRUCTS = {
     "relay/config.h": ["viofs_relay_config"],
     "relay/stats.h": ["viofs_queue_stats", "viofs_lane_stats", "viofs_relay_stats"],
     "relay/entry.h": ["viofs_entry"],
-    "relay/state.h": ["viofs_slot", "viofs_contents", "viofs_parked", "viofs_interrupt", "viofs_sending",
-                      "viofs_hiprio_state", "viofs_lane_state", "viofs_times", "viofs_latency", "viofs_lane_latency",
+    "relay/state.h": ["viofs_slot", "viofs_contents", "viofs_parked", "viofs_interrupt",
+                      "viofs_sending",
+                      "viofs_hiprio_state", "viofs_lane_state", "viofs_times", "viofs_latency",
+                      "viofs_lane_latency",
                       "viofs_session_state", "viofs_state_table",
                       "viofs_state_header"],
 }
@@ -66,13 +68,15 @@ def generate(root):
     for header, names in ENUMS.items():
         for name in names:
             out.append(f'puts("\\nenum {name}");')
-            out += [f'printf("%5d %s\\n", (int){c}, "{c}");' for c in constants(texts[header], name)]
+            out += [f'printf("%5d %s\\n", (int){c}, "{c}");'
+                    for c in constants(texts[header], name)]
     for header, names in STRUCTS.items():
         for name in names:
             out.append(f'printf("\\nstruct {name}: %zu\\n", sizeof(struct {name}));')
             for member, is_open in members(texts[header], name):
                 size = "0" if is_open else f"sizeof(((struct {name} *)0)->{member})"
-                out.append(f'printf("%5zu %5zu %s\\n", offsetof(struct {name}, {member}), (size_t){size}, '
+                out.append(f'printf("%5zu %5zu %s\\n", offsetof(struct {name}, {member}), '
+                           f'(size_t){size}, '
                            f'"{member}");')
     print("\n".join(out + ["return 0;", "}"]))
 
@@ -86,8 +90,10 @@ def compare(program, description, write):
     if now == before:
         return 0
     if VERSION.findall(now) == VERSION.findall(before):
-        print("The state is laid out otherwise than state_layout.txt says: give VIOFS_STATE_VERSION "
-              "(src/relay/state.h) another number. Whoever is of the old layout must not go on with it.")
+        print("The state is laid out otherwise than state_layout.txt says: give "
+              "VIOFS_STATE_VERSION "
+              "(src/relay/state.h) another number. Whoever is of the old layout must not go on "
+              "with it.")
         old = set(before.splitlines())
         print("\n".join(line for line in now.splitlines() if line not in old))
         return 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Both channels to the kernel, in each way to wait: what a mount is for, and every way it can end."""
+"""Both channels to the kernel, in each way to wait: what a mount is for, and every way it can
+end."""
 
 import contextlib
 import itertools
@@ -130,18 +131,22 @@ def works(channel, poll):
 
 def completions_that_wait_for_pages(channel, poll, options="lanes=1"):
     """The deadlock that dio_into_map is about. Its end comes after 45 s of standing still."""
-    with session(f"poll={poll},{options}", "--queues", "2", "--init", f"flags={ASYNC_DIO}", channel=channel) as s:
+    with session(f"poll={poll},{options}", "--queues", "2", "--init", f"flags={ASYNC_DIO}",
+                 channel=channel) as s:
         must([DIO_INTO_MAP, s.mnt, "2"], 110)
         s.umount()
 
 
 def reads_end_in_the_readers_thread():
-    """Where that is asked for: no user can hold up a thread of ours by pages that he keeps locked."""
+    """Where that is asked for: no user can hold up a thread of ours by pages that he keeps
+    locked."""
     for options, agreed in (("poll=irq", True), ("poll=irq,no-async-dio", False)):
         with session(options, "--init", f"flags={ASYNC_DIO}", channel="dev") as s:
             status = json.loads(must([os.environ["VIOFS_CTL"], "status", "--json", s.mnt]))
-            check(("ASYNC_DIO" in status["init"]["flags"]) == agreed, f"{options}: {status['init']['flags']}")
-            must(["fio", f"--directory={s.mnt}", "--name=v", "--size=1m", "--rw=randrw", "--ioengine=libaio", "--iodepth=8",
+            check(("ASYNC_DIO" in status["init"]["flags"]) == agreed,
+                  f"{options}: {status['init']['flags']}")
+            must(["fio", f"--directory={s.mnt}", "--name=v", "--size=1m", "--rw=randrw",
+                  "--ioengine=libaio", "--iodepth=8",
                   "--direct=1", "--verify=crc32c", "--minimal"], 60, cwd=s.work)
             s.umount()
 
@@ -150,8 +155,10 @@ def hold_requests(s):
     """The device answers nothing any more; some wait for it. Return: those who wait."""
     must(["touch", s.path("file")])
     s.control("evil silent@GETATTR*")
-    waiting = [subprocess.Popen([sys.executable, "-c", "import os, sys; os.open(sys.argv[1] + '/file',"
-                                 "os.O_RDONLY); os.statvfs(sys.argv[1]); os.stat(sys.argv[1] + '/file')",
+    waiting = [subprocess.Popen([sys.executable, "-c",
+                                 "import os, sys; os.open(sys.argv[1] + '/file',"
+                                 "os.O_RDONLY); os.statvfs(sys.argv[1]); os.stat(sys.argv[1] + "
+                                 "'/file')",
                                  s.mnt], stderr=subprocess.DEVNULL) for _ in range(4)]
     before = time.monotonic()
     while requests(s) == 0 or time.monotonic() - before < 0.3:
@@ -295,12 +302,13 @@ def a_stopped_worker_is_noticed():
 
 
 def run_on_both(cases, at_once=1, alone=()):
-    """As run_cases(), with FUSE over io_uring switched on; where this kernel has it not, those that it is for are
-    skipped."""
+    """As run_cases(), with FUSE over io_uring switched on; where this kernel has it not, those that
+    it is for are skipped."""
     reason = why_not()
 
     def possible(cases):
-        return [(f"{name} # SKIP {reason}", lambda: None) if reason and name.startswith("uring") else (name, function)
+        return [(f"{name} # SKIP {reason}", lambda: None) if reason and name.startswith("uring")
+                else (name, function)
                 for name, function in cases]
 
     with contextlib.nullcontext() if reason else Uring():
@@ -319,7 +327,8 @@ def main():
               for how, poll in zip(ENDS, itertools.cycle(polls))]
     cases += [("uring: SIGTERM loses nothing", lambda: sigterm_loses_nothing("adaptive")),
               ("uring: both processes die", lambda: death_of_both("irq")),
-              ("uring, adaptive: idle takes no time", lambda: idle_takes_no_time("uring", "adaptive")),
+              ("uring, adaptive: idle takes no time",
+               lambda: idle_takes_no_time("uring", "adaptive")),
               ("dev, irq: idle takes no time", lambda: idle_takes_no_time("dev", "irq")),
               ("dev, irq: reads end in the reader's thread", reads_end_in_the_readers_thread),
               ("uring: not with locks of the device", locks_go_over_dev_fuse),

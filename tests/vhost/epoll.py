@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A mount whose processes wait by epoll: where io_uring is not allowed, or where it was asked for."""
+"""A mount whose processes wait by epoll: where io_uring is not allowed, or where it was asked
+for."""
 
 import json
 import os
 import signal
 
-from notify import a_change_is_seen_at_once, hostile_notifications_are_refused, names_that_go_and_come_are_seen_at_once
-from vhostlib import (CTL, IO_URING_ENTER, IO_URING_SETUP, Session, check, must, need_root, python, run, run_cases,
+from notify import (a_change_is_seen_at_once, hostile_notifications_are_refused,
+                    names_that_go_and_come_are_seen_at_once)
+from vhostlib import (CTL, IO_URING_ENTER, IO_URING_SETUP, Session, check, must, need_root, python,
+                      run, run_cases,
                       wait_until, without_call)
 
-WAYS = {"": [], "poll=irq": [], "poll=busy": [], "lanes=4,queues=4": ["--queues", "4"], "poll=irq,lanes=4,queues=4": ["--queues", "4"],
+WAYS = {"": [], "poll=irq": [], "poll=busy": [], "lanes=4,queues=4": ["--queues", "4"],
+        "poll=irq,lanes=4,queues=4": ["--queues", "4"],
         "no-hugepages": ["--packed"]}
 WORK = """
 import os, sys, threading
@@ -35,7 +39,8 @@ def pids(s):
 def rings(pid):
     """io_urings that a process has open."""
     folder = f"/proc/{pid}/fd"
-    return sum(os.readlink(f"{folder}/{fd}") == "anon_inode:[io_uring]" for fd in os.listdir(folder))
+    return sum(os.readlink(f"{folder}/{fd}") == "anon_inode:[io_uring]"
+               for fd in os.listdir(folder))
 
 
 def serves(s):
@@ -69,9 +74,11 @@ def it_says_so():
     with Session() as s:
         s.start_backend()
         # Ended at once, by what it was told to do: its messages are what counts.
-        status, out = run(["sh", "-c", '"$@" & sleep 2; umount "$0"; wait $!', s.mnt, *s.daemon_argv()], 20,
+        status, out = run(["sh", "-c", '"$@" & sleep 2; umount "$0"; wait $!', s.mnt,
+                           *s.daemon_argv()], 20,
                           preexec_fn=lambda: without_call(IO_URING_SETUP))
-        check(status == 0 and "epoll is used to wait. io_uring: Operation not permitted" in out, f"{status}: {out}")
+        check(status == 0 and "epoll is used to wait. io_uring: Operation not permitted" in out,
+              f"{status}: {out}")
 
 
 def entries_need_io_uring():
@@ -109,10 +116,12 @@ def by_epoll(function, *args):
 def main():
     need_root()
     os.environ.pop("VIOFS_OPTIONS", None)
-    cases = [(f"it is chosen where system call {call} is refused", lambda c=call: it_is_chosen_where_io_uring_is_refused(c))
+    cases = [(f"it is chosen where system call {call} is refused",
+              lambda c=call: it_is_chosen_where_io_uring_is_refused(c))
              for call in (IO_URING_SETUP, IO_URING_ENTER)]
     cases += [("it says so", it_says_so), ("entries need io_uring", entries_need_io_uring)]
-    cases += [(f"{function.__name__.replace('_', ' ')}: {options} {' '.join(args)}", by_epoll(function, options, args))
+    cases += [(f"{function.__name__.replace('_', ' ')}: {options} {' '.join(args)}",
+               by_epoll(function, options, args))
               for function in (works, a_lost_device) for options, args in WAYS.items()]
     cases += [(c.__name__.replace("_", " "), by_epoll(c)) for c in (
         a_signal_ends_it, a_change_is_seen_at_once, names_that_go_and_come_are_seen_at_once,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A device that dies, stalls or storms: errors in bounded time, no hang, nothing left; hiprio's job."""
+"""A device that dies, stalls or storms: errors in bounded time, no hang, nothing left; hiprio's
+job."""
 
 import os
 import select
@@ -8,7 +9,8 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (C_VIRTIOFSD, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, all_meet_an_error, check, must, named,
+from vhostlib import (C_VIRTIOFSD, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, all_meet_an_error,
+                      check, must, named,
                       need_root, python, run, run_cases, start_jobs, wait_until)
 
 HIPRIO, REQUESTS = 0, 1
@@ -18,7 +20,8 @@ BLOCKED = "import os, sys\ntry:\n os.stat(sys.argv[1])\nexcept OSError:\n pass\n
 
 
 def killed_under_load(kind, args=()):
-    """Who reads and writes gets errors within 2 s of the back end's death, and whoever comes later."""
+    """Who reads and writes gets errors within 2 s of the back end's death, and whoever comes
+    later."""
     with Session(kind, args).mount() as s:
         jobs = start_jobs(s, 3)
         time.sleep(2)
@@ -99,7 +102,8 @@ def held_queues_and_many_callers():
         callers = [subprocess.Popen([sys.executable, "-S", "-E", "-c", BLOCKED, s.path(f"new{i}")])
                    for i in range(SLOTS + MORE)]
         try:
-            wait_until(lambda: sum(q["waiting"] for q in s.stats()["queues"][REQUESTS:]) >= SLOTS - 1, 30,
+            wait_until(lambda: sum(q["waiting"] for q in s.stats()["queues"][REQUESTS:]) >= SLOTS
+                       - 1, 30,
                        "all slots taken")
             before = s.stats()
             must(["sh", "-c", "echo 2 >/proc/sys/vm/drop_caches"], 20)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon as a container starts it: with few capabilities and a limit on locked memory. What it can do without, it
-does without. Of the shipped binary: a sanitized one has another sandbox."""
+"""The daemon as a container starts it: with few capabilities and a limit on locked memory. What it
+can do without, it does without. Of the shipped binary: a sanitized one has another sandbox."""
 
 import json
 import resource
@@ -9,7 +9,8 @@ import shutil
 from vhostlib import CTL, Session, check, must, need_root, run_cases, skip_all
 
 # What Docker gives by default, and what mounting takes.
-DOCKER = ("chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot mknod "
+DOCKER = ("chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw "
+          "sys_chroot mknod "
           "audit_write setfcap sys_admin").split()
 MIB = 1 << 20
 NONE, IPC_LOCK = 0, 1 << 14
@@ -35,7 +36,8 @@ class Few(Session):
         super().__init__("device", options="lanes=2,queues=2")
         self.backend_args = ["--queues", "2"]
         self.prefix = ["prlimit", f"--memlock={within(limit)}:{within(limit)}",
-                       "setpriv", "--inh-caps=-all", "--bounding-set=-all," + ",".join("+" + c for c in capabilities)]
+                       "setpriv", "--inh-caps=-all",
+                       "--bounding-set=-all," + ",".join("+" + c for c in capabilities)]
 
     def daemon_argv(self, foreground=True):
         return self.prefix + super().daemon_argv(foreground)
@@ -46,7 +48,8 @@ def case(capabilities, limit, left):
         s.mount()
         # Long enough requests for whatever it allocates late.
         for i in range(20):
-            must(["sh", "-c", 'head -c 3000000 /dev/zero >"$0" && cmp "$0" /dev/zero -n 3000000', s.path(f"f{i}")])
+            must(["sh", "-c", 'head -c 3000000 /dev/zero >"$0" && cmp "$0" /dev/zero -n 3000000',
+                  s.path(f"f{i}")])
         worker = json.loads(must([CTL, "status", "--json", s.mnt]))["worker"]
         with open(f"/proc/{worker}/status", encoding="utf-8") as f:
             has = next(int(line.split()[1], 16) for line in f if line.startswith("CapEff:"))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""fio with the engine on libviofs: what it writes is there, what is wrong is said, and a lost device ends it."""
+"""fio with the engine on libviofs: what it writes is there, what is wrong is said, and a lost
+device ends it."""
 
 import json
 import os
@@ -23,8 +24,10 @@ class Share(Session):
             self.backend_args += ["--serve", self.share]
 
     def argv(self, *options, engine=ENGINE, thread=("--thread",)):
-        named_source = [] if any(o.startswith("--source") for o in options) else [f"--source=vhost-user:{self.socket}"]
-        return ["fio", "--ioengine=external:" + engine, *thread, "--name=job", "--output-format=json", *named_source,
+        named_source = [] if any(o.startswith("--source")
+                                 for o in options) else [f"--source=vhost-user:{self.socket}"]
+        return ["fio", "--ioengine=external:" + engine, *thread, "--name=job",
+                "--output-format=json", *named_source,
                 *(o for o in options if o != "--source")]
 
     def fio(self, *options):
@@ -33,7 +36,8 @@ class Share(Session):
         status, out = run(self.argv(*options), 60, cwd=self.work, env=self.environment())
         self.backend.wait(10)
         check(status == 0, f"fio ended with {status}: {out[-800:]}")
-        check(not os.path.exists(os.path.join(self.work, "file")), "fio has made a file here, not on the share")
+        check(not os.path.exists(os.path.join(self.work, "file")),
+              "fio has made a file here, not on the share")
         return json.loads(out[out.index("{"):])
 
     def fails(self, said, *options, **how):
@@ -57,14 +61,18 @@ def both(function):
 
 @both
 def what_is_written_is_read_again_and_is_in_the_file(s):
-    job = s.fio("--filename=file", "--rw=randwrite", "--bs=4k", "--iodepth=8", "--size=8m", "--verify=crc32c",
+    job = s.fio("--filename=file", "--rw=randwrite", "--bs=4k", "--iodepth=8", "--size=8m",
+                "--verify=crc32c",
                 "--fsync=64", "--fdatasync=100")["jobs"][0]
-    check(job["error"] == 0 and job["write"]["io_bytes"] == 8 * MIB, f"{job['write']['io_bytes']} bytes written")
+    check(job["error"] == 0 and job["write"]["io_bytes"] == 8 * MIB,
+          f"{job['write']['io_bytes']} bytes written")
     check(job["read"]["io_bytes"] == 8 * MIB, f"{job['read']['io_bytes']} bytes verified")
     check(job["sync"]["total_ios"] > 0, "no fsync")
     check(job["iodepth_level"]["8"] > 50, "there were not 8 in flight")
-    # fio itself, by the kernel, on the host's file: each block has its sum and the place that it is for.
-    status, out = run(["fio", "--name=job", "--ioengine=psync", "--filename=" + s.file(), "--rw=randwrite", "--bs=4k",
+    # fio itself, by the kernel, on the host's file: each block has its sum and the place that it is
+    # for.
+    status, out = run(["fio", "--name=job", "--ioengine=psync", "--filename=" + s.file(),
+                       "--rw=randwrite", "--bs=4k",
                        "--size=8m", "--verify=crc32c", "--verify_only"], 30, cwd=s.work)
     check(status == 0, "the host's file: " + out[-800:])
 
@@ -76,12 +84,14 @@ def what_the_host_has_changed_is_found(s):
         f.seek(300000)
         f.write(b"wrong")
     s.start_backend()
-    s.fails("verify", "--filename=file", "--rw=write", "--bs=64k", "--size=1m", "--verify=crc32c", "--verify_only")
+    s.fails("verify", "--filename=file", "--rw=write", "--bs=64k", "--size=1m", "--verify=crc32c",
+            "--verify_only")
 
 
 @both
 def files_that_are_to_be_read_are_made_on_the_share(s):
-    job = s.fio("--filename=file", "--rw=randread", "--bs=16k", "--iodepth=8", "--size=2m")["jobs"][0]
+    job = s.fio("--filename=file", "--rw=randread", "--bs=16k", "--iodepth=8",
+                "--size=2m")["jobs"][0]
     check(os.path.getsize(s.file()) == 2 * MIB, "the file was not made")
     check(job["read"]["io_bytes"] == 2 * MIB and job["read"]["short_ios"] == 0, "bytes are missing")
     again = s.fio("--filename=file", "--rw=read", "--bs=1m", "--direct=1")["jobs"][0]
@@ -90,7 +100,8 @@ def files_that_are_to_be_read_are_made_on_the_share(s):
 
 @both
 def jobs_share_a_device(s):
-    jobs = s.fio("--numjobs=3", "--rw=randrw", "--bs=4k", "--iodepth=8", "--size=1m", "--unlink=1")["jobs"]
+    jobs = s.fio("--numjobs=3", "--rw=randrw", "--bs=4k", "--iodepth=8", "--size=1m",
+                 "--unlink=1")["jobs"]
     check(len(jobs) == 3 and all(j["error"] == 0 for j in jobs), "a job failed")
     check(os.listdir(s.share) == [], f"left: {os.listdir(s.share)}")
 
@@ -120,11 +131,14 @@ def an_engine_for_another_fio_says_so():
 def a_back_end_that_dies_ends_the_run():
     with Share("directory") as s:
         s.start_backend()
-        with subprocess.Popen(s.argv("--filename=file", "--rw=randrw", "--bs=4k", "--iodepth=8", "--size=4m",
-                                     "--time_based", "--runtime=30"), cwd=s.work, stdin=subprocess.DEVNULL,
+        with subprocess.Popen(s.argv("--filename=file", "--rw=randrw", "--bs=4k", "--iodepth=8",
+                                     "--size=4m",
+                                     "--time_based", "--runtime=30"), cwd=s.work,
+                              stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
             try:
-                wait_until(lambda: os.path.exists(s.file()) and os.path.getsize(s.file()) == 4 * MIB, 10, "the file")
+                wait_until(lambda: os.path.exists(s.file()) and os.path.getsize(s.file()) == 4
+                           * MIB, 10, "the file")
                 time.sleep(1)
                 check(p.poll() is None, "fio has ended by itself")
                 s.kill_backend()
@@ -140,12 +154,14 @@ def a_back_end_that_dies_ends_the_run():
 def main():
     if os.geteuid():
         skip_all("not root")
-    for program, how in ((ENGINE, "tools/fio-engine makes it"), (RUST_VIRTIOFSD, "tools/test fetches it")):
+    for program, how in ((ENGINE, "tools/fio-engine makes it"),
+                         (RUST_VIRTIOFSD, "tools/test fetches it")):
         if not os.path.exists(program):
             skip_all(f"no {program}: {how}")
     if not shutil.which("fio"):
         skip_all("no fio")
-    run_cases(named([what_is_written_is_read_again_and_is_in_the_file, what_the_host_has_changed_is_found,
+    run_cases(named([what_is_written_is_read_again_and_is_in_the_file,
+                     what_the_host_has_changed_is_found,
                      files_that_are_to_be_read_are_made_on_the_share, jobs_share_a_device,
                      what_makes_no_sense_is_refused, an_engine_for_another_fio_says_so,
                      a_back_end_that_dies_ends_the_run]))

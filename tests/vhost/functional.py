@@ -53,15 +53,16 @@ for i in range(count):
 
 
 def batches():
-    """Folders that go together. virtiofsd keeps a descriptor for each file that the kernel knows: with
-    few of them allowed the tree comes in two halves."""
+    """Folders that go together. virtiofsd keeps a descriptor for each file that the kernel knows:
+    with few of them allowed the tree comes in two halves."""
     few = REAL and resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 2 * TREE_FILES
     return [range(0, FOLDERS // 2), range(FOLDERS // 2, FOLDERS)] if few else [range(FOLDERS)]
 
 
 def listing(top):
     """Names, modes, sizes, times and targets of all that is no directory."""
-    return must(["sh", "-c", r"cd $0 && find . ! -type d -printf '%p %m %s %T@ %l\n' | sort", top], 60)
+    return must(["sh", "-c", r"cd $0 && find . ! -type d -printf '%p %m %s %T@ %l\n' | sort", top],
+                60)
 
 
 def a_large_tree_both_ways():
@@ -70,8 +71,10 @@ def a_large_tree_both_ways():
     must(["mkdir", path("tree")])
     for batch in batches():
         halves = batch[::2], batch[1::2]
-        for commands in ([["cp", "-a", *(f"{top}/{i}" for i in half), path("tree")] for half in halves],
-                         [["cp", "-a", *(path("tree", str(i)) for i in half), back] for half in halves],
+        for commands in ([["cp", "-a", *(f"{top}/{i}" for i in half), path("tree")]
+                          for half in halves],
+                         [["cp", "-a", *(path("tree", str(i)) for i in half), back]
+                          for half in halves],
                          [["rm", "-r", *(path("tree", str(i)) for i in half)] for half in halves]):
             two_at_a_time(partial(must, command, 200) for command in commands)
     must(["rmdir", path("tree")])
@@ -125,7 +128,8 @@ assert c.execute('select count(*) from t').fetchone()[0] == 4000
 
 
 def fio_verifies(*args):
-    must(["fio", f"--directory={path()}", "--size=24m", "--verify=crc32c", "--verify_state_save=0", "--name=v", "--minimal",
+    must(["fio", f"--directory={path()}", "--size=24m", "--verify=crc32c", "--verify_state_save=0",
+          "--name=v", "--minimal",
           "--unlink=1", *args], 60, cwd=SESSION.work)
 
 
@@ -354,7 +358,8 @@ os.unlink('b')
 
 def nothing_is_left_and_the_share_agrees():
     left = must(["ls", "-A", path()])
-    python("import os, sys\nfor n in os.listdir(sys.argv[1]): os.unlink(sys.argv[1] + '/' + n)", path())
+    python("import os, sys\nfor n in os.listdir(sys.argv[1]): os.unlink(sys.argv[1] + '/' + n)",
+           path())
     check(set(left.split()) <= {"db", "db-shm", "db-wal", "attributes"}, left)
     if REAL:
         check(not os.listdir(SESSION.share), "the share is not empty")
@@ -365,7 +370,8 @@ def it_ends_well():
     SESSION.backend.wait(10)
     # A device in memory knows what the kernel still has: counts that don't fit end it with 3.
     check(SESSION.backend.returncode == 0 or REAL, SESSION.backend_said())
-    check(not glob.glob("/run/virtiofs-vfio/*" + os.path.basename(SESSION.work)), "a record is left")
+    check(not glob.glob("/run/virtiofs-vfio/*" + os.path.basename(SESSION.work)),
+          "a record is left")
 
 
 # What takes seconds, and is left out where the tests are run many times.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A worker that was taken over: what it has open, and what it may say. Of the shipped binary; the worker's pipes are
-written to from here, as it could."""
+"""A worker that was taken over: what it has open, and what it may say. Of the shipped binary; the
+worker's pipes are written to from here, as it could."""
 
 import ctypes
 import glob
@@ -9,7 +9,8 @@ import os
 import struct
 import time
 
-from vhostlib import CTL, Session, check, is_mounted, must, named, need_root, python, run, run_cases, wait_until
+from vhostlib import (CTL, Session, check, is_mounted, must, named, need_root, python, run,
+                      run_cases, wait_until)
 
 SERVING, FAILED, LOST = range(3)
 MNT_DETACH = 2
@@ -49,10 +50,13 @@ ESCAPES = b"\x1b]0;owned\x07\x1b[2J\r\n\xff evil"
 # What is written, and what is said then.
 LIES = {
     "serving twice": (report(SERVING), 'reported "serving" while it serves'),
-    "serving after a loss": (report(LOST, -5, b"gone") + report(SERVING), 'reported "serving" while it has lost'),
+    "serving after a loss": (report(LOST, -5, b"gone") + report(SERVING),
+                             'reported "serving" while it has lost'),
     "two losses": (report(LOST, -5, b"gone") * 2, 'reported "lost" while it has lost'),
-    "a failure after a loss": (report(LOST, -5, b"gone") + report(FAILED, -5), 'reported "failed" while it has lost'),
-    "many of all": ((report(LOST, -5) + report(SERVING) + report(FAILED, -5)) * 20, 'reported "serving"'),
+    "a failure after a loss": (report(LOST, -5, b"gone") + report(FAILED, -5),
+                               'reported "failed" while it has lost'),
+    "many of all": ((report(LOST, -5) + report(SERVING) + report(FAILED, -5)) * 20,
+                    'reported "serving"'),
     "an unknown kind": (report(77), "no report"),
     "a good number of a failure": (report(FAILED, 5), "no report"),
     "half a report": (report(SERVING)[:100], "no report"),
@@ -84,7 +88,8 @@ def a_failure_that_does_not_end():
 
 
 def status_is_asked_after_a_false_loss():
-    """What the supervisor had open is closed then. The worker may find that out, and say so, which it may not."""
+    """What the supervisor had open is closed then. The worker may find that out, and say so, which
+    it may not."""
     with Session("device").mount() as s:
         pipe = worker_pipe(s, True)
         os.write(pipe, report(LOST, -5, ESCAPES))
@@ -93,7 +98,8 @@ def status_is_asked_after_a_false_loss():
             run([CTL, "status", "--json", s.mnt])
         # umount(8) asks the file system first, which may have nobody to answer.
         # And the mount is gone already if the worker has said what it may not.
-        check(ctypes.CDLL(None).umount2(os.fsencode(s.mnt), MNT_DETACH) == 0 or not is_mounted(s.mnt), "umount2")
+        check(ctypes.CDLL(None).umount2(os.fsencode(s.mnt), MNT_DETACH) == 0
+              or not is_mounted(s.mnt), "umount2")
         s.ends(1, 20)
         check("The device is lost" in s.said(), s.said())
 
@@ -126,16 +132,20 @@ def messages_without_end_hold_nobody_up():
 
 
 def kind_of(what):
-    for start, kind in (("/dev/null", "null"), ("/dev/fuse", "fuse"), ("anon_inode:[eventfd]", "eventfd"),
-                        ("anon_inode:[io_uring]", "io_uring"), ("anon_inode:[eventpoll]", "eventpoll"),
-                        ("pipe:", "pipe"), ("socket:", "socket"), ("/run/virtiofs-vfio/", "record")):
+    for start, kind in (("/dev/null", "null"), ("/dev/fuse", "fuse"),
+                        ("anon_inode:[eventfd]", "eventfd"),
+                        ("anon_inode:[io_uring]", "io_uring"),
+                        ("anon_inode:[eventpoll]", "eventpoll"),
+                        ("pipe:", "pipe"), ("socket:", "socket"),
+                        ("/run/virtiofs-vfio/", "record")):
         if what.startswith(start):
             return kind
     return what
 
 
 def it_has_open_what_it_needs(args, options, foreground):
-    """No terminal, no memory to be mapped, no control socket, nothing in /run but a lock that is only read."""
+    """No terminal, no memory to be mapped, no control socket, nothing in /run but a lock that is
+    only read."""
     lanes = 2 if "lanes=2" in options else 1
     with Session("device", args, options=options) as s:
         s.start_backend()
@@ -155,7 +165,8 @@ def it_has_open_what_it_needs(args, options, foreground):
             check(kind != "record" or flags & O_ACCMODE == os.O_RDONLY, f"{what} can be written")
         check({n for n, (what, _) in found.items() if what == "/dev/null"} == {0, 1, 2}, str(found))
         eventfds, rings = count.pop("eventfd"), count.pop("io_uring")
-        check(count == {"null": 3, "fuse": lanes, "eventpoll": 1, "pipe": 2, "socket": 1, "record": 1}, str(found))
+        check(count == {"null": 3, "fuse": lanes, "eventpoll": 1, "pipe": 2, "socket": 1,
+                        "record": 1}, str(found))
         check(eventfds <= 20 and rings <= 12, str(found))
         must(["umount", s.mnt])
         wait_until(lambda: not os.path.exists(f"/proc/{supervisor}/exe"), 5, "the end")
@@ -164,13 +175,15 @@ def it_has_open_what_it_needs(args, options, foreground):
 
 
 KEPT = "on-loss=wait,backend-keeps-state"
-KINDS = [([], ""), (["--queues", "2"], "lanes=2,queues=2"), (["--notify", "--tag", "t"], ""), ([], KEPT)]
+KINDS = [([], ""), (["--queues", "2"], "lanes=2,queues=2"), (["--notify", "--tag", "t"], ""),
+         ([], KEPT)]
 
 
 def main():
     need_root()
     cases = [(f"it says: {name}", lambda c=case: lie(*c)) for name, case in LIES.items()]
-    cases += [(f"it has open what it needs: {' '.join(args)} {options}, {'-f' if foreground else 'in the background'}",
+    cases += [(f"it has open what it needs: {' '.join(args)} {options}, "
+               f"{'-f' if foreground else 'in the background'}",
                lambda c=(args, options, foreground): it_has_open_what_it_needs(*c))
               for args, options in KINDS for foreground in (True, False)]
     run_cases(cases + named([a_failure_that_does_not_end, status_is_asked_after_a_false_loss,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A mount that has nothing to do takes no CPU time, whatever state it is in. Of the shipped binary: its worker has
-limits and a filter that a sanitized one has not."""
+"""A mount that has nothing to do takes no CPU time, whatever state it is in. Of the shipped binary:
+its worker has limits and a filter that a sanitized one has not."""
 
 import fcntl
 import json
@@ -48,7 +48,8 @@ def used_before(s):
 
 def request_without_an_answer(s):
     s.control("hold")
-    return subprocess.Popen(["stat", s.path("nothing")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(["stat", s.path("nothing")], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
 
 
 def lost(s):
@@ -106,7 +107,8 @@ STATES = [
     ("a notification queue, packed rings", [*NOTIFY, "--packed"], "", notified),
     ("a notification queue, no EVENT_IDX", [*NOTIFY, "--no", "event-idx"], "", notified),
     ("a request without an answer", ["--no-cache"], "poll=irq", request_without_an_answer),
-    ("a request without an answer, timeout=", ["--no-cache"], "timeout=60", request_without_an_answer),
+    ("a request without an answer, timeout=", ["--no-cache"], "timeout=60",
+     request_without_an_answer),
     ("a lock that waits", ["--posix-locks"], "", lock_that_waits),
     ("a lost device", [], "", lost),
     ("a lost device, notifications", NOTIFY, "", lost),

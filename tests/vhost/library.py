@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every call of libviofs, by its public headers, against a back end: argv[1]. TAP comes from viofs-calls."""
+"""Every call of libviofs, by its public headers, against a back end: argv[1]. TAP comes from
+viofs-calls."""
 
 import os
 import subprocess
@@ -85,9 +86,11 @@ def calls():
         plan = next((int(line[3:]) for line in lines if line.startswith("1..")), 0)
         print(f"1..{plan + 2}")
         print("\n".join(line for line in lines if not line.startswith("1..")))
-        print(f"{'ok' if plan and status == 0 else 'not ok'} {plan + 1} - the program ends well ({status})")
+        print(f"{'ok' if plan and status == 0 else 'not ok'} {plan + 1} - the program ends well "
+              f"({status})")
         good = backend != "device" or s.backend.returncode == 0
-        print(f"{'ok' if good else 'not ok'} {plan + 2} - the back end ends well ({s.backend.returncode})")
+        print(f"{'ok' if good else 'not ok'} {plan + 2} - the back end ends well "
+              f"({s.backend.returncode})")
         if not good:
             print("# " + s.backend_said().replace("\n", "\n# "))
 

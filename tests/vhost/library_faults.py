@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a device does wrong, with a program that uses libviofs: an error in bounded time, never a crash."""
+"""What a device does wrong, with a program that uses libviofs: an error in bounded time, never a
+crash."""
 
 import os
 import subprocess
@@ -17,7 +18,8 @@ class Victim:
     """The program, which takes orders."""
 
     def __init__(self, session, *args):
-        self.p = subprocess.Popen([VICTIM, "vhost-user:" + session.socket, *args], stdin=subprocess.PIPE,
+        self.p = subprocess.Popen([VICTIM, "vhost-user:" + session.socket, *args],
+                                  stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, env=session.environment(), text=True)
         self.opened = self.answer()
 
@@ -142,7 +144,8 @@ def a_device_that_is_killed_is_an_error_at_once():
 
 
 def what_was_begun_when_the_device_goes_is_freed():
-    """The paths are known, so it is OPEN and OPENDIR that can't be sent; the program is checked for leaks."""
+    """The paths are known, so it is OPEN and OPENDIR that can't be sent; the program is checked for
+    leaks."""
     with Session("device", ["--cache", "60"]) as s:
         s.start_backend()
         v = Victim(s)
@@ -199,7 +202,8 @@ def main():
     cases += named([a_device_that_falls_silent_is_an_error_after_the_time_out,
                     an_event_loop_hears_of_a_device_that_falls_silent,
                     an_event_loop_hears_of_a_device_that_is_killed,
-                    a_device_that_is_killed_is_an_error_at_once, what_was_begun_when_the_device_goes_is_freed,
+                    a_device_that_is_killed_is_an_error_at_once,
+                    what_was_begun_when_the_device_goes_is_freed,
                     entries_that_make_no_sense_are_refused, kick_eventfds_that_are_full_and_block,
                     no_byte_that_was_not_written_reaches_the_program])
     run_cases(cases, at_once=2)

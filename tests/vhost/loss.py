@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A virtiofsd that is killed or stopped under load: errors in bounded time, a clean end, nothing left."""
+"""A virtiofsd that is killed or stopped under load: errors in bounded time, a clean end, nothing
+left."""
 
 import concurrent.futures
 import fcntl
@@ -66,7 +67,8 @@ class Load:
         return False
 
     def fails(self, since, seconds):
-        """Every user has an error within @seconds after @since: (errnos, when the last one came)."""
+        """Every user has an error within @seconds after @since: (errnos, when the last one
+        came)."""
         errnos, last = set(), 0.0
         for u in self.users:
             out, _ = u.communicate(timeout=max(0.1, since + seconds + 10 - time.monotonic()))
@@ -79,7 +81,8 @@ class Load:
 
 
 def killed_under_load():
-    """kill -9: EIO at once and from then on, an unmount within a second, status 1; then a new one."""
+    """kill -9: EIO at once and from then on, an unmount within a second, status 1; then a new
+    one."""
     with Session("c") as s:
         s.mount()
         with Load(s) as load:
@@ -146,7 +149,8 @@ def serving_and_aborted():
             load.fails(start, 1)
         s.ends(0, 0)
         status, out = run([CTL, "abort", s.mnt], 10)
-        check(status == 1 and "No virtiofs-vfio serves" in out, f"abort of nothing: {status}, {out}")
+        check(status == 1 and "No virtiofs-vfio serves" in out,
+              f"abort of nothing: {status}, {out}")
 
 
 def silent_and_terminated_twice():
@@ -270,7 +274,8 @@ def a_daemon_that_hangs_holds_up_nobody_elses():
         other.daemon.send_signal(signal.SIGSTOP)
         try:
             took = timed([CTL, "status", "--json", s.mnt], 5)
-            everybody = subprocess.run([CTL, "status", "--json"], capture_output=True, timeout=10, check=False)
+            everybody = subprocess.run([CTL, "status", "--json"], capture_output=True, timeout=10,
+                                       check=False)
             took += timed([CTL, "abort", s.mnt], 5)
             check(took < 3, f"status and abort took {took:.1f} s")
             check(everybody.returncode == 1 and b"timed out" in everybody.stderr, str(everybody))
@@ -336,10 +341,13 @@ def main():
                     lambda: supervisor_killed(lambda s: run([CTL, "list"], 5))),
                    ("supervisor killed: the next daemon cleans up",
                     lambda: supervisor_killed(the_next_daemon))] + named([
-            killed_with_its_worker, killed_under_load, killed_while_idle, silent_with_a_timeout, silent_and_aborted,
-            serving_and_aborted, silent_and_terminated_twice, a_stuck_worker_with_a_timeout, a_stuck_worker_is_aborted,
+            killed_with_its_worker, killed_under_load, killed_while_idle, silent_with_a_timeout,
+            silent_and_aborted,
+            serving_and_aborted, silent_and_terminated_twice, a_stuck_worker_with_a_timeout,
+            a_stuck_worker_is_aborted,
             stopped_before_the_mount, a_daemon_that_hangs_holds_up_nobody_elses,
-            one_that_ends_while_it_is_asked, a_mount_point_with_a_line_break_is_found]) + [("silent and terminated once", patient.result)])
+            one_that_ends_while_it_is_asked, a_mount_point_with_a_line_break_is_found])
+                  + [("silent and terminated once", patient.result)])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon, viofsctl and viofs say: of names that somebody else has chosen, of failures, and by which exit status."""
+"""What the daemon, viofsctl and viofs say: of names that somebody else has chosen, of failures, and
+by which exit status."""
 
 import json
 import os
@@ -9,12 +10,14 @@ import socket
 import subprocess
 import sys
 
-from vhostlib import (CTL, EPOLL_WAIT, IO_URING_ENTER, IO_URING_SETUP, Session, check, is_mounted, must, named,
+from vhostlib import (CTL, EPOLL_WAIT, IO_URING_ENTER, IO_URING_SETUP, Session, check, is_mounted,
+                      must, named,
                       need_root, run, run_cases, wait_until, without_call)
 
 VIOFS = os.environ["VIOFS_TOOL"]
 OVERCOMMIT = "/proc/sys/vm/nr_overcommit_hugepages"
-# A name that is no UTF-8, that colours a terminal and sets its title; how it is printed, and as a string of JSON.
+# A name that is no UTF-8, that colours a terminal and sets its title; how it is printed, and as a
+# string of JSON.
 ODD = "m\udcff\x1b[31m\x1b]0;x\a\\n\u202e"
 SHOWN = "m\\377\\033[31m\\033]0;x\\a\\\\n\\342\\200\\256"
 JSON = "m\\377\x1b[31m\x1b]0;x\a\\\\n\u202e"
@@ -22,7 +25,8 @@ JSON = "m\\377\x1b[31m\x1b]0;x\a\\\\n\u202e"
 
 def harmless(out):
     """@out as run() has it."""
-    check(not any(c < " " and c != "\n" or "\x7f" <= c < "\xa0" or c in "\u202e\ufffd" for c in out), repr(out))
+    check(not any(c < " " and c != "\n" or "\x7f" <= c < "\xa0" or c in "\u202e\ufffd"
+                  for c in out), repr(out))
 
 
 class Odd(Session):
@@ -61,7 +65,8 @@ def a_mount_point_that_is_not_utf8_has_its_status():
         out = must([CTL, "status", "--json", s.mnt])
         check(out.isascii(), out)
         check_status(s, json.loads(out))
-        check_status(s, [one for one in json.loads(must([CTL, "status", "--json"])) if s.work in one["source"]][0])
+        check_status(s, [one for one in json.loads(must([CTL, "status", "--json"]))
+                         if s.work in one["source"]][0])
         out = must([CTL, "show", "vhost-user:" + s.socket])
         harmless(out)
         s.umount()
@@ -85,11 +90,14 @@ def names_in_errors_are_harmless():
         for argv in ([s.daemon_argv()[0], "-o", ODD, "vhost-user:/x", s.mnt],
                      [s.daemon_argv()[0], "vhost-user:" + s.socket, s.mnt],
                      [s.daemon_argv()[0], "vhost-user:" + s.socket, s.mnt + "/nix"],
-                     [s.daemon_argv()[0], "--" + ODD], [s.daemon_argv()[0], "-o", "poll=" + ODD, "vhost-user:/x", s.mnt],
+                     [s.daemon_argv()[0], "--" + ODD],
+                     [s.daemon_argv()[0], "-o", "poll=" + ODD, "vhost-user:/x", s.mnt],
                      [s.daemon_argv()[0], ODD, s.mnt],
-                     [CTL, ODD], [CTL, "--" + ODD], [CTL, "status", s.mnt], [CTL, "abort", s.mnt], [CTL, "show", ODD],
+                     [CTL, ODD], [CTL, "--" + ODD], [CTL, "status", s.mnt], [CTL, "abort", s.mnt],
+                     [CTL, "show", ODD],
                      [CTL, "bind", ODD], [CTL, "show", "vhost-user:" + s.socket],
-                     [VIOFS, ODD], [VIOFS, "ls", "--" + ODD], [VIOFS, "ls", ODD], [VIOFS, "get", "vhost-user:" + s.socket, ODD],
+                     [VIOFS, ODD], [VIOFS, "ls", "--" + ODD], [VIOFS, "ls", ODD],
+                     [VIOFS, "get", "vhost-user:" + s.socket, ODD],
                      [VIOFS, "mkdir", "-m", ODD, "vhost-user:" + s.socket, "x"]):
             status, out = run(argv, env=dict(os.environ, LC_ALL="C.UTF-8"))
             check(status in (1, 2), f"{argv}: status {status}")
@@ -113,9 +121,12 @@ def viofs_prints_names_harmlessly():
     with Session() as s:
         target = os.path.join(s.work, "there")
         os.makedirs(os.path.join(target, ODD))
-        for command in (["get", "nix", os.path.join(target, ODD)], ["put", os.path.join(target, ODD, "nix"), "/"],
-                        ["cat", ODD], ["ls", ODD], ["stat", ODD], ["chmod", ODD, "x"], ["cp", "-r", "/", "/" + ODD],
-                        ["raw", ODD], ["raw", "LOOKUP", ODD], ["raw", "LOOKUP", ODD + "=1"], ["df", ODD]):
+        for command in (["get", "nix", os.path.join(target, ODD)],
+                        ["put", os.path.join(target, ODD, "nix"), "/"],
+                        ["cat", ODD], ["ls", ODD], ["stat", ODD], ["chmod", ODD, "x"],
+                        ["cp", "-r", "/", "/" + ODD],
+                        ["raw", ODD], ["raw", "LOOKUP", ODD], ["raw", "LOOKUP", ODD + "=1"],
+                        ["df", ODD]):
             s.start_backend()
             status, out = run([VIOFS, command[0], "vhost-user:" + s.socket, *command[1:]],
                               env=dict(os.environ, LC_ALL="C.UTF-8"))
@@ -132,19 +143,23 @@ def a_socket_whose_name_is_no_tag():
         s.socket = os.path.join(s.work, ODD)
         s.start_backend()
         s.start_daemon()
-        wait_until(lambda: " is mounted at " in s.said() or s.daemon.poll() is not None, 10, "the mount")
+        wait_until(lambda: " is mounted at " in s.said() or s.daemon.poll() is not None, 10,
+                   "the mount")
         check(s.daemon.poll() is None, s.said())
         status = json.loads(must([CTL, "status", "--json", s.mnt]))
-        check(status["device"]["tag"] == "m\\\\377\\\\033[31m\\\\033]0;x\\\\a\\\\n\\\\342\\\\200", status["device"]["tag"])
+        check(status["device"]["tag"] == "m\\\\377\\\\033[31m\\\\033]0;x\\\\a\\\\n\\\\342\\\\200",
+              status["device"]["tag"])
         s.umount()
 
 
 def starter_of(s, **more):
-    """The daemon that leaves the terminal, on its way to a back end that says nothing: the process that waits for it."""
+    """The daemon that leaves the terminal, on its way to a back end that says nothing: the process
+    that waits for it."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(s.socket)
     listener.listen(1)
-    p = subprocess.Popen(s.daemon_argv(foreground=False), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    p = subprocess.Popen(s.daemon_argv(foreground=False), stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, **more)
     return listener, p
 
@@ -161,7 +176,8 @@ def a_daemon_that_is_killed_at_its_start():
             with listener.accept()[0]:
                 os.kill(wait_until(lambda: children(p.pid), 5, "the daemon")[0], signal.SIGKILL)
                 out = p.communicate(timeout=5)[0].decode()
-        check(p.returncode == 1 and "by signal 9 (Killed)" in out and "memory" in out, f"{p.returncode}: {out}")
+        check(p.returncode == 1 and "by signal 9 (Killed)" in out and "memory" in out,
+              f"{p.returncode}: {out}")
 
 
 def a_daemon_that_may_write_no_file():
@@ -169,35 +185,44 @@ def a_daemon_that_may_write_no_file():
         s.start_backend()
         status, out = run(s.daemon_argv(foreground=False),
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
-        check(status == 1 and ("limit on the size of files" in out or "File too large" in out), f"{status}: {out}")
+        check(status == 1 and ("limit on the size of files" in out or "File too large" in out),
+              f"{status}: {out}")
 
 
 def with_few_descriptors():
-    """A hard limit that the daemon may not widen, as it lacks CAP_SYS_RESOURCE. What it raises it lowers again."""
+    """A hard limit that the daemon may not widen, as it lacks CAP_SYS_RESOURCE. What it raises it
+    lowers again."""
     limit = must(["cat", OVERCOMMIT])
     for count in (5, 6, 8, 10, 12):
         with Session() as s:
             s.start_backend()
-            status, out = run(["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", *s.daemon_argv()],
-                              preexec_fn=lambda n=count: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
+            status, out = run(["setpriv", "--bounding-set=-sys_resource",
+                               "--inh-caps=-sys_resource", *s.daemon_argv()],
+                              preexec_fn=lambda n=count: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                                            (n, n)))
             check(status == 1 and "open files" in out.split("\n")[-2], f"{count}: {status}: {out}")
-            check(must(["cat", OVERCOMMIT]) == limit, f"{count}: the limit of hugepages stays raised")
+            check(must(["cat", OVERCOMMIT]) == limit,
+                  f"{count}: the limit of hugepages stays raised")
 
 
 def without_proc():
     with Session() as s:
         s.start_backend()
-        status, out = run(["unshare", "--mount", "sh", "-c", 'while umount -l /proc; do :; done 2>/dev/null; exec "$@"', "sh", *s.daemon_argv()])
+        status, out = run(["unshare", "--mount", "sh", "-c",
+                           'while umount -l /proc; do :; done 2>/dev/null; exec "$@"', "sh",
+                           *s.daemon_argv()])
         check(status == 1 and "is /proc mounted" in out, f"{status}: {out}")
 
 
 def without_io_uring():
-    """io_uring_setup or io_uring_enter, as in a container of Docker's: where io_uring is asked for, it is said why."""
+    """io_uring_setup or io_uring_enter, as in a container of Docker's: where io_uring is asked for,
+    it is said why."""
     for call in (IO_URING_SETUP, IO_URING_ENTER):
         with Session(options="events=io_uring") as s:
             s.start_backend()
             status, out = run(s.daemon_argv(), preexec_fn=lambda c=call: without_call(c))
-            check(status == 1 and "seccomp" in out and "Operation not permitted" in out, f"{status}: {out}")
+            check(status == 1 and "seccomp" in out and "Operation not permitted" in out,
+                  f"{status}: {out}")
 
 
 def a_loop_that_can_not_wait():
@@ -206,39 +231,55 @@ def a_loop_that_can_not_wait():
         with Session(options="events=epoll") as s:
             s.start_backend()
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            status, out = run(s.daemon_argv(foreground), 10, preexec_fn=lambda: without_call(EPOLL_WAIT))
+            status, out = run(s.daemon_argv(foreground), 10,
+                              preexec_fn=lambda: without_call(EPOLL_WAIT))
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            check(status == 1 and "epoll" in out and "Operation not permitted" in out, f"{status}: {out}")
-            check(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1, "CPU time")
+            check(status == 1 and "epoll" in out and "Operation not permitted" in out,
+                  f"{status}: {out}")
+            check(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1,
+                  "CPU time")
             wait_until(lambda s=s: not s.records() and not is_mounted(s.mnt), 5, "all is as before")
 
 
 def exit_statuses():
-    """Wrong command lines and failures, by both names that the daemon is called by; and of the other programs."""
+    """Wrong command lines and failures, by both names that the daemon is called by; and of the
+    other programs."""
     with Session() as s:
         nobody = "vhost-user:" + s.work + "/nobody"
-        wrong = [[], [nobody], ["-o", "bogus", nobody, s.mnt], ["-o", "poll=fast", nobody, s.mnt], ["-x", nobody, s.mnt],
-                 ["-o", "cpus=1000", nobody, s.mnt], ["-o", "cpus=a", nobody, s.mnt], ["-o", "queues=2", "myfs", s.mnt],
-                 ["-o", "queues=2", "0000:7f:1f.7", s.mnt], ["-o", "queues=99", nobody, s.mnt], ["vhost-user:", s.mnt], ["", s.mnt],
+        wrong = [[], [nobody], ["-o", "bogus", nobody, s.mnt], ["-o", "poll=fast", nobody, s.mnt],
+                 ["-x", nobody, s.mnt],
+                 ["-o", "cpus=1000", nobody, s.mnt], ["-o", "cpus=a", nobody, s.mnt],
+                 ["-o", "queues=2", "myfs", s.mnt],
+                 ["-o", "queues=2", "0000:7f:1f.7", s.mnt], ["-o", "queues=99", nobody, s.mnt],
+                 ["vhost-user:", s.mnt], ["", s.mnt],
                  ["-o", "dax=always", nobody, s.mnt], ["-o", "fsname=x", nobody, s.mnt],
-                 [nobody, s.mnt, "more"], [nobody, s.mnt, "-t"], ["-o"], ["-o", "workers=0", nobody, s.mnt], ["-o", "backend-keeps-state", nobody, s.mnt]]
-        failing = [[nobody, s.mnt], [nobody, s.mnt + "/nix"], ["-f", nobody, s.mnt], ["tag:nobody-has-it", s.mnt],
+                 [nobody, s.mnt, "more"], [nobody, s.mnt, "-t"], ["-o"],
+                 ["-o", "workers=0", nobody, s.mnt], ["-o", "backend-keeps-state", nobody, s.mnt]]
+        failing = [[nobody, s.mnt], [nobody, s.mnt + "/nix"], ["-f", nobody, s.mnt],
+                   ["tag:nobody-has-it", s.mnt],
                    ["0000:7f:1f.7", s.mnt], [nobody, "/proc/self/status"]]
-        for name, usage, failure in (("virtiofs-vfio", 2, 1), ("mount.fuse.virtiofs-vfio", 1, 32), ("/sbin/mount.virtiofs-vfio", 1, 32)):
+        for name, usage, failure in (("virtiofs-vfio", 2, 1), ("mount.fuse.virtiofs-vfio", 1, 32),
+                                     ("/sbin/mount.virtiofs-vfio", 1, 32)):
             for rows, due in ((wrong, usage), (failing, failure), ([["--help"], ["--version"]], 0)):
                 for argv in rows:
                     status, out = run([name, *argv], executable=s.daemon_argv()[0])
-                    check(status == due, f"{name} {argv}: status {status} where {due} is due: {out}")
-    for argv, due in (([CTL], 2), ([CTL, "bogus"], 2), ([CTL, "show"], 2), ([CTL, "list", "x"], 2), ([CTL, "bind", "x", "--json"], 2),
-                      ([CTL, "--bogus"], 2), ([CTL, "show", nobody], 1), ([CTL, "bind", "x"], 1), ([CTL, "status", "/nix"], 1),
+                    check(status == due,
+                          f"{name} {argv}: status {status} where {due} is due: {out}")
+    for argv, due in (([CTL], 2), ([CTL, "bogus"], 2), ([CTL, "show"], 2), ([CTL, "list", "x"], 2),
+                      ([CTL, "bind", "x", "--json"], 2),
+                      ([CTL, "--bogus"], 2), ([CTL, "show", nobody], 1), ([CTL, "bind", "x"], 1),
+                      ([CTL, "status", "/nix"], 1),
                       ([CTL, "status"], 0), ([CTL, "--help"], 0),
-                      ([VIOFS], 2), ([VIOFS, "bogus"], 2), ([VIOFS, "ls"], 2), ([VIOFS, "ls", "-Z", "x"], 2), ([VIOFS, "get", "x", "y"], 2),
-                      ([VIOFS, "ls", "--timeout=x", "x"], 2), ([VIOFS, "ls", nobody], 1), ([VIOFS, "ls", "--help"], 0)):
+                      ([VIOFS], 2), ([VIOFS, "bogus"], 2), ([VIOFS, "ls"], 2),
+                      ([VIOFS, "ls", "-Z", "x"], 2), ([VIOFS, "get", "x", "y"], 2),
+                      ([VIOFS, "ls", "--timeout=x", "x"], 2), ([VIOFS, "ls", nobody], 1),
+                      ([VIOFS, "ls", "--help"], 0)):
         status, out = run(argv)
         check(status == due, f"{argv}: status {status} where {due} is due: {out}")
 
 
-# A mount namespace with a /dev/log of its own, where the daemon in the background mounts; it is left by a line.
+# A mount namespace with a /dev/log of its own, where the daemon in the background mounts; it is
+# left by a line.
 APART = """
 set -e
 dev=$1; shift
@@ -263,8 +304,10 @@ class Logged(Session):
         self.log_socket.settimeout(15)
         self.log_socket.bind(os.path.join(dev, "log"))
         self.start_backend()
-        shell = subprocess.Popen(["unshare", "--mount", "sh", "-c", APART, "sh", dev, *self.daemon_argv(foreground=False)],
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        shell = subprocess.Popen(["unshare", "--mount", "sh", "-c", APART, "sh", dev,
+                                  *self.daemon_argv(foreground=False)],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
         lines = []
         for line in shell.stdout:
             if line == "mounted\n":
@@ -288,7 +331,8 @@ def ended_by(order, asked, why, options=""):
         shell, said = s.start_apart()
         with shell:
             begin = s.lines_until("is mounted at")
-            pid, = [one["supervisor"] for one in json.loads(must([CTL, "status", "--json"])) if one["mountpoint"] == s.mnt]
+            pid, = [one["supervisor"] for one in json.loads(must([CTL, "status", "--json"]))
+                    if one["mountpoint"] == s.mnt]
             shell.stdin.write(order.format(pid=pid, mnt=s.mnt, ctl=CTL) + "\n")
             shell.stdin.flush()
             end = s.lines_until("has ended")
@@ -296,8 +340,10 @@ def ended_by(order, asked, why, options=""):
             shell.wait(10)
         check(all(f"{s.mnt}: " in line for line in begin + end), begin + end)
         for line in said:
-            check(any(line.strip().split(": ", 2)[-1] in logged for logged in begin), f"{line} is not in {begin}")
-        check(not asked or any(asked.format(pid=os.getpid()) in line for line in end), f"no '{asked}' in {end}")
+            check(any(line.strip().split(": ", 2)[-1] in logged for logged in begin),
+                  f"{line} is not in {begin}")
+        check(not asked or any(asked.format(pid=os.getpid()) in line for line in end),
+              f"no '{asked}' in {end}")
         check(why in end[-1] and " s: " in end[-1], end[-1])
         return said
 
@@ -307,7 +353,8 @@ def the_log_tells_begin_and_end():
     ended_by("umount -l {mnt}", None, "it was unmounted")
     ended_by("umount -f {mnt}", None, "it was unmounted")
     ended_by("cd {mnt}; umount -f {mnt}; cd /", None, "its connection was aborted")
-    ended_by("kill {pid}", "asked to end by signal 15 (Terminated) of process", "by signal 15 (Terminated) of process")
+    ended_by("kill {pid}", "asked to end by signal 15 (Terminated) of process",
+             "by signal 15 (Terminated) of process")
     ended_by("kill -INT {pid}", "asked to end by signal 2 (Interrupt)", "user 0")
     ended_by("{ctl} abort {mnt}", "asked to end by viofsctl abort", "by viofsctl abort")
     ended_by("kill -KILL $(cat /proc/{pid}/task/{pid}/children)", None, "killed by signal 9")
@@ -320,13 +367,15 @@ def the_log_tells_of_a_second_mount():
         shell, _ = s.start_apart()
         with shell:
             s.lines_until("is mounted at")
-            shell.stdin.write(f"{s.daemon_argv()[0]} vhost-user:{s.socket} {second}; umount -i {second}; umount -i {s.mnt}\n")
+            shell.stdin.write(f"{s.daemon_argv()[0]} vhost-user:{s.socket} {second}; umount -i "
+                              f"{second}; umount -i {s.mnt}\n")
             shell.stdin.flush()
             lines = s.lines_until("has ended")
             shell.stdin.close()
             shell.wait(10)
         check(any(f"{s.mnt}: another virtiofs-vfio asks" in line for line in lines), lines)
-        check(any(f"{second}: {s.socket} is mounted at {second} too" in line for line in lines), lines)
+        check(any(f"{second}: {s.socket} is mounted at {second} too" in line for line in lines),
+              lines)
 
 
 def warnings_of_the_start_are_in_the_log():
@@ -338,11 +387,14 @@ def main():
     need_root()
     wanted = sys.argv[1:]
     cases = [
-        a_mount_point_that_is_not_utf8_has_its_status, a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
+        a_mount_point_that_is_not_utf8_has_its_status,
+        a_lost_mount_whose_name_is_not_utf8_keeps_its_supervisor,
         names_in_errors_are_harmless, a_tag_is_printed_harmlessly, viofs_prints_names_harmlessly,
-        a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start, a_daemon_that_may_write_no_file, without_io_uring,
+        a_socket_whose_name_is_no_tag, a_daemon_that_is_killed_at_its_start,
+        a_daemon_that_may_write_no_file, without_io_uring,
         a_loop_that_can_not_wait,
-        exit_statuses, the_log_tells_begin_and_end, the_log_tells_of_a_second_mount, warnings_of_the_start_are_in_the_log,
+        exit_statuses, the_log_tells_begin_and_end, the_log_tells_of_a_second_mount,
+        warnings_of_the_start_are_in_the_log,
         with_few_descriptors, without_proc,
     ]
     run_cases(named([case for case in cases if not wanted or case.__name__ in wanted]))

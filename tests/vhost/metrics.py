@@ -56,13 +56,18 @@ def numbers_are_those_of_status():
         samples, types = parsed(must([CTL, "metrics", s.mnt]))
         status = json.loads(must([CTL, "status", "--json", s.mnt]))
         check(samples and all(labels["mount"] for _, labels, _ in samples), samples)
-        check({labels["mount"].replace("\\\\", "\\") for _, labels, _ in samples} == {s.mnt}, samples[0])
-        check(value(samples, "virtiofs_vfio_replies_total") == status["counts"]["replies"], "replies")
-        check(value(samples, "virtiofs_vfio_written_bytes_total") == status["counts"]["bytes_written"] == 100000, "written")
-        check(value(samples, "virtiofs_vfio_queue_requests_total", queue="1") == status["queues"][1]["requests"], "queue 1")
+        check({labels["mount"].replace("\\\\", "\\") for _, labels, _ in samples} == {s.mnt},
+              samples[0])
+        check(value(samples, "virtiofs_vfio_replies_total") == status["counts"]["replies"],
+              "replies")
+        check(value(samples, "virtiofs_vfio_written_bytes_total")
+              == status["counts"]["bytes_written"] == 100000, "written")
+        check(value(samples, "virtiofs_vfio_queue_requests_total", queue="1")
+              == status["queues"][1]["requests"], "queue 1")
         check(types["virtiofs_vfio_replies_total"] == "counter", types)
         check(types["virtiofs_vfio_request_duration_seconds"] == "histogram", types)
-        check(all(any(name.startswith(family) for name, _, _ in samples) for family in types), types)
+        check(all(any(name.startswith(family) for name, _, _ in samples) for family in types),
+              types)
         s.umount()
 
 
@@ -70,8 +75,10 @@ def histograms_are_cumulative_and_end_with_all():
     with Session().mount() as s:
         use(s)
         samples, _ = parsed(must([CTL, "metrics", s.mnt]))
-        for name in ("virtiofs_vfio_request_duration_seconds", "virtiofs_vfio_device_duration_seconds"):
-            buckets = [(labels["le"], v) for n, labels, v in samples if n == name + "_bucket" and labels["op"] == "WRITE"]
+        for name in ("virtiofs_vfio_request_duration_seconds",
+                     "virtiofs_vfio_device_duration_seconds"):
+            buckets = [(labels["le"], v) for n, labels,
+                       v in samples if n == name + "_bucket" and labels["op"] == "WRITE"]
             counts = [v for _, v in buckets]
             ends = [float(end) for end, _ in buckets]
             check(counts == sorted(counts) and ends == sorted(set(ends)), buckets)
@@ -86,7 +93,8 @@ def openmetrics_has_its_own_heads_and_an_end():
         text = must([CTL, "metrics", "--openmetrics", s.mnt])
         samples, types = parsed(text)
         check(text.endswith("\n# EOF\n") and text.count("# EOF") == 1, text[-50:])
-        check(types["virtiofs_vfio_replies"] == "counter" and value(samples, "virtiofs_vfio_replies_total") >= 0, types)
+        check(types["virtiofs_vfio_replies"] == "counter"
+              and value(samples, "virtiofs_vfio_replies_total") >= 0, types)
         for family, unit in re.findall(r"(?m)^# UNIT (\S+) (\S+)$", text):
             check(family.endswith("_" + unit) and family in types, family)
         s.umount()
@@ -113,7 +121,8 @@ def promtool_has_nothing_to_say():
     with Session().mount() as s:
         use(s)
         text = must([CTL, "metrics", s.mnt])
-        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True,
+                              text=True, timeout=60, check=False)
         check(done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr)
         s.umount()
 
@@ -122,14 +131,16 @@ def promtool_cases():
     cases = named([promtool_has_nothing_to_say])
     if os.path.exists(FETCHED) or shutil.which("promtool"):
         return cases
-    return [(f"{name} # SKIP no promtool (Debian's package prometheus)", lambda: None) for name, _ in cases]
+    return [(f"{name} # SKIP no promtool (Debian's package prometheus)", lambda: None) for name,
+            _ in cases]
 
 
 def main():
     need_root()
     run_cases(named([
         numbers_are_those_of_status, histograms_are_cumulative_and_end_with_all,
-        openmetrics_has_its_own_heads_and_an_end, several_mounts_share_their_families, without_a_mount_there_is_nothing,
+        openmetrics_has_its_own_heads_and_an_end, several_mounts_share_their_families,
+        without_a_mount_there_is_nothing,
     ]) + promtool_cases())
 
 

@@ -11,7 +11,8 @@ import errno
 import sys
 from functools import partial
 
-from vhostlib import (Failure, Session, check, must, named, need_root, python, run, run_cases, two_at_a_time,
+from vhostlib import (Failure, Session, check, must, named, need_root, python, run, run_cases,
+                      two_at_a_time,
                       wait_until)
 
 # Sent by a stat that no cache can answer, a read, an open.
@@ -178,8 +179,10 @@ def no_byte_that_was_not_written_reaches_a_reader():
 
 
 # A request of each kind that a back end may go away at: before it is answered, or right after.
-KINDS = ("LOOKUP", "GETATTR", "SETATTR", "MKDIR", "CREATE", "OPEN", "WRITE", "READ", "FSYNC", "FLUSH",
-         "RELEASE", "SYMLINK", "READLINK", "LINK", "RENAME2", "UNLINK", "RMDIR", "OPENDIR", "READDIRPLUS",
+KINDS = ("LOOKUP", "GETATTR", "SETATTR", "MKDIR", "CREATE", "OPEN", "WRITE", "READ", "FSYNC",
+         "FLUSH",
+         "RELEASE", "SYMLINK", "READLINK", "LINK", "RENAME2", "UNLINK", "RMDIR", "OPENDIR",
+         "READDIRPLUS",
          "RELEASEDIR", "STATFS", "SETXATTR", "GETXATTR", "LISTXATTR", "REMOVEXATTR")
 ALL_KINDS = """
 import ctypes, os, sys
@@ -225,7 +228,8 @@ def goes_away_between_any_two_requests():
             check(s.backend.wait(5) == 0, f"{how} at {opcode}: the back end did not go")
             s.is_lost()
 
-    two_at_a_time(partial(goes_away, opcode, how) for opcode in KINDS for how in ("close", "close-after"))
+    two_at_a_time(partial(goes_away, opcode, how) for opcode in KINDS
+                  for how in ("close", "close-after"))
 
 
 def goes_away_after_init():
@@ -233,7 +237,8 @@ def goes_away_after_init():
     with Session(backend_args=["--evil", "close-after@INIT"]) as s:
         s.start_backend()
         s.start_daemon()
-        wait_until(lambda: "The device is lost" in s.said() or s.daemon.poll() is not None, 10, "an end")
+        wait_until(lambda: "The device is lost" in s.said() or s.daemon.poll() is not None, 10,
+                   "an end")
         if s.daemon.poll() is None:
             s.is_lost()
         check(s.daemon.returncode == 1, f"exit status {s.daemon.returncode}")
@@ -284,10 +289,12 @@ def soil(session):
 
 
 def what_a_device_never_wrote_is_nobodys_data():
-    """Full-length READ replies of which only the header is written: zeros, never another file's bytes."""
+    """Full-length READ replies of which only the header is written: zeros, never another file's
+    bytes."""
     with Session(backend_args=["--no-cache"]).mount() as s:
         write_secret(s, 0)
-        python("import os, sys; os.truncate(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY), 4194304)",
+        python("import os, sys; os.truncate(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY), "
+               "4194304)",
                s.path("mine"))
         for size in PIECES:
             s.control("good")
@@ -298,7 +305,8 @@ def what_a_device_never_wrote_is_nobodys_data():
 
 
 def nor_is_it_in_directories():
-    """The same of READDIRPLUS and READDIR: no entries, never another file's bytes taken for some."""
+    """The same of READDIRPLUS and READDIR: no entries, never another file's bytes taken for
+    some."""
     with Session(backend_args=["--no-cache"]).mount() as s:
         for before, offset, opcode in ((128, 0, "READDIRPLUS"), (0, 1, "READDIR")):
             write_secret(s, before)
@@ -307,7 +315,8 @@ def nor_is_it_in_directories():
                 soil(s)
                 seen = s.stats()["requests"].get(opcode, 0)
                 s.control(f"evil payload-unwritten@{opcode}*")
-                check(int(python(READ_DIR, s.mnt, str(size), str(offset))) <= 0, "there were entries")
+                check(int(python(READ_DIR, s.mnt, str(size), str(offset))) <= 0,
+                      "there were entries")
                 check(s.stats()["requests"].get(opcode, 0) > seen, f"no {opcode} was sent")
         s.control("good")
         s.umount()

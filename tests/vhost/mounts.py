@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Mounts: where they go, whose they are, how they end. Nobody else's directory or mount is touched."""
+"""Mounts: where they go, whose they are, how they end. Nobody else's directory or mount is
+touched."""
 
 import contextlib
 import ctypes
@@ -16,7 +17,8 @@ import sys
 import tempfile
 import time
 
-from vhostlib import (CTL, Failure, Session, check, is_mounted, must, named, need_root, python, run, run_cases, wait_until)
+from vhostlib import (CTL, Failure, Session, check, is_mounted, must, named, need_root, python, run,
+                      run_cases, wait_until)
 
 NOBODY = 65534
 FUSECTL = "/sys/fs/fuse/connections"
@@ -77,7 +79,8 @@ def a_mount_point_that_flips_leads_nowhere_else():
                     tries += 1
                     s.start_backend(stays=False)
                     s.start_daemon()
-                    wait_until(lambda: s.daemon.poll() is not None or " is mounted at " in s.said(), 20, "an outcome")
+                    wait_until(lambda: s.daemon.poll() is not None or " is mounted at " in s.said(),
+                               20, "an outcome")
                     check(not is_mounted(victim), f"root's own directory is covered in try {tries}")
                     if s.daemon.poll() is None:
                         s.daemon.send_signal(signal.SIGTERM)
@@ -140,7 +143,8 @@ def abort_is_for_the_mount_that_is_there_now():
         b.mount()
         one = json.loads(must([CTL, "status", "--json", b.mnt]))
         check(one["supervisor"] == b.daemon.pid, "status is another one's")
-        check(one["mounts"] == [{"mountpoint": b.mnt, "id": mount_ids(b.mnt)[0]}], str(one["mounts"]))
+        check(one["mounts"] == [{"mountpoint": b.mnt, "id": mount_ids(b.mnt)[0]}],
+              str(one["mounts"]))
         check(a.daemon.poll() is None, "this test came too late")
         must([CTL, "abort", b.mnt], 10)
         check(b.daemon.wait(1) == 0, b.said())
@@ -196,7 +200,8 @@ def by_force_while_busy():
 
 
 def a_mount_inside_itself_ends_though_the_device_hangs():
-    """The way to the inner one leads through the outer one, and a look there waits for the device."""
+    """The way to the inner one leads through the outer one, and a look there waits for the
+    device."""
     for argv in ([CTL, "abort"], None):
         with Session() as s:
             s.mount()
@@ -228,10 +233,11 @@ sys.stdin.read()
 def mount_apart(s, *unshare, argv=None):
     """A daemon in the background, in another mount namespace, and the only other process there."""
     s.start_backend()
-    # Linux 6.18 may take the new namespace for an older one, and gives it no name then: its numbers come from
-    # the CPU, each has a range of its own.
+    # Linux 6.18 may take the new namespace for an older one, and gives it no name then: its numbers
+    # come from the CPU, each has a range of its own.
     for cpu in sorted(os.sched_getaffinity(0)):
-        apart = subprocess.Popen(["taskset", "-c", str(cpu), "unshare", *unshare, sys.executable, "-c", APART,
+        apart = subprocess.Popen(["taskset", "-c", str(cpu), "unshare", *unshare, sys.executable,
+                                  "-c", APART,
                                   *(argv or s.daemon_argv(foreground=False))],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
         if apart.stdout.readline() == b"mounted\n":
@@ -241,8 +247,10 @@ def mount_apart(s, *unshare, argv=None):
 
 
 def namespace_cases():
-    """Whose mount namespace the first process has, a daemon must be able to see: else it takes its own for that."""
-    cases = named([stays_while_its_mount_namespace_has_a_name, ends_with_the_last_user_of_its_mount_namespace,
+    """Whose mount namespace the first process has, a daemon must be able to see: else it takes its
+    own for that."""
+    cases = named([stays_while_its_mount_namespace_has_a_name,
+                   ends_with_the_last_user_of_its_mount_namespace,
                    ends_where_a_daemon_of_an_older_program_is_the_only_other_user])
     try:
         os.readlink("/proc/1/ns/mnt")
@@ -269,13 +277,16 @@ def ends_where_a_daemon_of_an_older_program_is_the_only_other_user():
         program = os.path.join(s.work, "virtiofs-vfio")
         shutil.copy(s.daemon_argv()[0], program)
         other.start_backend()
-        first, second = (shlex.join([program, *who.daemon_argv(foreground=False)[1:]]) for who in (s, other))
+        first, second = (shlex.join([program, *who.daemon_argv(foreground=False)[1:]])
+                         for who in (s, other))
         apart = mount_apart(s, "--mount", "--propagation", "private", argv=[
-            "sh", "-ec", f"{first}; cp {program} {program}.new; mv {program}.new {program}; {second}"])
+            "sh", "-ec", f"{first}; cp {program} {program}.new; mv {program}.new {program}; "
+                         f"{second}"])
         check(s.records() and other.records(), "two daemons")
         apart.stdin.close()
         apart.wait(5)
-        wait_until(lambda: not s.records() + other.records(), 20, "nobody else is there, and both end")
+        wait_until(lambda: not s.records() + other.records(), 20,
+                   "nobody else is there, and both end")
 
 
 def stays_while_its_mount_namespace_has_a_name():
@@ -296,7 +307,8 @@ def stays_while_its_mount_namespace_has_a_name():
             check(os.path.exists(record), "it has ended, and its namespace is there")
         finally:
             must(["umount", "-R", "-l", os.path.dirname(name)])
-        wait_until(lambda: not os.path.exists(record), 15, "the namespace is gone, and the daemon ends")
+        wait_until(lambda: not os.path.exists(record), 15,
+                   "the namespace is gone, and the daemon ends")
 
 
 def helper(s, name, program):
@@ -374,14 +386,16 @@ def mounts_as_mount_calls_its_helper():
     with Session() as s:
         s.start_backend()
         mount = helper(s, "mount.virtiofs-vfio", s.daemon_argv()[0])
-        must([mount, "vhost-user:" + s.socket, s.mnt, "-s", "-n", "-v", "-t", "fuse.virtiofs-vfio", "-o",
+        must([mount, "vhost-user:" + s.socket, s.mnt, "-s", "-n", "-v", "-t", "fuse.virtiofs-vfio",
+              "-o",
               "ro,noatime,silent,nofail"])
         must(["grep", f" {s.mnt} fuse.virtiofs-vfio ro,noatime,", "/proc/mounts"])
         must([CTL, "umount", s.mnt])
 
 
 class Automount:
-    """A directory that this process group mounts something over when somebody else enters it, as systemd does it."""
+    """A directory that this process group mounts something over when somebody else enters it, as
+    systemd does it."""
 
     READY, FAIL, CATATONIC = 0x9360, 0x9361, 0x9362
 
@@ -411,7 +425,8 @@ class Automount:
 
 
 def an_automount_is_mounted_over():
-    """The daemon leaves its starter's process group, but not before it has entered the directory and mounted."""
+    """The daemon leaves its starter's process group, but not before it has entered the directory
+    and mounted."""
     with open("/proc/filesystems", encoding="ascii") as f:
         if "\tautofs\n" not in f.read():
             print("this kernel has no autofs: not tried")
@@ -419,7 +434,8 @@ def an_automount_is_mounted_over():
     with Session() as s:
         s.start_backend()
         automount = Automount(s.mnt)
-        with subprocess.Popen(["ls", "-d", s.mnt + "/."], stdout=subprocess.DEVNULL, start_new_session=True) as reader:
+        with subprocess.Popen(["ls", "-d", s.mnt + "/."], stdout=subprocess.DEVNULL,
+                              start_new_session=True) as reader:
             token, good = automount.asked(), False
             try:
                 must(s.daemon_argv(foreground=False))
@@ -480,7 +496,8 @@ def a_second_mount_elsewhere_is_seen_there_only():
         s.mount()
         second = os.path.join(s.work, "second")
         os.mkdir(second)
-        must(["unshare", "-m", "sh", "-e", "-c", '"$1" "$2" "$3"; ls "$3"; grep " $3 " /proc/mounts', "sh",
+        must(["unshare", "-m", "sh", "-e", "-c",
+              '"$1" "$2" "$3"; ls "$3"; grep " $3 " /proc/mounts', "sh",
               s.daemon_argv()[0], "vhost-user:" + s.socket, second])
         check(not is_mounted(second), "it came back")
         s.umount()
@@ -489,7 +506,8 @@ def a_second_mount_elsewhere_is_seen_there_only():
 def a_second_mount_with_other_options_is_refused():
     with Session(options="poll=irq,ro") as s:
         s.mount()
-        for words, why in (("poll=busy,ro", "poll=busy"), ("ro,timeout=3", "timeout=3"), ("ro,sync", "sync"),
+        for words, why in (("poll=busy,ro", "poll=busy"), ("ro,timeout=3", "timeout=3"),
+                           ("ro,sync", "sync"),
                            ("nosuid", "rw"), ("ro,context=x", "context=x")):
             status, out, second = again(s, "-o", words)
             check(status == 1 and f'"{why}"' in out and s.mnt in out, f"{words}: {status}: {out}")
@@ -519,7 +537,8 @@ def abort_by_the_second_mount_ends_all():
 
 
 def ends_within_one_that_is_silent():
-    """Its own device answers. It ends, and gives that back, though nobody can look where it is mounted."""
+    """Its own device answers. It ends, and gives that back, though nobody can look where it is
+    mounted."""
     with Session(backend_args=["--no-cache"]) as outer, Session() as s:
         outer.mount()
         s.mnt = outer.path("sub")
@@ -546,14 +565,17 @@ def a_remount_that_changes_nothing_is_refused():
         s.mount()
 
         def remount(words):
-            return run([s.daemon_argv()[0], "-o", "remount," + words, "vhost-user:" + s.socket, s.mnt], 10)
-        for words, flags in (("ro,nosuid", "ro,nosuid,relatime"), ("rw,noatime,poll=irq", "rw,noatime")):
+            return run([s.daemon_argv()[0], "-o", "remount," + words, "vhost-user:" + s.socket,
+                        s.mnt], 10)
+        for words, flags in (("ro,nosuid", "ro,nosuid,relatime"),
+                             ("rw,noatime,poll=irq", "rw,noatime")):
             status, out = remount(words)
             check(status == 0, out)
             must(["grep", f" {s.mnt} fuse.virtiofs-vfio {flags},", "/proc/mounts"])
         for word in ("poll=busy", "timeout=5", "context=x"):
             status, out = remount(word)
-            check(status == 1 and f'"{word}"' in out and "Unmount" in out, f"{word}: {status}: {out}")
+            check(status == 1 and f'"{word}"' in out and "Unmount" in out,
+                  f"{word}: {status}: {out}")
         must(["grep", f" {s.mnt} fuse.virtiofs-vfio rw,noatime,", "/proc/mounts"])
         status, out = run([s.daemon_argv()[0], "-o", "remount,ro", "x", s.work], 10)
         check(status == 1 and "no mount" in out, out)
@@ -561,7 +583,8 @@ def a_remount_that_changes_nothing_is_refused():
 
 
 def a_remount_changes_that_mount_alone():
-    """Not the file system, which others have mounted; of SOURCE nothing is asked: it may name another device."""
+    """Not the file system, which others have mounted; of SOURCE nothing is asked: it may name
+    another device."""
     with Session(options="poll=irq") as s, tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         s.mount()
         daemon, socket = s.daemon_argv()[0], "vhost-user:" + s.socket
@@ -611,18 +634,20 @@ def main():
         umount_of_a_mount_that_is_bound_elsewhere_returns,
         umount_by_force_of_a_busy_mount_succeeds, umount_of_a_dead_mount_just_unmounts,
         others_fuse_mounts_go_back_to_umount,
-        mounts_as_mount_calls_its_helper, an_automount_is_mounted_over, a_second_mount_is_the_same_file_system,
+        mounts_as_mount_calls_its_helper, an_automount_is_mounted_over,
+        a_second_mount_is_the_same_file_system,
         a_second_mount_with_other_options_is_refused,
         one_signal_ends_all_mounts, abort_by_the_second_mount_ends_all,
         ends_within_one_that_is_silent, a_remount_that_changes_nothing_is_refused,
-        a_remount_changes_that_mount_alone, a_remount_gives_a_read_only_file_system_back_for_writing,
+        a_remount_changes_that_mount_alone,
+        a_remount_gives_a_read_only_file_system_back_for_writing,
         a_remount_follows_no_links_of_others,
         a_symbolic_link_of_somebody_else_is_not_followed, a_symbolic_link_of_root_is_followed,
         abort_is_for_the_mount_that_is_there_now,
         a_mount_that_is_moved_is_still_its_own, a_covered_mount_ends_without_harm_to_what_covers_it,
         by_force_while_busy, a_mount_inside_itself_ends_though_the_device_hangs]), at_once=2,
-              # A new mount namespace has copies of all mounts, and their sessions go on for that time. Those that make
-              # one mount in it alone.
+              # A new mount namespace has copies of all mounts, and their sessions go on for that
+              # time. Those that make one mount in it alone.
               alone=[namespace_cases()] + named([
         a_second_mount_elsewhere_is_seen_there_only, a_mount_point_that_flips_leads_nowhere_else,
         # The number that one gives up must be the next one's.

@@ -72,7 +72,8 @@ def a_datagram_socket():
 
 
 def another_protocol():
-    out = refused_by(socket.SOCK_STREAM, lambda c: (c.sendall(b"220 mail.example ESMTP ready\r\n" * 4), time.sleep(1)))
+    out = refused_by(socket.SOCK_STREAM,
+                     lambda c: (c.sendall(b"220 mail.example ESMTP ready\r\n" * 4), time.sleep(1)))
     check("none of vhost-user's" in out, out)
 
 
@@ -128,7 +129,8 @@ def a_socket_that_a_daemon_has():
     with Session().mount() as s:
         other = os.path.join(s.work, "other")
         os.mkdir(other)
-        status, out = run([s.daemon_argv()[0], "-f", "vhost-user:" + s.socket, other], env=s.environment())
+        status, out = run([s.daemon_argv()[0], "-f", "vhost-user:" + s.socket, other],
+                          env=s.environment())
         check(status == 1 and "is mounted already" in out and s.mnt in out, out)
         check(not is_mounted(other), "mounted twice")
         s.umount()
@@ -165,7 +167,8 @@ def message_case(name, how):
             check(status == 1, f"status {status}: {out}")
             return
         out = s.refuse()
-        check(name in out or name == "SET_FEATURES" or "closed" in out, f"{name} is not named: {out}")
+        check(name in out or name == "SET_FEATURES" or "closed" in out,
+              f"{name} is not named: {out}")
 
 
 def at_the_end(how):
@@ -196,7 +199,8 @@ def main():
     run_cases(named([
         no_socket, no_path, a_file_that_is_no_socket, a_socket_nobody_listens_at, a_datagram_socket,
         another_protocol, its_own_words_back, a_listener_that_says_nothing, a_listener_that_closes,
-        packed_rings_that_are_not_there, no_version_1, no_protocol_features, more_queues_than_there_are,
+        packed_rings_that_are_not_there, no_version_1, no_protocol_features,
+        more_queues_than_there_are,
         a_tag_that_is_none,
         a_socket_that_a_daemon_has, show_asks_the_daemon_or_the_back_end, bind_is_for_pci_devices,
     ]) + message_cases(), at_once=3)

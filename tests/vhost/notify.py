@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The notification queue: a change on the device's side is seen at once, and a device that lies isn't believed."""
+"""The notification queue: a change on the device's side is seen at once, and a device that lies
+isn't believed."""
 
 import json
 import struct
@@ -19,7 +20,8 @@ KEEP_READING = ("import os, sys\nfd = os.open(sys.argv[1], os.O_RDONLY)\n"
 
 def session(options="", *args):
     """Names and attributes may be believed for an hour."""
-    return Session("device", ["--notify", "--tag", "notify", "--cache", "3600", *args], options=options)
+    return Session("device", ["--notify", "--tag", "notify", "--cache", "3600", *args],
+                   options=options)
 
 
 def write(s, name, text):
@@ -160,14 +162,16 @@ HOSTILE = [
     (INVAL_ENTRY, 0, "-", "-", ENTRY + b"f/le\0".hex(), "name"),
     (INVAL_ENTRY, 0, "-", "-", ENTRY + b"f\0le\0".hex(), "name"),
     (INVAL_ENTRY, 0, "-", "-", struct.pack("<QII", 1, 0, 0).hex() + "00", "name"),
-    (INVAL_ENTRY, 0, "-", "-", struct.pack("<QII", 1, 2**32 - 1, 0).hex() + b"file\0".hex(), "name"),
+    (INVAL_ENTRY, 0, "-", "-", struct.pack("<QII", 1, 2**32 - 1, 0).hex() + b"file\0".hex(),
+     "name"),
     (INVAL_ENTRY, 0, "-", "-", struct.pack("<QII", 1, 1025, 0).hex() + "41" * 1025 + "00", "name"),
     (DELETE, 0, "-", "-", GONE + b"file".hex(), "length"),
     (DELETE, 0, "-", "-", GONE[:-8], "length"),
     (POLL, 0, "-", "-", "0011", "length"),
     (INC_EPOCH, 0, "-", "-", "00", "length"),
     (STORE, 0, "-", "-", struct.pack("<QQII", 2, 0, 4, 0).hex() + b"evil".hex(), "not agreed to"),
-    (RETRIEVE, 0, "-", "-", struct.pack("<QQQII", 1, 2, 0, 4096, 0).hex(), "not taken from a device"),
+    (RETRIEVE, 0, "-", "-", struct.pack("<QQQII", 1, 2, 0, 4096, 0).hex(),
+     "not taken from a device"),
     (RESEND, 0, "-", "-", "", "not taken from a device"),
     (PRUNE, 0, "-", "-", struct.pack("<IIQQ", 1, 0, 0, 2).hex(), "not taken from a device"),
     (0, 0, "-", "-", "", "unknown"),
@@ -197,7 +201,8 @@ def hostile_notifications_are_refused():
 def a_store_beyond_any_file_is_refused():
     with session("notify=store").mount() as s:
         write(s, "file", "one")
-        for offset, length, data in ((2**63 - 2, 4, b"evil"), (2**64 - 1, 4, b"evil"), (0, 5, b"evil"),
+        for offset, length, data in ((2**63 - 2, 4, b"evil"), (2**64 - 1, 4, b"evil"),
+                                     (0, 5, b"evil"),
                                      (0, 2**32 - 1, b"evil")):
             s.control(f"notify {STORE} 0 - - "
                       + struct.pack("<QQII", 2, offset, length, 0).hex() + data.hex())
@@ -229,7 +234,8 @@ def a_flood_of_lies_is_no_longer_listened_to():
 
 
 def a_notification_that_waits_for_a_lock_holds_nobody_up():
-    """INVAL_ENTRY takes the directory's lock, which somebody has whose LOOKUP the device holds back."""
+    """INVAL_ENTRY takes the directory's lock, which somebody has whose LOOKUP the device holds
+    back."""
     with session().mount() as s:
         for name in ("a", "other"):
             write(s, name, "text")
@@ -275,8 +281,10 @@ def sizes_that_make_no_sense_are_refused():
 def main():
     need_root()
     cases = named([without_notifications_an_old_state_is_seen])
-    cases += [(f"a change is seen at once {' '.join(args)}", lambda a=args: a_change_is_seen_at_once(*a))
-              for args in ([], ["--packed"], ["--no", "event-idx"], ["--no", "indirect", "--packed"],
+    cases += [(f"a change is seen at once {' '.join(args)}",
+               lambda a=args: a_change_is_seen_at_once(*a))
+              for args in ([], ["--packed"], ["--no", "event-idx"],
+                           ["--no", "indirect", "--packed"],
                            ["--notify-size", "65536"], ["--notify-size", str(2**20)])]
     cases += named([
         names_that_go_and_come_are_seen_at_once, data_are_stored_only_where_asked_for,

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (CTL, Session, check, is_mounted, must, named, need_root, python, run, run_cases,
+from vhostlib import (CTL, Session, check, is_mounted, must, named, need_root, python, run,
+                      run_cases,
                       wait_until)
 
 WAIT = "on-loss=wait,backend-keeps-state"
@@ -18,7 +19,8 @@ REQUESTS = 1
 EIO = 5
 WAITS, BACK = "requests wait until one is there again", "the back end is there again after"
 
-# Each of its operations works only where it was done not at all before; what it reads is what it wrote.
+# Each of its operations works only where it was done not at all before; what it reads is what it
+# wrote.
 JOB = """
 import hashlib, os, sys
 top, seed, stop = sys.argv[1:]
@@ -47,7 +49,8 @@ for i in range(round):
     assert open(f"{top}/{seed}.{i}/c", "rb").read() == data, f"{i} is not what was written"
 print(done)
 """
-STAT = "import os, sys, time\ntry:\n os.stat(sys.argv[1])\n print(0)\nexcept OSError as e:\n print(e.errno)\n"
+STAT = ("import os, sys, time\ntry:\n os.stat(sys.argv[1])\n print(0)\nexcept OSError as e:\n "
+        "print(e.errno)\n")
 
 
 def session(args=(), options="", wait=WAIT):
@@ -69,7 +72,8 @@ def is_away(s):
 
 def is_back(s, reconnects):
     """Waits until the session goes on."""
-    wait_until(lambda: status_of(s)["back_end"]["reconnects"] == reconnects, 6, "the back end is back")
+    wait_until(lambda: status_of(s)["back_end"]["reconnects"] == reconnects, 6,
+               "the back end is back")
 
 
 def caller(s, name="new"):
@@ -95,7 +99,8 @@ def in_flight(s):
 
 
 def kill_with(s, order):
-    """Kill the device in the middle of something: what is on the rings, taken, or run and not given back."""
+    """Kill the device in the middle of something: what is on the rings, taken, or run and not given
+    back."""
     if order:
         s.control(order)
     time.sleep(random.uniform(0.2, 0.5))
@@ -134,7 +139,8 @@ def killed_again_and_again_under_load(args, options):
         counts = s.stats()["requests"]
         counts["RENAME"] = counts.get("RENAME", 0) + counts.get("RENAME2", 0)
         done["MKDIR"] += len(jobs)
-        check(all(counts[name] == done[name] for name in done), f"done {done}, the device says {counts}")
+        check(all(counts[name] == done[name] for name in done),
+              f"done {done}, the device says {counts}")
         check(s.said().count(WAITS) == 6 and s.said().count(BACK) == 6, s.said())
         s.umount()
         check(s.backend.wait(10) == 0, s.backend_said())
@@ -152,14 +158,16 @@ def away_for_seconds():
         waits(s, child)
         time.sleep(2.5)
         b = status_of(s)["back_end"]
-        check(b["away_s"] > 2 and b["reconnects"] == 0 and "does not exist" in b["last_try"], str(b))
+        check(b["away_s"] > 2 and b["reconnects"] == 0 and "does not exist" in b["last_try"],
+              str(b))
         text = must([CTL, "status", s.mnt])
         check("back end   away, 0 reconnects; since" in text, text)
         check(s.said().count("warning:") == 1 and WAITS in s.said(), s.said())
         s.start_backend()
         check(answer(child) == 2, "ENOENT is due")
         # The worker answers before the supervisor has told of it.
-        wait_until(lambda: BACK in s.said(), 10, "it is not logged that the back end is there again")
+        wait_until(lambda: BACK in s.said(), 10,
+                   "it is not logged that the back end is there again")
         check(s.said().count(WAITS) == 1 and s.said().count(BACK) == 1, s.said())
         check(status_of(s)["on_loss"] == "wait", "status does not say what on-loss is")
         s.umount()
@@ -317,7 +325,8 @@ def back_after_a_signal():
 
 
 def unmounted_during_the_outage():
-    """umount2(2) of what nobody uses is done at once. (umount(8) asks for statfs(2) first, and waits.)"""
+    """umount2(2) of what nobody uses is done at once. (umount(8) asks for statfs(2) first, and
+    waits.)"""
     with session().mount() as s:
         answer(caller(s))
         s.kill_backend()
@@ -334,7 +343,8 @@ def unmounted_by_force_during_the_outage():
     with session().mount() as s:
         child = lose(s)
         start = time.monotonic()
-        run(["umount", "-f", s.mnt], 5)  # "target is busy", where the one who waits has not gone yet
+        # "target is busy", where the one who waits has not gone yet
+        run(["umount", "-f", s.mnt], 5)
         check(answer(child, 5) != 0, "an answer from nobody")
         if is_mounted(s.mnt):
             must(["umount", "-f", s.mnt], 5)
@@ -409,7 +419,8 @@ OTHERS = {
     "with another tag": (["--tag", "two"], ["--tag", "one"], "came back with another tag"),
     "and refuses the memory": (["--message", "SET_INFLIGHT_FD=refuse"], [],
                                "came back and refused SET_INFLIGHT_FD"),
-    "and talks rubbish": (["--message", "GET_FEATURES=garbage"], [], "came back and gave an answer"),
+    "and talks rubbish": (["--message", "GET_FEATURES=garbage"], [],
+                          "came back and gave an answer"),
 }
 
 
@@ -419,21 +430,26 @@ def main():
     cases = [("killed again and again under load",
               lambda: killed_again_and_again_under_load([], "")),
              ("killed again and again under load, 3 queues, shuffled",
-              lambda: killed_again_and_again_under_load(["--queues", "3", "--shuffle"], "queues=3"))]
-    cases += named([away_for_seconds, killed_while_idle, eventfds_that_are_full_and_block, open_files_go_on,
+              lambda: killed_again_and_again_under_load(["--queues", "3", "--shuffle"],
+                                                        "queues=3"))]
+    cases += named([away_for_seconds, killed_while_idle, eventfds_that_are_full_and_block,
+                    open_files_go_on,
                     one_that_closes_comes_back_in_between])
     cases += [(f"another comes back {name}", lambda c=case: another_comes_back(*c))
               for name, case in OTHERS.items()]
     cases += named([
-        aborted_during_the_outage, aborted_while_a_silent_one_is_tried, terminated_during_the_outage,
+        aborted_during_the_outage, aborted_while_a_silent_one_is_tried,
+        terminated_during_the_outage,
         terminated_twice_during_the_outage, back_after_a_signal, unmounted_during_the_outage,
-        unmounted_by_force_during_the_outage, a_question_is_heard_whatever_happens_meanwhile, supervisor_killed,
+        unmounted_by_force_during_the_outage, a_question_is_heard_whatever_happens_meanwhile,
+        supervisor_killed,
         a_timeout_goes_on, killed_before_init_is_answered,
     ])
     cases += [("eio: the user does not assert that state is kept",
                lambda: no_wait([], "", "unless you assert with -o backend-keeps-state")),
               ("eio: the back end tracks nothing",
-               lambda: no_wait(["--no", "inflight"], KEEPS, "VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD"))]
+               lambda: no_wait(["--no", "inflight"], KEEPS,
+                               "VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD"))]
     run_cases(cases, at_once=2)
 
 

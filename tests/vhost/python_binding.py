@@ -18,7 +18,8 @@ import time
 import xml.etree.ElementTree
 
 import viofs
-from vhostlib import C_VIRTIOFSD, DEVICE, RUST_VIRTIOFSD, Session, check, named, run, run_cases, skip_all
+from vhostlib import (C_VIRTIOFSD, DEVICE, RUST_VIRTIOFSD, Session, check, named, run, run_cases,
+                      skip_all)
 
 KIND = sys.argv[1]
 MIB = 1 << 20
@@ -26,7 +27,8 @@ MIB = 1 << 20
 
 @contextlib.contextmanager
 def share(args=(), own=False, **options):
-    """A back end, and this program in front of it. @own: viofs-device's tree in memory, which takes orders."""
+    """A back end, and this program in front of it. @own: viofs-device's tree in memory, which takes
+    orders."""
     with Session("device" if own else KIND, list(args)) as s:
         if not own and KIND == "device":
             s.backend_args = ["--serve", s.share, *args]
@@ -58,16 +60,19 @@ def names_are_as_on_this_machine():
         with open(s.share + "/a/file", "rb") as f:
             check(f.read() == b"contents", "the contents")
         files.symlink("file", "a/link")
-        check(files.readlink("a/link") == "file" and files.lstat("a/link").st_mode & stat.S_IFLNK, "the link")
+        check(files.readlink("a/link") == "file" and files.lstat("a/link").st_mode & stat.S_IFLNK,
+              "the link")
         files.link("a/file", "a/other")
         mine, theirs = files.stat("a/link"), os.stat(s.share + "/a/link")
-        for field in ("st_mode", "st_ino", "st_nlink", "st_uid", "st_size", "st_mtime_ns", "st_blocks"):
+        for field in ("st_mode", "st_ino", "st_nlink", "st_uid", "st_size", "st_mtime_ns",
+                      "st_blocks"):
             check(getattr(mine, field) == getattr(theirs, field), f"{field}: {mine} is {theirs}")
         files.chmod("a/file", 0o640)
         files.truncate("a/file", 3)
         files.utime("a/file", ns=(10**18 + 7, 10**18 + 9))
         theirs = os.stat(s.share + "/a/file")
-        check((theirs.st_mtime_ns, theirs.st_size, stat.S_IMODE(theirs.st_mode)) == (10**18 + 9, 3, 0o640), str(theirs))
+        check((theirs.st_mtime_ns, theirs.st_size, stat.S_IMODE(theirs.st_mode))
+              == (10**18 + 9, 3, 0o640), str(theirs))
         files.rename("a/other", "a/renamed")
         files.unlink("a/renamed")
         files.rmdir("a/new")
@@ -75,7 +80,8 @@ def names_are_as_on_this_machine():
         check(files.statvfs().f_namemax == 255, "statvfs")
         check(files.statx("a/file")["size"] == 3, "statx")
         found = {(top, tuple(sorted(d)), tuple(sorted(f))) for top, d, f in files.walk("/")}
-        check(found == {("/", ("a",), ()), ("/a", ("b",), ("file", "link")), ("/a/b", (), ())}, str(found))
+        check(found == {("/", ("a",), ()), ("/a", ("b",), ("file", "link")), ("/a/b", (), ())},
+              str(found))
 
 
 def extended_attributes_are_kept():
@@ -83,7 +89,8 @@ def extended_attributes_are_kept():
         files.write_file("file", b"")
         files.setxattr("file", "user.one", b"value")
         check(os.getxattr(s.share + "/file", "user.one") == b"value", "on this machine")
-        check(files.getxattr("file", "user.one") == b"value" and "user.one" in files.listxattr("file"), "on the share")
+        check(files.getxattr("file", "user.one") == b"value"
+              and "user.one" in files.listxattr("file"), "on the share")
         files.removexattr("file", "user.one")
         raises(OSError, lambda: files.getxattr("file", "user.one"), errno.ENODATA)
 
@@ -93,7 +100,8 @@ def extended_attributes_of_open_files():
         with files.open("file", "w+b") as f:
             f.setxattr("user.one", b"value")
             check(os.getxattr(s.share + "/file", "user.one") == b"value", "on this machine")
-            check(f.getxattr("user.one") == b"value" and "user.one" in f.listxattr(), "on the share")
+            check(f.getxattr("user.one") == b"value" and "user.one" in f.listxattr(),
+                  "on the share")
             raises(FileExistsError, lambda: f.setxattr("user.one", b"", how=os.XATTR_CREATE))
             f.removexattr("user.one")
             raises(OSError, lambda: f.getxattr("user.one"), errno.ENODATA)
@@ -109,7 +117,8 @@ def views_are_somebody_else_and_begin_somewhere_else():
             for name in ("file", "folder"):
                 st = os.stat(f"{s.share}/a/b/{name}")
                 check((st.st_uid, st.st_gid) == (1234, 1235), f"{name}: {st}")
-            check(view.stat("/a").st_mode & stat.S_IFDIR and sorted(view.listdir(".")) == ["file", "folder"], "the names")
+            check(view.stat("/a").st_mode & stat.S_IFDIR and sorted(view.listdir("."))
+                  == ["file", "folder"], "the names")
             with files.opendir("a") as d:
                 deeper = files.view(at=d)
             check(deeper.read_file("b/file") == b"contents", "from a directory")
@@ -135,14 +144,16 @@ def files_without_a_name_get_one():
 
 def files_are_copied_from_and_to_descriptors():
     data = os.urandom(3 * MIB + 5)
-    with share() as (s, _, files), tempfile.TemporaryFile() as there, files.open("file", "w+b") as f:
+    with share() as (s, _, files), tempfile.TemporaryFile() as there, \
+            files.open("file", "w+b") as f:
         there.write(data)
         there.flush()
         check(f.from_fd(there.fileno(), fd_offset=0) == len(data), "all of it")
         with open(s.share + "/file", "rb") as copy:
             check(copy.read() == data, "what was copied")
         ends = os.pipe()
-        check(f.to_fd(ends[1], 1000, offset=7) == 1000 and os.read(ends[0], 2000) == data[7:1007], "into a pipe")
+        check(f.to_fd(ends[1], 1000, offset=7) == 1000 and os.read(ends[0], 2000) == data[7:1007],
+              "into a pipe")
         for end in ends:
             os.close(end)
         raises(OSError, lambda: f.to_fd(ends[0], 10), errno.EBADF)
@@ -169,7 +180,8 @@ def a_file_that_was_replaced_is_seen_by_who_asks():
         check(files.stat("file").st_size == 1, "the old one")
         os.rename(s.share + "/new", s.share + "/file")
         fresh = viofs.PathFlag.FORCE_SYNC
-        check(files.stat("file", flags=fresh).st_ino == os.stat(s.share + "/file").st_ino, "its inode")
+        check(files.stat("file", flags=fresh).st_ino == os.stat(s.share + "/file").st_ino,
+              "its inode")
         check(files.read_file("file", flags=fresh) == b"22", "its contents")
 
 
@@ -178,7 +190,8 @@ def names_that_are_no_text_go_there_and_back():
         odd = b"not utf-8: \xff\n"
         files.write_file(odd, b"x")
         check(os.listdir(os.fsencode(s.share)) == [odd], "on this machine")
-        check(os.fsencode(files.listdir()[0]) == odd and files.read_file(files.listdir()[0]) == b"x", "on the share")
+        check(os.fsencode(files.listdir()[0]) == odd and files.read_file(files.listdir()[0])
+              == b"x", "on the share")
         raises(ValueError, lambda: files.stat("a\0b"))
 
 
@@ -210,10 +223,12 @@ def large_files_go_through_any_memory():
         check(files.read_file("large") == data, "what was read")
         memory = dev.alloc(MIB)
         with files.open("large", "r+b") as f:
-            check(f.pread_into(memory, MIB) == MIB and memory == data[MIB:2 * MIB], "into DMA memory")
+            check(f.pread_into(memory, MIB) == MIB and memory == data[MIB:2 * MIB],
+                  "into DMA memory")
             check(f.pwrite(memory, 0) == MIB, "from DMA memory")
             pieces = [bytearray(1000), memory[:2000], bytearray(3000)]
-            check(f.preadv(pieces, 0) == 6000 and b"".join(pieces) == data[MIB:MIB + 6000], "in pieces")
+            check(f.preadv(pieces, 0) == 6000 and b"".join(pieces) == data[MIB:MIB + 6000],
+                  "in pieces")
             check(f.pwritev([b"1", b"22"], 5) == 3 and f.pread(3, 5) == b"122", "from pieces")
             f.allocate(0, 6 * MIB)
             f.sync()
@@ -233,7 +248,8 @@ def memory_of_the_programs_own_is_registered():
             raises(BufferError, memory.close)
             files.write_file("file", b"x" * MIB)
             with files.open("file", "rb") as opened:
-                check(opened.pread_into(memory, 0) == MIB and memory[:] == b"x" * MIB, "into registered memory")
+                check(opened.pread_into(memory, 0) == MIB and memory[:] == b"x" * MIB,
+                      "into registered memory")
             dev.unregister(memory)
 
 
@@ -243,7 +259,8 @@ def locks_are_the_open_files():
         with files.open("file", "r+b") as one, files.open("file", "r+b") as other:
             one.lock(length=10)
             raises(BlockingIOError, lambda: other.lock(wait=False))
-            check(other.test_lock() == "exclusive" and other.test_lock(start=10) is None, "who has it")
+            check(other.test_lock() == "exclusive" and other.test_lock(start=10) is None,
+                  "who has it")
             one.unlock()
             other.lock(exclusive=False)
 
@@ -262,7 +279,8 @@ def ctrl_c_ends_a_wait_for_a_lock():
 def other_threads_calls_are_cancelled():
     with share(["--posix-locks"], own=True) as (s, _, files):
         files.write_file("file", b"x")
-        with files.open("file", "r+b") as one, files.view() as view, view.open("file", "r+b") as other:
+        with files.open("file", "r+b") as one, files.view() as view, \
+                view.open("file", "r+b") as other:
             one.lock()
             timer = threading.Timer(0.2, view.cancel)
             timer.start()
@@ -401,12 +419,15 @@ def requests_go_by_the_names_of_their_fields():
             f.write(b"contents")
         with files.raw() as r:
             entry = r.lookup(nodeid=1, name="file")
-            check(entry.size == 8 and entry.ino == os.stat(s.share + "/file").st_ino and entry.ns > 0, str(entry))
+            check(entry.size == 8 and entry.ino == os.stat(s.share + "/file").st_ino and entry.ns
+                  > 0, str(entry))
             opened = r("OPEN", nodeid=entry.nodeid, flags=os.O_RDWR)
             check(r.read(nodeid=entry.nodeid, fh=opened.fh, size=100).data == b"contents", "READ")
-            check(r.write(nodeid=entry.nodeid, fh=opened.fh, offset=8, data=b"!").size == 1, "WRITE")
+            check(r.write(nodeid=entry.nodeid, fh=opened.fh, offset=8, data=b"!").size == 1,
+                  "WRITE")
             raises(FileNotFoundError, lambda: r.lookup(nodeid=1, name="nothing"))
-            check(r.lookup(nodeid=1, name="nothing", check=False).request.error == -errno.ENOENT, "check=False")
+            check(r.lookup(nodeid=1, name="nothing", check=False).request.error == -errno.ENOENT,
+                  "check=False")
             r.release(nodeid=entry.nodeid, fh=opened.fh)
             top = r.opendir(nodeid=1)
             listed = viofs.entries(r.readdir(nodeid=1, fh=top.fh, size=4096).data, False)
@@ -414,14 +435,18 @@ def requests_go_by_the_names_of_their_fields():
             r.releasedir(nodeid=1, fh=top.fh)
             r.forget(nodeid=entry.nodeid, nlookup=1)
         with dev.queue() as queue:
-            batch = [viofs.Request(viofs.OPS["STATFS"].opcode, 1, reply_size=80, user=i) for i in range(64)]
+            batch = [viofs.Request(viofs.OPS["STATFS"].opcode, 1, reply_size=80, user=i)
+                     for i in range(64)]
             check(queue.submit(batch) == 64, "a batch")
             raises(ValueError, lambda: queue.submit(batch[:1]))
             ended = []
             while len(ended) < 64:
                 ended += queue.wait(1, timeout=5)
-            check(sorted(q.user for q in ended) == list(range(64)) and not any(q.error for q in ended), "all ended")
-            raises(OSError, lambda: queue.submit(viofs.Request(15, 1, bytes(40), reply_data=(bytearray(10),))), errno.EFAULT)
+            check(sorted(q.user for q in ended) == list(range(64))
+                  and not any(q.error for q in ended), "all ended")
+            raises(OSError,
+                   lambda: queue.submit(viofs.Request(15, 1, bytes(40),
+                                                      reply_data=(bytearray(10),))), errno.EFAULT)
 
 
 def asyncio_has_many_calls_under_way():
@@ -429,13 +454,16 @@ def asyncio_has_many_calls_under_way():
         async with files.aio() as a:
             await asyncio.gather(*(a.mkdir(f"d{i}") for i in range(100)))
             check(sorted(await a.listdir("/")) == sorted(os.listdir(s.share)), "the names")
-            check(all(stat.S_ISDIR(st.st_mode) for st in await asyncio.gather(*(a.stat(f"d{i}") for i in range(100)))), "stat")
+            check(all(stat.S_ISDIR(st.st_mode)
+                      for st in await asyncio.gather(*(a.stat(f"d{i}") for i in range(100)))),
+                  "stat")
             memory = dev.alloc(16 * 65536)
             data = os.urandom(16 * 65536)
             async with await a.open("file", "w+") as f:
                 check(await f.pwrite(data, 0) == len(data), "pwrite")
                 parts = [memory[i * 65536:(i + 1) * 65536] for i in range(16)]
-                check(await asyncio.gather(*(f.pread_into(p, i * 65536) for i, p in enumerate(parts))) == [65536] * 16, "reads")
+                check(await asyncio.gather(*(f.pread_into(p, i * 65536) for i,
+                                             p in enumerate(parts))) == [65536] * 16, "reads")
                 check(memory == data, "what was read")
             with contextlib.suppress(FileNotFoundError):
                 await a.stat("nothing")
@@ -451,7 +479,8 @@ def asyncio_gives_up_what_is_cancelled():
         async with files.aio() as a, await a.open("file") as f:
             memory = dev.alloc(4096)
             s.control("hold")
-            for call in (lambda: a.stat("nothing"), lambda: f.pread(4096, 0), lambda: a.open("file"),
+            for call in (lambda: a.stat("nothing"), lambda: f.pread(4096, 0),
+                         lambda: a.open("file"),
                          lambda: f.pread_into(memory, 0)):
                 try:
                     await asyncio.wait_for(call(), 0.1)
@@ -489,17 +518,21 @@ def asyncio_sees_a_device_that_goes():
 def the_prompt_runs_commands_and_gives_the_device_back():
     with Session("device") as s:
         s.start_backend()
-        status, out = run([os.environ["VIOFS_TOOL"], "python", "-c", "share.write_file('x', b'12'); print(share.read_file('x'))",
+        status, out = run([os.environ["VIOFS_TOOL"], "python", "-c",
+                           "share.write_file('x', b'12'); print(share.read_file('x'))",
                            "vhost-user:" + s.socket], 20)
         check(status == 0 and out == "b'12'\n", f"{status}: {out}")
         s.backend.wait(10)
         s.backend = None
     with Session("device") as s:
         s.start_backend()
-        with subprocess.Popen([os.environ["VIOFS_TOOL"], "python", "vhost-user:" + s.socket], stdin=subprocess.PIPE,
+        with subprocess.Popen([os.environ["VIOFS_TOOL"], "python", "vhost-user:" + s.socket],
+                              stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
             out, _ = p.communicate(b"raw.lookup(nodeid=1, name='nothing')\nlen(viofs.OPS)\n", 20)
-        check(p.returncode == 0 and b"FileNotFoundError" in out.replace(b"viofs.Error", b"FileNotFoundError"), out.decode())
+        check(p.returncode == 0
+              and b"FileNotFoundError" in out.replace(b"viofs.Error", b"FileNotFoundError"),
+              out.decode())
         check(str(len(viofs.OPS)).encode() in out, out.decode())
         s.backend.wait(10)
         s.backend = None
@@ -516,8 +549,10 @@ def the_example_draws_a_histogram():
         example = os.path.join(os.path.dirname(__file__), "../../docs/examples/latency.py")
         status, out = run([sys.executable, example, "vhost-user:" + s.socket, drawn, "50"], 60)
         check(status == 0 and out.count("p50") == 4, f"{status}: {out}")
-        lines = xml.etree.ElementTree.parse(drawn).getroot().findall("{http://www.w3.org/2000/svg}polyline")
-        check(len(lines) == 4 and all(len(line.get("points").split()) > 5 for line in lines), "what is drawn")
+        picture = xml.etree.ElementTree.parse(drawn).getroot()
+        lines = picture.findall("{http://www.w3.org/2000/svg}polyline")
+        check(len(lines) == 4 and all(len(line.get("points").split()) > 5 for line in lines),
+              "what is drawn")
         s.backend.wait(10)
         check(not os.listdir(s.share), "what it leaves")
     s.backend = None
@@ -526,7 +561,8 @@ def the_example_draws_a_histogram():
 def forgotten_objects_end_well_at_exit():
     with Session("device") as s:
         s.start_backend()
-        code = ("import viofs, sys; d = viofs.open(sys.argv[1]); s = d.session(); f = s.open('x', 'wb'); f.write(b'x'); "
+        code = ("import viofs, sys; d = viofs.open(sys.argv[1]); s = d.session(); f = s.open('x', "
+                "'wb'); f.write(b'x'); "
                 "m = d.alloc(4096)")
         status, out = run([sys.executable, "-c", code, "vhost-user:" + s.socket], 20)
         check(status == 0 and not out, f"{status}: {out}")
@@ -535,16 +571,23 @@ def forgotten_objects_end_well_at_exit():
         s.backend = None
 
 
-EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept, extended_attributes_of_open_files,
-              views_are_somebody_else_and_begin_somewhere_else, a_file_that_was_replaced_is_seen_by_who_asks,
-              files_without_a_name_get_one, files_are_copied_from_and_to_descriptors, permissions_are_checked_for_who_asks,
+EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept,
+              extended_attributes_of_open_files,
+              views_are_somebody_else_and_begin_somewhere_else,
+              a_file_that_was_replaced_is_seen_by_who_asks,
+              files_without_a_name_get_one, files_are_copied_from_and_to_descriptors,
+              permissions_are_checked_for_who_asks,
               names_that_are_no_text_go_there_and_back,
-              files_are_pythons_files, large_files_go_through_any_memory, requests_go_by_the_names_of_their_fields,
-              asyncio_has_many_calls_under_way, the_example_draws_a_histogram, memory_of_the_programs_own_is_registered]
+              files_are_pythons_files, large_files_go_through_any_memory,
+              requests_go_by_the_names_of_their_fields,
+              asyncio_has_many_calls_under_way, the_example_draws_a_histogram,
+              memory_of_the_programs_own_is_registered]
 OWN = [locks_are_the_open_files, ctrl_c_ends_a_wait_for_a_lock,
-       ctrl_c_ends_calls_on_a_device_that_hangs, other_threads_run_while_one_waits, many_threads_share_a_session,
+       ctrl_c_ends_calls_on_a_device_that_hangs, other_threads_run_while_one_waits,
+       many_threads_share_a_session,
        a_device_that_goes_is_an_error_with_its_reason, a_device_that_is_aborted_ends_all_waits,
-       a_child_has_an_error_and_the_parent_goes_on, asyncio_sees_a_device_that_goes, asyncio_gives_up_what_is_cancelled,
+       a_child_has_an_error_and_the_parent_goes_on, asyncio_sees_a_device_that_goes,
+       asyncio_gives_up_what_is_cancelled,
        other_threads_calls_are_cancelled, calls_have_time_outs,
        the_prompt_runs_commands_and_gives_the_device_back, forgotten_objects_end_well_at_exit]
 

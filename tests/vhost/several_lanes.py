@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Several lanes: each serves a share of the queues, on both channels; they end together, however they end."""
+"""Several lanes: each serves a share of the queues, on both channels; they end together, however
+they end."""
 
 import itertools
 import json
@@ -10,10 +11,12 @@ import time
 
 import outage
 from channel import (all_end, completions_that_wait_for_pages, ended_by_death_of_the_back_end,
-                     ended_by_death_of_the_worker, ended_by_fusectl, ended_by_two_signals, ended_by_viofsctl,
+                     ended_by_death_of_the_worker, ended_by_fusectl, ended_by_two_signals,
+                     ended_by_viofsctl,
                      hold_requests, run_on_both, session, work, worker_of)
 from failure import locker, says
-from vhostlib import Session, all_meet_an_error, check, is_mounted, must, need_root, run, start_jobs, wait_until
+from vhostlib import (Session, all_meet_an_error, check, is_mounted, must, need_root, run,
+                      start_jobs, wait_until)
 
 QUEUES = ["--queues", "4"]
 QUICK = [ended_by_viofsctl, ended_by_death_of_the_worker, ended_by_death_of_the_back_end]
@@ -52,7 +55,8 @@ def works(channel, poll):
 
 
 def ends(how, channel, poll):
-    """With requests at the device, of several lanes: nobody is left waiting, and nothing is left."""
+    """With requests at the device, of several lanes: nobody is left waiting, and nothing is
+    left."""
     with team(channel, poll) as s:
         waiting = hold_requests(s)
         how(s)
@@ -115,7 +119,8 @@ def who_waits_for_a_lock_can_be_killed():
         for left, other in enumerate(others[:6], 1):
             other.kill()
             other.wait(3)
-            wait_until(lambda left=left: s.stats()["locks_waiting"] == 8 - left, 3, "it waits no more")
+            wait_until(lambda left=left: s.stats()["locks_waiting"] == 8 - left, 3,
+                       "it waits no more")
         first.communicate(timeout=5)
         for other in others[6:]:
             other.kill()
@@ -155,7 +160,8 @@ def idle_takes_no_time():
         time.sleep(0.3)
         before = ticks(worker_of(s))
         time.sleep(1)
-        check(ticks(worker_of(s)) - before <= 1, f"{ticks(worker_of(s)) - before} ticks in 1 s of nothing")
+        check(ticks(worker_of(s)) - before <= 1,
+              f"{ticks(worker_of(s)) - before} ticks in 1 s of nothing")
         s.umount()
 
 
@@ -177,8 +183,10 @@ def main():
     cases += [(f"{c}: {how.__name__.replace('_', ' ')}", lambda h=how, c=c, p=p: ends(h, c, p))
               for how, c, p in zip(slow + QUICK + QUICK[::-1], itertools.cycle(both),
                                    itertools.cycle(["irq", "adaptive", "busy"]))]
-    cases += [(f"{c}: killed under load", lambda c=c: killed_under_load(c, "adaptive")) for c in both]
-    cases += [(f"{c}: unmounted under load", lambda c=c: unmounted_under_load(c, "irq")) for c in both]
+    cases += [(f"{c}: killed under load", lambda c=c: killed_under_load(c, "adaptive"))
+              for c in both]
+    cases += [(f"{c}: unmounted under load", lambda c=c: unmounted_under_load(c, "irq"))
+              for c in both]
     cases += [("dev: left under load", left_under_load),
               ("dev: who waits for a lock can be killed", who_waits_for_a_lock_can_be_killed),
               ("dev: never more of them than queues", never_more_than_queues)]

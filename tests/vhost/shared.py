@@ -107,7 +107,8 @@ def holes_in_small_pages():
 
 
 def holes_in_hugepages():
-    """There may be none to fill them with: the kernel kills who looks, and the supervisor says so."""
+    """There may be none to fill them with: the kernel kills who looks, and the supervisor says
+    so."""
     if holes(*PAGES[1]) != PAGES[1][1]:
         print("# no hugepages were to be had")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile starters: what a process has from whoever started it must neither end a mount, nor be held by it, nor hide
-what goes wrong. Of the shipped binary, in the foreground and in the background."""
+"""Hostile starters: what a process has from whoever started it must neither end a mount, nor be
+held by it, nor hide what goes wrong. Of the shipped binary, in the foreground and in the
+background."""
 
 import fcntl
 import json
@@ -11,7 +12,8 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (CTL, DAEMON, Session, check, is_mounted, must, named, need_root, python, run, run_cases,
+from vhostlib import (CTL, DAEMON, Session, check, is_mounted, must, named, need_root, python, run,
+                      run_cases,
                       wait_until)
 
 HEAD = "import ctypes, fcntl, os, resource, signal, sys\n"
@@ -44,8 +46,11 @@ class Started(Session):
         """Until the mount answers."""
         self.start_backend()
         with open(os.path.join(self.work, "daemon.log"), "wb") as log:
-            self.daemon = subprocess.Popen(self.daemon_argv(self.foreground), env=self.environment(), stdin=subprocess.DEVNULL, stdout=log,
-                                           stderr=log, cwd=cwd, pass_fds=pass_fds, start_new_session=True)
+            self.daemon = subprocess.Popen(self.daemon_argv(self.foreground),
+                                           env=self.environment(), stdin=subprocess.DEVNULL,
+                                           stdout=log,
+                                           stderr=log, cwd=cwd, pass_fds=pass_fds,
+                                           start_new_session=True)
         if not self.foreground:
             check(self.daemon.wait(20) == 0, "the start: " + self.said())
         wait_until(lambda: is_mounted(self.mnt) or self.daemon.poll(), 20, "the mount")
@@ -72,7 +77,8 @@ class Started(Session):
         must(["umount", self.mnt])
         self.is_over()
         # A process that has ended and is nobody's to wait for has no program any more.
-        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in (supervisor, worker)), 5,
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe")
+                                   for pid in (supervisor, worker)), 5,
                    "the processes' end")
 
 
@@ -93,17 +99,20 @@ def may_widen():
 
 
 ALL_SIGNALS = [s for s in range(1, 65) if s not in (9, 19, 32, 33)]
-# What a starter may be like. With each of them there is a mount that works, and ends with an unmount.
+# What a starter may be like. With each of them there is a mount that works, and ends with an
+# unmount.
 STARTERS = {
     "ordinary": "",
     "no descriptors at all": "os.closerange(0, 100)",
     "no standard input": "os.close(0)",
     "no standard output and error": "os.close(1); os.close(2)",
-    "standard descriptors that are full or broken": "r, w = os.pipe(); os.close(r); os.dup2(w, 1); os.dup2(w, 2)",
+    "standard descriptors that are full or broken": "r, w = os.pipe(); os.close(r); os.dup2(w, 1); "
+                                                    "os.dup2(w, 2)",
     "SIGCHLD ignored": on(signal.SIGCHLD),
     "every signal ignored": on(*ALL_SIGNALS),
     "every signal blocked": "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))",
-    "a timer": "signal.setitimer(signal.ITIMER_REAL, 0.3, 0.05); signal.setitimer(signal.ITIMER_PROF, 0.01, 0.01)",
+    "a timer": "signal.setitimer(signal.ITIMER_REAL, 0.3, 0.05); "
+               "signal.setitimer(signal.ITIMER_PROF, 0.01, 0.01)",
     "a limit of file sizes": limit("FSIZE", 4096),
     "no files at all": limit("FSIZE", 0),
     "a limit of memory": limit("AS", 64 << 20),
@@ -115,8 +124,9 @@ STARTERS = {
     "umask 0": "os.umask(0)",
     "an empty environment": "os.execve(sys.argv[1], sys.argv[1:], {})",
     "glibc's tunables": "os.execve(sys.argv[1], sys.argv[1:], dict(os.environ, GLIBC_TUNABLES="
-                        "'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1024:glibc.pthread.rseq=0', "
-                        "MALLOC_ARENA_MAX='8', MALLOC_TOP_PAD_='1', TZ=':/nowhere', LC_ALL='C.UTF-8', LANGUAGE='de'))",
+                        "'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1024:"
+                        "glibc.pthread.rseq=0', MALLOC_ARENA_MAX='8', MALLOC_TOP_PAD_='1', "
+                        "TZ=':/nowhere', LC_ALL='C.UTF-8', LANGUAGE='de'))",
     "lowest priority": "os.nice(19); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))",
     "memory that may be executed": "ctypes.CDLL(None).personality(0x0400000)",
 }
@@ -173,7 +183,8 @@ def nothing_is_held_that_a_starter_has_open():
 def a_signal_does_not_part_supervisor_and_mount():
     """None ends the supervisor but those that it unmounts for."""
     meant = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-    faults = (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV,
+    faults = (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE,
+              signal.SIGSEGV,
               signal.SIGSYS, signal.SIGTSTP)
     with Started("").start() as s:
         for pid in s.pids():
@@ -272,7 +283,8 @@ def what_is_allowed_is_not_said_to_be_missing():
 
 def glibcs_tunables_stay_with_the_starter():
     """Its malloc would take hugepages from the arena, or make system calls that end the worker."""
-    code = "os.execve(sys.argv[1], sys.argv[1:], dict(os.environ, GLIBC_TUNABLES='glibc.malloc.hugetlb=2'))"
+    code = ("os.execve(sys.argv[1], sys.argv[1:], dict(os.environ, "
+            "GLIBC_TUNABLES='glibc.malloc.hugetlb=2'))")
     with Started(code).start() as s:
         for pid in s.pids():
             with open(f"/proc/{pid}/environ", "rb") as f:
@@ -284,10 +296,12 @@ def glibcs_tunables_stay_with_the_starter():
 
 def a_service_that_fails_touches_no_mount():
     """The unit that is installed, as systemd runs it, where somebody has a mount already."""
-    unit = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/dist/systemd/virtiofs-vfio@.service.in")
+    unit = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "../../tools/dist/systemd/virtiofs-vfio@.service.in")
     with open(unit, encoding="utf-8") as f:
         commands = [line.strip().partition("=") for line in f if line.startswith("Exec")]
-    check([name for name, _, _ in commands] == ["ExecStartPre", "ExecStart"] and commands[0][2].startswith("mkdir -p "),
+    check([name for name, _, _ in commands] == ["ExecStartPre", "ExecStart"]
+          and commands[0][2].startswith("mkdir -p "),
           f"it does more than start: {commands}")
     with Session("device").mount() as first, Session("device") as second:
         second.start_backend()
@@ -303,7 +317,8 @@ def other_programs_with_no_descriptors():
     """Theirs would be the next file that they open."""
     with Session("device").mount() as s:
         code = HEAD + "os.closerange(0, 100)" + EXEC
-        for argv in ([CTL, "status", s.mnt], [CTL, "status", s.work], [DAEMON, "vhost-user:" + s.socket, s.mnt]):
+        for argv in ([CTL, "status", s.mnt], [CTL, "status", s.work],
+                     [DAEMON, "vhost-user:" + s.socket, s.mnt]):
             run([sys.executable, "-S", "-E", "-c", code, *argv], env=s.environment())
         record = must(["cat", *s.records()])
         check(record.startswith("former="), record)
@@ -312,10 +327,13 @@ def other_programs_with_no_descriptors():
 
 def main():
     need_root()
-    cases = [(f"{name}, {'-f' if foreground else 'in the background'}", lambda c=code, f=foreground: starter(c, f))
-             for name, code in STARTERS.items() for foreground in (True, False) if foreground or name not in ONCE]
+    cases = [(f"{name}, {'-f' if foreground else 'in the background'}", lambda c=code,
+              f=foreground: starter(c, f))
+             for name, code in STARTERS.items() for foreground in (True, False) if foreground
+             or name not in ONCE]
     run_cases(cases + named([
-        a_limit_of_cpu_time, messages_go_nowhere_else, nothing_is_held_that_a_starter_has_open, a_signal_does_not_part_supervisor_and_mount,
+        a_limit_of_cpu_time, messages_go_nowhere_else, nothing_is_held_that_a_starter_has_open,
+        a_signal_does_not_part_supervisor_and_mount,
         end_signals, what_a_starter_has_switched_off_stays_off, a_directory_that_is_gone,
         hard_limits_are_widened_or_named, systemd_hears_of_no_background_mount,
         neither_process_is_prey_for_the_oom_killer, what_is_allowed_is_not_said_to_be_missing,

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long requests take, as `viofsctl status --latency` tells it, of a device whose time is known."""
+"""How long requests take, as `viofsctl status --latency` tells it, of a device whose time is
+known."""
 
 import json
 import os
@@ -33,7 +34,8 @@ def each_request_is_counted_with_the_time_that_the_device_took():
         for what in ("device", "total"):
             check(lookup[what]["count"] == before + 5, lookup[what])
             check(sum(count for _, count in lookup[what]["steps"]) == before + 5, lookup[what])
-            check(lookup[what]["max"] >= lookup[what]["p99"] >= lookup[what]["p90"] >= lookup[what]["p50"], lookup[what])
+            check(lookup[what]["max"] >= lookup[what]["p99"] >= lookup[what]["p90"]
+                  >= lookup[what]["p50"], lookup[what])
             check(5 * SLOW_S * 0.99 < lookup[what]["sum_s"] < 5 * SLOW_S + 5, lookup[what])
         check(lookup["device"]["max"] >= SLOW_S, lookup)
         check(lookup["total"]["sum_s"] >= lookup["device"]["sum_s"], lookup)
@@ -66,7 +68,8 @@ def the_table_has_microseconds():
 
 
 def a_wrong_command_line_is_refused():
-    for words in (["list", "--latency"], ["status", "--since"], ["abort", "/", "--latency", "--since"]):
+    for words in (["list", "--latency"], ["status", "--since"],
+                  ["abort", "/", "--latency", "--since"]):
         status, out = run([CTL, *words])
         check(status == 2 and "--since" in out, out)
 
@@ -74,7 +77,8 @@ def a_wrong_command_line_is_refused():
 def main():
     need_root()
     run_cases(named([
-        each_request_is_counted_with_the_time_that_the_device_took, since_tells_what_came_after_the_last_look,
+        each_request_is_counted_with_the_time_that_the_device_took,
+        since_tells_what_came_after_the_last_look,
         the_table_has_microseconds, a_wrong_command_line_is_refused,
     ]))
 

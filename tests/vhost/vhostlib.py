@@ -19,8 +19,8 @@ import tempfile
 import time
 import traceback
 
-# Who started the tests may have switched these off, as a shell does for what it puts into the background; each daemon
-# would take that for meant.
+# Who started the tests may have switched these off, as a shell does for what it puts into the
+# background; each daemon would take that for meant.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
@@ -61,15 +61,19 @@ def wait_until(condition, seconds, text):
 
 
 def is_listening(path):
-    """Does somebody take connections there? A look that needs no connection: back ends take one only."""
+    """Does somebody take connections there? A look that needs no connection: back ends take one
+    only."""
     with open("/proc/net/unix", errors="surrogateescape") as table:
-        return any(line.split()[3] == "00010000" and line.rstrip().endswith(" " + path) for line in table)
+        return any(line.split()[3] == "00010000" and line.rstrip().endswith(" " + path)
+                   for line in table)
 
 
 def is_mounted(path):
     """By the kernel's list, which asks nobody."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as f:
-        return any(line.split(" ")[4] == path.replace("\\", "\\134").replace("\n", "\\012") for line in f)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape",
+              newline="\n") as f:
+        return any(line.split(" ")[4] == path.replace("\\", "\\134").replace("\n", "\\012")
+                   for line in f)
 
 
 def run(argv, timeout=10, **more):
@@ -109,7 +113,8 @@ def two_at_a_time(calls):
 def without_call(number):
     """For a child: EPERM for one system call, and nothing else, as of a container's filter."""
     # ld nr; jeq number; allow; EPERM
-    code = b"".join(struct.pack("HBBI", *i) for i in ((0x20, 0, 0, 0), (0x15, 1, 0, number), (0x06, 0, 0, 0x7fff0000),
+    code = b"".join(struct.pack("HBBI", *i) for i in ((0x20, 0, 0, 0), (0x15, 1, 0, number),
+                                                      (0x06, 0, 0, 0x7fff0000),
                                                       (0x06, 0, 0, 0x00050001)))
     buffer = ctypes.create_string_buffer(code)
     program = struct.pack("HL", 4, ctypes.addressof(buffer))
@@ -119,8 +124,8 @@ def without_call(number):
 
 
 def memory():
-    """Where a directory is in memory, so that no disk decides how long a test takes; None: it takes no xattrs of
-    users there (before Linux 6.6)."""
+    """Where a directory is in memory, so that no disk decides how long a test takes; None: it takes
+    no xattrs of users there (before Linux 6.6)."""
     try:
         with tempfile.NamedTemporaryFile(dir="/dev/shm") as f:
             os.setxattr(f.name, "user.test", b"")
@@ -207,7 +212,8 @@ class Session:
         if self.backend_kind == "c":
             return [C_VIRTIOFSD, f"--socket-path={self.socket}", "-o", f"source={self.share}",
                     "-o", "sandbox=chroot", "-o", "xattr", "-o", "modcaps=+sys_admin"]
-        return [FORKY_VIRTIOFSD if self.backend_kind == "forky" else RUST_VIRTIOFSD, f"--socket-path={self.socket}", f"--shared-dir={self.share}",
+        return [FORKY_VIRTIOFSD if self.backend_kind == "forky" else RUST_VIRTIOFSD,
+                f"--socket-path={self.socket}", f"--shared-dir={self.share}",
                 "--sandbox=chroot", "--xattr", "--modcaps=+sys_admin"]
 
     def start_backend(self, stays=True):
@@ -276,7 +282,8 @@ class Session:
         check(said in self.said(), self.said())
         start = time.monotonic()
         status, out = run(["ls", self.mnt], 5)
-        check(status and "Input/output error" in out, f"ls of a lost device: status {status}: {out}")
+        check(status and "Input/output error" in out,
+              f"ls of a lost device: status {status}: {out}")
         check(is_mounted(self.mnt), "the mount went by itself, and uncovered what is below")
         must(["umount", self.mnt], 5)
         check(time.monotonic() - start < 1, f"ls and umount took {time.monotonic() - start:.2f} s")
@@ -322,7 +329,8 @@ class Session:
         return start
 
     def stop_worker(self):
-        """The daemon's: it does nothing any more, not even what its own time-out is for. Return: its pid."""
+        """The daemon's: it does nothing any more, not even what its own time-out is for. Return:
+        its pid."""
         pid = self.daemon.pid
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
             worker = int(f.read().split()[0])
@@ -365,9 +373,11 @@ def run_case(case):
 
 
 def run_cases(cases, at_once=1, alone=()):
-    """TAP: each a name and a function. The exit status says nothing: the lines do. Those that mind company come
-    first, @alone (a list there is of such that don't mind each other), and of the others there are several @at_once."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # sessions end well then, too
+    """TAP: each a name and a function. The exit status says nothing: the lines do. Those that mind
+    company come first, @alone (a list there is of such that don't mind each other), and of the
+    others there are several @at_once."""
+    # sessions end well then, too
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     groups = [group if isinstance(group, list) else [group] for group in alone]
     print(f"1..{sum(map(len, groups)) + len(cases)}", flush=True)
     if at_once == 1:
@@ -397,8 +407,10 @@ while time.monotonic() < end:
 
 
 def start_jobs(s, count):
-    """Processes that read and write on the mount of a session until they meet an error, or for 30 s."""
-    return [subprocess.Popen([sys.executable, "-c", JOB, os.path.join(s.mnt, f"load{i}")], stderr=subprocess.DEVNULL,
+    """Processes that read and write on the mount of a session until they meet an error, or for 30
+    s."""
+    return [subprocess.Popen([sys.executable, "-c", JOB, os.path.join(s.mnt, f"load{i}")],
+                             stderr=subprocess.DEVNULL,
                              cwd=s.work) for i in range(count)]
 
 

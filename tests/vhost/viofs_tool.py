@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""viofs and viofs-bench on shares with no mount, compared with the host's directory: viofs_tool.py directory|c|rust."""
+"""viofs and viofs-bench on shares with no mount, compared with the host's directory: viofs_tool.py
+directory|c|rust."""
 
 import json
 import os
@@ -12,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from vhostlib import (C_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, named, run, run_cases, skip_all, wait_until)
+from vhostlib import (C_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, named, run, run_cases,
+                      skip_all, wait_until)
 
 BACKEND = sys.argv[1]
 VIOFS = os.environ["VIOFS_TOOL"]
@@ -62,8 +64,10 @@ class Share(Session):
         self.start_backend()
         argv = [program] + ([words[0]] if program == VIOFS else []) + ["vhost-user:" + self.socket]
         argv += words[1:] if program == VIOFS else words
-        return subprocess.Popen(argv, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, env=dict(self.environment(), LC_ALL="C.UTF-8"), umask=UMASK, **more)
+        return subprocess.Popen(argv, stdin=more.pop("stdin", subprocess.DEVNULL),
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE,
+                                env=dict(self.environment(), LC_ALL="C.UTF-8"), umask=UMASK, **more)
 
     def viofs(self, *words, status=0, given=None, program=VIOFS):
         """Output and errors, both bytes; the exit status is checked."""
@@ -74,7 +78,8 @@ class Share(Session):
                 p.kill()
                 raise
         self.end_backend()
-        check(p.returncode == status, f"{words}: status {p.returncode} where {status} is due: {err.decode()[-800:]}")
+        check(p.returncode == status, f"{words}: status {p.returncode} where {status} is due: "
+                                      f"{err.decode()[-800:]}")
         return out, err
 
     def path(self, *names):
@@ -115,10 +120,12 @@ def same(one, other, owner=False):
     """Is @other a copy of @one?"""
     first, second = facts(one), facts(other)
     if not owner:
-        first = {path: (stat.S_IFMT(mode) | (mode & 0o777 & ~UMASK if not stat.S_ISLNK(mode) else 0o777), *rest)
+        first = {path: (stat.S_IFMT(mode)
+                        | (mode & 0o777 & ~UMASK if not stat.S_ISLNK(mode) else 0o777), *rest)
                  for path, (mode, *rest) in first.items()}
     for path in sorted(set(first) | set(second)):
-        check(first.get(path) == second.get(path), f"{path}: {str(first.get(path))[:200]} is {str(second.get(path))[:200]}")
+        check(first.get(path) == second.get(path),
+              f"{path}: {str(first.get(path))[:200]} is {str(second.get(path))[:200]}")
 
 
 def make_tree(top):
@@ -130,7 +137,8 @@ def make_tree(top):
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, f"file{i}")
         with open(path, "wb") as f:
-            f.write(random.randbytes((0, 1, 4095, 4096, 65535, 65536, 65537, MIB, MIB + 1)[i % 9] if i < 36 else i * 7))
+            f.write(random.randbytes((0, 1, 4095, 4096, 65535, 65536, 65537, MIB, MIB + 1)[i % 9]
+                                     if i < 36 else i * 7))
         os.chmod(path, (0o644, 0o600, 0o755, 0o6711, 0o444)[i % 5])
         os.utime(path, ns=(10**18 + i, 10**18 + 10**9 * i + i))
     for name in ODD_BYTES:
@@ -178,7 +186,8 @@ def a_tree_is_merged_into_what_is_there():
 
 
 def make_traps(top):
-    """What must not become root's: somebody's programs with set-user-ID and the like, and nodes of devices."""
+    """What must not become root's: somebody's programs with set-user-ID and the like, and nodes of
+    devices."""
     os.mkdir(top)
     for name, mode in (("suid", 0o4755), ("sgid", 0o2777), ("plain", 0o666)):
         path = os.path.join(top, name)
@@ -204,8 +213,10 @@ def rights(top):
 
 
 def set_user_id_and_devices_take_their_owner():
-    plain = {"suid": (oct(stat.S_IFREG | 0o750), 0, 0, 0), "sgid": (oct(stat.S_IFREG | 0o750), 0, 0, 0),
-             "plain": (oct(stat.S_IFREG | 0o640), 0, 0, 0), "folder": (oct(stat.S_IFDIR | 0o750), 0, 0, 0),
+    plain = {"suid": (oct(stat.S_IFREG | 0o750), 0, 0, 0),
+             "sgid": (oct(stat.S_IFREG | 0o750), 0, 0, 0),
+             "plain": (oct(stat.S_IFREG | 0o640), 0, 0, 0),
+             "folder": (oct(stat.S_IFDIR | 0o750), 0, 0, 0),
              "fifo": (oct(stat.S_IFIFO | 0o640), 0, 0, 0)}
     with Share() as s:
         make_traps(s.path("traps"))
@@ -216,10 +227,12 @@ def set_user_id_and_devices_take_their_owner():
                             (("cp", "-r", "traps"), s.path("copied"))):
             target = made if words[0] == "get" else "/" + os.path.basename(made)
             _, err = s.viofs(*words, target, status=1)
-            check(err.count(b"Is a device node; --owner copies those.") == 2 and err.count(b"\n") == 2, err)
+            check(err.count(b"Is a device node; --owner copies those.") == 2 and err.count(b"\n")
+                  == 2, err)
             check(rights(made) == plain, f"{words}: {rights(made)}")
             s.viofs(words[0], "--owner", *words[1:], target + "-owned")
-            check(rights(made + "-owned") == all_of_it, f"{words}: {rights(made + '-owned')} of {all_of_it}")
+            check(rights(made + "-owned") == all_of_it,
+                  f"{words}: {rights(made + '-owned')} of {all_of_it}")
 
 
 def a_folder_that_is_there_keeps_its_rights():
@@ -236,7 +249,8 @@ def a_folder_that_is_there_keeps_its_rights():
             os.chmod(s.path(name), 0o777)
         os.chown(target, -1, 65533)
         s.viofs("get", "-r", "d/.", target)
-        modes = {name: oct(os.stat(os.path.join(target, name)).st_mode & 0o7777) for name in (".", "inner", "new", "f")}
+        modes = {name: oct(os.stat(os.path.join(target, name)).st_mode & 0o7777)
+                 for name in (".", "inner", "new", "f")}
         check(modes == {".": "0o2700", "inner": "0o1711", "new": "0o2750", "f": "0o640"}, modes)
         s.viofs("get", "-r", "--owner", "d/.", target)
         check(os.stat(target).st_mode & 0o7777 == 0o777, "--owner has left a folder as it was")
@@ -268,7 +282,8 @@ def holes_stay_holes():
         for path in (out, s.path("again")):
             with open(path, "rb") as f, open(s.path("sparse"), "rb") as g:
                 check(f.read() == g.read(), f"{path}: other data")
-            check(os.stat(path).st_blocks * 512 < 20 * MIB, f"{path}: {os.stat(path).st_blocks} blocks")
+            check(os.stat(path).st_blocks * 512 < 20 * MIB,
+                  f"{path}: {os.stat(path).st_blocks} blocks")
 
 
 def cat_prints_and_stops_when_nobody_reads():
@@ -295,12 +310,14 @@ def names_are_printed_safely():
         out, _ = s.viofs("ls", "-a")
         lines = out.splitlines()
         check(len(lines) == len(ODD_BYTES), out)
-        for raw, shown in ((b"a\nb", b"a\\nb"), (b"\xff\xfe", b"\\377\\376"), (b"\x1b[31m", b"\\033[31m"), (b"\\n", b"\\\\n"),
+        for raw, shown in ((b"a\nb", b"a\\nb"), (b"\xff\xfe", b"\\377\\376"),
+                           (b"\x1b[31m", b"\\033[31m"), (b"\\n", b"\\\\n"),
                            ("é漢".encode(), "é漢".encode())):
             check(shown in lines, f"{raw} is not shown as {shown}: {lines}")
         out, _ = s.viofs("ls", "-0")
         check(sorted(out.split(b"\0")[:-1]) == sorted(ODD_BYTES), out)
-        check(not any(byte < 32 and byte != 10 for byte in s.viofs("tree")[0]), "a control character went through")
+        check(not any(byte < 32 and byte != 10 for byte in s.viofs("tree")[0]),
+              "a control character went through")
         _, err = s.viofs("cat", b"\x1b[31m/x", status=1)
         check(b"\x1b" not in err, err)
 
@@ -312,9 +329,11 @@ def looking():
         os.utime(s.path("d/f"), ns=(10**18, 10**18 + 5))
         os.symlink("d/f", s.path("l"))
         out = s.viofs("ls", "-lR")[0].decode()
-        check("-rw-r-----   1     0     0            5 2001-09-09" in out and "l -> d/f" in out and "/d/e:" in out, out)
+        check("-rw-r-----   1     0     0            5 2001-09-09" in out and "l -> d/f" in out
+              and "/d/e:" in out, out)
         out = s.viofs("stat", "d/f")[0].decode()
-        check("size    5" in out and "mode    0640" in out and "modify  2001-09-09" in out and ".000000005" in out, out)
+        check("size    5" in out and "mode    0640" in out and "modify  2001-09-09" in out
+              and ".000000005" in out, out)
         check("regular file" in s.viofs("stat", "-L", "l")[0].decode(), "-L")
         check(s.viofs("readlink", "/l")[0] == b"d/f\n", "readlink")
         out = s.viofs("tree")[0].decode()
@@ -338,7 +357,8 @@ def changing_names():
         _, err = s.viofs("ln", "-s", "other", "soft", status=1)
         check(b"File exists" in err, err)
         s.viofs("ln", "-sf", "other", "soft")
-        check(os.readlink(s.path("soft")) == "other" and len(os.listdir(s.share)) == 3, os.listdir(s.share))
+        check(os.readlink(s.path("soft")) == "other" and len(os.listdir(s.share)) == 3,
+              os.listdir(s.share))
         s.viofs("chmod", "600", "hard")
         check(os.stat(s.path("a/f")).st_mode & 0o777 == 0o600, "chmod")
         _, err = s.viofs("rm", "a", status=1)
@@ -359,7 +379,8 @@ def errors_name_the_path_and_others_go_on():
         s.write("two", b"2")
         os.mkdir(s.path("dir"))
         _, err = s.viofs("get", "one", "nix", "dir", "two", s.local, status=1)
-        check(b"nix: No such file" in err and b"dir: Is a directory" in err and err.count(b"\n") == 2, err)
+        check(b"nix: No such file" in err and b"dir: Is a directory" in err and err.count(b"\n")
+              == 2, err)
         check(sorted(os.listdir(s.local)) == ["one", "two"], os.listdir(s.local))
         _, err = s.viofs("get", "one", "two", "nowhere", status=1)
         check(b"Not a directory" in err, err)
@@ -372,7 +393,8 @@ def errors_name_the_path_and_others_go_on():
 
 
 def wait_for_bytes(path, least):
-    wait_until(lambda: os.path.exists(path) and os.stat(path).st_size >= least, 20, f"{least} bytes of {path}")
+    wait_until(lambda: os.path.exists(path) and os.stat(path).st_size >= least, 20,
+               f"{least} bytes of {path}")
 
 
 def cut_off(s, words, part, number):
@@ -381,7 +403,8 @@ def cut_off(s, words, part, number):
         wait_for_bytes(part, 24 * MIB)
         p.send_signal(number)
         p.wait(20)
-        check(p.returncode == (-9 if number == signal.SIGKILL else 130), f"status {p.returncode}: {p.stderr.read()}")
+        check(p.returncode == (-9 if number == signal.SIGKILL else 130),
+              f"status {p.returncode}: {p.stderr.read()}")
     s.end_backend()
 
 
@@ -417,7 +440,8 @@ def what_a_starter_has_switched_off_ends_no_copy():
             data = random.randbytes(64 * MIB)
             s.write("big", data)
             target = os.path.join(s.local, "big")
-            with s.start("get", "big", s.local, preexec_fn=lambda n=number: signal.signal(n, signal.SIG_IGN)) as p:
+            with s.start("get", "big", s.local,
+                         preexec_fn=lambda n=number: signal.signal(n, signal.SIG_IGN)) as p:
                 wait_for_bytes(target + ".part", 8 * MIB)
                 p.send_signal(number)
                 p.communicate(timeout=60)
@@ -465,7 +489,8 @@ def what_is_read_back_otherwise_is_an_error():
 
 
 def a_tree_in_flight_with_faults():
-    """Replies in any order, and single ones that are lies: their files are named, all others come."""
+    """Replies in any order, and single ones that are lies: their files are named, all others
+    come."""
     with Share("directory", ["--shuffle", "--latency", "200"]) as s:
         make_tree(s.path("tree"))
         s.viofs("get", "-r", "tree", s.local)
@@ -507,10 +532,14 @@ pwd
         out = s.viofs("shell", given=script, status=1)[0].decode()
         check("/d\nin f\n" in out and out.endswith("/\n"), out)
         check("GETATTR (3) nodeid 1" in out and "reply: 104 bytes" in out and "(040" in out, out)
-        check("reply: 128 bytes" in out and "entry_valid" in out and "error -2, No such file" in out, out)
-        check(sorted(os.listdir(s.path("d"))) == ["a b", "c d", "e\nf", "f"], os.listdir(s.path("d")))
-        out, err = s.viofs("shell", given=b"nix\nls 'x\nraw FOO\nraw GETATTR foo=1\nraw INIT\n", status=1)
-        for text in (b'no command "nix"', b"A quote is missing", b'no opcode "FOO"', b'no field "foo"', b"for the session"):
+        check("reply: 128 bytes" in out and "entry_valid" in out
+              and "error -2, No such file" in out, out)
+        check(sorted(os.listdir(s.path("d"))) == ["a b", "c d", "e\nf", "f"],
+              os.listdir(s.path("d")))
+        out, err = s.viofs("shell", given=b"nix\nls 'x\nraw FOO\nraw GETATTR foo=1\nraw INIT\n",
+                           status=1)
+        for text in (b'no command "nix"', b"A quote is missing", b'no opcode "FOO"',
+                     b'no field "foo"', b"for the session"):
             check(text in err, err)
         check(s.viofs("shell", given=b"cat d/f\nexit\nnix\n")[0] == b"in f\n", "exit")
         out = s.viofs("raw", "STATFS", "nodeid=1")[0]
@@ -524,11 +553,14 @@ def probe_tells_what_the_device_can():
         found = json.loads(s.viofs("probe", "--json", "/sub")[0])
         check(os.listdir(s.path("sub")) == ["f"], f"probe has left {os.listdir(s.path('sub'))}")
         can = {row["opcode"]: row["supported"] for row in found["opcodes"]}
-        for name in ("LOOKUP", "GETATTR", "READ", "WRITE", "CREATE", "READDIRPLUS", "RENAME2", "SETXATTR", "READLINK",
+        for name in ("LOOKUP", "GETATTR", "READ", "WRITE", "CREATE", "READDIRPLUS", "RENAME2",
+                     "SETXATTR", "READLINK",
                      "RMDIR", "FORGET", "BATCH_FORGET"):
-            check(can.get(name) is True, f"{name}: {[r for r in found['opcodes'] if r['opcode'] == name]}")
+            check(can.get(name) is True, f"{name}: "
+                                         f"{[r for r in found['opcodes'] if r['opcode'] == name]}")
         check(can["STATX"] is False and not found["lost"] and not found["quirks"], found["quirks"])
-        check(found["init"]["device_minor"] >= 36 and "ASYNC_READ" in found["init"]["answered"], found["init"])
+        check(found["init"]["device_minor"] >= 36 and "ASYNC_READ" in found["init"]["answered"],
+              found["init"])
         before = facts(s.share)
         found = json.loads(s.viofs("probe", "--json", "--read-only")[0])
         check(facts(s.share) == before, "--read-only has changed something")
@@ -549,12 +581,14 @@ def probe_finds_a_liar():
 def bench_measures():
     with Share("null") as s:
         row = json.loads(s.viofs("-t", "0.3", "-d", "4", "--json", "--histogram", program=BENCH)[0])
-        check(row["ops"] > 100 and row["errors"] == 0 and 0 < row["median_us"] <= row["p99_us"] <= row["p9999_us"], row)
+        check(row["ops"] > 100 and row["errors"] == 0 and 0 < row["median_us"] <= row["p99_us"]
+              <= row["p9999_us"], row)
         check(sum(n for _, n in row["histogram_ns"]) == row["ops"], "the histogram lacks some")
         row = json.loads(s.viofs("-n", "1000", "-j", "2", "-d", "2", "--json", program=BENCH)[0])
         check(2000 <= row["ops"] <= 2004, row["ops"])
     with Share() as s:
-        words = ["-o", "read=2,write=1,getattr=1", "-f", "/data", "-p", "-s", "2m", "-t", "0.3", "-d", "4", "--json"]
+        words = ["-o", "read=2,write=1,getattr=1", "-f", "/data", "-p", "-s", "2m", "-t", "0.3",
+                 "-d", "4", "--json"]
         row = json.loads(s.viofs(*words, program=BENCH)[0])
         check(row["bytes"] > 0 and os.stat(s.path("data")).st_size == 2 * MIB, row)
         _, err = s.viofs("-o", "read", "-f", "nix", "-t", "0.1", program=BENCH, status=1)
@@ -573,12 +607,14 @@ def an_ordinary_user_needs_no_root():
         program = shutil.copy(VIOFS, s.local)  # where anybody can execute it
         libraries = os.path.join(s.local, "lib")
         shutil.copytree(os.path.dirname(os.path.realpath(library_of(VIOFS))), libraries,
-                        ignore=lambda _, names: [n for n in names if not n.startswith("libviofs.so")])
+                        ignore=lambda _,
+                        names: [n for n in names if not n.startswith("libviofs.so")])
 
         def cat(**environment):
             s.start_backend()
             os.chmod(s.socket, 0o666)
-            return run([program, "cat", "vhost-user:" + s.socket, "file"], user=nobody, group=nobody, extra_groups=[],
+            return run([program, "cat", "vhost-user:" + s.socket, "file"], user=nobody,
+                       group=nobody, extra_groups=[],
                        env={"LD_LIBRARY_PATH": libraries, **environment})
         status, out = cat(XDG_RUNTIME_DIR=runtime)
         s.end_backend()
@@ -594,12 +630,16 @@ def an_ordinary_user_needs_no_root():
         s.backend = None
 
 
-ALL = [a_tree_goes_there_and_back_and_within, a_tree_is_merged_into_what_is_there, nothing_is_written_through_links,
-       set_user_id_and_devices_take_their_owner, a_folder_that_is_there_keeps_its_rights, holes_stay_holes, cat_prints_and_stops_when_nobody_reads, names_are_printed_safely, looking, changing_names,
+ALL = [a_tree_goes_there_and_back_and_within, a_tree_is_merged_into_what_is_there,
+       nothing_is_written_through_links,
+       set_user_id_and_devices_take_their_owner, a_folder_that_is_there_keeps_its_rights,
+       holes_stay_holes, cat_prints_and_stops_when_nobody_reads, names_are_printed_safely, looking,
+       changing_names,
        errors_name_the_path_and_others_go_on, a_part_of_another_file_is_no_part, shell_and_raw,
        probe_tells_what_the_device_can, bench_measures]
 OWN = [a_copy_is_resumed_after_kill_and_interrupt, what_a_starter_has_switched_off_ends_no_copy,
-       a_limit_of_file_sizes_is_an_error, what_is_read_back_otherwise_is_an_error, a_tree_in_flight_with_faults,
+       a_limit_of_file_sizes_is_an_error, what_is_read_back_otherwise_is_an_error,
+       a_tree_in_flight_with_faults,
        a_device_that_goes_ends_it_soon, probe_finds_a_liar, an_ordinary_user_needs_no_root]
 
 
@@ -612,7 +652,8 @@ def main():
         skip_all("no Rust virtiofsd: tools/vm fetches it")
     os.umask(0o022)
     wanted = sys.argv[2:]
-    cases = [f for f in ALL + (OWN if BACKEND == "directory" else []) if not wanted or f.__name__ in wanted]
+    cases = [f for f in ALL + (OWN if BACKEND == "directory" else []) if not wanted
+             or f.__name__ in wanted]
     run_cases(named(cases))
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What waits, for a lock or for a device, and signals to who waits: nobody else is stopped, no back end ends."""
+"""What waits, for a lock or for a device, and signals to who waits: nobody else is stopped, no back
+end ends."""
 
 import json
 import os
@@ -10,13 +11,15 @@ import sys
 import time
 
 from channel import run_on_both
-from vhostlib import (C_VIRTIOFSD, CTL, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must, need_root, python, run,
+from vhostlib import (C_VIRTIOFSD, CTL, FORKY_VIRTIOFSD, RUST_VIRTIOFSD, Session, check, must,
+                      need_root, python, run,
                       wait_until)
 
 # More than the slots that locks may have, and those that are kept beside them (relay/lane.c).
 LOCKS = 64 + 4096 + 40
 
-# One thread and one open file for each lock (an OFD lock is a file's): errors are counted, until a line comes.
+# One thread and one open file for each lock (an OFD lock is a file's): errors are counted, until a
+# line comes.
 LOCKERS = """
 import ctypes, fcntl, os, struct, sys, threading
 path, count = sys.argv[1], int(sys.argv[2])
@@ -50,7 +53,8 @@ fcntl.lockf(f, fcntl.LOCK_UN)  # by the call that may wait
 os.unlink(sys.argv[1])
 """
 
-# A program that is signalled every 0.3 ms, whatever it does: files, names, locks that wait and that don't.
+# A program that is signalled every 0.3 ms, whatever it does: files, names, locks that wait and that
+# don't.
 SIGNALLED = """
 import fcntl, os, signal, sys, time
 signal.signal(signal.SIGALRM, lambda number, frame: None)
@@ -79,7 +83,8 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 print(n)
 """
 
-# A full file system: what is deleted makes room for what is written next. Prints how often it didn't.
+# A full file system: what is deleted makes room for what is written next. Prints how often it
+# didn't.
 FULL = """
 import errno, mmap, os, sys
 path, size, full = sys.argv[1], int(sys.argv[2]), 0
@@ -101,11 +106,14 @@ def status(s):
 
 
 def locks_that_wait():
-    """As many as a user likes: unlocks, other locks, INTERRUPTs and the rest go on, with nothing spun for."""
+    """As many as a user likes: unlocks, other locks, INTERRUPTs and the rest go on, with nothing
+    spun for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, LOCKS + 100), max(hard, LOCKS + 100)))
-    with Session(backend_args=["--posix-locks", "--no-cache"], options="poll=irq,timeout=30").mount() as s:
-        child = subprocess.Popen([sys.executable, "-c", LOCKERS, s.path("lock"), str(LOCKS)], bufsize=0,
+    with Session(backend_args=["--posix-locks", "--no-cache"],
+                 options="poll=irq,timeout=30").mount() as s:
+        child = subprocess.Popen([sys.executable, "-c", LOCKERS, s.path("lock"), str(LOCKS)],
+                                 bufsize=0,
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             check(child.stdout.readline() == b"waiting\n", "no locks")
@@ -128,7 +136,8 @@ def locks_that_wait():
 
 
 def forgets_that_are_never_taken():
-    """A device that completes none: the mount works on, and ends by its time-out where it has one."""
+    """A device that completes none: the mount works on, and ends by its time-out where it has
+    one."""
     make = "import sys\nfor i in range(4300): open(f'{sys.argv[1]}/{i}', 'w').close()"
     delete = "import os, sys\nfor i in range(4300): os.unlink(f'{sys.argv[1]}/{i}')"
     for options in "", ",timeout=2":
@@ -153,11 +162,13 @@ def forgets_that_are_never_taken():
 def signals_under_load(kind, args):
     """Each back end survives what its programs are sent, locks and all."""
     with Session(kind, args).mount() as s:
-        children = [subprocess.Popen([sys.executable, "-c", SIGNALLED, s.path("f"), "3"], stdout=subprocess.PIPE)
+        children = [subprocess.Popen([sys.executable, "-c", SIGNALLED, s.path("f"), "3"],
+                                     stdout=subprocess.PIPE)
                     for _ in range(3)]
         for child in children:
             out, _ = child.communicate(timeout=30)
-            check(child.returncode == 0 and int(out) > 3, f"a program ended with {child.returncode}, {out} rounds")
+            check(child.returncode == 0 and int(out) > 3,
+                  f"a program ended with {child.returncode}, {out} rounds")
         check(s.backend.poll() is None, "the back end has ended: " + s.backend_said())
         check("lost" not in s.said(), s.said())
         must(["ls", s.mnt], 5)
@@ -165,9 +176,11 @@ def signals_under_load(kind, args):
 
 
 def deleted_files_make_room(kind, options=""):
-    """On a full share what is written after a delete finds the room: a third to a half did not while FORGETs came late.
+    """On a full share what is written after a delete finds the room: a third to a half did not
+    while FORGETs came late.
 
-    Which of two queues a device looks at first is its own affair; this one has a thread for both."""
+    Which of two queues a device looks at first is its own affair; this one has a thread for
+    both."""
     with Session(kind, options=options) as s:
         must(["mount", "-t", "tmpfs", "-o", "size=4m", "none", s.share])
         try:
@@ -188,7 +201,8 @@ def a_stopped_worker_with_a_timeout():
         start = time.monotonic()
         status_of, out = run(["stat", s.path("x")], 15)
         took = time.monotonic() - start
-        check(status_of and 0.5 < took < 9, f"stat ended with {status_of} after {took:.1f} s: {out}")
+        check(status_of and 0.5 < took < 9,
+              f"stat ended with {status_of} after {took:.1f} s: {out}")
         s.ends(1, 5)
         check("has done nothing about a request" in s.said(), s.said())
 
@@ -213,11 +227,13 @@ def main():
     cases = [("locks that wait", locks_that_wait),
              ("forgets that are never taken", forgets_that_are_never_taken),
              ("a stopped worker with a timeout", a_stopped_worker_with_a_timeout),
-             ("the age of what a stopped worker does not read", the_age_of_what_a_stopped_worker_does_not_read)]
+             ("the age of what a stopped worker does not read",
+              the_age_of_what_a_stopped_worker_does_not_read)]
 
     # With a time that it must keep.
     alone = []
-    # Not C with --thread-pool-size=64: some loads end that one by its own seccomp filter, signals or not.
+    # Not C with --thread-pool-size=64: some loads end that one by its own seccomp filter, signals
+    # or not.
     for name, kind, program, args in (
             ("own device", "device", "/", ["--posix-locks"]),
             ("c", "c", C_VIRTIOFSD, []),
@@ -232,7 +248,8 @@ def main():
             for prefix, options in (("", ""), ("uring, adaptive: ", "channel=uring,poll=adaptive"),
                                     ("uring, busy: ", "channel=uring,poll=busy")):
                 alone.append((f"{prefix}deleted files make room: {name}{skip}",
-                              (lambda: None) if skip else (lambda k=kind, o=options: deleted_files_make_room(k, o))))
+                              (lambda: None) if skip
+                              else (lambda k=kind, o=options: deleted_files_make_room(k, o))))
     run_on_both(cases, at_once=3, alone=alone)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Devices that do right, each in its own way: features, queues, order, latency, polling; and ours."""
+"""Devices that do right, each in its own way: features, queues, order, latency, polling; and
+ours."""
 
 import os
 import sys
@@ -24,7 +25,8 @@ DEVICES = {
     "packed rings, no EVENT_IDX": ["--packed", "--no", "event-idx"],
     "packed rings, no INDIRECT": ["--packed", "--no", "indirect", "--shuffle"],
     "packed rings, neither": ["--packed", "--no", "event-idx", "--no", "indirect"],
-    "8 queues of packed rings in any order": ["--packed", "--queues", "8", "--shuffle", "--tag", "p"],
+    "8 queues of packed rings in any order": ["--packed", "--queues", "8", "--shuffle", "--tag",
+                                              "p"],
     "requests of 4 KiB": ["--init", "max_write=4096", "--init", "max_pages=1"],
     "one request at a time": ["--init", "max_background=1"],
 }
@@ -42,7 +44,8 @@ def work(session):
     must(["cp", "-a", source, session.path("copy")], 30)
     must(["cmp", source + "/large", session.path("copy", "large")], 30)
     must(["diff", "-r", source, session.path("copy")], 30)
-    must(["fio", f"--directory={session.mnt}", "--name=v", "--size=4m", "--rw=randrw", "--bs=4k-64k",
+    must(["fio", f"--directory={session.mnt}", "--name=v", "--size=4m", "--rw=randrw",
+          "--bs=4k-64k",
           "--ioengine=libaio", "--iodepth=8", "--direct=1", "--numjobs=2", "--verify=crc32c",
           "--minimal"], 60, cwd=session.work)
     must(["rm", "-r", session.path("copy")], 30)
@@ -55,7 +58,8 @@ def case(args, options):
     with Session(backend_args=["--strict"] + args, options=options).mount() as s:
         work(s)
         packed = bool(s.stats()["features"] & PACKED)
-        check(packed == ("--packed" in args and "ring=split" not in options), f"packed rings: {packed}")
+        check(packed == ("--packed" in args and "ring=split" not in options),
+              f"packed rings: {packed}")
         if "--queues" in args:
             # The driver takes them in turns.
             used = [q["popped"] for q in s.stats()["queues"][1:]]
@@ -89,7 +93,8 @@ def directory():
 def main():
     need_root()
     cases = [(f"device: {name}", lambda a=args: case(a, "")) for name, args in DEVICES.items()]
-    cases += [(f"daemon: -o {options or 'nothing'}", lambda o=options: case([], o)) for options in OURS]
+    cases += [(f"daemon: -o {options or 'nothing'}", lambda o=options: case([], o))
+              for options in OURS]
     cases += [(f"daemon: -o {options}, packed rings", lambda o=options: case(["--packed"], o))
               for options in ("ring=split", "ring=packed,poll=irq", "poll=busy", "no-hugepages")]
     cases += [("daemon: -o no-hugepages, no INDIRECT, packed rings",

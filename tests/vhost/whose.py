@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who has a device: what list, status and a new mount say agrees, whatever has become of the daemon; and nobody
-without rights holds a start up."""
+"""Who has a device: what list, status and a new mount say agrees, whatever has become of the
+daemon; and nobody without rights holds a start up."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 
-from vhostlib import CTL, Failure, Session, check, is_mounted, must, named, need_root, run, run_cases, wait_until
+from vhostlib import (CTL, Failure, Session, check, is_mounted, must, named, need_root, run,
+                      run_cases, wait_until)
 
 NOBODY = 65534
 LIMIT = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages"
@@ -91,7 +92,8 @@ def a_record_that_was_removed_is_said():
             try:
                 must(["touch", s.path("file")])
                 for command in ("status", "abort"):
-                    complains("the record in /run/virtiofs-vfio was removed", s.mnt, argv=[command, s.mnt])
+                    complains("the record in /run/virtiofs-vfio was removed", s.mnt,
+                              argv=[command, s.mnt])
                 must([CTL, "umount", s.mnt], 10)
                 s.ends(0, 5)
             finally:
@@ -102,12 +104,15 @@ def a_record_that_was_removed_is_said():
 def an_unmounted_one_that_is_in_use_is_said():
     with Session().mount() as s:
         must(["touch", s.path("f")])
-        with subprocess.Popen([sys.executable, "-c", HOLDER, s.path("f")], stdout=subprocess.PIPE) as holder:
+        with subprocess.Popen([sys.executable, "-c", HOLDER, s.path("f")],
+                              stdout=subprocess.PIPE) as holder:
             try:
                 holder.stdout.readline()
                 must(["umount", "-l", s.mnt])
-                check("unmounted, but in use" in must([CTL, "status"]), "status says nothing of umount -l")
-                check(json.loads(must([CTL, "status", "--json"]))[0]["mounts"] == [], "JSON: mounts")
+                check("unmounted, but in use" in must([CTL, "status"]),
+                      "status says nothing of umount -l")
+                check(json.loads(must([CTL, "status", "--json"]))[0]["mounts"] == [],
+                      "JSON: mounts")
             finally:
                 holder.kill()
         s.ends(0)
@@ -142,7 +147,8 @@ def an_ordinary_user_is_told_to_be_root():
         os.chmod(s.work, 0o755)
         ctl = os.path.join(s.work, "viofsctl")
         must(["cp", CTL, ctl])
-        for argv in (["status"], ["status", s.mnt], ["status", "mytag"], ["show", "vhost-user:" + s.socket],
+        for argv in (["status"], ["status", s.mnt], ["status", "mytag"],
+                     ["show", "vhost-user:" + s.socket],
                      ["abort", s.mnt]):
             status, out = run([ctl, *argv], 10, preexec_fn=as_nobody)
             check(status == 1 and "as root" in out, f"{argv}: status {status}: {out}")
@@ -184,13 +190,15 @@ def the_worker_cannot_write_to_the_record():
 def a_copy_in_another_mount_namespace_is_said():
     """Which anybody may have: unmounted here, it serves on for that one."""
     with Session().mount() as s:
-        with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo there; exec sleep 600"],
+        with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                               "echo there; exec sleep 600"],
                               stdout=subprocess.PIPE, cwd="/") as other:
             try:
                 check(other.stdout.readline() == b"there\n", "no namespace")
                 must(["umount", "-i", s.mnt], 5)
                 out = refused_elsewhere(s)
-                check(f"at {s.mnt} in the mount namespace of process {other.pid}" in out and "viofsctl abort" in out, out)
+                check(f"at {s.mnt} in the mount namespace of process {other.pid}" in out
+                      and "viofsctl abort" in out, out)
             finally:
                 other.kill()
         s.ends(0)
@@ -199,7 +207,8 @@ def a_copy_in_another_mount_namespace_is_said():
 def main():
     need_root()
     run_cases(named([
-        a_killed_supervisor_is_said_by_all, a_dead_mount_is_said, a_record_that_was_removed_is_said, an_unmounted_one_that_is_in_use_is_said,
+        a_killed_supervisor_is_said_by_all, a_dead_mount_is_said, a_record_that_was_removed_is_said,
+        an_unmounted_one_that_is_in_use_is_said,
         status_takes_a_tag_a_socket_and_a_place_in_the_mount, an_ordinary_user_is_told_to_be_root,
         a_copy_in_another_mount_namespace_is_said,
         a_lock_that_anybody_can_take_stops_nobody, the_worker_cannot_write_to_the_record,

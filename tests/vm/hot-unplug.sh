@@ -19,7 +19,8 @@ wanted() {
 }
 
 plug_in_another() {
-	"$virtiofsd" --socket-path="$work/second.sock" --shared-dir="$work/share2" --sandbox=chroot \
+	"$virtiofsd" --socket-path="$work/second.sock" --shared-dir="$work/share2" \
+		--sandbox=chroot \
 		>"$work/second.log" 2>&1 &
 	second=$!
 	until [ -S "$work/second.sock" ]; do
@@ -27,10 +28,11 @@ plug_in_another() {
 		sleep 0.1
 	done
 	"$here/qmp.py" "$work/qmp" \
-		'{"execute": "chardev-add", "arguments": {"id": "again", "backend": {"type": "socket", "data":
-			{"server": false, "addr": {"type": "unix", "data": {"path": "'"$work"'/second.sock"}}}}}}' \
-		'{"execute": "device_add", "arguments": {"driver": "vhost-user-fs-pci", "id": "again",
-			"bus": "rp0", "chardev": "again", "tag": "again"}}'
+		'{"execute": "chardev-add", "arguments": {"id": "again", "backend":
+			{"type": "socket", "data": {"server": false, "addr":
+			{"type": "unix", "data": {"path": "'"$work"'/second.sock"}}}}}}' \
+		'{"execute": "device_add", "arguments": {"driver": "vhost-user-fs-pci",
+			"id": "again", "bus": "rp0", "chardev": "again", "tag": "again"}}'
 }
 
 vm --share "$work/share" --driver none --qmp "$work/qmp" --timeout 250 "$@" -- unplugged.sh &

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A guest with the write-back cache on ends without a word right after fsync(2), then after viofsctl sync: what
-# was written before must be here, on the host. What was written after isn't, or nothing would be shown.
+# A guest with the write-back cache on ends without a word right after fsync(2), then after viofsctl
+# sync: what was written before must be here, on the host. What was written after isn't, or nothing
+# would be shown.
 #   kill-after-sync.sh [VM-OPTION...]
 # shellcheck disable=SC2154
 . "$(dirname "$0")/hostlib.sh"
@@ -10,7 +11,8 @@
 lose_guest() {
 	rm -rf "$work/share" "$work/said"
 	mkdir "$work/share"
-	vm --share "$work/share" --qmp "$work/qmp" --virtiofsd-opts --writeback --timeout 150 "$@" -- \
+	vm --share "$work/share" --qmp "$work/qmp" \
+		--virtiofsd-opts --writeback --timeout 150 "$@" -- \
 		synced.sh "$how" >"$work/said" 2>"$work/errors" &
 	guest=$!
 	until grep -q '^synced$' "$work/said" 2>/dev/null; do
@@ -28,7 +30,8 @@ for how in fsync sync; do
 	lose_guest "$@"
 	grep '^sum ' "$work/said" | sed 's/^sum //' >"$work/sums"
 	[ "$(wc -l <"$work/sums")" -ge 1 ] || fail "$how: no sums"
-	(cd "$work/share" && sha256sum --quiet -c "$work/sums") || fail "$how: lost what was written"
+	(cd "$work/share" && sha256sum --quiet -c "$work/sums") ||
+		fail "$how: lost what was written"
 	[ "$(tr -d '\0' <"$work/share/after" | wc -c)" -lt 200000 ] ||
 		fail "$how: what was not synced is here too: there was no write-back cache"
 	echo "$how: $(wc -l <"$work/sums") files are all here"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# viofs in a guest that mounts nothing: over VFIO, and the device is back with its driver afterwards.
+# viofs in a guest that mounts nothing: over VFIO, and the device is back with its driver
+# afterwards.
 . "$(dirname "$0")/hostlib.sh"
 
 mkdir "$work/share"
@@ -10,7 +11,11 @@ echo "What the host wrote." >"$work/share/FILE"
 find "$work/share/tree" -printf '%P %m %s %T@\n' | sort >"$work/share/list"
 vm --share "$work/share" --driver none --timeout 200 -- sh -c '
 step() { read -r uptime _ </proc/uptime; echo "== [$uptime] $*"; }
-driver() { for link in /sys/bus/virtio/drivers/virtiofs/virtio*; do [ -e "$link" ] && basename "$link"; done; }
+driver() {
+	for link in /sys/bus/virtio/drivers/virtiofs/virtio*; do
+		[ -e "$link" ] && basename "$link"
+	done
+}
 before=$(driver)
 [ -n "$before" ] || { echo "no device with the kernel driver"; exit 1; }
 fail() { echo "FAIL: $*"; exit 1; }

@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A notification queue over VFIO. QEMU's virtio-fs device has none, so here QEMU only stands for the PCI
-# function: queues, features and configuration are viofs-device's. What the guest prints as "order: ..."
-# goes to viofs-device's control socket.
+# A notification queue over VFIO. QEMU's virtio-fs device has none, so here QEMU only stands for the
+# PCI function: queues, features and configuration are viofs-device's. What the guest prints as
+# "order: ..." goes to viofs-device's control socket.
 . "$(dirname "$0")/hostlib.sh"
 device=
 
 # shellcheck disable=SC2064 # $work is known
 trap "kill \$device 2>/dev/null; rm -rf '$work'" EXIT
-"$VIOFS_BUILD/tests/device/viofs-device" --socket "$work/sock" --control "$work/control" --strict --notify \
+"$VIOFS_BUILD/tests/device/viofs-device" --socket "$work/sock" --control "$work/control" \
+	--strict --notify \
 	--tag myfs --cache 3600 --queues 2 >"$work/device.log" 2>&1 &
 device=$!
 until [ -S "$work/sock" ] && [ -S "$work/control" ]; do
@@ -19,7 +20,8 @@ done
 # hiprio, notification, two for requests; tag, num_request_queues and notify_buf_size are 44 bytes
 vm --driver none --qemu 11 --timeout 150 --qemu-opts "-chardev socket,id=cn,path=$work/sock \
 -device pcie-root-port,id=rpn,bus=pcie.0,chassis=9,slot=9,addr=1a \
--device vhost-user-test-device-pci,bus=rpn,chardev=cn,virtio-id=26,num_vqs=4,vq_size=128,config_size=44" \
+-device vhost-user-test-device-pci,bus=rpn,chardev=cn,virtio-id=26,num_vqs=4,vq_size=128,\
+config_size=44" \
 	-- notified.sh >"$work/lines" 2>&1 &
 guest=$!
 # Orders as they come; the end when the guest has ended.

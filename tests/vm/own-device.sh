@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # viofs-device (tests/device) behind QEMU: do the kernel's driver and ours take it for a device?
 #   own-device.sh DRIVER QUEUES DEVICE-OPTIONS QEMU-OPTIONS
-# For ours it is also seen that each of the QUEUES is used, and each that has a vector interrupts. A device
-# that writes where it may not (--evil stray-...) has to say that it was refused.
+# For ours it is also seen that each of the QUEUES is used, and each that has a vector interrupts. A
+# device that writes where it may not (--evil stray-...) has to say that it was refused.
 . "$(dirname "$0")/hostlib.sh"
 
 mkdir "$work/share"
 driver=$1 queues=$2 device=$3 qemu=$4
 # shellcheck disable=SC2016,SC2086
-vm --share "$work/share" --driver "$driver" --queues "$queues" --virtiofsd "$VIOFS_BUILD/tests/device/viofs-device" \
+vm --share "$work/share" --driver "$driver" --queues "$queues" \
+	--virtiofsd "$VIOFS_BUILD/tests/device/viofs-device" \
 	--virtiofsd-opts "$device --queues $queues" ${qemu:+--qemu-opts "$qemu"} --timeout 150 \
-	$([ "$driver" = kernel ] || echo --mount-opts poll=irq) $(case $device in *stray*) echo --verbose ;; esac) -- sh -ec '
+	$([ "$driver" = kernel ] || echo --mount-opts poll=irq) $(case $device in *stray*) echo \
+	--verbose ;; esac) -- sh -ec '
 dd if=/dev/urandom of=/tmp/random bs=1M count=8 2>/dev/null
 cp /tmp/random /mnt/random
 cmp /tmp/random /mnt/random
@@ -33,12 +35,13 @@ for how in $(echo "$device" | grep -o 'stray-[a-z-]*'); do
 	grep "stray write to .*: refused" "$work/lines" || fail "$how was not tried, or not refused"
 done
 ! grep "stray write.*LANDED" "$work/lines" || fail "a stray write has landed"
-python3 - "$work/lines" "$driver" "$queues" "$device" "$qemu" <<'END' || fail "not what was asked for"
+python3 - "$work/lines" "$driver" "$queues" "$device" "$qemu" <<'END' || fail "not as asked for"
 import json
 import sys
 
 lines, driver, queues, device, qemu = sys.argv[1:]
-words = dict(line.rstrip("\n").split(" ", 1) for line in open(lines) if line.startswith(("features ", "status ")))
+words = dict(line.rstrip("\n").split(" ", 1) for line in open(lines)
+             if line.startswith(("features ", "status ")))
 if driver == "kernel":
     features = words["features"]
     have = {bit for bit, is_set in enumerate(features) if is_set == "1"}

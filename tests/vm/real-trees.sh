@@ -6,13 +6,15 @@
 
 FILES=$(full_or 3200 20000)
 HUGE=$(full_or 20000 50000)
-# virtiofsd holds a descriptor for each file and directory that the guest's kernel knows. Directories come on top.
+# virtiofsd holds a descriptor for each file and directory that the guest's kernel knows.
+# Directories come on top.
 limit=$(ulimit -Hn)
 [ "$limit" = unlimited ] || [ "$FILES" -le $((limit / 3 * 2)) ] || FILES=$((limit / 3 * 2))
 
 # Real files of this machine, none larger than 64 KiB, under their own paths.
 collect_tree() {
-	find /usr/include /usr/share /usr/lib /usr/bin -xdev -type f -size -64k -print0 2>/dev/null |
+	find /usr/include /usr/share /usr/lib /usr/bin -xdev -type f -size -64k \
+		-print0 2>/dev/null |
 		sort -z | head -z -n "$FILES" | tar -P --null -T - -cf - --transform 's,^/,,' |
 		tar -C "$1" -xf -
 	found=$(find "$1" -type f | wc -l)
@@ -21,7 +23,8 @@ collect_tree() {
 
 mkdir "$work/first" "$work/second" "$work/first/origin"
 collect_tree "$work/first/origin"
-(cd "$work/first/origin" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$work/first/origin.sums"
+(cd "$work/first/origin" && find . -type f -print0 | sort -z |
+	xargs -0 sha256sum) >"$work/first/origin.sums"
 "$programs/listing" make "$work/first/huge" $HUGE || fail "making $HUGE entries"
 vm --share "$work/first" --share "$work/second" --timeout 900 --virtiofsd-opts --xattr "$@" -- \
 	env HUGE=$HUGE "ROWS=$(full_or 25 200)" "RECORDS=$(full_or 200 2000)" trees.sh ||

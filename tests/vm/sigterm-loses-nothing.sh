@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# After SIGTERM under load, every acknowledged record and every dirty page must be here, on the host.
+# After SIGTERM under load, every acknowledged record and every dirty page must be here, on the
+# host.
 . "$(dirname "$0")/hostlib.sh"
 
 mkdir "$work/share"

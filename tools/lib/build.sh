@@ -3,8 +3,8 @@
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
 # Builds the project into the build directory.
 
-# build_project [TARGET...]: meson setup where there is none yet, then ninja, which does only what is needed:
-# for these targets, or for all.
+# build_project [TARGET...]: meson setup where there is none yet, then ninja, which does only what
+# is needed: for these targets, or for all.
 # shellcheck disable=SC2120 # who passes some is in another file
 build_project() {
 	deps_install build
@@ -15,14 +15,14 @@ build_project() {
 	quiet ninja -C "$VIOFS_BUILD" "$@" || die 1 "building in $VIOFS_BUILD failed"
 }
 
-# build_missing FILE...: builds only when one of these outputs does not exist. An existing one is left
-# as it is, since the caller may be a test that ninja or meson started.
+# build_missing FILE...: builds only when one of these outputs does not exist. An existing one is
+# left as it is, since the caller may be a test that ninja or meson started.
 build_missing() {
 	local file
 	for file; do
 		if [[ ! -e $file ]]; then
 			say "building the project (no ${file#"$VIOFS_ROOT"/} yet)"
-			# shellcheck disable=SC2119 # the function's arguments are not those of build_project
+			# shellcheck disable=SC2119 # its arguments are not those of build_project
 			build_project
 			[[ -e $file ]] || die 1 "the build has made no $file"
 		fi

@@ -31,8 +31,8 @@ indent() {
 	tail -n "${2:-40}" -- "$1" | tr -d '\r' | sed 's/^/    /' >&2
 }
 
-# with_lock COMMAND...: runs it while no other tool of this build directory makes or fetches files. COMMAND runs
-# in a subshell, so that an early exit gives the lock back.
+# with_lock COMMAND...: runs it while no other tool of this build directory makes or fetches files.
+# COMMAND runs in a subshell, so that an early exit gives the lock back.
 with_lock() {
 	with_lock_of "$VIOFS_GUEST" "$@"
 }
@@ -65,7 +65,8 @@ quiet() {
 	return "$status"
 }
 
-# with_directory COMMAND...: with a new directory in memory for the word DIRECTORY; it is removed afterwards.
+# with_directory COMMAND...: with a new directory in memory for the word DIRECTORY; it is removed
+# afterwards.
 with_directory() (
 	dir=$(mktemp -d /dev/shm/viofs-test.XXXXXX)
 	trap 'rm -rf "$dir"' EXIT

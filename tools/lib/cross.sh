@@ -37,7 +37,8 @@ cross_build() {
 	if [[ ! -e $CROSS_BUILD/build.ninja ]]; then
 		mkdir -p "$CROSS_BUILD"
 		cross_file "$root" >"$CROSS_BUILD/cross.ini"
-		quiet meson setup "$CROSS_BUILD" "$VIOFS_ROOT" --cross-file "$CROSS_BUILD/cross.ini" -Dwerror=true -Dman=disabled \
+		quiet meson setup "$CROSS_BUILD" "$VIOFS_ROOT" \
+			--cross-file "$CROSS_BUILD/cross.ini" -Dwerror=true -Dman=disabled \
 			-Dpython=disabled -Dfuzz=disabled || die 1 'meson setup for arm64 failed'
 	fi
 	quiet ninja -C "$CROSS_BUILD" || die 1 "building in $CROSS_BUILD failed"

@@ -9,7 +9,8 @@ deps_missing() {
 	local -A have=()
 	while read -r name; do
 		have[$name]=1
-	done < <(dpkg-query -W -f '${db:Status-Abbrev}${binary:Package}\n' | sed -n 's/^ii *//p' | sed 's/:.*//')
+	done < <(dpkg-query -W -f '${db:Status-Abbrev}${binary:Package}\n' | sed -n 's/^ii *//p' |
+		sed 's/:.*//')
 	for name in $(cd "$VIOFS_LIB/packages" && for set; do read_list "$set"; done | sort -u); do
 		[[ -n ${have[$name]:-} ]] || printf '%s\n' "$name"
 	done
@@ -23,7 +24,8 @@ deps_install() {
 	mapfile -t missing < <(deps_missing "$@")
 	[[ ${#missing[@]} -gt 0 ]] || return 0
 	[[ $(id -u) == 0 ]] ||
-		die 1 "please install as root: apt-get install --no-install-recommends ${missing[*]}"
+		die 1 \
+		"please install as root: apt-get install --no-install-recommends ${missing[*]}"
 	say "installing ${missing[*]}"
 	quiet deps_apt update ||
 		die 1 'apt-get update failed; see its messages above'

@@ -3,10 +3,11 @@
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
 # Fetches packages of other Debian suites, without touching the machine's own packages.
 #
-# Each suite has an apt state of its own below $VIOFS_DOWNLOAD/SUITE: lists, caches, and a source file
-# that names the mirror of the machine's own sources. SUITE is a name, or name-arm64 for that architecture's packages. Debian's keyring verifies what comes, as always.
-# Packages are only downloaded and unpacked, never installed. What was fetched once is used from then on.
-# All of this runs under with_lock.
+# Each suite has an apt state of its own below $VIOFS_DOWNLOAD/SUITE: lists, caches, and a source
+# file that names the mirror of the machine's own sources. SUITE is a name, or name-arm64 for that
+# architecture's packages. Debian's keyring verifies what comes, as always. Packages are only
+# downloaded and unpacked, never installed. What was fetched once is used from then on. All of this
+# runs under with_lock.
 
 # fetch_mirror: the mirror that the machine's own apt sources name for its release. apt itself reads
 # them, so every format and every kind of address (http, mirror+file, ...) that it knows will do.
@@ -15,8 +16,10 @@ fetch_mirror() {
 	# shellcheck source=/dev/null
 	codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-stable}")
 	# shellcheck disable=SC2016 # apt's own variables
-	apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE) $(CODENAME) $(SUITE)' 'Created-By: Packages' |
-		awk -v c="$codename" '!found && $2 == "main" && ($3 == c || $4 == c || $5 == c) && $1 !~ /security/ {
+	apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE) $(CODENAME) $(SUITE)' \
+		'Created-By: Packages' |
+		awk -v c="$codename" \
+		'!found && $2 == "main" && ($3 == c || $4 == c || $5 == c) && $1 !~ /security/ {
 			print $1
 			found = 1
 		}'
@@ -42,27 +45,33 @@ fetch_apt() {
 		-o Dir::State::status=/dev/null -o Dir::Cache="$state/cache" \
 		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
-		-o APT::Sandbox::User="$(id -un)" -o APT::Architecture="$arch" -o APT::Architectures="$arch" "$@"
+		-o APT::Sandbox::User="$(id -un)" -o APT::Architecture="$arch" \
+		-o APT::Architectures="$arch" "$@"
 }
 
 # fetch_index SUITE: its package lists.
 fetch_index() {
 	local suite=$1 state=$VIOFS_DOWNLOAD/$1 mirror keyring
 	mirror=$(fetch_mirror)
-	[[ -n $mirror ]] || die 1 "the machine's apt sources name no Debian mirror for its own release"
+	[[ -n $mirror ]] ||
+		die 1 "the machine's apt sources name no Debian mirror for its own release"
 	keyring=$(fetch_keyring)
 	mkdir -p "$state"/{state,lists/partial,cache/archives/partial,deb}
-	printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "${suite%-arm64}" >"$state/sources.list"
+	printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "${suite%-arm64}" \
+		>"$state/sources.list"
 	say "reading the package lists of Debian's $suite"
-	quiet fetch_apt "$suite" apt-get update || die 1 "no package lists of $suite; see apt's messages above"
+	quiet fetch_apt "$suite" apt-get update ||
+		die 1 "no package lists of $suite; see apt's messages above"
 }
 
-# fetch_packages SUITE DIR PACKAGE...: downloads the packages and unpacks them into the new directory DIR.
+# fetch_packages SUITE DIR PACKAGE...: downloads the packages and unpacks them into the new
+# directory DIR.
 fetch_packages() {
 	local suite=$1 dir=$2 deb
 	shift 2
 	say "downloading from Debian's $suite: $*"
-	(cd "$VIOFS_DOWNLOAD/$suite/deb" && rm -f -- *.deb && quiet fetch_apt "$suite" apt-get download "$@") ||
+	(cd "$VIOFS_DOWNLOAD/$suite/deb" && rm -f -- *.deb &&
+		quiet fetch_apt "$suite" apt-get download "$@") ||
 		die 1 "downloading from $suite failed; see apt's messages above"
 	mkdir -p "$dir"
 	for deb in "$VIOFS_DOWNLOAD/$suite/deb"/*.deb; do
@@ -72,25 +81,28 @@ fetch_packages() {
 }
 
 # fetch_kernel SUITE DIR: the newest kernel of SUITE, unpacked into DIR. The meta-package names the
-# packages that make it up: linux-image-VERSION alone, or with linux-binary-, linux-modules-, linux-base-.
+# packages that make it up: linux-image-VERSION alone, or with linux-binary-, linux-modules-,
+# linux-base-.
 fetch_kernel() {
 	local suite=$1 dir=$2 packages
 	[[ ! -e $dir ]] || return 0
 	fetch_index "$suite"
-	mapfile -t packages < <(fetch_apt "$suite" apt-cache depends --recurse --no-recommends --no-suggests \
+	mapfile -t packages < <(fetch_apt "$suite" apt-cache depends \
+		--recurse --no-recommends --no-suggests \
 		--no-conflicts --no-breaks --no-replaces --no-enhances linux-image-amd64 |
 		grep -E '^linux-(image|binary|modules|base)-[0-9].*-amd64$' | sort -u)
 	[[ ${#packages[@]} -gt 0 ]] || die 1 "linux-image-amd64 of $suite names no kernel packages"
 	rm -rf "$dir.new"
 	fetch_packages "$suite" "$dir.new" "${packages[@]}"
 	# what no guest has a device for, to keep the tree small
-	rm -rf "$dir.new"/{usr/,}lib/modules/*/kernel/{sound,drivers/{gpu,media,net,infiniband,staging,iio}}
+	rm -rf "$dir.new"/{usr/,}lib/modules/*/kernel/{sound,drivers/{gpu,media,net}} \
+		"$dir.new"/{usr/,}lib/modules/*/kernel/drivers/{infiniband,staging,iio}
 	rm -rf "$dir.new/usr/share"
 	mv "$dir.new" "$dir"
 }
 
-# fetch_virtiofsd SUITE DIR: the Rust virtiofsd of SUITE in DIR, with the C library and loader that it
-# needs: this machine's may be too old. DIR/run starts it.
+# fetch_virtiofsd SUITE DIR: the Rust virtiofsd of SUITE in DIR, with the C library and loader that
+# it needs: this machine's may be too old. DIR/run starts it.
 fetch_virtiofsd() {
 	local suite=$1 dir=$2
 	[[ ! -e $dir ]] || return 0
@@ -102,7 +114,8 @@ fetch_virtiofsd() {
 		# virtiofsd with the loader and the libraries of its own Debian suite
 		dir=${0%/*}
 		lib=$dir/usr/lib/x86_64-linux-gnu
-		exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$dir/usr/libexec/virtiofsd" "$@"
+		exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" \
+			"$dir/usr/libexec/virtiofsd" "$@"
 	END
 	chmod 755 "$dir.new/run"
 	quiet "$dir.new/run" --version || die 1 "virtiofsd of $suite does not run here"
@@ -128,8 +141,8 @@ fetch_qemu() {
 		loader=$lib/ld-linux-x86-64.so.2
 		[ -e "$loader" ] || loader=$dir/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
 		exec "$loader" --library-path "$lib:$dir/lib/x86_64-linux-gnu:$lib/pulseaudio" \
-			"$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios" \
-			-L "$dir/usr/lib/ipxe/qemu" "$@"
+			"$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" \
+			-L "$dir/usr/share/seabios" -L "$dir/usr/lib/ipxe/qemu" "$@"
 	END
 	chmod 755 "$dir.new/run"
 	quiet "$dir.new/run" --version || die 1 "QEMU of $suite does not run here"
@@ -138,10 +151,12 @@ fetch_qemu() {
 
 # fetch_needed SUITE PACKAGE...: names all that these packages need, themselves included.
 fetch_needed() {
-	fetch_apt "$1" apt-get --simulate --no-install-recommends install "${@:2}" | awk '$1 == "Inst" { print $2 }'
+	fetch_apt "$1" apt-get --simulate --no-install-recommends install "${@:2}" |
+		awk '$1 == "Inst" { print $2 }'
 }
 
-# fetch_libraries SUITE DIR: what the project is built with on another architecture, as a root for its compiler in DIR.
+# fetch_libraries SUITE DIR: what the project is built with on another architecture, as a root for
+# its compiler in DIR.
 fetch_libraries() {
 	local suite=$1 dir=$2 libraries packages file target
 	[[ ! -e $dir ]] || return 0
@@ -151,7 +166,8 @@ fetch_libraries() {
 	[[ ${#packages[@]} -gt 0 ]] || die 1 "apt does not say what libraries of $suite are needed"
 	rm -rf "$dir.new"
 	fetch_packages "$suite" "$dir.new" "${packages[@]}"
-	rm -rf "$dir.new"/{etc,var,bin,sbin,usr/bin,usr/sbin,usr/share/{doc,man,locale,info,perl,perl5}}
+	rm -rf "$dir.new"/{etc,var,bin,sbin,usr/bin,usr/sbin} \
+		"$dir.new"/usr/share/{doc,man,locale,info,perl,perl5}
 	# Links that begin at the root would lead to this machine's files.
 	while read -r file target; do
 		ln -sfnr "$dir.new$target" "$file"
@@ -159,8 +175,9 @@ fetch_libraries() {
 	mv "$dir.new" "$dir"
 }
 
-# fetch_valgrind SUITE DIR: valgrind's callgrind of SUITE in DIR, where this machine's doesn't know the system calls
-# that mount. DIR/callgrind runs it: the tool itself is linked statically, the launcher isn't.
+# fetch_valgrind SUITE DIR: valgrind's callgrind of SUITE in DIR, where this machine's doesn't know
+# the system calls that mount. DIR/callgrind runs it: the tool itself is linked statically, the
+# launcher isn't.
 fetch_valgrind() {
 	local suite=$1 dir=$2
 	[[ ! -e $dir ]] || return 0
@@ -179,23 +196,28 @@ fetch_valgrind() {
 	mv "$dir.new" "$dir"
 }
 
-# fetch_source SUITE PACKAGE DIR: the source package, unpacked into the new directory DIR. apt checks the
-# package lists against Debian's keyring, and the files against these.
+# fetch_source SUITE PACKAGE DIR: the source package, unpacked into the new directory DIR. apt
+# checks the package lists against Debian's keyring, and the files against these.
 fetch_source() {
 	local suite=$1-source package=$2 dir=$3 state=$VIOFS_DOWNLOAD/$1-source mirror keyring
 	mirror=$(fetch_mirror)
-	[[ -n $mirror ]] || die 1 "the machine's apt sources name no Debian mirror for its own release"
+	[[ -n $mirror ]] ||
+		die 1 "the machine's apt sources name no Debian mirror for its own release"
 	keyring=$(fetch_keyring)
 	mkdir -p "$state"/{state,lists/partial,cache/archives/partial}
-	printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$1" >"$state/sources.list"
+	printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$1" \
+		>"$state/sources.list"
 	say "downloading the source of $package from Debian's $1"
-	quiet fetch_apt "$suite" apt-get update || die 1 "no source lists of $1; see apt's messages above"
+	quiet fetch_apt "$suite" apt-get update ||
+		die 1 "no source lists of $1; see apt's messages above"
 	rm -rf "$state/src" "$dir"
 	mkdir -p "$state/src"
-	(cd "$state/src" && quiet fetch_apt "$suite" apt-get source --download-only --only-source "$package") ||
+	(cd "$state/src" &&
+		quiet fetch_apt "$suite" apt-get source --download-only --only-source "$package") ||
 		die 1 "downloading the source of $package failed; see apt's messages above"
 	# apt has checked it; dpkg-source would ask for the maintainer's own key
-	quiet dpkg-source --no-check -x "$state/src"/*.dsc "$state/src/tree" || die 1 "the source of $package cannot be unpacked"
+	quiet dpkg-source --no-check -x "$state/src"/*.dsc "$state/src/tree" ||
+		die 1 "the source of $package cannot be unpacked"
 	mv "$state/src/tree" "$dir"
 	rm -rf "$state/src"
 }

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """C for an extension module from the public headers: python3 cdef.py viofs|fields OUT.c HEADER...
 
-cffi reads the declarations, so nothing is declared a second time here but what the system's headers have. The C
-compiler compares all of that with the real headers: a struct that differs doesn't compile, or fails at import.
+cffi reads the declarations, so nothing is declared a second time here but what the system's headers
+have. The C compiler compares all of that with the real headers: a struct that differs doesn't
+compile, or fails at import.
 """
 
 import re
@@ -34,8 +35,8 @@ struct statvfs {
 };
 struct statx_timestamp { int64_t tv_sec; uint32_t tv_nsec; ...; };
 struct statx {
-    uint32_t stx_mask, stx_blksize, stx_nlink, stx_uid, stx_gid, stx_rdev_major, stx_rdev_minor, stx_dev_major,
-             stx_dev_minor;
+    uint32_t stx_mask, stx_blksize, stx_nlink, stx_uid, stx_gid;
+    uint32_t stx_rdev_major, stx_rdev_minor, stx_dev_major, stx_dev_minor;
     uint16_t stx_mode;
     uint64_t stx_attributes, stx_ino, stx_size, stx_blocks, stx_attributes_mask;
     struct statx_timestamp stx_atime, stx_btime, stx_ctime, stx_mtime;
@@ -91,9 +92,11 @@ def main(what, out, *headers):
     else:
         ffi.cdef(SYSTEM)
         # Each after those that it needs.
-        order = ("error", "fuse_names", "version", "fsdev", "client", "request", "path", "files", "dirs")
+        order = ("error", "fuse_names", "version", "fsdev", "client", "request", "path", "files",
+                 "dirs")
         found = {re.sub(r".*/(\w+)\.h$", r"\1", path): path for path in headers}
-        for name in sorted(set(found) - {"viofs"}, key=lambda n: order.index(n) if n in order else len(order)):
+        for name in sorted(set(found) - {"viofs"},
+                           key=lambda n: order.index(n) if n in order else len(order)):
             ffi.cdef(declarations(found[name]))
         ffi.set_source("viofs._viofs", INCLUDES)
     ffi.emit_c_code(out)

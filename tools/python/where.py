@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The directory for packages of an installation below argv[1]; a second line: this Python finds them there."""
+"""The directory for packages of an installation below argv[1]; a second line: this Python finds
+them there."""
 
 import os
 import sys

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The same transcript under the kernel's virtiofs, then under ours, each line marked with its driver.
+# The same transcript under the kernel's virtiofs, then under ours, each line marked with its
+# driver.
 #   both-drivers.sh [SCENARIO...]
 . guestlib.sh
 

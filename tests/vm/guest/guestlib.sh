@@ -138,7 +138,8 @@ mount_viofs() {
 	virtiofs-vfio ${1:+-o "$1"} "${2:-$TAG}" "$MNT" || fail "virtiofs-vfio $*: exit status $?"
 	grep -q " $MNT fuse.virtiofs-vfio " /proc/mounts ||
 		fail "virtiofs-vfio $*: returned before it had mounted"
-	timeout 10 ls "$MNT" >/dev/null || fail "virtiofs-vfio $*: returned before the mount answered"
+	timeout 10 ls "$MNT" >/dev/null ||
+		fail "virtiofs-vfio $*: returned before the mount answered"
 }
 
 umount_viofs() {
@@ -146,7 +147,8 @@ umount_viofs() {
 	within 15 no_daemons || fail "the daemon outlives its mount"
 }
 
-# load_until_lost FILE: mounts and puts load on it; the host takes the device away when it sees FILE. Users get errors.
+# load_until_lost FILE: mounts and puts load on it; the host takes the device away when it sees
+# FILE. Users get errors.
 load_until_lost() {
 	virtiofs-vfio -f "$TAG" "$MNT" 2>/tmp/said &
 	supervisor=$!

@@ -56,12 +56,16 @@ umount_ends_it() {
 # What the starter is limited to doesn't limit the mount, which the OOM killer doesn't take either.
 limited_starter() {
 	step "a starter with limits, and its descriptors closed"
-	sh -c 'ulimit -f 0; ulimit -t 60; ulimit -n 20; exec virtiofs-vfio "$@" <&- >&- 2>&-' sh "$TAG" "$MNT" ||
+	sh -c 'ulimit -f 0; ulimit -t 60; ulimit -n 20; exec virtiofs-vfio "$@" <&- >&- 2>&-' sh \
+		"$TAG" "$MNT" ||
 		fail "no mount"
 	for pid in $(daemons); do
-		[ "$(cat "/proc/$pid/oom_score_adj")" = -1000 ] || fail "process $pid: oom_score_adj"
-		grep -q 'Max file size *unlimited *unlimited' "/proc/$pid/limits" || fail "process $pid: file size"
-		grep -q 'Max cpu time *unlimited *unlimited' "/proc/$pid/limits" || fail "process $pid: CPU time"
+		[ "$(cat "/proc/$pid/oom_score_adj")" = -1000 ] ||
+			fail "process $pid: oom_score_adj"
+		grep -q 'Max file size *unlimited *unlimited' "/proc/$pid/limits" ||
+			fail "process $pid: file size"
+		grep -q 'Max cpu time *unlimited *unlimited' "/proc/$pid/limits" ||
+			fail "process $pid: CPU time"
 	done
 	dd if=/dev/zero of="$MNT/limited" bs=1M count=2 2>/dev/null || fail "writing"
 	rm "$MNT/limited"
@@ -85,7 +89,8 @@ kernels_mount_at_once() {
 	for i in $(seq 4); do
 		mount_viofs ''
 		umount "$MNT" || fail "umount $i"
-		mount -t virtiofs "$TAG" "$MNT" || fail "mount -t virtiofs right after umount, round $i"
+		mount -t virtiofs "$TAG" "$MNT" ||
+			fail "mount -t virtiofs right after umount, round $i"
 		umount "$MNT" || fail "umount of the kernel's $i"
 	done
 	step "umount -f of a busy mount"
@@ -100,15 +105,18 @@ kernels_mount_at_once() {
 	nothing_left "$before" "umount -f"
 }
 
-# shown WORDS TYPE: what the kernel shows of a mount with these options; nothing where there is none.
+# shown WORDS TYPE: what the kernel shows of a mount with these options; nothing where there is
+# none.
 shown() {
 	mount -t "$2" -o "$1" "$TAG" "$MNT" 2>"/tmp/said.$2" || return 0
 	sed -n "s|^[^ ]* $MNT [^ ]* \([^ ]*\) .*|\1|p" /proc/mounts | tr , '\n' |
-		grep -vE '^(user_id|group_id|default_permissions|allow_other|max_read|dax=)' | tr '\n' ,
+		grep -vE '^(user_id|group_id|default_permissions|allow_other|max_read|dax=)' |
+		tr '\n' ,
 	umount "$MNT" || fail "umount of $2 with $1"
 }
 
-# All words that mount(8) has for a mount: taken or refused as with the kernel's driver, to the same effect.
+# All words that mount(8) has for a mount: taken or refused as with the kernel's driver, to the same
+# effect.
 same_words() {
 	step "the words of mount"
 	for words in \
@@ -120,7 +128,8 @@ same_words() {
 		user,group,x-foo=1,comment=no user,exec,suid dax dax=always bogus; do
 		kernels=$(shown "$words" virtiofs)
 		ours=$(shown "$words" virtiofs-vfio)
-		[ "$kernels" = "$ours" ] || fail "$words: the kernel's '$kernels', ours '$ours': $(cat /tmp/said.*)"
+		[ "$kernels" = "$ours" ] ||
+			fail "$words: the kernel's '$kernels', ours '$ours': $(cat /tmp/said.*)"
 		echo "$words: $ours"
 	done
 	nothing_left "$before" "the words of mount"
@@ -168,7 +177,8 @@ mount_helper() {
 	ls "$MNT" >/dev/null || fail "the helper's mount doesn't answer"
 	umount_viofs
 	step "fstab"
-	echo "$TAG $MNT fuse.virtiofs-vfio rw,nosuid,_netdev,nofail,x-systemd.automount 0 0" >>/etc/fstab
+	echo "$TAG $MNT fuse.virtiofs-vfio rw,nosuid,_netdev,nofail,x-systemd.automount 0 0" \
+		>>/etc/fstab
 	mount "$MNT" || fail "mount by fstab"
 	grep " $MNT fuse.virtiofs-vfio .*nosuid" /proc/mounts >/dev/null ||
 		fail "fstab's mounted as: $(grep " $MNT " /proc/mounts)"
@@ -178,12 +188,14 @@ mount_helper() {
 	mount -o ro "$MNT" 2>/dev/null && fail "mounted twice at one place"
 	step "a second place, and remounting"
 	mount -t virtiofs-vfio -o ro "$TAG" /tmp/second || fail "mount at a second place"
-	[ "$(stat -c %d /tmp/second)" = "$(stat -c %d "$MNT")" ] || fail "another file system at the second place"
+	[ "$(stat -c %d /tmp/second)" = "$(stat -c %d "$MNT")" ] ||
+		fail "another file system at the second place"
 	touch /tmp/second/x 2>/dev/null && fail "the second mount lets write"
 	touch "$MNT/x" || fail "the first one does not"
 	rm "$MNT/x"
 	mount -o remount,ro,nosuid "$MNT" || fail "remount"
-	grep -q " $MNT fuse.virtiofs-vfio ro,nosuid" /proc/mounts || fail "remounted as: $(grep " $MNT " /proc/mounts)"
+	grep -q " $MNT fuse.virtiofs-vfio ro,nosuid" /proc/mounts ||
+		fail "remounted as: $(grep " $MNT " /proc/mounts)"
 	mount -o remount,rw "$MNT" || fail "remount,rw"
 	mount -o remount,poll=busy "$MNT" 2>/tmp/said && fail "remount,poll=busy exits with 0"
 	grep -q poll=busy /tmp/said || fail "no reason: $(cat /tmp/said)"
@@ -236,7 +248,8 @@ told_to_be_root() {
 	grep -qi "as root" /tmp/said || fail "viofsctl $*, not as root: $(cat /tmp/said)"
 }
 
-# odd_mount_point: it is no UTF-8, and colours a terminal: list shows it all the same, and harmlessly.
+# odd_mount_point: it is no UTF-8, and colours a terminal: list shows it all the same, and
+# harmlessly.
 odd_mount_point() {
 	odd=$(printf '/tmp/m\377\033[31m')
 	mkdir "$odd"
@@ -245,7 +258,8 @@ odd_mount_point() {
 	grep -qF '/tmp/m\377\033[31m' /tmp/said || fail "list: $(cat /tmp/said)"
 	grep -q "$(printf '\033')" /tmp/said && fail "list has an escape: $(cat -v /tmp/said)"
 	viofsctl list --json >/tmp/said
-	grep -qF '"mountpoint": "/tmp/m\\377\u001B[31m"' /tmp/said || fail "list --json: $(cat /tmp/said)"
+	grep -qF '"mountpoint": "/tmp/m\\377\u001B[31m"' /tmp/said ||
+		fail "list --json: $(cat /tmp/said)"
 	umount "$odd" || fail "umount of a mount point that isn't UTF-8"
 	within 15 no_daemons || fail "the daemon outlives its mount"
 	rmdir "$odd"
@@ -264,7 +278,8 @@ status_answers() {
 	umount_viofs
 	odd_mount_point
 	viofsctl bind "$TAG" || fail "viofsctl bind"
-	[ "$(driver_of "$address")" = vfio-pci ] || fail "viofsctl bind left $(driver_of "$address")"
+	[ "$(driver_of "$address")" = vfio-pci ] ||
+		fail "viofsctl bind left $(driver_of "$address")"
 	mount_viofs ''
 	umount_viofs
 	viofsctl unbind "$TAG" || fail "viofsctl unbind"
@@ -288,9 +303,11 @@ killed_both() {
 	mount -t virtiofs "$TAG" /tmp/kernel || fail "mount -t virtiofs beside a dead mount"
 	touch /tmp/kernel/alive || fail "writing to the kernel's mount"
 	for source in "$TAG" "$address"; do
-		virtiofs-vfio "$source" /tmp/second 2>/tmp/said && fail "$source: taken from under the kernel's mount"
+		virtiofs-vfio "$source" /tmp/second 2>/tmp/said &&
+			fail "$source: taken from under the kernel's mount"
 		grep -q "at /tmp/kernel" /tmp/said || fail "$source: $(cat /tmp/said)"
-		viofsctl bind "$source" 2>/dev/null && fail "bind $source: taken from under the kernel's mount"
+		viofsctl bind "$source" 2>/dev/null &&
+			fail "bind $source: taken from under the kernel's mount"
 	done
 	rm /tmp/kernel/alive || fail "the kernel's mount suffered"
 	umount /tmp/kernel "$MNT" || fail "umount"
@@ -304,8 +321,10 @@ killed_supervisor() {
 	kill -9 "$(supervisors)"
 	ls "$MNT" >/dev/null || fail "the worker doesn't serve on"
 	list_says "supervisor killed"
-	viofsctl status 2>&1 | grep -q "supervisor .* was killed" || fail "status says $(viofsctl status 2>&1)"
-	virtiofs-vfio "$TAG" /tmp/second 2>&1 | grep -q "supervisor .* was killed" || fail "a new mount says otherwise"
+	viofsctl status 2>&1 | grep -q "supervisor .* was killed" ||
+		fail "status says $(viofsctl status 2>&1)"
+	virtiofs-vfio "$TAG" /tmp/second 2>&1 | grep -q "supervisor .* was killed" ||
+		fail "a new mount says otherwise"
 	umount "$MNT" || fail "umount"
 	within 15 no_daemons || fail "the worker outlives its mount"
 	viofsctl unbind "$TAG" || fail "unbind"
@@ -316,7 +335,8 @@ killed_supervisor() {
 killed_at_start() {
 	step "what a kill at a bad moment leaves"
 	viofsctl bind "$TAG" >/dev/null || fail "viofsctl bind"
-	printf 'former=virtio-pci\nby=daemon\npid=0\ntag=\nmountpoint=\n' >"/run/virtiofs-vfio/$address"
+	printf 'former=virtio-pci\nby=daemon\npid=0\ntag=\nmountpoint=\n' \
+		>"/run/virtiofs-vfio/$address"
 	viofsctl list | grep -q "$TAG .*vfio-pci" || fail "list: $(viofsctl list)"
 	[ "$(driver_of "$address")" = vfio-pci ] || fail "list gave the device back"
 	viofsctl unbind "$TAG" || fail "unbind: exit status $?"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Files change on the device's side; what the kernel may believe for an hour is forgotten at once. The host
-# passes lines "order: ..." on to viofs-device.
+# Files change on the device's side; what the kernel may believe for an hour is forgotten at once.
+# The host passes lines "order: ..." on to viofs-device.
 . guestlib.sh
 
 has() {
@@ -12,7 +12,8 @@ step "mount"
 mount_viofs
 viofsctl status >/tmp/status || fail "viofsctl status"
 grep -q '^  features.*NOTIFICATION' /tmp/status || fail "no notification queue: $(cat /tmp/status)"
-[ "$(grep -cE '^  queue [0-9]+ +request' /tmp/status)" = 2 ] || fail "not 2 request queues: $(cat /tmp/status)"
+[ "$(grep -cE '^  queue [0-9]+ +request' /tmp/status)" = 2 ] ||
+	fail "not 2 request queues: $(cat /tmp/status)"
 printf one >"$MNT/file"
 has one || fail "the file is not what was written"
 

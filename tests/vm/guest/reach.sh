@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The short list by given interfaces: reach.sh BACK-END [DMA [RING [QUEUES]]]
-#   BACK-END    of VFIO, as `viofsctl status` names it; "group", "noiommu": /dev/iommu is taken away first, so
-#               that there is no better
+#   BACK-END    of VFIO, as `viofsctl status` names it; "group", "noiommu": /dev/iommu is taken
+#               away first, so that there is no better
 #   DMA         physical (default) or translated
 #   RING        split (default) or packed
 #   QUEUES      request queues that the device has (default 1)
@@ -28,10 +28,12 @@ viofsctl status >/tmp/status || fail "viofsctl status"
 step "$(sed -n 's/^  device *//p' /tmp/status)"
 said "^  device .*, vfio $way, DMA $dma" "not by $way, DMA $dma"
 case $ring in
-split) ! grep -q '^  features.*RING_PACKED' /tmp/status || fail "packed rings: $(cat /tmp/status)" ;;
+split) ! grep -q '^  features.*RING_PACKED' /tmp/status ||
+	fail "packed rings: $(cat /tmp/status)" ;;
 packed) said '^  features.*RING_PACKED' "no packed rings" ;;
 esac
-[ "$(grep -cE '^  queue [0-9]+ +request' /tmp/status)" = "$queues" ] || fail "not $queues queues: $(cat /tmp/status)"
+[ "$(grep -cE '^  queue [0-9]+ +request' /tmp/status)" = "$queues" ] ||
+	fail "not $queues queues: $(cat /tmp/status)"
 short_list "$MNT/short"
 umount_viofs
 nothing_left "$before" "a mount by $way"

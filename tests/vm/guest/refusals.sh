@@ -56,7 +56,8 @@ bad_options() {
 	refuse "unknown poll mode" sometimes virtiofs-vfio -o poll=sometimes "$TAG" "$MNT"
 	refuse "unknown switch" nosuchswitch virtiofs-vfio --nosuchswitch "$TAG" "$MNT"
 	for option in spin dma-mem max-data init-timeout grace; do
-		refuse "$option out of range" "$option" virtiofs-vfio -o "$option=99999999999" "$TAG" "$MNT"
+		refuse "$option out of range" "$option" virtiofs-vfio \
+			-o "$option=99999999999" "$TAG" "$MNT"
 		refuse "$option no number" "$option" virtiofs-vfio -o "$option=many" "$TAG" "$MNT"
 	done
 }
@@ -82,7 +83,8 @@ taken_by_kernel() {
 	umount /tmp/kernel
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare -m --propagation private sh -c \
-		'mount -t virtiofs "$1" /tmp/kernel && touch /tmp/ready && exec sleep 1000' sh "$TAG" &
+		'mount -t virtiofs "$1" /tmp/kernel && touch /tmp/ready && exec sleep 1000' sh \
+		"$TAG" &
 	holder=$!
 	within 10 test -e /tmp/ready || fail "mount in another namespace"
 	refuse "mounted in another namespace" "$TAG" virtiofs-vfio "$address" "$MNT"

@@ -22,7 +22,8 @@ done
 [ $found = 2 ] || fail "$found devices, where 2 are expected"
 # The IOMMU has its own word for it.
 if [ -e /sys/class/iommu/dmar0 ]; then
-	dmesg | grep -q "DMAR:.*\[DMA Write" || fail "no fault was reported: $(dmesg | grep DMAR | tail -5)"
+	dmesg | grep -q "DMAR:.*\[DMA Write" ||
+		fail "no fault was reported: $(dmesg | grep DMAR | tail -5)"
 	dmesg | grep "DMAR:.*\[DMA Write" | tail -4
 fi
 step "done"

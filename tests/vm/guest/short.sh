@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The short list on the mount at $MNT.
-#   short.sh [no-virtiofs|io-uring]    first makes sure that this kernel has no virtio-fs driver of its own,
-#                                      or that requests come over io_uring
+#   short.sh [no-virtiofs|io-uring]    first makes sure that this kernel has no virtio-fs driver of
+#                                      its own, or that requests come over io_uring
 . guestlib.sh
 
 if [ "${1:-}" = no-virtiofs ]; then

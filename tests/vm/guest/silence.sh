@@ -20,7 +20,8 @@ not_later() {
 
 # Blocked for good, whatever signal comes: nobody may be.
 stuck() {
-	sed -n 's/^\([0-9]*\) (\(.*\)) D .*/\1 \2/p' /proc/[0-9]*/stat 2>/dev/null | grep -v '\[*kworker' | sort
+	sed -n 's/^\([0-9]*\) (\(.*\)) D .*/\1 \2/p' /proc/[0-9]*/stat 2>/dev/null |
+		grep -v '\[*kworker' | sort
 }
 
 nobody_is_stuck() {

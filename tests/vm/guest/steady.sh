@@ -12,7 +12,8 @@ usage() {
 	rss=0
 	descriptors=0
 	for pid in $(daemons); do
-		rss=$((rss + $(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")))
+		kib=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
+		rss=$((rss + kib))
 		descriptors=$((descriptors + $(find "/proc/$pid/fd" -mindepth 1 | wc -l)))
 	done
 	echo "$rss $descriptors"

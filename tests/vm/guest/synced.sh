@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Writes, syncs, says so, and waits to be killed: synced.sh fsync|sync
-# The files stay open, in one process that starts no other: each close of a descriptor writes what is dirty.
+# Writes, syncs, says so, and waits to be killed: synced.sh fsync|sync The files stay open, in one
+# process that starts no other: each close of a descriptor writes what is dirty.
 . guestlib.sh
 need python3
 
-# No page is written for its age while this runs, nor because there are many: a FUSE mount may have few.
+# No page is written for its age while this runs, nor because there are many: a FUSE mount may have
+# few.
 bdi=/sys/class/bdi/$(stat -c %Hd:%Ld "$MNT")
 echo 100 >"$bdi/max_ratio" || fail "$bdi"
 [ ! -e "$bdi/strict_limit" ] || echo 0 >"$bdi/strict_limit"

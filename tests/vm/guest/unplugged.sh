@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The device is unplugged under load: EIO until unmounted, and the kernel has it back meanwhile; then
-# another one comes and is mounted. The host unplugs it when it sees the file unplug.
+# The device is unplugged under load: EIO until unmounted, and the kernel has it back meanwhile;
+# then another one comes and is mounted. The host unplugs it when it sees the file unplug.
 . guestlib.sh
 address=$(devices | head -n 1)
 

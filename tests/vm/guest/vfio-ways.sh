@@ -13,7 +13,8 @@ noiommu*) with=allow-unsafe-noiommu ;;
 *) with= ;;
 esac
 
-# refuse WHAT WORD COMMAND...: COMMAND fails, with a message that has WORD in it, and leaves nothing behind.
+# refuse WHAT WORD COMMAND...: COMMAND fails, with a message that has WORD in it, and leaves nothing
+# behind.
 refuse() {
 	what=$1
 	word=$2
@@ -30,7 +31,8 @@ shown_by() {
 	mount_viofs "$with"
 	viofsctl status >/tmp/status || fail "viofsctl status"
 	grep -q ", vfio $1, " /tmp/status || fail "status: $(cat /tmp/status)"
-	viofsctl show "$TAG" | grep -qE "^vfio +$1$" || fail "show of a mount: $(viofsctl show "$TAG")"
+	viofsctl show "$TAG" | grep -qE "^vfio +$1$" ||
+		fail "show of a mount: $(viofsctl show "$TAG")"
 	[ "$(driver_of "$address")" = vfio-pci ] || fail "not over VFIO"
 	umount_viofs
 	viofsctl bind "$TAG" >/dev/null || fail "viofsctl bind"
@@ -45,7 +47,8 @@ workers_descriptors() {
 	mount_viofs "$with"
 	# shellcheck disable=SC2012 # no odd names there
 	ls -l "/proc/$(workers)/fd" | sed -n 's,.* -> /dev/,,p' >/tmp/nodes
-	grep -vxE 'fuse|null|vfio/devices/(noiommu-)?vfio[0-9]+' /tmp/nodes && fail "the worker has these open"
+	grep -vxE 'fuse|null|vfio/devices/(noiommu-)?vfio[0-9]+' /tmp/nodes &&
+		fail "the worker has these open"
 	grep -q fuse /tmp/nodes || fail "no worker was looked at"
 	umount_viofs
 }
@@ -94,7 +97,8 @@ open("/tmp/bound", "w").close()
 time.sleep(1000)' /dev/vfio/devices/*vfio0 &
 	other=$!
 	within 20 test -e /tmp/bound || fail "the other user"
-	timeout 60 virtiofs-vfio ${with:+-o "$with"} "$TAG" "$MNT" >/tmp/said 2>&1 && fail "mounted all the same"
+	timeout 60 virtiofs-vfio ${with:+-o "$with"} "$TAG" "$MNT" >/tmp/said 2>&1 &&
+		fail "mounted all the same"
 	grep -q "in use by process $other" /tmp/said || fail "in use by $other: $(cat /tmp/said)"
 	cat /tmp/said
 	kill $other
@@ -121,7 +125,8 @@ wanted_back() {
 	nothing_left "$before" "a device that the kernel took back"
 }
 
-# The device has physical addresses: what it has must not move. Memory in pieces, then compacted, moves all that may.
+# The device has physical addresses: what it has must not move. Memory in pieces, then compacted,
+# moves all that may.
 nothing_moves() {
 	mount_viofs "$with,no-hugepages"
 	python3 - "$(supervisors)" >/tmp/moved <<'END' || fail "pages that moved: $(cat /tmp/moved)"
@@ -130,7 +135,8 @@ import mmap, struct, sys
 def frames():
     """Of the device's memory: the larger one of the two that have this name."""
     files = {}
-    with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/pagemap", "rb") as pagemap:
+    process = f"/proc/{sys.argv[1]}"
+    with open(process + "/maps") as maps, open(process + "/pagemap", "rb") as pagemap:
         for line in maps:
             if "virtiofs-vfio-dma" not in line:
                 continue
@@ -202,6 +208,7 @@ if [ $# -gt 1 ]; then
 fi
 if [ -n "$with" ]; then
 	echo 0 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode
-	refuse "noiommu mode is off" enable_unsafe_noiommu_mode virtiofs-vfio -o "$with" "$TAG" "$MNT"
+	refuse "noiommu mode is off" enable_unsafe_noiommu_mode virtiofs-vfio \
+		-o "$with" "$TAG" "$MNT"
 fi
 step "done"

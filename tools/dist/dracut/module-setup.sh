@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# dracut: what mounting a root file system through virtiofs-vfio needs. Whoever installs this module wants it.
+# dracut: what mounting a root file system through virtiofs-vfio needs. Whoever installs this module
+# wants it.
 
 check() {
 	require_binaries virtiofs-vfio mount modprobe || return 1

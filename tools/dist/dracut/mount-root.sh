@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# dracut, to be sourced: mounts the root. With virtiofs-vfio.overlay on the kernel's command line the root is an overlay
-# whose changes are in memory; what is below it is at /run/virtiofs-vfio-root.
+# dracut, to be sourced: mounts the root. With virtiofs-vfio.overlay on the kernel's command line
+# the root is an overlay whose changes are in memory; what is below it is at
+# /run/virtiofs-vfio-root.
 # shellcheck disable=SC2154 # dracut's
 if [ "$fstype" = fuse.virtiofs-vfio ] && ! ismounted "$NEWROOT"; then
 	for module in fuse virtio_pci virtio_iommu iommufd vfio_iommu_type1 vfio-pci; do
@@ -18,7 +19,8 @@ if [ "$fstype" = fuse.virtiofs-vfio ] && ! ismounted "$NEWROOT"; then
 		mount --bind "$NEWROOT" $base/below && umount -l "$NEWROOT"
 		mount -t tmpfs -o mode=755 tmpfs $base/changes
 		mkdir $base/changes/upper $base/changes/work
-		mount -t overlay -o "lowerdir=$base/below,upperdir=$base/changes/upper,workdir=$base/changes/work" \
-			overlay "$NEWROOT" || die "virtiofs-vfio.overlay: no overlay"
+		dirs=lowerdir=$base/below,upperdir=$base/changes/upper,workdir=$base/changes/work
+		mount -t overlay -o "$dirs" overlay "$NEWROOT" ||
+			die "virtiofs-vfio.overlay: no overlay"
 	fi
 fi

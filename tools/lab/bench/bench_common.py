@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the programs of tools/bench share: messages, the build, the shared directory, the options."""
+"""What the programs of tools/bench share: messages, the build, the shared directory, the
+options."""
 
 import argparse
 import json
@@ -36,7 +37,8 @@ def fail(text):
 def output_of(*command):
     """The first line that a program prints, or None."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False)
     except OSError:
         return None
     text = (done.stdout or done.stderr).strip()
@@ -60,12 +62,14 @@ class HostCpu:
 
     @staticmethod
     def now():
-        """Seconds of all CPUs together: busy, all, and of what this program has started and seen the end of."""
+        """Seconds of all CPUs together: busy, all, and of what this program has started and seen
+        the end of."""
         with open("/proc/stat", encoding="ascii") as stat:
             ticks = [int(n) for n in stat.readline().split()[1:9]]
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         per_s = os.sysconf("SC_CLK_TCK")
-        return (sum(ticks) - ticks[3] - ticks[4]) / per_s, sum(ticks) / per_s, own.ru_utime + own.ru_stime
+        return (sum(ticks) - ticks[3]
+                - ticks[4]) / per_s, sum(ticks) / per_s, own.ru_utime + own.ru_stime
 
     def share_of_others(self):
         busy, total, own = (after - before for before, after in zip(self.begin, self.now()))
@@ -75,7 +79,8 @@ class HostCpu:
         """The share, and a word about it where it is large."""
         others = self.share_of_others()
         if others > NOISY:
-            say(f"other programs took {others:.0%} of this machine's CPU time: the figures are noisy")
+            say(f"other programs took {others:.0%} of this machine's CPU time: the figures are "
+                "noisy")
         return others
 
 
@@ -93,7 +98,8 @@ class Share:
 
     def __enter__(self):
         done = subprocess.run([built("viofs-bench-ops"), "--dir", self.path, "--prepare", "--size",
-                               str(self.data_mib << 20), "--entries", str(self.entries)], check=False)
+                               str(self.data_mib << 20), "--entries", str(self.entries)],
+                              check=False)
         if done.returncode:
             self.remove()
             fail(f"the files in {self.path} could not be made")
@@ -110,14 +116,20 @@ VIRTIOFSD_OPTIONS = "--cache auto --allow-direct-io"
 GUEST_CPUS = 2
 
 
-def run_in_guest(share, timeout_s, script, arguments, line, options=(), backend=("rust", VIRTIOFSD_OPTIONS)):
-    """Both drivers' guest: runs tools/lab/bench/SCRIPT in it, and has line() take what that prints, as it comes."""
+def run_in_guest(share, timeout_s, script, arguments, line, options=(),
+                 backend=("rust", VIRTIOFSD_OPTIONS)):
+    """Both drivers' guest: runs tools/lab/bench/SCRIPT in it, and has line() take what that prints,
+    as it comes."""
     files = [word for name in ("bench_steps.sh", script)
              for word in ("--file", f"{os.path.join(ROOT, 'tools/lab/bench', name)}:/{name}")]
-    command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", backend[0], "--virtiofsd-opts",
-               backend[1], "--share", share, "--smp", str(GUEST_CPUS), "--timeout", str(int(timeout_s)),
-               "--put", built("viofs-bench-ops"), *options, *files, "--", "sh", "/" + script, *arguments]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as guest:
+    command = [os.path.join(ROOT, "tools/vm"), "run", "--driver", "none", "--virtiofsd", backend[0],
+               "--virtiofsd-opts",
+               backend[1], "--share", share, "--smp", str(GUEST_CPUS), "--timeout",
+               str(int(timeout_s)),
+               "--put", built("viofs-bench-ops"), *options, *files, "--", "sh", "/" + script,
+               *arguments]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          text=True) as guest:
         try:
             for text in guest.stdout:
                 line(text.rstrip("\r\n"))
@@ -154,7 +166,8 @@ number_list.__name__ = "list of numbers"
 
 
 def work_rows(args, parser, labels, jobs_of):
-    """(work, jobs) pairs of --work and --jobs; without --jobs those that jobs_of names for each work."""
+    """(work, jobs) pairs of --work and --jobs; without --jobs those that jobs_of names for each
+    work."""
     rows = []
     for word in args.work.split(",") if args.work else list(jobs_of):
         work, colon, jobs = word.partition(":")
@@ -182,10 +195,13 @@ def output_options(parser, chart=True):
 
 def effort_options(parser, full, rounds=5, seconds=1.0):
     """How much is measured. full: what --full does, or None where there is no such thing."""
-    parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds ({rounds}, with --quick {min(rounds, 3)})")
+    parser.add_argument("--rounds", type=int, metavar="N",
+                        help=f"rounds ({rounds}, with --quick {min(rounds, 3)})")
     parser.add_argument("--seconds", type=float, metavar="S",
-                        help=f"how long each row is measured in each round ({seconds:g}, with --quick 0.3)")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for a first look")
+                        help=f"how long each row is measured in each round ({seconds:g}, with "
+                             "--quick 0.3)")
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer and shorter rounds, for a first look")
     if full:
         parser.add_argument("--full", action="store_true", help=full)
     parser.set_defaults(all_rounds=rounds, all_seconds=seconds, full=False)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""tools/bench all: puts what was measured into docs/performance.md, and all rows and the charts beside it.
+"""tools/bench all: puts what was measured into docs/performance.md, and all rows and the charts
+beside it.
 
 In the document a block is what stands between these lines, and is replaced whole:
     <!-- bench: NAME -->
@@ -27,7 +28,8 @@ BLOCK = re.compile(r"(<!-- bench: ([a-z ]+) -->\n)(.*?)(<!-- bench: end -->)", r
 
 def goals(result):
     """How many are met, and those that are not."""
-    missed = [f"{g['work']} x{g['jobs']}, {g['of']}, {g['what']} {g['have']:.2f} of {g['least']:.2f}"
+    missed = [f"{g['work']} x{g['jobs']}, {g['of']}, {g['what']} {g['have']:.2f} of "
+              f"{g['least']:.2f}"
               for g in result["goals"] if not g["met"]]
     met = f"{len(result['goals']) - len(missed)} of {len(result['goals'])} goals are met."
     return met + (f" Missed: {'; '.join(missed)}." if missed else "") + "\n"

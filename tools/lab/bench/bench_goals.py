@@ -17,10 +17,13 @@ class Goals:
         for row in self.rows:
             if row["work"] not in works or row["jobs"] not in jobs:
                 continue
-            if any(row.get(key) != value for key, value in match.items()) or row.get(figure) is None:
+            if any(row.get(key) != value for key,
+                   value in match.items()) or row.get(figure) is None:
                 continue
-            name = " ".join(str(part) for part in (row.get("backend"), row["channel"], row["poll"]) if part)
-            self.found.append({"work": row["work"], "jobs": row["jobs"], "of": name, "what": what, "have": row[figure],
+            name = " ".join(str(part) for part in (row.get("backend"), row["channel"], row["poll"])
+                            if part)
+            self.found.append({"work": row["work"], "jobs": row["jobs"], "of": name, "what": what,
+                               "have": row[figure],
                                "least": least, "aim": aim, "met": row[figure] >= least})
 
 
@@ -29,7 +32,8 @@ def guest(result):
     goals = Goals(result["rows"])
 
     def want(works, jobs, least, aim, figure="ratio_to_kernel", what="ratio", **match):
-        goals.want(works, jobs, figure, least, aim, what, driver="viofs", **(match or {"default": True}))
+        goals.want(works, jobs, figure, least, aim, what, driver="viofs",
+                   **(match or {"default": True}))
 
     want(SMALL, (1,), 2.0, 4.0)
     want(("open_close", "create_unlink"), (1,), 2.2, 4.0)
@@ -49,6 +53,7 @@ def native(result):
     goals.want(MIB, (1,), "ratio_to_peer", 0.8, 1.0, "ratio", **relayed)
     goals.want(SMALL, (1,), "ratio_to_peer", 0.7, 0.7, "ratio", channel="dev", **relayed)
     goals.want(SMALL, (1,), "ratio_to_peer", 0.4, 0.7, "ratio", channel="uring", **relayed)
-    goals.want(SMALL + MIB, (1, 4, 16), "relay_ratio", round(1 / 1.3, 3), 1.0, "CPU of worker and kernel",
+    goals.want(SMALL + MIB, (1, 4, 16), "relay_ratio", round(1 / 1.3, 3), 1.0,
+               "CPU of worker and kernel",
                driver="viofs", backend="null-device", poll="adaptive", per_cpu=None)
     return goals.found

@@ -12,8 +12,10 @@ import bench_stats
 from bench_common import built, fail, say
 
 # how many jobs, where not told; one for all others
-JOBS = {"statx": (1, 4, 16), "open_close": (1,), "create_unlink": (1,), "readdir": (1,), "read4k": (1, 4, 16),
-        "write4k": (1, 4, 16), "read1m_direct": (1,), "write1m_direct": (1,), "read1m_buffered": (1,),
+JOBS = {"statx": (1, 4, 16), "open_close": (1,), "create_unlink": (1,), "readdir": (1,),
+        "read4k": (1, 4, 16),
+        "write4k": (1, 4, 16), "read1m_direct": (1,), "write1m_direct": (1,),
+        "read1m_buffered": (1,),
         "write1m_buffered": (1,), "statx_after_10ms": (1,)}
 DRIVERS = ("default", "irq", "uring")
 ALL_DRIVERS = ("default", "auto", "dev", "dev:busy", "dev:irq", "uring", "uring:busy", "uring:irq")
@@ -74,30 +76,38 @@ class Session:
 
 def measured_seconds(args):
     """A round of one variant; think time takes twice as long, warming up a fifth."""
-    return sum(1.2 * args.seconds * (2 if work == "statx_after_10ms" else 1) + ROW_S for work, _ in args.rows)
+    return sum(1.2 * args.seconds * (2 if work == "statx_after_10ms" else 1) + ROW_S for work,
+               _ in args.rows)
 
 
 def expected_seconds(args):
-    return BOOT_S + 15 * len(args.idle) + args.rounds * len(args.variants) * (MOUNT_S + measured_seconds(args))
+    mounts = args.rounds * len(args.variants)
+    return BOOT_S + 15 * len(args.idle) + mounts * (MOUNT_S + measured_seconds(args))
 
 
 def run_guest(args, session):
     timeout = BASE_TIMEOUT_S + 2 * expected_seconds(args) + 30 * args.rounds * len(args.variants)
     rows = " ".join(f"{work}:{jobs}" for work, jobs in args.rows)
-    options = ["--put", built("viofs-bench-daemon")] + (["--kernel", args.kernel] if args.kernel else [])
+    options = ["--put", built("viofs-bench-daemon")]
+    options += ["--kernel", args.kernel] if args.kernel else []
     with common.Share() as share:
-        common.run_in_guest(share, timeout, "bench_guest.sh", [str(args.rounds), str(args.seconds), " ".join(args.variants),
-                                                               rows, " ".join(args.idle)], session.line, options)
+        common.run_in_guest(share, timeout, "bench_guest.sh",
+                            [str(args.rounds), str(args.seconds), " ".join(args.variants),
+                                                               rows, " ".join(args.idle)],
+                            session.line, options)
     session.check(args.rows)
 
 
 def variant_info(name, session):
-    """How a variant is called in the rows: the channel and poll mode that it had, whatever it asked for."""
+    """How a variant is called in the rows: the channel and poll mode that it had, whatever it asked
+    for."""
     if name == "kernel":
-        return {"name": name, "variant": name, "driver": "kernel", "channel": None, "poll": None, "default": False,
+        return {"name": name, "variant": name, "driver": "kernel", "channel": None, "poll": None,
+                "default": False,
                 "reference": "kernel"}
     status = session.status[name]
-    return {"name": name, "variant": name, "driver": "viofs", "channel": status["channel"], "poll": status["poll"],
+    return {"name": name, "variant": name, "driver": "viofs", "channel": status["channel"],
+            "poll": status["poll"],
             "default": name == "default", "reference": "kernel"}
 
 
@@ -113,7 +123,9 @@ def conditions(args, session, others):
         "host_cpus": os.cpu_count(),
         "host_cpu_of_others": others,
         "qemu": common.output_of("qemu-system-x86_64", "--version"),
-        "virtiofsd": common.output_of(os.path.join(common.BUILD, "guest/download/trixie/virtiofsd/run"), "--version"),
+        "virtiofsd": common.output_of(os.path.join(common.BUILD,
+                                                   "guest/download/trixie/virtiofsd/run"),
+                                      "--version"),
         "virtiofsd_options": common.VIRTIOFSD_OPTIONS,
         "share": "tmpfs",
         "data_mib": common.DATA_MIB,
@@ -131,22 +143,26 @@ def conditions(args, session, others):
 
 
 def parse_arguments():
-    parser = common.parser_of("guest", "Boots one guest and measures the kernel's virtiofs driver and ours in turns, "
+    parser = common.parser_of("guest", "Boots one guest and measures the kernel's virtiofs driver "
+                                       "and ours in turns, "
                               "on the same virtiofsd.")
     common.output_options(parser)
-    common.effort_options(parser, "all variants, and 1, 4 and 16 jobs of everything (about 45 minutes)")
+    common.effort_options(parser, "all variants, and 1, 4 and 16 jobs of everything (about 45 "
+                                  "minutes)")
     parser.add_argument("--work", "--rows", metavar="LIST", help="work[:jobs] with commas (all)")
     parser.add_argument("--jobs", type=common.number_list, metavar="LIST",
                         help="jobs for each work (1,4,16 for statx and 4 KiB, else 1)")
     parser.add_argument("--driver", "--variants", dest="variants", metavar="LIST",
-                        help="beside the kernel's: default, a channel (auto, uring, dev), a poll mode (adaptive, busy, "
+                        help="beside the kernel's: default, a channel (auto, uring, dev), a poll "
+                             "mode (adaptive, busy, "
                         f"irq), or both as in uring:busy ({','.join(DRIVERS)})")
     parser.add_argument("--kernel", metavar="NAME", help="the guest's kernel, as tools/vm calls it")
     args = parser.parse_args()
     common.settle_effort(args, parser)
     if args.full and not args.jobs:
         args.jobs = [1, 4, 16]
-    variants = args.variants.split(",") if args.variants else list(ALL_DRIVERS if args.full else DRIVERS)
+    every = ALL_DRIVERS if args.full else DRIVERS
+    variants = args.variants.split(",") if args.variants else list(every)
     args.variants = ["kernel"]
     for name in variants:
         if name == "kernel":
@@ -163,7 +179,8 @@ def parse_arguments():
 
 
 def measure(args):
-    say(f"this takes about {common.duration(expected_seconds(args))} once everything is fetched and built")
+    say(f"this takes about {common.duration(expected_seconds(args))} once everything is fetched "
+        "and built")
     host = common.HostCpu()
     session = Session(args.rounds, args.variants)
     run_guest(args, session)
@@ -175,14 +192,16 @@ def measure(args):
 
 
 def chart(result):
-    return bench_report.chart(result["rows"], "virtiofs-vfio against the kernel's virtiofs, same guest and virtiofsd",
+    return bench_report.chart(result["rows"], "virtiofs-vfio against the kernel's virtiofs, same "
+                                              "guest and virtiofsd",
                               "times as fast as the kernel's virtiofs driver (more is better)")
 
 
 def main():
     args = parse_arguments()
     result = common.outcome(args, measure)
-    common.deliver(args, result, bench_report.whole_table, chart, lambda r: bench_report.markdown(r["rows"]))
+    common.deliver(args, result, bench_report.whole_table, chart,
+                   lambda r: bench_report.markdown(r["rows"]))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 # usage: bench_guest.sh ROUNDS SECONDS 'VARIANT...' 'WORK[:JOBS]...' 'VARIANT-TO-LEAVE-IDLE...'
 # A variant is "kernel", "default", a channel, a poll mode, or CHANNEL:POLL. What comes out, for
 # tools/lab/bench/bench_guest.py:
-#   #fact NAME VALUE    #status VARIANT JSON    #left_out VARIANT WHY    #round N VARIANT    #idle VARIANT JSON
+#   #fact NAME VALUE    #status VARIANT JSON    #left_out VARIANT WHY
+#   #round N VARIANT    #idle VARIANT JSON
 # and the rows of viofs-bench-ops.
 set -eu
 
@@ -32,8 +33,8 @@ has_channel_option() {
 	virtiofs-vfio --help | grep -q 'channel='
 }
 
-# options_of VARIANT: what it is with -o; nothing for the default. A daemon with one channel only has no
-# option for it.
+# options_of VARIANT: what it is with -o; nothing for the default. A daemon with one channel only
+# has no option for it.
 options_of() {
 	options=
 	for word in $(echo "$1" | tr : ' '); do
@@ -135,7 +136,8 @@ idle_daemon() {
 	viofs-bench-ops --dir "$dir" --seconds 0.5 read1m_direct write4k:16 >/dev/null ||
 		fail 'the work before the idle time failed'
 	sleep 1
-	idle=$(viofs-bench-daemon --seconds 10 virtiofs-vfio) || fail 'no figures of the idle daemon'
+	idle=$(viofs-bench-daemon --seconds 10 virtiofs-vfio) ||
+		fail 'no figures of the idle daemon'
 	echo "#idle $1 $idle"
 	unmount_variant "$1"
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""tools/bench library: libviofs beside the kernel's driver and ours in one guest, and natively on a device of nothing."""
+"""tools/bench library: libviofs beside the kernel's driver and ours in one guest, and natively on a
+device of nothing."""
 
 import json
 import os
@@ -18,21 +19,31 @@ from bench_common import DATA_MIB, VIRTIOFSD_OPTIONS, built, fail, say
 
 DRIVERS = ("kernel", "viofs", "library")
 TREE_FILES = 20000
-# What is compared with what of the kernel's: reads of 1 MiB also with what the kernel's reading ahead makes of them.
-WORKS = {"statx": "statx", "statx_polling": "statx_polling", "read4k": "read4k", "read1m_direct": "read1m_direct", "read1m_buffered": "read1m_buffered",
+# What is compared with what of the kernel's: reads of 1 MiB also with what the kernel's reading
+# ahead makes of them.
+WORKS = {"statx": "statx", "statx_polling": "statx_polling", "read4k": "read4k",
+         "read1m_direct": "read1m_direct", "read1m_buffered": "read1m_buffered",
          "read1m_depth4": "read1m_buffered", "tree": "tree"}
-LABELS = {"statx": "GETATTR", "statx_polling": "GETATTR, from a device that polls", "read4k": "4 KiB random read", "read1m_direct": "1 MiB read", "read1m_buffered":
-          "1 MiB read, buffered", "read1m_depth4": "1 MiB reads, 4 in flight", "tree": "tree of small files",
+LABELS = {"statx": "GETATTR", "statx_polling": "GETATTR, from a device that polls",
+          "read4k": "4 KiB random read", "read1m_direct": "1 MiB read", "read1m_buffered":
+          "1 MiB read, buffered", "read1m_depth4": "1 MiB reads, 4 in flight",
+          "tree": "tree of small files",
           "null": "null request", "null_batch": "null requests, 32 in flight"}
-# The library looks after the device's socket some 100 times a second: calls for a time, not for a request.
+# The library looks after the device's socket some 100 times a second: calls for a time, not for a
+# request.
 FEW = 0.001
 # (work, figure, at least or at most, goal, aim)
-GUEST_GOALS = (("statx", "ratio_to_kernel", "min", 12, 30), ("read4k", "ratio_to_kernel", "min", 8, 20),
-               ("read1m_direct", "ratio_to_kernel", "min", 1.4, 2), ("statx", "p99_to_p50", "max", 3, 3),
+GUEST_GOALS = (("statx", "ratio_to_kernel", "min", 12, 30),
+               ("read4k", "ratio_to_kernel", "min", 8, 20),
+               ("read1m_direct", "ratio_to_kernel", "min", 1.4, 2),
+               ("statx", "p99_to_p50", "max", 3, 3),
                ("read4k", "p99_to_p50", "max", 3, 3), ("tree", "ratio_to_kernel", "min", 1, 1))
-NATIVE_GOALS = (("null", "median_us", "max", 1.5, 1.5), ("null_batch", "ops_per_s", "min", 1e6, 1e6),
-                ("null", "allocations_per_op", "max", 0, 0), ("null", "syscalls_per_op", "max", FEW, 0),
-                ("null_batch", "allocations_per_op", "max", 0, 0), ("null_batch", "syscalls_per_op", "max", FEW, 0))
+NATIVE_GOALS = (("null", "median_us", "max", 1.5, 1.5),
+                ("null_batch", "ops_per_s", "min", 1e6, 1e6),
+                ("null", "allocations_per_op", "max", 0, 0),
+                ("null", "syscalls_per_op", "max", FEW, 0),
+                ("null_batch", "allocations_per_op", "max", 0, 0),
+                ("null_batch", "syscalls_per_op", "max", FEW, 0))
 
 
 class Share(common.Share):
@@ -78,7 +89,8 @@ class Guest:
             say(f"round {number}: {self.driver}")
         elif word == "#tree":
             us = 1e6 * float(rest)
-            self.rounds[-1].setdefault(self.driver, {})["tree"] = {"median_us": us, "p99_us": us, "p999_us": us, "cpu_us": None,
+            self.rounds[-1].setdefault(self.driver, {})["tree"] = {"median_us": us, "p99_us": us,
+                                                                   "p999_us": us, "cpu_us": None,
                                                                     "ops_per_s": 1e6 / us, "ops": 1}
         elif word == "#fact":
             name, _, self.facts[name] = rest.partition(" ")
@@ -87,14 +99,16 @@ class Guest:
 
     def run(self, args, share):
         timeout = 180 + args.rounds * len(args.drivers) * (20 + 6 * args.seconds + args.tree / 100)
-        common.run_in_guest(share, timeout, "bench_library.sh", [str(args.rounds), str(args.seconds), " ".join(args.drivers),
+        common.run_in_guest(share, timeout, "bench_library.sh",
+                            [str(args.rounds), str(args.seconds), " ".join(args.drivers),
                                                                  str(args.tree)], self.line)
         self.check(args)
 
     def run_polling(self, args, share):
         """What a device costs that sleeps: GETATTR once more, from one that doesn't."""
         timeout = 180 + args.rounds * len(args.drivers) * (20 + args.seconds)
-        common.run_in_guest(share, timeout, "bench_library.sh", [str(args.rounds), str(args.seconds), " ".join(args.drivers),
+        common.run_in_guest(share, timeout, "bench_library.sh",
+                            [str(args.rounds), str(args.seconds), " ".join(args.drivers),
                                                                  "0", "statx_polling"], self.line,
                             backend=(built("viofs-device"), "--poll --no-cache"))
         self.check(args)
@@ -118,14 +132,18 @@ def middle(samples, name, digits=3):
 
 def make_row(work, driver, samples, kernels):
     figures = [s["ops_per_s"] if work.startswith("read1m") else s["median_us"] for s in samples]
-    ratios = [speedup(k, s, work) for k, s in zip(kernels, samples)] if kernels and driver != "kernel" else []
-    p99s = [k["p99_us"] / s["p99_us"] for k, s in zip(kernels, samples) if s["p99_us"]] if ratios else []
-    row = {"work": work, "jobs": 1, "driver": driver, "channel": None, "poll": "busy" if driver == "library" else None,
+    ratios = [speedup(k, s, work) for k,
+              s in zip(kernels, samples)] if kernels and driver != "kernel" else []
+    p99s = [k["p99_us"] / s["p99_us"] for k, s in zip(kernels, samples)
+            if s["p99_us"]] if ratios else []
+    row = {"work": work, "jobs": 1, "driver": driver, "channel": None,
+           "poll": "busy" if driver == "library" else None,
            "ops": sum(s["ops"] for s in samples), "rounds": len(samples),
            "spread": round((max(figures) - min(figures)) / median(figures), 3), "default": True,
            "ratio_of": "ops_per_s" if work.startswith("read1m") else "median_us",
            "ratio_to_kernel": round(median(ratios), 3) if ratios else None,
-           "ratio_min": round(min(ratios), 3) if ratios else None, "ratio_max": round(max(ratios), 3) if ratios else None,
+           "ratio_min": round(min(ratios), 3) if ratios else None,
+           "ratio_max": round(max(ratios), 3) if ratios else None,
            "p99_ratio": round(median(p99s), 3) if p99s else None}
     for name in ("median_us", "p99_us", "p999_us", "p9999_us", "cpu_us", "ops_per_s"):
         row[name] = middle(samples, name)
@@ -140,7 +158,8 @@ def guest_rows(rounds, drivers):
             samples = [r[driver][work] for r in rounds if work in r.get(driver, {})]
             kernels = [r["kernel"][of_kernel] for r in rounds if of_kernel in r.get("kernel", {})]
             if samples:
-                rows.append(make_row(work, driver, samples, kernels if len(kernels) == len(samples) else []))
+                rows.append(make_row(work, driver, samples,
+                                     kernels if len(kernels) == len(samples) else []))
     return rows
 
 
@@ -171,7 +190,8 @@ class Null:
 
     def bench(self, words, before=(), env=None):
         command = [*before, built("viofs-bench"), "--json", *words, "vhost-user:" + self.socket]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=dict(os.environ, **(env or {})))
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False,
+                              env=dict(os.environ, **(env or {})))
         if done.returncode:
             fail(f"viofs-bench ended with status {done.returncode}")
         return json.loads(done.stdout)
@@ -211,12 +231,14 @@ def native_rows(args):
         for number in range(1, args.rounds + 1):
             say(f"round {number}: {name}, native")
             with Null(args.cpus) as null:
-                samples.append(null.bench([*words, "-t", str(args.seconds), "--name", name], pin(args.cpus)))
+                samples.append(null.bench([*words, "-t", str(args.seconds), "--name", name],
+                                          pin(args.cpus)))
         row = make_row(name, "library", samples, [])
         few, many = 20000, 60000
         less, more = count(args, words, few), count(args, words, many)
         row["depth"] = samples[0]["depth"]
-        row["kicks_per_op"] = round(sum(s["kicks"] for s in samples) / max(sum(s["ops"] for s in samples), 1), 5)
+        row["kicks_per_op"] = round(sum(s["kicks"] for s in samples)
+                                    / max(sum(s["ops"] for s in samples), 1), 5)
         row["allocations_per_op"] = round((more[0] - less[0]) / (many - few), 5)
         row["syscalls_per_op"] = round(max(more[1] - less[1], 0) / (many - few), 5)
         rows.append(row)
@@ -230,7 +252,8 @@ def goals(rows, wanted):
         for row in rows:
             if row["work"] == work and row["driver"] == "library" and row.get(figure) is not None:
                 have = row[figure]
-                found.append({"work": work, "figure": figure, "have": have, "goal": goal, "aim": aim, "how": how,
+                found.append({"work": work, "figure": figure, "have": have, "goal": goal,
+                              "aim": aim, "how": how,
                               "met": have >= goal if how == "min" else have <= goal})
     return found
 
@@ -239,30 +262,37 @@ def text_of(value):
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.0f}" if value >= 1000 else f"{value:.2f}" if value >= 0.01 or not value else f"{value:.5f}"
+        return (f"{value:.0f}" if value >= 1000 else f"{value:.2f}" if value >= 0.01 or not value
+                else f"{value:.5f}")
     return str(value)
 
 
 def table(result):
-    columns = ("work", "driver", "median_us", "p99_us", "p999_us", "ops_per_s", "cpu_us", "spread", "ratio_to_kernel",
+    columns = ("work", "driver", "median_us", "p99_us", "p999_us", "ops_per_s", "cpu_us", "spread",
+               "ratio_to_kernel",
                "p99_ratio", "p99_to_p50", "kicks_per_op", "syscalls_per_op", "allocations_per_op")
-    lines = [columns] + [[LABELS.get(row["work"], row["work"]) if c == "work" else text_of(row.get(c)) for c in columns]
+    lines = [columns] + [[LABELS.get(row["work"], row["work"]) if c == "work"
+                          else text_of(row.get(c)) for c in columns]
                          for row in result["rows"]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    out = ["  ".join(v.ljust(w) if i < 2 else v.rjust(w) for i, (v, w) in enumerate(zip(line, widths))).rstrip()
+    out = ["  ".join(v.ljust(w) if i < 2 else v.rjust(w) for i,
+                     (v, w) in enumerate(zip(line, widths))).rstrip()
            for line in lines]
     for goal in result["goals"]:
         sign = "at least" if goal["how"] == "min" else "at most"
-        out.append(f"{'met' if goal['met'] else 'NOT MET':8} {LABELS.get(goal['work'])}, {goal['figure']}: "
+        out.append(f"{'met' if goal['met'] else 'NOT MET':8} {LABELS.get(goal['work'])}, "
+                   f"{goal['figure']}: "
                    f"{text_of(goal['have'])} ({sign} {goal['goal']:g}, aim {goal['aim']:g})")
     return "\n".join(out) + "\n"
 
 
 def markdown(result):
-    columns = ("work", "driver", "median_us", "p99_us", "ops_per_s", "ratio_to_kernel", "p99_to_p50")
+    columns = ("work", "driver", "median_us", "p99_us", "ops_per_s", "ratio_to_kernel",
+               "p99_to_p50")
     out = ["| " + " | ".join(columns) + " |", "|--|--|" + "--:|" * (len(columns) - 2)]
     for row in result["rows"]:
-        out.append("| " + " | ".join([LABELS.get(row["work"], row["work"])] + [text_of(row.get(c)) for c in columns[1:]]) + " |")
+        out.append("| " + " | ".join([LABELS.get(row["work"], row["work"])]
+                                     + [text_of(row.get(c)) for c in columns[1:]]) + " |")
     return "\n".join(out) + "\n"
 
 
@@ -274,14 +304,19 @@ def cpu_pair(text):
 
 
 def parse_arguments():
-    parser = common.parser_of("library", "libviofs beside the kernel's virtiofs driver and ours in one guest, on one "
+    parser = common.parser_of("library", "libviofs beside the kernel's virtiofs driver and ours in "
+                                         "one guest, on one "
                               "virtiofsd, and natively on a device of nothing.")
     common.output_options(parser, chart=False)
     common.effort_options(parser, None)
-    parser.add_argument("--where", choices=("guest", "native", "all"), default="all", help="one of the two only")
-    parser.add_argument("--drivers", default=",".join(DRIVERS), metavar="LIST", help="with commas (%(default)s)")
-    parser.add_argument("--tree", type=int, default=TREE_FILES, metavar="N", help="files of the tree; 0 = no tree (%(default)s)")
-    parser.add_argument("--cpus", type=cpu_pair, default=[0, 1] if (os.cpu_count() or 1) > 1 else None, metavar="A,B",
+    parser.add_argument("--where", choices=("guest", "native", "all"), default="all",
+                        help="one of the two only")
+    parser.add_argument("--drivers", default=",".join(DRIVERS), metavar="LIST",
+                        help="with commas (%(default)s)")
+    parser.add_argument("--tree", type=int, default=TREE_FILES, metavar="N",
+                        help="files of the tree; 0 = no tree (%(default)s)")
+    parser.add_argument("--cpus", type=cpu_pair,
+                        default=[0, 1] if (os.cpu_count() or 1) > 1 else None, metavar="A,B",
                         help="natively: the device's CPU and ours (0,1)")
     args = parser.parse_args()
     common.settle_effort(args, parser)
@@ -308,10 +343,14 @@ def measure(args):
     if args.where != "guest":
         rows += native_rows(args)
     cpu = facts.get("cpu", "")
-    return {"rows": rows, "goals": goals(rows, GUEST_GOALS) + goals(rows, NATIVE_GOALS), "conditions": {
-        "accelerator": None if not facts else "tcg" if "TCG" in cpu else "kvm", "guest_kernel": facts.get("kernel"),
-        "guest_cpus": int(facts.get("cpus", 0)), "host_kernel": os.uname().release, "host_cpus": os.cpu_count(),
-        "load_average": os.getloadavg()[0], "virtiofsd_options": VIRTIOFSD_OPTIONS, "share": "tmpfs", "data_mib": DATA_MIB,
+    return {"rows": rows, "goals": goals(rows, GUEST_GOALS) + goals(rows, NATIVE_GOALS),
+            "conditions": {
+        "accelerator": None if not facts else "tcg" if "TCG" in cpu else "kvm",
+        "guest_kernel": facts.get("kernel"),
+        "guest_cpus": int(facts.get("cpus", 0)), "host_kernel": os.uname().release,
+        "host_cpus": os.cpu_count(),
+        "load_average": os.getloadavg()[0], "virtiofsd_options": VIRTIOFSD_OPTIONS,
+        "share": "tmpfs", "data_mib": DATA_MIB,
         "tree_files": args.tree, "seconds_per_row": args.seconds, "rounds": args.rounds,
         "order": "alternating, every other round backwards"}}
 

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The part of tools/bench library that runs in the guest: the kernel's driver, ours, and libviofs, in turns.
-# usage: bench_library.sh ROUNDS SECONDS 'DRIVER...' TREE-FILES [NAME]
-# With NAME only GETATTR is measured, and called so.
+# The part of tools/bench library that runs in the guest: the kernel's driver, ours, and libviofs,
+# in turns. usage: bench_library.sh ROUNDS SECONDS 'DRIVER...' TREE-FILES [NAME] With NAME only
+# GETATTR is measured, and called so.
 # What comes out, for tools/lab/bench/bench_library.py:
-#   #fact NAME VALUE    #round N DRIVER    #tree SECONDS    and rows of viofs-bench-ops or viofs-bench
+#   #fact NAME VALUE    #round N DRIVER    #tree SECONDS
+# and rows of viofs-bench-ops or viofs-bench.
 set -eu
 
 rounds=$1
@@ -29,20 +30,25 @@ measure_library() {
 		return
 	fi
 	viofs-bench --json -t "$seconds" --name statx "$tag" || fail 'viofs-bench getattr'
-	viofs-bench --json -t "$seconds" --name read4k -o read -b 4k -f data "$tag" || fail 'viofs-bench read 4k'
-	viofs-bench --json -t "$seconds" --name read1m_direct -o read -b 1m -f data "$tag" || fail 'viofs-bench read 1m'
+	viofs-bench --json -t "$seconds" --name read4k -o read -b 4k -f data "$tag" ||
+		fail 'viofs-bench read 4k'
+	viofs-bench --json -t "$seconds" --name read1m_direct -o read -b 1m -f data "$tag" ||
+		fail 'viofs-bench read 1m'
 	# as many as the kernel has under way, which reads ahead
-	viofs-bench --json -t "$seconds" --name read1m_depth4 -o read -b 1m -d 4 -S -f data "$tag" ||
+	viofs-bench --json -t "$seconds" --name read1m_depth4 -o read -b 1m -d 4 -S \
+		-f data "$tag" ||
 		fail 'viofs-bench read 1m, 4 in flight'
 }
 
 measure_mount() {
 	if [ "$only" ]; then
-		viofs-bench-ops --dir "$dir" --prepare --size 16777216 --entries 10 --seconds "$seconds" --drop-caches statx |
+		viofs-bench-ops --dir "$dir" --prepare --size 16777216 --entries 10 \
+			--seconds "$seconds" --drop-caches statx |
 			sed "s/\"work\":\"statx\"/\"work\":\"$only\"/"
 		return
 	fi
-	viofs-bench-ops --dir "$dir" --seconds "$seconds" --drop-caches statx read4k read1m_direct read1m_buffered ||
+	viofs-bench-ops --dir "$dir" --seconds "$seconds" --drop-caches statx read4k read1m_direct \
+		read1m_buffered ||
 		fail "the work on the mount of $1"
 }
 

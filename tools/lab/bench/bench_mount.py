@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Mounts on this machine for the bench: our daemon in front of a back end, libfuse's passthrough_hp and null."""
+"""Mounts on this machine for the bench: our daemon in front of a back end, libfuse's passthrough_hp
+and null."""
 
 import glob
 import json
@@ -34,9 +35,11 @@ def is_mounted(path):
 
 
 def is_listening(path):
-    """Does somebody take connections there? A look that needs no connection: back ends take one only."""
+    """Does somebody take connections there? A look that needs no connection: back ends take one
+    only."""
     with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
-        return any(line.split()[3] == "00010000" and line.rstrip().endswith(" " + path) for line in table)
+        return any(line.split()[3] == "00010000" and line.rstrip().endswith(" " + path)
+                   for line in table)
 
 
 def family(pid):
@@ -71,7 +74,8 @@ class EnableUring:
             switch.write(value)
 
     def set(self, wanted):
-        """For the next mount: on where it is about io_uring, else off, which is the kernel's own default."""
+        """For the next mount: on where it is about io_uring, else off, which is the kernel's own
+        default."""
         if self.before is not None:
             self.put("Y" if wanted else "N")
         elif wanted:
@@ -83,7 +87,8 @@ class EnableUring:
 
 
 class Mount:
-    """A server, mounted at self.dir while the context lasts. What must be told apart is in the subclasses."""
+    """A server, mounted at self.dir while the context lasts. What must be told apart is in the
+    subclasses."""
 
     def __init__(self):
         self.work = tempfile.mkdtemp(prefix="viofs-bench-mount-")
@@ -97,7 +102,8 @@ class Mount:
         """A child that stays, with its messages in a file."""
         log = os.path.join(self.work, f"log.{len(self.children)}")
         with open(log, "wb") as out:
-            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                     env=env)
         self.children.append((child, log))
         return child
 
@@ -106,7 +112,8 @@ class Mount:
         for _, log in self.children:
             with open(log, encoding="utf-8", errors="replace") as text:
                 # valgrind's own lines tell nothing
-                out += [line for line in text.read().strip().splitlines() if not line.startswith("==")][-4:]
+                out += [line for line in text.read().strip().splitlines()
+                        if not line.startswith("==")][-4:]
         return "; ".join(out) or "it says nothing"
 
     def wait_for(self, condition, what):
@@ -119,7 +126,8 @@ class Mount:
             time.sleep(0.01)
 
     def reach(self, path):
-        """A request that is answered, or the server is killed: by a child, since it may never return."""
+        """A request that is answered, or the server is killed: by a child, since it may never
+        return."""
         with subprocess.Popen(["stat", path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as child:
             try:
@@ -171,7 +179,8 @@ class Mount:
     def unmount(self, path):
         if not is_mounted(path):
             return
-        with subprocess.Popen(["umount", path], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        with subprocess.Popen(["umount", path], stdin=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as child:
             try:
                 child.wait(END_S)
             except subprocess.TimeoutExpired:
@@ -206,12 +215,14 @@ class Relay(Mount):
 
     def backend_argv(self):
         if self.backend_name == "virtiofsd":
-            return [rust_virtiofsd(), f"--socket-path={self.socket}", f"--shared-dir={self.share}", "--sandbox=chroot",
+            return [rust_virtiofsd(), f"--socket-path={self.socket}", f"--shared-dir={self.share}",
+                    "--sandbox=chroot",
                     "--cache=auto", "--allow-direct-io", "--log-level=error"]
         if self.backend_name == "virtiofsd-c":
             if not os.path.exists(C_VIRTIOFSD):
                 raise NotHere(f"there is no {C_VIRTIOFSD}")
-            return [C_VIRTIOFSD, f"--socket-path={self.socket}", "-o", f"source={self.share}", "-o", "sandbox=chroot",
+            return [C_VIRTIOFSD, f"--socket-path={self.socket}", "-o", f"source={self.share}", "-o",
+                    "sandbox=chroot",
                     "-o", "cache=auto", "-o", "allow_direct_io"]
         serve = {"null-device": ["null"], "tree-device": ["tree", "--no-cache"]}[self.backend_name]
         return [built("viofs-device"), "--socket", self.socket, "--poll", "--serve"] + serve
@@ -220,13 +231,15 @@ class Relay(Mount):
         self.backend = self.start(*self.backend_argv(), *self.backend_options)
         self.wait_for(lambda: is_listening(self.socket), "the back end has not started")
         options = ["-o", ",".join(self.options)] if self.options else []
-        self.daemon = self.start(*self.wrap, self.program, "-f", *options, "vhost-user:" + self.socket, self.dir)
+        self.daemon = self.start(*self.wrap, self.program, "-f", *options,
+                                 "vhost-user:" + self.socket, self.dir)
         self.wait_for(lambda: is_mounted(self.dir), "the daemon refused")
         self.wait_for(self.read_status, "the daemon has no status")
 
     def read_status(self):
         """Return: whether it is serving; then self.status is how it is now."""
-        done = subprocess.run([built("viofsctl"), "status", "--json", self.dir], capture_output=True, text=True,
+        done = subprocess.run([built("viofsctl"), "status", "--json", self.dir],
+                              capture_output=True, text=True,
                               check=False, timeout=END_S)
         if done.returncode:
             return False
@@ -257,7 +270,8 @@ class LibfuseMount(Mount):
     def check_channel(self):
         """libfuse goes on over /dev/fuse where its ring fails: has it one?"""
         pid = self.server.pid
-        links = [os.readlink(link) for link in glob.glob(f"/proc/{pid}/fd/*") if os.path.islink(link)]
+        links = [os.readlink(link) for link in glob.glob(f"/proc/{pid}/fd/*")
+                 if os.path.islink(link)]
         if self.channel == "uring" and not any("io_uring" in link for link in links):
             raise NotHere(f"it came up without io_uring: {self.said()}")
 
@@ -266,14 +280,16 @@ class LibfuseMount(Mount):
 
 
 class PassthroughHp(LibfuseMount):
-    """libfuse's passthrough file system. The kernel's own pass-through is off: it would be no server's work."""
+    """libfuse's passthrough file system. The kernel's own pass-through is off: it would be no
+    server's work."""
 
     def __init__(self, share, channel, cached=True, wrap=()):
         super().__init__(channel, wrap)
         self.share, self.cached = share, cached
 
     def open(self):
-        self.serve("passthrough_hp", "--foreground", "--nopassthrough", *([] if self.cached else ["--nocache"]),
+        self.serve("passthrough_hp", "--foreground", "--nopassthrough",
+                   *([] if self.cached else ["--nocache"]),
                    self.share, self.dir)
         self.wait_for(lambda: is_mounted(self.dir), "passthrough_hp")
         self.reach(self.dir)
@@ -281,7 +297,8 @@ class PassthroughHp(LibfuseMount):
 
 
 class Null(LibfuseMount):
-    """libfuse's null: one file of zeros, which is mounted on a file. It stands for both that the work uses."""
+    """libfuse's null: one file of zeros, which is mounted on a file. It stands for both that the
+    work uses."""
 
     def open(self):
         data, small = (os.path.join(self.dir, name) for name in ("data", "small"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""tools/bench native: our relay over vhost-user on this machine, beside libfuse's own file systems."""
+"""tools/bench native: our relay over vhost-user on this machine, beside libfuse's own file
+systems."""
 
 import json
 import os
@@ -12,8 +13,10 @@ import bench_report
 import bench_stats
 from bench_common import built, fail, say
 
-JOBS = {"statx": (1, 4, 16), "open_close": (1,), "create_unlink": (1,), "readdir": (1,), "read4k": (1, 4, 16),
-        "write4k": (1, 4, 16), "read1m_direct": (1,), "write1m_direct": (1,), "read1m_buffered": (1,),
+JOBS = {"statx": (1, 4, 16), "open_close": (1,), "create_unlink": (1,), "readdir": (1,),
+        "read4k": (1, 4, 16),
+        "write4k": (1, 4, 16), "read1m_direct": (1,), "write1m_direct": (1,),
+        "read1m_buffered": (1,),
         "write1m_buffered": (1,), "statx_after_10ms": (1,)}
 # what a server of nothing can do
 NULL_WORK = ("statx", "read4k", "write4k", "read1m_direct", "write1m_direct", "statx_after_10ms")
@@ -23,14 +26,16 @@ DRIVERS = ("virtiofsd", "virtiofsd:uring", "passthrough_hp:dev", "passthrough_hp
            "null-device", "null-device:uring", "null:dev", "null:uring")
 MORE_DRIVERS = ("virtiofsd:auto", "virtiofsd:dev:busy", "virtiofsd:dev:irq", "virtiofsd:uring:busy",
                 "virtiofsd:uring:irq", "virtiofsd-c", "virtiofsd-c:uring", "null-device:auto",
-                "null-device:dev:busy", "null-device:dev:irq", "null-device:uring:busy", "null-device:uring:irq")
+                "null-device:dev:busy", "null-device:dev:irq", "null-device:uring:busy",
+                "null-device:uring:irq")
 SIDES = ("callers", "server", "backend")
 MOUNT_S = 0.6
 ROW_S = 0.2
 
 
 def has_channel_option():
-    done = subprocess.run([built("virtiofs-vfio"), "--help"], capture_output=True, text=True, check=False)
+    done = subprocess.run([built("virtiofs-vfio"), "--help"], capture_output=True, text=True,
+                          check=False)
     return "channel=" in done.stdout
 
 
@@ -66,7 +71,8 @@ class Variant:
             raise bench_mount.NotHere("this virtiofs-vfio has no channel= option")
         if self.cpus:
             count = len(self.cpus)
-            out += [f"lanes={count}", f"queues={count}", "cpus=" + ":".join(str(cpu) for cpu in self.cpus)]
+            out += [f"lanes={count}", f"queues={count}",
+                    "cpus=" + ":".join(str(cpu) for cpu in self.cpus)]
         return out + ([f"poll={self.poll}"] if self.poll else [])
 
     def mount(self, share, cached=True):
@@ -80,7 +86,8 @@ class Variant:
     def check_again(self, mount):
         """The switch for io_uring is the whole machine's: is it what it was?"""
         if self.is_ours and mount.status["channel"] != self.status["channel"]:
-            fail(f"{self.name} had the channel {self.status['channel']} and now has {mount.status['channel']}: "
+            fail(f"{self.name} had the channel {self.status['channel']} and now has "
+                 f"{mount.status['channel']}: "
                  f"has somebody written to {common.ENABLE_URING} meanwhile?")
 
     def check(self, share):
@@ -91,13 +98,15 @@ class Variant:
                 if self.channel == "uring" and self.status["channel"] != "uring":
                     raise bench_mount.NotHere("the mount came up without io_uring")
                 if self.cpus and self.status["lanes"] != len(self.cpus):
-                    raise bench_mount.NotHere(f"the mount came up with {self.status['lanes']} lanes")
+                    raise bench_mount.NotHere(
+                        f"the mount came up with {self.status['lanes']} lanes")
 
     def groups(self, rows):
         """[(cached, rows)]: the rows, by how passthrough_hp has to be mounted for them.
 
-        It caches names and attributes for ever, so that a forced statx is one GETATTR as with us, but then also
-        collects writes in the page cache. So where the page cache counts, it caches nothing.
+        It caches names and attributes for ever, so that a forced statx is one GETATTR as with us,
+        but then also collects writes in the page cache. So where the page cache counts, it caches
+        nothing.
         """
         rows = [row for row in rows if not self.is_null or row[0] in NULL_WORK]
         if self.server != "passthrough_hp":
@@ -111,8 +120,10 @@ class Variant:
         if self.is_ours:
             channel = self.status["channel"]
             peer = ("null:" if self.is_null else "passthrough_hp:") + channel
-            return {"name": self.name, "variant": self.name, "driver": "viofs", "backend": self.server,
-                    "channel": channel, "poll": self.status["poll"], "default": self.name == self.server,
+            return {"name": self.name, "variant": self.name, "driver": "viofs",
+                    "backend": self.server,
+                    "channel": channel, "poll": self.status["poll"],
+                    "default": self.name == self.server,
                     "per_cpu": bool(self.cpus) or None,
                     "reference": peer if peer in names else None}
         return {"name": self.name, "variant": self.name, "driver": self.server, "backend": None,
@@ -126,7 +137,8 @@ def pin(pids, cpus):
 
 
 def ops_command(mount, args, rows):
-    command = [built("viofs-bench-ops"), "--dir", mount.dir, "--seconds", str(args.seconds), "--size",
+    command = [built("viofs-bench-ops"), "--dir", mount.dir, "--seconds", str(args.seconds),
+               "--size",
                str(args.data_mib << 20), "--entries", str(args.entries), "--drop-caches"]
     for side, pids in mount.sides().items():
         command += ["--watch", f"{side}=" + "+".join(str(pid) for pid in pids)]
@@ -141,7 +153,8 @@ def run_rows(mount, args, rows):
     command = ops_command(mount, args, rows)
     if "callers" in args.pin:
         command = ["taskset", "-c", ",".join(str(cpu) for cpu in args.pin["callers"])] + command
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          check=False)
     if done.returncode:
         fail(f"the work ended with status {done.returncode}; {mount.said()}")
     samples = [json.loads(line) for line in done.stdout.splitlines()]
@@ -220,28 +233,35 @@ pins.__name__ = "pinning"
 
 
 def parse_arguments():
-    parser = common.parser_of("native", "Measures our relay over vhost-user on this machine, as root, beside libfuse's "
+    parser = common.parser_of("native", "Measures our relay over vhost-user on this machine, as "
+                                        "root, beside libfuse's "
                               "passthrough_hp and null.")
     common.output_options(parser)
-    common.effort_options(parser, "every back end, channel and poll mode, and 1, 4 and 16 jobs of everything "
+    common.effort_options(parser, "every back end, channel and poll mode, and 1, 4 and 16 jobs of "
+                                  "everything "
                           "(about 45 minutes)", seconds=0.6)
     parser.add_argument("--work", metavar="LIST", help="work[:jobs] with commas (all)")
     parser.add_argument("--jobs", type=common.number_list, metavar="LIST",
                         help="jobs for each work (1,4,16 for statx and 4 KiB, else 1)")
     parser.add_argument("--driver", metavar="LIST",
-                        help="SERVER[:CHANNEL][:POLL][:per-cpu] with commas. Ours in front of virtiofsd, virtiofsd-c "
-                        "or null-device (per-cpu: a queue and a worker for each CPU); libfuse's passthrough_hp or null "
+                        help="SERVER[:CHANNEL][:POLL][:per-cpu] with commas. Ours in front of "
+                             "virtiofsd, virtiofsd-c "
+                        "or null-device (per-cpu: a queue and a worker for each CPU); libfuse's "
+                        "passthrough_hp or null "
                         f"({','.join(DRIVERS)})")
     parser.add_argument("--pin", type=pins, default={}, metavar="SIDE=CPU[+CPU...],...",
                         help="keep callers, server, backend on these CPUs (free)")
-    parser.add_argument("--data-mib", type=int, default=common.DATA_MIB, metavar="N", help="size of the data file")
-    parser.add_argument("--entries", type=int, default=common.ENTRIES, metavar="N", help="files in the large directory")
+    parser.add_argument("--data-mib", type=int, default=common.DATA_MIB, metavar="N",
+                        help="size of the data file")
+    parser.add_argument("--entries", type=int, default=common.ENTRIES, metavar="N",
+                        help="files in the large directory")
     args = parser.parse_args()
     common.settle_effort(args, parser)
     if args.full and not args.jobs:
         args.jobs = [1, 4, 16]
     try:
-        names = args.driver.split(",") if args.driver else DRIVERS + (MORE_DRIVERS if args.full else ())
+        every = DRIVERS + (MORE_DRIVERS if args.full else ())
+        names = args.driver.split(",") if args.driver else every
         args.variants = [Variant(name) for name in names]
     except ValueError as error:
         parser.error(str(error))
@@ -253,7 +273,8 @@ def expected_seconds(args):
     total = 0
     for variant in args.variants:
         for _, rows in variant.groups(args.rows):
-            total += MOUNT_S + sum(1.2 * args.seconds * (2 if work == "statx_after_10ms" else 1) + ROW_S
+            total += MOUNT_S + sum(1.2 * args.seconds * (2 if work == "statx_after_10ms" else 1)
+                                   + ROW_S
                                    for work, _ in rows)
     return args.rounds * total
 
@@ -267,7 +288,8 @@ def measure(args):
         variants, left_out = usable(args, share, switch)
         rounds = measure_rounds(args, share, switch, variants)
         names = [variant.name for variant in variants]
-        result = {"rows": bench_stats.summarize(rounds, [variant.info(names) for variant in variants]),
+        result = {"rows": bench_stats.summarize(rounds,
+                                                [variant.info(names) for variant in variants]),
                   "conditions": conditions(args, switch, left_out, host.warn())}
     result["goals"] = bench_goals.native(result)
     return result
@@ -275,14 +297,16 @@ def measure(args):
 
 def chart(result):
     return bench_report.chart(
-        result["rows"], "virtiofs-vfio natively, against libfuse's passthrough_hp and null on the same channel",
+        result["rows"], "virtiofs-vfio natively, against libfuse's passthrough_hp and null on the "
+                        "same channel",
         "times as fast as libfuse's server (more is better)")
 
 
 def main():
     args = parse_arguments()
     result = common.outcome(args, measure)
-    common.deliver(args, result, bench_report.whole_table, chart, lambda r: bench_report.markdown(r["rows"]))
+    common.deliver(args, result, bench_report.whole_table, chart,
+                   lambda r: bench_report.markdown(r["rows"]))
 
 
 if __name__ == "__main__":

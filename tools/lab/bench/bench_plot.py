@@ -34,7 +34,8 @@ def ticks(low, high):
 
 
 class Panel:
-    """One coordinate system. lines: {label: [(x, y, lowest y, highest y)]}; x of 0 is drawn as x_zero."""
+    """One coordinate system. lines: {label: [(x, y, lowest y, highest y)]}; x of 0 is drawn as
+    x_zero."""
 
     def __init__(self, title, x_label, lines):
         self.title, self.x_label = title, x_label
@@ -50,7 +51,8 @@ class Panel:
         positive = [x for x in self.xs if x > 0]
         low, high = math.log(positive[0]), math.log(positive[-1])
         room = 0.08 if self.xs[0] == 0 else 0
-        share = 0 if value == 0 else room + (1 - room) * ((math.log(value) - low) / (high - low) if high > low else 0.5)
+        part = 0 if value == 0 else (math.log(value) - low) / (high - low) if high > low else 0.5
+        share = 0 if value == 0 else room + (1 - room) * part
         return self.left + LEFT + share * (PANEL_WIDTH - LEFT - RIGHT)
 
     def y(self, value):
@@ -60,14 +62,16 @@ class Panel:
 
     def text(self, x, y, text, anchor="start", cls=None):
         name = f' class="{cls}"' if cls else ""
-        self.out.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{name}>{escape(text)}</text>')
+        self.out.append(f'<text x="{x:.1f}" y="{y:.1f}" '
+                        f'text-anchor="{anchor}"{name}>{escape(text)}</text>')
 
     def axes(self):
         left, right = self.left + LEFT, self.left + PANEL_WIDTH - RIGHT
         bottom = self.top + PANEL_HEIGHT - BOTTOM
         for tick in self.ticks:
             y = self.y(tick)
-            self.out.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" class="grid"/>')
+            self.out.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" '
+                            'class="grid"/>')
             self.text(left - 6, y + 4, short(tick), "end")
         last = -100
         for x in self.xs:
@@ -84,8 +88,10 @@ class Panel:
         self.out.append(f'<polyline points="{path}" class="s{index}"/>')
         for x, y, low, high in points:
             at = self.x(x)
-            self.out.append(f'<line x1="{at:.1f}" y1="{self.y(low):.1f}" x2="{at:.1f}" y2="{self.y(high):.1f}" '
-                            f'class="range"/><circle cx="{at:.1f}" cy="{self.y(y):.1f}" r="2.5" class="v{index}"/>')
+            self.out.append(f'<line x1="{at:.1f}" y1="{self.y(low):.1f}" x2="{at:.1f}" '
+                            f'y2="{self.y(high):.1f}" '
+                            f'class="range"/><circle cx="{at:.1f}" cy="{self.y(y):.1f}" r="2.5" '
+                            f'class="v{index}"/>')
 
     def draw(self, left, top):
         """Return: its elements."""
@@ -97,7 +103,8 @@ class Panel:
         for i, label in enumerate(self.lines):
             if x + 14 + 6 * len(label) > left + PANEL_WIDTH:
                 x, y = left + LEFT, y + LEGEND_LINE
-            self.out.append(f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="10" height="10" class="v{i % 6}"/>')
+            self.out.append(f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="10" height="10" '
+                            f'class="v{i % 6}"/>')
             self.text(x + 14, y, label, cls="note")
             x += 28 + 6 * len(label)
         return self.out

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
-# What tools/bench needs beside the project itself: back ends, libfuse's examples, builds of its own.
+# What tools/bench needs beside the project itself: back ends, libfuse's examples, builds of its
+# own.
 
 # The newest in reach: 3.18 and later have FUSE over io_uring.
 LIBFUSE_SUITE=forky
 LIBFUSE_EXAMPLES=(example/passthrough_hp example/null)
 
-# bench_build_libfuse: libfuse's examples in $VIOFS_BUILD/libfuse/example, linked with their own library.
+# bench_build_libfuse: libfuse's examples in $VIOFS_BUILD/libfuse/example, linked with their own
+# library.
 bench_build_libfuse() {
 	local source=$VIOFS_DOWNLOAD/libfuse build=$VIOFS_BUILD/libfuse example
 	for example in "${LIBFUSE_EXAMPLES[@]}"; do
@@ -18,7 +20,8 @@ bench_build_libfuse() {
 	[[ -e $source ]] || fetch_source "$LIBFUSE_SUITE" fuse3 "$source"
 	say "building libfuse's examples"
 	rm -rf "$build"
-	quiet meson setup "$build" "$source" --buildtype=release -Ddefault_library=static -Dtests=false -Dutils=false \
+	quiet meson setup "$build" "$source" --buildtype=release -Ddefault_library=static \
+		-Dtests=false -Dutils=false \
 		-Denable-io-uring=true || die 1 'meson setup of libfuse failed'
 	quiet ninja -C "$build" "${LIBFUSE_EXAMPLES[@]}" || die 1 'building libfuse failed'
 }
@@ -29,13 +32,15 @@ bench_fetch_virtiofsd() {
 
 bench_prepare_native() {
 	deps_install libfuse
-	quiet ninja -C "$VIOFS_BUILD" tests/device/viofs-device || die 1 'building viofs-device failed'
+	quiet ninja -C "$VIOFS_BUILD" tests/device/viofs-device ||
+		die 1 'building viofs-device failed'
 	with_lock bench_fetch_virtiofsd
 	with_lock bench_build_libfuse
 }
 
 bench_prepare_scale() {
-	quiet ninja -C "$VIOFS_BUILD" tests/device/viofs-device || die 1 'building viofs-device failed'
+	quiet ninja -C "$VIOFS_BUILD" tests/device/viofs-device ||
+		die 1 'building viofs-device failed'
 	with_lock bench_fetch_virtiofsd
 }
 
@@ -43,7 +48,8 @@ bench_fetch_valgrind() {
 	fetch_valgrind forky "$VIOFS_DOWNLOAD/forky/valgrind"
 }
 
-# callgrind can't have its descriptors limited, nor a filter on system calls: a build of the daemon without
+# callgrind can't have its descriptors limited, nor a filter on system calls: a build of the daemon
+# without
 bench_prepare_profile() {
 	local build=$VIOFS_BUILD/profile
 	bench_prepare_native

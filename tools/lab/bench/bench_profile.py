@@ -17,7 +17,8 @@ import bench_native
 import bench_report
 from bench_common import built, fail, say
 
-JOBS = {"statx": (1, 16), "read4k": (1,), "write4k": (1,), "read1m_direct": (1,), "write1m_direct": (1,)}
+JOBS = {"statx": (1, 16), "read4k": (1,), "write4k": (1,), "read1m_direct": (1,),
+        "write1m_direct": (1,)}
 DRIVERS = ("null-device", "null-device:dev:irq", "null-device:uring", "null:dev", "null:uring")
 PROFILED_DAEMON = os.path.join(common.BUILD, "profile/src/daemon/virtiofs-vfio")
 VALGRIND = os.path.join(common.BUILD, "guest/download/forky/valgrind/callgrind")
@@ -33,12 +34,14 @@ LINE = re.compile(r"^\s*([\d,]+) \([^)]*\)\s+(\S*?):(\S.*?)(?: \[(\S+)\])?$")
 
 def operations(args, work, jobs):
     """Of each job, and of all with what comes before to warm up, as viofs-bench-ops counts."""
-    each = max((args.count or (LARGE_OPS if work.startswith(("read1m", "write1m")) else SMALL_OPS)) // jobs, 5)
+    each = max((args.count or (LARGE_OPS if work.startswith(("read1m", "write1m")) else SMALL_OPS))
+               // jobs, 5)
     return each, jobs * (each + (each + 4) // 5)
 
 
 def run_work(mount, work, jobs, each):
-    done = subprocess.run([built("viofs-bench-ops"), "--dir", mount.dir, "--count", str(each), f"{work}:{jobs}"],
+    done = subprocess.run([built("viofs-bench-ops"), "--dir", mount.dir, "--count", str(each),
+                           f"{work}:{jobs}"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         fail(f"the work ended with status {done.returncode}; {mount.said()}")
@@ -64,7 +67,8 @@ class Counters:
             for line in status:
                 name, _, value = line.partition(":")
                 if name.endswith("voluntary_ctxt_switches"):
-                    self.values["involuntary" if name.startswith("non") else "voluntary"] += int(value)
+                    self.values["involuntary" if name.startswith("non")
+                                else "voluntary"] += int(value)
 
     def since(self, before):
         return {name: value - before.values[name] for name, value in self.values.items()}
@@ -80,7 +84,8 @@ def path_in_source(path):
 
 def annotated(path, inclusive):
     """{(file, function): instructions} of a callgrind file."""
-    command = ["callgrind_annotate", "--auto=no", "--threshold=100", "--inclusive=" + ("yes" if inclusive else "no")]
+    command = ["callgrind_annotate", "--auto=no", "--threshold=100",
+               "--inclusive=" + ("yes" if inclusive else "no")]
     done = subprocess.run(command + [path], capture_output=True, text=True, check=False)
     if done.returncode:
         raise bench_mount.NotHere(f"callgrind_annotate: {done.stderr.strip()[-200:]}")
@@ -110,7 +115,8 @@ def callgrind(args, variant, work, jobs, each, folder):
     wrap = ["env", "LD_BIND_NOW=1", VALGRIND, "--vgdb=no",
             f"--callgrind-out-file={folder}/callgrind.%p"]
     if variant.is_ours:
-        mount = bench_mount.Relay(variant.server, None, variant.options() + ["seccomp=none"], (), wrap, PROFILED_DAEMON)
+        mount = bench_mount.Relay(variant.server, None, variant.options() + ["seccomp=none"], (),
+                                  wrap, PROFILED_DAEMON)
     else:
         mount = bench_mount.Null(variant.channel, wrap)
     with mount:
@@ -150,11 +156,13 @@ def instructions_of_ours(path, requests):
             files[file] = files.get(file, 0) + cost / requests
     out = [{"function": name, "file": entry["file"], "self": round(entry["self"] / requests, 1),
             "with_callees": round(entry["with_callees"] / requests, 1)}
-           for name, entry in functions.items() if entry["with_callees"] <= loop and entry["self"] >= requests / 2]
+           for name, entry in functions.items() if entry["with_callees"] <= loop and entry["self"]
+           >= requests / 2]
     polling = sum(functions[name]["with_callees"] for name in POLLING if name in functions)
     return {"instructions": round(loop / requests, 1), "polling": round(polling / requests, 1),
             "functions": sorted(out, key=lambda entry: -entry["self"]),
-            "files": {file: round(cost, 1) for file, cost in sorted(files.items(), key=lambda item: -item[1])
+            "files": {file: round(cost, 1) for file,
+                      cost in sorted(files.items(), key=lambda item: -item[1])
                       if cost >= 1}}
 
 
@@ -192,15 +200,18 @@ class Strace:
         for pid in pids:
             command += ["-p", str(pid)]
         with open(self.said, "wb") as said:
-            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said,
+                                          stderr=said)
         self.pids = pids
 
     def wait_attached(self):
         end = time.monotonic() + STRACE_ATTACH_S
-        while not all(self.traced(path) for pid in self.pids for path in glob.glob(f"/proc/{pid}/task/*/status")):
+        while not all(self.traced(path) for pid in self.pids
+                      for path in glob.glob(f"/proc/{pid}/task/*/status")):
             if self.child.poll() is not None or time.monotonic() > end:
                 with open(self.said, encoding="utf-8", errors="replace") as said:
-                    raise bench_mount.NotHere(f"strace has not attached: {said.read().strip()[-200:]}")
+                    raise bench_mount.NotHere("strace has not attached: "
+                                              f"{said.read().strip()[-200:]}")
             time.sleep(0.02)
 
     @staticmethod
@@ -239,8 +250,10 @@ def measure_calls(args, variant, work, jobs, folder):
         finally:
             strace.stop()
     calls = strace_table(strace.path)
-    out["system_calls"] = {name: {"calls": round(number / total, 3), "errors": round(errors / total, 3)}
-                           for name, (number, errors) in sorted(calls.items(), key=lambda item: -item[1][0])
+    out["system_calls"] = {name: {"calls": round(number / total, 3),
+                                  "errors": round(errors / total, 3)}
+                           for name,
+                           (number, errors) in sorted(calls.items(), key=lambda item: -item[1][0])
                            if number * 1000 >= total}
     out["system_calls_all"] = round(sum(number for number, _ in calls.values()) / total, 3)
     out["system_calls_in_vain"] = round(sum(errors for _, errors in calls.values()) / total, 3)
@@ -248,8 +261,10 @@ def measure_calls(args, variant, work, jobs, folder):
 
 
 def measure_row(args, variant, work, jobs, left_out):
-    row = {"work": work, "jobs": jobs, "driver": "viofs" if variant.is_ours else variant.server, "backend":
-           variant.server if variant.is_ours else None, "channel": variant.channel, "poll": variant.poll,
+    row = {"work": work, "jobs": jobs, "driver": "viofs" if variant.is_ours else variant.server,
+           "backend":
+           variant.server if variant.is_ours else None, "channel": variant.channel,
+           "poll": variant.poll,
            "default": variant.name == variant.server and variant.is_ours}
     with bench_mount.Folder() as folder:
         row.update(measure_calls(args, variant, work, jobs, folder))
@@ -278,12 +293,15 @@ def measure(args):
                 switch.set(variant.wants_uring())
                 rows.append(measure_row(args, variant, work, jobs, left_out))
     return {"rows": rows, "conditions": {
-        "kernel": os.uname().release, "cpus": os.cpu_count(), "valgrind": common.output_of(VALGRIND, "--version"),
+        "kernel": os.uname().release, "cpus": os.cpu_count(),
+        "valgrind": common.output_of(VALGRIND, "--version"),
         "strace": common.output_of("strace", "--version"),
-        "daemon_version": common.output_of(built("virtiofs-vfio"), "--version"), "left_out": left_out}}
+        "daemon_version": common.output_of(built("virtiofs-vfio"), "--version"),
+        "left_out": left_out}}
 
 
-HEAD = ("work", "jobs", "server", "instructions", "polling beside", "system calls", "of them in vain",
+HEAD = ("work", "jobs", "server", "instructions", "polling beside", "system calls",
+        "of them in vain",
         "context switches", "not voluntary", "kicks", "interrupts", "sleeps", "which calls")
 
 
@@ -302,16 +320,20 @@ def table(result):
         work = None if row["instructions"] is None else row["instructions"] - row.get("polling", 0)
         lines.append([row["work"], str(row["jobs"]), bench_report.driver_name(row)] +
                      ["" if work is None else f"{work:.0f}", optional(row, "polling", 0)] +
-                     [optional(row, name, 2) for name in ("system_calls_all", "system_calls_in_vain", "voluntary",
-                                                          "involuntary", "kicks", "interrupts", "sleeps")] +
+                     [optional(row, name, 2) for name in ("system_calls_all",
+                                                          "system_calls_in_vain", "voluntary",
+                                                          "involuntary", "kicks", "interrupts",
+                                                          "sleeps")] +
                      [calls_text(row)])
     return [list(HEAD)] + lines, [i in (0, 2, 12) for i in range(len(HEAD))]
 
 
 def summary(result):
     """The rows and columns that a reader compares first."""
-    lines, is_text = table(dict(result, rows=[row for row in result["rows"] if row["work"] == "statx"]))
-    wanted = [HEAD.index(name) for name in ("work", "jobs", "server", "instructions", "system calls", "context switches",
+    lines, is_text = table(dict(result,
+                                rows=[row for row in result["rows"] if row["work"] == "statx"]))
+    wanted = [HEAD.index(name) for name in ("work", "jobs", "server", "instructions",
+                                            "system calls", "context switches",
                                             "kicks", "interrupts", "sleeps")]
     return [[line[i] for i in wanted] for line in lines], [is_text[i] for i in wanted]
 
@@ -330,7 +352,8 @@ def file_table(rows):
 
 def function_table(row, most):
     lines = [["function", "file", "itself", "with what it calls"]]
-    lines += [[entry["function"], entry["file"], f"{entry['self']:.0f}", f"{entry['with_callees']:.0f}"]
+    lines += [[entry["function"], entry["file"], f"{entry['self']:.0f}",
+               f"{entry['with_callees']:.0f}"]
               for entry in row["functions"][:most]]
     return lines, [True, True, False, False]
 
@@ -340,7 +363,8 @@ def files_text(result, make):
     texts = []
     for work, jobs in dict.fromkeys((row["work"], row["jobs"]) for row in known):
         texts.append(f"Instructions of one request by source file, {work}, jobs: {jobs}\n\n" +
-                     make(*file_table([row for row in known if (row["work"], row["jobs"]) == (work, jobs)])))
+                     make(*file_table([row for row in known if (row["work"], row["jobs"])
+                                       == (work, jobs)])))
     return "\n".join(texts)
 
 
@@ -353,13 +377,17 @@ def all_text(result, make, most):
 
 
 def parse_arguments():
-    parser = common.parser_of("profile", "Counts over vhost-user on this machine, as root, with the null device, what "
-                              "one request takes of our worker, and of libfuse's null: instructions (callgrind), "
+    parser = common.parser_of("profile", "Counts over vhost-user on this machine, as root, with "
+                                         "the null device, what "
+                              "one request takes of our worker, and of libfuse's null: "
+                              "instructions (callgrind), "
                               "system calls (strace), context switches, kicks.")
     common.output_options(parser, chart=False)
-    parser.add_argument("--work", metavar="LIST", help="work[:jobs] with commas (statx:1,statx:16,read4k,write4k,"
+    parser.add_argument("--work", metavar="LIST",
+                        help="work[:jobs] with commas (statx:1,statx:16,read4k,write4k,"
                         "read1m_direct,write1m_direct)")
-    parser.add_argument("--jobs", type=common.number_list, metavar="LIST", help="jobs for each work")
+    parser.add_argument("--jobs", type=common.number_list, metavar="LIST",
+                        help="jobs for each work")
     parser.add_argument("--driver", metavar="LIST", 
                         help=f"as for native; null-device and null only ({','.join(DRIVERS)})")
     parser.add_argument("--count", type=int, metavar="N", 
@@ -370,14 +398,17 @@ def parse_arguments():
                         help="keep callgrind's files here, for kcachegrind or callgrind_annotate")
     args = parser.parse_args()
     try:
-        args.variants = [bench_native.Variant(name) for name in (args.driver.split(",") if args.driver else DRIVERS)]
+        args.variants = [bench_native.Variant(name)
+                         for name in (args.driver.split(",") if args.driver else DRIVERS)]
     except ValueError as error:
         parser.error(str(error))
     if not all(variant.is_null for variant in args.variants):
-        parser.error("only null-device and null are profiled: another back end would be measured too")
+        parser.error("only null-device and null are profiled: another back end would be measured "
+                     "too")
     if args.keep:
         os.makedirs(args.keep, exist_ok=True)
-    args.rows = common.work_rows(args, parser, {work: True for work in bench_native.NULL_WORK}, JOBS)
+    args.rows = common.work_rows(args, parser, {work: True for work in bench_native.NULL_WORK},
+                                 JOBS)
     return args
 
 

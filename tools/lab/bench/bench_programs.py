@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""tools/bench native and scale do their work here and clean up: a tiny run of each. Nothing is timed."""
+"""tools/bench native and scale do their work here and clean up: a tiny run of each. Nothing is
+timed."""
 
 import glob
 import json
@@ -14,8 +15,10 @@ LIB = os.path.dirname(os.path.abspath(__file__))
 ENABLE_URING = "/sys/module/fuse/parameters/enable_uring"
 TINY = ["--rounds", "1", "--seconds", "0.02"]
 # as the rows of all modes have them
-MEMBERS = {"work", "jobs", "driver", "channel", "poll", "median_us", "p99_us", "p999_us", "cpu_us", "rounds", "spread",
-           "ratio_to_kernel", "p99_ratio", "default", "backend", "ran_on", "server_us", "callers_us"}
+MEMBERS = {"work", "jobs", "driver", "channel", "poll", "median_us", "p99_us", "p999_us", "cpu_us",
+           "rounds", "spread",
+           "ratio_to_kernel", "p99_ratio", "default", "backend", "ran_on", "server_us",
+           "callers_us"}
 
 
 def check(condition, text):
@@ -42,8 +45,10 @@ def shares():
 
 def bench(mode, folder, *args):
     """The JSON of a run whose files are in a folder of its own."""
-    done = subprocess.run([sys.executable, "-B", os.path.join(LIB, f"bench_{mode}.py"), "--json", *args],
-                          env=dict(os.environ, TMPDIR=folder), stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", os.path.join(LIB, f"bench_{mode}.py"), "--json",
+                           *args],
+                          env=dict(os.environ, TMPDIR=folder), stdout=subprocess.PIPE, text=True,
+                          check=False)
     check(done.returncode == 0, f"{mode} ended with status {done.returncode}")
     return json.loads(done.stdout)
 
@@ -51,19 +56,24 @@ def bench(mode, folder, *args):
 def native(folder):
     before = uring_switch()
     result = bench("native", folder, *TINY, "--data-mib", "8", "--entries", "50", "--driver",
-                   "null-device,null-device:dev:irq,null-device:uring,virtiofsd-c,passthrough_hp:dev",
+                   "null-device,null-device:dev:irq,null-device:uring,virtiofsd-c,"
+                   "passthrough_hp:dev",
                    "--work", "statx,read4k:2,read1m_direct,write1m_buffered,create_unlink,readdir")
     rows = result["rows"]
     for row in rows:
         check(MEMBERS <= set(row), f"a row lacks {MEMBERS - set(row)}")
         check(row["ops"] > 0 and row["median_us"] > 0, f"nothing was done: {row}")
     ours = {(row["backend"], row["poll"]) for row in rows}
-    check({("null-device", "adaptive"), ("null-device", "irq")} <= ours, f"rows are missing: {ours}")
-    check(any(row["channel"] == "uring" for row in rows) or "null-device:uring" in result["conditions"]["left_out"],
+    check({("null-device", "adaptive"), ("null-device", "irq")} <= ours,
+          f"rows are missing: {ours}")
+    check(any(row["channel"] == "uring" for row in rows)
+          or "null-device:uring" in result["conditions"]["left_out"],
           "io_uring is neither measured nor left out")
-    check([row["default"] for row in rows if row["backend"] == "null-device" and row["work"] == "statx"][:2] ==
+    check([row["default"] for row in rows if row["backend"] == "null-device" and row["work"]
+           == "statx"][:2] ==
           [True, False], "default is wrong")
-    check(not any(row["work"] == "readdir" for row in rows if row["backend"] == "null-device"), "the null device lists")
+    check(not any(row["work"] == "readdir" for row in rows if row["backend"] == "null-device"),
+          "the null device lists")
     check(uring_switch() == before, "enable_uring is not as it was")
 
 
@@ -78,10 +88,12 @@ def scale(folder):
 def stopped(folder):
     """Told to stop in the middle of a round: everything goes back."""
     before = uring_switch()
-    with subprocess.Popen([sys.executable, "-B", os.path.join(LIB, "bench_native.py"), "--rounds", "9",
+    with subprocess.Popen([sys.executable, "-B", os.path.join(LIB, "bench_native.py"), "--rounds",
+                           "9",
                            "--seconds", "1", "--data-mib", "8", "--entries", "50",
                            "--driver", "null-device", "--work", "statx"],
-                          env=dict(os.environ, TMPDIR=folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          env=dict(os.environ, TMPDIR=folder), stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE,
                           text=True) as child:
         for line in child.stderr:
             if "round 1" in line:
@@ -105,7 +117,8 @@ def main():
     for run in (native, scale, stopped):
         with tempfile.TemporaryDirectory(prefix="viofs-test-") as folder:
             run(folder)
-            check(not glob.glob(folder + "/viofs-bench-*"), f"{run.__name__} has left something in {folder}")
+            check(not glob.glob(folder + "/viofs-bench-*"),
+                  f"{run.__name__} has left something in {folder}")
         print(f"{run.__name__}: done", flush=True)
     check(not shares() - foreign, f"left over: {shares() - foreign}")
 

@@ -19,14 +19,16 @@ LABELS = {
 }
 # of what the rows may have, and where it is said
 NATIVE_COLUMNS = ("callers us", "server us", "backend us", "ran on")
-COLUMNS = ("work", "jobs", "driver", "median us", "p99 us", "p99.9 us", "CPU us/op", "ops/s", "spread",
+COLUMNS = ("work", "jobs", "driver", "median us", "p99 us", "p99.9 us", "CPU us/op", "ops/s",
+           "spread",
            "ratio", "min-max", "p99 ratio")
 
 
 def driver_name(row):
     if row["driver"] == "kernel":
         return "kernel"
-    chosen = "(default)" if row["default"] else "(auto)" if "auto" in row.get("variant", "") else None
+    is_auto = "auto" in row.get("variant", "")
+    chosen = "(default)" if row["default"] else "(auto)" if is_auto else None
     per_cpu = "per-cpu" if row.get("per_cpu") else None
     parts = (row["driver"], row.get("backend"), row["channel"], row["poll"], per_cpu, chosen)
     return " ".join(part for part in parts if part)
@@ -58,12 +60,16 @@ def where(row):
 
 def cells(row, native):
     own = ratio(row)
-    out = [row["work"], str(row["jobs"]), driver_name(row), number(row["median_us"]), number(row["p99_us"]),
-           number(row["p999_us"]), number(row["cpu_us"]), number(row["ops_per_s"]), f"{100 * row['spread']:.0f}%",
-           "" if own is None else f"{own:.2f}", "" if own is None else f"{row['ratio_min']:.2f}-{row['ratio_max']:.2f}",
+    out = [row["work"], str(row["jobs"]), driver_name(row), number(row["median_us"]),
+           number(row["p99_us"]),
+           number(row["p999_us"]), number(row["cpu_us"]), number(row["ops_per_s"]),
+           f"{100 * row['spread']:.0f}%",
+           "" if own is None else f"{own:.2f}",
+           "" if own is None else f"{row['ratio_min']:.2f}-{row['ratio_max']:.2f}",
            "" if own is None or row["p99_ratio"] is None else f"{row['p99_ratio']:.2f}"]
     if native:
-        out += [number(row["callers_us"]), number(row["server_us"]), number(row["backend_us"]), where(row)]
+        out += [number(row["callers_us"]), number(row["server_us"]), number(row["backend_us"]),
+                where(row)]
     return out
 
 
@@ -71,7 +77,8 @@ def lines_of(rows):
     """The table's lines and whether each column is text."""
     native = any("ran_on" in row for row in rows)
     head = list(COLUMNS + NATIVE_COLUMNS if native else COLUMNS)
-    return [head] + [cells(row, native) for row in rows], [name in ("work", "driver", "ran on") for name in head]
+    is_text = [name in ("work", "driver", "ran on") for name in head]
+    return [head] + [cells(row, native) for row in rows], is_text
 
 
 def aligned(lines, is_text):
@@ -89,7 +96,8 @@ def for_document(lines, is_text):
     """The same in Markdown."""
     rule = ["--" if text else "--:" for text in is_text]
     out = ["| " + " | ".join(lines[0]) + " |", "|" + "|".join(rule) + "|"]
-    out += ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines[1:]]
+    out += ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
+            for line in lines[1:]]
     return "\n".join(out) + "\n"
 
 
@@ -111,20 +119,23 @@ def matrix(rows):
         for name in drivers:
             row = found.get((work, jobs, name))
             own = ratio(row) if row else None
-            line.append(("" if row is None else number(row["median_us"])) + ("" if own is None else f" ({own:.2f})"))
+            line.append(("" if row is None else number(row["median_us"]))
+                        + ("" if own is None else f" ({own:.2f})"))
         lines.append(line)
     return lines, [True] + [False] * (len(lines[0]) - 1)
 
 
 def goals_lines(goals):
     lines = [["work", "jobs", "of", "what", "have", "at least", "aim", ""]]
-    lines += [[g["work"], str(g["jobs"]), g["of"], g["what"], f"{g['have']:.2f}", f"{g['least']:.2f}",
+    lines += [[g["work"], str(g["jobs"]), g["of"], g["what"], f"{g['have']:.2f}",
+               f"{g['least']:.2f}",
                f"{g['aim']:.2f}", "" if g["met"] else "MISSED"] for g in goals]
     return lines, [i in (0, 2, 3, 7) for i in range(8)]
 
 
 def idle_line(name, idle):
-    return (f"idle, {name}: {idle['processes']} processes, {idle['resident_kib'] / 1024:.1f} MiB resident + "
+    return (f"idle, {name}: {idle['processes']} processes, {idle['resident_kib'] / 1024:.1f} MiB "
+            "resident + "
             f"{idle['dma_kib'] / 1024:.1f} MiB DMA = {idle['total_kib'] / 1024:.1f} MiB; "
             f"{idle['idle_cpu_ms']:.2f} ms of CPU time in {idle['idle_s']:.0f} s\n")
 
@@ -165,8 +176,8 @@ rect.back { fill: #ffffff; }
   line.range { stroke: #9198a1; }
   .v0 { fill: #1f6feb; } .v1 { fill: #9e6a03; } .v2 { fill: #238636; } .v3 { fill: #8957e5; }
   .v4 { fill: #d4732f; } .v5 { fill: #2aa5ad; }
-  .s0 { stroke: #1f6feb; } .s1 { stroke: #9e6a03; } .s2 { stroke: #238636; } .s3 { stroke: #8957e5; }
-  .s4 { stroke: #d4732f; } .s5 { stroke: #2aa5ad; }
+  .s0 { stroke: #1f6feb; } .s1 { stroke: #9e6a03; } .s2 { stroke: #238636; }
+  .s3 { stroke: #8957e5; } .s4 { stroke: #d4732f; } .s5 { stroke: #2aa5ad; }
   rect.back { fill: #0d1117; }
 }
 """
@@ -210,10 +221,12 @@ class Chart:
 
     def text(self, x, y, text, anchor="start", cls=None):
         name = f' class="{cls}"' if cls else ""
-        self.out.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{name}>{escape(text)}</text>')
+        self.out.append(f'<text x="{x:.1f}" y="{y:.1f}" '
+                        f'text-anchor="{anchor}"{name}>{escape(text)}</text>')
 
     def line(self, x1, y1, x2, y2, cls):
-        self.out.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{cls}"/>')
+        self.out.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+                        f'class="{cls}"/>')
 
     def axes(self):
         for i in range(int(self.top / self.step + 0.5) + 1):
@@ -227,7 +240,8 @@ class Chart:
         variant = self.variants.index(driver_name(row))
         low, high = self.x(row["ratio_min"]), self.x(row["ratio_max"])
         width = self.x(ratio(row)) - LEFT
-        self.out.append(f'<rect x="{LEFT}" y="{y:.1f}" width="{width:.1f}" height="{BAR - 2}" class="v{variant % 6}"/>')
+        self.out.append(f'<rect x="{LEFT}" y="{y:.1f}" width="{width:.1f}" height="{BAR - 2}" '
+                        f'class="v{variant % 6}"/>')
         self.line(low, y + BAR / 2 - 1, high, y + BAR / 2 - 1, "range")
         self.text(max(high, LEFT + width) + 5, y + BAR - 4, f"{ratio(row):.2f}")
 
@@ -261,7 +275,8 @@ class Chart:
 
 
 def svg(title, width, height, elements):
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+            f'width="{width}" '
             f'height="{height}" role="img">\n<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n'
             f'<!-- A chart of docs/performance.md; made by tools/bench. -->\n'
             f'<title>{escape(title)}</title>\n<style>{STYLE}</style>\n'

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the bench makes of its samples: medians of rounds, their spread, ratios to the kernel's driver."""
+"""What the bench makes of its samples: medians of rounds, their spread, ratios to the kernel's
+driver."""
 
 from statistics import median
 
@@ -36,7 +37,8 @@ def median_ratio(pairs, figure):
 
 
 def add_sides(samples):
-    """What callers and servers took of the CPU time, and where the servers ran, where that was watched."""
+    """What callers and servers took of the CPU time, and where the servers ran, where that was
+    watched."""
     if "sides" not in samples[0]:
         return samples
     for sample in samples:
@@ -82,7 +84,8 @@ def summarize_row(samples, work, jobs):
     if "sides" in samples[0]:
         row["server_us"] = rounded(median(s["server_us"] for s in samples))
         row["relay_us"] = rounded(median(s["relay_us"] for s in samples))
-        row["backend_us"] = rounded(median(s["sides"].get("backend", {}).get("cpu_us", 0) for s in samples))
+        row["backend_us"] = rounded(median(s["sides"].get("backend", {}).get("cpu_us", 0)
+                                           for s in samples))
         row["ran_on"] = seen_on(samples)
     row.update({
         "ops_per_s": rounded(median(s["ops_per_s"] for s in samples), 1),
@@ -97,9 +100,9 @@ def summarize_row(samples, work, jobs):
 def summarize(rounds, variants):
     """The rows, in the order of the first round.
 
-    rounds: a list of {variant name: {(work, jobs): sample}}, samples as viofs-bench-ops prints them.
-    variants: [{name, driver, channel, poll, default, ...}], and the name of a variant as reference where
-    it is compared with one. A variant need not have all rows.
+    rounds: a list of {variant name: {(work, jobs): sample}}, samples as viofs-bench-ops prints
+    them. variants: [{name, driver, channel, poll, default, ...}], and the name of a variant as
+    reference where it is compared with one. A variant need not have all rows.
     """
     rows = []
     works = dict.fromkeys(key for variant in variants for key in rounds[0].get(variant["name"], ()))
@@ -110,11 +113,13 @@ def summarize(rounds, variants):
                 continue
             samples = add_sides([r[name][work, jobs] for r in rounds])
             row = {"work": work, "jobs": jobs}
-            row.update((key, value) for key, value in variant.items() if key not in ("name", "default", "reference"))
+            row.update((key, value) for key, value in variant.items()
+                       if key not in ("name", "default", "reference"))
             row.update(summarize_row(samples, work, jobs))
             row["ratio_to_kernel"] = row["p99_ratio"] = None
             if reference and (work, jobs) in rounds[0].get(reference, ()):
-                compared = compare(samples, add_sides([r[reference][work, jobs] for r in rounds]), row["ratio_of"])
+                compared = compare(samples, add_sides([r[reference][work, jobs] for r in rounds]),
+                                   row["ratio_of"])
                 ratio = compared.pop("ratio")
                 row["ratio_to_kernel" if reference == "kernel" else "ratio_to_peer"] = ratio
                 row.update(compared)

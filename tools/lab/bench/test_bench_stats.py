@@ -20,14 +20,16 @@ import bench_report  # noqa: E402
 import bench_stats  # noqa: E402
 
 VARIANTS = [
-    {"name": "kernel", "driver": "kernel", "channel": None, "poll": None, "default": False, "reference": "kernel"},
+    {"name": "kernel", "driver": "kernel", "channel": None, "poll": None, "default": False,
+     "reference": "kernel"},
     {"name": "default", "driver": "viofs", "channel": "dev", "poll": "adaptive", "default": True,
      "reference": "kernel"},
 ]
 
 
 def sample(median_us, ops_per_s=1000.0):
-    return {"median_us": median_us, "p99_us": 2 * median_us, "p999_us": 3 * median_us, "cpu_us": median_us / 2,
+    return {"median_us": median_us, "p99_us": 2 * median_us, "p999_us": 3 * median_us,
+            "cpu_us": median_us / 2,
             "callers_us": 5.0,            "ops_per_s": ops_per_s, "ops": 100}
 
 
@@ -41,7 +43,8 @@ def made_up_rounds():
 
 def watched(median_us, server_us, cpus):
     """A sample of a row whose server was watched."""
-    sides = {"callers": {"cpu_us": 5.0, "seen_on": {"0": 10}}, "server": {"cpu_us": server_us, "seen_on": cpus}}
+    sides = {"callers": {"cpu_us": 5.0, "seen_on": {"0": 10}},
+             "server": {"cpu_us": server_us, "seen_on": cpus}}
     return dict(sample(median_us), sides=sides)
 
 
@@ -49,11 +52,14 @@ class Peers(unittest.TestCase):
     """Natively it is compared with whatever server has the same channel."""
 
     VARIANTS = [
-        {"name": "virtiofsd", "driver": "viofs", "backend": "virtiofsd", "channel": "dev", "poll": "adaptive",
+        {"name": "virtiofsd", "driver": "viofs", "backend": "virtiofsd", "channel": "dev",
+         "poll": "adaptive",
          "default": True, "reference": "passthrough_hp:dev"},
-        {"name": "passthrough_hp:dev", "driver": "passthrough_hp", "backend": None, "channel": "dev", "poll": None,
+        {"name": "passthrough_hp:dev", "driver": "passthrough_hp", "backend": None,
+         "channel": "dev", "poll": None,
          "default": False},
-        {"name": "null:dev", "driver": "null", "backend": None, "channel": "dev", "poll": None, "default": False},
+        {"name": "null:dev", "driver": "null", "backend": None, "channel": "dev", "poll": None,
+         "default": False},
     ]
 
     def setUp(self):
@@ -91,7 +97,8 @@ class Peers(unittest.TestCase):
 
 class Documents(unittest.TestCase):
     def test_a_block_is_replaced_and_what_is_around_it_is_not(self):
-        result = {"rows": bench_stats.summarize(made_up_rounds(), VARIANTS), "conditions": {"host_cpus": 2},
+        result = {"rows": bench_stats.summarize(made_up_rounds(), VARIANTS),
+                  "conditions": {"host_cpus": 2},
                   "goals": []}
         with tempfile.TemporaryDirectory() as folder:
             document = os.path.join(folder, "performance.md")
@@ -100,14 +107,16 @@ class Documents(unittest.TestCase):
                            "<!-- bench: native rows -->\nkept\n<!-- bench: end -->\n")
             with open(os.path.join(folder, "guest.json"), "w", encoding="utf-8") as rows:
                 json.dump(result, rows)
-            subprocess.run([sys.executable, "-B", os.path.join(LIB, "bench_docs.py"), folder, folder], check=True)
+            subprocess.run([sys.executable, "-B", os.path.join(LIB, "bench_docs.py"), folder,
+                            folder], check=True)
             with open(document, encoding="utf-8") as text:
                 new = text.read()
             self.assertTrue(os.path.exists(os.path.join(folder, "performance", "guest.svg")))
             with open(os.path.join(folder, "performance", "guest.json"), encoding="utf-8") as rows:
                 self.assertEqual(json.load(rows), result)
         self.assertNotIn("old", new)
-        self.assertRegex(new, r"\| work \| jobs \| kernel \|.*\n.*\n\| statx \| 1 \| [0-9.]+ \| [0-9.]+ \([0-9.]+\)")
+        self.assertRegex(new, r"\| work \| jobs \| kernel \|.*\n.*\n\| statx \| 1 \| [0-9.]+ \| "
+                              r"[0-9.]+ \([0-9.]+\)")
         self.assertTrue(new.startswith("above\n") and "between\n" in new and "kept\n" in new)
 
 
@@ -133,10 +142,12 @@ class Profiles(unittest.TestCase):
                         " 40.00    0.000400           1       200           writev\n"
                         "100.00    0.001000           1       500       100 total\n")
             table.flush()
-            self.assertEqual(bench_profile.strace_table(table.name), {"readv": (300, 100), "writev": (200, 0)})
+            self.assertEqual(bench_profile.strace_table(table.name),
+                             {"readv": (300, 100), "writev": (200, 0)})
 
     def test_a_source_files_name_does_not_depend_on_where_the_tree_is(self):
-        for path in ("/src/viofs/build/profile/../../src/relay/serve.c", "build/profile/../../src/relay/serve.c"):
+        for path in ("/src/viofs/build/profile/../../src/relay/serve.c",
+                     "build/profile/../../src/relay/serve.c"):
             self.assertEqual(bench_profile.path_in_source(path), "relay/serve.c")
         self.assertEqual(bench_profile.path_in_source("./misc/../sysdeps/unix/readv.c"), "readv.c")
 
@@ -189,7 +200,8 @@ class Stats(unittest.TestCase):
 
     def test_the_chart_is_xml_with_a_bar_for_each_of_our_rows(self):
         svg = minidom.parseString(bench_report.chart(self.rows, "a < b", "times"))
-        bars = [r for r in svg.getElementsByTagName("rect") if r.getAttribute("height") == str(bench_report.BAR - 2)]
+        bars = [r for r in svg.getElementsByTagName("rect") if r.getAttribute("height")
+                == str(bench_report.BAR - 2)]
         self.assertEqual(len(bars), 2)
         self.assertEqual(svg.getElementsByTagName("title")[0].firstChild.data, "a < b")
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""tools/test --suites-of-others: pjdfstest and xfstests, from directories with their sources, on a mount of this machine.
+"""tools/test --suites-of-others: pjdfstest and xfstests, from directories with their sources, on a
+mount of this machine.
 
-Started in a mount namespace of its own, with a /run of its own. A suite is copied and built below $VIOFS_BUILD.
+Started in a mount namespace of its own, with a /run of its own. A suite is copied and built below
+$VIOFS_BUILD.
 """
 
 import os
@@ -24,7 +26,8 @@ C = "/usr/lib/qemu/virtiofsd"
 # Seconds for one program of pjdfstest, for all of xfstests, for building.
 ONE_MAX, ALL_MAX, BUILD_MAX = 600, 6 * 3600, 1800
 HELPER = """#!/bin/bash
-# mount.fuse.virtiofs-vfio SOURCE DIR OPTION...: a back end for one mount, which ends with it, and the daemon.
+# mount.fuse.virtiofs-vfio SOURCE DIR OPTION...: a back end for one mount, which ends with it, and
+# the daemon.
 socket=${{1#vhost-user:}}
 rm -f "$socket"
 {backend} </dev/null >>"$socket.log" 2>&1 &
@@ -35,7 +38,8 @@ done
 exec -a mount.fuse.virtiofs-vfio {daemon} "$@" </dev/null
 """
 BACKENDS = {
-    RUST: '{program} --socket-path="$socket" --shared-dir="${{socket%.sock}}" --sandbox=chroot --xattr '
+    RUST: '{program} --socket-path="$socket" --shared-dir="${{socket%.sock}}" --sandbox=chroot '
+          '--xattr '
           '--modcaps=+sys_admin',
     C: '{program} --socket-path="$socket" -o source="${{socket%.sock}}" -o sandbox=chroot -o xattr '
        '-o modcaps=+sys_admin',
@@ -53,7 +57,8 @@ def fail(text):
 
 def run(command, seconds, cwd=None, env=None):
     """(exit status, output); status None: it took longer. Nothing of its process group stays."""
-    child = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    child = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True)
     try:
         out, status = child.communicate(timeout=seconds)[0], child.returncode
@@ -67,7 +72,8 @@ class Mounts:
     """Directories that are shared, each with a back end of its own while it is mounted."""
 
     def __init__(self):
-        # On a disk, as far as $TMPDIR is: both suites want attributes that a file system in memory may lack.
+        # On a disk, as far as $TMPDIR is: both suites want attributes that a file system in memory
+        # may lack.
         self.work = tempfile.mkdtemp(prefix="viofs-others.")
         program = next((p for p in BACKENDS if os.path.exists(p)), None)
         if not program:
@@ -80,7 +86,8 @@ class Mounts:
         os.chmod(path, 0o755)
         # mount(8) looks there and nowhere else. The namespace ends with us.
         sbin = os.path.realpath("/sbin")
-        status, out = run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={self.helpers}:{sbin}", sbin], 30)
+        status, out = run(["mount", "-t", "overlay", "overlay", "-o",
+                           f"lowerdir={self.helpers}:{sbin}", sbin], 30)
         if status:
             fail(f"{sbin} can't have a helper for mount(8) put into it: {out}")
 
@@ -144,10 +151,12 @@ def run_xfstests(source, mounts):
     with open(os.path.join(suite, "local.config"), "w", encoding="utf-8") as f:
         for name in ("TEST", "SCRATCH"):
             device, folder = mounts.add(name.lower())
-            f.write(f"export {name}_DEV={device}\nexport {name}_{'DIR' if name == 'TEST' else 'MNT'}={folder}\n")
+            f.write(f"export {name}_DEV={device}\nexport "
+                    f"{name}_{'DIR' if name == 'TEST' else 'MNT'}={folder}\n")
         f.write("export FSTYP=fuse\nexport FUSE_SUBTYP=.virtiofs-vfio\n"
                 "export MOUNT_OPTIONS=\nexport TEST_FS_MOUNT_OPTS=\n")
-    _, out = run(["./check"] + os.environ.get("VIOFS_OTHERS_CHECK", "-g generic/quick").split(), ALL_MAX, cwd=suite)
+    _, out = run(["./check"] + os.environ.get("VIOFS_OTHERS_CHECK", "-g generic/quick").split(),
+                 ALL_MAX, cwd=suite)
     found = results.read_check(out)
     if found is None:
         sys.stderr.write(out[-3000:])

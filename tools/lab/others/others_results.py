@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What others' test suites print, as results by name; and a table against the list of known differences."""
+"""What others' test suites print, as results by name; and a table against the list of known
+differences."""
 
 import collections
 import re
@@ -11,7 +12,8 @@ NAME = re.compile(r"\b[a-z0-9_-]+/\d{3,4}\b")
 
 
 def read_tap(name, text):
-    """One program's output in TAP: {"NAME:NUMBER": result}. A plan that isn't kept is a failure of its own."""
+    """One program's output in TAP: {"NAME:NUMBER": result}. A plan that isn't kept is a failure of
+    its own."""
     results, planned, count = {}, None, 0
     for line in text.splitlines():
         plan, case = PLAN.match(line), TAP.match(line)
@@ -21,7 +23,8 @@ def read_tap(name, text):
             continue
         count += 1
         rest = case.group(3).upper()
-        result = NOT_RUN if "# SKIP" in rest or "# TODO" in rest else FAILED if case.group(1) else PASSED
+        left_out = "# SKIP" in rest or "# TODO" in rest
+        result = NOT_RUN if left_out else FAILED if case.group(1) else PASSED
         results[f"{name}:{case.group(2) or count}"] = result
     if planned is None or planned != count:
         results[f"{name}:plan"] = FAILED
@@ -29,7 +32,8 @@ def read_tap(name, text):
 
 
 def read_check(text):
-    """xfstests' summary: lines that begin with Ran:, Not run: and Failures:. None: it has not come to its end."""
+    """xfstests' summary: lines that begin with Ran:, Not run: and Failures:. None: it has not come
+    to its end."""
     lists = collections.defaultdict(list)
     for line in text.splitlines():
         word, colon, names = line.partition(":")
@@ -59,8 +63,10 @@ def read_known(path):
 
 def compare(suite, results, known):
     """(names that fail and are not known to, names that are known to fail and pass)."""
-    new = [name for name, result in results.items() if result == FAILED and (suite, name) not in known]
-    mended = [name for name, result in results.items() if result == PASSED and (suite, name) in known]
+    new = [name for name, result in results.items() if result == FAILED
+           and (suite, name) not in known]
+    mended = [name for name, result in results.items() if result == PASSED
+              and (suite, name) in known]
     return sorted(new), sorted(mended)
 
 
@@ -70,8 +76,10 @@ def table(all_results, known):
     for suite, results in all_results.items():
         count = collections.Counter(results.values())
         new, mended = compare(suite, results, known)
-        lines.append(f"{suite:12}{count[PASSED]:8}{count[FAILED]:8}{count[FAILED] - len(new):8}{count[NOT_RUN]:9}")
+        lines.append(f"{suite:12}{count[PASSED]:8}{count[FAILED]:8}{count[FAILED] - len(new):8}"
+                     f"{count[NOT_RUN]:9}")
         lines += [f"  new: {suite} {name}" for name in new]
-        lines += [f"  known, but it passes: {suite} {name} ({known[suite, name]})" for name in mended]
+        lines += [f"  known, but it passes: {suite} {name} ({known[suite, name]})"
+                  for name in mended]
         good = good and not new and count[PASSED] > 0
     return lines, good

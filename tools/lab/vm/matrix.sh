@@ -3,17 +3,20 @@
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
 # tools/test --matrix: every way in that can be had here, one boot each.
 
-# matrix_options KERNEL IOMMU WAY DMA RING QUEUES DEVICE QEMU: sets matrix_argv, the options of tools/vm.
+# matrix_options KERNEL IOMMU WAY DMA RING QUEUES DEVICE QEMU: sets matrix_argv, the options of
+# tools/vm.
 matrix_options() {
 	local set=''
-	matrix_argv=(--kernel "$1" --iommu "$2" --queues "$6" --qemu "$8" --driver none --timeout 300)
+	matrix_argv=(--kernel "$1" --iommu "$2" --queues "$6" --qemu "$8" --driver none
+		--timeout 300)
 	[[ $3 != noiommu* ]] || matrix_argv+=(--cmdline vfio.enable_unsafe_noiommu_mode=1)
 	[[ $4 != translated ]] || set+=' -set device.fs0.iommu_platform=on'
 	[[ $5 != packed ]] || set+=' -set device.fs0.packed=on'
 	[[ -z $set ]] || matrix_argv+=(--qemu-opts "$set")
 	if [[ $7 == own ]]; then
 		matrix_argv+=(--virtiofsd "$VIOFS_BUILD/tests/device/viofs-device"
-			--virtiofsd-opts "--strict --queues $6$([[ $4 != translated ]] || printf ' --iommu')$([[ $5 != packed ]] ||
+			--virtiofsd-opts "--strict --queues $6$([[ $4 != translated ]] ||
+				printf ' --iommu')$([[ $5 != packed ]] ||
 				printf ' --packed')")
 	else
 		matrix_argv+=(--virtiofsd "$7")
@@ -39,6 +42,7 @@ matrix_run() {
 		for word; do
 			[[ " ${columns[*]} " == *" $word "* ]] || continue 2
 		done
-		if matrix_row "${columns[@]}" 3<&-; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+		if matrix_row "${columns[@]}" \
+			3<&-; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 	done 3< <(read_list "$VIOFS_VM/matrix.list")
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
-# A run's own files, as a small image on top of the userland: programs and their libraries, the command,
-# the guest's init.
+# A run's own files, as a small image on top of the userland: programs and their libraries, the
+# command, the guest's init.
 
 # vm_tag NUMBER, vm_dir NUMBER: tag and mount point of a share, counted from 0.
 vm_tag() {
@@ -23,8 +23,8 @@ payload_programs() {
 	((!${#vm_put[@]})) || realpath -- "${vm_put[@]}"
 }
 
-# payload_missing FILE...: what the programs need and the userland has not, with no / in front. To find that out
-# takes longer than all else here, so the answer is kept.
+# payload_missing FILE...: what the programs need and the userland has not, with no / in front. To
+# find that out takes longer than all else here, so the answer is kept.
 payload_missing() {
 	local kept=$VIOFS_GUEST/payload.list key
 	key=$(stat -L -c '%n %s %Y %i' -- "$@" "$USERLAND_LIST" "$VIOFS_VM/closure.py" | sha256sum)
@@ -32,7 +32,8 @@ payload_missing() {
 		{
 			printf '%s\n' "$key"
 			printf '%s\n' "$@" | "$VIOFS_VM/closure.py" |
-				grep -vxFf "$USERLAND_LIST" | grep -vxFf <(printf '%s\n' "$@") | while read -r file; do
+				grep -vxFf "$USERLAND_LIST" | grep -vxFf <(printf '%s\n' "$@") |
+				while read -r file; do
 				[[ -d $file && ! -L $file ]] || printf '%s\n' "${file#/}"
 			done
 		} >"$session_work/payload.list"
@@ -76,9 +77,14 @@ payload_config() {
 	{
 		printf 'VM_MODE=%q VM_DRIVER=%q VM_MOUNT_OPTS=%q VM_TERM=%q\n' \
 			"$vm_mode" "$vm_driver" "$vm_mount_opts" "${TERM:-dumb}"
-		printf 'VM_TAGS=(%s)\n' "$(for ((i = 0; i < ${#vm_shares[@]}; i++)); do vm_tag "$i" && printf ' '; done)"
-		printf 'VM_DIRS=(%s)\n' "$(for ((i = 0; i < ${#vm_shares[@]}; i++)); do vm_dir "$i" && printf ' '; done)"
-		if [[ $vm_mode == shell ]] && size=$(stty size 2>/dev/null) && [[ $size != '0 0' ]]; then
+		printf 'VM_TAGS=(%s)\n' \
+			"$(for ((i = 0; i < ${#vm_shares[@]}; i++)); do vm_tag "$i" &&
+			printf ' '; done)"
+		printf 'VM_DIRS=(%s)\n' \
+			"$(for ((i = 0; i < ${#vm_shares[@]}; i++)); do vm_dir "$i" &&
+			printf ' '; done)"
+		if [[ $vm_mode == shell ]] && size=$(stty size 2>/dev/null) &&
+			[[ $size != '0 0' ]]; then
 			printf 'VM_ROWS=%s VM_COLS=%s\n' "${size% *}" "${size#* }"
 		fi
 	} >"$1"
@@ -105,11 +111,14 @@ payload_build() {
 		payload_libraries "$root" "${programs[@]}"
 		cp -- "${programs[@]}" "$root/usr/local/bin"
 		payload_helpers "$root/usr/sbin"
-		# Programs find it beside the build's folders on this machine, and where libraries are in the guest.
-		find "$VIOFS_BUILD/src" -maxdepth 1 -name 'libviofs.so.*' ! -type d -exec cp -P -t "$root/usr/lib" -- {} +
+		# Programs find it beside the build's folders on this machine, and where libraries
+		# are in the guest.
+		find "$VIOFS_BUILD/src" -maxdepth 1 -name 'libviofs.so.*' ! -type d -exec cp -P \
+			-t "$root/usr/lib" -- {} +
 	fi
 	payload_files "$root"
-	quiet mksquashfs "$root" "$work/run.sqfs" -noappend -no-progress -all-root -noI -noD -noF -noX ||
+	quiet mksquashfs "$root" "$work/run.sqfs" -noappend -no-progress -all-root -noI \
+		-noD -noF -noX ||
 		die 125 'mksquashfs cannot make the image of this run'
 	rm -rf "$root"
 }

@@ -26,7 +26,8 @@ qemu_prepare() {
 	suite=$(qemu_suite "$1")
 	fetch_qemu "$suite" "$VIOFS_DOWNLOAD/$suite/qemu"
 	[[ $("$VIOFS_DOWNLOAD/$suite/qemu/run" --version) == *"version $1."* ]] ||
-		die 1 "QEMU of Debian's $suite is no $1 any more: $("$VIOFS_DOWNLOAD/$suite/qemu/run" --version | head -n 1)"
+		die 1 "QEMU of Debian's $suite is no $1 any more:" \
+			"$("$VIOFS_DOWNLOAD/$suite/qemu/run" --version | head -n 1)"
 }
 
 # qemu_choose VERSION: from here on QEMU is that one.
@@ -34,8 +35,8 @@ qemu_choose() {
 	qemu_is_here "$1" || QEMU=$VIOFS_DOWNLOAD/$(qemu_suite "$1")/qemu/run
 }
 
-# qemu_iommu KIND: its device, which comes before all others; in qemu_words what the kernel is to be told, in
-# qemu_disk_more what one of the disks is to be.
+# qemu_iommu KIND: its device, which comes before all others; in qemu_words what the kernel is to be
+# told, in qemu_disk_more what one of the disks is to be.
 # With intel and amd interrupts are remapped too; without that VFIO has to be told to do without.
 qemu_iommu() {
 	case $1 in
@@ -44,14 +45,15 @@ qemu_iommu() {
 		qemu_words+=' intel_iommu=on'
 		;;
 	amd)
-		# Linux remaps interrupts only with a south bridge where QEMU's IVRS table says that it is. It knows one by
-		# its class, so a disk of this guest poses as one.
+		# Linux remaps interrupts only with a south bridge where QEMU's IVRS table says that
+		# it is. It knows one by its class, so a disk of this guest poses as one.
 		qemu_argv+=(-device amd-iommu,intremap=on)
 		qemu_disk_more=,addr=14.0,class=0x0c05
 		;;
 	virtio)
 		qemu_argv+=(-device virtio-iommu-pci)
-		qemu_words+=' vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1'
+		qemu_words+=' vfio_iommu_type1.allow_unsafe_interrupts=1'
+		qemu_words+=' iommufd.allow_unsafe_interrupts=1'
 		;;
 	esac
 }
@@ -62,13 +64,16 @@ qemu_kvm_trial() {
 	work=$(mktemp -d)
 	mkdir -p "$work/root/bin"
 	cp "$(command -v busybox)" "$work/root/bin/busybox"
-	printf '%s\n' '#!/bin/busybox sh' 'echo KVM works' 'exec busybox poweroff -nf' >"$work/root/init"
+	printf '%s\n' '#!/bin/busybox sh' 'echo KVM works' 'exec busybox poweroff -nf' \
+		>"$work/root/init"
 	chmod 755 "$work/root/init"
 	(cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initrd"
 	# In braces: where QEMU aborts, bash says so on the standard error of the group.
 	{
-		timeout -k 1 30 "$QEMU" -machine q35,accel=kvm,kernel-irqchip=split -cpu max -m 256M -nodefaults -no-user-config \
-			-display none -no-reboot -kernel "$dir/vmlinux" -initrd "$work/initrd" -serial "file:$work/console" \
+		timeout -k 1 30 "$QEMU" -machine q35,accel=kvm,kernel-irqchip=split -cpu max \
+			-m 256M -nodefaults -no-user-config \
+			-display none -no-reboot -kernel "$dir/vmlinux" -initrd "$work/initrd" \
+			-serial "file:$work/console" \
 			-append 'console=ttyS0 quiet panic=-1' >/dev/null 2>&1 </dev/null || true
 	} 2>/dev/null
 	grep -q 'KVM works' "$work/console" 2>/dev/null && status=0
@@ -76,7 +81,8 @@ qemu_kvm_trial() {
 	return "$status"
 }
 
-# qemu_accel KERNEL_DIR: prints kvm or tcg. A trial's outcome is kept for as long as the machine is up.
+# qemu_accel KERNEL_DIR: prints kvm or tcg. A trial's outcome is kept for as long as the machine is
+# up.
 qemu_accel() {
 	local cache=$VIOFS_GUEST/accel-$vm_qemu key
 	if [[ ! -r /dev/kvm || ! -w /dev/kvm ]]; then
@@ -109,7 +115,8 @@ qemu_escape() {
 	printf '%s' "${1//,/,,}"
 }
 
-# qemu_disk NAME FILE [MORE]: a read-only disk with the serial number NAME; MORE: properties of its device
+# qemu_disk NAME FILE [MORE]: a read-only disk with the serial number NAME; MORE: properties of its
+# device
 qemu_disk() {
 	qemu_argv+=(-drive "if=none,id=$1,format=raw,readonly=on,file=$(qemu_escape "$2")"
 		-device "virtio-blk-pci,drive=$1,serial=$1${3:-}")
@@ -122,19 +129,23 @@ qemu_port() {
 
 # qemu_share NUMBER SOCKET TAG: a virtio-fs device behind a root port of its own
 qemu_share() {
-	local i=$1 tag=$3
+	local i=$1 tag=$3 slot=$(($1 + 1)) queues=,num-request-queues=$vm_queues address
+	printf -v address %x $((16 + i))
 	qemu_argv+=(-chardev "socket,id=c$i,path=$2"
-		-device "pcie-root-port,id=rp$i,bus=pcie.0,chassis=$((i + 1)),slot=$((i + 1)),addr=$(printf %x $((16 + i)))"
-		-device "vhost-user-fs-pci,id=fs$i,bus=rp$i,chardev=c$i,tag=$tag,num-request-queues=$vm_queues")
+		-device "pcie-root-port,id=rp$i,bus=pcie.0,chassis=$slot,slot=$slot,addr=$address"
+		-device "vhost-user-fs-pci,id=fs$i,bus=rp$i,chardev=c$i,tag=$tag$queues")
 }
 
 # shellcheck disable=SC2054 # the commas are QEMU's
 # qemu_build WORK KERNEL_DIR ACCEL: sets the array qemu_argv.
 qemu_build() {
-	local work=$1 kernel=$2 accel=$3 i qemu_disk_more='' qemu_words='console=ttyS0 panic=-1 no_timer_check'
+	local work=$1 kernel=$2 accel=$3 i qemu_disk_more='' \
+		qemu_words='console=ttyS0 panic=-1 no_timer_check'
 	[[ -n $vm_verbose ]] || qemu_words+=' quiet'
-	qemu_argv=("$QEMU" -machine "q35,accel=$accel,kernel-irqchip=split" -cpu "$(qemu_cpu)" -smp "$vm_smp" -m "$vm_mem"
-		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on" -machine memory-backend=ram
+	qemu_argv=("$QEMU" -machine "q35,accel=$accel,kernel-irqchip=split" -cpu "$(qemu_cpu)"
+		-smp "$vm_smp" -m "$vm_mem"
+		-object "memory-backend-memfd,id=ram,size=$(qemu_memory),share=on"
+		-machine memory-backend=ram
 		-nodefaults -no-user-config -display none -no-reboot
 		-kernel "$kernel/vmlinux" -initrd "$kernel/initrd")
 	qemu_iommu "$vm_iommu"
@@ -151,7 +162,8 @@ qemu_build() {
 		qemu_share "$i" "$work/fs$i.sock" "$(vm_tag "$i")"
 	done
 	if [[ $vm_mode == shell ]]; then
-		qemu_argv+=(-chardev stdio,id=shell,mux=on,signal=off -mon chardev=shell -device virtconsole,chardev=shell)
+		qemu_argv+=(-chardev stdio,id=shell,mux=on,signal=off -mon chardev=shell
+			-device virtconsole,chardev=shell)
 	fi
 	[[ -z $vm_qmp ]] || qemu_argv+=(-qmp "unix:$(qemu_escape "$vm_qmp"),server=on,wait=off")
 	qemu_argv+=("${vm_qemu_opts[@]}")

@@ -3,8 +3,8 @@
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
 # One guest from start to end: processes, channels, time limits, and that nothing is left of it.
 #
-# Channels are FIFOs in the work directory, which QEMU writes to: ctl (lines of the guest's init), out
-# and err (the command's output, copied on by cat). This process keeps each open for reading and
+# Channels are FIFOs in the work directory, which QEMU writes to: ctl (lines of the guest's init),
+# out and err (the command's output, copied on by cat). This process keeps each open for reading and
 # writing, so that QEMU may come and go; cat sees the end when this process closes its descriptor.
 
 session_work=''
@@ -69,10 +69,12 @@ session_open() {
 	trap 'exit 143' TERM
 	session_work=$(mktemp -d)
 	mkfifo "$session_work"/{ctl,out,err}
-	exec {session_ctl}<>"$session_work/ctl" {session_out}<>"$session_work/out" {session_err}<>"$session_work/err"
+	exec {session_ctl}<>"$session_work/ctl" {session_out}<>"$session_work/out" \
+		{session_err}<>"$session_work/err"
 }
 
-# session_copy FIFO TARGET_FD: copies on; and goes on reading where nobody wants it, so that the guest ends
+# session_copy FIFO TARGET_FD: copies on; and goes on reading where nobody wants it, so that the
+# guest ends
 session_copy() {
 	(
 		exec {session_ctl}>&- {session_out}>&- {session_err}>&-
@@ -81,8 +83,8 @@ session_copy() {
 	session_copiers+=($!)
 }
 
-# session_spawn PROGRAM ARG...: becomes PROGRAM, which dies with this process and knows nothing of its channels.
-# To be called in the background.
+# session_spawn PROGRAM ARG...: becomes PROGRAM, which dies with this process and knows nothing of
+# its channels. To be called in the background.
 session_spawn() {
 	exec {session_ctl}>&- {session_out}>&- {session_err}>&-
 	exec setpriv --pdeathsig KILL -- "$@"
@@ -95,7 +97,8 @@ session_view() {
 		logs+=("$session_work/fs$i.log")
 	done
 	: | tee "${logs[@]}"
-	tail -qF -s 0.2 "${logs[@]}" >&2 2>/dev/null {session_ctl}>&- {session_out}>&- {session_err}>&- &
+	tail -qF -s 0.2 "${logs[@]}" >&2 2>/dev/null {session_ctl}>&- {session_out}>&- \
+		{session_err}>&- &
 	session_viewer=$!
 }
 
@@ -104,7 +107,8 @@ session_start() {
 	local i
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
 		rm -f "$session_work/fs$i.sock"
-		virtiofsd_start "$session_work/fs$i.sock" "$(realpath -- "${vm_shares[i]}")" "$session_work/fs$i.log" || {
+		virtiofsd_start "$session_work/fs$i.sock" "$(realpath -- "${vm_shares[i]}")" \
+			"$session_work/fs$i.log" || {
 			session_pids+=("$virtiofsd_pid")
 			return 1
 		}
@@ -119,7 +123,8 @@ session_start() {
 	session_qemu=$!
 }
 
-# session_read SECONDS: the guest's next line in session_line; 1 when the time is over, 2 when QEMU has ended
+# session_read SECONDS: the guest's next line in session_line; 1 when the time is over, 2 when QEMU
+# has ended
 session_read() {
 	local until=$((SECONDS + $1)) part='' start='' ended=''
 	while :; do
@@ -129,7 +134,8 @@ session_read() {
 		fi
 		start+=$part # a time-out may fall into the middle of a line
 		[[ -z $ended ]] || return 2
-		session_alive "$session_qemu" || ended=1 # what it said last may still be in the FIFO
+		# what it said last may still be in the FIFO
+		session_alive "$session_qemu" || ended=1
 		(($1 == 0 || SECONDS < until)) || return 1
 	done
 }
@@ -153,7 +159,8 @@ session_show_logs() {
 
 # session_panic: what the guest's kernel gave as its last words, in brackets
 session_panic() {
-	tr -d '\r' <"$session_work/console.log" | sed -n 's/.*\(Kernel panic.*\|Oops: .*\|BUG: .*\)/ (\1)/p' | sed -n 1p
+	tr -d '\r' <"$session_work/console.log" |
+		sed -n 's/.*\(Kernel panic.*\|Oops: .*\|BUG: .*\)/ (\1)/p' | sed -n 1p
 }
 
 # session_boot_failed WHY
@@ -176,12 +183,14 @@ session_boot() {
 			status=0
 			wait "$session_qemu" || status=$?
 			why='ended'
-			# QEMU ends with 0 when the guest's kernel panics, and with 1 when it cannot start
+			# QEMU ends with 0 when the guest's kernel panics, and with 1 when it cannot
+			# start
 			((status != 1)) || session_boot_failed "could not be started: it ended"
 		fi
 		((try < SESSION_STARTS)) || break
 		why+=$(session_panic)
-		say "the guest $why before its init ran; starting it again ($try of $((SESSION_STARTS - 1)))"
+		say "the guest $why before its init ran; starting it again" \
+			"($try of $((SESSION_STARTS - 1)))"
 		session_stop_guest
 	done
 	session_boot_failed "$why $SESSION_STARTS times"

@@ -8,7 +8,10 @@ virtiofsd_prepare() {
 	case $1 in
 	rust) fetch_virtiofsd trixie "$VIOFS_DOWNLOAD/trixie/virtiofsd" ;;
 	forky) fetch_virtiofsd forky "$VIOFS_DOWNLOAD/forky/virtiofsd" ;;
-	c) [[ -x /usr/lib/qemu/virtiofsd ]] || die 1 'no /usr/lib/qemu/virtiofsd (qemu-system-common of Debian 12)' ;;
+	c)
+		[[ -x /usr/lib/qemu/virtiofsd ]] ||
+			die 1 'no /usr/lib/qemu/virtiofsd (qemu-system-common of Debian 12)'
+		;;
 	esac
 }
 
@@ -54,7 +57,8 @@ virtiofsd_c() {
 		--cache=* | --sandbox=* | --xattrmap=* | --modcaps=* | --log-level=*)
 			virtiofsd_argv+=(-o "$(virtiofsd_c_word "${word%%=*}")=${word#*=}")
 			;;
-		--xattr | --posix-acl | --writeback | --allow-direct-io | --announce-submounts | --killpriv-v2 | --no-readdirplus)
+		--xattr | --posix-acl | --writeback | --allow-direct-io | --announce-submounts | \
+			--killpriv-v2 | --no-readdirplus)
 			virtiofsd_argv+=(-o "$(virtiofsd_c_word "$word")")
 			;;
 		*) virtiofsd_argv+=("$word") ;;

@@ -18,8 +18,10 @@ from .raw import OPS, Op, Raw, Reply, entries
 from .request import Queue, Request
 from .session import Session, Share, View
 
-__all__ = ["AsyncDir", "AsyncFile", "AsyncSession", "Device", "Dir", "DirEntry", "Error", "File", "OPS", "Op", "PathFlag",
-           "Queue", "Raw", "Reply", "Request", "Session", "Share", "View", "entries", "open", "version"]
+__all__ = ["AsyncDir", "AsyncFile", "AsyncSession", "Device", "Dir", "DirEntry", "Error", "File",
+           "OPS", "Op", "PathFlag",
+           "Queue", "Raw", "Reply", "Request", "Session", "Share", "View", "entries", "open",
+           "version"]
 
 
 def open(source, **options):  # pylint: disable=redefined-builtin

@@ -10,7 +10,7 @@ import viofs
 
 BANNER = """libviofs {version}, Python {python}. {what}
   device   {device}
-  share    calls on names: share.listdir("/"), share.read_file("x"), share.open("x"), share.stat("x"), ...
+  share    calls on names: share.listdir("/"), share.read_file("x"), share.open("x"), ...
   raw      FUSE requests: raw.lookup(nodeid=1, name="x"), viofs.OPS
   viofs    the module; help(viofs), help(share)
 Ctrl-D ends, and gives the device back."""
@@ -18,15 +18,22 @@ Ctrl-D ends, and gives the device back."""
 
 def arguments(argv):
     """The command line."""
-    parser = argparse.ArgumentParser(prog="viofs python", description="Python with a share: the names device, share and raw "
+    parser = argparse.ArgumentParser(prog="viofs python",
+                                     description="Python with a share: the names device, share and "
+                                                 "raw "
                                      "are there. Without SOURCE only the module is.")
-    parser.add_argument("-c", "--command", action="append", default=[], help="run this instead of asking; may be repeated")
-    parser.add_argument("--no-bind", action="store_true", help="refuse a device that another driver has")
+    parser.add_argument("-c", "--command", action="append", default=[],
+                        help="run this instead of asking; may be repeated")
+    parser.add_argument("--no-bind", action="store_true",
+                        help="refuse a device that another driver has")
     parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS",
-                        help="a device that does not answer for so long is given up (120; 0 = never); Ctrl-C ends a wait")
+                        help="a device that does not answer for so long is given up (120; 0 = "
+                             "never); Ctrl-C ends a wait")
     parser.add_argument("--small-pages", action="store_true", help="use no hugepages")
-    parser.add_argument("--unsafe-noiommu", action="store_true", help="with no IOMMU: the device can reach all memory")
-    parser.add_argument("source", nargs="?", help="a tag, tag:NAME, a PCI address or vhost-user:PATH")
+    parser.add_argument("--unsafe-noiommu", action="store_true",
+                        help="with no IOMMU: the device can reach all memory")
+    parser.add_argument("source", nargs="?",
+                        help="a tag, tag:NAME, a PCI address or vhost-user:PATH")
     return parser.parse_args(argv)
 
 
@@ -34,8 +41,10 @@ def names(args, stack):
     """What the prompt knows."""
     known = {"__name__": "__console__", "__doc__": None, "viofs": viofs}
     if args.source:
-        device = stack.enter_context(viofs.open(args.source, bind=not args.no_bind, small_pages=args.small_pages,
-                                                unsafe_noiommu=args.unsafe_noiommu, timeout_ms=round(args.timeout * 1000)))
+        device = stack.enter_context(viofs.open(args.source, bind=not args.no_bind,
+                                                small_pages=args.small_pages,
+                                                unsafe_noiommu=args.unsafe_noiommu,
+                                                timeout_ms=round(args.timeout * 1000)))
         share = stack.enter_context(device.session())
         known.update(device=device, share=share, raw=stack.enter_context(share.raw()))
     return known
@@ -49,8 +58,10 @@ def prompt(known):
         readline.set_completer(rlcompleter.Completer(known).complete)
         readline.parse_and_bind("tab: complete")
     device = known.get("device")
-    banner = BANNER.format(version=".".join(map(str, viofs.version())), python=sys.version.split()[0],
-                           what="A share:" if device else "No SOURCE was given: there are no device, share and raw.",
+    banner = BANNER.format(version=".".join(map(str, viofs.version())),
+                           python=sys.version.split()[0],
+                           what="A share:" if device else "No SOURCE was given: there are no "
+                                                          "device, share and raw.",
                            device=device)
     code.interact(banner, local=known, exitmsg="")
 
@@ -63,7 +74,8 @@ def main(argv=None):
             known = names(args, stack)
             try:
                 for command in args.command:
-                    exec(compile(command, "<command>", "exec"), known)  # pylint: disable=exec-used # what the user asks for
+                    # pylint: disable=exec-used # what the user asks for
+                    exec(compile(command, "<command>", "exec"), known)
                 if not args.command:
                     prompt(known)
             finally:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The same calls for asyncio: a session's calls as awaitables, by a descriptor of the library's in the event loop."""
+"""The same calls for asyncio: a session's calls as awaitables, by a descriptor of the library's in
+the event loop."""
 
 import asyncio
 
@@ -11,10 +12,11 @@ from .opened import CLOSE_DIR, CLOSE_FILE, portion
 
 
 class AsyncSession(PathCalls):
-    """A session's calls for one event loop: Session.aio(). Calls begin at once; who awaits gets the end.
+    """A session's calls for one event loop: Session.aio(). Calls begin at once; who awaits gets the
+    end.
 
-    A call whose future is cancelled is given up (viofs_async_cancel()); one that uses DMA memory goes on at the device, and
-    its end is dropped. Any number of calls may be under way.
+    A call whose future is cancelled is given up (viofs_async_cancel()); one that uses DMA memory
+    goes on at the device, and its end is dropped. Any number of calls may be under way.
     """
 
     _lane = None
@@ -38,7 +40,8 @@ class AsyncSession(PathCalls):
         await self.close()
 
     def __repr__(self):
-        return f"<viofs.AsyncSession with {self.session.device.source!r}{'' if self._lane else ', closed'}>"
+        return ("<viofs.AsyncSession with "
+                f"{self.session.device.source!r}{'' if self._lane else ', closed'}>")
 
     def __del__(self):
         # Nobody can wait for what is under way.
@@ -77,7 +80,8 @@ class AsyncSession(PathCalls):
             else:
                 try:
                     future.set_result(finish(call.result) if finish else None)
-                except Exception as e:  # pylint: disable=broad-exception-caught # its place is the future
+                # pylint: disable=broad-exception-caught # its place is the future
+                except Exception as e:
                     future.set_exception(e)
 
         call = Call((keep, args), handles, ended)
@@ -134,7 +138,8 @@ class AsyncSession(PathCalls):
             self.close_now()
 
     def close_now(self):
-        """Give up what is under way: its futures are cancelled, its memory is kept until the device is closed."""
+        """Give up what is under way: its futures are cancelled, its memory is kept until the device
+        is closed."""
         lane, self._lane = self._lane, None
         if not lane:
             return
@@ -161,7 +166,8 @@ class AsyncSession(PathCalls):
         def made(_=None):
             return Handle(out[0], CLOSE_FILE)
 
-        handle = await self._call(lib.viofs_file_open_async, encode(path), int(flags), open_flags(mode, oflags), perm,
+        handle = await self._call(lib.viofs_file_open_async, encode(path), int(flags),
+                                  open_flags(mode, oflags), perm,
                                   out, keep=out, finish=made, names=(path,), late=made)
         return AsyncFile(self, path, handle)
 
@@ -172,7 +178,8 @@ class AsyncSession(PathCalls):
         def made(_=None):
             return Handle(out[0], CLOSE_DIR)
 
-        handle = await self._call(lib.viofs_dir_open_async, encode(path), int(flags), out, keep=out, finish=made,
+        handle = await self._call(lib.viofs_dir_open_async, encode(path), int(flags), out, keep=out,
+                                  finish=made,
                                   names=(path,), late=made)
         return AsyncDir(self, path, handle)
 
@@ -237,7 +244,8 @@ class AsyncDir(AsyncOpened):
 
     async def fill(self):
         """The next portion: a list of DirEntry objects, empty at the end."""
-        got = await self._call(lib.viofs_dir_fill_async, self.handle.c, handles=(self.handle,), finish=int)
+        got = await self._call(lib.viofs_dir_fill_async, self.handle.c, handles=(self.handle,),
+                               finish=int)
         return portion(self.handle.c) if got and not self.closed else []
 
     async def __aiter__(self):
@@ -247,4 +255,5 @@ class AsyncDir(AsyncOpened):
 
     async def sync(self, *, data_only=False):
         """fsync(2) of the directory."""
-        await self._call(lib.viofs_dir_sync_async, self.handle.c, int(data_only), handles=(self.handle,))
+        await self._call(lib.viofs_dir_sync_async, self.handle.c, int(data_only),
+                         handles=(self.handle,))

@@ -19,7 +19,8 @@ _open = weakref.WeakSet()
 
 
 def struct(kind, get):
-    """A struct that the library fills in, as an object; what is of the library's own is left out."""
+    """A struct that the library fills in, as an object; what is of the library's own is left
+    out."""
     c = ffi.new(f"struct {kind} *", {"size": ffi.sizeof(f"struct {kind}")})
     get(c)
     fields = [(name, getattr(c, name)) for name, _ in ffi.typeof(f"struct {kind}").fields]
@@ -50,22 +51,26 @@ def open_device(source, *, bind=False, small_pages=False, unsafe_noiommu=False, 
 class Device:
     """A virtio-fs device, this process's alone until close().
 
-    source: a PCI address, a tag, "tag:NAME" or "vhost-user:PATH". None as an option is the library's default;
-    <viofs/fsdev.h> and viofs-fsdev(3) describe them.
+    source: a PCI address, a tag, "tag:NAME" or "vhost-user:PATH". None as an option is the
+    library's default; <viofs/fsdev.h> and viofs-fsdev(3) describe them.
     """
 
-    def __init__(self, source, *, bind=False, small_pages=False, unsafe_noiommu=False, queues=None, depth=None,
+    def __init__(self, source, *, bind=False, small_pages=False, unsafe_noiommu=False, queues=None,
+                 depth=None,
                  max_data=None, dma_size=None, timeout_ms=None, spin_us=None, wait_ms=None):
         self.pointer = ffi.NULL
         self.elsewhere = False  # this is a child of fork(2)
         self.source = source
-        self._memory = {}  # of alloc(), by address: weak references to the view, and to what keeps the memory; bytes
+        # of alloc(), by address: weak references to the view, and to what keeps the memory; bytes
+        self._memory = {}
         self._users = weakref.WeakSet()  # queues and sessions
         self._closing = False
         self._lost = []  # what a device that never answered may still write to
         self._registered = {}
-        self.pointer = open_device(source, bind=bind, small_pages=small_pages, unsafe_noiommu=unsafe_noiommu, queues=queues,
-                                   depth=depth, max_data=max_data, dma_size=dma_size, timeout_ms=timeout_ms,
+        self.pointer = open_device(source, bind=bind, small_pages=small_pages,
+                                   unsafe_noiommu=unsafe_noiommu, queues=queues,
+                                   depth=depth, max_data=max_data, dma_size=dma_size,
+                                   timeout_ms=timeout_ms,
                                    spin_us=spin_us, wait_ms=wait_ms)
         _open.add(self)
 
@@ -93,14 +98,15 @@ class Device:
         if not self.pointer:
             raise closed("device")
         if self.elsewhere:
-            raise error(-19, "The device belongs to the process that opened it, and this is a child of fork(2).")
+            raise error(-19, "The device belongs to the process that opened it, and this is a "
+                             "child of fork(2).")
         return self.pointer
 
     def close(self):
         """Give the device back. Sessions and queues are closed before.
 
-        BufferError: DMA memory is in use; the device stays open, without sessions and queues. Let go of what was made
-        of the memory (slices, arrays), then close again.
+        BufferError: DMA memory is in use; the device stays open, without sessions and queues. Let
+        go of what was made of the memory (slices, arrays), then close again.
         """
         if not self.pointer:
             return
@@ -129,10 +135,12 @@ class Device:
             raise BufferError(f"DMA memory of {self!r} is in use: {left} pieces")
 
     def alloc(self, size):
-        """Memory that the device reads and writes: a memoryview of size bytes. It is freed with the last reference."""
+        """Memory that the device reads and writes: a memoryview of size bytes. It is freed with the
+        last reference."""
         memory = lib.viofs_dma_alloc(self._check(), size)
         if not memory:
-            raise error(-12, f"No DMA memory of {size} bytes is left: {self.info.dma_free} of {self.info.dma_size} "
+            raise error(-12, f"No DMA memory of {size} bytes is left: {self.info.dma_free} of "
+                             f"{self.info.dma_size} "
                         "(dma_size) are free.")
         address, me = int(ffi.cast("uintptr_t", memory)), weakref.ref(self)
 
@@ -149,7 +157,8 @@ class Device:
         return view
 
     def register(self, memory, fd=-1, offset=0):
-        """Let the device reach other memory, in whole pages: a writable buffer, such as an mmap of a memfd (fd, offset)."""
+        """Let the device reach other memory, in whole pages: a writable buffer, such as an mmap of
+        a memfd (fd, offset)."""
         pointer, size = buffer(memory, True)
         err = ffi.new("struct viofs_err *")
         rc = lib.viofs_dma_register(self._check(), pointer, size, fd, offset, err)
@@ -180,7 +189,8 @@ class Device:
     def features(self):
         """Names of the virtio features in use."""
         bits = self.info.negotiated
-        return [string(lib.viofs_virtio_feature_name(bit)) or f"bit {bit}" for bit in range(64) if bits >> bit & 1]
+        return [string(lib.viofs_virtio_feature_name(bit)) or f"bit {bit}" for bit in range(64)
+                if bits >> bit & 1]
 
     @property
     def failed(self):

@@ -9,8 +9,8 @@ from ._viofs import ffi
 class Error(OSError):
     """A call that failed: errno, strerror (what was wrong and what to do), filename.
 
-    It is also of the class that Python has for its errno: FileNotFoundError for ENOENT, and so on. fault: None, or
-    what the device did wrong.
+    It is also of the class that Python has for its errno: FileNotFoundError for ENOENT, and so on.
+    fault: None, or what the device did wrong.
     """
 
     fault = None
@@ -23,7 +23,8 @@ def _class_of(number):
     """Error, and the builtin class of this errno."""
     if number not in _classes:
         builtin = type(OSError(number, ""))
-        _classes[number] = Error if builtin is OSError else type("Error", (Error, builtin), {"__module__": "viofs"})
+        _classes[number] = (Error if builtin is OSError
+                            else type("Error", (Error, builtin), {"__module__": "viofs"}))
     return _classes[number]
 
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Calls under way.
 
-All calls of the binding are the library's asynchronous ones. A lane is one struct viofs_async, and belongs to one thread
-at a time: to the thread of a blocking call for as long as that lasts, or to an event loop. So a blocking call waits in
-slices, and Python runs signal handlers in between: Ctrl-C ends the wait.
+All calls of the binding are the library's asynchronous ones. A lane is one struct viofs_async, and
+belongs to one thread at a time: to the thread of a blocking call for as long as that lasts, or to
+an event loop. So a blocking call waits in slices, and Python runs signal handlers in between:
+Ctrl-C ends the wait.
 
-What is given up is cancelled, and ends then: the library uses none of its memory any more, and gives back what the answer
-brings. It is otherwise with DMA memory, which is the device's until it has answered: such a call stays in the lane's table,
-and nobody waits for it. Where the library itself ends one (a time-out), the memory is kept until the device is closed.
+What is given up is cancelled, and ends then: the library uses none of its memory any more, and
+gives back what the answer brings. It is otherwise with DMA memory, which is the device's until it
+has answered: such a call stays in the lane's table, and nobody waits for it. Where the library
+itself ends one (a time-out), the memory is kept until the device is closed.
 """
 
 import contextlib
@@ -47,7 +49,8 @@ class Call:
 
 
 class Handle:
-    """An open file or directory of the library's. The last call that uses it closes it, where a close came before."""
+    """An open file or directory of the library's. The last call that uses it closes it, where a
+    close came before."""
 
     __slots__ = ("c", "close", "users", "closed")
     lock = threading.Lock()
@@ -115,7 +118,8 @@ class Lane:
         return rc
 
     def take(self):
-        """What lies in self.events. An entry is there until it was taken, also where a signal handler raises."""
+        """What lies in self.events. An entry is there until it was taken, also where a signal
+        handler raises."""
         events, count = self.events, 0
         while count < EVENTS and events[count].user:
             count += 1
@@ -146,7 +150,8 @@ class Lane:
         self.start(Call(), handle.close, handle.c)
 
     def cancel(self, call):
-        """Give up a call, whose end is an event then. Return: False: it goes on, since the device has its memory."""
+        """Give up a call, whose end is an event then. Return: False: it goes on, since the device
+        has its memory."""
         if self.device.reaches(call.keep):
             return False
         return lib.viofs_async_cancel(self.pointer, ffi.cast("void *", call.key)) != -errno.ENODEV
@@ -178,7 +183,8 @@ class Lane:
         return call.done
 
     def close(self, *, now=False):
-        """The end. Return: what was under way, whose memory the device may have still after viofs_async_close_now()."""
+        """The end. Return: what was under way, whose memory the device may have still after
+        viofs_async_close_now()."""
         pointer, self.pointer = self.pointer, ffi.NULL
         if pointer and now:
             lib.viofs_async_close_now(pointer)
@@ -192,9 +198,11 @@ class Lane:
 
 
 def interruptibly(function, give_up=None):
-    """A call of the library's that blocks as a whole, with an end to it by Ctrl-C: @give_up makes it return soon.
+    """A call of the library's that blocks as a whole, with an end to it by Ctrl-C: @give_up makes
+    it return soon.
 
-    Python's signal handlers run in the main thread only, so elsewhere there is nothing to be interrupted by.
+    Python's signal handlers run in the main thread only, so elsewhere there is nothing to be
+    interrupted by.
     """
     if threading.current_thread() is not threading.main_thread():
         return function()
@@ -223,7 +231,8 @@ def interruptibly(function, give_up=None):
 
 
 def buffer(memory, writable):
-    """Memory as the library wants it: (pointer, bytes). The pointer keeps it, and keeps it from being resized."""
+    """Memory as the library wants it: (pointer, bytes). The pointer keeps it, and keeps it from
+    being resized."""
     pointer = ffi.from_buffer("uint8_t[]", memory, require_writable=writable)
     return pointer, len(pointer)
 

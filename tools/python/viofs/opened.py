@@ -33,7 +33,8 @@ CLOSE_DIR = _Close(lib.viofs_dir_close_async, lib.viofs_dir_close)
 
 
 class DirEntry:
-    """One entry of a directory. stat: an os.stat_result where the device told it with the name, else None."""
+    """One entry of a directory. stat: an os.stat_result where the device told it with the name,
+    else None."""
 
     __slots__ = ("name", "ino", "type", "stat", "next")
 
@@ -94,7 +95,8 @@ class Opened:
 
 
 class File(Opened, FileCalls, io.RawIOBase):
-    """An open file: io.RawIOBase, and calls with an offset. Any thread may use it, several at once too."""
+    """An open file: io.RawIOBase, and calls with an offset. Any thread may use it, several at once
+    too."""
 
     def __init__(self, session, path, oflags, perm=0o644, flags=0):
         super().__init__()
@@ -105,7 +107,8 @@ class File(Opened, FileCalls, io.RawIOBase):
         def made(_=None):
             return Handle(out[0], CLOSE_FILE)
 
-        self.handle = session._call(lib.viofs_file_open_async, encode(path), int(flags), oflags, perm, out, keep=out,
+        self.handle = session._call(lib.viofs_file_open_async, encode(path), int(flags), oflags,
+                                    perm, out, keep=out,
                                     finish=made, names=(path,), late=made)
         session.add_user(self)
 
@@ -176,7 +179,8 @@ class File(Opened, FileCalls, io.RawIOBase):
         elif whence == os.SEEK_HOLE:
             to = self.seek_hole(offset)
         else:
-            start = {os.SEEK_SET: lambda: 0, os.SEEK_CUR: self.tell, os.SEEK_END: lambda: self.stat().st_size}
+            start = {os.SEEK_SET: lambda: 0, os.SEEK_CUR: self.tell,
+                     os.SEEK_END: lambda: self.stat().st_size}
             to = offset + start[whence]()
         if to < 0:
             raise ValueError(f"negative seek position {to}")
@@ -207,7 +211,8 @@ class Dir(Opened):
         def made(_=None):
             return Handle(out[0], CLOSE_DIR)
 
-        self.handle = session._call(lib.viofs_dir_open_async, encode(path), int(flags), out, keep=out, finish=made,
+        self.handle = session._call(lib.viofs_dir_open_async, encode(path), int(flags), out,
+                                    keep=out, finish=made,
                                     names=(path,), late=made)
         session.add_user(self)
 
@@ -235,7 +240,8 @@ class Dir(Opened):
     def _call(self, function, *args, **more):
         if self.closed:
             raise closed("directory")
-        return self.session._call(function, self.handle.c, *args, names=(self.name,), handles=(self.handle,), **more)
+        return self.session._call(function, self.handle.c, *args, names=(self.name,),
+                                  handles=(self.handle,), **more)
 
     def pointer_of(self, base):
         """The library's, for a view of the session @base."""

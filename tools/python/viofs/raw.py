@@ -25,15 +25,16 @@ def _fields(text):
 
 
 class Op:
-    """A row of the table: opcode, name; args and reply: (field, bytes) of the structs, "." is padding; names: of the
-    names behind the struct."""
+    """A row of the table: opcode, name; args and reply: (field, bytes) of the structs, "." is
+    padding; names: of the names behind the struct."""
 
     def __init__(self, c):
         def text(pointer):
             return table_ffi.string(pointer).decode()
 
         self.opcode, self.flags = c.opcode, c.flags
-        self.args, self.reply, self.names = _fields(text(c.args)), _fields(text(c.reply)), tuple(text(c.names).split())
+        self.args, self.reply = _fields(text(c.args)), _fields(text(c.reply))
+        self.names = tuple(text(c.names).split())
         self.name = string(lib.viofs_fuse_opcode_name(c.opcode)) or str(c.opcode)
 
     def __repr__(self):
@@ -48,7 +49,8 @@ class Op:
     def fields(self):
         """What a request of it may be given."""
         own = [name for name, _ in self.args if name != "."]
-        return list(HEADER) + [name for name in own if name not in HEADER] + list(self.names) + ["data"] * self.has_data
+        return list(HEADER) + [name for name in own
+                               if name not in HEADER] + list(self.names) + ["data"] * self.has_data
 
 
 def _ops():
@@ -79,7 +81,8 @@ def pack(fields, values):
 
 
 def unpack(fields, data):
-    """A struct's fields, as far as there are so many bytes. A field whose name comes twice: the first."""
+    """A struct's fields, as far as there are so many bytes. A field whose name comes twice: the
+    first."""
     found, at = {}, 0
     for name, size in fields:
         if at + size > len(data):
@@ -125,9 +128,11 @@ class Reply(dict):
 
 
 class Raw:
-    """Requests by name: raw.lookup(nodeid=1, name="x"), or raw("LOOKUP", nodeid=1, name="x"). OPS has all of them.
+    """Requests by name: raw.lookup(nodeid=1, name="x"), or raw("LOOKUP", nodeid=1, name="x"). OPS
+    has all of them.
 
-    Beside the struct's fields: nodeid, uid, gid, pid, the names, data. raw.queue is the way that they go.
+    Beside the struct's fields: nodeid, uid, gid, pid, the names, data. raw.queue is the way that
+    they go.
     """
 
     def __init__(self, session):
@@ -155,25 +160,29 @@ class Raw:
         self.queue.close()
 
     def _args_of(self, op):
-        return SETXATTR_LONG if self._setxattr_ext and op.flags & table.VIOFS_RAW_VALUE_IN else op.args
+        return (SETXATTR_LONG if self._setxattr_ext and op.flags & table.VIOFS_RAW_VALUE_IN
+                else op.args)
 
     def build(self, opcode, /, **fields):
         """A Request, for queue.submit(). Its data is in DMA memory."""
         op = OPS[opcode.upper()]
         unknown = set(fields) - set(op.fields) - {field for field, _ in self._args_of(op)}
         if unknown:
-            raise TypeError(f"{op.name} has no field {', '.join(sorted(unknown))}; it has {', '.join(op.fields)}")
+            raise TypeError(f"{op.name} has no field {', '.join(sorted(unknown))}; it has "
+                            f"{', '.join(op.fields)}")
         layout = self._args_of(op)
         own = {field for field, _ in layout}
         # A struct's pid (of a lock) goes before the header's.
-        header = {field: fields.pop(field) for field in HEADER if field in fields and field not in own}
+        header = {field: fields.pop(field) for field in HEADER if field in fields
+                  and field not in own}
         data = bytes(fields.pop("data", b""))
         names = b"".join(encode(fields.pop(field)) + b"\0" for field in op.names)
         if op.has_data:
             fields.setdefault("in_size" if op.opcode == IOCTL else "size", len(data))
         if op.opcode == BATCH_FORGET:
             fields.setdefault("count", 1)
-        request = Request(op.opcode, args=pack(layout, fields) + names, flags=Request.SHORT, **header)
+        request = Request(op.opcode, args=pack(layout, fields) + names, flags=Request.SHORT,
+                          **header)
         if op.flags & table.VIOFS_RAW_NO_REPLY:
             request.flags |= Request.SILENT
         if op.flags & table.VIOFS_RAW_VALUE_IN:
@@ -190,8 +199,10 @@ class Raw:
 
     def _make_room(self, request, op, fields):
         size = fields.get("out_size" if op.opcode == IOCTL else "size", 0)
-        room = TARGET_MAX if op.flags & table.VIOFS_RAW_TARGET_OUT else size if op.flags & table.VIOFS_RAW_DATA_OUT else 0
-        request.reply_size = 0 if op.flags & table.VIOFS_RAW_SIZE_OUT and size else size_of(op.reply)
+        room = (TARGET_MAX if op.flags & table.VIOFS_RAW_TARGET_OUT
+                else size if op.flags & table.VIOFS_RAW_DATA_OUT else 0)
+        by_data = op.flags & table.VIOFS_RAW_SIZE_OUT and size
+        request.reply_size = 0 if by_data else size_of(op.reply)
         if room:
             request.reply_data = (self.session.device.alloc(room),)
 
@@ -199,11 +210,13 @@ class Raw:
         """A Reply of a Request that has ended."""
         op = OPS[string(lib.viofs_fuse_opcode_name(request.opcode))]
         size = (request.size or 0) - len(request.reply or b"")
-        data = bytes(request.reply_data[0][:size]) if request.reply_data and not request.error else b""
+        has_data = request.reply_data and not request.error
+        data = bytes(request.reply_data[0][:size]) if has_data else b""
         return Reply(unpack(op.reply, request.reply or b""), request, data)
 
     def __call__(self, opcode, /, *, timeout=None, check=True, **fields):
-        """Send one and wait: a Reply. check=False: what the device refuses is no exception, but request.error."""
+        """Send one and wait: a Reply. check=False: what the device refuses is no exception, but
+        request.error."""
         request = self.build(opcode, **fields)
         if request.flags & Request.SILENT:
             self.queue.submit(request)

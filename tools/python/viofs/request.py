@@ -15,30 +15,36 @@ COMPLETIONS = 64
 class Request:
     """One FUSE request, and what came of it.
 
-    args: bytes, the request's struct and names. data, reply_data: pieces of DMA memory (Device.alloc()). flags: HIPRIO,
-    SHORT, SILENT. Afterwards: error (0, or a negative errno), reply (bytes), size (of all that was answered), fault,
-    ns (from submit to when its end was taken).
+    args: bytes, the request's struct and names. data, reply_data: pieces of DMA memory
+    (Device.alloc()). flags: HIPRIO, SHORT, SILENT. Afterwards: error (0, or a negative errno),
+    reply (bytes), size (of all that was answered), fault, ns (from submit to when its end was
+    taken).
     """
 
     HIPRIO = lib.VIOFS_REQUEST_HIPRIO
     SHORT = lib.VIOFS_REQUEST_SHORT
     SILENT = lib.VIOFS_REQUEST_SILENT
-    __slots__ = ("opcode", "nodeid", "args", "reply_size", "data", "reply_data", "flags", "uid", "gid", "pid", "user",
+    __slots__ = ("opcode", "nodeid", "args", "reply_size", "data", "reply_data", "flags", "uid",
+                 "gid", "pid", "user",
                  "unique", "error", "reply", "size", "fault", "ns", "_keep", "_begin")
 
-    def __init__(self, opcode, nodeid=0, args=b"", *, reply_size=0, data=(), reply_data=(), flags=0, uid=None, gid=None,
+    def __init__(self, opcode, nodeid=0, args=b"", *, reply_size=0, data=(), reply_data=(), flags=0,
+                 uid=None, gid=None,
                  pid=None, user=None):
         self.opcode, self.nodeid, self.args = opcode, nodeid, bytes(args)
-        self.reply_size, self.data, self.reply_data, self.flags = reply_size, tuple(data), tuple(reply_data), flags
+        self.reply_size, self.flags = reply_size, flags
+        self.data, self.reply_data = tuple(data), tuple(reply_data)
         self.uid = os.getuid() if uid is None else uid
         self.gid = os.getgid() if gid is None else gid
         self.pid = os.getpid() if pid is None else pid
         self.user = user
-        self.unique = self.error = self.reply = self.size = self.fault = self.ns = self._keep = self._begin = None
+        self.unique = self.error = self.reply = self.size = self.fault = self.ns = None
+        self._keep = self._begin = None
 
     def __repr__(self):
         name = string(lib.viofs_fuse_opcode_name(self.opcode)) or self.opcode
-        how = "" if self.error is None else f", {os.strerror(-self.error) if self.error else f'{self.size} bytes'}"
+        how = ("" if self.error is None
+               else f", {os.strerror(-self.error) if self.error else f'{self.size} bytes'}")
         return f"<viofs.Request {name} nodeid {self.nodeid}{how}>"
 
     def fill(self, c, key):
@@ -58,15 +64,18 @@ class Request:
     def end(self, completion, now):
         """What came of it."""
         reply = self._keep[0]
-        self.error, self.size, self.fault = completion.error, completion.size, string(completion.fault)
-        self.reply = ffi.buffer(reply, min(self.size, self.reply_size))[:] if not self.error else b""
+        self.error, self.size = completion.error, completion.size
+        self.fault = string(completion.fault)
+        self.reply = ffi.buffer(reply,
+                                min(self.size, self.reply_size))[:] if not self.error else b""
         self.ns = now - self._begin
         self._keep = None
 
     def check(self):
         """Raise what the device has answered, where that is an error. Return: the request."""
         if self.error:
-            raise error(self.error, f"{string(lib.viofs_fuse_opcode_name(self.opcode)) or self.opcode}: "
+            raise error(self.error,
+                        f"{string(lib.viofs_fuse_opcode_name(self.opcode)) or self.opcode}: "
                         f"{os.strerror(-self.error)}", fault=self.fault)
         return self
 
@@ -112,7 +121,8 @@ class Queue:
             self._requests.clear()
 
     def submit(self, requests):
-        """Send Requests, with one notification for all. Return: how many, from the first on; the queue may be full."""
+        """Send Requests, with one notification for all. Return: how many, from the first on; the
+        queue may be full."""
         requests = [requests] if isinstance(requests, Request) else list(requests)
         pointer = self._check()
         array = ffi.new("struct viofs_request[]", max(len(requests), 1))
@@ -131,14 +141,16 @@ class Queue:
         for i, request in enumerate(requests):
             if i >= sent or request.flags & Request.SILENT:
                 del self._requests[keys[i]]
-                # What is silent has no memory of the program's: but for data, which stays the device's.
+                # What is silent has no memory of the program's: but for data, which stays the
+                # device's.
                 if i < sent and request.data:
                     self.device.lose(request._keep)
                 request._keep = None
             if i < sent:
                 request.unique = array[i].unique
         if sent < 0:
-            raise error(sent, self.device.failed and f"The device has failed: {self.device.failed}.")
+            raise error(sent, self.device.failed
+                        and f"The device has failed: {self.device.failed}.")
         return sent
 
     def _take(self):
@@ -162,13 +174,15 @@ class Queue:
         return ended
 
     def wait(self, minimum=1, limit=COMPLETIONS, timeout=None):
-        """Requests that have ended: minimum of them at least, but for the time-out (seconds). Ctrl-C ends the wait."""
+        """Requests that have ended: minimum of them at least, but for the time-out (seconds).
+        Ctrl-C ends the wait."""
         pointer, ended = self._check(), []
         minimum, limit = min(minimum, COMPLETIONS), min(limit, COMPLETIONS)
         end = None if timeout is None else time.monotonic_ns() + round(timeout * 10**9)
         while True:
             left = SLICE_NS if end is None else min(SLICE_NS, max(end - time.monotonic_ns(), 0))
-            got = lib.viofs_queue_wait(pointer, self._completions, minimum - len(ended), limit - len(ended), left)
+            got = lib.viofs_queue_wait(pointer, self._completions, minimum - len(ended),
+                                       limit - len(ended), left)
             ended += self._take()
             if got < 0 and not ended:
                 raise error(got, f"The device has failed: {self.device.failed}.")
@@ -177,7 +191,8 @@ class Queue:
                 return ended
 
     def call(self, request, timeout=None):
-        """Send one, wait for its end, and raise what it says. Return: the request. TimeoutError: it is still in flight."""
+        """Send one, wait for its end, and raise what it says. Return: the request. TimeoutError: it
+        is still in flight."""
         if not self.submit(request):
             raise error(-11, "The queue is full: take what has ended first.")
         while request.error is None:

@@ -24,7 +24,8 @@ def session_pointer(device, options):
     out, err = ffi.new("struct viofs_session **"), ffi.new("struct viofs_err *")
     pointer = device._check()
     try:
-        rc = interruptibly(lambda: lib.viofs_session_open(pointer, c, out, err), lambda: lib.viofs_dev_abort(pointer))
+        rc = interruptibly(lambda: lib.viofs_session_open(pointer, c, out, err),
+                           lambda: lib.viofs_dev_abort(pointer))
     except BaseException:
         lib.viofs_session_close(out[0])
         raise
@@ -36,20 +37,26 @@ def session_pointer(device, options):
 class Share(PathCalls):
     """What a Session and its Views have in common: calls on names, and what opens."""
 
-    def open(self, path, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *, oflags=0, perm=0o644,
+    def open(self, path, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *,
+             oflags=0, perm=0o644,
              flags=0):
-        """As the builtin open(). A binary file is a File, with no buffer unless buffering asks for one.
+        """As the builtin open(). A binary file is a File, with no buffer unless buffering asks for
+        one.
 
-        oflags: more of open(2)'s, such as os.O_DIRECT; os.O_TMPFILE: path is a directory, and the file has no name until
-        its link() gives it one. perm: of a file that is made; there is no umask.
+        oflags: more of open(2)'s, such as os.O_DIRECT; os.O_TMPFILE: path is a directory, and the
+        file has no name until its link() gives it one. perm: of a file that is made; there is no
+        umask.
         """
         raw = File(self, path, open_flags(mode, oflags), perm, flags)
         if "b" in mode and buffering < 1:
             return raw
         size = io.DEFAULT_BUFFER_SIZE if buffering < 2 else buffering
-        kind = io.BufferedRandom if "+" in mode else io.BufferedReader if "r" in mode else io.BufferedWriter
+        kind = (io.BufferedRandom if "+" in mode else io.BufferedReader if "r" in mode
+                else io.BufferedWriter)
         buffered = kind(raw, size)
-        return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding, errors, newline, buffering == 1)
+        if "b" in mode:
+            return buffered
+        return io.TextIOWrapper(buffered, encoding, errors, newline, buffering == 1)
 
     def read_file(self, path, *, flags=0):
         """All of a file."""
@@ -77,8 +84,8 @@ class Share(PathCalls):
         return [entry.name for entry in self.scandir(path, flags=flags)]
 
     def walk(self, top="/"):
-        """As os.walk(): (folder, names of directories, names of others), from the top. Names in the first list may be
-        taken out. Symbolic links are not followed."""
+        """As os.walk(): (folder, names of directories, names of others), from the top. Names in the
+        first list may be taken out. Symbolic links are not followed."""
         top = os.fsdecode(top)
         entries = list(self.scandir(top))
         folders = [e.name for e in entries if e.is_dir()]
@@ -94,14 +101,15 @@ class Share(PathCalls):
     def view(self, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None, check=None):
         """The same session for somebody else, or from somewhere else: a View. None: as it is here.
 
-        at: a directory (a Dir, or a path), where its paths begin that have no slash in front. check: permissions are
-        checked in the library, by owners and modes.
+        at: a directory (a Dir, or a path), where its paths begin that have no slash in front.
+        check: permissions are checked in the library, by owners and modes.
         """
         return View(self, uid=uid, gid=gid, pid=pid, timeout_ms=timeout_ms, at=at, check=check)
 
     def cancel(self):
-        """Give up the blocking calls that other threads have under way by exactly this session or view, or on what was
-        opened by it: they raise OSError with ECANCELED. Any thread. Return: how many."""
+        """Give up the blocking calls that other threads have under way by exactly this session or
+        view, or on what was opened by it: they raise OSError with ECANCELED. Any thread. Return:
+        how many."""
         return self.base.give_up_calls(self)
 
     def close_opened(self):
@@ -114,27 +122,33 @@ class Share(PathCalls):
 
 
 class Session(Share):
-    """A session: calls on names, which block. Any thread may make them, any number at once; Ctrl-C ends a wait.
+    """A session: calls on names, which block. Any thread may make them, any number at once; Ctrl-C
+    ends a wait.
 
-    Close it by close() or `with`. Options are those of struct viofs_session_options: uid, gid, pid, cache_names,
-    init_timeout_ms, init_flags, timeout_ms; check is VIOFS_SESSION_CHECK.
+    Close it by close() or `with`. Options are those of struct viofs_session_options: uid, gid, pid,
+    cache_names, init_timeout_ms, init_flags, timeout_ms; check is VIOFS_SESSION_CHECK.
     """
 
-    def __init__(self, device, *, uid=None, gid=None, pid=None, cache_names=None, init_timeout_ms=None, init_flags=None,
+    def __init__(self, device, *, uid=None, gid=None, pid=None, cache_names=None,
+                 init_timeout_ms=None, init_flags=None,
                  timeout_ms=None, check=False):
         self.pointer = ffi.NULL
         self.base = self
         self.device = device
         self.lock = threading.Condition()
         self._lanes = []
-        self._waits = {}  # calls that somebody waits for: (lane, or None where that is being made; by which view)
+        # calls that somebody waits for: (lane, or None where that is being made; by which view)
+        self._waits = {}
         self._closing = False
         self._users = weakref.WeakSet()  # open files, directories, AsyncSessions, views
         self._later = []  # files that nobody has closed
-        self.pointer = session_pointer(device, {"uid": uid, "gid": gid, "pid": pid, "cache_names": cache_names,
-                                                "init_timeout_ms": init_timeout_ms, "init_flags": init_flags,
+        self.pointer = session_pointer(device, {"uid": uid, "gid": gid, "pid": pid,
+                                                "cache_names": cache_names,
+                                                "init_timeout_ms": init_timeout_ms,
+                                                "init_flags": init_flags,
                                                 "timeout_ms": timeout_ms,
-                                                "flags": lib.VIOFS_SESSION_CHECK if check else None})
+                                                "flags": lib.VIOFS_SESSION_CHECK if check
+                                                else None})
         device.add_user(self)
 
     def __enter__(self):
@@ -186,7 +200,8 @@ class Session(Share):
                 self._lanes.append(lane)
             self.lock.notify_all()
 
-    def _call(self, function, *args, keep=(), finish=None, names=(), handles=(), late=None, by=None):
+    def _call(self, function, *args, keep=(), finish=None, names=(), handles=(), late=None,
+              by=None):
         call, by = Call((keep, args), handles), by or self
         lane = self._take_lane(call, by)
         try:
@@ -218,7 +233,8 @@ class Session(Share):
     def give_up_calls(self, by):
         """For cancel()."""
         with self.lock:
-            calls = [(call, lane) for call, (lane, whose) in self._waits.items() if whose is by and not call.given_up]
+            calls = [(call, lane) for call, (lane, whose) in self._waits.items() if whose is by
+                     and not call.given_up]
             for call, lane in calls:
                 call.given_up = True
                 if lane:
@@ -228,12 +244,13 @@ class Session(Share):
     def wait_for_calls(self, by=None):
         """Until no call that somebody waits for is under way; by: a view's."""
         with self.lock:
-            while any(by in (None, whose) for _, whose in self._waits.values()) and not self.device.elsewhere:
+            while any(by in (None, whose) for _,
+                      whose in self._waits.values()) and not self.device.elsewhere:
                 self.lock.wait(0.05)
 
     def close(self):
-        """FORGET, FUSE_DESTROY, the end. Calls of other threads are waited for; files, directories, views and
-        AsyncSessions are closed. Ctrl-C gives the device up."""
+        """FORGET, FUSE_DESTROY, the end. Calls of other threads are waited for; files, directories,
+        views and AsyncSessions are closed. Ctrl-C gives the device up."""
         if not self.pointer:
             return
         with self.lock:
@@ -241,7 +258,8 @@ class Session(Share):
         self.wait_for_calls()
         pointer, device = self.pointer, self.device.pointer
         handles = self._later + self.close_opened()
-        views = [view.pointer for view in list(self._users) if isinstance(view, View) and view.pointer]
+        views = [view.pointer for view in list(self._users) if isinstance(view, View)
+                 and view.pointer]
         lanes, self._lanes, self._later = self._lanes, [], []
 
         def end():
@@ -275,7 +293,8 @@ class Session(Share):
     def init_flags(self):
         """Names of the INIT flags agreed on."""
         flags = self.info.flags
-        return [string(lib.viofs_fuse_init_flag_name(bit)) or f"bit {bit}" for bit in range(64) if flags >> bit & 1]
+        return [string(lib.viofs_fuse_init_flag_name(bit)) or f"bit {bit}" for bit in range(64)
+                if flags >> bit & 1]
 
     def drop(self):
         """Forget all names and attributes that are remembered."""
@@ -289,14 +308,16 @@ class Session(Share):
 
 
 class View(Share):
-    """A session for somebody else, or from somewhere else: Session.view(). Its calls are made for its user, take no longer
-    than its time, and their paths begin at its directory. What is opened by it keeps user and time.
+    """A session for somebody else, or from somewhere else: Session.view(). Its calls are made for
+    its user, take no longer than its time, and their paths begin at its directory. What is opened
+    by it keeps user and time.
 
-    Devices check little: a virtiofsd gives what is made to uid and gid, and does all else with its own rights. With check
-    the library looks at owners and modes before it asks.
+    Devices check little: a virtiofsd gives what is made to uid and gid, and does all else with its
+    own rights. With check the library looks at owners and modes before it asks.
     """
 
-    def __init__(self, session, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None, check=None):
+    def __init__(self, session, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None,
+                 check=None):
         self.pointer = ffi.NULL
         self.base = session.base
         self._closing = False
@@ -319,7 +340,8 @@ class View(Share):
             rc = lib.viofs_session_view(session.pointer, c, out, err)
         if rc:
             raise error(rc, text_of(err))
-        self.uid, self.gid, self.pid, self.timeout_ms = c.cred.uid, c.cred.gid, c.cred.pid, c.timeout_ms
+        self.uid, self.gid, self.pid = c.cred.uid, c.cred.gid, c.cred.pid
+        self.timeout_ms = c.timeout_ms
         self.pointer = out[0]
         self.base.add_user(self)
 
@@ -330,7 +352,8 @@ class View(Share):
         self.close()
 
     def __repr__(self):
-        return f"<viofs.View of {self.base!r} for {self.uid}:{self.gid}{', closed' if self.closed else ''}>"
+        return (f"<viofs.View of {self.base!r} for "
+                f"{self.uid}:{self.gid}{', closed' if self.closed else ''}>")
 
     def __del__(self):
         # It has no calls and nothing open: those keep it.
@@ -369,8 +392,8 @@ class View(Share):
         return self.close_opened()
 
     def close(self):
-        """The end of the view, and of files, directories and AsyncSessions that were opened by it. Calls of other threads
-        are waited for."""
+        """The end of the view, and of files, directories and AsyncSessions that were opened by it.
+        Calls of other threads are waited for."""
         if self.closed:
             return
         with self.base.lock:
