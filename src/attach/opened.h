@@ -17,11 +17,6 @@ struct viofs_opened {
 	struct viofs_arena *arena;
 };
 
-#define VIOFS_OPENED_NOTHING                                                                       \
-	{                                                                                          \
-		.hold.lock_fd = -1                                                                 \
-	}
-
 /** struct viofs_opened_memory - what viofs_opened_start() reserves beside the queues' own */
 struct viofs_opened_memory {
 	size_t sizes[VIOFS_ARENA_SECTIONS]; /* bytes */

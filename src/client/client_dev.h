@@ -119,7 +119,6 @@ struct viofs_dev {
 	uint8_t *reserves; /* of lanes, one for each request queue; see scratch.c */
 	struct viofs_vq vqs[VIOFS_FS_QUEUES_MAX];
 	struct viofs_doorbells doorbells;
-	unsigned int next_vq; /* handles get request queues in turn; under lock */
 	bool indirect;
 	bool membarrier;         /* the kernel has it */
 	unsigned int interrupts; /* vectors in use */

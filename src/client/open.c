@@ -31,8 +31,6 @@
 #define DMA_DEFAULT ((size_t)32 << 20)
 #define DMA_MAX ((size_t)1 << 40)
 #define SPIN_DEFAULT 50U
-/* Of one request, beside its data: header, arguments, out header, structs, and what crosses a page.
- */
 
 static const struct viofs_dev_options defaults = {
 	.size = sizeof(defaults),

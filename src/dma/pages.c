@@ -86,11 +86,6 @@ static int memfd_map(size_t size, size_t sparse, unsigned int flags, void **map)
 	return fd;
 }
 
-int viofs_small_pages_memfd(size_t size, void **map)
-{
-	return viofs_sparse_memfd(size, 0, map);
-}
-
 int viofs_sparse_memfd(size_t size, size_t sparse, void **map)
 {
 	return is_available(size) ? memfd_map(size, sparse, 0, map) : -ENOMEM;

@@ -21,16 +21,10 @@ int viofs_hugepages_memfd(size_t size, void **map);
 void viofs_hugepages_settle(void);
 
 /**
- * viofs_small_pages_memfd() - a memfd of @size bytes in the system's pages, all of them there
- * @map: out, the mapping, shared and populated.
+ * viofs_sparse_memfd() - a memfd in the system's pages: @size bytes, all of them there, and @sparse
+ * more behind them that take memory only where they are touched
+ * @map: out, the mapping, shared.
  * Return: the descriptor; -ENOMEM: the system has not so much available; -errno.
- */
-int viofs_small_pages_memfd(size_t size, void **map);
-
-/**
- * viofs_sparse_memfd() - @size bytes, populated, and @sparse more behind them that take memory only
- * where they are touched
- * Return: the descriptor with *@map set, or -errno.
  */
 int viofs_sparse_memfd(size_t size, size_t sparse, void **map);
 

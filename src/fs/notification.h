@@ -22,7 +22,7 @@ struct viofs_fs_notification {
 /** viofs_fs_notification_size_ok() - is notify_buf_size one that we can serve? */
 bool viofs_fs_notification_size_ok(uint32_t size);
 
-/* For device.c: room in the arena; memory (NULL: there is none); buffers made available once the
+/* For fs.c: room in the arena; memory (NULL: there is none); buffers made available once the
  * device runs. */
 void viofs_fs_notification_sizes(const struct viofs_fs *fs, size_t sizes[VIOFS_ARENA_SECTIONS]);
 struct viofs_fs_notification *viofs_fs_notification_new(const struct viofs_fs *fs,

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A kick before the back end enabled its ring is lost on some: the second comes this soon. */
 /* How often it is made sure that somebody is there who could answer. */
 #define LOOK_NS (10 * VIOFS_NSEC_PER_MSEC)
 #define NAP_US 100

@@ -6,7 +6,7 @@
  * waits for. So all of them are taken, and those of one nodeid added up, which is the same to the
  * device: an order between FORGETs has no meaning. What waits is then as long as the device's own
  * table of nodes, since a node stays in there until its FORGET has come, and a device's node takes
- * more than the VIOFS_FORGOTTEN_BYTES here. Nothing but a device that makes up a new nodeid at each
+ * more than the 24 bytes or so here. Nothing but a device that makes up a new nodeid at each
  * LOOKUP gets to VIOFS_FORGOTTEN_MAX. Beyond that, or with no memory, FORGETs are dropped: the
  * device keeps these nodes until DESTROY, which ends all of them.
  */
@@ -18,7 +18,6 @@
 #include <stdint.h>
 
 #define VIOFS_FORGOTTEN_MAX (4U << 20)
-#define VIOFS_FORGOTTEN_BYTES 24U
 
 /** struct viofs_forgotten - a set of nodeids with counts, in memory that outlives the process */
 struct viofs_forgotten {

@@ -10,8 +10,8 @@
  * Who waits for whom. A SETLKW may wait for as long as somebody has the lock, and what ends that
  * wait is a request: an unlock, or an INTERRUPT. So locks have bounds of their own, and none of
  * them keeps another request from being read or sent: the device has as many as leave half of the
- * slots and half of each ring to others (lane.c), more are parked apart, and more than
- * LOCKS_PARKED (lane.c) are answered with ENOLCK, as a file server does that has no room for one.
+ * slots and half of each ring to others (lanes.c), more are parked apart, and more than
+ * LOCKS_PARKED (layout.c) are answered with ENOLCK, as a file server does that has no room for one.
  *
  * All other requests are answered some time, or timeout= ends the session. PARKED_BYTES of them may
  * be parked; then reading stops, and the kernel keeps the rest. INTERRUPT is read all the same:

@@ -26,7 +26,7 @@
 
 /* Requests taken before completions get their turn. */
 #define BATCH 32
-/* FORGETs wait this long for company (submit.c). */
+/* FORGETs wait this long for company (hiprio.c). */
 #define FORGETS_HELD_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* A lane that is busy looks at the clock once in so many turns. */
 #define TURNS 256

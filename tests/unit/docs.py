@@ -10,6 +10,8 @@ import sys
 
 # In the docs, but no test of meson's: what a suite or a page is called.
 TEST_WORD = re.compile(r"`([a-z0-9][a-z0-9_.-]*)`")
+# A path of this tree: no pattern, no part of another path, and nothing that is built.
+PATH = re.compile(r"(?<![\w./-])(?<!build-san )((?:src|include|tools|tests|docs)/[\w./-]*\w)(?![\w*<{])")
 
 
 class Docs:
@@ -149,12 +151,26 @@ class Docs:
                 if "://" not in target and not os.path.exists(
                         os.path.join(self.root, os.path.dirname(page), target)):
                     self.wrong.append(f"{page} links to {target}, which isn't there")
-            for path in re.findall(r"`((?:src|include|tools|tests|docs)/[\w./-]*\w)`", text):
+            for path in sorted(set(PATH.findall(text))):
                 if not os.path.exists(os.path.join(self.root, path)):
                     self.wrong.append(f"{page} names {path}, which isn't there")
 
+    def functions(self):
+        """A function that a page names is there."""
+        names = set()
+        for folder in ("src", "include", "tools", "tests"):
+            for path, _, files in os.walk(os.path.join(self.root, folder)):
+                for name in files:
+                    if name.endswith((".c", ".h", ".py")):
+                        names |= set(re.findall(r"\w+", self.read(os.path.join(path, name))))
+        for page in ["README.md"] + [f"docs/{name}"
+                                     for name in os.listdir(os.path.join(self.root, "docs"))
+                                     if name.endswith(".md")]:
+            for name in sorted(set(re.findall(r"`(\w+(?<!_X))\(\)`", self.read(page))) - names):
+                self.wrong.append(f"{page} names {name}(), which isn't there")
+
     def files_in_comments(self):
-        """A file that a comment of src/ names by its layer is there."""
+        """A file that a comment of src/ names, by its layer or alone, is there."""
         layers = sorted(os.listdir(os.path.join(self.root, "src")))
         form = re.compile(r"(?<![\w/<])((?:" + "|".join(layers) + r")/\w+\.[ch])\b")
         sources = []
@@ -163,7 +179,12 @@ class Docs:
                 sources += [os.path.relpath(os.path.join(path, name), self.root) for name in names
                             if name.endswith((".c", ".h"))]
         assert len(sources) > 100, "there are few sources: mend this test"
+        known = {os.path.basename(source) for source in sources}
         for source in sorted(sources):
+            comments = "\n".join(re.findall(r"(?s)/\*.*?\*/", self.read(source)))
+            for name in re.findall(r"(?<![\w/<.-])(\w+\.c)\b", comments):
+                if name not in known:
+                    self.wrong.append(f"{source} names {name}, which isn't there")
             for name in form.findall(self.read(source)):
                 if not os.path.exists(os.path.join(self.root, "src", name)):
                     self.wrong.append(f"{source} names {name}, which isn't there")
@@ -199,6 +220,7 @@ def main(root, build, *programs):
     docs.packages()
     docs.calls_of_the_library()
     docs.files_and_links()
+    docs.functions()
     docs.files_in_comments()
     docs.headings()
     for line in docs.wrong:
