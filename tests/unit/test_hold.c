@@ -10,6 +10,7 @@
 #include "tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -159,6 +160,23 @@ static void what_is_bound_for_good_is_left_so(void **state)
 	assert_string_equal(model_driver(FS), "vfio-pci");
 	must(viofs_hold_return(&function, &err));
 	is_untouched();
+}
+
+/* Its lock is closed: another file may have the descriptor's number. */
+static void who_has_bound_it_for_good_holds_nothing_any_more(void **state)
+{
+	int lock, other;
+
+	must(take());
+	lock = hold.lock_fd;
+	must(viofs_hold_keep(&hold, &err));
+	other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(other, lock);
+	must(viofs_hold_release(&hold, &err));
+	assert_int_equal(fcntl(other, F_GETFD), FD_CLOEXEC);
+	close(other);
+	assert_string_equal(model_driver(FS), "vfio-pci");
+	must(viofs_hold_return(&function, &err));
 }
 
 static void what_others_have_bound_is_not_ours_to_return(void **state)
@@ -439,6 +457,7 @@ int main(void)
 		TEST(with_an_unknown_tag_any_mount_of_the_kernels_is_one_too_many),
 		TEST(where_mounts_cannot_be_seen_nothing_is_taken),
 		TEST(what_is_bound_for_good_is_left_so),
+		TEST(who_has_bound_it_for_good_holds_nothing_any_more),
 		TEST(what_others_have_bound_is_not_ours_to_return),
 		TEST(what_cannot_be_read_can_be_returned_later),
 		TEST(who_is_killed_at_any_moment_leaves_what_can_be_undone),

@@ -8,9 +8,18 @@ import subprocess
 import threading
 import time
 
-# Of the suite vhost, a short list of what is done with a mount, the library's calls, starts that are refused, changes on
-# the device's side, another back end.
-NATIVE = {"library-tree", "library-queues", "tree-in-memory", "notifications", "refusals", "outage", "messages", "mounts"}
+# Of the suite vhost, with the folders of src/ that each is for: a short list of what is done with a mount, the library's
+# calls, starts that are refused, changes on the device's side, another back end.
+NATIVE = {
+    "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "attach", "base"},
+    "library-queues": {"client", "virtio", "fs"},
+    "tree-in-memory": {"daemon", "relay", "kernel", "attach", "virtio", "vhost", "fs", "fuse", "dma", "base"},
+    "notifications": {"relay", "fs", "fuse"},
+    "refusals": {"daemon", "attach", "vhost", "kernel", "base"},
+    "outage": {"daemon", "vhost"},
+    "messages": {"daemon", "attach"},
+    "mounts": {"daemon", "kernel"},
+}
 DAEMON = "src/daemon/virtiofs-vfio"
 LIBRARY = "src/libviofs.so.0.1.0"
 MEMORY_MAX = 8 << 30
@@ -181,7 +190,9 @@ class Suites:
         """The tests that may notice a change of the file @name, and the programs that have it in them: where it is
         built, and its name."""
         taking = {os.path.join(self.build.dir, program): program for program in self.build.programs_with(name)}
-        return [test for test in self.tests if any(program in taking for program in test.programs())], taking
+        folder = name.split("/")[1]
+        return [test for test in self.tests if (test.is_unit or folder in NATIVE[test.name]) and
+                any(program in taking for program in test.programs())], taking
 
     def learn(self, names, entries):
         """What the tests that the files @names concern execute; @entries: meson's list for the build that counts."""
