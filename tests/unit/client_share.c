@@ -138,7 +138,7 @@ static enum model_verdict tree(struct model_device *d, struct model_request *r)
 		answer(r, 0, &statfs, sizeof(statfs));
 		break;
 	case FUSE_READLINK:
-		answer(r, 0, "file", 4);
+		answer(r, 0, share.link, share.link_size);
 		break;
 	case FUSE_GETXATTR:
 	case FUSE_LISTXATTR:
@@ -180,6 +180,8 @@ void share_start_as(uint32_t uid, uint32_t minor, uint32_t flags)
 	share.file_type = S_IFREG;
 	share.made_type = S_IFREG;
 	share.lock_found = some_lock;
+	share.link = "file";
+	share.link_size = 4;
 	bench_open();
 	bench_set_hook(tree);
 	pthread_mutex_lock(&bench.device.lock);

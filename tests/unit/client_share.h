@@ -23,6 +23,9 @@ struct client_share {
 	uint64_t file_size, sought_offset;
 	uint32_t file_type, made_type;
 	struct fuse_file_lock lock_found;
+	/* What the link says. */
+	const char *link;
+	size_t link_size;
 };
 
 extern struct client_share share;

@@ -159,6 +159,32 @@ static void links_are_read_and_followed(void **state)
 	share_end();
 }
 
+/* The device's text of a link may be anything. */
+static void a_link_that_leads_nowhere_is_not_followed(void **state)
+{
+	char target[16];
+	struct stat st;
+
+	share_start(38, 0);
+	share.link_size = 0;
+	assert_int_equal(viofs_path_stat(share.session, "link", 0, &st, &share.err), -ENOENT);
+	share.link = "fi\0le";
+	share.link_size = 5;
+	assert_int_equal(viofs_path_stat(share.session, "link", 0, &st, &share.err), -EIO);
+	assert_int_equal(viofs_path_stat(share.session, "folder/link/x", 0, &st, &share.err), -EIO);
+	share.link = "/folder/file";
+	share.link_size = 12;
+	assert_int_equal(viofs_path_stat(share.session, "folder/link", 0, &st, &share.err), 0);
+	assert_int_equal(st.st_ino, FILE_NODE);
+	assert_int_equal(
+		viofs_path_stat(share.session, "link", VIOFS_PATH_BENEATH, &st, &share.err),
+		-EXDEV);
+	assert_int_equal(
+		viofs_path_readlink(share.session, "link", 0, target, sizeof(target), &share.err),
+		12);
+	share_end();
+}
+
 static void attributes_are_what_the_device_says(void **state)
 {
 	struct stat st;
@@ -374,6 +400,7 @@ int main(void)
 		BOTH(names_that_cannot_be_made_are_not_asked_for),
 		BOTH(names_are_removed_and_moved),
 		BOTH(links_are_read_and_followed),
+		BOTH(a_link_that_leads_nowhere_is_not_followed),
 		BOTH(attributes_are_what_the_device_says),
 		BOTH(statx_is_the_devices_where_it_has_it),
 		BOTH(the_file_systems_numbers_and_access),

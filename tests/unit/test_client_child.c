@@ -37,6 +37,8 @@ static int calls_elsewhere(struct viofs_file *f)
 	const struct timespec times[2] = { { 0, 0 }, { 0, 0 } };
 	struct flock lock = { .l_type = F_WRLCK };
 	struct iovec iov = { NULL, 0 };
+	struct viofs_session *session;
+	struct viofs_queue *queue;
 	struct viofs_file *file;
 	struct viofs_dir *dir;
 	struct statvfs fs;
@@ -44,6 +46,9 @@ static int calls_elsewhere(struct viofs_file *f)
 	struct stat st;
 	char b[8] = "";
 	const int64_t results[] = {
+		viofs_session_open(bench.dev, NULL, &session, &share.err),
+		viofs_session_view(share.session, NULL, &session, &share.err),
+		viofs_queue_open(bench.dev, &queue, &share.err),
 		viofs_file_open(share.session, "file", 0, O_RDONLY, 0, &file, &share.err),
 		viofs_file_pread(f, b, 8, 0, &share.err),
 		viofs_file_pwrite(f, b, 8, 0, &share.err),

@@ -20,6 +20,7 @@ static void what_is_done_with_an_open_file(void **state)
 {
 	const struct fuse_getattr_in getattr = { .getattr_flags = FUSE_GETATTR_FH, .fh = FH };
 	struct fuse_setattr_in set = { .valid = FATTR_SIZE | FATTR_FH, .fh = FH, .size = 5 };
+	struct timespec times[2] = { { 11, 0 }, { 13, 14 } };
 	struct fuse_fsync_in sync = { .fh = FH, .fsync_flags = FUSE_FSYNC_FDATASYNC };
 	const struct fuse_fallocate_in allocate = {
 		.fh = FH, .offset = 10, .length = 20, .mode = 1
@@ -42,6 +43,15 @@ static void what_is_done_with_an_open_file(void **state)
 	};
 	assert_int_equal(viofs_file_chown(f, 9, (gid_t)-1, &share.err), 0);
 	SENT(FUSE_SETATTR, FILE_NODE, set);
+	set = (struct fuse_setattr_in){ .valid = FATTR_ATIME | FATTR_MTIME | FATTR_FH,
+					.fh = FH,
+					.atime = 11,
+					.mtime = 13,
+					.mtimensec = 14 };
+	assert_int_equal(viofs_file_utimens(f, times, &share.err), 0);
+	SENT(FUSE_SETATTR, FILE_NODE, set);
+	times[1].tv_nsec = 1000000000;
+	assert_int_equal(viofs_file_utimens(f, times, &share.err), -EINVAL);
 	assert_int_equal(viofs_file_sync(f, 1, &share.err), 0);
 	SENT(FUSE_FSYNC, FILE_NODE, sync);
 	sync.fsync_flags = 0;
@@ -117,6 +127,8 @@ static void seeking(void **state)
 	assert_int_equal(viofs_file_lseek(f, INT64_MAX, SEEK_CUR, &share.err), -EINVAL);
 	assert_int_equal(viofs_file_lseek(f, 7, SEEK_DATA, &share.err), 4096);
 	SENT(FUSE_LSEEK, FILE_NODE, in);
+	assert_int_equal(viofs_file_lseek(f, 0, SEEK_DATA, &share.err), 4096);
+	assert_int_equal(viofs_file_lseek(f, -1, SEEK_DATA, &share.err), -ENXIO);
 	assert_int_equal(viofs_file_lseek(f, 0, SEEK_CUR, &share.err), 4096);
 	assert_int_equal(viofs_file_lseek(f, 0, 99, &share.err), -EINVAL);
 	share.sought_offset = INT64_MAX;
@@ -124,6 +136,8 @@ static void seeking(void **state)
 	share.sought_offset++;
 	assert_int_equal(viofs_file_lseek(f, 7, SEEK_HOLE, &share.err), -EIO);
 	says(&share.err, "an offset that can't be");
+	share_fails(FUSE_GETATTR, -EACCES);
+	assert_int_equal(viofs_file_lseek(f, 0, SEEK_END, &share.err), -EACCES);
 	/* Of a device that knows no holes a file is data up to its end. */
 	share_fails(FUSE_LSEEK, -ENOSYS);
 	assert_int_equal(viofs_file_lseek(f, 999, SEEK_DATA, &share.err), 999);
