@@ -7,6 +7,7 @@
 #include "loop/loop_epoll.h"
 #include "loop/loop_uring.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,6 +138,12 @@ void viofs_loop_remove(struct viofs_loop *l, unsigned int index)
 		l->ops->remove(l, f);
 	f->fd = -1;
 	f->has_fired = false;
+}
+
+void viofs_loop_put(struct viofs_loop *l, unsigned int index, int fd)
+{
+	assert(l->fds[index].fd < 0);
+	l->fds[index] = (struct viofs_loop_fd){ .fd = fd, .mode = l->fds[index].mode };
 }
 
 void viofs_loop_arm(struct viofs_loop *l, unsigned int index)

@@ -118,6 +118,9 @@ void viofs_loop_enable(struct viofs_loop *l, unsigned int index, bool enable);
 /** viofs_loop_remove() - no longer wait for it; before it is closed. */
 void viofs_loop_remove(struct viofs_loop *l, unsigned int index);
 
+/** viofs_loop_put() - @fd in place of one that was removed. It may fire once with nothing there. */
+void viofs_loop_put(struct viofs_loop *l, unsigned int index, int fd);
+
 /**
  * viofs_loop_arm() - io_uring: wait for it from the next viofs_loop_flush() on, as during a wait
  * For who never waits, to hear of it at no cost until it fires. epoll: nothing.

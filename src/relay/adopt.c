@@ -380,6 +380,8 @@ static int adopt_lane(struct viofs_lane *lane, struct viofs_err *err)
 		viofs_pump_landed(lane);
 	lane->state->head.len = 0;
 	lane->freed = true;
+	/* That it was not answered may be the other one's fault: all have as long once more. */
+	lane->next_due = viofs_now_ns() + lane->relay->config.timeout_ms * VIOFS_NSEC_PER_MSEC;
 	return 0;
 }
 
@@ -501,5 +503,31 @@ int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors 
 	kick_all(r);
 	*fs = r->fs;
 	*out = r;
+	return 0;
+}
+
+int viofs_adopt_forked(const struct viofs_relay_config *config, struct viofs_fs **fs,
+		       struct viofs_relay **relay, struct viofs_err *err)
+{
+	struct viofs_relay *old = *relay;
+	struct viofs_fs *old_fs = *fs;
+	struct viofs_adopt_descriptors d = {
+		.virtio = old_fs->virtio,
+		.lane_count = old->lane_count,
+	};
+	int rc;
+
+	memcpy(d.eventfds, old_fs->eventfds, sizeof(d.eventfds));
+	for (unsigned int i = 0; i < old->lane_count; i++)
+		d.lanes[i] = old->lanes[i].fuse_fd;
+	viofs_relay_describe(old, config);
+	rc = viofs_adopt(old->arena, &d, fs, relay, err);
+	if (rc)
+		return rc;
+	/* The descriptors are the successor's. */
+	for (unsigned int i = 0; i < old->lane_count; i++)
+		old->lanes[i].fuse_fd = -1;
+	viofs_relay_free(old);
+	viofs_fs_let_go(old_fs);
 	return 0;
 }

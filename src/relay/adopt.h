@@ -25,4 +25,14 @@ struct viofs_adopt_descriptors {
 int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors *descriptors,
 		struct viofs_fs **fs, struct viofs_relay **out, struct viofs_err *err);
 
+/**
+ * viofs_adopt_forked() - the same in a child of the process that has made the relay
+ * @config: as viofs_relay_new() was given it. What the parent knows is written to the state anew:
+ * sizes, options, where everything is.
+ * @relay, @fs: in: the parent's, whose worker has died; out: those that go on, of this process.
+ * Return: as viofs_adopt(); nothing can be done with either then.
+ */
+int viofs_adopt_forked(const struct viofs_relay_config *config, struct viofs_fs **fs,
+		       struct viofs_relay **relay, struct viofs_err *err);
+
 #endif

@@ -46,8 +46,9 @@ static unsigned int entries_of(const struct viofs_relay_config *c)
 	return c->queues * c->depth;
 }
 
-/* How many lanes are useful. Logs the limit that decided. */
-static unsigned int count_lanes(const struct viofs_relay_config *c, const struct viofs_fs *fs)
+/* How many lanes are useful. @what: out, NULL or the limit that decided. */
+static unsigned int count_lanes(const struct viofs_relay_config *c, const struct viofs_fs *fs,
+				const char **what)
 {
 	const struct {
 		unsigned int most;
@@ -62,17 +63,15 @@ static unsigned int count_lanes(const struct viofs_relay_config *c, const struct
 		{ (c->buffers - entries_of(c)) / BUFFERS_MIN,
 		  "as many as there is memory for data" },
 	};
-	unsigned int n = VIOFS_MAX(c->lanes, 1U), asked = n;
-	const char *what = NULL;
+	unsigned int n = VIOFS_MAX(c->lanes, 1U);
 
+	*what = NULL;
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(bounds); i++) {
 		if (bounds[i].most >= n)
 			continue;
 		n = VIOFS_MAX(bounds[i].most, 1U);
-		what = bounds[i].what;
+		*what = bounds[i].what;
 	}
-	if (what)
-		viofs_info("%u lanes are asked for, %u in use: %s", asked, n, what);
 	return n;
 }
 
@@ -200,13 +199,19 @@ static int make_lanes(struct viofs_relay *r, unsigned int n)
 
 int viofs_lanes_new(struct viofs_relay *r)
 {
-	return make_lanes(r, count_lanes(&r->config, r->fs));
+	const char *what;
+	unsigned int n = count_lanes(&r->config, r->fs, &what);
+
+	if (what)
+		viofs_info("%u lanes are asked for, %u in use: %s", r->config.lanes, n, what);
+	return make_lanes(r, n);
 }
 
 int viofs_lanes_adopt(struct viofs_relay *r, const int *fuse_fds)
 {
 	unsigned int n = r->layout.session->lanes;
-	int rc = n <= count_lanes(&r->config, r->fs) ? make_lanes(r, n) : -EPROTO;
+	const char *what;
+	int rc = n <= count_lanes(&r->config, r->fs, &what) ? make_lanes(r, n) : -EPROTO;
 
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
 		r->lanes[i].fuse_fd = fuse_fds[i];

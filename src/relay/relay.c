@@ -19,8 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What was agreed by now. @config: as the memory was divided, before sizes were bounded. */
-static void write_session(struct viofs_relay *r, const struct viofs_relay_config *config)
+void viofs_relay_describe(struct viofs_relay *r, const struct viofs_relay_config *config)
 {
 	struct viofs_session_state *s = r->layout.session;
 
@@ -33,6 +32,8 @@ static void write_session(struct viofs_relay *r, const struct viofs_relay_config
 	s->notify_buf_size = r->fs->notify_buf_size;
 	memcpy(s->queue_size, r->fs->queue_size, sizeof(s->queue_size));
 	memcpy(s->tag, r->fs->tag, sizeof(s->tag));
+	s->lanes = r->lane_count;
+	viofs_layout_publish(r);
 }
 
 int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs,
@@ -51,7 +52,6 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 		r->fs->queue_count - VIOFS_FS_REQUEST, r->config.max_data);
 	viofs_layout_new(config, arena, &r->layout);
 	r->stats = r->layout.stats;
-	write_session(r, config);
 	viofs_team_init(&r->team);
 	viofs_outcome_init(&r->outcome);
 	if (viofs_slots_init(&r->slots, (uint16_t)config->slots, (uint16_t)config->buffers,
@@ -61,8 +61,8 @@ int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	}
 	r->stats->channel = VIOFS_CHANNEL_DEV;
-	r->stats->lanes = r->layout.session->lanes = r->lane_count;
-	viofs_layout_publish(r);
+	r->stats->lanes = r->lane_count;
+	viofs_relay_describe(r, config);
 	*out = r;
 	return 0;
 }

@@ -18,6 +18,14 @@ struct viofs_relay;
 int viofs_relay_new(const struct viofs_relay_config *config, struct viofs_fs *fs,
 		    struct viofs_arena *arena, struct viofs_relay **out, struct viofs_err *err);
 
+/**
+ * viofs_relay_describe() - write the session's part of the state (state.h), and where all of it is
+ * @config: as viofs_relay_new() was given it: before sizes were bounded.
+ * In the process that has made @r, which doesn't serve: where a worker had the state, it is as it
+ * was again.
+ */
+void viofs_relay_describe(struct viofs_relay *r, const struct viofs_relay_config *config);
+
 /** viofs_relay_free() - NULL is fine. */
 void viofs_relay_free(struct viofs_relay *r);
 
