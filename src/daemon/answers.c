@@ -40,6 +40,8 @@ json_t *viofs_answers_live_status(struct viofs_supervision *s)
 		.worker = s->worker.pid,
 		.outage = viofs_outage_json(&s->outage),
 		.leaving = viofs_phase_rules(s->phase)->asked,
+		.restarts = s->succession.restarts,
+		.last_death = s->succession.last.text,
 	};
 
 	viofs_observe_stats(relay, &stats);

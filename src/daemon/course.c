@@ -8,6 +8,8 @@
 #include "daemon/message.h"
 #include "daemon/remedy.h"
 #include "daemon/supervision.h"
+#include "relay/observe.h"
+#include "relay/stats.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +30,7 @@ void viofs_course_fail(struct viofs_supervision *s, int rc, const struct viofs_e
 	s->rc = rc;
 	s->err = *err;
 	viofs_remedy_add(&s->err);
-	if (s->worker.state == VIOFS_WORKER_SERVING || s->worker.state == VIOFS_WORKER_ENDED)
+	if (s->worker.state != VIOFS_WORKER_LOST && viofs_worker_has_served(s->worker.state))
 		viofs_error("the session failed: %s", s->err.text);
 }
 
@@ -101,8 +103,19 @@ static void disown_worker(struct viofs_supervision *s, struct viofs_err *err)
 	viofs_course_abort(s, 0);
 }
 
+/* Whoever waits for an answer hasn't noticed. */
+static void go_on(struct viofs_supervision *s)
+{
+	int64_t ns = viofs_succession_done(&s->succession, viofs_now_ns());
+
+	enter(s, VIOFS_PHASE_SUCCEEDS);
+	viofs_warn("%s; a successor serves (restart %u, %lld ms)", s->succession.last.text,
+		   s->succession.restarts, (long long)(ns / VIOFS_NSEC_PER_MSEC));
+}
+
 bool viofs_course_read_report(struct viofs_supervision *s)
 {
+	bool succeeds = s->worker.state == VIOFS_WORKER_SUCCEEDING;
 	struct viofs_report r;
 	int rc = viofs_report_read(s->worker.pipes.report_fd, &s->worker.state, &r);
 
@@ -112,10 +125,15 @@ bool viofs_course_read_report(struct viofs_supervision *s)
 		return false;
 	if (!rc)
 		return true;
+	if (r.kind == VIOFS_REPORT_FAILED && succeeds)
+		viofs_err_prefix(&r.err, r.rc, "%s, and no other can go on",
+				 s->succession.last.text);
 	if (r.kind == VIOFS_REPORT_LOST)
 		lose_device(s, r.rc, &r.err);
 	else if (r.kind == VIOFS_REPORT_FAILED)
 		end_worker(s, r.rc, &r.err);
+	else if (succeeds)
+		go_on(s);
 	else
 		start_serving(s);
 	return true;
@@ -161,6 +179,37 @@ static void leave(struct viofs_supervision *s)
 	}
 }
 
+/* May another worker go on where this one ends? */
+static bool can_succeed(const struct viofs_supervision *s)
+{
+	return viofs_phase_rules(s->phase)->succeed && !s->worker.kill_at &&
+	       (s->worker.state == VIOFS_WORKER_SERVING ||
+		s->worker.state == VIOFS_WORKER_SUCCEEDING) &&
+	       viofs_observe_stage(s->claim->relay) == VIOFS_STAGE_SERVING;
+}
+
+void viofs_course_stick(struct viofs_supervision *s, const struct viofs_err *err)
+{
+	if (can_succeed(s) && s->o->restarts) {
+		s->worker.stuck = true;
+		s->worker.why_stuck = *err;
+		kill(s->worker.pid, SIGKILL);
+		return;
+	}
+	viofs_course_fail(s, -ETIMEDOUT, err);
+	viofs_course_abort(s, 0);
+}
+
+/* Return: is it to be succeeded? Else it is the session's failure, in @err. */
+static bool note_death(struct viofs_supervision *s, struct viofs_err *err)
+{
+	if (!can_succeed(s))
+		return false;
+	if (s->worker.stuck)
+		*err = s->worker.why_stuck;
+	return viofs_succession_note(&s->succession, viofs_now_ns(), err);
+}
+
 static void reap(struct viofs_supervision *s)
 {
 	struct viofs_err err;
@@ -179,7 +228,7 @@ static void reap(struct viofs_supervision *s)
 		rc = viofs_worker_death(status, &err);
 	if (!rc && !viofs_worker_has_served(s->worker.state))
 		rc = viofs_err_set(&err, -EIO, "The mount was gone before it answered.");
-	if (rc)
+	if (rc && !note_death(s, &err))
 		viofs_course_fail(s, rc, &err);
 }
 

@@ -165,6 +165,14 @@ static const struct viofs_option table[] = {
 	  .standard = "10",
 	  .value = "S",
 	  .help = "seconds that a busy mount is waited for on SIGTERM" },
+	{ .name = "restarts",
+	  NUMBER(restarts),
+	  .max = VIOFS_RESTARTS_MAX,
+	  .standard = "4",
+	  .value = "N",
+	  .help = "a worker process that dies is succeeded by another, which goes on with all "
+		  "requests, up to N times in 60 seconds; with the next death the session has "
+		  "failed" },
 	{ .name = "allow-unsafe-noiommu",
 	  FLAG(allow_noiommu),
 	  .help = "use VFIO where there is no IOMMU: the device can then reach all memory of this "

@@ -252,6 +252,7 @@ int viofs_options_parse(int argc, char **argv, struct viofs_options *o, struct v
 
 	memset(o, 0, sizeof(*o));
 	o->grace_s = 10;
+	o->restarts = 4;
 	o->seccomp = viofs_sandbox_seccomp_default();
 	viofs_relay_config_default(&o->relay);
 	if (fuse_opt_parse(&args, &r, none, parse_word))

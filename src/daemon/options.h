@@ -20,6 +20,8 @@ enum viofs_notify_mode {
 	VIOFS_NOTIFY_STORE, /* as ON, and data may go into the page cache */
 };
 
+#define VIOFS_RESTARTS_MAX 1000U
+
 /** enum viofs_on_loss - what becomes of requests when the device is gone */
 enum viofs_on_loss {
 	VIOFS_ON_LOSS_EIO,
@@ -39,6 +41,7 @@ struct viofs_options {
 	bool keeps_state;              /* backend-keeps-state */
 	uint64_t dma_mem, max_data;    /* bytes, 0 = default; in relay as buffers and max_data */
 	uint32_t grace_s;              /* a busy mount is waited for this long on SIGTERM */
+	uint32_t restarts;             /* workers that may succeed others in 60 s */
 	enum viofs_seccomp seccomp;
 	cpu_set_t cpus; /* that the worker is to run on; empty: those of the process */
 	struct viofs_relay_config relay;

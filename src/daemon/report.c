@@ -25,6 +25,7 @@ _Static_assert(sizeof(struct wire) <= PIPE_BUF, "a report is written whole or no
 static const enum viofs_worker_state after[VIOFS_WORKER_STATES][VIOFS_REPORT_KINDS] = {
 	[VIOFS_WORKER_STARTING] = { VIOFS_WORKER_SERVING, VIOFS_WORKER_REFUSED, NO },
 	[VIOFS_WORKER_SERVING] = { NO, VIOFS_WORKER_ENDED, VIOFS_WORKER_LOST },
+	[VIOFS_WORKER_SUCCEEDING] = { VIOFS_WORKER_SERVING, VIOFS_WORKER_ENDED, NO },
 	[VIOFS_WORKER_LOST] = { NO, NO, NO },
 	[VIOFS_WORKER_REFUSED] = { NO, NO, NO },
 	[VIOFS_WORKER_ENDED] = { NO, NO, NO },
@@ -50,8 +51,12 @@ static bool is_well_formed(const struct wire *w)
 
 int viofs_report_read(int fd, enum viofs_worker_state *state, struct viofs_report *r)
 {
-	static const char *const states[] = { "is starting", "serves", "has lost its device",
-					      "has failed to start", "has failed" };
+	static const char *const states[] = { "is starting",
+					      "serves",
+					      "is taking up what another one has left",
+					      "has lost its device",
+					      "has failed to start",
+					      "has failed" };
 	static const char *const kinds[] = { "serving", "failed", "lost" };
 	struct wire w;
 	ssize_t n = read(fd, &w, sizeof(w));
@@ -76,6 +81,5 @@ int viofs_report_read(int fd, enum viofs_worker_state *state, struct viofs_repor
 
 bool viofs_worker_has_served(enum viofs_worker_state state)
 {
-	return state == VIOFS_WORKER_SERVING || state == VIOFS_WORKER_LOST ||
-	       state == VIOFS_WORKER_ENDED;
+	return state != VIOFS_WORKER_STARTING && state != VIOFS_WORKER_REFUSED;
 }

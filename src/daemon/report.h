@@ -5,6 +5,7 @@
  *   state      serving   failed    lost     the worker
  *   STARTING   SERVING   REFUSED   -        waits for INIT's answer
  *   SERVING    -         ENDED     LOST     serves
+ *   SUCCEEDING SERVING   ENDED     -        takes up what another one has left
  *   LOST       -         -         -        answers EIO until the mount is gone
  *   REFUSED    -         -         -        ends: there never was a session
  *   ENDED      -         -         -        ends: the session failed
@@ -20,7 +21,7 @@
 #include <stdbool.h>
 
 enum viofs_report_kind {
-	VIOFS_REPORT_SERVING, /* INIT is done, the mount answers */
+	VIOFS_REPORT_SERVING, /* INIT is done, the mount answers; or answers again */
 	VIOFS_REPORT_FAILED,  /* the worker ends; err says why */
 	VIOFS_REPORT_LOST,    /* the device is gone; the worker goes on, and answers EIO */
 	VIOFS_REPORT_KINDS,
@@ -29,6 +30,7 @@ enum viofs_report_kind {
 enum viofs_worker_state {
 	VIOFS_WORKER_STARTING,
 	VIOFS_WORKER_SERVING,
+	VIOFS_WORKER_SUCCEEDING,
 	VIOFS_WORKER_LOST,
 	VIOFS_WORKER_REFUSED,
 	VIOFS_WORKER_ENDED,

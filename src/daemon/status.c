@@ -155,7 +155,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 	return json_pack(
 		"{s:o, s:o, s:s, s:o, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
 		"s:o, s:o, "
-		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:o*}",
+		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:i, s:s, s:o*}",
 		"source", viofs_status_text(s->source), "mountpoint",
 		viofs_status_text(s->mountpoint), "session",
 		s->leaving && t->stage == VIOFS_STAGE_SERVING ? "leaving"
@@ -173,5 +173,6 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 		(double)s->oldest_ns / 1e9, "quirks", bit_names(t->quirks, viofs_quirk_text),
 		"last_fault", workers_text(t->last_fault, sizeof(t->last_fault)), "dma_memory",
 		"bytes", (json_int_t)s->dma_bytes, "page_size", (json_int_t)s->page_size, "on_loss",
-		s->outage ? "wait" : "eio", "back_end", s->outage);
+		s->outage ? "wait" : "eio", "restarts", (int)s->restarts, "last_death",
+		s->last_death, "back_end", s->outage);
 }

@@ -23,6 +23,8 @@ struct viofs_status_source {
 	pid_t supervisor, worker;
 	json_t *outage; /* viofs_outage_json(); taken over */
 	bool leaving;   /* a signal asked for the end */
+	unsigned int restarts;
+	const char *last_death; /* of a worker, ""; as struct viofs_err has it */
 };
 
 /**

@@ -18,6 +18,7 @@
 #include "daemon/outage.h"
 #include "daemon/report.h"
 #include "daemon/phase.h"
+#include "daemon/succession.h"
 #include "daemon/watchdog.h"
 #include "daemon/worker.h"
 #include "kernel/mount.h"
@@ -70,9 +71,12 @@ struct viofs_supervision {
 		struct viofs_message_flow flow;
 		enum viofs_worker_state state; /* by its reports; LOST: the device is closed here */
 		bool stopped;                  /* by a signal */
-		int64_t kill_at;               /* ns, 0: not yet */
+		bool stuck;                    /* killed for it, with what follows */
+		struct viofs_err why_stuck;
+		int64_t kill_at; /* ns, 0: not yet */
 	} worker;
 
+	struct viofs_succession succession;
 	struct viofs_ending ending;
 	struct viofs_outage outage;
 	struct viofs_journal journal;
@@ -88,6 +92,10 @@ void viofs_course_fail(struct viofs_supervision *s, int rc, const struct viofs_e
 
 /** viofs_course_abort() - end the connection; the worker has @ns for DESTROY. */
 void viofs_course_abort(struct viofs_supervision *s, int64_t ns);
+
+/** viofs_course_stick() - the worker does nothing: another succeeds it, or the session has failed.
+ */
+void viofs_course_stick(struct viofs_supervision *s, const struct viofs_err *err);
 
 /** viofs_course_unmount() - begin an orderly unmount, or abort where there can be none. */
 void viofs_course_unmount(struct viofs_supervision *s);

@@ -9,10 +9,12 @@
  *   finish      mount gone, device reset and given back, socket and record removed
  *
  * A worker that doesn't end by itself once the mount is gone is killed; one that answers nothing,
- * not even by its own time-out, is found out here (watch_worker()).
+ * not even by its own time-out, is found out here (watch_worker()). One that dies while it serves
+ * is succeeded by another (succeed()), which finds all of the session in the state (relay/state.h);
+ * so is one that is stuck, and killed for it.
  *
- * The supervisor relays nothing and holds copies of all descriptors. Whatever way the worker ends,
- * finish is the same.
+ * The supervisor relays nothing and holds copies of all descriptors. Whatever way the last worker
+ * ends, finish is the same.
  */
 #include "daemon/supervisor.h"
 #include "base/log.h"
@@ -68,7 +70,7 @@ static int start_loop(struct viofs_supervision *s, struct viofs_err *err)
 	return 0;
 }
 
-static int start_worker(struct viofs_supervision *s, struct viofs_err *err)
+static int start_worker(struct viofs_supervision *s, bool succeeds, struct viofs_err *err)
 {
 	const struct viofs_worker_config config = {
 		.claim = s->claim,
@@ -79,6 +81,9 @@ static int start_worker(struct viofs_supervision *s, struct viofs_err *err)
 			     .epoll = s->o->relay.loop == VIOFS_LOOP_EPOLL },
 		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd,
 				     viofs_mount_control_fd(s->mount) },
+		.supervisors_loop = &s->loop,
+		.relay = &s->o->relay,
+		.succeeds = succeeds,
 	};
 	pid_t pid = viofs_worker_start(&config, &s->worker.pipes, err);
 
@@ -132,7 +137,7 @@ static int start(struct viofs_supervision *s, struct viofs_err *err)
 	};
 	rc = viofs_relay_open(s->claim->relay, viofs_mount_fd(s->mount), err);
 	if (!rc)
-		rc = start_worker(s, err);
+		rc = start_worker(s, false, err);
 	return rc ? rc : start_loop(s, err);
 }
 
@@ -157,8 +162,7 @@ static void watch_worker(struct viofs_supervision *s)
 		viofs_err_set(&err, -ETIMEDOUT,
 			      "the worker has done nothing about a request for %d s: it is killed",
 			      (int)(age / VIOFS_NSEC_PER_SEC));
-		viofs_course_fail(s, -ETIMEDOUT, &err);
-		viofs_course_abort(s, 0);
+		viofs_course_stick(s, &err);
 		break;
 	}
 }
@@ -212,13 +216,48 @@ static void watch_without_loop(struct viofs_supervision *s, int rc)
 	viofs_course_read_signals(s);
 }
 
-/* Until the worker has ended. */
+static void close_pipes(struct viofs_supervision *s)
+{
+	if (s->worker.pipes.report_fd >= 0)
+		close(s->worker.pipes.report_fd);
+	if (s->worker.pipes.log_fd >= 0)
+		close(s->worker.pipes.log_fd);
+	s->worker.pipes = (struct viofs_worker_pipes){ -1, -1 };
+}
+
+/* Another worker in place of one that has died, where there is to be one. Return: is there one? */
+static bool succeed(struct viofs_supervision *s)
+{
+	struct viofs_err err;
+	int rc;
+
+	if (!s->succession.due)
+		return false;
+	s->succession.due = false;
+	viofs_loop_remove(&s->loop, VIOFS_WAKE_REPORT);
+	viofs_loop_remove(&s->loop, VIOFS_WAKE_MESSAGES);
+	close_pipes(s);
+	rc = start_worker(s, true, &err);
+	if (rc) {
+		viofs_course_fail(s, viofs_err_prefix(&err, rc, "%s", s->succession.last.text),
+				  &err);
+		return false;
+	}
+	s->worker.state = VIOFS_WORKER_SUCCEEDING;
+	s->worker.stopped = s->worker.stuck = false;
+	viofs_watchdog_begin_again(&s->watchdog, viofs_now_ns());
+	viofs_loop_put(&s->loop, VIOFS_WAKE_REPORT, s->worker.pipes.report_fd);
+	viofs_loop_put(&s->loop, VIOFS_WAKE_MESSAGES, s->worker.pipes.log_fd);
+	return true;
+}
+
+/* Until the last worker has ended. */
 static void watch(struct viofs_supervision *s)
 {
 	int rc;
 
-	while (s->worker.pid) {
-		if (viofs_phase_rules(s->phase)->watch && !s->worker.kill_at)
+	while (s->worker.pid || succeed(s)) {
+		if (viofs_phase_rules(s->phase)->watch && !s->worker.kill_at && !s->worker.stuck)
 			watch_worker(s);
 		if (s->worker.kill_at && viofs_now_ns() - s->worker.kill_at >= 0)
 			kill(s->worker.pid, SIGKILL);
@@ -281,10 +320,7 @@ static void finish(struct viofs_supervision *s)
 			  was_there);
 	json_decref(s->last_status);
 	viofs_latency_forget(&s->looks);
-	if (s->worker.pipes.report_fd >= 0)
-		close(s->worker.pipes.report_fd);
-	if (s->worker.pipes.log_fd >= 0)
-		close(s->worker.pipes.log_fd);
+	close_pipes(s);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 }
@@ -302,6 +338,7 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 		.control_fd = -1,
 		.signal_fd = -1,
 		.worker.pipes = { -1, -1 },
+		.succession.most = o->restarts,
 	};
 	viofs_inherit_no_oom();
 	rc = s.signal_fd = viofs_inherit_signalfd(&err);

@@ -83,6 +83,9 @@ enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64
 		viofs_watchdog_look(w, now);
 	oldest = VIOFS_MAX(oldest, viofs_watchdog_unread_ns(w));
 	oldest = VIOFS_MAX(oldest, viofs_watchdog_silent_ns(w));
+	/* What has waited for the worker before is not this one's fault. */
+	if (w->begun)
+		oldest = VIOFS_MIN(oldest, now - w->begun);
 	stalls = leaving && oldest >= LEAVING_STALL_NS;
 	stuck = w->timeout_ns && oldest >= w->timeout_ns + TIMEOUT_SLACK_NS;
 	*age = oldest;
@@ -94,6 +97,16 @@ enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64
 	if (w->overdue < 2)
 		return VIOFS_WATCHDOG_FINE;
 	return stalls ? VIOFS_WATCHDOG_STALLS : VIOFS_WATCHDOG_STUCK;
+}
+
+void viofs_watchdog_begin_again(struct viofs_watchdog *w, int64_t now)
+{
+	*w = (struct viofs_watchdog){
+		.relay = w->relay,
+		.fuse_fd = w->fuse_fd,
+		.timeout_ns = w->timeout_ns,
+		.begun = now,
+	};
 }
 
 bool viofs_watchdog_lingers(struct viofs_watchdog *w, int64_t now)

@@ -25,6 +25,7 @@ struct viofs_watchdog {
 	int64_t readable;                /* ns, the first of the looks in a row with something to
 					  * read and no turn; 0: the last one was none */
 	int64_t looked;                  /* ns, the last look */
+	int64_t begun;                   /* ns, when the worker did, if it succeeds another */
 	int64_t timeout_ns;              /* that a request may take; 0: for ever */
 	unsigned int overdue;            /* judgements in a row that found a request too old */
 	int64_t ending_since;            /* ns, 0: the worker has not been seen ending */
@@ -44,6 +45,10 @@ enum viofs_watchdog_verdict {
  */
 enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64_t now,
 						 bool leaving, int64_t *age);
+
+/** viofs_watchdog_begin_again() - another worker serves from @now (ns) on: it has as long as the
+ * first one had. */
+void viofs_watchdog_begin_again(struct viofs_watchdog *w, int64_t now);
 
 /** viofs_watchdog_lingers() - the mount is gone, and should the worker be, too? */
 bool viofs_watchdog_lingers(struct viofs_watchdog *w, int64_t now);

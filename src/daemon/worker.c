@@ -21,6 +21,7 @@
 #include "daemon/launch.h"
 #include "daemon/message.h"
 #include "daemon/report.h"
+#include "relay/adopt.h"
 #include "relay/observe.h"
 
 #include <errno.h>
@@ -105,6 +106,7 @@ static int work(struct worker *w)
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(c->supervisors_fds); i++)
 		if (c->supervisors_fds[i] >= 0)
 			close(c->supervisors_fds[i]);
+	viofs_loop_close(c->supervisors_loop);
 	viofs_opened_drop_dma(&c->claim->at);
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
@@ -117,6 +119,8 @@ static int work(struct worker *w)
 		viofs_launch_let_go();
 	harden_against_reclaim(c->claim->at.arena);
 	rc = pin(c->cpus, &err);
+	if (!rc && c->succeeds)
+		rc = viofs_adopt_forked(c->relay, &c->claim->at.fs, &c->claim->relay, &err);
 	if (!rc)
 		rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);
 	if (!rc)

@@ -5,6 +5,7 @@
 
 #include "daemon/claim.h"
 #include "daemon/sandbox.h"
+#include "loop/loop.h"
 
 #include <sched.h>
 #include <sys/types.h>
@@ -17,6 +18,9 @@ struct viofs_worker_config {
 	const cpu_set_t *cpus;  /* to run on; empty: wherever this process may */
 	int supervisors_fds[4]; /* closed in the worker, so that they end with the supervisor; or -1
 				 */
+	struct viofs_loop *supervisors_loop;    /* likewise; not open yet for the first worker */
+	const struct viofs_relay_config *relay; /* that claim->relay was made with */
+	bool succeeds;                          /* another worker, which has died */
 };
 
 /** struct viofs_worker_pipes - what comes from the worker, to be read; both non-blocking */
@@ -28,6 +32,7 @@ struct viofs_worker_pipes {
 /**
  * viofs_worker_start() - fork the worker
  * It serves until the mount is gone and ends with status 0, or with 1 where the session failed.
+ * Nobody else serves it at that time: a worker that it succeeds is dead.
  * Where the device is lost it reports so, lets go of its descriptors, and answers EIO until the
  * mount is gone. Return: its pid and @pipes, or -errno.
  */

@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check(o.relay.max_data >= 128 << 10 && o.relay.max_data <= 1 << 20);
 		fuzz_check(!(o.relay.max_data % 4096));
 		fuzz_check(o.relay.buffers >= 4 && o.relay.buffers <= 1024);
-		fuzz_check(o.relay.spin_us <= 1000000 && o.grace_s <= 86400);
+		fuzz_check(o.relay.spin_us <= 1000000 && o.grace_s <= 86400 &&
+			   o.restarts <= VIOFS_RESTARTS_MAX);
 		fuzz_check(o.relay.init_timeout_ms >= 1000 && o.relay.init_timeout_ms <= 3600000);
 		fuzz_check(o.seccomp <= VIOFS_SECCOMP_NONE && o.relay.poll <= VIOFS_POLL_IRQ);
 		fuzz_check(o.relay.loop <= VIOFS_LOOP_EPOLL);

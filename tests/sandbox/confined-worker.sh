@@ -153,8 +153,8 @@ wait "$loading" 2>/dev/null && fail 'nobody noticed that the back end was killed
 umount "$work/mnt"
 ends "$supervisor" 'the daemon of a dead back end'
 
-# What a killed worker leaves is as always.
-start
+# What a killed worker leaves is as always, where no other succeeds it.
+start -o restarts=0
 kill -SYS "$worker"
 ends "$supervisor" 'the daemon of a killed worker'
 ! mountpoint -q "$work/mnt" || fail 'still mounted after the worker was killed'

@@ -115,19 +115,21 @@ static void defaults_are_those_of_the_relay(void **state)
 	assert_int_equal(o.relay.spin_us, c.spin_us);
 	assert_int_equal(o.relay.buffers, c.buffers);
 	assert_int_equal(o.relay.init_timeout_ms, c.init_timeout_ms);
+	assert_int_equal(o.restarts, 4);
 	assert_false(o.allow_noiommu || o.small_pages);
 }
 
 static void own_options_have_their_effect(void **state)
 {
 	assert_int_equal(parse("-o", "poll=irq,spin=7,init-timeout=3,grace=0,allow-unsafe-noiommu",
-			       "-o", "no-hugepages,max-data=256K", "myfs", "/mnt", NULL),
+			       "-o", "no-hugepages,max-data=256K,restarts=0", "myfs", "/mnt", NULL),
 			 0);
 	assert_false(o.relay.sync_dio);
 	assert_int_equal(o.relay.poll, VIOFS_POLL_IRQ);
 	assert_int_equal(o.relay.spin_us, 7);
 	assert_int_equal(o.relay.init_timeout_ms, 3000);
 	assert_int_equal(o.grace_s, 0);
+	assert_int_equal(o.restarts, 0);
 	assert_true(o.allow_noiommu && o.small_pages);
 	assert_int_equal(o.relay.max_data, 256 << 10);
 	assert_false(has_mount_words());
@@ -289,6 +291,7 @@ static void values_out_of_range_are_named(void **state)
 	refused("spin=", "spin=");
 	refused("init-timeout=0", "1 to 3600");
 	refused("grace=86401", "grace");
+	refused("restarts=1001", "0 to 1000");
 	refused("timeout=86401", "0 to 86400");
 	refused("on-loss=panic", "on-loss=panic");
 	refused("backend-keeps-state", "on-loss=wait");

@@ -15,13 +15,13 @@
 static void each_event_leads_where_the_table_says(void **state)
 {
 	static const enum viofs_phase after[VIOFS_PHASES][VIOFS_PHASE_EVENTS] = {
-		/* serves, loses, fails, leave, abort */
-		{ P(SERVING), NO, P(FAILING), NO, P(ABORTED) },                 /* starting */
-		{ NO, P(LOST), P(FAILING), P(LEAVING), P(ABORTED) },            /* serving */
-		{ NO, P(LOST), P(FAILING), P(LEAVING), P(ABORTED) },            /* leaving */
-		{ NO, NO, NO, P(LOST), P(ABORTED) },                            /* lost */
-		{ NO, NO, NO, P(FAILING), P(ABORTED) },                         /* failing */
-		{ P(ABORTED), P(ABORTED), P(ABORTED), P(ABORTED), P(ABORTED) }, /* aborted */
+		/* serves, succeeds, loses, fails, leave, abort */
+		{ P(SERVING), NO, NO, P(FAILING), NO, P(ABORTED) },              /* starting */
+		{ NO, P(SERVING), P(LOST), P(FAILING), P(LEAVING), P(ABORTED) }, /* serving */
+		{ NO, P(LEAVING), P(LOST), P(FAILING), P(LEAVING), P(ABORTED) }, /* leaving */
+		{ NO, NO, NO, NO, P(LOST), P(ABORTED) },                         /* lost */
+		{ NO, NO, NO, NO, P(FAILING), P(ABORTED) },                      /* failing */
+		{ P(ABORTED), P(ABORTED), P(ABORTED), P(ABORTED), P(ABORTED), P(ABORTED) },
 	};
 
 	for (int p = 0; p < VIOFS_PHASES; p++)
@@ -62,15 +62,28 @@ static void each_report_that_is_taken_has_its_place(void **state)
 		{ P(SERVING), VIOFS_REPORT_FAILED },   { P(SERVING), VIOFS_REPORT_LOST },
 		{ P(LEAVING), VIOFS_REPORT_FAILED },   { P(LEAVING), VIOFS_REPORT_LOST },
 	};
+	/* What a successor's first report leads to. */
+	static const enum viofs_phase_event first[] = { P(SUCCEEDS), P(FAILS) };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_true(viofs_phase_can(cases[i].phase, events[cases[i].kind]));
+	for (int p = 0; p < VIOFS_PHASES; p++)
+		for (size_t i = 0; viofs_phase_rules((enum viofs_phase)p)->succeed && i < 2; i++)
+			assert_true(viofs_phase_can((enum viofs_phase)p, first[i]));
 }
 
 static void only_a_mount_that_serves_is_given_out_again(void **state)
 {
 	for (int p = 0; p < VIOFS_PHASES; p++)
 		assert_int_equal(viofs_phase_rules((enum viofs_phase)p)->clone, p == P(SERVING));
+}
+
+/* Before INIT there is nothing to go on with, and without a device nobody to go on for. */
+static void a_worker_is_succeeded_while_requests_are_answered(void **state)
+{
+	for (int p = 0; p < VIOFS_PHASES; p++)
+		assert_int_equal(viofs_phase_rules((enum viofs_phase)p)->succeed,
+				 p == P(SERVING) || p == P(LEAVING));
 }
 
 /* Without a device, or without a worker, an unmount would wait for nobody. */
@@ -93,6 +106,7 @@ int main(void)
 		cmocka_unit_test(an_abort_is_always_possible_and_final),
 		cmocka_unit_test(each_report_that_is_taken_has_its_place),
 		cmocka_unit_test(only_a_mount_that_serves_is_given_out_again),
+		cmocka_unit_test(a_worker_is_succeeded_while_requests_are_answered),
 		cmocka_unit_test(an_orderly_unmount_needs_a_worker_that_serves),
 	};
 

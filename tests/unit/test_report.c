@@ -49,6 +49,7 @@ static void each_state_takes_what_it_may(void **test)
 	static const enum viofs_worker_state after[VIOFS_WORKER_STATES][VIOFS_REPORT_KINDS] = {
 		{ VIOFS_WORKER_SERVING, VIOFS_WORKER_REFUSED, WRONG }, /* starting */
 		{ WRONG, VIOFS_WORKER_ENDED, VIOFS_WORKER_LOST },      /* serving */
+		{ VIOFS_WORKER_SERVING, VIOFS_WORKER_ENDED, WRONG },   /* succeeding */
 		{ WRONG, WRONG, WRONG },                               /* lost */
 		{ WRONG, WRONG, WRONG },                               /* refused */
 		{ WRONG, WRONG, WRONG },                               /* ended */
@@ -76,6 +77,7 @@ static void served_are_those_that_once_did(void **test)
 {
 	assert_false(viofs_worker_has_served(VIOFS_WORKER_STARTING));
 	assert_true(viofs_worker_has_served(VIOFS_WORKER_SERVING));
+	assert_true(viofs_worker_has_served(VIOFS_WORKER_SUCCEEDING));
 	assert_true(viofs_worker_has_served(VIOFS_WORKER_LOST));
 	assert_false(viofs_worker_has_served(VIOFS_WORKER_REFUSED));
 	assert_true(viofs_worker_has_served(VIOFS_WORKER_ENDED));

@@ -76,6 +76,8 @@ static json_t *make(struct viofs_relay_stats *stats)
 		.fs = &fs,
 		.stats = stats,
 		.slots_used = 28,
+		.restarts = 3,
+		.last_death = "the worker was killed",
 		.slots = 128,
 		.oldest_ns = 1500000000,
 		.dma_bytes = 32 << 20,
@@ -170,6 +172,8 @@ static void device_features_are_named(void **state)
 	assert_true(has(json_object_get(device, "features"), "VIRTIO_F_VERSION_1"));
 	assert_non_null(strstr(text(device, "dma"), "bypasses"));
 	assert_string_equal(text(device, "vfio"), "group");
+	assert_int_equal(number(s, "restarts"), 3);
+	assert_string_equal(text(s, "last_death"), "the worker was killed");
 	assert_string_equal(text(device, "vfio_passed_over"), "cdev: /dev/iommu is not there");
 	json_decref(s);
 }

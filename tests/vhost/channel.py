@@ -52,7 +52,7 @@ def why_not():
 
 def session(options, *args, channel="uring"):
     """A mount whose requests come that way, and no other."""
-    s = Session(backend_args=["--strict", *args], options=f"channel={channel},{options}")
+    s = Session(backend_args=["--strict", *args], options=f"channel={channel},restarts=0,{options}")
     try:
         s.mount()
         check_channel(s, channel)

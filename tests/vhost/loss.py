@@ -195,7 +195,7 @@ def stop_worker(session):
 
 def a_stuck_worker_with_a_timeout():
     """A worker that can't look after its own time-out is killed by its supervisor."""
-    with Session("c", options="timeout=1") as s:
+    with Session("c", options="timeout=1,restarts=0") as s:
         s.mount()
         with Load(s) as load:
             load.fails(stop_worker(s), 9)

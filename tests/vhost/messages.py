@@ -357,7 +357,8 @@ def the_log_tells_begin_and_end():
              "by signal 15 (Terminated) of process")
     ended_by("kill -INT {pid}", "asked to end by signal 2 (Interrupt)", "user 0")
     ended_by("{ctl} abort {mnt}", "asked to end by viofsctl abort", "by viofsctl abort")
-    ended_by("kill -KILL $(cat /proc/{pid}/task/{pid}/children)", None, "killed by signal 9")
+    ended_by("kill -KILL $(cat /proc/{pid}/task/{pid}/children)", None, "killed by signal 9",
+             "restarts=0")
 
 
 def the_log_tells_of_a_second_mount():

@@ -49,6 +49,8 @@ static const struct family families[] = {
 	{ "dma_memory_bytes", "bytes", false, "Memory that the device can reach.", "dma_memory",
 	  "bytes" },
 	{ "lanes", NULL, false, "Lanes that serve.", NULL, "lanes" },
+	{ "restarts", NULL, true, "Workers that went on where another had died.", NULL,
+	  "restarts" },
 };
 
 static const struct family queue_families[] = {

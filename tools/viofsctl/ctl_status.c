@@ -94,6 +94,9 @@ static void print_status(const json_t *s)
 	       number_of(s, "worker"));
 	if (text_of(s, "reason")[0])
 		printf("  reason     %s\n", text_of(s, "reason"));
+	if (number_of(s, "restarts"))
+		printf("  restarts   %lld, last: %s\n", number_of(s, "restarts"),
+		       text_of(s, "last_death"));
 	printf("  device     %s, tag %s, %s%s, DMA %s, %lld interrupt vectors\n",
 	       text_of(device, "address"), text_of(device, "tag"),
 	       json_object_get(device, "vfio") ? "vfio " : text_of(device, "transport"),

@@ -135,10 +135,32 @@ same_words() {
 	nothing_left "$before" "the words of mount"
 }
 
+# kill_workers: under load; others go on, and whoever uses the mount sees nothing of it.
+kill_workers() {
+	step "kill -9 of five workers, which are succeeded"
+	mount_viofs restarts=5
+	mkdir "$MNT/succeeded"
+	churn "$MNT/succeeded" 1000000000 &
+	load=$!
+	for i in 1 2 3 4 5; do
+		sleep 0.5
+		kill -9 "$(workers)"
+		within 20 eval "viofsctl status '$MNT' | grep -q 'restarts   $i,'" ||
+			fail "no successor after death $i"
+	done
+	sleep 0.5
+	kill -0 $load || fail "a user of the mount has met an error"
+	kill $load
+	wait $load
+	rm -r "$MNT/succeeded" || fail "rm after kill -9"
+	umount_viofs
+	nothing_left "$before" "five dead workers"
+}
+
 # kill_worker: under load; whoever uses the mount gets an error, nobody hangs.
 kill_worker() {
-	step "kill -9 of the worker"
-	mount_viofs ''
+	step "kill -9 of the worker, which nobody succeeds"
+	mount_viofs restarts=0
 	mkdir "$MNT/killed"
 	churn "$MNT/killed" 1000000000 2>/dev/null &
 	load=$!
@@ -373,6 +395,7 @@ done
 again_at_once
 kernels_mount_at_once
 kill_worker
+kill_workers
 killed_both
 killed_supervisor
 killed_at_start
