@@ -201,10 +201,11 @@ void viofs_course_stick(struct viofs_supervision *s, const struct viofs_err *err
 }
 
 /* Return: is it to be succeeded? Else it is the session's failure, in @err. */
-static bool note_death(struct viofs_supervision *s, struct viofs_err *err)
+static bool note_death(struct viofs_supervision *s, int status, struct viofs_err *err)
 {
 	if (!can_succeed(s))
 		return false;
+	s->succession.crashed = !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
 	if (s->worker.stuck)
 		*err = s->worker.why_stuck;
 	return viofs_succession_note(&s->succession, viofs_now_ns(), err);
@@ -228,7 +229,7 @@ static void reap(struct viofs_supervision *s)
 		rc = viofs_worker_death(status, &err);
 	if (!rc && !viofs_worker_has_served(s->worker.state))
 		rc = viofs_err_set(&err, -EIO, "The mount was gone before it answered.");
-	if (rc && !note_death(s, &err))
+	if (rc && !note_death(s, status, &err))
 		viofs_course_fail(s, rc, &err);
 }
 

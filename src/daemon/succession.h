@@ -18,6 +18,7 @@ struct viofs_succession {
 	unsigned int restarts;             /* times that a worker took over and served */
 	struct viofs_err last;             /* what the last worker died of; "": none has */
 	bool due;                          /* another one is to be started */
+	bool crashed;                      /* the last one, and wasn't killed */
 };
 
 /**

@@ -84,6 +84,7 @@ static int start_worker(struct viofs_supervision *s, bool succeeds, struct viofs
 		.supervisors_loop = &s->loop,
 		.relay = &s->o->relay,
 		.succeeds = succeeds,
+		.crashed = s->succession.crashed,
 	};
 	pid_t pid = viofs_worker_start(&config, &s->worker.pipes, err);
 

@@ -120,7 +120,8 @@ static int work(struct worker *w)
 	harden_against_reclaim(c->claim->at.arena);
 	rc = pin(c->cpus, &err);
 	if (!rc && c->succeeds)
-		rc = viofs_adopt_forked(c->relay, &c->claim->at.fs, &c->claim->relay, &err);
+		rc = viofs_adopt_forked(c->relay, c->crashed, &c->claim->at.fs, &c->claim->relay,
+					&err);
 	if (!rc)
 		rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);
 	if (!rc)

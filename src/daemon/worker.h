@@ -21,6 +21,7 @@ struct viofs_worker_config {
 	struct viofs_loop *supervisors_loop;    /* likewise; not open yet for the first worker */
 	const struct viofs_relay_config *relay; /* that claim->relay was made with */
 	bool succeeds;                          /* another worker, which has died */
+	bool crashed;                           /* that one, by itself */
 };
 
 /** struct viofs_worker_pipes - what comes from the worker, to be read; both non-blocking */

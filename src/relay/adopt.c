@@ -28,6 +28,7 @@
 #include "relay/lanes.h"
 #include "relay/layout.h"
 #include "relay/pump.h"
+#include "relay/quarantine.h"
 #include "relay/session.h"
 #include "relay/submit.h"
 
@@ -284,7 +285,7 @@ static int by_age(const void *a, const void *b)
 }
 
 /* Who waits, in the order in which they came. */
-static int adopt_waiting(struct viofs_lane *lane)
+static int adopt_waiting(struct viofs_lane *lane, const struct viofs_quarantine *q)
 {
 	struct viofs_slot **waiting = calloc(lane->slots.count, sizeof(*waiting));
 	unsigned int n = 0;
@@ -296,6 +297,8 @@ static int adopt_waiting(struct viofs_lane *lane)
 
 		if (slot->state >= VIOFS_SLOT_WAITING && slot->shape.may_wait)
 			lane->lockers++;
+		if (viofs_quarantine_end_slot(q, lane, slot))
+			continue;
 		if (slot->state == VIOFS_SLOT_WAITING)
 			waiting[n++] = slot;
 	}
@@ -365,18 +368,30 @@ static bool is_lane_sane(const struct viofs_lane *lane)
 		     s->buffer_count);
 }
 
-static int adopt_lane(struct viofs_lane *lane, struct viofs_err *err)
+/* The lane was taking it up, and it is nowhere else. */
+static bool was_only_read(const struct viofs_lane *lane)
 {
 	uint64_t unique = lane->state->head.unique;
 
+	return lane->state->head.len && !has_slot(lane, unique) &&
+	       !viofs_parking_find(&lane->parked, unique) &&
+	       !viofs_parking_find(&lane->locks, unique);
+}
+
+static int adopt_lane(struct viofs_lane *lane, const struct viofs_quarantine *q,
+		      struct viofs_err *err)
+{
+	bool only_read;
+
 	if (!is_lane_sane(lane))
 		return contradicts(err, "lane", lane->index);
-	if (adopt_waiting(lane))
+	/* Before requests that are ended below are forgotten. */
+	only_read = was_only_read(lane);
+	if (adopt_waiting(lane, q))
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	drop_moved(lane, &lane->parked);
 	drop_moved(lane, &lane->locks);
-	if (lane->state->head.len && !has_slot(lane, unique) &&
-	    !viofs_parking_find(&lane->parked, unique) && !viofs_parking_find(&lane->locks, unique))
+	if (only_read && !viofs_quarantine_end_head(q, lane))
 		viofs_pump_landed(lane);
 	lane->state->head.len = 0;
 	lane->freed = true;
@@ -449,6 +464,7 @@ static int adopt_slots(struct viofs_relay *r, struct viofs_err *err)
 static int adopt_parts(struct viofs_relay *r, const struct viofs_adopt_descriptors *d,
 		       struct viofs_err *err)
 {
+	struct viofs_quarantine q = { .before = NULL };
 	bool *on_ring;
 	int rc = adopt_session(r, d, err);
 
@@ -457,9 +473,12 @@ static int adopt_parts(struct viofs_relay *r, const struct viofs_adopt_descripto
 	if (rc)
 		return rc;
 	on_ring = calloc(r->config.slots + VIOFS_SLOTS_HIPRIO, sizeof(*on_ring));
-	if (!on_ring)
-		return viofs_err_set(err, -ENOMEM, "out of memory");
-	rc = match_rings(r, on_ring, err);
+	if (!on_ring || viofs_quarantine_init(&q, r))
+		rc = viofs_err_set(err, -ENOMEM, "out of memory");
+	if (!rc)
+		rc = match_rings(r, on_ring, err);
+	if (!rc && d->crashed)
+		viofs_quarantine_judge(&q, r, on_ring);
 	free_landed(r);
 	if (!rc)
 		rc = adopt_hiprio(r, on_ring, err);
@@ -467,7 +486,8 @@ static int adopt_parts(struct viofs_relay *r, const struct viofs_adopt_descripto
 	if (!rc && viofs_lanes_adopt(r, d->lanes))
 		rc = contradicts(err, "lanes or what is parked,", r->lane_count);
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
-		rc = adopt_lane(&r->lanes[i], err);
+		rc = adopt_lane(&r->lanes[i], &q, err);
+	viofs_quarantine_fini(&q);
 	return rc;
 }
 
@@ -506,7 +526,7 @@ int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors 
 	return 0;
 }
 
-int viofs_adopt_forked(const struct viofs_relay_config *config, struct viofs_fs **fs,
+int viofs_adopt_forked(const struct viofs_relay_config *config, bool crashed, struct viofs_fs **fs,
 		       struct viofs_relay **relay, struct viofs_err *err)
 {
 	struct viofs_relay *old = *relay;
@@ -514,6 +534,7 @@ int viofs_adopt_forked(const struct viofs_relay_config *config, struct viofs_fs 
 	struct viofs_adopt_descriptors d = {
 		.virtio = old_fs->virtio,
 		.lane_count = old->lane_count,
+		.crashed = crashed,
 	};
 	int rc;
 

@@ -11,6 +11,7 @@ struct viofs_adopt_descriptors {
 	int eventfds[VIOFS_FS_VIRTQUEUES_MAX]; /* as viofs_fs.eventfds, which own them then */
 	int lanes[VIOFS_LANES_MAX];            /* each lane's /dev/fuse */
 	unsigned int lane_count;
+	bool crashed; /* who had it before: what it died of may be a request (quarantine.h) */
 };
 
 /**
@@ -28,11 +29,11 @@ int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors 
 /**
  * viofs_adopt_forked() - the same in a child of the process that has made the relay
  * @config: as viofs_relay_new() was given it. What the parent knows is written to the state anew:
- * sizes, options, where everything is.
+ * sizes, options, where everything is. @crashed: as above.
  * @relay, @fs: in: the parent's, whose worker has died; out: those that go on, of this process.
  * Return: as viofs_adopt(); nothing can be done with either then.
  */
-int viofs_adopt_forked(const struct viofs_relay_config *config, struct viofs_fs **fs,
+int viofs_adopt_forked(const struct viofs_relay_config *config, bool crashed, struct viofs_fs **fs,
 		       struct viofs_relay **relay, struct viofs_err *err);
 
 #endif

@@ -147,6 +147,8 @@ struct viofs_lane_latency {
 	struct viofs_latency op[VIOFS_LATENCY_OPS];
 };
 
+#define VIOFS_SUSPECTS_MAX 128U
+
 /** struct viofs_session_state - what was agreed, with whom; relay/stats.h has INIT */
 struct viofs_session_state {
 	struct viofs_relay_config config;
@@ -160,10 +162,12 @@ struct viofs_session_state {
 	char tag[VIOFS_TAG_TEXT];
 	uint8_t used_len_zero; /* the device says so although the reply is good */
 	uint8_t init_done;     /* the kernel was answered INIT: stats->agreed is what */
+	/* Of requests that the last worker that crashed was working on, the kernel's; or 0 */
+	uint64_t suspects[VIOFS_SUSPECTS_MAX];
 };
 
 #define VIOFS_STATE_MAGIC 0x7473736676736f69ULL /* "iosvfsst" */
-#define VIOFS_STATE_VERSION 3U
+#define VIOFS_STATE_VERSION 4U
 #define VIOFS_STATE_TABLES_MAX 180U
 
 /** enum viofs_state_kind - what a table has; index: of which virtqueue or lane, where each has one

@@ -397,7 +397,8 @@ void bench_kill(void)
 static int adopt(struct viofs_arena *arena, const struct viofs_relay *old)
 {
 	struct viofs_adopt_descriptors d = { .virtio = bench.fs->virtio,
-					     .lane_count = old->lane_count };
+					     .lane_count = old->lane_count,
+					     .crashed = bench.crashed };
 	struct viofs_fs *fs;
 	int rc;
 

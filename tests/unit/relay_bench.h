@@ -69,6 +69,7 @@ struct relay_bench {
 	/* A thread ends at this point, when it has passed there so often. */
 	_Atomic enum bench_point dies_at;
 	_Atomic int passes;
+	bool crashed;      /* the relay that another one succeeds, by itself */
 	bool answers_once; /* the kernel takes no second answer to a request, as /dev/fuse does */
 	atomic_bool dies;  /* each thread of the relay ends at its next turn, as by SIGKILL */
 	atomic_bool no_memory; /* nothing can be parked or passed on */

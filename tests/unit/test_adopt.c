@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "relay/layout.h"
 #include "relay/session.h"
@@ -269,28 +270,125 @@ static void wherever_a_lane_dies_another_goes_on(void **state)
 	wherever_it_dies(state, set_up_lanes_packed);
 }
 
+/* As it is there when a worker has died before it could do anything about it. */
+static void was_read(uint32_t opcode, uint64_t unique, const void *args, size_t len)
+{
+	struct viofs_lane_state *lane = &bench.relay->layout.lanes[0];
+	struct viofs_slot *slot = &bench.relay->slots.slots[lane->landing];
+
+	lane->head = (struct fuse_in_header){ .len = (uint32_t)(sizeof(lane->head) + len),
+					      .opcode = opcode,
+					      .unique = unique,
+					      .nodeid = 5 };
+	assert_true(lane->in_slot);
+	memcpy(viofs_slot_message(&bench.relay->slots, slot) + sizeof(lane->head), args, len);
+}
+
 /* The kernel's request was read, and nothing else was done yet. */
 static void what_was_being_read_is_taken_up(void **state)
 {
-	struct viofs_lane_state *lane;
-	struct viofs_slot *slot;
 	struct fuse_getattr_in in = { 0 };
 
 	bench_serve_by_all();
 	kernel_sends_getattr(10, 5);
 	kernel_is_answered(10, 0, sizeof(struct fuse_attr_out));
 	bench_kill();
-	lane = &bench.relay->layout.lanes[0];
-	slot = &bench.relay->slots.slots[lane->landing];
-	lane->head = (struct fuse_in_header){ .len = sizeof(lane->head) + sizeof(in),
-					      .opcode = FUSE_GETATTR,
-					      .unique = 12,
-					      .nodeid = 5 };
-	assert_true(lane->in_slot);
-	memcpy(viofs_slot_message(&bench.relay->slots, slot) + sizeof(lane->head), &in, sizeof(in));
+	was_read(FUSE_GETATTR, 12, &in, sizeof(in));
 	bench_adopt();
 	kernel_is_answered(12, 0, sizeof(struct fuse_attr_out));
 	kernel_gets_nothing(20);
+	bench_end();
+}
+
+static char said[1024];
+
+static void sink(enum viofs_log_level level, const char *message)
+{
+	if (level == VIOFS_LOG_ERROR)
+		snprintf(said, sizeof(said), "%s", message);
+}
+
+static void wait_for_death(void)
+{
+	for (int ms = 0; !bench.dead && ms < 5000; ms++)
+		usleep(1000);
+	assert_true(bench.dead);
+	bench_kill();
+}
+
+/* Two workers come to the same point with the same request, and no further; then a third one. */
+static void two_die_at(enum bench_point point, bool crashed)
+{
+	bench.crashed = crashed;
+	said[0] = '\0';
+	bench_serve_by_all();
+	bench_die_at(point, 0);
+	kernel_sends_getattr(12, 5);
+	wait_for_death();
+	bench_die_at(point, 0);
+	bench_adopt();
+	wait_for_death();
+	kernel_gets_nothing(0);
+	bench_adopt();
+	if (crashed)
+		kernel_is_answered(12, -EIO, 0);
+	else
+		kernel_is_answered(12, 0, sizeof(struct fuse_attr_out));
+	kernel_sends_getattr(14, 5);
+	kernel_is_answered(14, 0, sizeof(struct fuse_attr_out));
+	for (int ms = 0; bench_slots_used() && ms < 5000; ms++)
+		usleep(1000);
+	assert_int_equal(bench_slots_used(), 0);
+	bench_end();
+}
+
+static void a_request_that_two_die_of_gets_an_error(void **state)
+{
+	static const enum bench_point points[] = { BENCH_SUBMIT, BENCH_POP };
+
+	viofs_log_set_sink(sink, VIOFS_LOG_ERROR);
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(points); i++) {
+		two_die_at(points[i], true);
+		assert_non_null(strstr(said, "GETATTR of node 5 (unique 12)"));
+		bench_tear_down(state);
+		bench_set_up(state);
+		/* Somebody has killed them: it's by chance that it was at the same request. */
+		two_die_at(points[i], false);
+		assert_string_equal(said, "");
+		bench_tear_down(state);
+		bench_set_up(state);
+	}
+	viofs_log_set_sink(NULL, VIOFS_LOG_ERROR);
+	bench_start();
+}
+
+static void what_two_have_read_and_died_gets_an_error(void **state)
+{
+	const struct fuse_getattr_in in = { 0 };
+	const struct fuse_forget_in forget = { .nlookup = 1 };
+
+	bench.crashed = true;
+	bench_serve_by_all();
+	kernel_sends_getattr(10, 5);
+	kernel_is_answered(10, 0, sizeof(struct fuse_attr_out));
+	bench_kill();
+	was_read(FUSE_GETATTR, 12, &in, sizeof(in));
+	bench_adopt();
+	kernel_is_answered(12, 0, sizeof(struct fuse_attr_out));
+	bench_kill();
+	was_read(FUSE_GETATTR, 12, &in, sizeof(in));
+	bench_adopt();
+	kernel_is_answered(12, -EIO, 0);
+	bench_kill();
+	/* Nobody waits for this one. */
+	was_read(FUSE_FORGET, 14, &forget, sizeof(forget));
+	bench_adopt();
+	bench_kill();
+	was_read(FUSE_FORGET, 14, &forget, sizeof(forget));
+	bench_adopt();
+	kernel_sends_getattr(16, 5);
+	kernel_is_answered(16, 0, sizeof(struct fuse_attr_out));
+	assert_int_equal(device_forgotten(), 1);
 	bench_end();
 }
 
@@ -630,6 +728,9 @@ int main(void)
 		FORM(one_after_the_other_goes_on, bench_set_up),
 		FORM(one_after_the_other_goes_on, set_up_lanes_packed),
 		FORM(what_was_being_read_is_taken_up, bench_set_up),
+		FORM(a_request_that_two_die_of_gets_an_error, bench_set_up),
+		FORM(what_two_have_read_and_died_gets_an_error, bench_set_up),
+		FORM(what_two_have_read_and_died_gets_an_error, set_up_packed),
 		FORM(forgets_go_on_where_they_were, bench_set_up),
 		FORM(another_version_is_refused, bench_set_up),
 		FORM(lies_are_refused, bench_set_up),
