@@ -52,7 +52,7 @@ json_t *viofs_answers_live_status(struct viofs_supervision *s)
  * For viofsctl: what the session is doing, or did when the device was lost; and where it is
  * mounted.
  */
-static json_t *make_status(void *arg, int *fd)
+static json_t *make_status(void *arg, const char *argument, int *fd)
 {
 	struct viofs_supervision *s = arg;
 	struct viofs_places places = { NULL, 0 };
@@ -79,12 +79,12 @@ static json_t *latency(struct viofs_supervision *s, struct viofs_latency_looks *
 			 viofs_latency_json(s->claim->relay, looks));
 }
 
-static json_t *make_latency(void *arg, int *fd)
+static json_t *make_latency(void *arg, const char *argument, int *fd)
 {
 	return latency(arg, NULL);
 }
 
-static json_t *make_latency_since(void *arg, int *fd)
+static json_t *make_latency_since(void *arg, const char *argument, int *fd)
 {
 	struct viofs_supervision *s = arg;
 
@@ -92,7 +92,7 @@ static json_t *make_latency_since(void *arg, int *fd)
 }
 
 /* For viofsctl: end the session, even if the mount is in use or the device doesn't answer. */
-static json_t *make_abort(void *arg, int *fd)
+static json_t *make_abort(void *arg, const char *argument, int *fd)
 {
 	struct viofs_supervision *s = arg;
 
@@ -105,7 +105,7 @@ static json_t *make_abort(void *arg, int *fd)
 }
 
 /* For another virtiofs-vfio, which puts the new mount where its user wants it (second.c). */
-static json_t *make_clone(void *arg, int *fd)
+static json_t *make_clone(void *arg, const char *argument, int *fd)
 {
 	const struct viofs_supervision *s = arg;
 	int rc = viofs_phase_rules(s->phase)->clone ? viofs_mount_clone(s->mount) : -ESTALE;
@@ -119,11 +119,29 @@ static json_t *make_clone(void *arg, int *fd)
 			 (json_int_t)s->o->mount.super, "supervisor", (int)getpid());
 }
 
+/* For viofsctl: the level from which on messages are logged; with @argument, from now on. */
+static json_t *make_log_level(void *arg, const char *argument, int *fd)
+{
+	int level = argument ? viofs_log_level_parse(argument) : (int)viofs_log_level();
+
+	if (level < 0)
+		return json_pack("{s:s}", "error", "a level is error, warning, info or debug");
+	if (argument) {
+		/* By the one of both levels that shows more. */
+		viofs_log_set_level(VIOFS_MAX((enum viofs_log_level)level, viofs_log_level()));
+		viofs_info("messages up to the level %s are logged from now on, as viofsctl asks",
+			   argument);
+		viofs_log_set_level((enum viofs_log_level)level);
+	}
+	return json_pack("{s:s}", "log_level", viofs_log_level_name((enum viofs_log_level)level));
+}
+
 const struct viofs_control_command viofs_answers_commands[] = {
-	{ VIOFS_CONTROL_CLONE, make_clone },
-	{ VIOFS_CONTROL_STATUS, make_status },
-	{ VIOFS_CONTROL_LATENCY, make_latency },
-	{ VIOFS_CONTROL_LATENCY_SINCE, make_latency_since },
-	{ VIOFS_CONTROL_ABORT, make_abort },
-	{ NULL, NULL },
+	{ VIOFS_CONTROL_CLONE, make_clone, NULL },
+	{ VIOFS_CONTROL_STATUS, make_status, NULL },
+	{ VIOFS_CONTROL_LATENCY, make_latency, NULL },
+	{ VIOFS_CONTROL_LATENCY_SINCE, make_latency_since, NULL },
+	{ VIOFS_CONTROL_LOG_LEVEL, make_log_level, "LEVEL" },
+	{ VIOFS_CONTROL_ABORT, make_abort, NULL },
+	{ NULL, NULL, NULL },
 };

@@ -9,10 +9,18 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* The protocol: the client sends one word and a newline, the daemon one JSON value, and closes. */
+/*
+ * The protocol (docs/control.md): the client sends one line, a word and perhaps an argument; the
+ * daemon answers with one JSON object and a newline, and closes.
+ */
+#define VIOFS_CONTROL_LINE 127U /* bytes of a line, its newline among them */
+#define VIOFS_CONTROL_PROTOCOL                                                                     \
+	"protocol" /* which words it knows; control.c answers that itself                          \
+		    */
 #define VIOFS_CONTROL_STATUS "status"
 #define VIOFS_CONTROL_LATENCY "latency"
 #define VIOFS_CONTROL_LATENCY_SINCE "latency-since" /* the last time that this was asked */
+#define VIOFS_CONTROL_LOG_LEVEL "log-level"
 #define VIOFS_CONTROL_ABORT "abort"
 #define VIOFS_CONTROL_CLONE                                                                        \
 	"clone" /* the answer has a descriptor: another mount, not yet attached anywhere */
@@ -20,8 +28,13 @@
 /** struct viofs_control_command - a word and who answers it */
 struct viofs_control_command {
 	const char *word;
-	/* @fd: -1; one to send along, which is closed then. Return: NULL: out of memory. */
-	json_t *(*answer)(void *arg, int *fd);
+	/*
+	 * @argument: what follows the word and a space, NULL: nothing does. From others, though
+	 * root.
+	 * @fd: -1; one to send along, which is closed then. Return: NULL: out of memory.
+	 */
+	json_t *(*answer)(void *arg, const char *argument, int *fd);
+	const char *argument; /* what to call its argument; NULL: it takes none */
 };
 
 /** viofs_control_listen() - Return: the listening socket, or -errno with @err. */
@@ -36,11 +49,14 @@ void viofs_control_serve(int listener, const struct viofs_control_command *comma
 /** viofs_control_close() - and remove the socket. */
 void viofs_control_close(int listener, const char *address);
 
-/** viofs_control_ask() - the client's side. @reply: for json_decref(). Return: 0 or -errno. */
-int viofs_control_ask(const char *path, const char *word, json_t **reply);
+/**
+ * viofs_control_ask() - the client's side. @line: a word, perhaps with its argument. @reply: for
+ * json_decref(). Return: 0 or -errno.
+ */
+int viofs_control_ask(const char *path, const char *line, json_t **reply);
 
 /** viofs_control_ask_fd() - the same. @fd_out: the descriptor that came along, or -1. */
-int viofs_control_ask_fd(const char *path, const char *word, json_t **reply, int *fd_out);
+int viofs_control_ask_fd(const char *path, const char *line, json_t **reply, int *fd_out);
 
 /**
  * viofs_control_is_gone() - does @rc, of asking, say that nobody is there?

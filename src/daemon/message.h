@@ -12,23 +12,27 @@
 /** viofs_message_to_stderr() - as "virtiofs-vfio: TEXT". */
 void viofs_message_to_stderr(bool debug);
 
+/** viofs_message_name_mount() - for fields of the log. @tag: NULL: not known, or as before. */
+void viofs_message_name_mount(const char *mountpoint, const char *tag);
+
 /**
  * viofs_message_to_syslog() - with the mount point, as there may be several daemons
- * Warnings and errors that went to standard error before are in the log then, too.
+ * To the journal, with fields, where there is one. Warnings and errors that went to standard error
+ * before are in the log then, too.
  */
 void viofs_message_to_syslog(const char *mountpoint);
 
 /**
  * viofs_message_to_pipe() - through @fd (non-blocking) to a process that calls
  * viofs_message_forward() For the worker, which can open no log. It never waits: what the pipe has
- * no room for is lost.
+ * no room for is lost. All levels: the other process knows which are wanted now.
  */
-void viofs_message_to_pipe(int fd, bool debug);
+void viofs_message_to_pipe(int fd);
 
 /** struct viofs_message_flow - how much a writer has said lately; all zero at first */
 struct viofs_message_flow {
-	int64_t since;      /* ns, when this second began */
-	unsigned int taken; /* messages in it that were logged */
+	int64_t since;                   /* ns, when this second began */
+	unsigned int taken, debug_taken; /* messages in it that were logged */
 	unsigned int dropped;
 };
 

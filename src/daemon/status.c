@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A session in JSON. */
 #include "daemon/status.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "daemon/option_table.h"
@@ -154,7 +155,7 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 
 	return json_pack(
 		"{s:o, s:o, s:s, s:o, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, "
+		"s:o, s:o, s:s, "
 		"s:{s:i, s:i}, s:f, s:o, s:o, s:{s:I, s:I}, s:s, s:i, s:s, s:o*}",
 		"source", viofs_status_text(s->source), "mountpoint",
 		viofs_status_text(s->mountpoint), "session",
@@ -168,7 +169,8 @@ json_t *viofs_status_json(const struct viofs_status_source *s)
 		"workers", (int)t->lanes, "timeout_s", (int)(s->config->timeout_ms / 1000),
 		"supervisor", (int)s->supervisor, "worker", (int)s->worker, "device", device(s),
 		"init", init(&t->agreed), "queues", queues(s), "counts", counts(s), "parked",
-		parked(t), "notifications", notifications(t), "slots", "used", (int)s->slots_used,
+		parked(t), "notifications", notifications(t), "log_level",
+		viofs_log_level_name(viofs_log_level()), "slots", "used", (int)s->slots_used,
 		"free", (int)(s->slots - s->slots_used), "oldest_request_s",
 		(double)s->oldest_ns / 1e9, "quirks", bit_names(t->quirks, viofs_quirk_text),
 		"last_fault", workers_text(t->last_fault, sizeof(t->last_fault)), "dma_memory",

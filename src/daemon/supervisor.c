@@ -108,6 +108,7 @@ static int start_on(struct viofs_supervision *s, int directory, struct viofs_err
 	rc = viofs_hold_note(&s->claim->at.hold, s->claim->at.fs->tag, s->mountpoint, getpid());
 	if (rc)
 		return viofs_err_set(err, rc, VIOFS_RUN_DIR ": %s", strerror(-rc));
+	viofs_message_name_mount(s->mountpoint, s->claim->at.fs->tag);
 	rc = s->control_fd = viofs_control_listen(s->source.id, err);
 	if (rc < 0)
 		return rc;

@@ -177,7 +177,7 @@ pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_
 		close(reports[0]);
 		close(log[0]);
 		w.report_fd = reports[1];
-		viofs_message_to_pipe(log[1], config->sandbox.debug);
+		viofs_message_to_pipe(log[1]);
 		_exit(work(&w));
 	}
 	rc = -errno;

@@ -26,8 +26,10 @@ void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *
 	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", name, what);
 	/* Once, and then less and less often: 1, 2, 4, 8, ... */
 	if (viofs_is_power_of_2(lane->stats->faults))
-		viofs_warn("the device's reply to %s was refused: %s (%llu so far)", name, what,
-			   (unsigned long long)lane->stats->faults);
+		viofs_log_about(VIOFS_LOG_WARNING,
+				&(struct viofs_log_about){ .opcode = name, .rule = what },
+				"the device's reply to %s was refused: %s (%llu so far)", name,
+				what, (unsigned long long)lane->stats->faults);
 }
 
 void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)

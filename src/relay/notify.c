@@ -123,8 +123,10 @@ static void refuse(struct viofs_relay *r, const char *name, const char *why)
 	s->notifications_refused++;
 	snprintf(s->notification_fault, sizeof(s->notification_fault), "%s: %s", name, why);
 	if (viofs_is_power_of_2(s->notifications_refused))
-		viofs_warn("the device's notification was refused: %s: %s (%llu so far)", name, why,
-			   (unsigned long long)s->notifications_refused);
+		viofs_log_about(VIOFS_LOG_WARNING,
+				&(struct viofs_log_about){ .opcode = name, .rule = why },
+				"the device's notification was refused: %s: %s (%llu so far)", name,
+				why, (unsigned long long)s->notifications_refused);
 }
 
 /* Return: false: no more of them. */

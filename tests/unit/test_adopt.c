@@ -302,7 +302,8 @@ static void what_was_being_read_is_taken_up(void **state)
 
 static char said[1024];
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	if (level == VIOFS_LOG_ERROR)
 		snprintf(said, sizeof(said), "%s", message);

@@ -173,7 +173,8 @@ void __wrap_viofs_relay_free(struct viofs_relay *r)
 	step(r ? "free-relay" : "no-relay", NULL);
 }
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	size_t len = strlen(said);
 

@@ -57,7 +57,8 @@ unsigned int __wrap_viofs_observe_slots_used(const struct viofs_relay *r)
 	return world.looks++ < world.busy_looks;
 }
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	size_t len = strlen(said);
 

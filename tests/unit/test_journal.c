@@ -19,7 +19,8 @@ static char said[1024];
 static struct viofs_journal j;
 static struct viofs_err err;
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	size_t len = strlen(said);
 

@@ -28,7 +28,8 @@
 
 static int words = -1; /* what the starter says */
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	if (write(words, message, strlen(message)) < 0)
 		abort();

@@ -371,7 +371,8 @@ int __wrap_io_uring_queue_init(unsigned int entries, struct io_uring *ring, unsi
 
 static char said[512];
 
-static void note_log(enum viofs_log_level level, const char *text)
+static void note_log(enum viofs_log_level level, const struct viofs_log_about *about,
+		     const char *text)
 {
 	snprintf(said, sizeof(said), "%s", text);
 }

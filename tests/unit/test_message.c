@@ -2,6 +2,7 @@
 /* The worker's messages on their way through the supervisor. */
 #include "daemon/message.h"
 #include "base/log.h"
+#include "base/util.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,14 +17,17 @@
 #include <cmocka.h>
 
 static int fds[2];
-static char said[2048];
+static char said[2048], said_opcode[100], said_rule[400];
 static enum viofs_log_level said_level;
 static int count;
 static struct viofs_message_flow flow;
 
-static void take(enum viofs_log_level level, const char *message)
+static void take(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	said_level = level;
+	snprintf(said_opcode, sizeof(said_opcode), "%s", about->opcode ? about->opcode : "");
+	snprintf(said_rule, sizeof(said_rule), "%s", about->rule ? about->rule : "");
 	strncpy(said, message, sizeof(said) - 1);
 	count++;
 }
@@ -51,7 +55,7 @@ static void forward(bool more)
 
 static void a_message_keeps_its_level_and_text(void **state)
 {
-	viofs_message_to_pipe(fds[1], false);
+	viofs_message_to_pipe(fds[1]);
 	viofs_warn("the device %s", "is slow");
 	forward(true);
 	assert_int_equal(count, 1);
@@ -59,21 +63,82 @@ static void a_message_keeps_its_level_and_text(void **state)
 	assert_string_equal(said, "the device is slow");
 }
 
+static void forward_up_to(enum viofs_log_level max)
+{
+	viofs_log_set_sink(take, max);
+	assert_true(viofs_message_forward(fds[0], &flow));
+}
+
+/* Wanted or not is for who reads the pipe: that may change while the worker runs. */
 static void debugging_messages_come_only_when_wanted(void **state)
 {
-	viofs_message_to_pipe(fds[1], false);
+	viofs_message_to_pipe(fds[1]);
 	viofs_debug("no");
-	forward(true);
+	forward_up_to(VIOFS_LOG_INFO);
 	assert_int_equal(count, 0);
-	viofs_message_to_pipe(fds[1], true);
+	viofs_message_to_pipe(fds[1]);
 	viofs_debug("yes");
-	forward(true);
+	forward_up_to(VIOFS_LOG_DEBUG);
 	assert_string_equal(said, "yes");
+	viofs_message_to_pipe(fds[1]);
+	viofs_warn("no");
+	forward_up_to(VIOFS_LOG_ERROR);
+	assert_int_equal(count, 1);
+}
+
+/* Neither may take the other's room. */
+static void a_flood_of_debugging_messages_hides_no_warning(void **state)
+{
+	for (int round = 0; round < 30; round++) {
+		viofs_message_to_pipe(fds[1]);
+		for (int i = 0; i < 60; i++)
+			viofs_debug("message %d", i);
+		forward_up_to(VIOFS_LOG_INFO);
+	}
+	assert_int_equal(count + (int)flow.dropped, 0);
+	for (int round = 0; round < 30; round++) {
+		viofs_message_to_pipe(fds[1]);
+		for (int i = 0; i < 60; i++)
+			viofs_debug("message %d", i);
+		flow.since = viofs_now_ns(); /* in one second, however slow this machine is */
+		forward_up_to(VIOFS_LOG_DEBUG);
+	}
+	assert_int_equal(count, 500);
+	assert_int_equal(flow.dropped, 1300);
+	viofs_message_to_pipe(fds[1]);
+	viofs_warn("the device is slow");
+	flow.since = viofs_now_ns();
+	forward_up_to(VIOFS_LOG_DEBUG);
+	assert_string_equal(said, "the device is slow");
+}
+
+static void a_message_keeps_what_it_is_about(void **state)
+{
+	char rule[300];
+
+	memset(rule, 'r', sizeof(rule) - 1);
+	rule[sizeof(rule) - 1] = '\0';
+	viofs_message_to_pipe(fds[1]);
+	viofs_log_about(VIOFS_LOG_WARNING,
+			&(struct viofs_log_about){ .opcode = "READ", .rule = "its length" }, "no");
+	forward(true);
+	assert_string_equal(said_opcode, "READ");
+	assert_string_equal(said_rule, "its length");
+	viofs_message_to_pipe(fds[1]);
+	viofs_log_about(VIOFS_LOG_WARNING,
+			&(struct viofs_log_about){ .opcode = "A\nB=\033", .rule = rule }, "no");
+	forward(true);
+	assert_string_equal(said_opcode, "A\\nB=\\033");
+	assert_int_equal(strlen(said_rule), 95);
+	viofs_message_to_pipe(fds[1]);
+	viofs_warn("no");
+	forward(true);
+	assert_string_equal(said_opcode, "");
 }
 
 static void a_full_pipe_loses_messages_and_blocks_nobody(void **state)
 {
-	viofs_message_to_pipe(fds[1], false);
+	viofs_message_to_pipe(fds[1]);
 	for (int i = 0; i < 1000; i++)
 		viofs_info("message %d", i);
 	forward(true);
@@ -84,7 +149,7 @@ static void a_full_pipe_loses_messages_and_blocks_nobody(void **state)
 static void a_flood_does_not_fill_the_log(void **state)
 {
 	for (int round = 0; round < 5; round++) {
-		viofs_message_to_pipe(fds[1], false);
+		viofs_message_to_pipe(fds[1]);
 		for (int i = 0; i < 100; i++)
 			viofs_info("message %d", i);
 		forward(true);
@@ -94,7 +159,7 @@ static void a_flood_does_not_fill_the_log(void **state)
 	/* What comes later is logged again, behind how much was dropped. */
 	count = 0;
 	usleep(1000000);
-	viofs_message_to_pipe(fds[1], false);
+	viofs_message_to_pipe(fds[1]);
 	viofs_info("later");
 	forward(true);
 	assert_int_equal(count, 2);
@@ -104,7 +169,7 @@ static void a_flood_does_not_fill_the_log(void **state)
 
 static void what_was_dropped_is_said_at_the_end(void **state)
 {
-	viofs_message_to_pipe(fds[1], false);
+	viofs_message_to_pipe(fds[1]);
 	for (int i = 0; i < 60; i++)
 		viofs_info("message %d", i);
 	close(fds[1]);
@@ -126,16 +191,22 @@ static void what_a_hijacked_worker_writes_stays_one_harmless_line(void **state)
 {
 	struct {
 		int32_t level;
-		char text[1020];
+		char opcode[24], rule[96], text[900];
 	} letter = { .level = VIOFS_LOG_INFO };
 
-	memset(letter.text, 'x', sizeof(letter.text)); /* no NUL */
+	/* No NUL. */
+	memset(letter.text, 'x', sizeof(letter.text));
+	memset(letter.opcode, '\n', sizeof(letter.opcode));
+	memset(letter.rule, 'x', sizeof(letter.rule));
 	memcpy(letter.text, "a\nb\033[2J\x7f", 8);
 	assert_int_equal(write(fds[1], &letter, sizeof(letter)), sizeof(letter));
 	forward(true);
 	assert_memory_equal(said, "a\\nb\\033[2J\\177xx", 16);
 	assert_int_equal(strcspn(said, "\n\033\x7f"), strlen(said));
 	assert_true(strlen(said) < 1024);
+	assert_int_equal(strlen(said_opcode), 2 * 23);
+	assert_int_equal(strcspn(said_opcode, "\n"), strlen(said_opcode));
+	assert_int_equal(strlen(said_rule), 95);
 	letter.level = 77;
 	assert_int_equal(write(fds[1], &letter, sizeof(letter)), sizeof(letter));
 	letter.level = -1;
@@ -217,6 +288,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_message_keeps_its_level_and_text, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(debugging_messages_come_only_when_wanted, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_flood_of_debugging_messages_hides_no_warning,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_message_keeps_what_it_is_about, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_full_pipe_loses_messages_and_blocks_nobody,
 						set_up, tear_down),

@@ -25,7 +25,8 @@ static struct viofs_outage outage;
 static struct viofs_err err;
 static unsigned int said;
 
-static void count_message(enum viofs_log_level level, const char *message)
+static void count_message(enum viofs_log_level level, const struct viofs_log_about *about,
+			  const char *message)
 {
 	said++;
 }

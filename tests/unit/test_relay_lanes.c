@@ -15,7 +15,8 @@
 
 static char said[2048];
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	size_t len = strlen(said);
 

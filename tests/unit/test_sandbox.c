@@ -483,7 +483,7 @@ static int use_all(void)
 		memset(big, 1, size);
 		free(big);
 	}
-	viofs_message_to_pipe(before.pipe[1], false);
+	viofs_message_to_pipe(before.pipe[1]);
 	viofs_warn("still able to speak: %s", strerror(EIO));
 	return read(before.pipe[0], bytes, sizeof(bytes)) > 0 ? DID_IT : IS_WRONG;
 }

@@ -264,7 +264,8 @@ static void a_slot_is_found_in_its_lane(void **state)
 
 static char said[256];
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	snprintf(said, sizeof(said), "%s", message);
 }

@@ -214,7 +214,8 @@ static void an_error_is_one_harmless_line(void **state)
 
 static char said[2048];
 
-static void take(enum viofs_log_level level, const char *message)
+static void take(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	strncpy(said, message, sizeof(said) - 1);
 }

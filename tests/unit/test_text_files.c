@@ -152,7 +152,8 @@ static enum viofs_log_level last_level;
 static char last_message[2048];
 static unsigned int messages;
 
-static void sink(enum viofs_log_level level, const char *message)
+static void sink(enum viofs_log_level level, const struct viofs_log_about *about,
+		 const char *message)
 {
 	messages++;
 	last_level = level;

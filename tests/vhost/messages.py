@@ -266,7 +266,7 @@ def exit_statuses():
                     check(status == due,
                           f"{name} {argv}: status {status} where {due} is due: {out}")
     for argv, due in (([CTL], 2), ([CTL, "bogus"], 2), ([CTL, "show"], 2), ([CTL, "list", "x"], 2),
-                      ([CTL, "bind", "x", "--json"], 2),
+                      ([CTL, "metrics", "--openmetrics", "--json"], 2),
                       ([CTL, "--bogus"], 2), ([CTL, "show", nobody], 1), ([CTL, "bind", "x"], 1),
                       ([CTL, "status", "/nix"], 1),
                       ([CTL, "status"], 0), ([CTL, "--help"], 0),

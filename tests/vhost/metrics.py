@@ -103,6 +103,9 @@ def openmetrics_has_its_own_heads_and_an_end():
 def several_mounts_share_their_families():
     with Session().mount() as s, Session().mount() as other:
         samples, _ = parsed(must([CTL, "metrics"]))
+        told = json.loads(must([CTL, "metrics", "--json"]))
+        check({one["mountpoint"] for one in told} == {s.mnt, other.mnt}, told)
+        check(all("latency" in one for one in told), told)
         for which in (s, other):
             value(samples, "virtiofs_vfio_lanes", mount=which.mnt)
             which.umount()

@@ -71,7 +71,8 @@ def a_wrong_command_line_is_refused():
     for words in (["list", "--latency"], ["status", "--since"],
                   ["abort", "/", "--latency", "--since"]):
         status, out = run([CTL, *words])
-        check(status == 2 and "--since" in out, out)
+        check(status == 2, out)
+        check("does not go with" in out or "--since lacks --latency" in out, out)
 
 
 def main():

@@ -10,6 +10,16 @@ struct viofs_fs;
 struct viofs_pci_function;
 struct viofs_source;
 
+#define VIOFS_CTL_WORDS 2
+
+/** struct viofs_ctl_line - what stands behind a command's name */
+struct viofs_ctl_line {
+	const char *words[VIOFS_CTL_WORDS]; /* NULL: not given */
+	bool json;
+	bool latency, since; /* of status */
+	bool openmetrics;    /* of metrics */
+};
+
 /*
  * Each prints to standard output, or says on standard error what went wrong. Return: the exit
  * status.
@@ -19,10 +29,12 @@ int viofs_ctl_show(const char *source, bool json);
 int viofs_ctl_bind(const char *source);
 int viofs_ctl_unbind(const char *source);
 int viofs_ctl_status(const char *where, bool json);
-/* @open: as OpenMetrics. */
-int viofs_ctl_metrics(const char *where, bool open);
+/* @open: as OpenMetrics. @json: what they are made of: each status, with latencies. */
+int viofs_ctl_metrics(const char *where, bool open, bool json);
 /* @since: what came since the last look of this kind. */
 int viofs_ctl_latency(const char *where, bool json, bool since);
+/* @level: NULL: print it. */
+int viofs_ctl_log_level(const char *mountpoint, const char *level, bool json);
 int viofs_ctl_abort(const char *mountpoint);
 int viofs_ctl_sync(const char *mountpoint);
 int viofs_ctl_umount(const char *mountpoint);
@@ -49,6 +61,9 @@ int viofs_ctl_ask_all(const char *where, enum viofs_ctl_where how, json_t *all);
 
 /** viofs_ctl_complain() - "viofsctl: TEXT" to standard error. Return: 1. */
 int viofs_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** viofs_ctl_complaint() - the first one; NULL: there was none. */
+const char *viofs_ctl_complaint(void);
 
 /**
  * viofs_ctl_clean() - all strings in @value as they can be printed on a terminal

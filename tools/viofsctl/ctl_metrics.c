@@ -228,13 +228,15 @@ static void add_latency(json_t *daemon)
 	json_decref(answer);
 }
 
-int viofs_ctl_metrics(const char *where, bool open)
+int viofs_ctl_metrics(const char *where, bool open, bool json)
 {
 	json_t *all = json_array(), *one;
 	int status = viofs_ctl_ask_all(where, VIOFS_CTL_INSIDE, all);
 	size_t i;
 
 	json_array_foreach(all, i, one) add_latency(one);
+	if (json)
+		return viofs_ctl_print_json(all) || status;
 	viofs_ctl_clean(all);
 	for (i = 0; json_array_size(all) && i < VIOFS_ARRAY_SIZE(families); i++)
 		print_family(&families[i], all, open);

@@ -22,6 +22,8 @@ static char *harmless(const char *text)
 	return out;
 }
 
+static char first[1024];
+
 int viofs_ctl_complain(const char *fmt, ...)
 {
 	char *text = NULL, *clean;
@@ -33,9 +35,16 @@ int viofs_ctl_complain(const char *fmt, ...)
 	va_end(ap);
 	clean = text ? harmless(text) : NULL;
 	fprintf(stderr, "viofsctl: %s\n", clean ? clean : "Out of memory.");
+	if (!first[0])
+		snprintf(first, sizeof(first), "%s", clean ? clean : "Out of memory.");
 	free(clean);
 	free(text);
 	return 1;
+}
+
+const char *viofs_ctl_complaint(void)
+{
+	return first[0] ? first : NULL;
 }
 
 int viofs_ctl_print_json(json_t *value)

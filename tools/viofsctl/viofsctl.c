@@ -3,6 +3,7 @@
 #include "ctl.h"
 #include "base/standard.h"
 #include "base/util.h"
+#include "daemon/status.h"
 #include "viofs_config.h"
 
 #include <stdio.h>
@@ -22,6 +23,9 @@ static const char usage[] =
 	"take,\n"
 	"                        --since: those since the last look with that\n"
 	"  metrics [WHERE]       what they count, for Prometheus; --openmetrics: in that format\n"
+	"  log-level MOUNTPOINT [LEVEL]\n"
+	"                        which messages its daemon logs: up to error, warning, info or "
+	"debug\n"
 	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
 	"  umount MOUNTPOINT     unmount, and return when the device is back\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
@@ -29,65 +33,91 @@ static const char usage[] =
 	"WHERE is a mount point, a place in a mount, or its SOURCE.\n"
 	"SOURCE is a tag, tag:NAME, or a PCI address such as 0000:00:04.0; show also takes the "
 	"socket of a\n"
-	"back end, vhost-user:PATH. --json prints the same for programs (list, show, status).\n";
+	"back end, vhost-user:PATH. --json prints the same for programs; of what only does "
+	"something, whether\n"
+	"it was done.\n";
 
-static int run_list(const char *argument, bool json)
+static int run_list(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_list(json);
+	return viofs_ctl_list(l->json);
 }
 
-static int run_bind(const char *argument, bool json)
+static int run_show(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_bind(argument);
+	return viofs_ctl_show(l->words[0], l->json);
 }
 
-static int run_unbind(const char *argument, bool json)
+static int run_bind(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_unbind(argument);
+	return viofs_ctl_bind(l->words[0]);
 }
 
-static int run_abort(const char *argument, bool json)
+static int run_unbind(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_abort(argument);
+	return viofs_ctl_unbind(l->words[0]);
 }
 
-static int run_umount(const char *argument, bool json)
+static int run_abort(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_umount(argument);
+	return viofs_ctl_abort(l->words[0]);
 }
 
-static int run_sync(const char *argument, bool json)
+static int run_umount(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_sync(argument);
+	return viofs_ctl_umount(l->words[0]);
 }
 
-/* Of status. */
-static bool latency, since;
-/* Of metrics. */
-static bool openmetrics;
-
-static int run_status(const char *argument, bool json)
+static int run_sync(const struct viofs_ctl_line *l)
 {
-	return latency ? viofs_ctl_latency(argument, json, since)
-		       : viofs_ctl_status(argument, json);
+	return viofs_ctl_sync(l->words[0]);
 }
 
-static int run_metrics(const char *argument, bool json)
+static int run_status(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_metrics(argument, openmetrics);
+	return l->latency ? viofs_ctl_latency(l->words[0], l->json, l->since)
+			  : viofs_ctl_status(l->words[0], l->json);
 }
+
+static int run_metrics(const struct viofs_ctl_line *l)
+{
+	return viofs_ctl_metrics(l->words[0], l->openmetrics, l->json);
+}
+
+static int run_log_level(const struct viofs_ctl_line *l)
+{
+	return viofs_ctl_log_level(l->words[0], l->words[1], l->json);
+}
+
+/** enum ctl_json - what --json does */
+enum ctl_json {
+	PRINTS,  /* the command prints JSON */
+	OUTCOME, /* whether it was done is printed */
+};
 
 static const struct command {
 	const char *name;
 	int min, max; /* arguments */
-	bool json;    /* knows --json */
-	int (*run)(const char *argument, bool json);
+	enum ctl_json json;
+	int (*run)(const struct viofs_ctl_line *l);
 } commands[] = {
-	{ "list", 0, 0, true, run_list },        { "show", 1, 1, true, viofs_ctl_show },
-	{ "bind", 1, 1, false, run_bind },       { "unbind", 1, 1, false, run_unbind },
-	{ "status", 0, 1, true, run_status },    { "sync", 1, 1, false, run_sync },
-	{ "metrics", 0, 1, false, run_metrics }, { "abort", 1, 1, false, run_abort },
-	{ "umount", 1, 1, false, run_umount },
+	{ "list", 0, 0, PRINTS, run_list },       { "show", 1, 1, PRINTS, run_show },
+	{ "bind", 1, 1, OUTCOME, run_bind },      { "unbind", 1, 1, OUTCOME, run_unbind },
+	{ "status", 0, 1, PRINTS, run_status },   { "sync", 1, 1, OUTCOME, run_sync },
+	{ "metrics", 0, 1, PRINTS, run_metrics }, { "log-level", 1, 2, PRINTS, run_log_level },
+	{ "abort", 1, 1, OUTCOME, run_abort },    { "umount", 1, 1, OUTCOME, run_umount },
+};
+
+#define FLAG(member) offsetof(struct viofs_ctl_line, member)
+
+/* All but --json, which each command has its own mind about. */
+static const struct option {
+	const char *name;
+	int (*of)(const struct viofs_ctl_line *l); /* the command */
+	size_t flag;                               /* where its bool is */
+} options[] = {
+	{ "--latency", run_status, FLAG(latency) },
+	{ "--since", run_status, FLAG(since) },
+	{ "--openmetrics", run_metrics, FLAG(openmetrics) },
 };
 
 static int misuse(const char *what, const char *word)
@@ -105,11 +135,57 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* Return: false: there is no such option. */
+static bool parse_option(const char *word, struct viofs_ctl_line *l, const struct option **seen)
+{
+	if (!strcmp(word, "--json"))
+		return l->json = true;
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(options); i++)
+		if (!strcmp(options[i].name, word)) {
+			*(bool *)((char *)l + options[i].flag) = true;
+			seen[i] = &options[i];
+			return true;
+		}
+	return false;
+}
+
+/* What was done, for programs, where the command itself has nothing to print. */
+static int print_outcome(const struct command *c, const struct viofs_ctl_line *l, int status)
+{
+	json_t *o = json_pack("{s:s, s:o, s:b}", "command", c->name, "argument",
+			      viofs_status_text(l->words[0]), "done", !status);
+	const char *why = viofs_ctl_complaint();
+
+	if (o && status && why)
+		json_object_set_new(o, "error", json_string(why));
+	return viofs_ctl_print_json(o) || status;
+}
+
+static int run(const struct command *c, const struct viofs_ctl_line *l,
+	       const struct option *const *seen)
+{
+	int status;
+
+	if (l->json && l->openmetrics)
+		return misuse("--json does not go with", "--openmetrics");
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(options); i++)
+		if (seen[i] && seen[i]->of != c->run) {
+			viofs_ctl_complain("%s does not go with \"%s\". See viofsctl --help.",
+					   seen[i]->name, c->name);
+			return EXIT_USAGE;
+		}
+	if (l->since && !l->latency)
+		return misuse("--since lacks --latency", NULL);
+	status = c->run(l);
+	return l->json && c->json == OUTCOME ? print_outcome(c, l, status) : status;
+}
+
 int main(int argc, char **argv)
 {
-	const char *words[2] = { NULL, NULL }; /* command, argument */
+	const struct option *seen[VIOFS_ARRAY_SIZE(options)] = { NULL };
+	struct viofs_ctl_line l = { .words = { NULL } };
+	const char *name = NULL;
 	const struct command *c;
-	bool json = false;
 	int count = 0;
 
 	if (viofs_standard_open())
@@ -121,35 +197,23 @@ int main(int argc, char **argv)
 			return fputs(usage, stdout) < 0;
 		if (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V"))
 			return puts("viofsctl " VIOFS_VERSION) < 0;
-		if (!strcmp(argv[i], "--json"))
-			json = true;
-		else if (!strcmp(argv[i], "--latency"))
-			latency = true;
-		else if (!strcmp(argv[i], "--since"))
-			since = true;
-		else if (!strcmp(argv[i], "--openmetrics"))
-			openmetrics = true;
-		else if (argv[i][0] == '-')
+		if (argv[i][0] == '-' && !parse_option(argv[i], &l, seen))
 			return misuse("There is no option", argv[i]);
-		else if (count++ < 2)
-			words[count - 1] = argv[i];
+		if (argv[i][0] == '-')
+			continue;
+		if (!name)
+			name = argv[i];
+		else if (count++ < VIOFS_CTL_WORDS)
+			l.words[count - 1] = argv[i];
 	}
-	if (!count)
+	if (!name)
 		return misuse("A command is missing", NULL);
-	c = find_command(words[0]);
+	c = find_command(name);
 	if (!c)
-		return misuse("There is no command", words[0]);
-	if (count - 1 < c->min)
+		return misuse("There is no command", name);
+	if (count < c->min)
 		return misuse("An argument is missing after", c->name);
-	if (count - 1 > c->max)
+	if (count > c->max)
 		return misuse("Too many arguments for", c->name);
-	if (json && !c->json)
-		return misuse("--json does not go with", c->name);
-	if ((latency || since) && c->run != run_status)
-		return misuse("--latency and --since don't go with", c->name);
-	if (openmetrics && c->run != run_metrics)
-		return misuse("--openmetrics does not go with", c->name);
-	if (since && !latency)
-		return misuse("--since lacks --latency", NULL);
-	return c->run(words[1], json);
+	return run(c, &l, seen);
 }
