@@ -222,7 +222,8 @@ void viofs_async_use(struct viofs_async *async, struct viofs_session *view);
  * @user: as they were given. Their events come with -ECANCELED, and the program's memory is left
  * alone from here on, but for DMA memory: what the device was told it may do until it has answered.
  * Whether it does what it was asked is not known. What an answer gives nevertheless (a file, a
- * lock) is given back. A wait for a lock is interrupted at the device; a close goes on.
+ * lock) is given back. A wait for a lock is interrupted at the device, and one that the device has
+ * had for less than 50 ms ends when that is over, or with the device's answer; a close goes on.
  * Return: how many; -ENOENT: none of that name is under way; -ENODEV.
  */
 int viofs_async_cancel(struct viofs_async *async, const void *user);

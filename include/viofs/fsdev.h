@@ -81,7 +81,8 @@ int viofs_dev_open(const char *source, const struct viofs_dev_options *options,
  * @dev: NULL is fine. Sessions and queues of it are to be closed before; memory from
  * viofs_dma_alloc() is gone afterwards. Context: one thread, with no other call under way. Waits
  * for seconds at most. Return: 0; -errno where the device couldn't be given back, with @err;
- * -ENODEV in a child of fork(2), where only descriptors are closed.
+ * -ENODEV in a child of fork(2), where the child's copies of descriptors are closed, and its memory
+ * is freed.
  */
 int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err);
 

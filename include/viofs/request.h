@@ -165,8 +165,10 @@ unsigned int viofs_queue_in_flight(const struct viofs_queue *queue);
 /**
  * viofs_queue_interrupt() - ask the device to end a wait early
  * Only for a request of the handle's that may rightly wait, FUSE_SETLKW: the kernel's driver
- * interrupts nothing, and there are back ends that an INTERRUPT for anything else kills. Who wants
- * to see that sends a request with opcode FUSE_INTERRUPT. @unique: of the request, as
+ * interrupts nothing, and there are back ends that an INTERRUPT for anything else kills: QEMU's
+ * virtiofsd by one for a request that it has answered already, so let it have a lock for 50 ms
+ * first, as the library does. Who wants to see that sends a request with opcode FUSE_INTERRUPT.
+ * @unique: of the request, as
  * viofs_queue_submit() set it. It goes by hiprio, and may come to nothing: the request's own
  * completion says how it ended (-EINTR). Return: 0; -EAGAIN: hiprio is full, try again; -ENOENT: it
  * isn't in flight; -EOPNOTSUPP: it is no lock; -ENODEV.

@@ -108,7 +108,7 @@ static void expire(struct viofs_async *a)
 		if (op->ended || !op->deadline)
 			continue;
 		if (op->deadline <= now)
-			viofs_op_cancel(op, -ETIMEDOUT);
+			viofs_op_cancel(op, op->ending ? op->ending : -ETIMEDOUT);
 		else if (!a->deadline || op->deadline < a->deadline)
 			a->deadline = op->deadline;
 	}
@@ -326,6 +326,7 @@ int viofs_async_cancel(struct viofs_async *a, const void *user)
 
 	if (viofs_dev_is_elsewhere(a->s->dev))
 		return -ENODEV;
+	viofs_async_turn(a); /* what is answered already is not interrupted */
 	for (struct viofs_op *op = a->live; op; op = next) {
 		next = op->live_next;
 		if (op->ended || op->user != user)

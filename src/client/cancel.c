@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #define BATCH 32U
-/* Between two tries to tell the device, whose hiprio queue is full. */
+/* Between two tries to tell the device: its hiprio queue is full, or a lock is too young. */
 #define AGAIN_NS 1000000
 /* Of the clocks that time-outs go by, and for a device that fails meanwhile. */
 #define SLACK_NS (200 * VIOFS_NSEC_PER_MSEC)
@@ -26,12 +26,13 @@
 static bool interrupt_waits(struct viofs_async *a)
 {
 	uint64_t uniques[BATCH];
-	unsigned int n = viofs_queue_waits(a->q, uniques, BATCH);
+	bool more;
+	unsigned int n = viofs_queue_waits(a->q, uniques, BATCH, &more);
 
 	for (unsigned int i = 0; i < n; i++)
 		if (viofs_queue_interrupt(a->q, uniques[i]) == -EAGAIN)
 			return true;
-	return n == BATCH;
+	return more;
 }
 
 static void give_up_all(struct viofs_async *a)
@@ -58,18 +59,31 @@ static int64_t patience(const struct viofs_async *a)
 	return timeout ? timeout + SLACK_NS : INT64_MAX;
 }
 
+/* In a child of fork(2) nothing is ended: its copy is freed. */
+static bool is_in_child(struct viofs_async *a)
+{
+	if (!viofs_dev_is_elsewhere(a->s->dev))
+		return false;
+	viofs_op_drop_all(a);
+	viofs_async_fini(a);
+	free(a);
+	return true;
+}
+
 void viofs_async_close(struct viofs_async *a)
 {
 	int64_t left, since = viofs_now_ns();
 	struct viofs_event event;
 	bool more = true;
 
-	if (!a || viofs_dev_is_elsewhere(a->s->dev))
+	if (!a || is_in_child(a))
 		return;
 	a->closing = true;
 	while (a->pending) {
-		if (more)
+		if (more) {
+			viofs_async_turn(a); /* what is answered already is not interrupted */
 			more = interrupt_waits(a);
+		}
 		left = patience(a);
 		if (left != INT64_MAX)
 			left -= viofs_now_ns() - since;
@@ -86,7 +100,7 @@ void viofs_async_close(struct viofs_async *a)
 
 void viofs_async_close_now(struct viofs_async *a)
 {
-	if (!a || viofs_dev_is_elsewhere(a->s->dev))
+	if (!a || is_in_child(a))
 		return;
 	a->closing = true;
 	interrupt_waits(a);

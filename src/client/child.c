@@ -5,8 +5,9 @@
  * Parent and child would drive the same rings, each with its own idea of them. So the DMA memory is
  * not in the child, and a page that the kernel wipes there says to every call that it is in the
  * wrong process. Calls must see that before they take a lock: another thread of the parent may have
- * held it, and no one gives it back. What is closed in the child only closes the child's copies of
- * descriptors; the rest of it goes with the child.
+ * held it, and no one gives it back. What is closed in the child closes the child's copies of
+ * descriptors, and frees its memory; but for what another thread may have been changing when the
+ * child was made, which is left as it is.
  */
 #include "client/child.h"
 
@@ -44,12 +45,4 @@ int viofs_dev_elsewhere(struct viofs_err *err, const char *what, const char *whi
 const char *viofs_dev_elsewhere_why(void)
 {
 	return reason;
-}
-
-int viofs_dev_close_copies(struct viofs_dev *dev, struct viofs_err *err)
-{
-	viofs_opened_close_copies(&dev->at);
-	if (dev->at.hold.lock_fd >= 0)
-		close(dev->at.hold.lock_fd);
-	return viofs_err_set(err, -ENODEV, "The device %s.", reason);
 }

@@ -12,7 +12,5 @@ void viofs_dev_leave(struct viofs_dev *dev);
 int viofs_dev_elsewhere(struct viofs_err *err, const char *what, const char *which);
 /** viofs_dev_elsewhere_why() - "the device ...". */
 const char *viofs_dev_elsewhere_why(void);
-/** viofs_dev_close_copies() - viofs_dev_close() in a child. Return: -ENODEV. */
-int viofs_dev_close_copies(struct viofs_dev *dev, struct viofs_err *err);
 
 #endif

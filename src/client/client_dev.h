@@ -70,7 +70,7 @@ struct viofs_vq_slot {
 	bool queued;               /* the device has it */
 	bool waits;                /* one of vq->waits */
 	uint32_t generation;
-	int64_t since; /* ns, coarse; with a time-out only */
+	int64_t since; /* ns, perhaps coarse; with a time-out, and where it waits */
 	void *reply;
 	struct viofs_fuse_shape shape;
 	struct viofs_completion done;

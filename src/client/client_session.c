@@ -186,6 +186,7 @@ static int start(struct viofs_share *s, const struct viofs_session_options *o,
 
 	if (rc)
 		viofs_err_set(err, rc, "Out of memory.");
+	s->cache.here = s->dev->here;
 	while (!rc && s->lane_count < s->dev->at.fs->queue_count - VIOFS_FS_REQUEST) {
 		rc = viofs_async_init(&s->lanes[s->lane_count], s, 0, err);
 		s->lane_count++;
@@ -272,10 +273,31 @@ static void end(struct viofs_share *s)
 	exchange(s, &r, DESTROY_TIMEOUT_NS, &c);
 }
 
+/* In a child of fork(2): was no other thread in a call when it was made? */
+static bool is_quiet(struct viofs_share *s)
+{
+	for (unsigned int i = 0; i < s->lane_count; i++) {
+		if (pthread_mutex_trylock(&s->lanes[i].lock))
+			return false;
+		pthread_mutex_unlock(&s->lanes[i].lock);
+		if (s->lanes[i].live)
+			return false;
+	}
+	if (pthread_mutex_trylock(&s->cache.lock))
+		return false;
+	pthread_mutex_unlock(&s->cache.lock);
+	return true;
+}
+
 void viofs_session_close(struct viofs_session *session)
 {
-	if (!session || viofs_dev_is_elsewhere(session->share->dev))
+	if (!session)
 		return;
+	if (viofs_dev_is_elsewhere(session->share->dev)) {
+		if (session->is_view || is_quiet(session->share))
+			free_view(session);
+		return;
+	}
 	if (!session->is_view)
 		end(session->share);
 	free_view(session);

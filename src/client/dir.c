@@ -223,10 +223,10 @@ int viofs_dir_close(struct viofs_dir *dir, struct viofs_err *err)
 		return 0;
 	snprintf(path, sizeof(path), "%s", dir->path);
 	rc = viofs_op_begin_on(dir->s, dir->caller, "close", path, err, &op);
-	if (rc == -ENOMEM)
+	if (rc) {
 		free_dir(dir); /* there is nobody to give it back to */
-	if (rc)
 		return rc;
+	}
 	start_close(op, dir);
 	return (int)viofs_op_end(op);
 }

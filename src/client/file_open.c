@@ -434,10 +434,10 @@ int viofs_file_close(struct viofs_file *file, struct viofs_err *err)
 		return 0;
 	snprintf(path, sizeof(path), "%s", file->path);
 	rc = viofs_op_begin_on(file->s, file->caller, "close", path, err, &op);
-	if (rc == -ENOMEM)
+	if (rc) {
 		free_file(file); /* there is nobody to give it back to */
-	if (rc)
 		return rc;
+	}
 	start_close(op, file);
 	return (int)viofs_op_end(op);
 }

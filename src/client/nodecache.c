@@ -165,7 +165,8 @@ void viofs_node_get(struct viofs_cache *c, struct viofs_node *node)
 
 void viofs_node_put(struct viofs_cache *c, struct viofs_node *node)
 {
-	if (!node)
+	/* In a child of fork(2) another thread may have held the lock. */
+	if (!node || (c->here && !*c->here))
 		return;
 	pthread_mutex_lock(&c->lock);
 	put_locked(c, node);

@@ -39,6 +39,8 @@ struct viofs_name {
 /** struct viofs_cache - all of it is used under its lock */
 struct viofs_cache {
 	pthread_mutex_t lock;
+	const int
+		*here; /* 0 in a child of fork(2), where nothing is counted; NULL: no such thing */
 	struct viofs_node **nodes;
 	struct viofs_name **names;
 	unsigned int node_count, name_count, names_max;

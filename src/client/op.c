@@ -111,19 +111,24 @@ int viofs_op_new(struct viofs_async *a, void *user, struct viofs_op **out)
 	return 0;
 }
 
-void viofs_op_for(struct viofs_op *op, struct viofs_caller *caller)
+/* It is looked at again then. */
+static void end_by(struct viofs_op *op, int64_t when)
 {
 	struct viofs_async *a = op->a;
 
+	op->deadline = when;
+	if (!a->deadline || when < a->deadline) {
+		a->deadline = when;
+		viofs_queue_wake_by(a->q, when);
+	}
+}
+
+void viofs_op_for(struct viofs_op *op, struct viofs_caller *caller)
+{
 	op->caller = caller;
 	op->deadline = 0;
-	if (!caller->timeout_ms)
-		return;
-	op->deadline = viofs_now_ns() + caller->timeout_ms * VIOFS_NSEC_PER_MSEC;
-	if (!a->deadline || op->deadline < a->deadline) {
-		a->deadline = op->deadline;
-		viofs_queue_wake_by(a->q, a->deadline);
-	}
+	if (caller->timeout_ms)
+		end_by(op, viofs_now_ns() + caller->timeout_ms * VIOFS_NSEC_PER_MSEC);
 }
 
 void viofs_op_on(struct viofs_op *op, struct viofs_file *file)
@@ -324,6 +329,23 @@ static void release(struct viofs_op *op)
 	*op->live_at = op->live_next;
 }
 
+void viofs_op_drop_all(struct viofs_async *a)
+{
+	while (a->ended) {
+		struct viofs_op *op = a->ended;
+
+		a->ended = op->ended_next;
+		if (!op->orphan) /* of the others below */
+			put_away(op);
+	}
+	while (a->live) {
+		struct viofs_op *op = a->live;
+
+		release(op);
+		put_away(op);
+	}
+}
+
 /* An orphan is at its end. */
 static void bury(struct viofs_op *op)
 {
@@ -396,6 +418,19 @@ static bool leave(struct viofs_op *op, struct viofs_op **first, struct viofs_op 
 	return true;
 }
 
+/* A lock that the device has had for a short time is given up later: see VIOFS_INTERRUPT_HELD_NS.
+ * Who closes its user now doesn't wait so long, and the device isn't told. Return: is it so? */
+static bool put_off(struct viofs_op *op)
+{
+	int64_t held = viofs_queue_held(op->a->q, op->unique);
+
+	if (held && !op->a->closing)
+		end_by(op, viofs_now_ns() + held);
+	else if (!held)
+		viofs_queue_interrupt(op->a->q, op->unique);
+	return op->deadline;
+}
+
 void viofs_op_cancel(struct viofs_op *op, int rc)
 {
 	struct viofs_async *a = op->a;
@@ -407,9 +442,8 @@ void viofs_op_cancel(struct viofs_op *op, int rc)
 	}
 	op->ending = rc;
 	if (op->in_flight) {
-		if (op->patient)
-			viofs_queue_interrupt(a->q, op->unique);
-		viofs_op_finish(op, rc);
+		if (!op->patient || !put_off(op))
+			viofs_op_finish(op, rc);
 	} else if (op->prior) {
 		op->prior->follower = NULL;
 		op->prior = NULL;

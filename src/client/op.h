@@ -218,6 +218,8 @@ void viofs_op_on(struct viofs_op *op, struct viofs_file *file);
 bool viofs_op_waits(struct viofs_op *op, viofs_step *step);
 /** viofs_op_complete() - a request of an op has ended. */
 void viofs_op_complete(struct viofs_call *call, const struct viofs_completion *c);
+/** viofs_op_drop_all() - in a child of fork(2): free what a user has under way, and its events. */
+void viofs_op_drop_all(struct viofs_async *a);
 /**
  * viofs_op_cancel() - it ends now, with @rc
  * Where a request of it is in flight, it becomes an orphan: its memory stays until that has come

@@ -13,6 +13,7 @@
 #include "client/child.h"
 #include "client/options_struct.h"
 #include "client/pool.h"
+#include "client/queue.h"
 #include "client/vq.h"
 
 #include <errno.h>
@@ -203,6 +204,32 @@ err_close:
 	return rc;
 }
 
+static void free_parts(struct viofs_dev *dev)
+{
+	viofs_doorbells_fini(&dev->doorbells);
+	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
+		viofs_vq_fini(&dev->vqs[i]);
+	viofs_pool_fini(&dev->pool);
+}
+
+/* In a child of fork(2): all of it was made before the device was opened, so it is whole. */
+static int close_in_child(struct viofs_dev *dev, struct viofs_err *err)
+{
+	int rc = viofs_dev_elsewhere(err, "close", viofs_source_name(&dev->source));
+
+	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
+		viofs_queue_close_all(&dev->vqs[i]);
+	free_parts(dev);
+	viofs_fs_close_copy(dev->at.fs);
+	viofs_arena_detach(dev->at.arena);
+	viofs_arena_leave(dev->at.arena);
+	if (dev->at.hold.lock_fd >= 0)
+		close(dev->at.hold.lock_fd);
+	viofs_dev_leave(dev);
+	free(dev);
+	return rc;
+}
+
 int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
 {
 	int rc;
@@ -210,13 +237,10 @@ int viofs_dev_close(struct viofs_dev *dev, struct viofs_err *err)
 	if (!dev)
 		return 0;
 	if (dev->here && viofs_dev_is_elsewhere(dev))
-		return viofs_dev_close_copies(dev, err);
+		return close_in_child(dev, err);
 	/* The device first, and with it what of the program's memory it was given. */
 	viofs_opened_let_go(&dev->at);
-	viofs_doorbells_fini(&dev->doorbells);
-	for (unsigned int i = 0; i < VIOFS_FS_QUEUES_MAX; i++)
-		viofs_vq_fini(&dev->vqs[i]);
-	viofs_pool_fini(&dev->pool);
+	free_parts(dev);
 	rc = viofs_opened_close(&dev->at, err);
 	pthread_mutex_destroy(&dev->lock);
 	viofs_dev_leave(dev);

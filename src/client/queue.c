@@ -162,14 +162,34 @@ static void disarm(struct viofs_queue *q)
 	viofs_vq_leave(hiprio, locked);
 }
 
+static void unlink_user(struct viofs_queue *q)
+{
+	struct viofs_queue **at = &q->vq->users;
+
+	while (*at != q)
+		at = &(*at)->vq_next;
+	*at = q->vq_next;
+	q->vq->user_count--;
+}
+
+void viofs_queue_close_all(struct viofs_vq *vq)
+{
+	while (vq->users) {
+		struct viofs_queue *q = vq->users;
+
+		unlink_user(q);
+		dispose(q);
+	}
+}
+
 void viofs_queue_close(struct viofs_queue *q)
 {
 	struct viofs_vq *vqs[2];
-	struct viofs_queue **at;
 
 	if (!q)
 		return;
 	if (viofs_dev_is_elsewhere(q->dev)) {
+		unlink_user(q);
 		dispose(q);
 		return;
 	}
@@ -181,12 +201,8 @@ void viofs_queue_close(struct viofs_queue *q)
 		bool locked = viofs_vq_enter(vqs[i]);
 
 		viofs_track_forget(vqs[i], q);
-		if (!i) {
-			for (at = &q->vq->users; *at != q; at = &(*at)->vq_next)
-				;
-			*at = q->vq_next;
-			q->vq->user_count--;
-		}
+		if (!i)
+			unlink_user(q);
 		viofs_vq_leave(vqs[i], locked);
 	}
 	pthread_mutex_unlock(&q->dev->lock);
@@ -483,13 +499,23 @@ unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion 
 	return n;
 }
 
-unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max)
+unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max,
+			       bool *more)
 {
 	bool locked = viofs_vq_enter(q->vq);
-	unsigned int n = viofs_track_waits(q->vq, q, uniques, max);
+	unsigned int n = viofs_track_waits(q->vq, q, uniques, max, more);
 
 	viofs_vq_leave(q->vq, locked);
 	return n;
+}
+
+int64_t viofs_queue_held(struct viofs_queue *q, uint64_t unique)
+{
+	bool locked = viofs_vq_enter(q->vq);
+	int64_t ns = viofs_track_held(q->vq, q, unique);
+
+	viofs_vq_leave(q->vq, locked);
+	return ns;
 }
 
 static uint32_t opcode_of(struct viofs_queue *q, struct viofs_vq *vq, uint64_t unique)

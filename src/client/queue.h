@@ -16,7 +16,15 @@ void viofs_queue_wake_by(struct viofs_queue *q, int64_t when);
  * many; 0: nothing is left. */
 unsigned int viofs_queue_abandon(struct viofs_queue *q, struct viofs_completion *out,
 				 unsigned int max);
-/** viofs_queue_waits() - uniques of its requests that may wait for ever. Return: how many. */
-unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max);
+/** viofs_queue_close_all() - in a child of fork(2): all handles of a virtqueue, without its lock.
+ */
+void viofs_queue_close_all(struct viofs_vq *vq);
+/** viofs_queue_waits() - uniques of its requests that may wait for ever and can be interrupted.
+ * @more: out, there are others. Return: how many. */
+unsigned int viofs_queue_waits(struct viofs_queue *q, uint64_t *uniques, unsigned int max,
+			       bool *more);
+/** viofs_queue_held() - ns until a request that waits can be interrupted; 0: now, or it has ended.
+ */
+int64_t viofs_queue_held(struct viofs_queue *q, uint64_t unique);
 
 #endif

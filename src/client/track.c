@@ -112,30 +112,59 @@ unsigned int viofs_track_abandon(struct viofs_vq *vq, struct viofs_queue *q,
 	return n;
 }
 
+/* NULL: it isn't in flight. */
+static const struct viofs_vq_slot *slot_of(const struct viofs_vq *vq, const struct viofs_queue *q,
+					   uint64_t unique)
+{
+	unsigned int index = viofs_unique_place(unique) & PLACE_SLOT_MASK;
+	const struct viofs_vq_slot *slot = &vq->slots[index];
+
+	if (index >= vq->depth || slot->owner != q || !slot->queued || slot->done.unique != unique)
+		return NULL;
+	return slot;
+}
+
 static bool may_wait(const struct viofs_vq_slot *slot, const struct viofs_queue *q)
 {
 	return slot->owner == q && slot->queued && viofs_request_may_wait(slot->shape.opcode);
 }
 
 unsigned int viofs_track_waits(const struct viofs_vq *vq, const struct viofs_queue *q,
-			       uint64_t *uniques, unsigned int max)
+			       uint64_t *uniques, unsigned int max, bool *more)
 {
+	int64_t since = viofs_now_ns() - VIOFS_INTERRUPT_HELD_NS;
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < vq->depth && n < max; i++)
-		if (may_wait(&vq->slots[i], q))
-			uniques[n++] = vq->slots[i].done.unique;
+	*more = false;
+	for (unsigned int i = 0; i < vq->depth; i++) {
+		const struct viofs_vq_slot *slot = &vq->slots[i];
+
+		if (!may_wait(slot, q))
+			continue;
+		if (slot->since <= since && n < max)
+			uniques[n++] = slot->done.unique;
+		else
+			*more = true;
+	}
 	return n;
+}
+
+int64_t viofs_track_held(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique)
+{
+	const struct viofs_vq_slot *slot = slot_of(vq, q, unique);
+	int64_t age;
+
+	if (!slot)
+		return 0;
+	age = viofs_now_ns() - slot->since;
+	return VIOFS_MAX(VIOFS_INTERRUPT_HELD_NS - age, 0);
 }
 
 uint32_t viofs_track_find(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique)
 {
-	unsigned int index = viofs_unique_place(unique) & PLACE_SLOT_MASK;
-	const struct viofs_vq_slot *slot = &vq->slots[index];
+	const struct viofs_vq_slot *slot = slot_of(vq, q, unique);
 
-	if (index >= vq->depth || slot->owner != q || !slot->queued || slot->done.unique != unique)
-		return 0;
-	return slot->shape.opcode;
+	return slot ? slot->shape.opcode : 0;
 }
 
 void viofs_track_forget(struct viofs_vq *vq, struct viofs_queue *q)

@@ -27,9 +27,13 @@ void viofs_track_forget(struct viofs_vq *vq, struct viofs_queue *q);
  * come free when it has answered. */
 unsigned int viofs_track_abandon(struct viofs_vq *vq, struct viofs_queue *q,
 				 struct viofs_completion *out, unsigned int max);
-/** viofs_track_waits() - uniques of requests of @q that may wait for ever, up to @max; entered. */
+/** viofs_track_waits() - uniques of requests of @q that may wait for ever and can be interrupted,
+ * up to @max; entered. @more: out, there are others. */
 unsigned int viofs_track_waits(const struct viofs_vq *vq, const struct viofs_queue *q,
-			       uint64_t *uniques, unsigned int max);
+			       uint64_t *uniques, unsigned int max, bool *more);
+/** viofs_track_held() - ns until such a request can be interrupted; 0: now, or it isn't in flight;
+ * entered. */
+int64_t viofs_track_held(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique);
 /** viofs_track_find() - the opcode of a request in flight, 0: there is none of that name; entered.
  */
 uint32_t viofs_track_find(const struct viofs_vq *vq, const struct viofs_queue *q, uint64_t unique);

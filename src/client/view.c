@@ -66,6 +66,8 @@ int viofs_session_view(struct viofs_session *session, const struct viofs_view_op
 /* The lane's lock is held. */
 static unsigned int cancel_in(struct viofs_async *lane, const struct viofs_caller *caller)
 {
+	/* What is answered already is not interrupted. */
+	bool answered = viofs_async_turn(lane) > 0;
 	struct viofs_op *next;
 	unsigned int n = 0;
 
@@ -76,7 +78,7 @@ static unsigned int cancel_in(struct viofs_async *lane, const struct viofs_calle
 		viofs_op_cancel(op, -ECANCELED);
 		n++;
 	}
-	if (n)
+	if (n || answered)
 		viofs_queue_wake(lane->q); /* who leads may sleep, and be one of them */
 	return n;
 }

@@ -250,9 +250,10 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 	slot->flags = (uint16_t)r->flags;
 	slot->reply_size = (uint16_t)r->reply_size;
 	slot->reply = r->reply;
-	slot->since = now;
-	slot->queued = true;
 	slot->waits = viofs_request_may_wait(r->opcode);
+	/* Without a time-out nobody asks, but whether it may be interrupted. */
+	slot->since = slot->waits && !now ? viofs_now_ns() : now;
+	slot->queued = true;
 	vq->waits += slot->waits;
 	slot->done.user = r->user;
 	slot->done.unique = r->unique;

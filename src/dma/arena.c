@@ -167,8 +167,7 @@ static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SEC
 	/* Other people's file data passes through this memory. It must not get into a core file. */
 	if (!rc && madvise(a->device.base, a->device.size, MADV_DONTDUMP) < 0)
 		rc = -errno;
-	if (!rc)
-		rc = reserve(&a->private, a->sparse, false);
+	rc = rc ? rc : reserve(&a->private, a->sparse, false);
 	if (!rc)
 		write_state(a);
 	return rc;
@@ -177,10 +176,9 @@ static int reserve_all(struct viofs_arena *a, const size_t sizes[VIOFS_ARENA_SEC
 int viofs_arena_new(const size_t sizes[VIOFS_ARENA_SECTIONS], bool hugepages,
 		    struct viofs_arena **out, struct viofs_err *err)
 {
-	struct viofs_arena *a;
+	struct viofs_arena *a = calloc(1, sizeof(*a));
 	int rc;
 
-	a = calloc(1, sizeof(*a));
 	if (!a)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	a->device.fd = a->private.fd = -1;
@@ -238,6 +236,12 @@ void viofs_arena_free(struct viofs_arena *a)
 	free(a->pages);
 	free(a->mappings);
 	free(a);
+}
+
+void viofs_arena_leave(struct viofs_arena *a)
+{
+	a->device.base = a->private.base = NULL;
+	viofs_arena_free(a);
 }
 
 static unsigned int section_access(enum viofs_arena_section s)
@@ -625,8 +629,7 @@ int viofs_arena_adopt(int device_fd, int private_fd, uint64_t at, struct viofs_a
 	a->device.fd = a->private.fd = -1;
 	a->system_page = viofs_page_size();
 	rc = map_file(&a->device, device_fd);
-	if (!rc)
-		rc = map_file(&a->private, private_fd);
+	rc = rc ? rc : map_file(&a->private, private_fd);
 	if (!rc)
 		rc = a->private.size < VIOFS_ARENA_HEAD ? -EPROTO : read_state(a, at);
 	if (!rc) {

@@ -72,6 +72,13 @@ int viofs_arena_adopt(int device_fd, int private_fd, uint64_t at, struct viofs_a
 void viofs_arena_free(struct viofs_arena *a);
 
 /**
+ * viofs_arena_leave() - viofs_arena_free() in a child of fork(2), after viofs_arena_detach()
+ * What viofs_arena_keep_from_children() has kept isn't there, and something else may be in its
+ * place: nothing is unmapped.
+ */
+void viofs_arena_leave(struct viofs_arena *a);
+
+/**
  * viofs_arena_map() - give the device sections, per their access, through @m
  * PHYSICAL: IOVA = physical address read from /proc/self/pagemap, read again after the mapping
  * pinned the pages and mapped anew where they had moved; refused where they can't be read.

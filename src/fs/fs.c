@@ -453,6 +453,14 @@ void viofs_fs_let_go(struct viofs_fs *fs)
 	free(fs);
 }
 
+static void free_with_eventfds(struct viofs_fs *fs)
+{
+	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
+		if (fs->eventfds[q] >= 0)
+			close(fs->eventfds[q]);
+	viofs_fs_let_go(fs);
+}
+
 int viofs_fs_close(struct viofs_fs *fs)
 {
 	int rc;
@@ -460,11 +468,16 @@ int viofs_fs_close(struct viofs_fs *fs)
 	if (!fs)
 		return 0;
 	rc = viofs_virtio_close(fs->virtio); /* halts it, takes the vectors off the eventfds */
-	for (unsigned int q = 0; q < VIOFS_FS_VIRTQUEUES_MAX; q++)
-		if (fs->eventfds[q] >= 0)
-			close(fs->eventfds[q]);
-	viofs_fs_let_go(fs);
+	free_with_eventfds(fs);
 	return rc;
+}
+
+void viofs_fs_close_copy(struct viofs_fs *fs)
+{
+	if (!fs)
+		return;
+	fs->virtio->ops->close_copy(fs->virtio);
+	free_with_eventfds(fs);
 }
 
 static int adopt_queue(struct viofs_fs *fs, unsigned int q, const struct viofs_fs_adopted *from,

@@ -99,6 +99,10 @@ int viofs_fs_stop_soon(struct viofs_fs *fs, int timeout_ms);
  */
 int viofs_fs_close(struct viofs_fs *fs);
 
+/** viofs_fs_close_copy() - close this process's copies of the descriptors, free it, and leave the
+ * device to the process that has it; NULL is fine. */
+void viofs_fs_close_copy(struct viofs_fs *fs);
+
 /** struct viofs_fs_parts - where one ring lies */
 struct viofs_fs_parts {
 	void *desc, *driver, *device;

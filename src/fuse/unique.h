@@ -8,7 +8,13 @@
 #ifndef VIOFS_FUSE_UNIQUE_H
 #define VIOFS_FUSE_UNIQUE_H
 
+#include "base/util.h"
+
 #include <stdint.h>
+
+/* An INTERRUPT of a lock is held until the device has had that for so long, ns: most are answered
+ * by then. An INTERRUPT for what was answered already kills QEMU's virtiofsd. */
+#define VIOFS_INTERRUPT_HELD_NS (50 * VIOFS_NSEC_PER_MSEC)
 
 /** viofs_unique_of() - of the request that uses @place for the @generation'th time. */
 static inline uint64_t viofs_unique_of(uint32_t generation, uint16_t place)

@@ -28,8 +28,6 @@
 #define BATCH 32
 /* A device that asks for an INTERRUPT again and again gets it so many times. */
 #define INTERRUPTS_MAX 100
-/* An INTERRUPT of a lock is held this long: most locks are answered by then, and need none. */
-#define INTERRUPT_HELD_NS (50 * VIOFS_NSEC_PER_MSEC)
 
 int viofs_hiprio_init(struct viofs_relay *r)
 {
@@ -249,7 +247,7 @@ void viofs_hiprio_keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slo
 {
 	struct viofs_hiprio *h = &lane->relay->hiprio;
 	struct viofs_interrupt *i = &h->interrupts[slot->index];
-	int64_t due = viofs_now_ns() + (slot->interrupts ? 0 : INTERRUPT_HELD_NS);
+	int64_t due = viofs_now_ns() + (slot->interrupts ? 0 : VIOFS_INTERRUPT_HELD_NS);
 
 	pthread_mutex_lock(&h->lock);
 	h->interrupt_count += !i->device_unique;

@@ -217,27 +217,27 @@ static void patience_set(struct viofs_virtio *d, int timeout_ms)
 	viofs_vhost_set_timeout(transport_of(d)->vhost, timeout_ms);
 }
 
-static int transport_close(struct viofs_virtio *d)
+static void close_copy(struct viofs_virtio *d)
 {
 	struct vhost_transport *t = transport_of(d);
+
+	for (unsigned int q = 0; q < QUEUES_MAX; q++)
+		if (t->kick_fds[q] >= 0)
+			close(t->kick_fds[q]);
+	viofs_vhost_close(t->vhost);
+	free(t);
+}
+
+static int transport_close(struct viofs_virtio *d)
+{
 	int rc = 0;
 
 	/* A back end that is stopped is not waited for twice: closing the socket says the same. */
 	patience_set(d, CLOSE_RESET_MS);
 	if (status_get(d))
 		rc = viofs_virtio_halt(d, CLOSE_RESET_MS, false, NULL);
-	for (unsigned int q = 0; q < QUEUES_MAX; q++)
-		if (t->kick_fds[q] >= 0)
-			close(t->kick_fds[q]);
-	viofs_vhost_close(t->vhost);
-	free(t);
+	close_copy(d);
 	return rc;
-}
-
-static void close_copy(struct viofs_virtio *d)
-{
-	viofs_vhost_close(transport_of(d)->vhost);
-	free(transport_of(d));
 }
 
 static void drop_dma(struct viofs_virtio *d)
