@@ -13,6 +13,7 @@
 #include "client/fail.h"
 #include "client/options_struct.h"
 #include "client/caller.h"
+#include "client/queue.h"
 #include "client/vq.h"
 #include "client/waiting.h"
 
@@ -86,7 +87,13 @@ static int exchange(struct viofs_share *s, struct viofs_request *r, int64_t time
 	if (rc != 1)
 		return rc < 0 ? rc : -EBUSY;
 	rc = viofs_queue_wait(q, c, 1, 1, timeout_ns);
-	return rc == 1 ? 0 : rc ? rc : -ETIMEDOUT;
+	if (rc == 1)
+		return 0;
+	/* Its answer may come still, and be found by another handle's user: not to the caller's
+	 * memory, which is gone by then. */
+	while (viofs_queue_abandon(q, c, 1) > 0)
+		;
+	return rc ? rc : -ETIMEDOUT;
 }
 
 static int init_failed(struct viofs_share *s, int rc, const struct viofs_completion *c, uint32_t ms,

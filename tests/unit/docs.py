@@ -11,7 +11,8 @@ import sys
 # In the docs, but no test of meson's: what a suite or a page is called.
 TEST_WORD = re.compile(r"`([a-z0-9][a-z0-9_.-]*)`")
 # A path of this tree: no pattern, no part of another path, and nothing that is built.
-PATH = re.compile(r"(?<![\w./-])(?<!build-san )((?:src|include|tools|tests|docs)/[\w./-]*\w)(?![\w*<{])")
+PATH = re.compile(r"(?<![\w./-])(?<!build-san )"
+                  r"((?:src|include|tools|tests|docs)/[\w./-]*\w)(?![\w*<{])")
 
 
 class Docs:

@@ -294,6 +294,51 @@ static struct viofs_queue *fill_hiprio(void)
 }
 
 /* Nobody waits for them; but what can't be sent piles up, and an INTERRUPT goes the same way. */
+static void *open_in_vain(void *arg)
+{
+	struct viofs_session_options o;
+	struct viofs_session *s = NULL;
+	struct viofs_err err;
+
+	viofs_session_options_init(&o, sizeof(o));
+	o.init_timeout_ms = LATE_MS;
+	assert_int_equal(viofs_session_open(bench.dev, &o, &s, &err), -ETIMEDOUT);
+	return NULL;
+}
+
+/* Another handle's user may find the answer, and the place for it was on the stack of who asked. */
+static void an_init_that_was_given_up_has_no_place_for_its_answer(void **state)
+{
+	int64_t end = viofs_now_ns() + SOON_MS * MS;
+	struct viofs_completion c;
+	struct viofs_queue *other;
+	bool has_place = true;
+	struct viofs_vq *vq;
+	pthread_t thread;
+
+	bench_open();
+	vq = &bench.dev->vqs[VIOFS_FS_REQUEST];
+	other = bench_queue();
+	bench_hold(FUSE_INIT);
+	assert_int_equal(pthread_create(&thread, NULL, open_in_vain, NULL), 0);
+	assert_non_null(model_device_wait(&bench.device, FUSE_INIT, 1));
+	/* It gives up, and gets no further than to its handle's end. */
+	pthread_mutex_lock(&bench.dev->lock);
+	while (has_place && viofs_now_ns() - end < 0) {
+		usleep(1000);
+		pthread_mutex_lock(&vq->lock);
+		has_place = false;
+		for (unsigned int i = 0; i < vq->depth; i++)
+			has_place |= vq->slots[i].queued && vq->slots[i].reply;
+		pthread_mutex_unlock(&vq->lock);
+	}
+	pthread_mutex_unlock(&bench.dev->lock);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_false(has_place);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(viofs_queue_wait(other, &c, 1, 1, LATE_MS * MS), 0);
+}
+
 static void a_device_that_takes_no_forgets_is_timed_out(void **state)
 {
 	struct viofs_queue *q = fill_hiprio();
@@ -334,6 +379,7 @@ int main(void)
 		BOTH(an_event_loop_notifies_the_device_again),
 		BOTH(what_was_slow_once_is_notified_again_as_soon_as_others),
 		BOTH(failing_on_a_time_out_waits_for_nobody),
+		BOTH(an_init_that_was_given_up_has_no_place_for_its_answer),
 		BOTH(a_device_that_takes_no_forgets_is_timed_out),
 		BOTH(a_device_that_takes_them_slowly_is_not),
 	};
