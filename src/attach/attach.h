@@ -33,8 +33,8 @@ int viofs_attach_open(const struct viofs_source *s, const struct viofs_attach_op
 /**
  * viofs_attach_close() - halt a device, then close what leads to it
  * @fs: or NULL. @arena: what the device was given, or NULL. It is still there afterwards.
- * Where the device is not to be stopped, the kernel cuts it off from memory when its last
- * descriptor closes. So free the memory after this call, whatever it returns.
+ * If the device can't be stopped, the kernel cuts it off from memory when its last descriptor
+ * closes. So free the memory only after this call, whatever it returns.
  * Return: 0; -errno: a function that could not be stopped from here.
  */
 int viofs_attach_close(struct viofs_fs *fs, struct viofs_arena *arena);

@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 /*
- * modprobe(8), quietly: whether it helped shows when the module is needed. By the path that the
- * kernel itself uses: mount(8)'s helpers and cron's jobs have no PATH that leads there. What
- * modprobe.d(5) makes it run gets the usual one.
+ * Run modprobe(8) quietly: whether it helped shows when the module is needed. By the path that the
+ * kernel itself uses, since mount(8)'s helpers and cron's jobs may lack it in PATH. Commands in
+ * modprobe.d(5) get the usual PATH.
  */
 static void load_module(const char *name)
 {
@@ -34,7 +34,7 @@ static void load_module(const char *name)
 			;
 }
 
-/* iommufd comes along with vfio, where the kernel has it. */
+/* Loading vfio loads iommufd too, where the kernel has it. */
 static void load_vfio(void)
 {
 	if (!viofs_pci_has_driver(VIOFS_PCI_VFIO))
@@ -45,8 +45,8 @@ static void load_vfio(void)
 }
 
 /*
- * The kernel's driver may have it, but not while somebody works with it. Where it can't be told
- * which device a mount is of, any may be of this one.
+ * The kernel's driver may have it, but not while somebody works with it. If it isn't known which
+ * device a mount is of, it may be of this one.
  */
 static int check_kernel_mount(const struct viofs_pci_function *f, struct viofs_err *err)
 {
@@ -99,14 +99,14 @@ int viofs_hold_take_name(const char *id, const char *device, int wait_ms, struct
 	return 0;
 }
 
-/* What a record says that was there before us counts while nobody else has the function: it is of a
- * daemon that was killed, at whatever moment, or of `viofsctl bind`. */
+/* A record that was there before us is true if nobody else has the function: a daemon that was
+ * killed has left it, or `viofsctl bind`. */
 static bool is_record_good(const struct viofs_record *r, const struct viofs_pci_function *f)
 {
 	return r->known && (!f->driver[0] || !strcmp(f->driver, VIOFS_PCI_VFIO));
 }
 
-/* Under the lock: what is to be done, before it is done. */
+/* Under the lock: note what will be done, before it is done. */
 static int note_former(struct viofs_hold *h, struct viofs_err *err)
 {
 	struct viofs_record *r = &h->record;
@@ -151,8 +151,8 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 		return rc;
 	h.found = h.record;
 	load_vfio();
-	/* Under the lock: it may have changed hands while we waited. And as late as can be: nothing
-	 * keeps the kernel from mounting it in the moment that is left. */
+	/* Under the lock, since another process may have had it while we waited. And as late as
+	 * possible, since the kernel's driver could still mount it until the device is unbound. */
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
 	if (!rc)
 		rc = check_kernel_mount(&h.function, err);
@@ -165,8 +165,8 @@ int viofs_hold_take(const struct viofs_pci_function *f, int wait_ms, struct viof
 		return rc;
 	}
 	h.bound = true;
-	/* With no IOMMU it is binding that makes the group, if there is to be one: what is missing
-	 * then opening it says. */
+	/* Without an IOMMU the group is made by binding, if at all. If it is missing, opening it
+	 * says so. */
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
 	if (!rc && h.function.iommu_group >= 0)
 		rc = viofs_pci_group_check(&h.function, err);
@@ -193,13 +193,13 @@ int viofs_hold_note_mount(struct viofs_hold *hold, unsigned int minor_no)
 	return viofs_record_write(hold->id, hold->lock_fd, &hold->record);
 }
 
-/* Return: is the driver that the function has to go back to another than the one it has now? */
+/* Return: does the function have to go back to another driver than it has now? */
 static bool must_go_back(const struct viofs_hold *h)
 {
 	return h->bound && !h->record.by_admin && strcmp(h->record.former, VIOFS_PCI_VFIO) != 0;
 }
 
-/* Unplugged meanwhile. What is at its address later was never bound by us. */
+/* It was unplugged. Another function at its address was never bound by us. */
 static bool is_gone(const struct viofs_hold *h)
 {
 	struct viofs_pci_function now;
@@ -287,7 +287,7 @@ int viofs_hold_return(const struct viofs_pci_function *f, struct viofs_err *err)
 	rc = viofs_pci_function_read(&f->address, &h.function, err);
 	if (!rc)
 		rc = check_return(&h, err);
-	/* A record that is no longer true goes, too; another one says where the function has to go.
+	/* A record that is no longer true is removed, too; a true one names the former driver.
 	 */
 	if (rc == -EALREADY || rc == -ENODEV)
 		viofs_record_remove(h.id, h.lock_fd);

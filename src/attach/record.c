@@ -17,8 +17,7 @@
 #include <unistd.h>
 
 /*
- * The lock may be held by somebody who only looks whether the record is left over:
- * viofs_record_sweep().
+ * Somebody may hold the lock only to see whether the record is left over: viofs_record_sweep().
  */
 #define LOOKING_MS 100
 #define TEXT_MAX (PATH_MAX + 512)
@@ -78,7 +77,7 @@ int viofs_record_write(const char *id, int lock, const struct viofs_record *r)
 	return viofs_run_write(id, lock, text);
 }
 
-/* A killed daemon has left this socket: we have the lock, so no daemon is alive. */
+/* A killed daemon has left this socket. No daemon is alive, since we have the lock. */
 static void remove_socket(const char *id)
 {
 	char path[PATH_MAX], name[VIOFS_RECORD_ID + sizeof(VIOFS_CONTROL_SUFFIX)];

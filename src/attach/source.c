@@ -41,7 +41,7 @@ int viofs_source_look(const struct viofs_pci_function *f,
 		      int (*look)(struct viofs_virtio *d, void *arg, struct viofs_err *err),
 		      void *arg, struct viofs_err *err)
 {
-	/* Fine without an IOMMU: no queue is set up, and the device gets no address. */
+	/* Works without an IOMMU, too: no queue is set up, so the device gets no address. */
 	const struct viofs_transport_options options = { .allow_noiommu = true };
 	struct viofs_virtio *d = NULL;
 	struct viofs_hold hold;

@@ -51,7 +51,8 @@ static bool is_deserted(const char *id)
 
 /*
  * By the device number of the file system, which is unique while the file system exists. A path
- * could be of any mount. A mount that is nowhere counts as one that we can't see.
+ * could be of any mount. A mount that is found nowhere may still be in a namespace that we can't
+ * see.
  */
 static void find_mount(struct viofs_usage *s)
 {

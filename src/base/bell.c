@@ -217,7 +217,7 @@ void viofs_bell_signal(int eventfd)
 {
 	struct viofs_bell *b;
 
-	/* Who was told to use no io_uring may call this: it comes last. */
+	/* AIO first: the caller may have been told to use no io_uring. */
 	if (viofs_bell_new(eventfd, VIOFS_BELL_AIO, &b) &&
 	    viofs_bell_new(eventfd, VIOFS_BELL_URING, &b))
 		return;

@@ -21,8 +21,8 @@ int viofs_err_prefix(struct viofs_err *err, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /**
- * viofs_err_remedy() - note what would help, for those who know what their users call it
- * After viofs_err_set(), which forgets it. Return: @rc.
+ * viofs_err_remedy() - note what would help; whoever knows its users' words for it adds the
+ * sentence After viofs_err_set(), which forgets it. Return: @rc.
  */
 int viofs_err_remedy(struct viofs_err *err, int rc, enum viofs_remedy remedy);
 
@@ -33,7 +33,7 @@ int viofs_err_remedy(struct viofs_err *err, int rc, enum viofs_remedy remedy);
  */
 void viofs_err_advise(struct viofs_err *err, const char *const advice[VIOFS_REMEDIES]);
 
-/* The static analyzer does not look into err.c: what the functions return is said here. */
+/* For the static analyzer, which doesn't look into err.c: what the functions return. */
 #ifdef __clang_analyzer__
 #define viofs_err_set(err, rc, ...) ((viofs_err_set)(err, rc, __VA_ARGS__), (rc))
 #define viofs_err_prefix(err, rc, ...) ((viofs_err_prefix)(err, rc, __VA_ARGS__), (rc))

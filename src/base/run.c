@@ -34,7 +34,7 @@ void viofs_run_set_dir(const char *dir)
 	given_dir = dir;
 }
 
-/* Who isn't root at first stays so, as far as this matters. */
+/* A process that isn't root at its start won't become root. */
 static void choose(void)
 {
 	const char *own = secure_getenv("XDG_RUNTIME_DIR");

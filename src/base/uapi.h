@@ -8,7 +8,7 @@
 
 /* The newest FUSE minor whose structures and opcodes src/fuse knows (uapi 7.45, Linux 7.2). */
 #define VIOFS_FUSE_MINOR_MAX 45
-/* The oldest minor a device may speak: below it compound structures differ (7.27). */
+/* The oldest minor that a device may have: below 7.27 compound structures differ. */
 #define VIOFS_FUSE_MINOR_MIN 27
 
 /* Opcodes after uapi 7.37. */

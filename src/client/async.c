@@ -2,10 +2,10 @@
 /*
  * Users of calls: what each has under way, and its events.
  *
- * All here is of one user, and of the thread that has it (async.h). A turn takes completions, each
- * of which brings its op on, then runs those again that found no room, in the order in which they
- * came. Ops that may wait for hours (`locks`) stand apart from the others, so that they hold nobody
- * up. FORGETs are the session's, and are sent by whoever has nothing else to do.
+ * Everything here belongs to one user, and runs in the thread that has it (async.h). A turn takes
+ * completions and continues their ops, then runs again the ops that found no room, in the order in
+ * which they came. Ops that may wait for hours (`locks`) are on a list of their own, so that they
+ * hold nobody up. FORGETs are the session's: a user that has nothing else to do sends them.
  */
 #include "client/async.h"
 #include "base/util.h"
@@ -36,7 +36,7 @@ static void run_again(struct viofs_op **first, struct viofs_op ***tail)
 	while (op) {
 		struct viofs_op *next = op->next;
 
-		if (*first) { /* no room for one: none for those behind it */
+		if (*first) { /* no room for this one, so none for those behind it */
 			op->next = NULL;
 			**tail = op;
 			*tail = &op->next;
@@ -124,7 +124,7 @@ int viofs_async_turn(struct viofs_async *a)
 		viofs_async_complete(a, c, (unsigned int)n);
 	if (a->deadline)
 		expire(a);
-	/* With a device that has failed they fail, each in its own way. */
+	/* If the device has failed, they fail, too, each in its own way. */
 	if (a->waiting)
 		run_again(&a->waiting, &a->waiting_tail);
 	if (a->locks)
@@ -143,7 +143,7 @@ void viofs_async_abandon(struct viofs_async *a)
 	a->gone = true;
 	while ((n = viofs_queue_abandon(a->q, c, BATCH)) > 0)
 		viofs_async_complete(a, c, n);
-	/* What waits for room finds that nothing can be sent. */
+	/* Ops that wait for room find that nothing can be sent. */
 	while (a->waiting || a->locks || a->later)
 		viofs_async_turn(a);
 }

@@ -2,10 +2,11 @@
 /*
  * Blocking calls: threads that share a lane, one of which leads.
  *
- * Where there is no leader, but a follower whose call has not ended, somebody is on his way who
- * will lead or look for one who does: whoever leaves the lane while nobody leads wakes such a
- * follower. It is not enough that a leader does so when he goes: the one that he woke may have
- * been told by then that his own call has ended. A test goes through all interleavings of three
+ * An op is the thread's that called, which drives it under the lane's lock; the leader drives the
+ * ops of all who wait. If nobody leads and a follower's call has not ended, some thread is on its
+ * way to lead, or to wake a follower: every thread that leaves the lane while nobody leads wakes
+ * one. It is not enough that a leader does so when it goes, since the follower that it woke may
+ * have learnt by then that its own call has ended. A test goes through all interleavings of three
  * threads (tests/unit/test_client_leader.c).
  */
 #include "client/blocking.h"
@@ -17,7 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A follower looks so often, then sleeps until it is woken. */
+/* A follower looks this often, then sleeps until it is woken. */
 #ifndef FOLLOWER_SPINS /* fewer in a test of all interleavings */
 #define FOLLOWER_SPINS 2000
 #endif
@@ -45,7 +46,7 @@ int viofs_op_begin_on(struct viofs_share *s, struct viofs_caller *caller, const 
 	struct viofs_async *a;
 	int rc;
 
-	/* Before any lock: in a child of fork(2) nobody may ever give it back. */
+	/* Before any lock: in a child of fork(2) it might never be given back. */
 	if (viofs_dev_is_elsewhere(s->dev))
 		return viofs_dev_elsewhere(err, what, which);
 	a = lane_of(s);
@@ -78,7 +79,7 @@ static bool is_finished(const struct viofs_op *op)
 	return __atomic_load_n(&op->finished, __ATOMIC_ACQUIRE);
 }
 
-/* The lock is held, but for the time asleep. */
+/* The lock is held, except while asleep. */
 static void lead(struct viofs_async *a, struct viofs_op *op)
 {
 	struct viofs_wait w;

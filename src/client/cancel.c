@@ -19,10 +19,10 @@
 #define BATCH 32U
 /* Between two tries to tell the device: its hiprio queue is full, or a lock is too young. */
 #define AGAIN_NS 1000000
-/* Of the clocks that time-outs go by, and for a device that fails meanwhile. */
+/* Added for the coarse clocks of time-outs, and for a device that fails in the meantime. */
 #define SLACK_NS (200 * VIOFS_NSEC_PER_MSEC)
 
-/* Return: whether there are some that the device can't be told of yet. */
+/* Return: are there some that the device can't be told of yet? */
 static bool interrupt_waits(struct viofs_async *a)
 {
 	uint64_t uniques[BATCH];

@@ -3,9 +3,9 @@
  * Permissions, as the kernel checks them for a mount with default_permissions: by owner and mode of
  * each folder on the way and of what it leads to. There are no ACLs, and no further groups.
  *
- * What is remembered of a node will do as long as the device says that it holds, but for a refusal:
- * before that the device is asked. Between a check and what it permits others may change it all, as
- * with the kernel's: the device checks nothing.
+ * Cached attributes are good enough for as long as the device allows, except for a refusal: before
+ * that the device is asked. Others may change everything between a check and what it permits, as
+ * with the kernel's checks: the device checks nothing.
  *
  * All of it is the op's (op->check), and of its thread. Nodes that are judged are referenced by the
  * op's walks, or by its file.
@@ -158,7 +158,7 @@ int viofs_judge_setattr(struct viofs_op *op, const struct fuse_attr *attr)
 		if (!viofs_check_mask(c, attr, W_OK))
 			return -EACCES;
 	}
-	/* Who has the file open for writing has been asked before. */
+	/* For a file that is open for writing this was checked when it was opened. */
 	return in->valid & FATTR_SIZE && !op->file ? viofs_judge_write(op, attr) : 0;
 }
 

@@ -2,10 +2,10 @@
 /*
  * A child of fork(2) has no device.
  *
- * Parent and child would drive the same rings, each with its own idea of them. So the DMA memory is
- * not in the child, and a page that the kernel wipes there says to every call that it is in the
- * wrong process. Calls must see that before they take a lock: another thread of the parent may have
- * held it, and no one gives it back. What is closed in the child closes the child's copies of
+ * Parent and child would both drive the same rings, each with notes of its own. So the child
+ * doesn't get the DMA memory, and every call looks at a page that the kernel wipes in a child. A
+ * call must look before it takes a lock: another thread of the parent may have held it at the fork,
+ * and nobody in the child gives it back. What is closed in the child closes the child's copies of
  * descriptors, and frees its memory; but for what another thread may have been changing when the
  * child was made, which is left as it is.
  */

@@ -10,15 +10,15 @@
  *
  * A request has a slot from submit until somebody finds it on the used ring, whoever that is: his
  * own goes to his array, that of others to theirs, and their descriptor is signalled if they sleep.
- * So nobody can keep slots by not polling: who finds none waits for the device alone. What a handle
- * has in flight or not taken yet is bounded by the depth, as its array is.
+ * So nobody can keep slots by not polling: a handle that finds none only has to wait for the
+ * device. What a handle has in flight or not taken yet is bounded by the depth, as its array is.
  *
  * A handle that found no slot is `hungry`. It is told when slots have come free since then, by
  * viofs_queue_arm() or, if it sleeps, by its descriptor.
  *
- * A device that fails is reset by whoever finds out (dev->state FAILING, then FAILED). Not before
- * FAILED are requests in flight ended with an error, since until the reset the memory is the
- * device's.
+ * Whoever finds that the device has failed resets it (dev->state FAILING, then FAILED). Requests in
+ * flight end with an error only when it is FAILED, since the device may write to their memory until
+ * the reset.
  */
 #ifndef VIOFS_CLIENT_CLIENT_DEV_H
 #define VIOFS_CLIENT_CLIENT_DEV_H
@@ -187,8 +187,8 @@ static inline void viofs_vq_leave(struct viofs_vq *vq, bool locked)
 		__atomic_store_n(&vq->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* Who hands something over looks at it under a virtqueue's lock, which the sleeper takes after
- * setting it. */
+/* A thread that hands something over reads this under the virtqueue's lock; the sleeper takes that
+ * lock after setting it. */
 static inline void viofs_queue_set_armed(struct viofs_queue *q, bool armed)
 {
 	__atomic_store_n(&q->armed, armed, __ATOMIC_RELAXED);

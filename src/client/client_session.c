@@ -28,7 +28,8 @@
 #define FORGET_NAP_US 20
 #define READAHEAD (1U << 20)
 
-/* What the library can keep. The device's part of it is settled by fuse/init.c, as for the relay.
+/* Flags whose promise the library can keep. fuse/init.c settles the device's part, as for the
+ * relay.
  */
 #define FLAGS                                                                                      \
 	(FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |              \
@@ -77,7 +78,8 @@ static int take_options(const struct viofs_session_options *given, struct viofs_
 	return 0;
 }
 
-/* Send a request that nothing else is beside of, and wait. Return: 0 and @c; -ETIMEDOUT; -errno. */
+/* Send a request while nothing else is, and wait. Return: 0 and @c; -ETIMEDOUT; -errno.
+ */
 static int exchange(struct viofs_share *s, struct viofs_request *r, int64_t timeout_ns,
 		    struct viofs_completion *c)
 {

@@ -2,9 +2,9 @@
 /*
  * Open directories: each is one thread's, or its op's while a call on it is under way.
  *
- * A portion of entries is copied to private memory once, checked there, and given
- * out from there. With READDIRPLUS every entry counts as a LOOKUP, so the whole portion is gone
- * through when it comes.
+ * A portion of entries is copied to private memory once, checked there, and handed out from there.
+ * With READDIRPLUS every entry counts as a LOOKUP, so all entries are looked at as soon as the
+ * portion comes.
  */
 #include "base/util.h"
 #include "client/check.h"
@@ -73,7 +73,7 @@ static void ask_close(struct viofs_op *op)
 	viofs_op_call_sees(op, &r, ask_close, closed);
 }
 
-/* Nobody wants it any more. */
+/* The call was given up: close it again. */
 static bool undo_open(struct viofs_op *op)
 {
 	const struct fuse_open_out *out = (const void *)op->reply;
@@ -289,7 +289,7 @@ static void learn(struct viofs_dir *dir, const struct fuse_entry_out *e)
 	viofs_node_put(c, node);
 }
 
-/* Go through the portion once. dir->size becomes what is good of it. */
+/* Go through the portion once. dir->size becomes the size of its good part. */
 static void scan(struct viofs_dir *dir)
 {
 	struct fuse_entry_out e;
@@ -434,7 +434,7 @@ static uint32_t type_of(const struct fuse_dirent *d)
 	}
 }
 
-/* As learn() has it: of what can't be taken for an inode nothing is told, and a stat says why. */
+/* As in learn(): no attributes of an entry that makes no sense as an inode; a stat tells why. */
 static bool has_stat(const struct viofs_dir *dir, const struct fuse_entry_out *e)
 {
 	return dir->plus && e->nodeid && e->nodeid != FUSE_ROOT_ID && !is_dots(dir->name) &&

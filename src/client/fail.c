@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One that hangs is not waited for: who polls is to go on. */
+/* Don't wait for a device that hangs: the thread that polls must go on. */
 #define STOP_MS 100
 
 static void wake_all(struct viofs_dev *dev)
@@ -34,7 +34,8 @@ fail_locked(struct viofs_dev *dev, const char *fmt, va_list ap)
 	vsnprintf(dev->reason, sizeof(dev->reason), fmt, ap);
 	snprintf(dev->fault, sizeof(dev->fault), "it %s", dev->reason);
 	__atomic_store_n(&dev->state, VIOFS_DEV_FAILING, __ATOMIC_RELEASE);
-	/* From here on it touches no memory; else what it was given is its own until it is closed.
+	/* If this succeeds, the device touches no memory any more. If not, its memory stays the
+	 * device's until it is closed.
 	 */
 	dev->runs_on =
 		viofs_fs_stop_soon(dev->at.fs, STOP_MS) && !dev->at.fs->virtio->mapper->by_file;
@@ -67,7 +68,7 @@ static void look_locked(struct viofs_dev *dev)
 
 void viofs_dev_look(struct viofs_dev *dev)
 {
-	/* Whoever has the lock is at the device; there is a next time. */
+	/* Another thread has the lock and checks the device; look again next time. */
 	if (!pthread_mutex_trylock(&dev->lock))
 		look_locked(dev);
 }

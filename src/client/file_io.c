@@ -2,8 +2,8 @@
 /*
  * Reading and writing. A transfer is cut into chunks (chunk.c) of at most max_write, of which
  * several are in flight. A chunk whose memory the device reaches goes there by itself; another one
- * goes by a bounce buffer. What counts is how far it is good from the start on: `end` is the first
- * place where something was short or failed.
+ * goes by a bounce buffer. The result is how much was done without a gap from the start on: `end`
+ * is the first place where a chunk was short or failed.
  *
  * All of it is the op's, and of its thread. Its step is set only while it waits for room.
  */
@@ -33,7 +33,7 @@ static void io_end(struct viofs_op *op)
 	viofs_op_finish(op, io->end || !io->error ? (int64_t)io->end : io->error);
 }
 
-/* It is good up to @at, and no further. */
+/* The transfer counts up to @at, and no further. */
 static void stop_at(struct viofs_io *io, uint64_t at, int error)
 {
 	if (at > io->end)

@@ -2,8 +2,10 @@
 /*
  * Locks of open files.
  *
- * The device keeps them, for an owner that is the open file. A call that waits for one may wait for
- * hours: its op is patient, and only such requests are ever interrupted.
+ * The device keeps the locks, and the open file is their owner. A call that waits for a lock may
+ * wait for hours: its op is marked as patient, and only such requests are ever interrupted. All of
+ * it is the op's, and is used by the op's thread; the op has references of its own, as file and
+ * view may be closed before the answer comes.
  */
 #include "client/blocking.h"
 #include "client/caller.h"
@@ -46,7 +48,7 @@ static void put_caller(void *own)
 	viofs_caller_put(own);
 }
 
-/* What it needs is its own: file and view may be closed before its answer comes. */
+/* The op has references of its own: file and view may be closed before the answer comes. */
 static void hold(struct viofs_op *op, struct viofs_file *file)
 {
 	viofs_op_on(op, file);
@@ -56,7 +58,7 @@ static void hold(struct viofs_op *op, struct viofs_file *file)
 	op->own_free = put_caller;
 }
 
-/* Granted, when nobody wanted it any more. */
+/* Granted after the call was given up. */
 static bool undo_lock(struct viofs_op *op)
 {
 	if (op->error || op->lock.opcode == FUSE_GETLK || op->lock.in.lk.type == F_UNLCK)

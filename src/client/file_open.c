@@ -2,8 +2,8 @@
 /*
  * Opening, creating and closing files.
  *
- * A file is its op's until it is handed out, and again from the call that closes it on: whatever
- * comes after that frees it.
+ * A file belongs to its op until it is handed to the program, and again from the call that closes
+ * it on: however that call ends, the file is freed. All of this runs in the op's thread.
  */
 #include "client/blocking.h"
 #include "client/caller.h"
@@ -18,7 +18,7 @@
 #define OFLAGS_TAKEN                                                                               \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC |         \
 	 O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE)
-/* Ours alone. */
+/* A flag of our own. */
 #define OFLAGS_NOT_SENT (O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
 static void free_file(void *own)
@@ -31,7 +31,7 @@ static void free_file(void *own)
 	free(file);
 }
 
-/* What op->open.result says is the call's result. */
+/* The call's result is op->open.result. */
 static void released(struct viofs_op *op)
 {
 	op->goes_on = false;
@@ -50,7 +50,7 @@ static void ask_release(struct viofs_op *op)
 	viofs_op_call_sees(op, &r, ask_release, released);
 }
 
-/* Nobody wants it any more. */
+/* The call was given up: close it again. */
 static bool let_go(struct viofs_op *op)
 {
 	if (!op->file->opened)
@@ -97,7 +97,7 @@ static void truncated(struct viofs_op *op)
 	if (!op->error) {
 		hand_out(op);
 	} else if (op->file->opened) {
-		/* Open, but not as it was asked for. */
+		/* It is open, but can't be had as it was asked for. */
 		op->open.result = op->error;
 		ask_release(op);
 	} else {
@@ -399,7 +399,7 @@ static void ask_flush(struct viofs_op *op)
 		viofs_op_call_sees(op, &r, ask_flush, flushed);
 }
 
-/* Whatever has become of what it is linked to. */
+/* Even if the call that it is linked to has failed. */
 static void close_it(struct viofs_op *op)
 {
 	struct viofs_file *file = op->file;

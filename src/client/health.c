@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A handle's look at the device: is it there, and in time? And notifications that may have got
- * lost.
+ * A handle checks the device: is it there, does it answer in time? It also kicks again, as a kick
+ * may get lost.
  *
  * A kick that may have got lost is given again (fs/rekick.h).
  *
- * Who waits in viofs_queue_wait() does all that as he goes. An event loop is woken for it: by the
- * device's own event, and by a timer, which viofs_queue_arm() sets where something is in flight. A
- * poll that was woken and finds nothing looks at once.
+ * The times that are kept are the handle's, and are used by the thread that has it. A thread in
+ * viofs_queue_wait() does all this while it waits. An event loop is woken for it: by the device's
+ * own event, and by a timer, which viofs_queue_arm() sets if something is in flight. A poll that
+ * was woken and finds nothing checks at once.
  */
 #include "client/health.h"
 #include "base/util.h"
@@ -63,7 +64,7 @@ static void fail_late(struct viofs_queue *q)
 			       q->dev->options.timeout_ms);
 }
 
-/* Something was sent, or has come, since the last time: the time that nothing comes begins anew. */
+/* Something was sent or has come since the last look: measure the silence from now on. */
 static void settle(struct viofs_queue *q, int64_t now)
 {
 	if (!q->stirred)

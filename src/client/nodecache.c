@@ -17,7 +17,7 @@
 /* FORGETs that wait, and one for each name beside: a device that takes none would fill the memory.
  */
 #define FORGETS_MAX (1U << 20)
-/* What a device says may be any number; so long is for ever. */
+/* A device can give any number; more than this counts as for ever. */
 #define VALID_MAX_S 315360000ULL
 
 static uint64_t mix(uint64_t h)
@@ -32,7 +32,7 @@ static unsigned int node_bucket(const struct viofs_cache *c, uint64_t nodeid)
 	return (unsigned int)mix(nodeid ^ c->seed) & (c->buckets - 1);
 }
 
-/* The device chooses names: with a seed, and no better than that, it can't choose buckets. */
+/* The device chooses names. With a secret seed it can't choose their buckets. */
 static unsigned int name_bucket(const struct viofs_cache *c, const struct viofs_node *folder,
 				const char *name, size_t len)
 {

@@ -2,9 +2,9 @@
 /*
  * One call, from its beginning to its end.
  *
- * An op is used by the thread that has its user (op.h). Until its result is known it is on a list
- * of those that wait for room, or requests of it are in flight, whose end brings it on. All that
- * have not come to their end are on `live`: an orphan's result is known, and told, before that.
+ * An op is used by the thread that has its user (op.h). Until its result is known it is on the list
+ * of those that wait for room, or has requests in flight, whose end continues it. `live` has all
+ * ops that have not ended; an orphan stays there though its result was told.
  */
 #include "client/op.h"
 #include "base/util.h"
@@ -351,7 +351,7 @@ static void bury(struct viofs_op *op)
 {
 	release(op);
 	op->orphan = false;
-	/* What it has done is not known. */
+	/* It isn't known what it has done. */
 	viofs_cache_drop(&op->a->s->cache);
 	if (op->told)
 		put_away(op);

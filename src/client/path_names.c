@@ -2,8 +2,9 @@
 /*
  * Making, removing and moving names, and what symbolic links say.
  *
- * An op has walked to the folder (walk.node, with its reference there) when it asks. Names are in
- * the message when it has been sent; the cache is told when the answer comes.
+ * An op first walks to the folder (walk.node; the reference is the op's), then sends its request.
+ * Names are copied into the message when it is sent; the cache is changed when the answer comes.
+ * Everything runs in the op's thread.
  */
 #include "client/blocking.h"
 #include "client/check.h"

@@ -2,8 +2,9 @@
 /*
  * Extended attributes.
  *
- * Values go by DMA memory of the op's (op->dma), since they are longer than a slot's own parts. The
- * caller's memory is read when a value is sent, and written when one has come.
+ * Values go by DMA memory that the op owns (op->dma), since they are longer than a slot's own
+ * parts. The caller's memory is read when a value is sent, and written when one has come.
+ * Everything runs in the op's thread.
  */
 #include "base/util.h"
 #include "client/blocking.h"

@@ -109,8 +109,8 @@ int viofs_queue_open(struct viofs_dev *dev, struct viofs_queue **out, struct vio
 	q->dev = dev;
 	q->wake_fd = q->epoll_fd = q->timer_fd = -1;
 	pthread_mutex_lock(&dev->lock);
-	/* The one with the fewest users, which gives everybody one of his own as long as there are
-	 * any. */
+	/* The virtqueue with the fewest users: so each user has one of its own as long as there are
+	 * enough. */
 	best = &dev->vqs[VIOFS_FS_REQUEST];
 	for (unsigned int i = VIOFS_FS_REQUEST + 1; i < dev->at.fs->queue_count; i++)
 		if (dev->vqs[i].user_count < best->user_count)
@@ -221,9 +221,9 @@ static bool has_place(const struct viofs_queue *q, bool urgent)
 	return urgent ? q->urgent < q->urgent_done.room : q->in_flight - q->urgent < q->done.room;
 }
 
-/* Nobody waits for what goes by hiprio, but an INTERRUPT there may be the end of a wait, and
- * FORGETs that can't be sent pile up. Return: has it taken nothing for as long as a request may
- * take? */
+/* Nobody waits for answers on hiprio, but an INTERRUPT there may end somebody's wait, and FORGETs
+ * that can't be sent pile up. Return: has the device taken nothing from it for as long as a request
+ * may take? */
 static bool note_full(struct viofs_vq *vq, int64_t now)
 {
 	if (!vq->full_since)
@@ -318,7 +318,7 @@ static void keep_armed(struct viofs_vq *vq, const struct viofs_queue *q)
 static int poll_vq(struct viofs_queue *q, struct viofs_vq *vq, struct viofs_completion *out,
 		   unsigned int max)
 {
-	/* Once others may have ended what they have there, nobody takes it from the ring any more.
+	/* When the others may have ended what they have there, nobody reads the ring any more.
 	 */
 	bool locked = viofs_vq_enter(vq), failed = viofs_dev_state(q->dev) == VIOFS_DEV_FAILED;
 	const char *why = NULL;
@@ -419,8 +419,7 @@ static bool arm_own(struct viofs_queue *q)
 	return more;
 }
 
-/* Only for those who wait for an answer there: FORGETs come back too, and nobody is to wake for
- * them. */
+/* Only where somebody waits for an answer there: used FORGETs must not wake anybody. */
 static bool arm_hiprio(struct viofs_queue *q)
 {
 	struct viofs_vq *vq = &q->dev->vqs[VIOFS_FS_HIPRIO];

@@ -120,7 +120,7 @@ int viofs_dma_unregister(struct viofs_dev *dev, void *memory, struct viofs_err *
 			       viofs_dev_state(dev) == VIOFS_DEV_WORKS ? err : NULL);
 		if (viofs_dev_state(dev) != VIOFS_DEV_WORKS)
 			rc = 0;
-		/* Else the device reaches it still: it can be tried again. */
+		/* The device still reaches it: the caller may try again. */
 		if (rc)
 			break;
 		dev->regions[i] = dev->regions[--dev->region_count];

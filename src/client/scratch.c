@@ -2,11 +2,12 @@
 /*
  * DMA memory of calls: bounce buffers, and replies that have no place in a slot.
  *
- * It comes from the pool, which the program and all users of the session share. Where the pool is
- * empty nobody knows when somebody gives something back: another user's buffers may wait for a poll
- * that comes after this call. So each user has a reserve beside it, for one request at a time.
- * Whoever finds the reserve taken waits for a request of the same user, which its own polls end.
- * For that nobody keeps the reserve while he waits for anything but the device.
+ * It comes from the pool, which the program and all users of the session share. If the pool is
+ * empty, it isn't known when something comes back: another user's buffers may wait for a poll that
+ * comes only after this call. So each user also has a reserve, for one request at a time. An op
+ * that finds the reserve taken waits for a request of the same user, which that user's own polls
+ * end. So no op keeps the reserve while it waits for anything but the device. The reserve is used
+ * by its user's thread; the pool has a lock.
  */
 #include "client/scratch.h"
 #include "client/pool.h"

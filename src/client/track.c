@@ -3,8 +3,8 @@
  * Requests in flight: whose they are, and what becomes of them.
  *
  * All of it is a virtqueue's, and is used by who has entered that (client_dev.h). A slot is its
- * owner's until its answer is found. Without an owner, but `queued`, it is the device's alone: it
- * comes free with the answer, of which nobody hears.
+ * owner's until its answer is found. A slot that is `queued` but has no owner comes free with the
+ * answer, which nobody is told of.
  */
 #include "client/track.h"
 #include "base/util.h"
@@ -173,7 +173,7 @@ void viofs_track_forget(struct viofs_vq *vq, struct viofs_queue *q)
 	for (unsigned int i = 0; i < vq->depth; i++) {
 		if (vq->slots[i].owner != q || !vq->slots[i].queued)
 			continue;
-		/* Stays the device's; nobody hears of its end. */
+		/* It stays the device's, and its end is told to nobody. */
 		vq->slots[i].owner = NULL;
 		vq->slots[i].reply = NULL;
 	}

@@ -98,7 +98,7 @@ void viofs_vq_share(struct viofs_vq *vq)
 		sched_yield();
 }
 
-/* Data of the caller's: the arena's, or memory that he has registered. */
+/* The caller's data: in the arena, or in memory that was registered. */
 static int add_iov(struct viofs_chain *c, const struct viofs_dev *dev, const struct iovec *iov,
 		   unsigned int count)
 {
@@ -157,7 +157,7 @@ static int64_t take_shape(const struct viofs_dev *dev, const struct viofs_reques
 	return data;
 }
 
-/* Nothing of an earlier reply may be taken for this one's. */
+/* Clear the earlier reply, so that it isn't taken for this one's. */
 static void clear_reply(const struct viofs_vq_slot *slot, const struct viofs_request *r)
 {
 	memset(slot->out.at, 0, sizeof(struct fuse_out_header) + r->reply_size);
@@ -223,7 +223,7 @@ int viofs_vq_add(struct viofs_vq *vq, struct viofs_queue *q, struct viofs_reques
 	int64_t data;
 	int rc;
 
-	/* Those that wait leave room for those that end the wait. */
+	/* Requests that may wait leave room for those that can end the wait. */
 	if (index == VIOFS_VQ_END ||
 	    (viofs_request_may_wait(r->opcode) && vq->waits >= vq->depth / 2))
 		return -ENOSPC;

@@ -3,9 +3,9 @@
  * Along a path, as openat2(2) with RESOLVE_IN_ROOT goes.
  *
  * The walk keeps the folders it came through on a stack, each with a reference: ".." is a step back
- * on it and is never sent to the device. So nothing leads above the root, whatever others rename
- * meanwhile, and whatever a symbolic link says. A link's target is put in front of what is left of
- * the path.
+ * on it and is never sent to the device. So no path leads above the root, whatever others rename in
+ * the meantime, and wherever a symbolic link points. A link's target is put in front of what is
+ * left of the path.
  *
  * The stack and the path are the walk's, and go at the end of its op (op.c).
  */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long another daemon may need that has unmounted: DESTROY, reset, binding. */
+/* How long another daemon may need after its unmount: DESTROY, reset, binding. */
 #define WAIT_ENDING_MS 15000
 /* How long a worker without a supervisor may need for its reset. */
 #define ORPHAN_RESET_MS 1000
@@ -29,7 +29,7 @@ static void say_no_wait(const struct viofs_options *o, const char *why)
 	viofs_warn("%s: -o on-loss=wait can't be kept, on-loss=eio is used: %s", o->source, why);
 }
 
-/* Before the device is opened: are the user's options enough for it? */
+/* Before the device is opened: are the user's options sufficient? */
 static bool can_wait(const struct viofs_source *s, const struct viofs_options *o)
 {
 	if (o->on_loss != VIOFS_ON_LOSS_WAIT)
@@ -59,7 +59,7 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 			.track = can_wait(s, o),
 		},
 		.ring = o->ring,
-		/* The relay takes them. */
+		/* The relay handles notifications. */
 		.notification = o->notify != VIOFS_NOTIFY_OFF,
 	};
 	int rc = viofs_opened_open(&c->at, s, &options, err);

@@ -60,7 +60,7 @@ int viofs_control_listen(const char *address, struct viofs_err *err)
 	if (fd < 0)
 		return viofs_err_set(err, rc ? rc : -errno, "No control socket %s: %s.", path,
 				     strerror(rc ? -rc : errno));
-	/* We hold the record's lock, so a socket that is there was left by a killed daemon. */
+	/* We hold the record's lock, so an existing socket was left by a killed daemon. */
 	unlink(path);
 	mask = umask(0177);
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 64) < 0)

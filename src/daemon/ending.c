@@ -3,9 +3,9 @@
  * Taking the mount down.
  *
  * umount2(2) writes dirty pages out before it returns, through the worker, so it must not run in
- * the thread that takes signals: with a device that does not answer, the second signal is what ends
- * it. A busy mount refuses: what is dirty is written then, and whoever uses it has grace_s seconds
- * to leave. At the end the connection is aborted, after a last flush.
+ * the thread that takes signals: if the device does not answer, only a second signal ends it. A
+ * busy mount can't be unmounted: its dirty pages are written, and its users have grace_s seconds to
+ * leave. At the end the connection is aborted, after a last flush.
  */
 #include "daemon/ending.h"
 #include "base/join.h"

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a process has from whoever started it. */
 /*
- * A mount outlives whoever asked for it: a shell, a cron job, another daemon. What such a one has
- * open, ignores or is limited to must neither end the mount nor be held by it.
+ * A mount outlives whoever asked for it: a shell, a cron job, another daemon. Open files, ignored
+ * signals and limits of the starter must not end the mount, and the mount must not hold them.
  *
  * Descriptors. 0, 1 and 2 are made to be open (base/standard.h); all above are closed: the
  * daemon takes none over, and would hold others' locks and pipes for as long as there is a mount.
  *
  * Signals. An execve(2) keeps which ones are ignored and which are blocked. Nothing is blocked from
- * here on. Of those that are ignored three may be meant: SIGHUP (nohup), SIGINT and SIGQUIT (a
- * background job of a script). They stay ignored. SIGTERM and SIGCHLD the daemon needs. All that
- * would end a process by default, and that nobody has a reason to send, are ignored: they would
- * leave a mount without its supervisor. Faults (SIGSEGV and the like) and job control stay as they
- * are.
+ * here on. Three may be ignored on purpose: SIGHUP (nohup), SIGINT and SIGQUIT (a background job of
+ * a script). They stay ignored. SIGTERM and SIGCHLD the daemon needs. All other signals that would
+ * end the process are ignored, since they would leave a mount without its supervisor. Faults
+ * (SIGSEGV and the like) and job control stay as they are.
  *
  * Environment. GLIBC_TUNABLES may have malloc take hugepages, which are counted for the arena, or
  * make system calls that the worker's filter doesn't know. glibc reads it before main().
@@ -116,7 +115,7 @@ void viofs_inherit_end_signals(sigset_t *set)
 {
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
-	/* A signal that is ignored and blocked does come: it must not be asked for. */
+	/* A signalfd gets a signal even if it is ignored, so ignored ones are left out. */
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(end_signals); i++)
 		if (!is_ignored(end_signals[i]))
 			sigaddset(set, end_signals[i]);

@@ -3,9 +3,9 @@
  * When a mount began and ended, and why.
  *
  * Each mount has a line at its begin and one at its end, and one for each time that somebody asks
- * for the end, whether or not there is anything else to say. An unmount shows by nothing but that
- * the kernel has no more requests: whether it was by umount(8), with -l some time ago, or with -f
- * of a mount that nobody used, isn't to be seen from here.
+ * for the end, whether or not there is anything else to say. The daemon only sees that the kernel
+ * has no more requests. It can't tell a plain umount(8) from one with -l some time ago, or from one
+ * with -f of a mount that nobody used.
  */
 #include "daemon/journal.h"
 #include "base/log.h"

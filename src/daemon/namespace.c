@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's mount goes with its mount namespace, and a mount namespace with its last user. A
- * daemon that was started in one of its own (unshare -m, a service's) would be that user for ever,
- * as it needs the namespace to unmount. So it looks who else is there: processes, but for daemons
- * like this one, descriptors of the namespace, and mounts of it (unshare --mount=FILE). One that
- * can't be looked at counts as a user.
+ * A mount goes with its mount namespace, and a mount namespace goes with its last user. A daemon
+ * that was started in one of its own (unshare -m, a service's) would be that user for ever, as it
+ * needs the namespace to unmount. So it looks for other users: processes except daemons like this
+ * one, descriptors of the namespace, and mounts of it (unshare --mount=FILE). A process that can't
+ * be looked at counts as a user.
  *
  * Only what this process's /proc shows is seen: not a process of an outer PID namespace that has
  * entered this mount namespace.
@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define LOOK_NS (2 * VIOFS_NSEC_PER_SEC)
-/* A look is no snapshot: it may miss a process that starts another one and ends. */
+/* One look isn't enough: it may miss a process that starts another one and ends. */
 #define LOOKS 3
 
 /* Is the link's text @ns ("mnt:[4026531841]")? Return: 1, 0, or -errno. */

@@ -8,11 +8,11 @@
  *   lost    for good: another kind of failure, a back end that won't do, or the mount was left and
  *           nobody came. The worker is woken and fails the session, as with on-loss=eio
  *
- * One that comes back and goes at once, again and again (a request that it dies of, and somebody
- * who starts it anew), is tried more and more slowly, too.
+ * A back end may come back and go at once, again and again (it dies of some request, and something
+ * restarts it). Then the tries get slower, too.
  *
- * It is done here because the worker may not connect(2). What passes between the two is the link
- * (vhost/link.h). The session's time-out goes on meanwhile, in the worker.
+ * The supervisor does this because the worker may not connect(2). It tells the worker by the link
+ * (vhost/link.h). The session's time-out still runs, in the worker.
  */
 #include "daemon/outage.h"
 #include "base/bell.h"

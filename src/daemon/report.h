@@ -10,8 +10,8 @@
  *   REFUSED    -         -         -        ends: there never was a session
  *   ENDED      -         -         -        ends: the session failed
  *
- * The worker isn't trusted: what has no place here (`-`), and what is no report, is a sign that it
- * was taken over. The state stays as it was then, and nothing more is to be read.
+ * The worker isn't trusted: a report that the table doesn't allow (`-`), or something that is no
+ * report, means that it was taken over. The state then stays as it was, and nothing more is read.
  */
 #ifndef VIOFS_DAEMON_REPORT_H
 #define VIOFS_DAEMON_REPORT_H

@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The worker's sandbox. */
 /*
- * What relaying takes is reading and writing descriptors that are open, waiting, memory and
- * threads.
+ * Relaying needs: reading and writing descriptors that are open, waiting, memory and threads.
  *
- * Capabilities. Reading and writing /dev/fuse, eventfds and a VFIO device takes none. INIT's answer
+ * Capabilities. Reading and writing /dev/fuse, eventfds and a VFIO device needs none. INIT's answer
  * is written without CAP_SYS_ADMIN: the kernel then bounds max_background by fuse's max_user_bgreq,
  * which by default is above ours (64) on machines of 200 MB and more. mlockall(MCL_FUTURE) stays in
  * force, so each later allocation counts against RLIMIT_MEMLOCK: it is raised for good, or, where
- * it can't be (CAP_SYS_RESOURCE is missing), CAP_IPC_LOCK is kept. In a container that has neither
- * only what there is by now stays locked, as far as the limit allows.
+ * it can't be (CAP_SYS_RESOURCE is missing), CAP_IPC_LOCK is kept. In a container with neither,
+ * only memory that exists now stays locked, as far as the limit allows.
  *
  * User. The worker stays root without capabilities: any other user that exists everywhere (nobody)
  * is shared with other daemons, which could then kill or trace it. RLIMIT_NPROC doesn't bind root.
  *
  * Descriptors. RLIMIT_NOFILE of 1 leaves those that are open usable and has no number for a new one
  * but that of standard input, which is taken. It holds without a filter too, up to a worker that
- * closes standard input and has one. It is 1, not 0, because poll(2) may not be given more
- * descriptors than it: who waits for several has a loop (loop/loop.h).
+ * closes standard input and has one. It is 1, not 0, because poll(2) refuses more descriptors than
+ * the limit. To wait for several there is loop/loop.h.
  *
  * io_uring. Its requests pass no filter. The worker's rings are made before and are restricted
  * (loop/loop_uring.c, base/bell.c); io_uring_setup is not allowed. Without io_uring AIO takes
  * its place for kicks: it can do no more than read and write what is open.
  *
- * Namespaces. A mount namespace of its own would hold a copy of the very mount it serves, which
- * umount doesn't reach. So it has none.
+ * Namespaces. The worker has no mount namespace of its own, since that would hold a copy of the
+ * mount that it serves, which umount doesn't reach.
  */
 #include "daemon/sandbox.h"
 #include "base/log.h"

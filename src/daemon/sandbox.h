@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* What sanitizers need at run time no filter of ours allows: is this file compiled with them? */
+/* Our filters don't allow what sanitizers need at run time: is this file compiled with them? */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define VIOFS_SANDBOX_SANITIZED 1
 #elif defined(__has_feature)

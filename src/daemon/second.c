@@ -8,7 +8,7 @@
  * are.
  *
  * The running daemon hands out a mount that has no place yet, by its control socket. It touches no
- * path: the directory and the rights are those of who asks, in whatever mount namespace that is.
+ * path: directory and rights are the asking process's, in whatever mount namespace that is.
  */
 #include "daemon/second.h"
 #include "base/text.h"

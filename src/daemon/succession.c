@@ -9,7 +9,7 @@
 
 bool viofs_succession_note(struct viofs_succession *s, int64_t now, struct viofs_err *err)
 {
-	/* Where there are as many as were allowed, the first of them is here. */
+	/* If as many have died as are allowed, this is the place of the oldest death. */
 	int64_t *time = &s->times[s->deaths % VIOFS_MAX(s->most, 1U)];
 	bool often = s->deaths >= s->most && (!s->most || now - *time < SPAN_NS);
 

@@ -12,7 +12,7 @@
 #define CLOSELY_US 20000
 /* An unmount is given up when the device has not answered a request for so long meanwhile. */
 #define LEAVING_STALL_NS (30 * VIOFS_NSEC_PER_SEC)
-/* The worker looks after timeout= itself; it has this much longer, then it is taken for stuck. */
+/* The worker enforces timeout= itself. It has this much longer before it counts as stuck. */
 #define TIMEOUT_SLACK_NS (3 * VIOFS_NSEC_PER_SEC)
 /* From the end of the mount: 12 s at most are needed, DESTROY and all. */
 #define LINGER_NS (30 * VIOFS_NSEC_PER_SEC)
@@ -83,7 +83,7 @@ enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64
 		viofs_watchdog_look(w, now);
 	oldest = VIOFS_MAX(oldest, viofs_watchdog_unread_ns(w));
 	oldest = VIOFS_MAX(oldest, viofs_watchdog_silent_ns(w));
-	/* What has waited for the worker before is not this one's fault. */
+	/* Time that passed with the former worker doesn't count against this one. */
 	if (w->begun)
 		oldest = VIOFS_MIN(oldest, now - w->begun);
 	stalls = leaving && oldest >= LEAVING_STALL_NS;

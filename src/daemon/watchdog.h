@@ -40,7 +40,7 @@ enum viofs_watchdog_verdict {
 /**
  * viofs_watchdog_judge() - does the worker do what it has to, as far as can be seen at @now (ns)?
  * Second to the worker's own checks: it may be stopped, or stuck itself at a device that holds up
- * the CPU. Nor has it a bound of its own while a mount is being left (@leaving).
+ * the CPU. And it has no bound of its own while the mount is being left (@leaving).
  * @age: out, ns, of the oldest request that must be answered.
  */
 enum viofs_watchdog_verdict viofs_watchdog_judge(struct viofs_watchdog *w, int64_t now,

@@ -4,8 +4,8 @@
  *
  * Two memfds. One holds the sections that the device touches, side by side, each given to it by its
  * access. The other is the private section's alone: a vhost-user back end gets the first
- * descriptor, and could map all of what that leads to. Both are sealed, or such a back end could
- * cut the file short and have us killed by SIGBUS.
+ * descriptor, and could map all of what that leads to. Both are sealed: otherwise a back end could
+ * make the file shorter and have us killed by SIGBUS.
  *
  * `page` has an entry for every *system* page that the device touches: its address for the device
  * and how many pages from here on are contiguous, so that viofs_arena_iova() is a table look-up.
@@ -386,7 +386,7 @@ static int map_translated(struct viofs_arena *a, size_t offset, size_t size, uns
 	return rc;
 }
 
-/* Comes before addresses are read. Not being able to pin hugepages is fine: they don't move. */
+/* Before addresses are read. Hugepages that can't be pinned are fine, since they don't move. */
 static int pin(const struct viofs_arena *a, struct viofs_err *err)
 {
 	struct viofs_mapper *m = a->mapper;
@@ -420,7 +420,7 @@ static int map_sections(struct viofs_arena *a, uint64_t iova, struct viofs_err *
 int viofs_arena_map(struct viofs_arena *a, struct viofs_mapper *m, enum viofs_address_policy policy,
 		    struct viofs_err *err)
 {
-	/* Above the first MiB and the 32-bit MSI window's usual holes only matter to the ranges. */
+	/* Above the first MiB. Holes such as the MSI window are left out by the ranges. */
 	uint64_t iova = 1 << 20;
 	int rc = 0;
 
@@ -592,7 +592,7 @@ static int map_file(struct area *area, int fd)
 	return -errno;
 }
 
-/* A copy that is checked: nothing in it leads out of the two files. */
+/* A private copy, checked: nothing in it points outside of the two files. */
 static int read_state(struct viofs_arena *a, uint64_t at)
 {
 	struct viofs_arena_state *s = viofs_arena_at(a, true, at, sizeof(*s));

@@ -2,8 +2,9 @@
 /*
  * Memory for DMA: memfds, populated.
  *
- * Populating more than there is wakes the OOM killer and gives no error, and the kernel looks for
- * hugepages long and at everybody's cost before it says that there are none: so ask before.
+ * Populating more memory than there is gives no error but wakes the OOM killer. And before the
+ * kernel says that there are no hugepages, it searches long and slows everybody down. So check
+ * first.
  */
 #include "dma/pages.h"
 #include "base/file.h"
@@ -181,7 +182,7 @@ void viofs_hugepages_settle(void)
 	viofs_run_remove(LOCK, lock);
 }
 
-/* Under the lock. The limit is raised only while the pages are taken. */
+/* Under the lock. The limit is raised only until the pages are there. */
 static int map_raised(int lock, size_t size, void **map)
 {
 	/* Lowering the limit needs a descriptor, and mapping may use the last one up. */

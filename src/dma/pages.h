@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Memory for DMA, all of it there: no more than the system has, and nothing of anybody else's. */
+/* Memory for DMA, all of it populated: no more than the system can give. */
 #ifndef VIOFS_DMA_PAGES_H
 #define VIOFS_DMA_PAGES_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where memory of this process really lies (/proc/self/pagemap). */
+/* Physical addresses of this process's memory (/proc/self/pagemap). */
 #ifndef VIOFS_DMA_PHYSICAL_H
 #define VIOFS_DMA_PHYSICAL_H
 

@@ -10,11 +10,10 @@
  *   stopped   after viofs_fs_stop() or a failed start: the device is halted, features are
  *             forgotten. Only stop (again) and close: a new session opens the device anew.
  *
- * The rings and their shadows are in the arena, so that they outlive the process, each
- * part in the section that the device may do there what it has to. A part must be contiguous for
- * the device; on single pages with physical addresses no run longer than a page can be counted on.
- * So each part is aligned to its size, up to a page, and a queue is halved until its parts fit: 256
- * entries always do.
+ * The rings and their shadows are in the arena, so that they outlive the process, each part in the
+ * section whose rights fit what the device does with it. A part must be contiguous for the device;
+ * on single pages with physical addresses only a page is certain to be. So each part is aligned to
+ * its size, up to a page, and a queue is halved until its parts fit: 256 entries always do.
  */
 #include "fs/fs.h"
 

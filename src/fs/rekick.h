@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* When a device that doesn't answer is notified again. */
 /*
- * A kick may get lost: some back ends consume it before their ring is enabled. So who waits gives
- * it again, at intervals that double.
+ * A kick may get lost: some back ends consume it before their ring is enabled. So whoever waits for
+ * an answer kicks again, at intervals that double.
  */
 #ifndef VIOFS_FS_REKICK_H
 #define VIOFS_FS_REKICK_H

@@ -109,8 +109,8 @@ static uint64_t agree_flags(const struct fuse_init_in *kernel, const struct fuse
 	if (limits->sync_dio)
 		flags &= ~(uint64_t)FUSE_ASYNC_DIO;
 	/*
-	 * Ours, and from then on a promise. Entries are few, and one that waits for somebody else's
-	 * lock is no use to the unlock: so not with locks of the device's.
+	 * Our own flag, and a promise. Entries are few, and all of them could end up waiting for
+	 * locks, with none left for the unlock. So not where the device handles locks.
 	 */
 	if (limits->io_uring && !(flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)))
 		flags |= flags_in(kernel) & VIOFS_FUSE_OVER_IO_URING;

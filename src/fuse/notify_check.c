@@ -2,7 +2,8 @@
 /* Notifications: what the device may say unasked. */
 /*
  * A notification is a reply with unique 0 and its code in place of an error (fuse.h). The kernel
- * checks them too, but trusts their sender to be who has mounted; here it is a device.
+ * checks them too, but trusts their sender, which normally is the mounted file system. Here it is a
+ * device.
  */
 #include "fuse/notify_check.h"
 

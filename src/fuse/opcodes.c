@@ -76,7 +76,7 @@ static int setxattr_args(const struct viofs_fuse_conn *conn, const void *args,
 	return s->args < size ? -EPROTO : 0;
 }
 
-/* Giving a lock up waits for nobody; flock(2) and lockf(3) do it by the opcode that may wait. */
+/* An unlock waits for nobody, though flock(2) and lockf(3) send it by the opcode that may wait. */
 static int lock_wait(const struct viofs_fuse_conn *conn, const void *args,
 		     struct viofs_fuse_shape *s)
 {
@@ -151,8 +151,8 @@ static const struct row table[] = {
 };
 
 /*
- * Opcodes are small numbers, but for CUSE_INIT: an index by opcode would do, a scan of the table in
- * opcode order costs more than the rest of classifying.
+ * Opcodes are small numbers, but for CUSE_INIT, so an index by opcode is enough. A scan of the
+ * table would cost more than all the rest of classifying.
  */
 static const struct row *find(uint32_t opcode)
 {

@@ -40,7 +40,7 @@ static inline bool viofs_fuse_reply_has_zero_len(const struct fuse_out_header *h
 }
 
 /**
- * viofs_fuse_reply_strip() - remove what a device may not say from a fixed reply
+ * viofs_fuse_reply_strip() - remove flags that a device may not set from a fixed reply
  * @fixed: private copy of the reply's fixed part. Clears FOPEN_PASSTHROUGH and
  * FOPEN_IO_URING_ZERO_COPY from the open flags of OPEN, OPENDIR, CREATE and TMPFILE.
  * Return: true where something was cleared.

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 /*
- * The two calls of each request. readv(2) and writev(2) of a C library are points where a thread
- * can be cancelled, which it prepares for each time; nobody cancels ours. ThreadSanitizer is to see
- * what they copy.
+ * The two system calls of each request. In a C library readv(2) and writev(2) are cancellation
+ * points, which costs time at each call, and nobody cancels our threads. With ThreadSanitizer the
+ * library's functions are used, so that it sees what they copy.
  */
 #ifdef VIOFS_TSAN
 #define do_readv(fd, iov, count) readv(fd, iov, count)
@@ -97,8 +97,8 @@ int viofs_devfuse_reply(int fd, struct iovec *iov, int count)
 	if (errno != EINVAL)
 		return -errno;
 	/*
-	 * A reply that fuse_dev_do_write() refuses has ended the request with EIO in some cases and
-	 * left it waiting in others. Answering once more settles both: ENOENT says that it had
+	 * Where fuse_dev_do_write() refuses a reply, it has ended the request with EIO in some
+	 * cases, and left it waiting in others. So answer once more: ENOENT means that it had
 	 * ended.
 	 */
 	viofs_devfuse_error(fd, out->unique, -EIO);

@@ -39,8 +39,8 @@ int viofs_devfuse_reply(int fd, struct iovec *iov, int count);
 
 /**
  * viofs_devfuse_notify() - give the kernel a notification: fuse_out_header with unique 0, and
- * payload Context: any thread, but none that the answers of requests wait for: may block on locks
- * that somebody holds who waits for one. Return: 0; -ENOENT: it isn't cached; -EINVAL: not known;
+ * payload Context: any thread, but never a thread that answers requests: this may block on locks
+ * whose holder waits for an answer. Return: 0; -ENOENT: it isn't cached; -EINVAL: not known;
  * -ENODEV.
  */
 int viofs_devfuse_notify(int fd, const void *message, size_t len);

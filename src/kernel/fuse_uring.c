@@ -9,7 +9,7 @@
  * command.
  *
  * The flag in the INIT reply makes every new request wait until each queue has an entry, so it is
- * set only where rings are ready. A REGISTER that fails takes the flag back: that is the way out.
+ * set only where rings are ready. A REGISTER that fails takes the flag back.
  */
 #include "kernel/fuse_uring.h"
 
@@ -91,7 +91,7 @@ static void prepare(struct io_uring_sqe *sqe, int fd, enum uring_cmd cmd, unsign
 {
 	struct cmd_req req = { .commit_id = commit_id, .qid = (uint16_t)queue };
 
-	/* Both halves of the SQE: no field of an older one may stay. */
+	/* Clear both halves of the SQE: no field of an older one may stay. */
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = fd;

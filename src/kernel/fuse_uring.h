@@ -61,8 +61,8 @@ int viofs_fuse_uring_count_cpus(const char *list);
 /**
  * viofs_fuse_uring_register() - make @sqe hand an entry to the kernel, for requests of CPU @queue
  * @sqe: of a ring of IORING_SETUP_SQE128. @iov: header and payload area; read when it is submitted.
- * After INIT was answered. The CQE comes with the first request (0), or at once with -errno; then
- * all goes over /dev/fuse, for good.
+ * After INIT was answered. The CQE comes with the first request (0), or at once with -errno. After
+ * an error all requests come over /dev/fuse.
  */
 void viofs_fuse_uring_register(struct io_uring_sqe *sqe, int fd, unsigned int queue,
 			       const struct iovec iov[2]);

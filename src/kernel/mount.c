@@ -2,13 +2,13 @@
 /*
  * Mounting, step by step (fsopen(2) and the calls that go with it), and unmounting.
  *
- * The mount exists before it has a place: what is known of it (ID, minor, control files of fusectl)
- * is taken down while nobody else can reach it, and it is put on the descriptor of a directory.
+ * The mount exists before it has a place: its ID, minor and control files of fusectl are noted
+ * while nobody else can reach it. Then it is put onto a directory, which is given by descriptor.
  *
- * The connection's directory in fusectl is held open. It is this connection's or nobody's, whatever
- * number the next one gets, and it is there as long as the super block is, also after an abort:
- * until then no other file system has its minor. It is reached through a mount of fusectl that has
- * no place, so nobody's is made busy.
+ * The connection's directory in fusectl is held open. By descriptor it never becomes the directory
+ * of another connection that gets the same number. It exists as long as the super block does, also
+ * after an abort: until then no other file system has its minor. It is opened through a mount of
+ * fusectl that has no place, so no mount of others is made busy.
  */
 #include "kernel/mount.h"
 #include "kernel/mount_point.h"
@@ -384,8 +384,8 @@ int viofs_mount_end(struct viofs_mount *m)
 }
 
 /*
- * A thread that unmounts may be looking at the descriptor: it stays one, and none that is opened
- * now gets its number. A pipe that nobody reads answers poll(2) as an aborted connection does.
+ * A thread that unmounts may be using this descriptor, so its number must not be given to another
+ * file. Put a pipe without a reader in its place: it answers poll(2) as an aborted connection does.
  */
 void viofs_mount_hang_up(struct viofs_mount *m)
 {
@@ -395,7 +395,8 @@ void viofs_mount_hang_up(struct viofs_mount *m)
 		return;
 	if (pipe2(ends, O_CLOEXEC) < 0) {
 		/*
-		 * No descriptor left for a pipe: take any open file, so that nobody waits for ever.
+		 * No descriptor is left for a pipe: use any open file, so that nobody waits for
+		 * ever.
 		 */
 		dup3(STDIN_FILENO, m->fd, O_CLOEXEC);
 		return;

@@ -26,7 +26,7 @@ struct viofs_mount_options {
 };
 
 /**
- * viofs_mount_options_add() - take one word; a later one has its way against an earlier one
+ * viofs_mount_options_add() - take one word; a later word overrides an earlier one
  * Return: 0; -ENOENT: no such word; -EINVAL: the kernel's driver would refuse it for a device like
  * ours, in @err; -ENOMEM.
  */

@@ -2,10 +2,10 @@
 /*
  * Opening the mount point.
  *
- * A path is an instruction for a walk, and whoever may write to a directory on the way decides
- * where it ends, anew each time. So there is one walk, and its end is kept by descriptor. The
- * kernel walks through directories only (RESOLVE_NO_SYMLINKS); where there is a symbolic link, it
- * is read here, if it is root's: nobody else can make one of those, or change where it leads.
+ * Whoever may write to a directory on a path can change where the path leads, at any time. So the
+ * path is walked once, and the directory at its end is kept by descriptor. The kernel walks through
+ * directories only (RESOLVE_NO_SYMLINKS). A symbolic link is read here, and followed if root owns
+ * it, since nobody else can make such a link or change it.
  */
 #include "kernel/mount_point.h"
 
@@ -133,7 +133,7 @@ static bool is_automount(int fd)
 	return !fstatfs(fd, &st) && st.f_type == AUTOFS_SUPER_MAGIC;
 }
 
-/* From here on the descriptor is used, so what is checked now stays true. */
+/* From here on only the descriptor is used, so what is checked now stays true. */
 static int look_at(int fd, const char *path, char *real, size_t size, struct viofs_err *err)
 {
 	struct viofs_mount_id id;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * umount2(2) takes a path, and whoever may write to a directory on the way decides where it leads.
- * What can't be moved is the mount point in the directory that it lies in: the kernel refuses to
- * rename or remove it while something is mounted there (in this namespace). So that directory is
- * opened, the mount is looked at through it, and unmounted through it. A descriptor of the mount
- * itself would make it busy.
+ * umount2(2) takes a path, and whoever may write to a directory on it can change where it leads.
+ * But the mount point itself can't be renamed or removed while something is mounted there (in this
+ * namespace). So its parent directory is opened, and the mount is checked and unmounted through
+ * that. A descriptor of the mount itself would make it busy.
  *
  * Opening that directory is a walk, and each file system on the way is asked whether its names are
- * still true. Neither O_PATH nor a signal helps against one that does not answer. So who must go on
- * (the supervisor: an abort is what ends such a silence) has the walk done by a thread, and leaves
- * that where it is when its time is over. Of the two whoever lets go last frees what they share.
+ * still true. Neither O_PATH nor a signal helps against one that does not answer. The supervisor
+ * must not wait for it, since its abort may be what ends the silence. So a thread does the walk,
+ * and is left behind when its time is over. Whichever of the two lets go last frees what they
+ * share.
  */
 #include "kernel/places.h"
 #include "base/join.h"
@@ -157,7 +157,7 @@ static int open_parent(const struct viofs_mount_place *place, const char **name)
 	return fd < 0 ? -ESTALE : fd;
 }
 
-/* What is mounted at @name now, if it is this mount. */
+/* The mount at @name now, if it is this one. */
 static int open_root(const struct viofs_mount_place *place, int parent, const char *name)
 {
 	int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -230,7 +230,7 @@ static unsigned int open_those(struct viofs_holding *h, bool inside, unsigned in
 }
 
 /*
- * Those last that can't be reached where the file system itself hangs; they go with what is around
+ * Last those that can't be reached while the file system hangs: they vanish with the mount around
  * them.
  */
 static void *walk(void *arg)

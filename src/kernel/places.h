@@ -3,8 +3,8 @@
  * Where a file system is mounted in this mount namespace, and taking it away from there.
  *
  * A mount is known by its ID and its file system's minor; a path only says where to look for it.
- * Looking there may take for ever: the mount point's directory may lie in a file system that does
- * not answer: another one, or the same where it is mounted within itself.
+ * Looking there may take for ever, as the mount point may lie in a file system that does not
+ * answer: another one, or the same where it is mounted within itself.
  */
 #ifndef VIOFS_KERNEL_PLACES_H
 #define VIOFS_KERNEL_PLACES_H

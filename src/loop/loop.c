@@ -165,7 +165,7 @@ int viofs_loop_flush(struct viofs_loop *l)
 {
 	int rc = l->ops->flush(l);
 
-	/* What was not submitted goes with the next flush or wait. */
+	/* If it isn't submitted now, the next flush or wait does it. */
 	return passes(rc) ? 0 : rc;
 }
 

@@ -123,11 +123,13 @@ void viofs_loop_put(struct viofs_loop *l, unsigned int index, int fd);
 
 /**
  * viofs_loop_arm() - io_uring: wait for it from the next viofs_loop_flush() on, as during a wait
- * For who never waits, to hear of it at no cost until it fires. epoll: nothing.
+ * For a thread that never waits: it learns at no cost when the descriptor fires. epoll: does
+ * nothing.
  */
 void viofs_loop_arm(struct viofs_loop *l, unsigned int index);
 
-/** viofs_loop_adopt() - another thread waits from now on; the one before may be stuck elsewhere. */
+/** viofs_loop_adopt() - another thread waits from now on; the one before may be stuck elsewhere.
+ */
 void viofs_loop_adopt(struct viofs_loop *l);
 
 /**
@@ -155,7 +157,7 @@ static inline uint64_t viofs_loop_fired(struct viofs_loop *l, unsigned int index
 	return f->mode == VIOFS_LOOP_COUNTER ? f->value : 1;
 }
 
-/** viofs_loop_is_silent() - is it known, with no system call, that there is no input? */
+/** viofs_loop_is_silent() - is it known, without a system call, that there is no input? */
 static inline bool viofs_loop_is_silent(const struct viofs_loop *l, unsigned int index)
 {
 	return l->uring && l->fds[index].armed;

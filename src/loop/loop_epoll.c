@@ -7,8 +7,8 @@
  * our read. It is registered edge-triggered instead: each signal is an event, whatever the count
  * is. Our own eventfds could overflow only after 2^64 signals.
  *
- * A shared descriptor has EPOLLEXCLUSIVE: the kernel wakes one of those who wait. It passes over
- * an epoll that nobody waits on, and who comes to wait looks first, so no request is overlooked.
+ * A shared descriptor has EPOLLEXCLUSIVE: the kernel wakes one of those who wait. It skips an epoll
+ * that nobody waits on. No request is overlooked, since whoever begins to wait looks first.
  */
 #include "loop/loop_epoll.h"
 #include "base/util.h"

@@ -3,8 +3,8 @@
  * Waiting on an io_uring.
  *
  * The kernel completes a request in the thread that submitted it, and cheapest where that is the
- * ring's only one. A thread that is stuck completes none: who takes over from it goes on with a
- * spare ring, that any thread may use.
+ * ring's only one. A stuck thread completes none, so the thread that takes over uses a spare ring,
+ * which any thread may use.
  *
  * An io_uring is a way round a seccomp filter: whoever may submit can open files and connect
  * sockets. A restricted ring takes the opcodes that are used here and FUSE's commands, and nothing
@@ -20,10 +20,10 @@
 #include <sys/epoll.h>
 
 /*
- * What a restricted ring may be set up with. The kernel does its part of a request in the thread
- * that submitted it. It shall not interrupt it for that: the thread looks for a flag in the ring's
- * memory, and comes when it has something to submit too. With DEFER_TASKRUN (Linux 6.1) waking it
- * costs least.
+ * Flags to set a restricted ring up with. The kernel does its part of a request in the thread that
+ * submitted it. It must not interrupt the thread for that: the thread sees a flag in the ring's
+ * memory, and enters the kernel when it has something to submit, too. With DEFER_TASKRUN (Linux
+ * 6.1) a wake-up costs least.
  */
 #define ONE_THREADS                                                                                \
 	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
@@ -122,7 +122,8 @@ static void prepare(struct viofs_loop *l, struct viofs_loop_fd *f)
 	if (f->mode == VIOFS_LOOP_COUNTER)
 		io_uring_prep_read(sqe, f->fd, &f->value, sizeof(f->value), 0);
 	else
-		/* Whoever was woken alone looks until nothing is left: no request is overlooked. */
+		/* Only one sleeper is woken, and it reads until nothing is left: no request is
+		 * overlooked. */
 		io_uring_prep_poll_add(
 			sqe, f->fd, POLLIN | (f->mode == VIOFS_LOOP_SHARED ? EPOLLEXCLUSIVE : 0U));
 	sqe->user_data = to_data(l, (unsigned int)(f - l->fds));
@@ -178,7 +179,7 @@ static void uring_adopt(struct viofs_loop *l)
 	uint32_t before = l->uring->epoch++;
 
 	if (l->uring->ring == &l->uring->first && l->alone) {
-		/* What is in it comes to the other thread, if it ever waits there, and to nobody
+		/* Completions in it come to the other thread if it ever waits there, and to nobody
 		 * else. */
 		for (unsigned int i = 0; i < l->count; i++)
 			l->fds[i].armed = false;
@@ -221,7 +222,7 @@ static int uring_flush(struct viofs_loop *l)
 	return rc < 0 && rc != -EINTR ? rc : 0;
 }
 
-/* Not what has fired and nobody has looked at: it would again, at once. */
+/* Skip what has fired and was not looked at yet: it would fire again at once. */
 static void uring_arm(struct viofs_loop *l, struct viofs_loop_fd *f)
 {
 	if (f->fd >= 0 && !f->disabled && !f->armed && !f->has_fired)
@@ -246,7 +247,7 @@ static int uring_wait(struct viofs_loop *l, int64_t timeout_ns)
 	return rc == -EINTR || rc >= 0 ? 0 : rc;
 }
 
-/* A request for it that is in the ring stays there, and what it comes to is not looked at. */
+/* Its request stays in the ring; the completion is ignored. */
 static void uring_remove(struct viofs_loop *l, struct viofs_loop_fd *f)
 {
 }

@@ -75,7 +75,7 @@ int viofs_pci_address_parse(const char *text, struct viofs_pci_address *out)
 const char *viofs_pci_address_format(const struct viofs_pci_address *a,
 				     char buf[VIOFS_PCI_ADDRESS_TEXT])
 {
-	/* Masked, so that no caller's mistake can outgrow @buf. */
+	/* Masked, so that a caller's mistake can't overflow @buf. */
 	snprintf(buf, VIOFS_PCI_ADDRESS_TEXT, "%04x:%02x:%02x.%u", a->domain, a->bus,
 		 a->device & 0x1fU, a->function & 7U);
 	return buf;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The walk over a function's capabilities. */
 /*
- * Everything here is the device's word. Configuration space is read entry by entry and each byte
- * that is judged is read once: an entry is copied, then checked, then used. The space is never read
- * as a whole, because a read of pci_cfg_data (4.1.4.9) is an access to whatever register the window
- * points at, and a read of the ISR register has an effect.
+ * Everything here was written by the device. Configuration space is read entry by entry, and each
+ * byte that is checked is read once: an entry is copied, then checked, then used. The space is
+ * never read as a whole, because a read of pci_cfg_data (4.1.4.9) is an access to whatever register
+ * the window points at, and a read of the ISR register has an effect.
  *
- * A list that breaks off (a loop, an entry outside) keeps what was found before; only where
- * something needed is missing then does the breakage become the error.
+ * Of a list that breaks off (a loop, an entry outside) the entries before the break are kept. The
+ * break is an error only if a structure that is needed was not among them.
  */
 #include "pci/caps.h"
 
@@ -39,7 +39,7 @@
 
 #define BAR_COUNT 6
 
-/* The least a structure of a type can have; who uses it may need more (4.1.4.3 - 4.1.4.6). */
+/* Bytes that a structure of each type has at least; its user may need more (4.1.4.3 - 4.1.4.6). */
 #define COMMON_LENGTH_MIN 0x38U
 #define NOTIFY_LENGTH_MIN 2U
 #define ISR_LENGTH_MIN 1U

@@ -3,8 +3,8 @@
 /*
  * Binding goes through driver_override, which concerns one function only; new_id would let the
  * driver take every function of the kind. Steps: override, unbind from the present driver,
- * drivers_probe, look who has it. The kernel answers a write to drivers_probe after the probe, so
- * the look is not a race. Whatever fails, the former override and driver are put back.
+ * drivers_probe, see which driver has it. The write to drivers_probe returns after the probe, so
+ * this is no race. Whatever fails, the former override and driver are put back.
  */
 #include "pci/function.h"
 
@@ -110,7 +110,7 @@ static int compare_functions(const void *pa, const void *pb)
 	return (a->function > b->function) - (a->function < b->function);
 }
 
-/* One directory entry. One that vanishes meanwhile, or is something else, is passed over. */
+/* One directory entry. An entry that is something else, or has just vanished, is skipped. */
 static int scan_entry(const char *name, struct viofs_pci_function **list, size_t *count)
 {
 	struct viofs_pci_function f, *grown;
@@ -190,7 +190,8 @@ static int check_registered(const char *driver, struct viofs_err *err)
 			     driver, driver);
 }
 
-/* All writes to sysfs come down to this one: what failed, and where root is what is missing. */
+/* All writes to sysfs end here. The error says what failed, and whether it needs root.
+ */
 static int write_attribute(const char *path, const char *text, struct viofs_err *err)
 {
 	int rc = viofs_pci_sysfs_write(path, text);
@@ -230,11 +231,11 @@ static int unbind(const char *address, struct viofs_err *err)
 		return 0;
 	rc = write_attribute(function_path(path, address, "driver/unbind"), address, err);
 	read_driver(address, driver);
-	/* Unbound by somebody else in between is as good. */
+	/* Somebody else may have unbound it in between: fine. */
 	return driver[0] ? rc : 0;
 }
 
-/* Ask @driver itself; a driver that has the function already is fine. */
+/* Bind by @driver's own file; it is fine if the driver has the function already. */
 static int give_to(const char *address, const char *driver, struct viofs_err *err)
 {
 	char path[PATH_MAX], now[64];
@@ -333,7 +334,7 @@ int viofs_pci_function_release(const struct viofs_pci_address *a, const char *fo
 	return give_to(f.text, former, err);
 }
 
-/* Drivers that touch no memory, or none but as a bridge must: the kernel lets them stay. */
+/* Drivers that access no memory, or only as a bridge must: the kernel allows them in the group. */
 static bool fits_into_group(const char *driver)
 {
 	static const char *const fitting[] = { "", VIOFS_PCI_VFIO, "pci-stub", "pcieport" };

@@ -80,7 +80,7 @@ static bool is_device_of(const char *instance, const char *address)
 	return strcmp(name ? name + 1 : target, address) == 0;
 }
 
-/* What the kernel's driver says. Return: -ENOENT where it says nothing of this function. */
+/* The tag by the kernel's driver. Return: -ENOENT where it doesn't list this function. */
 static int read_from_driver(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TEXT],
 			    struct viofs_err *err)
 {
@@ -109,7 +109,7 @@ static int read_from_driver(const struct viofs_pci_function *f, char tag[VIOFS_T
 	return rc ? viofs_err_prefix(err, rc, "%s", f->text) : 0;
 }
 
-/* Somebody with no privileges gets the first 64 bytes of configuration space and then nothing. */
+/* Without privileges only the first 64 bytes of configuration space can be read. */
 static int file_read(void *context, unsigned int off, void *buf, unsigned int len)
 {
 	ssize_t n = pread(*(const int *)context, buf, len, off);
@@ -145,8 +145,8 @@ static int open_config(const struct viofs_pci_function *f, struct viofs_err *err
 }
 
 /*
- * The window has one offset register: two of us at once would read each other's places. The lock
- * isn't on `config` itself, which anybody may open, and lock.
+ * The window has one offset register: two processes at once would change it for each other. The
+ * lock isn't on `config` itself: anybody may open that, and lock it.
  */
 static int lock_window(const struct viofs_pci_function *f, char name[LOCK_NAME],
 		       struct viofs_err *err)
@@ -161,7 +161,7 @@ static int lock_window(const struct viofs_pci_function *f, char name[LOCK_NAME],
 	return lock;
 }
 
-/* Twice, and both must be the same: a window that is only a piece of memory, or in use, shows. */
+/* Read twice. Two different tags mean that the window is only a piece of memory, or in use. */
 static int look_twice(int fd, uint8_t raw[CONFIG_SIZE], struct viofs_err *err)
 {
 	const struct viofs_pci_config config = {
@@ -214,7 +214,7 @@ int viofs_pci_tag_read(const struct viofs_pci_function *f, char tag[VIOFS_TAG_TE
 	if (rc != -ENOENT)
 		return rc;
 
-	/* Its user may be resetting the function at this moment: see the head of window.c. */
+	/* The function's user may be resetting it at this moment: see the head of window.c. */
 	if (strcmp(f->driver, VIOFS_PCI_VFIO) == 0)
 		return viofs_err_set(err, -EOPNOTSUPP,
 				     "%s is in the hands of vfio-pci, only who opens it can read "

@@ -11,7 +11,7 @@
 #define VIOFS_TAG_TEXT (VIOFS_TAG_SIZE + 1)
 
 /**
- * viofs_tag_check() - is what a device calls its tag one that can be used?
+ * viofs_tag_check() - can the tag that a device gives be used?
  * @raw: 36 bytes of the device's configuration space.
  * Return: 0 and @out filled; -EPROTO: empty, with control characters, or not UTF-8 (said in @err).
  */

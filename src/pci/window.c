@@ -5,12 +5,12 @@
  * register: reading that one reads the device at that place. No driver in use goes this way (Linux
  * and Windows map the BARs), so it disturbs none.
  *
- * Memory decoding must be on and the BAR have an address. QEMU resolves the access in the guest's
- * memory map since 9.1.1, and some releases abort the whole guest where the BAR is not in there
- * (QEMU issue 2576). Switching decoding on is not ours to do.
+ * Memory decoding must be on, and the BAR must have an address. QEMU resolves the access in the
+ * guest's memory map since 9.1.1, and some releases abort the whole guest where the BAR is not in
+ * that map (QEMU issue 2576). We don't switch decoding on: that is for whoever has the function.
  *
- * In the end the length is 0 again, as after reset, so that whoever dumps configuration space reads
- * no register of the device by it.
+ * At the end the length is set to 0 again, as after reset. So a dump of configuration space reads
+ * no register of the device through the window.
  */
 #include "pci/window.h"
 

@@ -2,8 +2,8 @@
 /* Going on with a session that another process has begun. */
 /*
  * The state (state.h) was written by a process that may have died at any point, or was taken over
- * by the device. So it is read as a hostile writer's: with nothing in it that leads out of it.
- * Order:
+ * by the device. So it is read as if a hostile writer had made it: no index may lead out of its
+ * table. Order:
  *
  *   1. header, table of contents, sizes            (layout.c)
  *   2. rings: shadows against their own rules      (virtio/ring.c)
@@ -70,7 +70,7 @@ static int adopt_fs(const struct viofs_arena *a, const struct viofs_session_stat
 	if (s->features != d->virtio->negotiated || s->queue_count <= VIOFS_FS_REQUEST ||
 	    s->queue_count > VIOFS_FS_QUEUES_MAX)
 		return contradicts(err, "queues", s->queue_count);
-	/* The supervisor has no notification queue of a dead worker's to take care of so far. */
+	/* The supervisor can't take care of a dead worker's notification queue so far. */
 	if (d->virtio->negotiated & VIOFS_FS_F_NOTIFICATION)
 		return viofs_err_set(err, -ENOTSUP,
 				     "a session with a notification queue can't be "

@@ -21,7 +21,7 @@ void viofs_answer_release(struct viofs_lane *lane, struct viofs_slot *slot);
 /** viofs_answer_name() - of what is answered: "LOOKUP". */
 const char *viofs_answer_name(const struct viofs_fuse_shape *shape);
 
-/** viofs_answer_fault() - remember what the device did wrong; says it once in a while. */
+/** viofs_answer_fault() - note what the device did wrong; logged now and then. */
 void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape,
 			const char *what);
 

@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* A queue with this many keeps a device busy: smaller requests come before fewer of them. */
+/* So many entries of a queue keep a device busy. Requests are made smaller before a queue gets
+ * fewer. */
 #define DEPTH_GOOD 4U
 #define DEPTH_MAX 8U
 /* 17 pages of 4 KiB, so that 64 KiB of attributes fit, rounded up to what divides any max_data. */

@@ -2,7 +2,7 @@
 /*
  * From the ring to /dev/fuse.
  *
- * Whatever the device wrote may change under our eyes. So headers and structs are copied once to
+ * The device can change what it wrote at any time. So headers and structs are copied once to
  * private memory, checked there, and given to the kernel from there; only bulk data goes from DMA
  * memory straight to the kernel, which treats it as file contents and names, and no further than
  * the device said that it wrote.
@@ -22,7 +22,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* So many completions are taken off a ring before the next ring has its turn. */
+/* Completions that are taken off a ring before the next ring has its turn. */
 #define BATCH 32
 
 /* Give a checked reply to the kernel. Return: false: deposed meanwhile. */

@@ -24,7 +24,7 @@ void viofs_relay_config_default(struct viofs_relay_config *config)
 		.end_timeout_ms = 5000,
 		.lanes = 1,
 	};
-	/* With one CPU a thread that spins keeps those from running for whom it waits. */
+	/* With one CPU a spinning thread keeps the thread that it waits for from running. */
 	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) == 1)
 		config->spin_us = 0;
 }

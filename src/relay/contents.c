@@ -6,14 +6,14 @@
 
 #include <string.h>
 
-/* Relaxed, both: who forgets a nodeid has the device told of it later, and so has the kernel
- * (forget()). */
+/* Relaxed, both: the device, and the kernel, hear of a forgotten nodeid later than this (forget()).
+ * */
 static uint64_t nodeid_of(const struct viofs_contents *c)
 {
 	return atomic_load_explicit(&c->nodeid, memory_order_relaxed);
 }
 
-/* The file that the slot's request reads or writes; 0: its data is of no one file. */
+/* The file that the slot's request reads or writes; 0: its data doesn't belong to one file. */
 static uint64_t file_of(uint32_t opcode, uint64_t nodeid)
 {
 	return opcode == FUSE_READ || opcode == FUSE_WRITE ? nodeid : 0;
@@ -41,7 +41,7 @@ uint16_t viofs_contents_take_buffer(struct viofs_slots *s, const struct viofs_sl
 /* Bytes [0, @len) now hold @nodeid's data (0: anything), and nobody else's. */
 static void fill(struct viofs_contents *c, uint64_t nodeid, uint32_t len)
 {
-	/* Behind them some other file's may go on. */
+	/* Behind them there may still be another file's data. */
 	if (nodeid_of(c) != nodeid)
 		atomic_store_explicit(&c->nodeid, c->dirty <= len ? nodeid : 0,
 				      memory_order_relaxed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whose data lies in slots and buffers: so that no file's is given to a reader of another.
+ * Whose data slots and buffers contain, so that no file's data is given to a reader of another
+ * file.
  *
  * A device may say that it wrote more than it did. So the place of a reply is cleared before the
  * device gets it, as far as the place may be dirty, and not where it holds nothing but data of the

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How often it is made sure that somebody is there who could answer. */
+/* How often to check that the device is still there. */
 #define LOOK_NS (10 * VIOFS_NSEC_PER_MSEC)
 #define NAP_US 100
 

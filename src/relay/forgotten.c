@@ -121,7 +121,7 @@ void viofs_forgotten_drop(struct viofs_forgotten *f, uint32_t n)
 		*at = f->next[index];
 		*f->count = index;
 	}
-	/* A flood that has passed leaves nothing behind. */
+	/* After a flood the memory goes back. */
 	if (!*f->count && f->room > ROOM_MIN)
 		give_back(f);
 }

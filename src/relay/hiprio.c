@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* FORGET and INTERRUPT, to the queue that they have to themselves. */
+/* FORGET and INTERRUPT: they have a queue of their own. */
 #include "fuse/unique.h"
 #include "relay/hiprio.h"
 #include "base/barrier.h"
@@ -26,7 +26,7 @@
 #define UNLINKS_MAX 64U
 /* So many completions are taken off the ring before request queues have their turn. */
 #define BATCH 32
-/* A device that asks for an INTERRUPT again and again gets it so many times. */
+/* How often a device gets an INTERRUPT that it asks for again and again. */
 #define INTERRUPTS_MAX 100
 
 int viofs_hiprio_init(struct viofs_relay *r)
@@ -102,9 +102,9 @@ static bool spend_unlinks(struct viofs_hiprio *h, uint32_t nodes)
 }
 
 /*
- * Nobody waits for a FORGET, and each notification makes the device's side run at a bad time:
- * between two requests. So some are gathered, or as many as come within FORGETS_HELD_NS (serve.c),
- * but for what was deleted. @nodes: that it forgets; 0: it is an INTERRUPT.
+ * Nobody waits for a FORGET, and each notification makes the device work between two requests. So
+ * FORGETs are gathered: a number of them, or those of FORGETS_HELD_NS (serve.c). FORGETs of deleted
+ * files are sent at once. @nodes: that it forgets; 0: it is an INTERRUPT.
  */
 static void notify_locked(struct viofs_relay *r, uint32_t nodes)
 {
@@ -128,8 +128,8 @@ static struct viofs_slot *fill_slot_locked(struct viofs_relay *r, const void *me
 		return NULL;
 	memcpy(viofs_slot_message(slots, slot), message, len);
 	slot->len = (uint32_t)len;
-	/* It was classified when it was read, or is one of ours: this can't fail. Not what is in
-	 * the slot, where a back end may have written by now. */
+	/* It was classified when it was read, or is one of ours, so this can't fail. The message is
+	 * used and not the slot, where a back end may have written by now. */
 	viofs_fuse_classify(&r->conn, message, len, &slot->shape);
 	slot->kernel_unique = 0;
 	slot->since = viofs_now_ns();
@@ -222,9 +222,9 @@ static void send_forgets(struct viofs_relay *r, const void *message, size_t len,
 }
 
 /*
- * The first lane may sleep for as long as nobody interrupts it, since it has nothing with the
- * device. It is woken where it is to look at the clock for what another lane has sent: completions
- * that nobody interrupts for, and time-outs.
+ * The first lane may be asleep without a time-out, as it has nothing in flight itself. Wake it if
+ * it has to watch the clock for what another lane has sent: completions without interrupts, and
+ * time-outs.
  */
 void viofs_hiprio_forget(struct viofs_lane *lane, const uint8_t *message, size_t len)
 {
@@ -269,7 +269,7 @@ void viofs_hiprio_keep_interrupt(struct viofs_lane *lane, struct viofs_slot *slo
 
 void viofs_hiprio_unlinked(struct viofs_hiprio *h)
 {
-	/* Several lanes at once may exceed the bound, by one each at most. */
+	/* Several lanes at once may exceed the bound, by at most one each. */
 	if (atomic_load_explicit(&h->unlinks, memory_order_relaxed) < UNLINKS_MAX)
 		atomic_fetch_add_explicit(&h->unlinks, 1, memory_order_relaxed);
 }
@@ -386,8 +386,8 @@ static void finish_interrupt(struct viofs_relay *r, struct viofs_slot *slot, uin
 	if (!used_len || viofs_fuse_reply_check(&slot->shape, slot->device_unique, &head, used_len,
 						false, &reply))
 		return;
-	/* ENOSYS: none will ever be sent again. EAGAIN: the kernel sends it again at once, so not
-	 * for ever; it does so only while there is something to interrupt. */
+	/* ENOSYS: the kernel never sends one again. EAGAIN: the kernel sends it again at once,
+	 * while there is something to interrupt; the number of such answers is limited. */
 	if (reply.error == -ENOSYS || (reply.error == -EAGAIN && slot->interrupts < INTERRUPTS_MAX))
 		viofs_devfuse_error(lane->fuse_fd, slot->kernel_unique, reply.error);
 }

@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Could a slot carry this, with its reply? The kernel never asks for more than INIT agreed. */
+/* Does this fit into a slot, with its reply? The kernel never asks for more than INIT agreed. */
 static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *shape, size_t len)
 {
 	size_t room = lane->slots.buffer_size;

@@ -30,7 +30,7 @@ static struct viofs_slot *find_queued(struct viofs_lane *lane, uint64_t kernel_u
 	return NULL;
 }
 
-/* The kernel finds a request only by that open /dev/fuse from which it was read. */
+/* The kernel finds a request only through the /dev/fuse descriptor that it was read from. */
 static void answer_interrupt(struct viofs_lane *lane, uint64_t unique, int error)
 {
 	struct viofs_relay *r = lane->relay;
@@ -53,7 +53,7 @@ static bool give_up_lock(struct viofs_lane *lane, uint64_t kernel_unique)
 			return false;
 		viofs_parking_drop(&lane->locks, parked);
 	}
-	/* What is parked is to be counted anew. */
+	/* Count anew what is parked. */
 	lane->freed = true;
 	viofs_answer(lane, kernel_unique, -EINTR);
 	return true;
@@ -78,7 +78,7 @@ static void follow_interrupt(struct viofs_lane *lane, struct letter *l)
 	}
 	if (give_up_lock(lane, l->in.unique) || next == l->origin)
 		return;
-	/* There is no memory to pass it on: ask the kernel to send it again. */
+	/* No memory to pass it on: ask the kernel to send it again. */
 	if (viofs_mailbox_pass(&r->lanes[next], l, sizeof(*l)))
 		answer_interrupt(lane, l->head.unique, -EAGAIN);
 }

@@ -2,8 +2,8 @@
 /*
  * INTERRUPTs as the kernel sends them: which lane has the request, and what it needs.
  *
- * An INTERRUPT names a request that another lane may have. It is passed on (mailbox.h) until it has
- * come to that lane, or has been everywhere: then the request has ended.
+ * An INTERRUPT names a request that another lane may have. It is passed on (mailbox.h) until it
+ * comes to that lane. If it has been everywhere, the request has ended.
  */
 #ifndef VIOFS_RELAY_INTERRUPT_H
 #define VIOFS_RELAY_INTERRUPT_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A lane, as others see it: waking it, whose a slot is, how long its requests wait. */
+/* A lane as others see it: wake it, find the lane of a slot, how long its requests have waited. */
 #include "relay/lane.h"
 #include "base/log.h"
 #include "base/util.h"

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The least that a lane needs: with less it can't take the next request while one is under way. */
+/* What a lane needs at least: with less it can't read the next request while one is under way. */
 #define SLOTS_MIN 4U
 #define BUFFERS_MIN 2U
 /* Descriptors of a SETLKW where there are no indirect ones: header, arguments, which may cross a
@@ -233,7 +233,7 @@ bool viofs_lanes_free(struct viofs_relay *r)
 	return true;
 }
 
-/* Run by a standby that takes over. */
+/* A standby that takes over runs this. */
 static void take_over(void *arg)
 {
 	struct viofs_lane *lane = arg;
@@ -264,7 +264,7 @@ static int open_rings(struct viofs_relay *r)
 	return rc;
 }
 
-/* What ends the lane's sleep. */
+/* Descriptors that end the lane's sleep. */
 static void add_descriptors(struct viofs_lane *lane)
 {
 	struct viofs_relay *r = lane->relay;

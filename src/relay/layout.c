@@ -261,7 +261,7 @@ static bool overlap(const struct viofs_state_table *a, const struct viofs_state_
 	       b->offset < a->offset + a->len;
 }
 
-/* What is written to one table must not change another, nor what we know be the device's to write.
+/* Tables must not overlap each other, and private ones must not lie where the device writes.
  */
 static bool are_tables_sane(const struct viofs_arena *a)
 {
@@ -306,7 +306,7 @@ void *viofs_layout_find(const struct viofs_arena *a, enum viofs_state_kind kind,
 	uint32_t tables = VIOFS_MIN(h->tables, VIOFS_STATE_TABLES_MAX);
 
 	for (uint32_t i = 0; i < tables; i++) {
-		/* One look: whoever wrote it may write still. */
+		/* Copy it once: its writer may still be writing. */
 		const struct viofs_state_table t = h->table[i];
 
 		if (t.kind != kind || t.index != index)
@@ -361,7 +361,7 @@ static bool find_lanes(const struct viofs_arena *a, const struct viofs_relay_con
 	       find_parking(a, VIOFS_STATE_LETTERS, c->lanes, &l->letters);
 }
 
-/* Sizes that no session has make no sense below. */
+/* The rest needs sizes that a session can have. */
 static bool is_sane(const struct viofs_relay_config *c)
 {
 	return c->lanes && c->lanes <= VIOFS_LANES_MAX && c->slots && c->slots < 32768 &&

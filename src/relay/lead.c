@@ -19,7 +19,7 @@
 /* How often completions are looked for while a lane drains. */
 #define NAP_US 100
 
-/* A device that is away, though it may come back, is not waited for at the end. */
+/* At the end we don't wait for a device that is away, even if it may come back. */
 static bool is_nobody_there(struct viofs_lane *lane)
 {
 	return viofs_outcome_device_lost(lane->relay) ||
@@ -119,16 +119,16 @@ static void fail_lane(struct viofs_lane *lane)
 		if (slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING)
 			viofs_answer_slot(lane, slot, -EIO);
 	}
-	/* Gives entries back to the kernel; the rest goes with the next wait, in
-	 * viofs_relay_refuse(). */
+	/* Give entries back to the kernel; viofs_relay_refuse() submits the rest with its next
+	 * wait. */
 	viofs_loop_flush(&lane->loop);
 	fail_parked(lane, &lane->parked);
 	fail_parked(lane, &lane->locks);
 }
 
 /*
- * The end of the session, which is the first lane's, after all others have ended theirs. What they
- * have left to hiprio it drains, too. Return: 0, or VIOFS_DEPOSED.
+ * The end of the session, done by the first lane after all others have ended. It also drains what
+ * they have put on hiprio. Return: 0, or VIOFS_DEPOSED.
  */
 static int end_session(struct viofs_lane *lane, int result)
 {

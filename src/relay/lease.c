@@ -18,7 +18,7 @@
 
 static void *standby_main(void *arg);
 
-/* One more thread; with the lock held or before there are others. */
+/* Start one more thread; the lock is held, or there are no others yet. */
 static int start_standby(struct viofs_lease *l)
 {
 	pthread_attr_t attr;
@@ -192,7 +192,7 @@ static void *standby_main(void *arg)
 		l->guarding = false;
 		if (!leads)
 			continue;
-		/* Somebody must stand by for us now; a thread deposed earlier may be there already.
+		/* We need a standby now; a thread that was deposed earlier may be one already.
 		 */
 		if (l->threads < 2)
 			start_standby(l);

@@ -5,21 +5,20 @@
  *
  * One thread owns the notification queue, and does nothing else: wait, copy, check, write. It is
  * not the thread that leads, since the kernel takes locks for a notification. INVAL_ENTRY waits for
- * the directory's, which somebody holds who waits for the device's answer to a LOOKUP; INVAL_INODE
- * waits for pages that a READ is under way for. Who leads has to go on meanwhile, or neither ever
- * ends.
+ * the lock of the directory, whose holder may wait for the device's answer to a LOOKUP; INVAL_INODE
+ * waits for pages that a READ is under way for. The leader must go on serving, or neither ends.
  *
  * It has a loop of its own (loop.h), for the device and for the end: poll(2) refuses more
  * descriptors than the sandbox leaves it numbers for, and a read of an eventfd that the back end
  * has emptied would block. Where waiting fails, listening ends: without a wait it would take a CPU.
  *
- * A notification that breaks the rules is counted, said now and then, and dropped. A device that
- * goes on and on is no longer listened to. A ring that breaks is told to who leads, and ends the
- * session as any ring's breaking does.
+ * A notification that breaks the rules is counted, logged now and then, and dropped. After too many
+ * of them the queue is ignored. If the ring breaks, the leader is told, and the session ends as
+ * with any broken ring.
  *
- * At the end the thread is asked to stop and is waited for a second. One that is stuck in a write
- * stays behind: it finds out by `stop` that all but struct viofs_notify, which is left to it, is
- * gone.
+ * At the end the thread is asked to stop and is waited for a second. A thread that is stuck in a
+ * write is left behind. When it comes back, `stop` tells it that everything but struct viofs_notify
+ * is gone; that is left for it.
  */
 #include "relay/notify.h"
 #include "base/log.h"
@@ -160,7 +159,7 @@ static bool pass_on(struct viofs_notify *n, uint32_t len)
 	return false;
 }
 
-/* Tell those who serve; see serve.c. */
+/* Tell the lanes; see serve.c. */
 static void report_broken(struct viofs_notify *n)
 {
 	n->broken = viofs_ring_broken(&n->relay->fs->notification->queue.ring);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What other processes see of a session, in memory that they share with the worker. */
+/* What other processes can see of a session, in memory that they share with the worker. */
 #include "relay/observe.h"
 #include "base/util.h"
 #include "relay/lane.h"

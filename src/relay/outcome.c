@@ -97,7 +97,7 @@ int viofs_outcome_lose(struct viofs_relay *r, const char *how)
 	return -ENODEV;
 }
 
-/* One lane at a time looks at a back end's socket, and nobody once the device is lost. */
+/* One lane at a time looks at a back end's socket; no lane does once the device is lost. */
 const char *viofs_outcome_device_lost(struct viofs_relay *r)
 {
 	const char *lost;

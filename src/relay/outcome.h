@@ -2,8 +2,8 @@
 /*
  * How a session ends: by whichever lane stops it first, and for that lane's reason.
  *
- * Who stops the session wakes all other lanes: each has an eventfd among what it sleeps for. Then
- * each lane answers or drains what it had, and leaves; the first lane waits for that.
+ * The lane that stops the session wakes all others, by the eventfd that each of them waits for.
+ * Then each lane answers or drains what it had, and leaves; the first lane waits for that.
  */
 #ifndef VIOFS_RELAY_OUTCOME_H
 #define VIOFS_RELAY_OUTCOME_H

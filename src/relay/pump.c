@@ -8,13 +8,13 @@
  * goes on, so that FORGET and INTERRUPT behind it get to the device.
  *
  * Who waits for whom. A SETLKW may wait for as long as somebody has the lock, and what ends that
- * wait is a request: an unlock, or an INTERRUPT. So locks have bounds of their own, and none of
- * them keeps another request from being read or sent: the device has as many as leave half of the
- * slots and half of each ring to others (lanes.c), more are parked apart, and more than
- * LOCKS_PARKED (layout.c) are answered with ENOLCK, as a file server does that has no room for one.
+ * wait is a request: an unlock, or an INTERRUPT. So locks have bounds of their own, and no lock
+ * keeps another request from being read or sent. They get at most half of the slots and half of
+ * each ring (lanes.c); more are parked apart, and beyond LOCKS_PARKED (layout.c) they are answered
+ * with ENOLCK, as by a file server that has no room for a lock.
  *
- * All other requests are answered some time, or timeout= ends the session. PARKED_BYTES of them may
- * be parked; then reading stops, and the kernel keeps the rest. INTERRUPT is read all the same:
+ * All other requests are answered at some time, or timeout= ends the session. PARKED_BYTES of them
+ * may be parked; then reading stops, and the kernel keeps the rest. INTERRUPT is read all the same:
  * the device may lack the means to answer anything while its threads wait for locks. The kernel
  * hands out INTERRUPTs before all else, but doesn't say whether it has one. So one look is taken in
  * PEEK_NS; it goes on for as long as it finds INTERRUPTs and FORGETs, and ends with the first other
@@ -43,9 +43,9 @@
 
 /*
  * One request as it was read: the kernel's bytes in up to two pieces. A back end may write to the
- * slot's memory the moment they are there. So the header comes to memory of ours first: who is to
- * be answered, and what for, is the kernel's word; and what is said of arguments is believed only
- * as long as the opcode is the same.
+ * slot's memory the moment they are there. So the header is read into private memory first: which
+ * request is answered, and of which opcode, must be what the kernel sent. What the slot says of
+ * arguments counts only if its opcode is still the same.
  */
 struct message {
 	struct fuse_in_header *head; /* in the lane's state, for a successor too */
@@ -99,7 +99,7 @@ static bool is_gathered(const struct viofs_fuse_shape *shape, size_t len)
 	       sizeof(struct fuse_in_header) + shape->args > VIOFS_SLOT_SMALL;
 }
 
-/* Of no one file, what the buffer holds then. */
+/* The buffer's data then doesn't belong to one file. */
 static void gather(struct viofs_lane *lane, struct viofs_slot *slot)
 {
 	viofs_slot_gather(&lane->slots, slot);
@@ -357,7 +357,7 @@ int viofs_pump_requests(struct viofs_lane *lane, int most)
 	int taken = 0, rc = 1;
 
 	if (viofs_pump_is_full(lane)) {
-		/* This is no look, and puts off none. */
+		/* This doesn't count as a look, and doesn't delay the next one. */
 		if (viofs_now_ns() - lane->next_peek < 0)
 			return 0;
 		rc = may_peek(lane);

@@ -4,11 +4,12 @@
  *
  * A worker that crashes does so in the middle of something: it reads a request, puts it on a ring,
  * or gives its answer to the kernel. The state shows of each lane which requests these are, and a
- * successor takes them up first of all. If it is one of them that is to blame, the successor
- * crashes at the same place. So those of a crash are noted in the state, and who is among them
- * twice in a row is answered with EIO. Nothing is noted on a request's way.
+ * successor takes them up first of all. If one of them is to blame, the successor crashes at the
+ * same place. So the requests of a crash are noted in the state, and one that is among them twice
+ * in a row is answered with EIO. Nothing is noted on a request's way.
  *
- * What is killed by SIGKILL has not crashed: an administrator, or the OOM killer, chooses the time.
+ * A worker that is killed by SIGKILL has not crashed: an administrator, or the OOM killer, chose
+ * the time.
  */
 #include "relay/quarantine.h"
 #include "base/log.h"

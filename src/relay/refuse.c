@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* EIO for everybody. */
+/* Every request is answered with EIO. */
 #include "relay/refuse.h"
 #include "kernel/devfuse.h"
 #include "relay/answer.h"

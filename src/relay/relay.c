@@ -72,7 +72,7 @@ void viofs_relay_free(struct viofs_relay *r)
 	if (!r)
 		return;
 	viofs_team_end(r);
-	/* A thread that is stuck in a reply still looks at all of this when it comes back. */
+	/* A thread that is stuck in a reply uses all of this when it comes back. */
 	if (!viofs_lanes_free(r))
 		return;
 	viofs_notify_stop(r);

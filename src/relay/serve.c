@@ -24,13 +24,13 @@
 #include <sched.h>
 #include <string.h>
 
-/* Requests taken before completions get their turn. */
+/* Requests that are read before completions get their turn. */
 #define BATCH 32
 /* FORGETs wait this long for company (hiprio.c). */
 #define FORGETS_HELD_NS (1 * VIOFS_NSEC_PER_MSEC)
 /* A lane that is busy looks at the clock once in so many turns. */
 #define TURNS 256
-/* How often a lane has a turn where nothing else shows that it is alive (viofs_observe_has_beat()).
+/* How often a lane has a turn if nothing else shows that it is alive (viofs_observe_has_beat()).
  */
 #define BEAT_NS (1 * VIOFS_NSEC_PER_SEC)
 /* Without interrupts completions are looked for this often while the loop sleeps. */

@@ -50,9 +50,9 @@ void viofs_spin_look(const struct viofs_lane *lane)
 }
 
 /*
- * Was this thread taken the CPU from while it spun? Then whoever it waits for may lack that CPU as
- * well, and it is time to sleep. A virtual CPU that stood still is no reason: the scheduler's count
- * tells.
+ * Did this thread lose its CPU while it spun? Then the thread that it waits for may need that CPU
+ * as well, and it is time to sleep. A virtual CPU that stood still is no reason; the scheduler's
+ * count tells the difference.
  */
 static void notice_rivals(struct viofs_lane *lane, int64_t now)
 {
@@ -67,9 +67,9 @@ static void notice_rivals(struct viofs_lane *lane, int64_t now)
 
 /*
  * How long it is worth to spin for the next request: longer, step by step, where sleeps are short,
- * since being woken costs both sides more than what is left to wait then. After a long one not at
- * all, nor for the answer: who asks so rarely is served as well by interrupts, and the CPU is left
- * to others.
+ * since being woken costs both sides more than what is left to wait then. After a long sleep don't
+ * spin at all, not for the answer either: for such rare requests interrupts are as good, and others
+ * get the CPU.
  */
 void viofs_spin_learn(struct viofs_lane *lane, int64_t slept)
 {

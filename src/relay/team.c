@@ -87,7 +87,7 @@ static void *lane_main(void *arg)
 	struct viofs_team *t = &lane->relay->team;
 
 	pin(lane);
-	viofs_loop_own(&lane->loop); /* if this fails, each wait fails too, and that is logged */
+	viofs_loop_own(&lane->loop); /* if this fails, each wait fails too, and is logged */
 	if (wait_for(t, VIOFS_TEAM_STARTING) == VIOFS_TEAM_STARTING)
 		start_entries(lane);
 	if (wait_for(t, VIOFS_TEAM_SERVING) <= VIOFS_TEAM_ENDED) {

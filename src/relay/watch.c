@@ -51,9 +51,9 @@ static int64_t oldest_unanswered(const struct viofs_lane *lane, int64_t now)
 }
 
 /*
- * Has a request waited for longer than the user allows? Requests that come after this look can't be
- * overdue before timeout_ms from now, and those that are there not before next_due. So a look is
- * needed only then.
+ * Has a request waited for longer than the user allows? Requests that come later can't be overdue
+ * before timeout_ms from now, and those that are there not before next_due. So look again only
+ * then.
  */
 static int check_due(struct viofs_lane *lane, int64_t now)
 {

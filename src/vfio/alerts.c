@@ -9,7 +9,7 @@
  *            every mapping, is closed; signalled again every 10 s until then
  *
  * The eventfds are read by whoever asks first, so this is for one process: the one that drives the
- * function. Where one can't be had the function is used without it, as before these existed.
+ * function. Where an eventfd can't be had, the function is used without that alert.
  */
 #include "vfio/alerts.h"
 

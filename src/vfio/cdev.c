@@ -3,8 +3,8 @@
  * userspace-api/iommufd.rst). */
 /*
  * The node is /dev/vfio/devices/NAME, and NAME is what sysfs has in the device's vfio-dev folder:
- * vfioN, or noiommu-vfioN for a function that no IOMMU stands before (Linux 7.3). The device takes
- * nothing until it is bound to an iommufd; binding it claims its group. Order: /dev/iommu, the
+ * vfioN, or noiommu-vfioN for a function that is behind no IOMMU (Linux 7.3). The device refuses
+ * everything until it is bound to an iommufd; binding it claims its group. Order: /dev/iommu, the
  * node, bind, an address space, the device into it, ranges, which are known only then. The device
  * is started last.
  *
@@ -12,8 +12,8 @@
  * the same iommufd, by us only. A device can be bound once; a second opener gets EINVAL, or EBUSY
  * where the first came by the group.
  *
- * With no IOMMU the same calls work, and mapping does what only it can do there: it pins the pages,
- * so that the kernel can't move them while the device has their physical addresses.
+ * With no IOMMU the same calls work. Mapping then only pins the pages, so that the kernel can't
+ * move them while the device has their physical addresses.
  */
 #include "base/util.h"
 #include "vfio/alerts.h"
@@ -72,8 +72,8 @@ static int bind_iommufd(const struct viofs_vfio_device *d, const struct viofs_pc
 	if (ioctl(d->fd, VIOFS_VFIO_BIND_IOMMUFD, &bind) == 0)
 		return 0;
 	rc = -errno;
-	/* Something else of the group is in use; or it is bound already, by the group or by the
-	 * node. */
+	/* Either another function of the group is in use, or this one is bound already, by the
+	 * group or by the node. */
 	if (rc == -EBUSY && f->iommu_group >= 0 && viofs_pci_group_check(f, err) == -EPERM)
 		return -EPERM;
 	if (rc == -EBUSY || (rc == -EINVAL && viofs_vfio_holder(node)))

@@ -96,7 +96,7 @@ int viofs_vfio_device_start(struct viofs_vfio_device *d, struct viofs_err *err)
 				     address);
 	d->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	rc = viofs_vfio_config_open(d);
-	/* Comes before the BARs: nothing may be mapped that is not decoded. */
+	/* Before the BARs: no BAR may be mapped while memory isn't decoded. */
 	if (!rc) {
 		rc = enable_function(&d->vfio);
 		if (rc)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* VFIO by group and container (Documentation/driver-api/vfio.rst in Linux). */
 /*
- * Order, which the kernel asks for: container, group, is the group viable, group into container,
- * IOMMU into container, device out of group. The device is started last, when DMA can't go astray.
+ * The kernel asks for this order: open the container, open the group, check that it is viable, put
+ * the group into the container, set the container's IOMMU, get the device from the group. The
+ * device is started last, when its DMA is bounded.
  */
 #include "vfio/group.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* VFIO with no IOMMU: the device reaches all memory, at physical addresses. */
 /*
- * Nothing is mapped and VFIO pins nothing here, while compaction moves small pages, locked ones too
+ * Nothing is mapped here, and VFIO pins nothing, but compaction moves small pages, locked or not
  * (vm.compact_unevictable_allowed). So they are pinned by other means (pin.c) before their
- * addresses are read, and until the device is closed: a worker whose supervisor was killed has a
- * copy.
+ * addresses are read, until the device is closed. A worker has a copy of the pin, in case its
+ * supervisor is killed.
  *
- * Hugepages stay where they are unless the administrator takes memory offline, so the caller may do
- * without, where there is no pinning them.
+ * Hugepages only move when the administrator takes memory offline. So the caller may go on without
+ * a pin if they can't be pinned.
  */
 #include "vfio/alerts.h"
 #include "vfio/group.h"

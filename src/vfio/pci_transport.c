@@ -5,14 +5,14 @@
  *
  * The capabilities say in which BARs four structures lie. Open checks each against its BAR once, so
  * that no later access can leave it. Registers are accessed in their natural width (4.1.3.1):
- * 64-bit fields as two 32-bit halves. Everything read from a register is the device's word and is
- * checked where it is used.
+ * 64-bit fields as two 32-bit halves. Everything that is read from a register is checked where it
+ * is used.
  *
  * queue_select makes the queue's registers stateful: one thread at a time, at set-up and tear-down.
  * notify() alone is for the data path, touches no selector and may run on any thread.
  *
- * No vector is used for configuration changes (config_msix_vector stays NO_VECTOR): a virtio-fs
- * device has nothing to change, and the status is looked at when something stalls.
+ * No vector is used for configuration changes (config_msix_vector stays NO_VECTOR): the
+ * configuration of a virtio-fs device doesn't change, and the status is read when something stalls.
  */
 #include "vfio/pci_transport.h"
 
@@ -275,7 +275,8 @@ static int interrupts_off(struct pci_transport *t, unsigned int count, struct vi
 	return rc;
 }
 
-/* Each queue its vector, the last one shared by the rest. Return: the first that was refused. */
+/* Give each queue a vector; the rest share the last one. Return: the first queue whose vector was
+ * refused. */
 static unsigned int assign_vectors(const struct pci_transport *t, unsigned int count,
 				   unsigned int vectors)
 {
@@ -338,7 +339,7 @@ static int function_reset(struct viofs_virtio *d)
 	uint16_t vendor;
 	int rc;
 
-	/* The kernel would wait a minute for one that is not there any more. */
+	/* The kernel would wait a minute for a function that is gone. */
 	rc = v->ops->config_read(v, PCI_VENDOR_ID, &vendor, sizeof(vendor));
 	if (rc || vendor == 0xffff)
 		return rc ? rc : -ENODEV;
@@ -352,7 +353,7 @@ static int transport_close(struct viofs_virtio *d)
 
 	if (status_get(d) != 0)
 		rc = viofs_virtio_halt(d, CLOSE_RESET_MS, true, NULL);
-	/* Where it can't be done VFIO does it, with the last descriptor. */
+	/* If this fails, VFIO does it when the last descriptor closes. */
 	interrupts_off(t, 0, NULL);
 	viofs_vfio_close(t->vfio);
 	free(t);

@@ -16,8 +16,8 @@ struct viofs_vfio;
 
 /**
  * struct viofs_vfio_ops - one way to have a function: cdev + iommufd, group + container, either of
- * them with no IOMMU; and the function in memory of the unit tests All return 0 or -errno unless
- * said; @err is filled on failure where it is taken.
+ * them with no IOMMU; and the function in memory of the unit tests. All return 0 or -errno unless
+ * said otherwise; on failure @err is filled.
  */
 struct viofs_vfio_ops {
 	const char
@@ -28,8 +28,8 @@ struct viofs_vfio_ops {
 	/** closes this process's copies of what another process has too: the function is not
 	 * touched, but as long as a copy is left the kernel can't have it back; @v is freed */
 	void (*close_copy)(struct viofs_vfio *v);
-	/** closes this process's copies of what only mapping memory takes: what is mapped stays,
-	 * and goes with the device. Nothing is mapped or unmapped after it. */
+	/** closes this process's copies of the descriptors that only mapping needs: what is mapped
+	 * stays mapped until the device is closed. Nothing is mapped or unmapped after it. */
 	void (*drop_dma)(struct viofs_vfio *v);
 	/** NULL, or why the function is lost: "..." in "the device ..."; NULL here too: nobody
 	 * tells */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Another back end in the place of one that has ended. */
 /*
- * Where INFLIGHT_SHMFD was negotiated, the back end notes in memory of its own, whose descriptor we
- * keep and never look into, which requests it has taken and not answered. After it has died another
- * one is told everything anew, gets that memory and the rings as they are, and takes up what was in
- * flight. Who may try that is one process; the other goes by the link (link.h).
+ * Where INFLIGHT_SHMFD was negotiated, the back end keeps a list of the requests that it has taken
+ * and not answered. The list is in memory of the back end; we keep that memory's descriptor and
+ * never look into it. After the back end has died, another one is told everything anew, gets that
+ * memory and the rings as they are, and goes on with what was in flight. Only one process tries
+ * this (the supervisor); the other one reads the link (link.h).
  */
 #include "vhost/ask.h"
 
@@ -19,14 +20,14 @@ void viofs_vhost_disconnect(struct viofs_vhost *v)
 {
 	if (v->sock < 0)
 		return;
-	/* A process that was forked has a copy of it, and so has the epoll as long as that is open.
+	/* A forked process has a copy of it, and the epoll keeps it until that copy is closed.
 	 */
 	epoll_ctl(v->event_fd, EPOLL_CTL_DEL, v->sock, NULL);
 	close(v->sock);
 	v->sock = -1;
 }
 
-/* What one try came to: nobody there, or somebody who won't do. */
+/* The outcome of one try: nobody is there, or somebody who can't be used. */
 static int say_again(const struct viofs_vhost *v, int rc, struct viofs_err *err)
 {
 	return viofs_err_set(err, v->closed ? -EAGAIN : rc, "%s%s",

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One exchange with a vhost-user back end: something is said or asked, and known to have been
- * taken. */
+/* One exchange with a vhost-user back end: send a message, and wait until it has been taken. */
 /*
  * One request is under way at a time. Each is answered, by a reply of its own, by the
  * acknowledgement that REPLY_ACK gives, or, where the back end has none, by a GET_FEATURES sent
- * behind it; so a back end that refuses something or dies is noticed at the message that did it.
- * The first failure is kept in `lost`, and nothing is sent after it: what the back end would make
- * of it isn't known.
+ * behind it; so if a back end refuses something, or dies, it is known at which message. The first
+ * failure is kept in `lost`. Nothing is sent after it, since the back end's state isn't known any
+ * more.
  *
- * Each has a time-out. There are hundreds of them where there are many rings, so one that answers
- * each just in time is bounded, too: all messages of the start together, and all of the end
- * (viofs_vhost.end_ns).
+ * Each message has a time-out. With many rings there are hundreds of messages, and a back end could
+ * answer each just in time. So there is also one bound for all messages of the start, and one for
+ * all of the end (viofs_vhost.end_ns).
  */
 #include "vhost/ask.h"
 
@@ -51,7 +50,7 @@ int viofs_vhost_lose(struct viofs_vhost *v, enum viofs_vhost_request request, in
 	return rc;
 }
 
-/* When the message that is sent now is given up. */
+/* The time at which a message that is sent now is given up. */
 static int64_t end_of(const struct viofs_vhost *v, int64_t now)
 {
 	int64_t each = v->timeout_ms * VIOFS_NSEC_PER_MSEC;
@@ -59,7 +58,7 @@ static int64_t end_of(const struct viofs_vhost *v, int64_t now)
 	return v->end_ns ? v->end_ns : now + VIOFS_MIN(each, v->left_ns);
 }
 
-/* That was one message, or one and its answer. */
+/* That was one message, or a message and its answer. */
 static void count_time(struct viofs_vhost *v, int64_t began)
 {
 	if (v->left_ns != INT64_MAX)

@@ -2,11 +2,11 @@
 /* The connection to a vhost-user back end: made, looked after, closed. */
 /*
  * One exchange is under way at a time (ask.h). While none is, nothing comes on the socket. So input
- * on it means that the back end has closed it, or does what no front end expects: both are the end.
+ * on it means that the back end has closed it, or sends something that nobody asked for. Both end
+ * the session.
  *
- * The back end has our eventfds, and what both have in common of them: whether they block, and how
- * full they are. So they are never written or read in a way that can wait (base/bell.h,
- * loop/loop.h, viofs_vhost_lost()).
+ * The back end shares our eventfds, O_NONBLOCK flag and counter included. So they are never written
+ * or read in a way that can wait (base/bell.h, loop/loop.h, viofs_vhost_lost()).
  */
 #include "vhost/ask.h"
 
@@ -53,7 +53,7 @@ int viofs_vhost_agree(struct viofs_vhost *v, uint64_t taken, uint64_t *queues)
 	int rc;
 
 	*queues = 0;
-	/* Who has just come has agreed to none of them. */
+	/* A back end that has just connected has agreed to no feature yet. */
 	v->protocol_features = 0;
 	rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_PROTOCOL_FEATURES, taken, -1);
 	v->protocol_features = taken;
@@ -62,7 +62,7 @@ int viofs_vhost_agree(struct viofs_vhost *v, uint64_t taken, uint64_t *queues)
 	return rc ? rc : viofs_vhost_tell(v, &owner, -1);
 }
 
-/* The order is QEMU's, which every back end was tried with. */
+/* The same order as QEMU's: every back end was tested with that. */
 static int handshake(struct viofs_vhost *v, uint64_t wanted)
 {
 	uint64_t offered = 0, queues;
@@ -228,8 +228,8 @@ const char *viofs_vhost_look(struct viofs_vhost *v)
 
 	if (v->lost[0] && !v->closed)
 		return v->lost;
-	/* Also of one that has closed its socket: with a broken ring nobody can go on. Not read:
-	 * the back end has the eventfd too, and may have made it blocking. */
+	/* Checked for a closed socket, too: no other back end can go on with a broken ring. The
+	 * eventfd is polled and not read: the back end shares it, and may have made it blocking. */
 	if (poll(&error, 1, 0) > 0) {
 		snprintf(v->lost, sizeof(v->lost), "reports an error of a virtqueue");
 		v->closed = false;

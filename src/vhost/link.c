@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whether the back end is there, told from one process to another. */
 /*
- * Who may connect (the supervisor) looks at the socket and says here what has become of it; who
- * relays (the worker, which has no such right) looks here. The first one writes and never reads
- * back: the other one could have written there too. When the first one was killed, the second one
- * is on its own: it has a copy of the first connection's socket.
+ * The supervisor, which may connect, watches the socket and writes the state here. The worker,
+ * which may not connect, reads it. The supervisor never reads it back, since the worker could have
+ * written there. If the supervisor was killed, the worker looks at its own copy of the first
+ * connection's socket.
  */
 #include "vhost/link.h"
 #include "base/util.h"
@@ -58,7 +58,7 @@ void viofs_vhost_link_own(struct viofs_vhost_link *l)
 
 enum viofs_vhost_link_state viofs_vhost_link_get(const struct viofs_vhost_link *l)
 {
-	/* Nor has the owner a parent who tells it. */
+	/* The owner has no parent that would tell it. */
 	if (!l->owner || getppid() != l->owner)
 		return VIOFS_VHOST_LINK_DIRECT;
 	return atomic_load_explicit(&l->shared->state, memory_order_acquire);
@@ -77,7 +77,7 @@ void viofs_vhost_link_set(struct viofs_vhost_link *l, enum viofs_vhost_link_stat
 void viofs_vhost_link_lose(struct viofs_vhost_link *l, const char *reason)
 {
 	snprintf(l->shared->reason, sizeof(l->shared->reason), "%s", reason);
-	/* The reason before the word that says there is one; see viofs_vhost_link_get(). */
+	/* Write the reason before the state that says there is one; see viofs_vhost_link_get(). */
 	viofs_vhost_link_set(l, VIOFS_VHOST_LINK_LOST);
 	viofs_eventfd_signal(l->fd);
 }

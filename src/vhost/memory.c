@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The memory that a back end is given. */
 /*
- * What is given first is the arena's memfd from offset 0 on: it makes up the memory table. Its
- * "guest" and its "user" address only have to be numbers that both sides use alike, so they are one
- * constant, which tells the back end nothing of where our memory lies. Memory that a program of the
- * library's adds comes above it, region by region.
+ * The first region of the memory table is the arena's memfd, from offset 0 on. Its "guest" and
+ * "user" addresses only have to be numbers that both sides use alike. So both are one constant,
+ * which doesn't show the back end where our memory is. Memory that a program adds by the library
+ * comes above it, region by region.
  *
- * What the back end can do with what it gets: read and write the device's part of the arena at any
- * time, which a device may anyway. Not the private part, and not cut the memfd short (arena.c). It
- * can punch holes into it: pages that are gone read as zeros, and hugepages may be missing then,
- * for which the kernel kills by SIGBUS.
+ * The back end can read and write the device's part of the arena at any time, as any device can. It
+ * can't reach the private part, nor make the memfd shorter (arena.c). It can punch holes: missing
+ * pages then read as zeros, and where no hugepage is left, the kernel kills whoever touches the
+ * hole with SIGBUS.
  */
 #include "vhost/ask.h"
 
@@ -130,7 +130,8 @@ uint16_t viofs_vhost_used_idx(const struct viofs_vhost *v, uint64_t used)
 	uint64_t offset = used - MEMORY_ADDRESS + sizeof(uint16_t);
 	uint16_t idx = 0;
 
-	/* Read from the file: the back end may have punched holes, where a look is a SIGBUS. */
+	/* Read by pread(2): the back end may have punched holes, and a load from one can be a
+	 * SIGBUS. */
 	if (!viofs_range_ok(offset, sizeof(idx), v->memory.size) ||
 	    pread(v->memory.fd, &idx, sizeof(idx), (off_t)offset) != sizeof(idx))
 		return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Virtqueues, as a back end is told of them; and the memory in which it notes what it has of them
+/* The messages that set up virtqueues, and those for the memory in which the back end lists what is
  * in flight. */
 #include "vhost/ask.h"
 
@@ -36,7 +36,7 @@ int viofs_vhost_ring_start(struct viofs_vhost *v, unsigned int index,
 		rc = tell_address(v, index, r);
 	if (!rc)
 		rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_VRING_ERR, index, v->err_fd);
-	/* The ring starts with its kick; what it signals must be known by then. */
+	/* The ring starts with its first kick, so the call and err eventfds are sent before. */
 	if (!rc)
 		rc = viofs_vhost_tell_u64(v, VIOFS_VHOST_SET_VRING_CALL,
 					  index | (r->call_fd < 0 ? VRING_NO_FD : 0), r->call_fd);
@@ -56,7 +56,7 @@ int viofs_vhost_ring_stop(struct viofs_vhost *v, unsigned int index)
 	};
 	int rc = viofs_vhost_ask(v, &m);
 
-	/* How far it got is of no interest: the ring is not started again. */
+	/* The answer (how far the ring got) isn't needed: the ring is not started again. */
 	if (!rc && (m.size != sizeof(m.payload.state) || m.payload.state.index != index))
 		rc = viofs_vhost_lose(v, VIOFS_VHOST_GET_VRING_BASE, -EPROTO);
 	return rc;

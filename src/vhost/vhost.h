@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A message that has to be answered is answered in microseconds; this is for a machine that swaps.
+/* Messages are answered in microseconds; this long is for a machine that swaps.
  */
 #define VIOFS_VHOST_TIMEOUT_MS 5000
 
-/* Up to viofs_vhost_started() all messages together may take so many times what one may. */
+/* Until viofs_vhost_started(), all messages together may take this many times as long as one. */
 #define VIOFS_VHOST_START_FACTOR 4
 
 /* virtio feature bit 30 is vhost-user's own: there are protocol features. */
@@ -45,14 +45,14 @@ struct viofs_vhost {
 	char path[108];
 	int sock, err_fd, event_fd;
 	int timeout_ms;
-	uint64_t features;             /* virtio features offered, without bit 30 */
-	uint64_t acked;                /* ... and taken, with bit 30 */
-	uint64_t protocol_features;    /* taken */
-	unsigned int queue_max;        /* virtqueues the back end can have, 0 = it doesn't say */
-	char lost[160];                /* "", or why nothing more can be said to the back end */
-	bool closed;                   /* lost, because nobody is there: somebody may come back */
-	int64_t end_ns;                /* all messages until then, 0: each has its timeout_ms */
-	int64_t left_ns;               /* ... and all of the start together so much still */
+	uint64_t features;          /* virtio features offered, without bit 30 */
+	uint64_t acked;             /* ... and taken, with bit 30 */
+	uint64_t protocol_features; /* taken */
+	unsigned int queue_max;     /* virtqueues the back end can have, 0 = it doesn't say */
+	char lost[160];             /* "", or why nothing more can be sent to the back end */
+	bool closed;     /* lost because the socket was closed: a back end may come back */
+	int64_t end_ns;  /* deadline for all messages, 0: each has its timeout_ms */
+	int64_t left_ns; /* ... and this much is left for all of the start */
 	struct viofs_vhost_link *link; /* with INFLIGHT_SHMFD, else NULL */
 	struct viofs_vhost_region {
 		int fd; /* of the back end; it tracks there what it has in flight. -1: none yet */

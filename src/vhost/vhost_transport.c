@@ -2,19 +2,19 @@
 /* The vhost-user transport: a back end's socket in place of registers. */
 /*
  * A back end has no device status, so it is kept here: what the driver sets is what it reads, and
- * setting 0 stops the rings. FEATURES_OK always sticks; a back end that can't have the features
- * says so when it is told them, and then reads as gone (0xff), as everything that has failed on the
- * socket does; is_lost() says how.
+ * setting 0 stops the rings. FEATURES_OK always sticks; a back end that refuses the features does
+ * so when they are sent. After that, as after any failure on the socket, the status reads 0xff
+ * (gone), and is_lost() says why.
  *
  * The configuration is the back end's where it offers one (CONFIG). Else it is made here, as the
  * front end's part in vhost-user-fs: the tag is the socket's basename, with one request queue, or
- * as many as the user says. Then there is no notification queue: its size would be the back end's
- * word.
+ * as many as the user says. Then there is no notification queue, since only the back end knows the
+ * size of its buffers.
  *
  * Where the back end notes what it has in flight (viofs_vhost_track()), another one can take its
- * place: resume() tells it all that the first one was told. Who relays sees
- * nothing of it, but that no answers come for a while. Rings are split then: where a packed ring is
- * to go on is known to nobody but the back end that is gone.
+ * place: resume() tells it everything that the first one was told. The relay only sees that no
+ * answers come for a while. Rings are split then: only the back end that is gone would know where a
+ * packed ring is to go on.
  *
  * notify() alone is for the data path; it and is_lost() may run in another process than the rest,
  * which must be done by then but for reset.
@@ -34,7 +34,8 @@
 
 #define STATUS_GONE 0xffU
 #define QUEUES_MAX 64
-/* What back ends are tried with; the message that sets a size is where they'd refuse one. */
+/* The largest size that back ends are tested with. A back end that refuses a size does so when it
+ * is set. */
 #define QUEUE_SIZE 1024
 /* struct virtio_fs_config (virtio 1.3 5.11.4). */
 #define CONFIG_TAG_BYTES 36
@@ -79,7 +80,7 @@ static uint8_t status_get(struct viofs_virtio *d)
 	return is_lost(d) ? STATUS_GONE : transport_of(d)->status;
 }
 
-/* No longer for all of them than for one. */
+/* All messages of the end together get no more time than one message. */
 static void stop_rings(struct vhost_transport *t)
 {
 	t->vhost->end_ns = viofs_now_ns() + t->vhost->timeout_ms * VIOFS_NSEC_PER_MSEC;
@@ -111,7 +112,8 @@ static uint64_t features_get(struct viofs_virtio *d)
 		features &= ~VIOFS_VIRTIO_F_RING_PACKED;
 	if (t->config_len <= CONFIG_BYTES)
 		features &= ~FS_F_NOTIFICATION;
-	/* There is no IOMMU here, and nobody to answer the questions that a back end has for one.
+	/* There is no IOMMU here, and nobody to answer a back end's questions to one (IOTLB
+	 * messages).
 	 */
 	return features & ~VIOFS_VIRTIO_F_ACCESS_PLATFORM;
 }
@@ -140,7 +142,7 @@ static unsigned int queue_max(struct viofs_virtio *d, unsigned int q)
 	return q < transport_of(d)->queues ? QUEUE_SIZE : 0;
 }
 
-/* With the first ring: what they need is known then. All are of one size (queue_max()). */
+/* Sent with the first ring: sizes are known then. All rings have one size (queue_max()). */
 static int track(struct vhost_transport *t, uint16_t entries)
 {
 	if (!t->vhost->link || t->vhost->inflight.fd >= 0)
@@ -203,8 +205,9 @@ static int kick_fd(struct viofs_virtio *d, unsigned int q)
 static void notify(struct viofs_virtio *d, unsigned int q)
 {
 	/*
-	 * The system call is barrier enough for the avail ring. An eventfd that is full is one that
-	 * the back end has not looked at yet. It could make it blocking, too: who minds has a bell.
+	 * The system call is barrier enough for the avail ring. A full eventfd is fine: the back
+	 * end has not read it yet. A back end could also make it blocking; callers that can't risk
+	 * that set a bell.
 	 */
 	if (d->bell)
 		d->bell(d->bell_arg, q);
@@ -232,7 +235,8 @@ static int transport_close(struct viofs_virtio *d)
 {
 	int rc = 0;
 
-	/* A back end that is stopped is not waited for twice: closing the socket says the same. */
+	/* Don't wait a second time for a back end that doesn't answer: closing the socket stops it,
+	 * too. */
 	patience_set(d, CLOSE_RESET_MS);
 	if (status_get(d))
 		rc = viofs_virtio_halt(d, CLOSE_RESET_MS, false, NULL);
@@ -313,7 +317,7 @@ static int count_queues(struct vhost_transport *t, unsigned int requests, struct
 {
 	unsigned int have = t->vhost->queue_max;
 
-	/* Without MQ it doesn't say; every one has a hiprio and a request queue. */
+	/* Without MQ the back end doesn't say; each has at least a hiprio and a request queue. */
 	if (!(t->vhost->protocol_features & VIOFS_VHOST_PROTOCOL_MQ))
 		have = 2;
 	if (requests && 1 + requests > have) {
@@ -365,8 +369,8 @@ static int restart_rings(struct vhost_transport *t, void (*signal)(int eventfd),
 		if (!t->started[q])
 			continue;
 		/*
-		 * As QEMU does it: what was answered for certain. A back end that tracks adds what
-		 * it finds to be in flight.
+		 * As QEMU does: the requests that were certainly answered. A back end that tracks
+		 * adds those in flight by its list.
 		 */
 		r->base = viofs_vhost_used_idx(t->vhost, r->device);
 		rc = viofs_vhost_ring_start(t->vhost, q, r);
@@ -377,7 +381,8 @@ static int restart_rings(struct vhost_transport *t, void (*signal)(int eventfd),
 	for (unsigned int q = 0; q < t->queues; q++) {
 		if (!t->started[q])
 			continue;
-		/* To both sides: the one that died may have used a buffer and not signalled it. */
+		/* Signal both sides: the back end that died may have used a buffer without
+		 * signalling it. */
 		signal(t->kick_fds[q]);
 		if (t->rings[q].call_fd >= 0)
 			signal(t->rings[q].call_fd);
@@ -435,7 +440,7 @@ static void lose(struct viofs_virtio *d, const char *why)
 {
 	struct viofs_vhost *v = transport_of(d)->vhost;
 
-	/* Nothing of it wakes us any more. */
+	/* Its descriptors must not wake us any more. */
 	viofs_vhost_disconnect(v);
 	viofs_vhost_link_lose(v->link, why);
 }

@@ -2,8 +2,8 @@
 /* Sending and receiving vhost-user messages. */
 /*
  * The socket is non-blocking and every wait has an end: a back end that stops in the middle of a
- * message costs the time-out and no more. A message is written and read as header and payload; what
- * comes is looked at only when all of it is here.
+ * message costs one time-out. A message is written and read as header and payload, and a reply is
+ * looked at only when all of it has come.
  */
 #include "vhost/wire.h"
 
@@ -65,7 +65,7 @@ static int wait_for(int sock, short events, int64_t end_ns)
 
 		if (left <= 0)
 			return -ETIMEDOUT;
-		/* Rounded up, or the last millisecond would be spent spinning. */
+		/* Rounded up; otherwise the last millisecond would be a busy loop. */
 		rc = poll(&p, 1, (int)(left / VIOFS_NSEC_PER_MSEC) + 1);
 		if (rc > 0)
 			return 0;
@@ -133,7 +133,7 @@ int viofs_vhost_send(int sock, const struct viofs_vhost_message *m, int fd, bool
 	return 0;
 }
 
-/* Take what came along, where it is a descriptor and there was none before. */
+/* Take the descriptor that came along, unless there is one already. */
 static void take_fd(struct msghdr *msg, int *fd)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(msg);

@@ -86,8 +86,8 @@ int viofs_vhost_send(int sock, const struct viofs_vhost_message *m, int fd, bool
 /**
  * viofs_vhost_receive() - the reply to @request
  * @m: out.
- * @fd: out, the descriptor that comes with it, or -1; NULL: none is expected. What comes unexpected
- * is dropped.
+ * @fd: out, the descriptor that comes with it, or -1; NULL: none is expected. A descriptor that
+ * isn't expected is closed.
  * Return: 0; -ETIMEDOUT; -ECONNRESET; -EPROTO: it is no reply to @request, or its size can't be
  * right.
  */

@@ -7,10 +7,10 @@
 
 /** struct viofs_transport_options - what only some transports know; zeros are the defaults */
 struct viofs_transport_options {
-	bool allow_noiommu;  /* a function that has no IOMMU before it will do */
+	bool allow_noiommu;  /* a function that is behind no IOMMU is accepted */
 	unsigned int queues; /* request queues, 0 = as many as the other side says */
-	bool track; /* have the other side note what it has in flight, if it can: another one may
-		       take its place then (viofs_virtio.returns) */
+	bool track; /* have the other side list what it has in flight, if it can: then another one
+		     * may take its place (viofs_virtio.returns) */
 };
 
 /** struct viofs_transport - one row of the table in attach/transports.c */

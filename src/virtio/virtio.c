@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What every virtio device goes through, whatever the transport: reset, features, start. */
+/* Steps that are the same for every virtio device and transport: reset, features, start. */
 #include "virtio/virtio.h"
 
 #include "base/util.h"
@@ -137,7 +137,8 @@ static int accept_features(struct viofs_virtio *d, uint64_t wanted, struct viofs
 	uint8_t status;
 
 	d->offered = d->ops->features_get(d);
-	/* A device that is gone offers everything: look at the status before at the features. */
+	/* A device that is gone reads as all ones, as if it offered everything: check the status
+	 * first. */
 	fault = viofs_virtio_is_lost(d);
 	if (fault)
 		return viofs_err_set(err, -EPROTO, "The device %s while features are negotiated.",

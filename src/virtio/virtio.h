@@ -77,8 +77,8 @@ struct viofs_virtio_ops {
 	int (*dma_set)(struct viofs_virtio *d, bool on);
 	/** reset the device without its help; left out, or -errno: there is no way */
 	int (*function_reset)(struct viofs_virtio *d);
-	/** from now on the device is waited for no longer than @timeout_ms at a time; left out: it
-	 * is asked nothing that it could leave unanswered */
+	/** from now on no wait for the device takes longer than @timeout_ms; left out: nothing is
+	 * asked that needs an answer */
 	void (*patience_set)(struct viofs_virtio *d, int timeout_ms);
 	/** NULL, or why the device is gone for good; may be left out: the status tells */
 	const char *(*is_lost)(struct viofs_virtio *d);
@@ -113,8 +113,8 @@ struct viofs_virtio_ops {
 };
 
 /**
- * struct viofs_virtio_return_ops - a device that may go away and come back
- * One process looks after it; its children are told, and see of it in is_lost() and is_away().
+ * struct viofs_virtio_return_ops - a device that may go away and come back One process looks after
+ * it. Its children learn the state by is_lost() and is_away().
  */
 struct viofs_virtio_return_ops {
 	/** this process looks after it. Return: a descriptor, readable when look() may have news */
@@ -127,8 +127,8 @@ struct viofs_virtio_return_ops {
 	 * after look() with *@closed: go on with what is there now. Features, memory, what was in
 	 * flight, and the rings are what they were; both sides of each are notified.
 	 * @end_ns: monotonic time to give up at. @signal: adds one to an eventfd that the other
-	 * side has too and could have made one to wait for. Return: 0; -EAGAIN: nobody is there
-	 * yet; -ENOTSUP, -EPROTO: what is there can't go on with the session, @err says why
+	 * side shares, and may have made blocking. Return: 0; -EAGAIN: nobody is there yet;
+	 * -ENOTSUP, -EPROTO: what is there can't go on with the session, @err says why
 	 */
 	int (*resume)(struct viofs_virtio *d, int64_t end_ns, void (*signal)(int eventfd),
 		      struct viofs_err *err);

@@ -2,7 +2,7 @@
 /*
  * viofs python: Python with a share in its hands.
  *
- * It executes Python in its place, so nothing of its own is open by then.
+ * The program's one thread. It owns nothing: it executes Python in its place.
  */
 #include "cli.h"
 #include "tools_config.h"

@@ -2,7 +2,8 @@
 /*
  * Names, sizes, modes and times for people.
  *
- * Texts go to the caller's memory, or are his to free. Nothing is kept.
+ * The program's one thread. Texts go to the caller's memory, or are the caller's to free. Nothing
+ * is kept.
  */
 #include "format.h"
 #include "base/text.h"

@@ -2,9 +2,10 @@
 /*
  * viofs probe: every opcode, tried on a directory of the run's own.
  *
- * INIT, and DESTROY at the end, are the session's. All else is single requests, so that each
- * opcode's row is about the device and not about what the library makes of it. A request that is
- * malformed on purpose is not among them: some devices end by it.
+ * The program's one thread; what was found is struct viofs_probe's. INIT, and DESTROY at the end,
+ * are the session's. All else is single requests, so that each opcode's row shows what the device
+ * does, and not what the library makes of it. No request is malformed on purpose: some devices
+ * crash by that.
  */
 #include "probe.h"
 #include "format.h"

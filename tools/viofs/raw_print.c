@@ -2,7 +2,7 @@
 /*
  * A request and its reply, decoded.
  *
- * It only reads the request that it prints.
+ * The program's one thread. It only reads the request, which stays the caller's.
  */
 #include "raw.h"
 #include "format.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A file's data, block by block, several at once.
+ * A file's data, block by block, several at once. The copy's one thread; a file owns its blocks and
+ * both open files until it ends.
  *
  * Steps: what is there already (--resume), open both, move blocks, [verify], attributes, close
  * both, rename. Blocks are read in order of their offsets, each is written as soon as it is there;

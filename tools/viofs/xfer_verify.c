@@ -2,8 +2,9 @@
 /*
  * --verify: what was written is read back, and its checksums compared with those of what was read.
  *
- * A block's checksum is taken when it is read to be copied. Blocks without one (of an earlier run
- * that is resumed, holes, what the device copied by itself) are read from both sides.
+ * The copy's one thread; checksums are the file's, and go with it. A block's checksum is taken when
+ * it is read to be copied. Blocks without a checksum (of an earlier run that is resumed, holes,
+ * what the device copied by itself) are read from both sides.
  */
 #include "xfer_file.h"
 #include "tools_config.h"
