@@ -28,7 +28,7 @@
 
 /* How the kernel of this test behaves, and what it was asked. */
 static struct {
-	int bind_rc, attach_rc, set_iommu_rc;
+	int bind_rc, alloc_rc, attach_rc, set_iommu_rc;
 	int map_rc, map_rc_write_only;
 	unsigned int range_count, unmapped_less;
 	struct viofs_iommufd_range ranges[20];
@@ -85,7 +85,7 @@ static int answer_iommufd(int fd, unsigned long request, void *arg)
 	case VIOFS_IOMMUFD_IOAS_ALLOC:
 		assert_int_equal(alloc->size, 12);
 		alloc->ioas = IOAS;
-		return 0;
+		return refuse(kernel.alloc_rc);
 	case VIOFS_VFIO_ATTACH_IOMMUFD_PT:
 		assert_true(kernel.bound);
 		assert_int_equal(attach->ioas, IOAS);
@@ -370,6 +370,12 @@ static void what_iommufd_refuses_the_group_may_take(void **state)
 	v = open_it(false);
 	assert_string_equal(v->ops->name, "group");
 	assert_non_null(strstr(v->passed_over, "the IOMMU can't be set up"));
+	viofs_vfio_close(v);
+	kernel.attach_rc = 0;
+	kernel.alloc_rc = -ENOMEM;
+	v = open_it(false);
+	assert_string_equal(v->ops->name, "group");
+	assert_non_null(strstr(v->passed_over, "no address space to be had: Cannot allocate"));
 	viofs_vfio_close(v);
 }
 

@@ -163,6 +163,11 @@ class Kills(unittest.TestCase):
         found = [suites.killer("src/a/b.c", [test], {}) for _ in range(3)]
         self.assertEqual(found, [None, test, test])
 
+    def test_what_is_skipped_is_no_failure(self):
+        lines = [b"ok 1 - a", b"not ok 2 - b", b"not ok 11 # SKIP c", b"ok 3 # skip d", b"Bail out!"]
+        self.assertEqual([mutate_suites._is_bad(line) for line in lines],
+                         [False, True, False, False, True])
+
     def campaign(self, test):
         args = argparse.Namespace(seed=1)
         campaign = mutate_main.Campaign(args, None, None)
