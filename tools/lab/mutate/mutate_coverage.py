@@ -19,7 +19,6 @@ from mutate_build import must
 
 SETUP = ["-Dbuildtype=plain", "-Dman=disabled", "-Dfuzz=disabled"]
 FLAGS = "-w -fprofile-instr-generate={} -fcoverage-mapping -mllvm -runtime-counter-relocation"
-PATIENCE = 3  # times a test's own time-out
 
 
 class Counts:
@@ -82,7 +81,7 @@ class Coverage:
             return False
         shutil.rmtree(self.raw, ignore_errors=True)
         os.makedirs(self.raw, mode=0o777)
-        failed, seconds = test.timed(PATIENCE)
+        failed, seconds = test.timed()
         self.learnt[test.key] = {"digest": digest, "seconds": seconds,
                                  "files": None if failed else self._export(test)}
         self.counts.pop(test.key, None)

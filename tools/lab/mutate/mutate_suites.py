@@ -23,9 +23,9 @@ NATIVE = {
 DAEMON = "src/daemon/virtiofs-vfio"
 LIBRARY = "src/libviofs.so.0.1.0"
 MEMORY_MAX = 8 << 30
-# A broken program that takes so many times as long as a whole one may hang; and so many times that, it does, whatever
-# else runs on the machine.
-LATE, HANGING = 5, 4
+# A broken program that takes so many times as long as a whole one may hang; one that takes twice
+# that and some seconds more does, whatever else runs on the machine.
+LATE, HANGING, MOMENT = 3, 2, 20
 # How likely a test notices what it executes, before it has been tried: any, one named like the folder, like the file.
 CHANCES = (0.1, 0.2, 0.5)
 END_MAX = 10  # seconds for what was killed to be gone
@@ -135,7 +135,7 @@ class Test:
                  and not word.endswith(".so")]
         return named if self.is_unit else named + [os.path.join(self.dir, LIBRARY)]
 
-    def fails(self, broken=(), patience=1):
+    def fails(self, broken=(), is_patient=False):
         """How, with the programs of the dict @broken in place of those that they are named after; "" where it doesn't."""
         put = dict(broken)
         env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm", CMOCKA_MESSAGE_OUTPUT="TAP",
@@ -146,20 +146,21 @@ class Test:
             name = os.path.join(os.path.dirname(library), "libviofs.so.0")
             if not os.path.lexists(name):
                 os.symlink(os.path.basename(library), name)
-        return run([put.get(word, word) for word in self.command], self.seconds * patience, env, self.dir)
+        seconds = self.seconds * HANGING + MOMENT if is_patient else self.seconds
+        return run([put.get(word, word) for word in self.command], seconds, env, self.dir)
 
     def notices(self, broken):
         """Fails with @broken, and again with time in plenty: a test may be late for what else runs on the machine."""
-        return bool(self.fails(broken) and self.fails(broken, HANGING))
+        return bool(self.fails(broken) and self.fails(broken, is_patient=True))
 
     def is_whole(self):
         """Whether it passes as the tree is; of two tries, for the same reason."""
-        return not (self.fails(patience=HANGING) and self.fails(patience=HANGING))
+        return not (self.fails(is_patient=True) and self.fails(is_patient=True))
 
-    def timed(self, patience=1):
+    def timed(self):
         """How it fails as the tree is, and how many seconds that takes."""
         start = time.monotonic()
-        how = self.fails(patience=patience)
+        how = self.fails(is_patient=True)
         return how, time.monotonic() - start
 
     def chance(self, name):

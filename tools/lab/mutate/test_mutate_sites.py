@@ -127,8 +127,8 @@ class Kills(unittest.TestCase):
         test.tried, test.noticed = {}, {}
         runs = iter(failing)
 
-        def fails(broken=(), patience=1):
-            test.given.append((bool(broken), patience))
+        def fails(broken=(), is_patient=False):
+            test.given.append((bool(broken), is_patient))
             return next(runs)
 
         test.fails = fails
@@ -149,7 +149,7 @@ class Kills(unittest.TestCase):
     def test_the_second_run_has_time_in_plenty(self):
         test = self.made("late", "late")
         test.notices({"a": "b"})
-        self.assertEqual(test.given, [(True, 1), (True, mutate_suites.HANGING)])
+        self.assertEqual(test.given, [(True, False), (True, True)])
 
     def test_what_fails_as_the_tree_is_finds_nothing(self):
         test = self.made(*["failed"] * 4)
@@ -252,7 +252,7 @@ class Executed(unittest.TestCase):
             def programs(self):
                 return [program]
 
-            def timed(self, _):
+            def timed(self):
                 self.runs += 1
                 subprocess.run([program], check=True)
                 return "", 0.3
