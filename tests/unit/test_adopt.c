@@ -558,6 +558,10 @@ static void lies_about_the_session(void)
 	refused(s->config.max_data, 0);
 	refused(s->config.max_data, 1U << 30);
 	refused(s->config.poll, 9);
+	refused(s->config.channel, VIOFS_CHANNEL_DEV + 1);
+	refused(s->config.loop, VIOFS_LOOP_EPOLL + 1);
+	refused(s->config.queues, 65537);
+	refused(s->config.depth, 65);
 	is_refused("a bool of 2", &s->config.pin_lanes, 1, 2);
 	refused(s->lanes, 7);
 	refused(s->max_data, s->config.max_data + 1);

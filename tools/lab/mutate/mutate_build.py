@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A copy of the tree, built once; then only what one broken file takes part in is linked anew, beside it."""
+"""
+A copy of the tree, built once; then only what one broken file takes part in is linked anew, beside
+it.
+"""
 
 import json
 import os
@@ -16,7 +19,8 @@ class BuildError(Exception):
 
 def must(command, cwd=None):
     """Its output."""
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False)
     if done.returncode:
         raise BuildError(f"{shlex.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
@@ -28,8 +32,12 @@ def tests_of(folder):
 
 
 def _copy(root, tree):
-    """What git knows, or would take, of @root: files that are the same are left alone, so that little is built."""
-    names = must(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], root).split("\0")
+    """
+    What git knows, or would take, of @root: files that are the same are left alone, so that little
+    is built.
+    """
+    listed = must(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], root)
+    names = listed.split("\0")
     wanted = {name for name in names if name and os.path.isfile(os.path.join(root, name))}
     for path, _, files in os.walk(tree):
         for name in files:
@@ -52,14 +60,18 @@ class Build:
     """The copy of @root in @work, and the programs of @work/broken that have one file broken."""
 
     def __init__(self, root, work):
-        self.root, self.tree, self.dir = root, os.path.join(work, "tree"), os.path.join(work, "build")
+        self.root, self.tree = root, os.path.join(work, "tree")
+        self.dir = os.path.join(work, "build")
         self.broken = os.path.join(work, "broken")
         self.compiles = {}  # file of src/ -> (command without input and output, object)
         self.links = {}     # program -> (command without output, the objects of src/ in it)
         self.originals = {}  # file -> the object made of it unchanged, as bytes
 
     def prepare(self, programs):
-        """Copies and builds; @programs(tests of meson) says which programs may be linked anew: what it said."""
+        """
+        Copies and builds; @programs(tests of meson) says which programs may be linked anew: what it
+        said.
+        """
         _copy(self.root, self.tree)
         if not os.path.exists(os.path.join(self.dir, "build.ninja")):
             must(["meson", "setup", self.dir, self.tree] + SETUP)
@@ -93,11 +105,13 @@ class Build:
         self.compiles[name] = (command + ["-w"], entry["output"])
 
     def _learn_link(self, program):
-        lines = must(["ninja", "-C", self.dir, "-t", "commands", "-s", program]).strip().splitlines()
+        lines = must(["ninja", "-C", self.dir, "-t", "commands", "-s", program])
+        lines = lines.strip().splitlines()
         words = shlex.split(lines[-1])
         at = words.index("-o")
         command = words[:at] + words[at + 2:]
-        traced = must(command + ["-Wl,--trace", "-o", os.path.join(self.dir, "traced")], self.dir).splitlines()
+        traced = must(command + ["-Wl,--trace", "-o", os.path.join(self.dir, "traced")], self.dir)
+        traced = traced.splitlines()
         self.links[program] = (command, set(traced))
 
     def programs_with(self, name):
@@ -111,7 +125,8 @@ class Build:
         with open(source, "w", encoding="utf-8") as f:
             f.write(text)
         command = self.compiles[name][0] + ["-o", source + ".o", "-c", source]
-        done = subprocess.run(command, cwd=self.dir, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=self.dir, stdin=subprocess.DEVNULL, capture_output=True,
+                              check=False)
         if done.returncode:
             return None
         with open(source + ".o", "rb") as f:
@@ -125,7 +140,10 @@ class Build:
         return self.originals[name]
 
     def compile(self, name, text):
-        """The object of the file with @text; None where that doesn't compile, or is the same as before."""
+        """
+        The object of the file with @text; None where that doesn't compile, or is the same as
+        before.
+        """
         original = self.original(name)  # before the other one: link() takes what was compiled last
         made = self._compile(name, text)
         return None if made == original else made
@@ -135,12 +153,14 @@ class Build:
         out = os.path.join(self.broken, os.path.basename(program))
         made = os.path.join(self.broken, os.path.basename(name) + ".o")
         command = list(self.links[program][0])
-        # Before the archives, so theirs isn't asked for; where archives are taken whole, the first one counts.
+        # Before the archives, so theirs isn't asked for; where archives are taken whole, the first
+        # one counts.
         command[1:1] = [made, "-Wl,--allow-multiple-definition"]
         command += ["-o", out]
         # A program's own objects come without an archive.
         command = [word for word in command if word != self.compiles[name][1]]
-        done = subprocess.run(command, cwd=self.dir, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=self.dir, stdin=subprocess.DEVNULL, capture_output=True,
+                              check=False)
         return out if not done.returncode else None
 
     def forget_programs(self):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which tests execute what: learnt once, by a build that counts.
 
-clang's counters are mapped from files of the module's own, which all processes of a test share. So a worker that has
-no files left, and one that is killed, are counted too. What was learnt is kept beside the build: a test is run again
-where its programs, or the texts that it is made of, have changed.
+clang's counters are mapped from files of the module's own, which all processes of a test share. So
+a worker that has no files left, and one that is killed, are counted too. What was learnt is kept
+beside the build: a test is run again where its programs, or the texts that it is made of, have
+changed.
 """
 
 import bisect
@@ -41,16 +42,20 @@ class Coverage:
         self.tree, self.work = tree, work
         self.dir, self.raw = os.path.join(work, "counting"), os.path.join(work, "raw")
         self.store = os.path.join(work, "coverage.json")
-        self.learnt = {}  # test -> {"digest": of what it is made of, "seconds": , "files": {path: segments}, or None}
+        # test -> {"digest": of what it is made of, "seconds": , "files": {path: segments}, or None}
+        self.learnt = {}
         self.counts = collections.defaultdict(dict)  # test -> file -> Counts
 
     def prepare(self, programs):
-        """Builds these programs, paths below the build directory; reads what an earlier run has learnt."""
+        """
+        Builds these programs, paths below the build directory; reads what an earlier run has
+        learnt.
+        """
         if not os.path.exists(os.path.join(self.dir, "build.ninja")):
             flags = FLAGS.format(os.path.join(self.raw, "%m%c.profraw"))
             compiler = "ccache clang" if shutil.which("ccache") else "clang"
-            must(["env", f"CC={compiler}", "meson", "setup", self.dir, self.tree, f"-Dc_args={flags}",
-                  f"-Dc_link_args={flags.split()[1]}"] + SETUP)
+            must(["env", f"CC={compiler}", "meson", "setup", self.dir, self.tree,
+                  f"-Dc_args={flags}", f"-Dc_link_args={flags.split()[1]}"] + SETUP)
         must(["ninja", "-C", self.dir, "build.ninja"])
         must(["ninja", "-C", self.dir] + programs)
         if os.path.exists(self.store):
@@ -88,19 +93,22 @@ class Coverage:
         return True
 
     def _export(self, test):
-        """The segments of each file of src/, as llvm-cov tells them: line, column, count, whether that is known."""
+        """
+        The segments of each file of src/, as llvm-cov tells them: line, column, count, whether that
+        is known.
+        """
         raw = glob.glob(os.path.join(self.raw, "*.profraw"))
         data = os.path.join(self.raw, "all.profdata")
-        if not raw or subprocess.run(["llvm-profdata", "merge", "-o", data] + raw, capture_output=True,
-                                     check=False).returncode:
+        merge = ["llvm-profdata", "merge", "-o", data] + raw
+        if not raw or subprocess.run(merge, capture_output=True, check=False).returncode:
             return None
         objects = [word for path in test.programs() for word in ("-object", path)]
-        done = subprocess.run(["llvm-cov", "export", "-format=text", "-skip-expansions", "-skip-functions",
-                               "-instr-profile", data] + objects[1:] + [os.path.join(self.tree, "src")],
-                              capture_output=True, check=False)
+        export = ["llvm-cov", "export", "-format=text", "-skip-expansions", "-skip-functions",
+                  "-instr-profile", data] + objects[1:] + [os.path.join(self.tree, "src")]
+        done = subprocess.run(export, capture_output=True, check=False)
         if done.returncode:
             return None
-        return {os.path.relpath(file["filename"], self.tree): [segment[:4] for segment in file["segments"]]
+        return {os.path.relpath(file["filename"], self.tree): [part[:4] for part in file["segments"]]
                 for file in json.loads(done.stdout)["data"][0]["files"]}
 
     def seconds(self, key):
@@ -108,7 +116,9 @@ class Coverage:
         return self.learnt[key]["seconds"]
 
     def executes(self, key, path, line, column):
-        """Whether the test executes what stands there of the file @path; true where that is not known."""
+        """
+        Whether the test executes what stands there of the file @path; true where that is not known.
+        """
         files = self.learnt[key]["files"]
         if files is None:
             return True

@@ -19,12 +19,14 @@ GOAL, FOLDER_GOAL = 85, 75
 # A folder has this part of all changes at the least, so that its rate means something.
 SHARE_MIN = 0.05
 DESCRIPTION = """
-Puts small faults into src/ at random, one after the other: a comparison turned round or moved by one, another
-operator, a condition negated, another value returned, a number off by one, a statement left out. For each it runs the
-unit tests that execute the place, the likeliest and quickest first, until one fails; where none does, those of a short
-form of the suite vhost. What each test executes is learnt once, by a build that counts. It prints those that nobody noticed, and the part of them that was noticed in each folder: the goal is 85 % of
-all, and 75 % in each folder. What changes nothing (the same object code, or a line of tools/lab/mutate/equivalent) does
-not count. All happens in a copy, in $VIOFS_BUILD/mutate, in namespaces of its own. Exit status 1: a goal was missed.
+Puts small faults into src/ at random, one after the other: a comparison turned round or moved by
+one, another operator, a condition negated, another value returned, a number off by one, a statement
+left out. For each it runs the unit tests that execute the place, the likeliest and quickest first,
+until one fails; where none does, those of a short form of the suite vhost. What each test executes
+is learnt once, by a build that counts. It prints those that nobody noticed, and the part of them
+that was noticed in each folder: the goal is 85 % of all, and 75 % in each folder. What changes
+nothing (the same object code, or a line of tools/lab/mutate/equivalent) does not count. All happens
+in a copy, in $VIOFS_BUILD/mutate, in namespaces of its own. Exit status 1: a goal was missed.
 """
 
 
@@ -34,7 +36,8 @@ def say(text):
 
 def parse():
     parser = argparse.ArgumentParser(prog="tools/mutate", description=DESCRIPTION)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed on the same tree chooses the same changes")
+    parser.add_argument("--seed", type=int, default=1,
+                        help="the same seed on the same tree chooses the same changes")
     parser.add_argument("--count", type=int, default=200, help="of changes that count; 200 as it comes")
     parser.add_argument("--unit", action="store_true", help="the unit tests only")
     parser.add_argument("--part", action="store_true",
@@ -56,7 +59,8 @@ def choose_files(paths, tree):
     for folder, _, names in sorted(os.walk(os.path.join(tree, "src"))):
         for name in sorted(names):
             path = os.path.relpath(os.path.join(folder, name), tree)
-            if name.endswith(".c") and any(path == w or path.startswith(w + os.sep) for w in wanted):
+            is_wanted = any(path == w or path.startswith(w + os.sep) for w in wanted)
+            if name.endswith(".c") and is_wanted:
                 chosen[path.split(os.sep)[1]].append(path)
     if not chosen:
         raise SystemExit(f"tools/mutate: no C file of src/ is in {' '.join(paths)}")
@@ -91,7 +95,8 @@ class Campaign:
         listed = mutate_sites.read_equivalents(EQUIVALENT)
         again = mutate_sites.read_survivors(self.args.again) if self.args.again else None
         found = {}
-        for folder, paths in choose_files([] if self.args.part else self.args.path, self.build.tree).items():
+        wanted = [] if self.args.part else self.args.path
+        for folder, paths in choose_files(wanted, self.build.tree).items():
             found[folder] = []
             for path in paths:
                 with open(os.path.join(self.build.tree, path), encoding="utf-8") as f:
@@ -160,7 +165,8 @@ class Campaign:
         else:
             numbers = quotas(found, self.args.count)
         if self.args.part:
-            found = {folder: found[folder] for folder in choose_files(self.args.path, self.build.tree)}
+            chosen = choose_files(self.args.path, self.build.tree)
+            found = {folder: found[folder] for folder in chosen}
         self.learn(found)
         for folder, some in sorted(found.items(), key=lambda item: len(item[1])):
             for site in some:
@@ -178,7 +184,8 @@ class Campaign:
     def report(self):
         """The table; whether the goals are reached."""
         tried, noticed = sum(self.tried.values()), sum(self.noticed.values())
-        print(f"seed {self.args.seed}: {noticed} of {tried} noticed, {self.by_native} of them by the suite vhost alone")
+        print(f"seed {self.args.seed}: {noticed} of {tried} noticed, "
+              f"{self.by_native} of them by the suite vhost alone")
         reached = 100 * noticed >= GOAL * tried
         for folder in sorted(self.tried):
             rate = 100 * self.noticed[folder] / max(self.tried[folder], 1)

@@ -123,7 +123,8 @@ class _Source:
     def statement(self, i):
         token, before, after = self.tokens[i], self.tokens[i - 1].text, self.tokens[i + 1].text
         line_start = self.text.rfind("\n", 0, token.start) + 1
-        if self.text[line_start:token.start].strip() or before not in ("{", "}", ";", ")", "else", ":"):
+        is_first = not self.text[line_start:token.start].strip()
+        if not is_first or before not in ("{", "}", ";", ")", "else", ":"):
             return
         if token.text in KEYWORDS | CHECKS:
             return
@@ -181,7 +182,8 @@ def read_equivalents(path):
     """The list of changes that change nothing: a set of (path, old, new)."""
     listed = set()
     with open(path, encoding="utf-8") as f:
-        blocks = re.split(r"\n\s*\n", "".join(line for line in f if not line.startswith("#")).strip())
+        text = "".join(line for line in f if not line.startswith("#"))
+    blocks = re.split(r"\n\s*\n", text.strip())
     for block in filter(None, blocks):
         name, old, new, *reason = block.splitlines()
         if not (old.startswith("- ") and new.startswith("+ ") and reason):

@@ -8,12 +8,14 @@ import subprocess
 import threading
 import time
 
-# Of the suite vhost, with the folders of src/ that each is for: a short list of what is done with a mount, the library's
-# calls, starts that are refused, changes on the device's side, another back end.
+# Of the suite vhost, with the folders of src/ that each is for: a short list of what is done with a
+# mount, the library's calls, starts that are refused, changes on the device's side, another back
+# end.
 NATIVE = {
     "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "attach", "base"},
     "library-queues": {"client", "virtio", "fs"},
-    "tree-in-memory": {"daemon", "relay", "kernel", "attach", "virtio", "vhost", "fs", "fuse", "dma", "base"},
+    "tree-in-memory": {"daemon", "relay", "kernel", "attach", "virtio", "vhost", "fs", "fuse", "dma",
+                       "base"},
     "notifications": {"relay", "fs", "fuse"},
     "refusals": {"daemon", "attach", "vhost", "kernel", "base"},
     "outage": {"daemon", "vhost"},
@@ -26,7 +28,8 @@ MEMORY_MAX = 8 << 30
 # A broken program that takes so many times as long as a whole one may hang; one that takes twice
 # that and some seconds more does, whatever else runs on the machine.
 LATE, HANGING, MOMENT = 3, 2, 20
-# How likely a test notices what it executes, before it has been tried: any, one named like the folder, like the file.
+# How likely a test notices what it executes, before it has been tried: any, one named like the
+# folder, like the file.
 CHANCES = (0.1, 0.2, 0.5)
 END_MAX = 10  # seconds for what was killed to be gone
 
@@ -38,24 +41,30 @@ def _limits():
 
 def _is_bad(line):
     """
-    A line of TAP: the tests in Python say all in it, and their exit status says nothing. What cmocka
-    skips is "not ok" to it, and "# SKIP".
+    A line of TAP: the tests in Python say all in it, and their exit status says nothing. What
+    cmocka skips is "not ok" to it, and "# SKIP".
     """
     return line.startswith((b"not ok", b"Bail out!")) and b"# SKIP" not in line
 
 
 def _mounts():
-    """FUSE mounts of this namespace: {minor device number, which is the connection's name: mount point}."""
+    """
+    FUSE mounts of this namespace: {minor device number, which is the connection's name: mount
+    point}.
+    """
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
         lines = [line.split() for line in f]
-    return {line[2].split(":")[1]: line[4] for line in lines if line[line.index("-") + 1].startswith("fuse.")}
+    return {line[2].split(":")[1]: line[4] for line in lines
+            if line[line.index("-") + 1].startswith("fuse.")}
 
 
 NOT_OURS = _mounts()
 
 
 def _abort_mounts():
-    """Of what a test has left: a program that waits for a daemon that was killed might wait for ever."""
+    """
+    Of what a test has left: a program that waits for a daemon that was killed might wait for ever.
+    """
     for minor, folder in _mounts().items():
         if minor in NOT_OURS:
             continue
@@ -86,8 +95,8 @@ def _end_all():
 
 def run(command, seconds, env=None, cwd=None):
     """
-    How it fails: "", "failed", or "late" where it takes longer than @seconds. It ends with its first bad line, and all
-    that it has started.
+    How it fails: "", "failed", or "late" where it takes longer than @seconds. It ends with its
+    first bad line, and all that it has started.
     """
     late = threading.Event()
 
@@ -95,8 +104,9 @@ def run(command, seconds, env=None, cwd=None):
         late.set()
         os.kill(-1, signal.SIGKILL)
 
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                             env=env, cwd=cwd, start_new_session=True, preexec_fn=_limits)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, env=env, cwd=cwd, start_new_session=True,
+                             preexec_fn=_limits)
     alarm = threading.Timer(seconds, end)
     alarm.start()
     with child.stdout:
@@ -109,7 +119,10 @@ def run(command, seconds, env=None, cwd=None):
 
 
 class Test:
-    """One test of meson's list, and the programs of the build directory @dir in its command and environment."""
+    """
+    One test of meson's list, and the programs of the build directory @dir in its command and
+    environment.
+    """
 
     def __init__(self, folder, entry):
         self.dir, self.name = folder, entry["name"]
@@ -121,7 +134,8 @@ class Test:
         self.key = ("unit/" if self.is_unit else "vhost/") + self.name
         self.seconds = float(entry["timeout"])
         self.is_known_whole = False
-        self.tried, self.noticed = {}, {}  # file of src/ -> how many of its changes it has met, and noticed
+        # file of src/ -> how many of its changes it has met, and noticed
+        self.tried, self.noticed = {}, {}
 
     def _plain(self, value):
         """A path without detours; sanitized daemons aren't built here."""
@@ -130,13 +144,17 @@ class Test:
 
     def programs(self):
         """Paths of programs that it runs, the library among them."""
-        named = [word for word in self.command + list(self.env.values()) if word.startswith(self.dir + os.sep)]
+        named = self.command + list(self.env.values())
+        named = [word for word in named if word.startswith(self.dir + os.sep)]
         named = [word for word in named if not os.path.isdir(word) and "/guest/" not in word
                  and not word.endswith(".so")]
         return named if self.is_unit else named + [os.path.join(self.dir, LIBRARY)]
 
     def fails(self, broken=(), is_patient=False):
-        """How, with the programs of the dict @broken in place of those that they are named after; "" where it doesn't."""
+        """
+        How, with the programs of the dict @broken in place of those that they are named after; ""
+        where it doesn't.
+        """
         put = dict(broken)
         env = dict(os.environ, VIOFS_TEST_SHORT="1", TMPDIR="/dev/shm", CMOCKA_MESSAGE_OUTPUT="TAP",
                    **{name: put.get(value, value) for name, value in self.env.items()})
@@ -150,7 +168,10 @@ class Test:
         return run([put.get(word, word) for word in self.command], seconds, env, self.dir)
 
     def notices(self, broken):
-        """Fails with @broken, and again with time in plenty: a test may be late for what else runs on the machine."""
+        """
+        Fails with @broken, and again with time in plenty: a test may be late for what else runs on
+        the machine.
+        """
         return bool(self.fails(broken) and self.fails(broken, is_patient=True))
 
     def is_whole(self):
@@ -182,7 +203,8 @@ class Suites:
         """Of meson's list for the build directory @folder."""
         for entry in entries:
             test = Test(folder, entry)
-            if test.is_native and self.with_native or test.is_unit and test.command[0].startswith(folder + os.sep):
+            is_program = test.command[0].startswith(folder + os.sep)
+            if test.is_native and self.with_native or test.is_unit and is_program:
                 yield test
 
     def choose(self, entries):
@@ -191,15 +213,21 @@ class Suites:
         return sorted({program for test in self.tests for program in test.programs()})
 
     def takers(self, name):
-        """The tests that may notice a change of the file @name, and the programs that have it in them: where it is
-        built, and its name."""
-        taking = {os.path.join(self.build.dir, program): program for program in self.build.programs_with(name)}
+        """
+        The tests that may notice a change of the file @name, and the programs that have it in them:
+        where it is built, and its name.
+        """
+        taking = {os.path.join(self.build.dir, program): program
+                  for program in self.build.programs_with(name)}
         folder = name.split("/")[1]
         return [test for test in self.tests if (test.is_unit or folder in NATIVE[test.name]) and
                 any(program in taking for program in test.programs())], taking
 
     def learn(self, names, entries):
-        """What the tests that the files @names concern execute; @entries: meson's list for the build that counts."""
+        """
+        What the tests that the files @names concern execute; @entries: meson's list for the build
+        that counts.
+        """
         keys = {test.key for name in names for test in self.takers(name)[0]}
         for test in self._choose(self.coverage.dir, entries):
             if test.key in keys:
@@ -207,9 +235,13 @@ class Suites:
         self.coverage.write()
 
     def executing(self, site, line, column):
-        """The tests that execute what is to be changed, the likeliest and quickest first; and takers()' programs."""
+        """
+        The tests that execute what is to be changed, the likeliest and quickest first; and
+        takers()' programs.
+        """
         tests, taking = self.takers(site.path)
-        tests = [test for test in tests if self.coverage.executes(test.key, site.path, line, column)]
+        tests = [test for test in tests
+                 if self.coverage.executes(test.key, site.path, line, column)]
         for test in tests:
             test.seconds = 2 + LATE * self.coverage.seconds(test.key)
         tests.sort(key=lambda test: (not test.is_unit,
@@ -217,7 +249,10 @@ class Suites:
         return tests, taking
 
     def killer(self, name, tests, taking):
-        """Which of @tests notices what compile() made last of the file @name: None where it survives them all."""
+        """
+        Which of @tests notices what compile() made last of the file @name: None where it survives
+        them all.
+        """
         linked = {}
         for test in tests:
             if test in self.failing:
