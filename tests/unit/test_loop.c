@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -422,6 +423,42 @@ static void epoll_takes_no_commands(void **state)
 	viofs_loop_close(&l);
 }
 
+/* By no descriptor at all can anybody wait. */
+static void without_descriptors_there_is_no_loop(void **state)
+{
+	struct rlimit before, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(forms); i++) {
+		int rc;
+
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		rc = viofs_loop_open(&l, forms[i].kind);
+		setrlimit(RLIMIT_NOFILE, &before);
+		/* Where there is no io_uring anyway that may be said first. */
+		if (forms[i].kind == VIOFS_LOOP_EPOLL)
+			assert_int_equal(rc, -EMFILE);
+		assert_true(rc < 0);
+		assert_null(l.ops);
+		viofs_loop_close(&l);
+	}
+}
+
+/* Of a regular file there is nothing to be waited for, and epoll takes none. */
+static void what_epoll_refuses_is_told(void **state)
+{
+	FILE *file = tmpfile();
+
+	assert_non_null(file);
+	assert_int_equal(viofs_loop_open(&l, VIOFS_LOOP_EPOLL), 0);
+	assert_int_equal(viofs_loop_own(&l), 0);
+	assert_int_equal(viofs_loop_add(&l, fileno(file), VIOFS_LOOP_INPUT), 0);
+	assert_int_equal(viofs_loop_wait(&l, 0), -EPERM);
+	viofs_loop_close(&l);
+	fclose(file);
+}
+
 /* What a ring with no commands refuses is what nobody here needs. */
 static void a_restricted_ring_opens_no_file(void **state)
 {
@@ -501,6 +538,8 @@ int main(void)
 		cmocka_unit_test(want_of_memory_passes),
 		cmocka_unit_test(epoll_is_chosen_where_there_is_no_io_uring),
 		cmocka_unit_test(epoll_takes_no_commands),
+		cmocka_unit_test(without_descriptors_there_is_no_loop),
+		cmocka_unit_test(what_epoll_refuses_is_told),
 		cmocka_unit_test(a_restricted_ring_opens_no_file),
 		cmocka_unit_test(what_a_command_comes_to_is_handed_over),
 	};

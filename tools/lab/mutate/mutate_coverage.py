@@ -44,6 +44,7 @@ class Coverage:
         self.store = os.path.join(work, "coverage.json")
         # test -> {"digest": of what it is made of, "seconds": , "files": {path: segments}, or None}
         self.learnt = {}
+        self.shares = {}  # test -> folder -> see share()
         self.counts = collections.defaultdict(dict)  # test -> file -> Counts
 
     def prepare(self, programs):
@@ -110,6 +111,16 @@ class Coverage:
             return None
         return {os.path.relpath(file["filename"], self.tree): [part[:4] for part in file["segments"]]
                 for file in json.loads(done.stdout)["data"][0]["files"]}
+
+    def share(self, key, folder):
+        """Of all places that the test executes, the part that is in this folder of src/."""
+        if key not in self.shares:
+            places = collections.Counter()
+            for path, segments in (self.learnt[key]["files"] or {}).items():
+                places[path.split("/")[1]] += sum(1 for _, _, count, _ in segments if count)
+            whole = sum(places.values()) or 1
+            self.shares[key] = {name: count / whole for name, count in places.items()}
+        return self.shares[key].get(folder, 0)
 
     def seconds(self, key):
         """How long the test took."""

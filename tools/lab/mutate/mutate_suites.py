@@ -28,9 +28,9 @@ MEMORY_MAX = 8 << 30
 # A broken program that takes so many times as long as a whole one may hang; one that takes twice
 # that and some seconds more does, whatever else runs on the machine.
 LATE, HANGING, MOMENT = 3, 2, 20
-# How likely a test notices what it executes, before it has been tried: any, one named like the
-# folder, like the file.
-CHANCES = (0.1, 0.2, 0.5)
+# How likely a test notices a change that it executes, before it has been tried: any test, and so much
+# more one with all that it executes in the same folder, and one that is named like the file.
+CHANCE, BY_FOLDER, BY_NAME = 0.05, 0.5, 0.4
 END_MAX = 10  # seconds for what was killed to be gone
 
 
@@ -184,11 +184,14 @@ class Test:
         how = self.fails(is_patient=True)
         return how, time.monotonic() - start
 
-    def chance(self, name):
-        """Of noticing a change of the file @name: as its name has it first, then as it was."""
-        folder, stem = name.split("/")[1], os.path.splitext(os.path.basename(name))[0]
-        words = set(self.name.split("_"))
-        guess = CHANCES[2 if words & set(stem.split("_")) else folder in words]
+    def chance(self, name, share):
+        """
+        Of noticing a change of the file @name: as its name, and the @share of what it executes in
+        that folder, have it first, then as it was.
+        """
+        stem = os.path.splitext(os.path.basename(name))[0]
+        is_named = bool(set(self.name.split("_")) & set(stem.split("_")))
+        guess = CHANCE + BY_FOLDER * share + BY_NAME * is_named
         return (guess + self.noticed.get(name, 0)) / (1 + self.tried.get(name, 0))
 
 
@@ -244,8 +247,13 @@ class Suites:
                  if self.coverage.executes(test.key, site.path, line, column)]
         for test in tests:
             test.seconds = 2 + LATE * self.coverage.seconds(test.key)
-        tests.sort(key=lambda test: (not test.is_unit,
-                                     self.coverage.seconds(test.key) / test.chance(site.path)))
+        folder = site.path.split("/")[1]
+
+        def order(test):
+            chance = test.chance(site.path, self.coverage.share(test.key, folder))
+            return not test.is_unit, self.coverage.seconds(test.key) / chance
+
+        tests.sort(key=order)
         return tests, taking
 
     def killer(self, name, tests, taking):

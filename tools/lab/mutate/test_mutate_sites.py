@@ -186,16 +186,17 @@ class Kills(unittest.TestCase):
         self.assertEqual(campaign.noticed["a"], 0)
         self.assertTrue(out.startswith("src/a/b.c:1\n- x\n+ y\n(noticed by a_test"), out)
 
-    def test_likely_means_by_name_and_then_by_what_was_noticed(self):
-        test = self.made()
+    def test_likely_means_by_what_it_executes_by_name_and_then_by_what_was_noticed(self):
+        test, name = self.made(), "src/relay/lanes.c"
         test.name = "relay_lanes"
-        others, folder, own = map(test.chance, ("src/pci/tag.c", "src/relay/pump.c", "src/relay/lanes.c"))
-        self.assertLess(others, folder)
-        self.assertLess(folder, own)
-        test.tried["src/relay/lanes.c"] = 9
-        self.assertLess(test.chance("src/relay/lanes.c"), others)
-        test.noticed["src/relay/lanes.c"] = 9
-        self.assertGreater(test.chance("src/relay/lanes.c"), own)
+        others, much, own = (test.chance("src/relay/pump.c", 0.1), test.chance("src/relay/pump.c", 0.5),
+                             test.chance(name, 0.5))
+        self.assertLess(others, much)
+        self.assertLess(much, own)
+        test.tried[name] = 9
+        self.assertLess(test.chance(name, 0.5), others)
+        test.noticed[name] = 9
+        self.assertGreater(test.chance(name, 0.5), own)
 
 
 class Executed(unittest.TestCase):
@@ -237,6 +238,13 @@ class Executed(unittest.TestCase):
         self.assertTrue(self.coverage.executes("t", "src/a.c", 1, 1))
         self.coverage.learnt["u"] = {"files": {}}
         self.assertFalse(self.coverage.executes("u", "src/a.c", 1, 1))
+
+    def test_the_part_of_a_folder_in_what_is_executed(self):
+        self.coverage.learnt["t"] = {"files": {
+            "src/a/x.c": [[1, 1, 5, True], [2, 1, 0, True]], "src/a/y.c": [[1, 1, 1, True]],
+            "src/b/z.c": [[1, 1, 1, True], [2, 1, 0, True], [3, 1, 9, True]]}}
+        shares = [self.coverage.share("t", folder) for folder in "abc"]
+        self.assertEqual(shares, [0.5, 0.5, 0])
 
     @unittest.skipUnless(shutil.which("clang") and shutil.which("llvm-cov"), "clang and llvm are not there")
     def test_a_child_that_is_killed_counts_and_a_test_is_run_again_only_where_it_changed(self):
