@@ -4,6 +4,7 @@
 
 import argparse
 import collections
+import fcntl
 import os
 import random
 import sys
@@ -195,6 +196,17 @@ class Campaign:
         return reached
 
 
+def lock_work(work):
+    """The directory is one run's: a descriptor that holds the lock."""
+    os.makedirs(work, exist_ok=True)
+    lock = os.open(os.path.join(work, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"tools/mutate: another run is at work in {work}") from None
+    return lock
+
+
 def main():
     args = parse()
     if os.getpid() != 1:
@@ -204,6 +216,7 @@ def main():
     coverage = mutate_coverage.Coverage(build.tree, os.path.abspath(work))
     suites = mutate_suites.Suites(build, coverage, not args.unit)
     choose_files(args.path, ROOT)
+    lock = lock_work(work)
     say(f"building a copy of the tree in {work}")
     try:
         coverage.prepare(build.prepare(suites.choose))
@@ -212,6 +225,7 @@ def main():
     os.environ["CCACHE_DISABLE"] = "1"
     campaign = Campaign(args, build, suites)
     campaign.run()
+    os.close(lock)
     return 0 if campaign.report() else 1
 
 

@@ -276,6 +276,16 @@ class Executed(unittest.TestCase):
         self.assertTrue(self.coverage.learn(test))
 
 
+class Runs(unittest.TestCase):
+    def test_a_directory_is_one_runs(self):
+        with tempfile.TemporaryDirectory() as work:
+            lock = mutate_main.lock_work(work)
+            with self.assertRaises(SystemExit):
+                mutate_main.lock_work(work)
+            os.close(lock)
+            os.close(mutate_main.lock_work(work))
+
+
 class Numbers(unittest.TestCase):
     def test_each_folder_has_its_part_and_some_at_the_least(self):
         numbers = mutate_main.quotas({"large": range(900), "small": range(10)}, 100)
