@@ -98,6 +98,9 @@ class Model:
     def viofs_async_next_timeout(self, a):
         return 1000000
 
+    def viofs_async_link(self, a):
+        self.said.append("link")
+
     def viofs_async_use(self, a, view):
         self.used = int(ffi.cast("uintptr_t", view))
 
@@ -577,6 +580,40 @@ class Asyncio(Case):
     def test_calls_end_in_any_number(self):
         async def case(_, a):
             self.assertEqual(len(await asyncio.gather(*(a.stat("x") for _ in range(200)))), 200)
+
+        self.run_in_loop(case)
+
+    def test_a_link_goes_before_the_next_call_and_no_other(self):
+        async def case(_, a):
+            f = await a.open("new", "wb")
+            del self.model.said[:]
+            calls = [f.pwrite(b"x", 0)]
+            a.link_next()
+            calls.append(f.close())
+            a.link_next()
+            calls.append(a.rename("new", "old"))
+            calls.append(a.stat("old"))
+            await asyncio.gather(*calls)
+            await a.drain()
+            self.assertEqual(self.model.said, ["file_pwrite", "link", "file_close", "link",
+                                               "path_rename", "path_stat"])
+            self.assertTrue(f.closed)
+
+        self.run_in_loop(case)
+
+    def test_a_linked_close_takes_no_file_from_under_other_calls(self):
+        async def case(_, a):
+            f = await a.open("x")
+            self.model.stuck.add("file_stat")
+            other = f.stat()
+            first = a.stat("y")
+            a.link_next()
+            with self.assertRaises(ValueError):
+                f.close()
+            self.model.answer()
+            await asyncio.gather(other, first)
+            self.model.stuck.clear()
+            self.assertEqual(self.model.said.count("file_close"), 0)
 
         self.run_in_loop(case)
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What must neither hang nor harm a program that uses libviofs, with a back end of each kind: argv[1].
+"""What must neither hang nor harm a program that uses libviofs, with a back end of the kind argv[1].
 
-argv[2]: what runs the program: nothing, or "valgrind". The program's cases ask for what is to happen to the back end.
+argv[2]: what watches the program: nothing, "valgrind" or "threads". Its cases ask for what is to
+happen to the back end.
 """
 
 import os
@@ -12,16 +13,19 @@ import subprocess
 import sys
 import threading
 
-from vhostlib import C_VIRTIOFSD, DEVICE, RUST_VIRTIOFSD, Session, check, run, run_cases, skip_all, wait_until
+from vhostlib import (C_VIRTIOFSD, DEVICE, RUST_VIRTIOFSD, Session, check, run, run_cases, skip_all,
+                      wait_until)
 
 TROUBLE = os.environ["VIOFS_TROUBLE"]
 KIND, WITH = sys.argv[1:3]
 ARGS = {"device": ["--posix-locks", "--no-cache"], "c": ["-o", "posix_lock"], "rust": []}
 FOUND, SKIPPED = 99, 77
+ORDERS = {"stop": signal.SIGSTOP, "go": signal.SIGCONT, "kill": signal.SIGKILL}
 # Beside a busy machine's: whoever hangs is ended then.
 PATIENCE = 120
-VALGRIND = ["valgrind", "--quiet", f"--error-exitcode={FOUND}", "--leak-check=full", "--show-leak-kinds=definite,indirect",
-            "--errors-for-leak-kinds=definite,indirect", "--fair-sched=yes"]
+VALGRIND = ["valgrind", "--quiet", f"--error-exitcode={FOUND}", "--leak-check=full",
+            "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect",
+            "--fair-sched=yes"]
 # What is about processes, signals and closing, and no more: it takes a hundred times as long.
 UNDER_VALGRIND = ("fork", "signal", "clos")
 
@@ -45,7 +49,7 @@ def is_stopped(pid):
 
 def do(s, what):
     """What the program has asked for."""
-    s.signal_backend({"stop": signal.SIGSTOP, "go": signal.SIGCONT, "kill": signal.SIGKILL}[what])
+    s.signal_backend(ORDERS[what])
     if what == "stop":
         wait_until(lambda: is_stopped(s.backend.pid), 10, "the back end stands still")
 
@@ -54,7 +58,7 @@ def serve(s, p):
     """Until the program's end: what it says of itself."""
     said = []
     for line in p.stdout:
-        if line.strip() in ("stop", "go", "kill"):
+        if line.strip() in ORDERS:
             do(s, line.strip())
             p.stdin.write("done\n")
             p.stdin.flush()
@@ -67,7 +71,8 @@ def case(name):
     """One case, in a process and with a back end of its own."""
     with Session(KIND, ARGS[KIND]) as s:
         s.start_backend()
-        with subprocess.Popen([*prefix(), TROUBLE, "vhost-user:" + s.socket, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        argv = [*prefix(), TROUBLE, "vhost-user:" + s.socket, name]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env=s.environment(), text=True) as p:
             hangs = threading.Timer(PATIENCE, p.kill)
             hangs.start()
@@ -94,7 +99,8 @@ def main():
     if WITH == "valgrind":
         names = [name for name in names if any(word in name for word in UNDER_VALGRIND)]
     wanted = sys.argv[3:]
-    run_cases([(name, lambda name=name: case(name)) for name in names if not wanted or name in wanted], at_once=2)
+    run_cases([(name, lambda name=name: case(name)) for name in names
+               if not wanted or name in wanted], at_once=2)
 
 
 if __name__ == "__main__":

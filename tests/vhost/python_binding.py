@@ -185,6 +185,65 @@ def a_file_that_was_replaced_is_seen_by_who_asks():
         check(files.read_file("file", flags=fresh) == b"22", "its contents")
 
 
+def a_tree_is_told_from_the_top():
+    with share() as (s, _, files):
+        os.makedirs(s.share + "/t/a/b")
+        os.makedirs(s.share + "/t/c")
+        for name in ("t/a/b/x", "t/c/y"):
+            with open(f"{s.share}/{name}", "wb") as f:
+                f.write(b"12")
+        os.symlink("a", s.share + "/t/link")
+        told = list(files.tree("t", after=True))
+        there = sorted(e.path for e in told if not e.after)
+        check(there == ["t", "t/a", "t/a/b", "t/a/b/x", "t/c", "t/c/y", "t/link"], str(there))
+        check(sorted(e.path for e in told if e.after) == ["t", "t/a", "t/a/b", "t/c"], str(told))
+        check(told[0].path == "t" and told[-1].after and told[-1].path == "t", str(told))
+        for entry in told:
+            check(entry.error is None and entry.depth == entry.path.count("/"), str(entry))
+            check(entry.stat.st_ino == os.lstat(f"{s.share}/{entry.path}").st_ino, entry.path)
+        check([e.path for e in told if e.path == "t/a"] == ["t/a"] * 2, "before and after")
+        found = []
+        for entry in files.tree("/t"):
+            found.append(entry.name)
+            if entry.name == "a":
+                entry.skip()
+        check(sorted(found) == ["/t", "a", "c", "link", "y"], str(found))
+        raises(FileNotFoundError, lambda: files.tree("nothing"))
+        walk = files.tree("t")
+        next(walk)
+        walk.close()
+        for entry in files.tree("t", after=True):
+            if entry.after:
+                files.rmdir(entry.path)
+            elif not entry.is_dir():
+                files.unlink(entry.path)
+        check(not os.listdir(s.share), "what is left")
+
+
+def linked_calls_replace_a_file_as_a_whole():
+    async def main(s, files):
+        async with files.aio() as a:
+            f = await a.open("new", "wb")
+            calls = [f.pwrite(b"x" * 300000, 0)]
+            for step in (f.sync, f.close, lambda: a.rename("new", "file")):
+                a.link_next()
+                calls.append(step())
+            check(await asyncio.gather(*calls) == [300000, None, None, None], "they all end well")
+            check(os.listdir(s.share) == ["file"], str(os.listdir(s.share)))
+            f = await a.open("new", "xb")
+            calls = [f.pread(1, 0)]
+            for step in (f.close, lambda: a.rename("new", "file")):
+                a.link_next()
+                calls.append(step())
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            check(ends[0].errno == errno.EBADF and ends[1] is None, str(ends))
+            check(ends[2].errno == errno.ECANCELED, str(ends))
+            check(os.stat(s.share + "/file").st_size == 300000 and f.closed, "it was replaced")
+
+    with share() as (s, _, files):
+        asyncio.run(main(s, files))
+
+
 def names_that_are_no_text_go_there_and_back():
     with share() as (s, _, files):
         odd = b"not utf-8: \xff\n"
@@ -575,6 +634,7 @@ EVERYWHERE = [names_are_as_on_this_machine, extended_attributes_are_kept,
               extended_attributes_of_open_files,
               views_are_somebody_else_and_begin_somewhere_else,
               a_file_that_was_replaced_is_seen_by_who_asks,
+              a_tree_is_told_from_the_top, linked_calls_replace_a_file_as_a_whole,
               files_without_a_name_get_one, files_are_copied_from_and_to_descriptors,
               permissions_are_checked_for_who_asks,
               names_that_are_no_text_go_there_and_back,

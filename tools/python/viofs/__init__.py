@@ -17,11 +17,12 @@ from .opened import Dir, DirEntry, File
 from .raw import OPS, Op, Raw, Reply, entries
 from .request import Queue, Request
 from .session import Session, Share, View
+from .tree import TreeEntry
 
 __all__ = ["AsyncDir", "AsyncFile", "AsyncSession", "Device", "Dir", "DirEntry", "Error", "File",
            "OPS", "Op", "PathFlag",
-           "Queue", "Raw", "Reply", "Request", "Session", "Share", "View", "entries", "open",
-           "version"]
+           "Queue", "Raw", "Reply", "Request", "Session", "Share", "TreeEntry", "View", "entries",
+           "open", "version"]
 
 
 def open(source, **options):  # pylint: disable=redefined-builtin

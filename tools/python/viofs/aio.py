@@ -29,6 +29,8 @@ class AsyncSession(PathCalls):
         self._fd = lib.viofs_async_fd(self._lane.pointer)
         self._soon = False
         self._timer = None
+        self._linked = False  # the next call is to the one before it
+        self._chain = []  # the last call that was not linked, and those that are linked to it
         self._idle = None  # a future for who waits until nothing is under way
         self._loop.add_reader(self._fd, self._go_on)
         session.add_user(self)
@@ -85,12 +87,35 @@ class AsyncSession(PathCalls):
                     future.set_exception(e)
 
         call = Call((keep, args), handles, ended)
-        rc = self._lane.start(call, function, *args)
+        linked, self._linked = self._linked, False
+        self._chain = self._chain if linked else []
+        rc = self._lane.start(call, function, *args, linked=linked)
         if rc:
             raise self.session.failure(rc, names)
+        self._chain.append(call)
         future.add_done_callback(lambda f: self._given_up(call) if f.cancelled() else None)
         self._later()
         return future
+
+    def link_next(self):
+        """Let the next call begin when the one before it has ended well. Where that fails the next
+        one raises OSError with ECANCELED, and so do those that are linked to it; but a close is
+        made in any case, in its turn. Begin such calls one right after the other, await them then.
+        What one opens can't be used by the next."""
+        self._check()
+        self._linked = True
+
+    def _close_handle(self, handle, name):
+        """Begin to close, or leave it to the last call that uses @handle: an awaitable."""
+        if self._linked:
+            due = handle.shut_behind(self._chain)
+        else:
+            due = handle.shut()
+        if due:
+            return self._call(handle.close, handle.c, names=(name,))
+        nothing = self._loop.create_future()
+        nothing.set_result(None)
+        return nothing
 
     def _given_up(self, call):
         """Nobody waits for it any more."""
@@ -109,6 +134,7 @@ class AsyncSession(PathCalls):
         if not self._lane:
             return
         self._lane.poll()
+        self._chain = [call for call in self._chain if not call.done]
         if self._idle and not self._lane.calls and not self._idle.done():
             self._idle.set_result(None)
         if lib.viofs_async_arm(self._lane.pointer):
@@ -143,6 +169,7 @@ class AsyncSession(PathCalls):
         lane, self._lane = self._lane, None
         if not lane:
             return
+        self._chain = []
         if not self._loop.is_closed():
             self._loop.remove_reader(self._fd)
         if self._timer:
@@ -229,10 +256,9 @@ class AsyncOpened:
             raise closed("file")
         return self.session._call(function, *args, names=(self.name, *also_names), **more)
 
-    async def close(self):
-        """Close; where calls are under way, the last of them closes it."""
-        if self.handle.shut():
-            await self.session._call(self.handle.close, self.handle.c, names=(self.name,))
+    def close(self):
+        """Close; where calls are under way that it isn't linked to, the last of them closes it."""
+        return self.session._close_handle(self.handle, self.name)
 
 
 class AsyncFile(AsyncOpened, FileCalls):

@@ -52,7 +52,7 @@ class Handle:
     """An open file or directory of the library's. The last call that uses it closes it, where a
     close came before."""
 
-    __slots__ = ("c", "close", "users", "closed")
+    __slots__ = ("c", "close", "users", "closed", "begun")
     lock = threading.Lock()
 
     def __init__(self, c, close):
@@ -60,6 +60,7 @@ class Handle:
         self.close = close
         self.users = 0
         self.closed = False
+        self.begun = False  # its close, which is linked to the calls that use it
 
     def enter(self):
         """A call that uses it begins."""
@@ -72,7 +73,7 @@ class Handle:
         """It has ended. Return: is it this one that has to close?"""
         with Handle.lock:
             self.users -= 1
-            return self.closed and not self.users
+            return self.closed and not self.users and not self.begun
 
     def shut(self):
         """No more calls. Return: may it be closed now?"""
@@ -80,6 +81,19 @@ class Handle:
             first = not self.closed
             self.closed = True
             return first and not self.users
+
+
+    def shut_behind(self, calls):
+        """No more calls: a close is begun that comes after @calls, which must be all that use it.
+        Return: is it the first close?"""
+        with Handle.lock:
+            if self.closed:
+                return False
+            mine = sum(not call.done and self in call.handles for call in calls)
+            if mine != self.users:
+                raise ValueError("calls are under way that the close is not linked to")
+            self.closed = self.begun = True
+            return True
 
 
 class Lane:
@@ -96,8 +110,9 @@ class Lane:
         self.events = ffi.new("struct viofs_event[]", EVENTS)
         self._key = 0
 
-    def start(self, call, function, *args, view=None):
-        """Begin, as @view says. Return: 0, or a negative errno: then there is no call."""
+    def start(self, call, function, *args, view=None, linked=False):
+        """Begin, as @view says, or when the call before it has ended well. Return: 0, or a negative
+        errno: then there is no call."""
         entered = []
         try:
             for handle in call.handles:
@@ -111,6 +126,8 @@ class Lane:
         self.calls[call.key] = call
         if view:
             lib.viofs_async_use(self.pointer, view)
+        if linked:
+            lib.viofs_async_link(self.pointer)
         rc = function(self.pointer, *args, ffi.cast("void *", call.key))
         if rc:
             del self.calls[call.key]

@@ -12,6 +12,7 @@ from .calls import PathCalls, open_flags
 from .errors import closed, error, string, text_of
 from .lanes import Call, GivenUp, Lane, interruptibly
 from .opened import Dir, File
+from .tree import TreeEntry, walk
 
 
 def session_pointer(device, options):
@@ -92,6 +93,13 @@ class Share(PathCalls):
         yield top, folders, [e.name for e in entries if not e.is_dir()]
         for name in folders:
             yield from self.walk(os.path.join(top, name))
+
+    def tree(self, top="/", *, after=False):
+        """TreeEntry objects: top, and what is below it; a directory before what is in it, and with
+        after once more behind that. Symbolic links below top are told, not followed. What can't be
+        looked at has an error, and the walk goes on. entry.skip() leaves out what is below."""
+        path = os.fsdecode(top)
+        return walk(self, TreeEntry(path, path, self.stat(top), 0), after)
 
     def aio(self, limit=0):
         """For the running event loop: an AsyncSession. limit: calls under way at once; 0: 128."""
