@@ -65,29 +65,3 @@ bool viofs_fuse_reply_strip(const struct viofs_fuse_shape *shape, void *fixed, s
 	memcpy(at, &open, sizeof(open));
 	return true;
 }
-
-void viofs_fuse_reply_keep(const struct viofs_fuse_shape *shape, uint64_t nodeid, const char *name,
-			   void *fixed, size_t len)
-{
-	const uint64_t for_ever = UINT32_MAX; /* seconds */
-	size_t at;
-
-	if (nodeid != FUSE_ROOT_ID)
-		return;
-	switch (shape->opcode) {
-	case FUSE_LOOKUP:
-		if (strcmp(name, "proc"))
-			return;
-		at = offsetof(struct fuse_entry_out, entry_valid);
-		break;
-	case FUSE_GETATTR:
-	case FUSE_SETATTR:
-	case VIOFS_FUSE_STATX: /* struct fuse_statx_out begins with it, too */
-		at = offsetof(struct fuse_attr_out, attr_valid);
-		break;
-	default:
-		return;
-	}
-	if (at + sizeof(for_ever) <= len)
-		memcpy((uint8_t *)fixed + at, &for_ever, sizeof(for_ever));
-}

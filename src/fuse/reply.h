@@ -47,14 +47,4 @@ static inline bool viofs_fuse_reply_has_zero_len(const struct fuse_out_header *h
  */
 bool viofs_fuse_reply_strip(const struct viofs_fuse_shape *shape, void *fixed, size_t len);
 
-/**
- * viofs_fuse_reply_keep() - let the kernel keep what a walk through the root to /proc needs
- * @name: of a LOOKUP. @fixed: as above. For the root of the whole system: at shutdown systemd stops
- * every process, the root's server too, and then walks to /proc and looks at / itself. If the
- * kernel had to ask for either, both would wait for each other for ever. So the attributes of the
- * root, and the entry "proc" in it, stay valid until they are known to have changed.
- */
-void viofs_fuse_reply_keep(const struct viofs_fuse_shape *shape, uint64_t nodeid, const char *name,
-			   void *fixed, size_t len);
-
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -37,6 +38,16 @@ int viofs_devfuse_clone(int fd)
 	rc = -errno;
 	close(clone);
 	return rc;
+}
+
+int viofs_devfuse_defy_stops(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 || fcntl(fd, F_SETSIG, SIGCONT) < 0 ||
+	    fcntl(fd, F_SETFL, flags | O_ASYNC) < 0)
+		return -errno;
+	return 0;
 }
 
 ssize_t viofs_devfuse_read(int fd, const struct iovec *iov, int count)

@@ -16,6 +16,21 @@
 int viofs_devfuse_clone(int fd);
 
 /**
+ * viofs_devfuse_defy_stops() - from here on each request of the kernel's continues this process
+ * @fd: the mount's /dev/fuse; one of them is enough for all of a connection.
+ *
+ * For the root of the whole system. At shutdown systemd stops every process with SIGSTOP while it
+ * looks whom to kill, and on its way through /proc and /sys it looks at / itself. Where the kernel
+ * has to ask us about that, PID 1 waits for a process that PID 1 was to continue. So the request
+ * itself continues it: the kernel sends SIGCONT with each (O_ASYNC, F_SETSIG). A stopped process
+ * runs by that; for one that runs it is nothing, as nobody has a handler for it.
+ *
+ * Requests over io_uring send no signal.
+ * Return: 0 or -errno.
+ */
+int viofs_devfuse_defy_stops(int fd);
+
+/**
  * viofs_devfuse_read() - take the kernel's next request
  * @fd: the mount's /dev/fuse, O_NONBLOCK. @iov: at least max(8192, 80 + max_write) bytes in all.
  * Return: bytes; -EAGAIN: none waiting; -ENODEV: unmounted or aborted; -ECONNABORTED: aborted;

@@ -190,6 +190,11 @@ int viofs_channel_choose(struct viofs_relay_config *c, struct viofs_err *err)
 		c->channel = VIOFS_CHANNEL_DEV;
 		return 0;
 	}
+	if (c->serves_root)
+		return viofs_err_set(err, -EINVAL,
+				     "FUSE over io_uring is not for a mount that is made in an "
+				     "initramfs: at shutdown systemd stops its process for a "
+				     "while, and only requests from /dev/fuse continue it.");
 	enabled = viofs_fuse_uring_is_enabled();
 	return enabled > 0 ? plan_entries(c, err) : say_disabled(enabled, err);
 }

@@ -44,19 +44,6 @@ static bool deliver(struct viofs_lane *lane, struct viofs_slot *slot, struct iov
 	return true;
 }
 
-/* The name is the kernel's; the device may have written to it meanwhile, and the validity of names
- * is up to it anyway. */
-static void keep_root(struct viofs_lane *lane, const struct viofs_slot *slot, void *fixed,
-		      size_t len)
-{
-	const struct fuse_in_header *head = viofs_slot_header(&lane->slots, slot);
-	char name[sizeof("proc")] = "";
-
-	if (slot->shape.opcode == FUSE_LOOKUP && slot->len == sizeof(*head) + sizeof(name))
-		memcpy(name, head + 1, sizeof(name) - 1);
-	viofs_fuse_reply_keep(&slot->shape, slot->nodeid, name, fixed, len);
-}
-
 static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uint32_t used_len)
 {
 	struct {
@@ -87,8 +74,6 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 	memcpy(out.fixed, from + sizeof(out.head), fixed);
 	if (fixed && viofs_fuse_reply_strip(shape, out.fixed, fixed))
 		lane->stats->quirks |= VIOFS_QUIRK_OPEN_FLAGS;
-	if (fixed && lane->relay->config.serves_root)
-		keep_root(lane, slot, out.fixed, fixed);
 	iov[0] = (struct iovec){ &out, sizeof(out.head) + fixed };
 	iov[1] = (struct iovec){ viofs_slot_reply_data(&lane->slots, slot), data };
 	/* Counted before it is delivered: afterwards somebody else may lead. */

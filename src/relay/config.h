@@ -41,7 +41,7 @@ struct viofs_relay_config {
 			      size */
 	uint32_t init_timeout_ms; /* for the device's answer to INIT */
 	uint32_t end_timeout_ms;  /* for requests in flight, then for DESTROY, at the end */
-	bool serves_root;         /* of the whole system: viofs_fuse_reply_keep() */
+	bool serves_root;         /* of the whole system: viofs_devfuse_defy_stops() */
 	bool notify_store;        /* STORE notifications may write into the page cache */
 	uint32_t timeout_ms;      /* a request older than this fails the session, 0 = none does */
 	uint32_t lanes;           /* 1..VIOFS_LANES_MAX; fewer where more are of no use */

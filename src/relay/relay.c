@@ -3,6 +3,7 @@
 #include "relay/relay.h"
 #include "base/page.h"
 #include "base/util.h"
+#include "kernel/devfuse.h"
 #include "relay/handshake.h"
 #include "relay/hiprio.h"
 #include "relay/lanes.h"
@@ -93,11 +94,20 @@ void viofs_relay_hang_up(struct viofs_relay *r)
 		viofs_lanes_hang_up(r);
 }
 
+static int defy_stops(const struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
+{
+	int rc = r->config.serves_root ? viofs_devfuse_defy_stops(fuse_fd) : 0;
+
+	return rc ? viofs_err_set(err, rc, "/dev/fuse sends no signals: %s.", strerror(-rc)) : 0;
+}
+
 int viofs_relay_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
 	int rc = viofs_lanes_prepare(r, fuse_fd, err);
 
-	return rc ? rc : viofs_notify_prepare(r, fuse_fd, err);
+	if (!rc)
+		rc = viofs_notify_prepare(r, fuse_fd, err);
+	return rc ? rc : defy_stops(r, fuse_fd, err);
 }
 
 static int own_ring(struct viofs_lane *lane, struct viofs_err *err)

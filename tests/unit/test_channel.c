@@ -330,6 +330,23 @@ static void where_there_is_no_io_uring_that_is_said(void **state)
 	}
 }
 
+static void at_a_systems_root_there_is_no_io_uring(void **state)
+{
+	struct viofs_relay_config c;
+	struct viofs_err err;
+
+	enabled = 1;
+	queues = 4;
+	viofs_relay_config_default(&c);
+	c.serves_root = true;
+	assert_int_equal(viofs_channel_choose(&c, &err), 0);
+	assert_int_equal(c.channel, VIOFS_CHANNEL_DEV);
+	c.channel = VIOFS_CHANNEL_URING;
+	assert_int_equal(viofs_channel_choose(&c, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "not for a mount that is made in an initramfs"));
+	assert_int_equal(c.queues + c.depth, 0);
+}
+
 static void channels_have_names(void **state)
 {
 	assert_string_equal(viofs_channel_name(VIOFS_CHANNEL_AUTO), "auto");
@@ -352,6 +369,7 @@ int main(void)
 		cmocka_unit_test(cpus_are_counted_by_the_last),
 		cmocka_unit_test(dev_fuse_is_chosen_unless_it_is_asked_for_otherwise),
 		cmocka_unit_test(where_there_is_no_io_uring_that_is_said),
+		cmocka_unit_test(at_a_systems_root_there_is_no_io_uring),
 		cmocka_unit_test(channels_have_names),
 		cmocka_unit_test(this_machines_cpus_are_counted),
 		cmocka_unit_test(sizes_in_an_entry_must_add_up),

@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -107,6 +109,50 @@ static void a_reply_that_is_refused_is_said(void **state)
 	assert_int_equal(viofs_devfuse_error(fd, 6, 0), -EBADF);
 }
 
+/* Whoever serves @fd, stopped: an answer by that process can come from one that runs only. */
+static pid_t start_and_stop(int fd)
+{
+	char request[8];
+	struct iovec iov = { request, sizeof(request) };
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		if (viofs_devfuse_defy_stops(fd))
+			_exit(1);
+		raise(SIGSTOP);
+		while (viofs_devfuse_read(fd, &iov, 1) == -EAGAIN)
+			poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
+		_exit(viofs_devfuse_error(fd, 2, -EIO) ? 2 : 0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	return pid;
+}
+
+static void a_request_continues_who_was_stopped(void **state)
+{
+	pid_t pid = start_and_stop(pair[0]);
+	struct fuse_out_header got;
+	int status;
+
+	assert_int_equal(write(pair[1], "request", 8), 8);
+	assert_int_equal(__real_poll(&(struct pollfd){ .fd = pair[1], .events = POLLIN }, 1, 20000),
+			 1);
+	assert_int_equal(read(pair[1], &got, sizeof(got)), sizeof(got));
+	assert_int_equal(got.error, -EIO);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	/* What else was set stays. */
+	assert_true(fcntl(pair[0], F_GETFL) & O_NONBLOCK);
+}
+
+static void who_can_have_no_signals_is_told(void **state)
+{
+	assert_int_equal(viofs_devfuse_defy_stops(-1), -EBADF);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -118,6 +164,8 @@ int main(void)
 		TEST(a_reply_says_its_length),
 		TEST(an_error_is_a_header_alone),
 		TEST(a_reply_that_is_refused_is_said),
+		TEST(a_request_continues_who_was_stopped),
+		TEST(who_can_have_no_signals_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,9 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -600,25 +602,21 @@ static void forgets_read_before_the_end_still_get_there(void **state)
 	assert_int_equal(bench.device.requests[bench.device.count - 1].opcode, FUSE_DESTROY);
 }
 
-static uint64_t validity(uint64_t unique, size_t len)
-{
-	uint64_t valid;
-
-	/* fuse_entry_out has nodeid and generation in front. */
-	memcpy(&valid, kernel_is_answered(unique, 0, len)->payload + (len == 128 ? 16 : 0), 8);
-	return valid;
-}
-
-static void a_walk_through_the_systems_root_needs_no_answer(void **state)
+/* The root of a whole system: test_devfuse.c has what that is for. */
+static void at_a_systems_root_requests_send_a_signal(void **state)
 {
 	bench.config.serves_root = true;
 	bench_serve();
-	kernel_sends_getattr(4, FUSE_ROOT_ID);
-	assert_int_equal(validity(4, sizeof(struct fuse_attr_out)), UINT32_MAX);
-	kernel_sends(FUSE_LOOKUP, 6, FUSE_ROOT_ID, NULL, 0, "proc", 5);
-	assert_int_equal(validity(6, sizeof(struct fuse_entry_out)), UINT32_MAX);
-	kernel_sends(FUSE_LOOKUP, 8, FUSE_ROOT_ID, NULL, 0, "process", 8);
-	assert_int_not_equal(validity(8, sizeof(struct fuse_entry_out)), UINT32_MAX);
+	assert_true(fcntl(bench.relay_fd, F_GETFL) & O_ASYNC);
+	assert_int_equal(fcntl(bench.relay_fd, F_GETSIG), SIGCONT);
+	assert_int_equal(fcntl(bench.relay_fd, F_GETOWN), getpid());
+	bench_end();
+}
+
+static void elsewhere_they_send_none(void **state)
+{
+	bench_serve();
+	assert_false(fcntl(bench.relay_fd, F_GETFL) & O_ASYNC);
 	bench_end();
 }
 
@@ -642,7 +640,8 @@ int main(void)
 		TEST(errors_of_the_device_reach_the_kernel),
 		TEST(xattrs_of_64_kib_go_both_ways),
 		TEST(open_flags_are_stripped),
-		TEST(a_walk_through_the_systems_root_needs_no_answer),
+		TEST(at_a_systems_root_requests_send_a_signal),
+		TEST(elsewhere_they_send_none),
 		TEST(what_must_not_be_forwarded_is_answered_here),
 		TEST(requests_beyond_the_slots_are_parked_and_lost_none),
 		TEST(requests_are_timed_in_the_device_and_in_all),

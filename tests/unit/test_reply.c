@@ -207,42 +207,9 @@ static void good_open_flags_stay(void **state)
 	assert_int_equal(open.open_flags, FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE);
 }
 
-static uint64_t validity_after(uint32_t opcode, uint64_t nodeid, const char *name, size_t at,
-			       size_t len)
-{
-	struct viofs_fuse_shape shape = { .opcode = opcode };
-	uint8_t fixed[320] = { 0 }, zeros[320] = { 0 };
-	uint64_t valid;
-
-	viofs_fuse_reply_keep(&shape, nodeid, name, fixed, len);
-	memcpy(&valid, fixed + at, sizeof(valid));
-	memset(fixed + at, 0, sizeof(valid));
-	assert_memory_equal(fixed, zeros, sizeof(fixed)); /* nothing else was touched */
-	return valid;
-}
-
-static void what_leads_to_proc_stays_valid(void **state)
-{
-	assert_int_equal(validity_after(FUSE_GETATTR, 1, "", 0, 104), UINT32_MAX);
-	assert_int_equal(validity_after(FUSE_SETATTR, 1, "", 0, 104), UINT32_MAX);
-	assert_int_equal(validity_after(VIOFS_FUSE_STATX, 1, "", 0, 288), UINT32_MAX);
-	assert_int_equal(validity_after(FUSE_LOOKUP, 1, "proc", 16, 128), UINT32_MAX);
-}
-
-static void what_leads_elsewhere_is_as_valid_as_the_device_says(void **state)
-{
-	assert_int_equal(validity_after(FUSE_GETATTR, 2, "", 0, 104), 0);
-	assert_int_equal(validity_after(FUSE_LOOKUP, 2, "proc", 16, 128), 0);
-	assert_int_equal(validity_after(FUSE_LOOKUP, 1, "process", 16, 128), 0);
-	assert_int_equal(validity_after(FUSE_OPEN, 1, "", 0, 16), 0);
-	assert_int_equal(validity_after(FUSE_LOOKUP, 1, "proc", 16, 23), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_leads_to_proc_stays_valid),
-		cmocka_unit_test(what_leads_elsewhere_is_as_valid_as_the_device_says),
 		cmocka_unit_test(a_fixed_reply_has_exactly_its_size),
 		cmocka_unit_test(a_data_reply_may_be_shorter),
 		cmocka_unit_test(structs_before_data_are_whole),
