@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Holding a function for VFIO. */
+/* Holding a device: a PCI function for VFIO, or the name of a back end's socket. */
 #include "attach/hold.h"
 #include "base/file.h"
 #include "base/run.h"

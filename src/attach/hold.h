@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A function held for VFIO: bound to vfio-pci, recorded, and given back as it was. */
+/* A device held: its record is locked; a PCI function is bound to vfio-pci, and given back as it
+ * was. */
 #ifndef VIOFS_ATTACH_HOLD_H
 #define VIOFS_ATTACH_HOLD_H
 
