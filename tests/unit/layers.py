@@ -3,6 +3,7 @@
 """Is the tree as the docs have it: includes point downward, names are unique, files are small, and
 inside a layer calls go one way."""
 
+import functools
 import os
 import re
 import subprocess
@@ -49,7 +50,7 @@ SHARED_WORDS = {
 # Programs that see no more of src/ than the library's users do, and but for harmless text.
 USERS = ("tools/viofs/", "tools/viofs-bench/", "tools/fio/")
 USERS_SEE = {"base/standard.h", "base/text.h"}
-FOLDERS = ["src", "include", "tools", "tests"]
+FOLDERS = ["src", "include", "tools", "tests", "docs"]
 # Ways to a device, and the one file that names them: nobody else asks which of them it is.
 TRANSPORTS = ("vfio", "vhost")
 TRANSPORT_TABLE = "src/attach/transports.c"
@@ -112,12 +113,18 @@ def check_names(texts):
                 yield path, f"VIOFS_{word}_ begins names of {words[word]} too"
 
 
+def is_written(path, head):
+    """Is the file, which begins with @head, one that somebody reads and writes as source?"""
+    return path.endswith((".c", *SOURCE, "meson_options.txt")) or head.startswith("#!")
+
+
 def check_form(root, path):
-    """A C file: yields what is wrong with how it is written, beyond what clang-format sees."""
-    with open(os.path.join(root, path), encoding="utf-8") as f:
-        for number, line in enumerate(f, 1):
-            if len(line.rstrip("\n").expandtabs(TAB)) > COLUMNS_MAX:
-                yield f"line {number} is longer than {COLUMNS_MAX} columns"
+    """A source file: yields the lines that are too long, in characters as a terminal shows them."""
+    with open(os.path.join(root, path), encoding="utf-8", errors="replace") as f:
+        lines = f.read().split("\n")
+    for number, line in enumerate(lines, 1):
+        if is_written(path, lines[0]) and len(line.expandtabs(TAB)) > COLUMNS_MAX:
+            yield f"line {number} is longer than {COLUMNS_MAX} columns"
 
 
 def check_once(path, text):
@@ -201,12 +208,18 @@ def check_user(root, path, headers):
                 yield f'line {number}: "{match.group(2)}" is not public'
 
 
+@functools.cache
+def symbols(archive):
+    """The lines of nm for a static library."""
+    done = subprocess.run(["nm", archive], check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
 def calls(archive, layer):
     """By nm of a static library: each file of @layer with the files of it whose functions it
     names."""
     defined, named, member = {}, {}, None
-    text = subprocess.run(["nm", archive], check=True, capture_output=True, text=True).stdout
-    for line in text.splitlines():
+    for line in symbols(archive):
         match = re.search(rf"/(?:(?:src_)?{layer}_|lib{layer}\.a\.p/)(\w+)\.c\.o:$", line)
         if line.endswith(":"):
             member = match and match.group(1)
@@ -218,7 +231,7 @@ def calls(archive, layer):
             named.setdefault(member, set()).add(words[-1])
         elif words[-2].isupper():
             defined[words[-1]] = member
-    return {a: {defined[s] for s in symbols if s in defined} - {a} for a, symbols in named.items()}
+    return {a: {defined[s] for s in names if s in defined} - {a} for a, names in named.items()}
 
 
 def circles(graph):
@@ -319,9 +332,11 @@ def check(root):
                 texts[path] = f.read()
             for wrong in check_once(path, texts[path]):
                 yield path, wrong
-        if path.endswith((".c", ".h")):
-            for wrong in check_form(root, path):
-                yield path, wrong
+        for wrong in check_form(root, path):
+            yield path, wrong
+    for path in ("meson.build", "meson_options.txt"):
+        for wrong in check_form(root, path):
+            yield path, wrong
     yield from check_names(texts)
     for name in sorted(headers):
         has_source = os.path.join("src", name[:-2] + ".c") in texts

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What must neither hang nor harm a program that uses libviofs, with a back end of the kind argv[1].
+"""What must neither hang nor harm a program that uses libviofs, with a back end of the kind
+argv[1].
 
 argv[2]: what watches the program: nothing, "valgrind" or "threads". Its cases ask for what is to
 happen to the back end.

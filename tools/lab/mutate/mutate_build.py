@@ -19,7 +19,8 @@ class BuildError(Exception):
 
 def must(command, cwd=None):
     """Its output."""
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True,
                           check=False)
     if done.returncode:
         raise BuildError(f"{shlex.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")

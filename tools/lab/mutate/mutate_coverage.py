@@ -109,7 +109,8 @@ class Coverage:
         done = subprocess.run(export, capture_output=True, check=False)
         if done.returncode:
             return None
-        return {os.path.relpath(file["filename"], self.tree): [part[:4] for part in file["segments"]]
+        return {os.path.relpath(file["filename"],
+                                self.tree): [part[:4] for part in file["segments"]]
                 for file in json.loads(done.stdout)["data"][0]["files"]}
 
     def share(self, key, folder):

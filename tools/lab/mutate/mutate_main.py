@@ -39,16 +39,21 @@ def parse():
     parser = argparse.ArgumentParser(prog="tools/mutate", description=DESCRIPTION)
     parser.add_argument("--seed", type=int, default=1,
                         help="the same seed on the same tree chooses the same changes")
-    parser.add_argument("--count", type=int, default=200, help="of changes that count; 200 as it comes")
+    parser.add_argument("--count", type=int, default=200,
+                        help="of changes that count; 200 as it comes")
     parser.add_argument("--unit", action="store_true", help="the unit tests only")
     parser.add_argument("--part", action="store_true",
-                        help="--count is for all of src/, and each PATH, a folder of it, has its part: a run in pieces")
-    parser.add_argument("--again", metavar="FILE", help="those that an earlier run has printed into FILE, and no others")
-    parser.add_argument("path", nargs="*", metavar="PATH", help="files or folders of src/; all as it comes")
+                        help="--count is for all of src/, and each PATH, a folder of it, has its "
+                             "part: a run in pieces")
+    parser.add_argument("--again", metavar="FILE",
+                        help="those that an earlier run has printed into FILE, and no others")
+    parser.add_argument("path", nargs="*", metavar="PATH",
+                        help="files or folders of src/; all as it comes")
     args = parser.parse_args()
     if args.count < 1:
         parser.error("--count takes a number above 0")
-    if args.part and not all(os.path.dirname(os.path.relpath(path, ROOT)) == "src" for path in args.path):
+    if args.part and not all(os.path.dirname(os.path.relpath(path, ROOT)) == "src"
+                             for path in args.path):
         parser.error("--part takes folders of src/")
     return args
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where a C file can be broken by a small change, and how.
 
-Only what stands in a function is changed: clang-format has its braces in the first column. Binary operators have a
-space on each side there, which tells `a * b` from a pointer.
+Only what stands in a function is changed: clang-format has its braces in the first column. Binary
+operators have a space on each side there, which tells `a * b` from a pointer.
 """
 
 import collections
@@ -20,7 +20,8 @@ FUNCTION = re.compile(r"^\{$.*?^\}", re.S | re.M)
 
 # Comparisons turned round, those that move by one, other operators.
 SWAPS = {
-    "==": ["!="], "!=": ["=="], "<": [">=", "<="], "<=": [">", "<"], ">": ["<=", ">="], ">=": ["<", ">"],
+    "==": ["!="], "!=": ["=="], "<": [">=", "<="], "<=": [">", "<"], ">": ["<=", ">="],
+    ">=": ["<", ">"],
     "+": ["-"], "-": ["+"], "*": ["/"], "/": ["*"], "%": ["*"], "&": ["|"], "|": ["&"],
     "&&": ["||"], "||": ["&&"], "<<": [">>"], ">>": ["<<"],
     "+=": ["-="], "-=": ["+="], "|=": ["&="], "&=": ["|="], "++": ["--"], "--": ["++"],
@@ -31,10 +32,12 @@ CHECKS = {"assert", "static_assert", "_Static_assert", "sizeof", "offsetof"}
 KEYWORDS = {"if", "for", "while", "do", "switch", "return", "case", "default", "else"}
 JUMPS = {"break", "continue", "goto"}
 # What may follow the first word of a statement that is no declaration.
-AFTER_FIRST = {"(", "[", ".", "->", "=", "+=", "-=", "|=", "&=", "*=", "/=", "^=", "<<=", ">>=", "%=", "++", "--"}
+AFTER_FIRST = {"(", "[", ".", "->", "=", "+=", "-=", "|=", "&=", "*=", "/=", "^=", "<<=", ">>=",
+               "%=", "++", "--"}
 
 Token = collections.namedtuple("Token", "kind text start end")
-# @old and @new: the lines concerned, before and after, with single spaces. They name the change wherever it moves to.
+# @old and @new: the lines concerned, before and after, with single spaces. They name the change
+# wherever it moves to.
 Site = collections.namedtuple("Site", "path line start end text old new")
 
 
@@ -43,7 +46,8 @@ class _Source:
 
     def __init__(self, path, text):
         self.path, self.text = path, text
-        self.tokens = [Token(m.lastgroup, m.group(), m.start(), m.end()) for m in TOKEN.finditer(text)
+        self.tokens = [Token(m.lastgroup, m.group(), m.start(), m.end())
+                       for m in TOKEN.finditer(text)
                        if m.lastgroup not in ("comment", "directive")]
         self.sites = []
 
@@ -67,7 +71,8 @@ class _Source:
         raise ValueError(f"{self.path}: a parenthesis stays open")
 
     def until_semicolon(self, i):
-        """The index of the `;` that ends the statement at @i, or None where a block begins first."""
+        """The index of the `;` that ends the statement at @i, or None where a block begins
+        first."""
         depth = 0
         for j in range(i, len(self.tokens)):
             text = self.tokens[j].text
@@ -101,7 +106,8 @@ class _Source:
         base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
         value, form = int(digits, base), {16: "0x{:x}{}", 8: "0{:o}{}", 10: "{}{}"}[base]
         for new in [value + 1] + ([value - 1] if value else []):
-            self.add(token.start, token.end, form.format(new, suffix) if new > 7 else f"{new}{suffix}")
+            self.add(token.start, token.end, form.format(new, suffix) if new > 7
+                     else f"{new}{suffix}")
 
     def condition(self, i):
         opening, closing = self.tokens[i + 1], self.tokens[self.closing(i + 1)]
@@ -172,7 +178,8 @@ def apply(site, text):
 
 
 def read_survivors(path):
-    """What an earlier run has printed into the file @path: a set of (path, old, new), as read_equivalents()."""
+    """What an earlier run has printed into the file @path: a set of (path, old, new), as
+    read_equivalents()."""
     with open(path, encoding="utf-8") as f:
         found = re.findall(r"^(src/\S+):\d+\n- (.*)\n\+ (.*)\n", f.read(), re.M)
     return set(found)
@@ -187,7 +194,8 @@ def read_equivalents(path):
     for block in filter(None, blocks):
         name, old, new, *reason = block.splitlines()
         if not (old.startswith("- ") and new.startswith("+ ") and reason):
-            raise ValueError(f"{path}: an entry has a file, `- ` and the old line, `+ ` and the new one, and a reason:\n"
+            raise ValueError(f"{path}: an entry has a file, `- ` and the old line, `+ ` and the "
+                             "new one, and a reason:\n"
                              + block)
         listed.add((name.strip(), old[2:].strip(), new[2:].strip()))
     return listed

@@ -14,7 +14,8 @@ import time
 NATIVE = {
     "library-tree": {"client", "virtio", "vhost", "fs", "fuse", "dma", "attach", "base"},
     "library-queues": {"client", "virtio", "fs"},
-    "tree-in-memory": {"daemon", "relay", "kernel", "attach", "virtio", "vhost", "fs", "fuse", "dma",
+    "tree-in-memory": {"daemon", "relay", "kernel", "attach", "virtio", "vhost", "fs", "fuse",
+                       "dma",
                        "base"},
     "notifications": {"relay", "fs", "fuse"},
     "refusals": {"daemon", "attach", "vhost", "kernel", "base"},
@@ -28,8 +29,8 @@ MEMORY_MAX = 8 << 30
 # A broken program that takes so many times as long as a whole one may hang; one that takes twice
 # that and some seconds more does, whatever else runs on the machine.
 LATE, HANGING, MOMENT = 3, 2, 20
-# How likely a test notices a change that it executes, before it has been tried: any test, and so much
-# more one with all that it executes in the same folder, and one that is named like the file.
+# How likely a test notices a change that it executes, before it has been tried: any test, and so
+# much more one with all that it executes in the same folder, and one that is named like the file.
 CHANCE, BY_FOLDER, BY_NAME = 0.05, 0.5, 0.4
 END_MAX = 10  # seconds for what was killed to be gone
 

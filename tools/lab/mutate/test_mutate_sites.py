@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where tools/mutate finds something to change in a C file, what it makes of it, and what counts as noticed."""
+"""Where tools/mutate finds something to change in a C file, what it makes of it, and what counts as
+noticed."""
 
 import argparse
 import contextlib
@@ -32,7 +33,8 @@ def changes(*lines):
 
 class Sites(unittest.TestCase):
     def test_comparisons_are_turned_round_and_moved_by_one(self):
-        self.assertLessEqual({"if (a >= b)", "if (a <= b)", "if (!(a < b))"}, changes("if (a < b)", "\tg();"))
+        self.assertLessEqual({"if (a >= b)", "if (a <= b)", "if (!(a < b))"},
+                             changes("if (a < b)", "\tg();"))
 
     def test_a_pointer_is_no_product(self):
         self.assertEqual(changes("char *p, **q;", "int c = *p;"), set())
@@ -47,7 +49,8 @@ class Sites(unittest.TestCase):
         self.assertEqual(changes("for_each(a) {", "}"), set())
 
     def test_values_that_are_returned(self):
-        self.assertLessEqual({"return 0;", "return a + 2;", "return a - 1;"}, changes("return a + 1;"))
+        self.assertLessEqual({"return 0;", "return a + 2;", "return a - 1;"},
+                             changes("return a + 1;"))
         self.assertLessEqual({"return -1;", "return 1;"}, changes("return 0;"))
         self.assertEqual(changes("return true;"), {"return false;"})
 
@@ -97,7 +100,8 @@ class Objects(unittest.TestCase):
 
     def test_a_file_is_compiled_as_for_the_programs_and_not_as_for_their_sanitized_likes(self):
         for output in ("src/f.p/f.c.o", "tests/f-sanitized.p/f.c.o"):
-            self.build._learn_compile({"file": os.path.join(self.build.tree, "src/f.c"), "output": output,
+            self.build._learn_compile({"file": os.path.join(self.build.tree, "src/f.c"),
+                                       "output": output,
                                        "command": f"ccache cc -O1 -o {output} -c src/f.c"})
         self.assertEqual(self.build.compiles["src/f.c"], (["cc", "-O1", "-w"], "src/f.p/f.c.o"))
 
@@ -113,11 +117,13 @@ class Survivors(unittest.TestCase):
                     "seed 1: 1 of 3 noticed\n")
             f.flush()
             self.assertEqual(mutate_sites.read_survivors(f.name),
-                             {("src/a/b.c", "x = 1;", "x = 2;"), ("src/a/b.c", "if (a)", "if (!(a))")})
+                             {("src/a/b.c", "x = 1;", "x = 2;"),
+                              ("src/a/b.c", "if (a)", "if (!(a))")})
 
 
 class Kills(unittest.TestCase):
-    """What counts as noticed: a test fails twice with what was broken, and passes without, then and at the end."""
+    """What counts as noticed: a test fails twice with what was broken, and passes without, then and
+    at the end."""
 
     def made(self, *failing):
         """A test whose runs fail in turn: "" stands for a run that passes."""
@@ -164,7 +170,8 @@ class Kills(unittest.TestCase):
         self.assertEqual(found, [None, test, test])
 
     def test_what_is_skipped_is_no_failure(self):
-        lines = [b"ok 1 - a", b"not ok 2 - b", b"not ok 11 # SKIP c", b"ok 3 # skip d", b"Bail out!"]
+        lines = [b"ok 1 - a", b"not ok 2 - b", b"not ok 11 # SKIP c", b"ok 3 # skip d",
+                 b"Bail out!"]
         self.assertEqual([mutate_suites._is_bad(line) for line in lines],
                          [False, True, False, False, True])
 
@@ -189,7 +196,8 @@ class Kills(unittest.TestCase):
     def test_likely_means_by_what_it_executes_by_name_and_then_by_what_was_noticed(self):
         test, name = self.made(), "src/relay/lanes.c"
         test.name = "relay_lanes"
-        others, much, own = (test.chance("src/relay/pump.c", 0.1), test.chance("src/relay/pump.c", 0.5),
+        others, much, own = (test.chance("src/relay/pump.c", 0.1),
+                             test.chance("src/relay/pump.c", 0.5),
                              test.chance(name, 0.5))
         self.assertLess(others, much)
         self.assertLess(much, own)
@@ -230,7 +238,8 @@ class Executed(unittest.TestCase):
 
     def test_places_between_two_segments(self):
         counts = mutate_coverage.Counts([[2, 1, 5, True], [3, 4, 0, True], [4, 1, 0, False]])
-        self.assertEqual([counts.has(*place) for place in [(1, 9), (2, 1), (3, 3), (3, 4), (3, 80), (4, 2)]],
+        self.assertEqual([counts.has(*place) for place in [(1, 9), (2, 1), (3, 3), (3, 4), (3, 80),
+                                                           (4, 2)]],
                          [True, True, True, False, False, True])
 
     def test_what_is_not_known_is_taken_for_executed(self):
@@ -246,13 +255,15 @@ class Executed(unittest.TestCase):
         shares = [self.coverage.share("t", folder) for folder in "abc"]
         self.assertEqual(shares, [0.5, 0.5, 0])
 
-    @unittest.skipUnless(shutil.which("clang") and shutil.which("llvm-cov"), "clang and llvm are not there")
+    @unittest.skipUnless(shutil.which("clang") and shutil.which("llvm-cov"),
+                         "clang and llvm are not there")
     def test_a_child_that_is_killed_counts_and_a_test_is_run_again_only_where_it_changed(self):
         os.makedirs(os.path.join(self.tree, "src"))
         source, program = os.path.join(self.tree, "src/a.c"), os.path.join(self.work.name, "a")
         with open(source, "w", encoding="utf-8") as f:
             f.write(textwrap.dedent(self.SOURCE))
-        flags = mutate_coverage.FLAGS.format(os.path.join(self.coverage.raw, "%m%c.profraw")).split()
+        flags = mutate_coverage.FLAGS.format(os.path.join(self.coverage.raw,
+                                                          "%m%c.profraw")).split()
 
         class Test:
             key, command, env, runs = "a", [program], {}, 0
@@ -270,7 +281,8 @@ class Executed(unittest.TestCase):
         self.assertTrue(self.coverage.learn(test))
         self.assertFalse(self.coverage.learn(test))
         self.assertEqual(test.runs, 1)
-        self.assertEqual([self.coverage.executes("a", "src/a.c", *place) for place in [(7, 15), (8, 17), (9, 9), (16, 17)]],
+        self.assertEqual([self.coverage.executes("a", "src/a.c", *place)
+                          for place in [(7, 15), (8, 17), (9, 9), (16, 17)]],
                          [True, False, True, True])
         subprocess.run(["clang", "-O2"] + flags + [source, "-o", program], check=True)
         self.assertTrue(self.coverage.learn(test))

@@ -3,9 +3,10 @@
 """Completes a list of files by what they need to run.
 
 Reads absolute paths, one a line, and prints each with the directories above it, the targets of
-symbolic links, the interpreters of scripts, and the loader and libraries of ELF programs. Paths come
-out with no link among their directories (/usr/lib/x, never /lib/x where /lib is a link), and the
-links of the root directory come out too, so that a tree made from the list is like the machine's.
+symbolic links, the interpreters of scripts, and the loader and libraries of ELF programs. Paths
+come out with no link among their directories (/usr/lib/x, never /lib/x where /lib is a link), and
+the links of the root directory come out too, so that a tree made from the list is like the
+machine's.
 """
 import os
 import re
@@ -90,7 +91,8 @@ def main():
     given = [line for line in sys.stdin.read().splitlines() if os.path.lexists(line)]
     paths = close(given)
     paths |= parents(paths)
-    paths |= {'/' + name for name in os.listdir('/') if os.path.islink('/' + name) and os.path.isdir('/' + name)}
+    paths |= {'/' + name for name in os.listdir('/') if os.path.islink('/' + name)
+              and os.path.isdir('/' + name)}
     sys.stdout.write('\n'.join(sorted(paths)) + '\n')
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
-# A guest's kernel: its image, an initramfs that mounts the root, and an image with the modules of our list.
+# A guest's kernel: its image, an initramfs that mounts the root, and an image with the modules of
+# our list.
 #
-# kernel_prepare leaves in $VIOFS_GUEST/kernel/NAME: vmlinux (unpacked where that can be), initrd, modules.sqfs, key.
+# kernel_prepare leaves in $VIOFS_GUEST/kernel/NAME: vmlinux (unpacked where that can be), initrd,
+# modules.sqfs, key.
 
 # kernel_source NAME: the tree that the kernel's packages were unpacked to, fetched if need be.
 kernel_source() {
@@ -42,13 +44,15 @@ kernel_image() {
 		printf '%s' "$source"
 		return
 	fi
-	for file in "$source"/usr/lib/modules/*/vmlinuz "$source"/boot/vmlinuz-* "$source"/{vmlinuz,bzImage}; do
+	for file in "$source"/usr/lib/modules/*/vmlinuz "$source"/boot/vmlinuz-* \
+		"$source"/{vmlinuz,bzImage}; do
 		if [[ -f $file ]]; then
 			printf '%s' "$file"
 			return
 		fi
 	done
-	die 2 "no kernel image in $source (usr/lib/modules/*/vmlinuz, boot/vmlinuz-*, vmlinuz, bzImage)"
+	die 2 "no kernel image in $source" \
+		'(usr/lib/modules/*/vmlinuz, boot/vmlinuz-*, vmlinuz, bzImage)'
 }
 
 # kernel_modules SOURCE: BASE and VERSION of the module tree BASE/lib/modules/VERSION; nothing for a
@@ -63,7 +67,8 @@ kernel_modules() {
 	done
 }
 
-# kernel_depends BASE VERSION NAME: the files to load for a module, in order; none when it is built in.
+# kernel_depends BASE VERSION NAME: the files to load for a module, in order; none when it is built
+# in.
 kernel_depends() {
 	modprobe -C /dev/null -d "$1" -S "$2" --show-depends --ignore-install "$3" 2>/dev/null |
 		awk '$1 == "insmod" { print $2 }'
@@ -96,7 +101,8 @@ kernel_stage_modules() {
 			target=$tree/${file#"$base/lib/modules/$version/"}
 			target=${target%.ko*}.ko
 			[[ -e $target ]] || kernel_unpack "$file" "$target"
-			if [[ $when == boot ]] && ! compgen -G "$boot/*-${target##*/}" >/dev/null; then
+			if [[ $when == boot ]] &&
+				! compgen -G "$boot/*-${target##*/}" >/dev/null; then
 				cp "$target" "$boot/$((number++))-${target##*/}"
 			fi
 		done < <(kernel_depends "$base" "$version" "$name")
@@ -116,7 +122,8 @@ kernel_initrd() {
 
 kernel_key() {
 	{
-		cat "$VIOFS_VM"/{kernel.sh,vmlinux.py,guest/initramfs-init} "$VIOFS_LIB/packages/modules"
+		cat "$VIOFS_VM"/{kernel.sh,vmlinux.py,guest/initramfs-init} \
+			"$VIOFS_LIB/packages/modules"
 		stat -L -c '%n %s %Y' -- "$1" "$(kernel_image "$1")" "$(command -v busybox)"
 	} | sha256sum
 }
@@ -131,10 +138,12 @@ kernel_build() (
 	mkdir -p "$stage/files" "${dir%/*}"
 	kernel_stage_modules "$source" "$stage/initrd/modules" "$stage/root"
 	kernel_initrd "$stage/initrd" "$stage/files/initrd"
-	quiet mksquashfs "$stage/root" "$stage/files/modules.sqfs" -noappend -no-progress -all-root -comp lz4 ||
+	quiet mksquashfs "$stage/root" "$stage/files/modules.sqfs" \
+		-noappend -no-progress -all-root -comp lz4 ||
 		die 1 "mksquashfs cannot make the image of kernel modules"
 	image=$(kernel_image "$source")
-	quiet "$VIOFS_VM/vmlinux.py" "$image" "$stage/files/vmlinux" || cp "$image" "$stage/files/vmlinux"
+	quiet "$VIOFS_VM/vmlinux.py" "$image" "$stage/files/vmlinux" ||
+		cp "$image" "$stage/files/vmlinux"
 	kernel_key "$source" >"$stage/files/key"
 	rm -rf "$dir"
 	mv "$stage/files" "$dir"
@@ -146,5 +155,6 @@ kernel_prepare() {
 	source=$(kernel_source "$1")
 	kernel_image "$source" >/dev/null
 	dir=$(kernel_dir "$1")
-	[[ -e $dir/key && $(kernel_key "$source") == "$(<"$dir/key")" ]] || kernel_build "$source" "$dir"
+	[[ -e $dir/key && $(kernel_key "$source") == "$(<"$dir/key")" ]] ||
+		kernel_build "$source" "$dir"
 }

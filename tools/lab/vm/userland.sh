@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables are shared with the other files of this folder
-# The guest's userland: programs installed on this machine and what they need, as a read-only squashfs.
+# The guest's userland: programs installed on this machine and what they need, as a read-only
+# squashfs.
 #
 #   $VIOFS_GUEST/userland.sqfs   the image
-#   $VIOFS_GUEST/userland.list   the machine's files in it; they also tell when the image is out of date
+#   $VIOFS_GUEST/userland.list   the machine's files in it; they also tell when the image is out of
+#                                date
 
 USERLAND_IMAGE=$VIOFS_GUEST/userland.sqfs
 USERLAND_LIST=$VIOFS_GUEST/userland.list
 
-# userland_key: changes with the lists, this code, and every file (not directory) that went into the image.
+# userland_key: changes with the lists, this code, and every file (not directory) that went into the
+# image.
 userland_key() {
 	{
-		cat "$VIOFS_VM"/{userland.sh,closure.py} "$VIOFS_LIB"/packages/{userland,guest-tests}
+		cat "$VIOFS_VM"/{userland.sh,closure.py} \
+			"$VIOFS_LIB"/packages/{userland,guest-tests}
 		tr '\n' '\0' <"$USERLAND_LIST" | xargs -0 stat -c '%f %s %Y %n' -- 2>&1 | grep -v ^4
 	} | sha256sum
 }
@@ -24,13 +28,18 @@ userland_is_current() {
 
 # userland_files: what the packages of the lists hold, documentation and the like aside.
 userland_files() {
-	local patterns packages
-	mapfile -t patterns < <(read_list "$VIOFS_LIB/packages/userland" && read_list "$VIOFS_LIB/packages/guest-tests")
-	mapfile -t packages < <(dpkg-query -W -f '${db:Status-Abbrev}${binary:Package}\n' "${patterns[@]}" 2>/dev/null |
+	local patterns packages without
+	mapfile -t patterns < <(read_list "$VIOFS_LIB/packages/userland" &&
+		read_list "$VIOFS_LIB/packages/guest-tests")
+	mapfile -t packages < <(dpkg-query -W -f '${db:Status-Abbrev}${binary:Package}\n' \
+		"${patterns[@]}" 2>/dev/null |
 		sed -n 's/^ii *//p' | sort -u)
-	dpkg-query -L "${packages[@]}" | grep -vE \
-		'^/(usr/share/(doc|doc-base|man|info|locale|lintian|bash-completion|bug|menu|icons|pixmaps|applications|gitweb|metainfo)/|boot/|var/)|/gconv/|/python3[^/]*/(test|idlelib|tkinter|lib2to3)/'
-	# not in the packages: byte code, links that update-alternatives makes, what PAM's scripts write
+	without='^/(usr/share/(doc|doc-base|man|info|locale|lintian|bash-completion|bug|menu|icons'
+	without+='|pixmaps|applications|gitweb|metainfo)/|boot/|var/)'
+	without+='|/gconv/|/python3[^/]*/(test|idlelib|tkinter|lib2to3)/'
+	dpkg-query -L "${packages[@]}" | grep -vE "$without"
+	# not in the packages: byte code, links that update-alternatives makes, what PAM's scripts
+	# write
 	find /usr/lib/python3* -name '*.pyc' -not -path '*/dist-packages/*'
 	printf '%s\n' /usr/bin/awk /usr/bin/which /etc/pam.d/* /etc/ld.so.conf.d/* /etc/magic
 }
@@ -73,7 +82,8 @@ userland_skeleton() {
 	userland_accounts "$dir/etc"
 	printf '127.0.0.1 localhost guest\n' >"$dir/etc/hosts"
 	printf 'guest\n' >"$dir/etc/hostname"
-	printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files\n' >"$dir/etc/nsswitch.conf"
+	printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files\n' \
+		>"$dir/etc/nsswitch.conf"
 	: >"$dir/etc/fstab"
 	[[ -e $dir/usr/sbin/mount.fuse ]] || ln -s mount.fuse3 "$dir/usr/sbin/mount.fuse"
 }
@@ -86,10 +96,12 @@ userland_build() (
 	# shellcheck disable=SC2064 # the value of now
 	trap "rm -rf -- '$stage'" EXIT
 	userland_files | "$VIOFS_VM/closure.py" >"$USERLAND_LIST"
-	tar -C / -cf - --no-recursion --files-from <(sed 's,^/,,' "$USERLAND_LIST") | tar -C "$stage" -xpf -
+	tar -C / -cf - --no-recursion --files-from <(sed 's,^/,,' "$USERLAND_LIST") |
+		tar -C "$stage" -xpf -
 	userland_skeleton "$stage"
 	ldconfig -r "$stage" 2>/dev/null || true
-	quiet mksquashfs "$stage" "$USERLAND_IMAGE.new" -noappend -no-progress -all-root -comp lz4 ||
+	quiet mksquashfs "$stage" "$USERLAND_IMAGE.new" \
+		-noappend -no-progress -all-root -comp lz4 ||
 		die 1 "mksquashfs cannot make $USERLAND_IMAGE"
 	mv "$USERLAND_IMAGE.new" "$USERLAND_IMAGE"
 	userland_key >"$USERLAND_IMAGE.key"

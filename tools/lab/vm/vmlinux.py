@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Takes the kernel out of its compressed image: vmlinux.py IMAGE TARGET
 
-A guest that unpacks its kernel itself needs a second and more for it under TCG, at every start. QEMU starts an unpacked
-one where that has PVH's entry (CONFIG_PVH). Status 1: it has not, or IMAGE is nothing that can be unpacked here.
+A guest that unpacks its kernel itself needs a second and more for it under TCG, at every start.
+QEMU starts an unpacked one where that has PVH's entry (CONFIG_PVH). Status 1: it has not, or IMAGE
+is nothing that can be unpacked here.
 """
 import struct
 import subprocess
 import sys
 
 PROGRAMS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-PVH_ENTRY = struct.pack("<I", 18) + b"Xen\0"  # the note's type XEN_ELFNOTE_PHYS32_ENTRY, and whose note it is
+# the note's type XEN_ELFNOTE_PHYS32_ENTRY, and whose note it is
+PVH_ENTRY = struct.pack("<I", 18) + b"Xen\0"
 
 
 def payload(image):
@@ -27,7 +29,8 @@ def unpacked(packed):
         if packed.startswith(magic):
             # gzip's own format ends with the size; behind the others' the kernel has put it.
             data = packed if program == "gzip" else packed[:-4]
-            return subprocess.run([program, "-dc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+            return subprocess.run([program, "-dc"], input=data, stdout=subprocess.PIPE,
+                                  check=True).stdout
     return b""
 
 
