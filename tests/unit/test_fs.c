@@ -201,6 +201,23 @@ static void bad_queue_sizes_are_refused(void **state)
 		}
 }
 
+/* Of packed rings, which may be of any size. */
+static void the_smallest_queue_takes_the_longest_chain(void **state)
+{
+	for (unsigned int q = 0; q < 2; q++) {
+		prepare(1);
+		model.features |= VIOFS_VIRTIO_F_RING_PACKED;
+		model.queues[q].max = 6;
+		open_good();
+		assert_int_equal(fs->queue_size[q], 6);
+		finish();
+		prepare(1);
+		model.features |= VIOFS_VIRTIO_F_RING_PACKED;
+		model.queues[q].max = 5;
+		open_fails(-EPROTO);
+	}
+}
+
 static void a_config_that_never_settles_is_refused(void **state)
 {
 	prepare(1);
@@ -608,6 +625,7 @@ int main(void)
 		cmocka_unit_test(a_huge_number_of_request_queues_is_bounded),
 		cmocka_unit_test(too_few_queues_are_refused),
 		cmocka_unit_test(bad_queue_sizes_are_refused),
+		cmocka_unit_test(the_smallest_queue_takes_the_longest_chain),
 		cmocka_unit_test(a_config_that_never_settles_is_refused),
 		cmocka_unit_test(a_config_too_short_for_virtio_fs_is_refused),
 		cmocka_unit_test(a_device_that_refuses_is_refused),

@@ -32,7 +32,7 @@ static struct {
 	int map_rc, map_rc_write_only;
 	unsigned int range_count, unmapped_less;
 	struct viofs_iommufd_range ranges[20];
-	int api_version_off, no_extension, not_viable; /* of the group */
+	int api_version_off, no_extension, not_viable, info_rc; /* of the group */
 	int status_rc, container_rc;
 	bool bound, attached;
 	struct viofs_iommufd_map map;
@@ -157,7 +157,7 @@ static int answer_group(unsigned long request, void *arg)
 	case VFIO_GROUP_GET_DEVICE_FD:
 		return open(tree_path("dev/vfio/device"), O_RDWR | O_CLOEXEC);
 	case VFIO_IOMMU_GET_INFO:
-		return 0; /* an older kernel: no ranges */
+		return refuse(kernel.info_rc); /* an older kernel: no ranges */
 	case VFIO_IOMMU_MAP_DMA:
 		memcpy(&kernel.group_map, arg, sizeof(kernel.group_map));
 		return refuse(kernel.map_rc);
@@ -323,6 +323,7 @@ static void each_step_to_the_group_may_fail(void **state)
 		{ &kernel.container_rc, -EINVAL, "can't be put into a container: Invalid" },
 		{ &kernel.container_rc, -EBUSY, "is in use" },
 		{ &kernel.set_iommu_rc, -EIO, "Input/output error" },
+		{ &kernel.info_rc, -EIO, "does not describe itself: Input/output" },
 	};
 	unsigned int fds = model_count_fds();
 

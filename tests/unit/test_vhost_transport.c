@@ -10,6 +10,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -288,6 +289,25 @@ static void a_bell_takes_the_place_of_the_eventfd(void **state)
 	assert_int_equal(poll(&p, 1, 0), 0);
 }
 
+/* Of a program that has closed its standard input. */
+static void an_eventfd_may_be_descriptor_0(void **state)
+{
+	int input;
+
+	assert_int_equal(open_with(0), 0);
+	input = dup(0);
+	assert_true(input > 0);
+	close(0);
+	assert_int_equal(d->ops->queue_enable(d, 1, &ring, &err), 0);
+	assert_int_equal(d->ops->kick_fd(d, 1), 0);
+	viofs_virtio_close(d);
+	d = NULL;
+	v = NULL;
+	assert_int_equal(fcntl(0, F_GETFD), -1);
+	assert_int_equal(dup2(input, 0), 0);
+	close(input);
+}
+
 static void a_packed_ring_starts_with_its_wrap_counters_set(void **state)
 {
 	peer.features |= F_PACKED;
@@ -335,6 +355,8 @@ static void a_start_is_bounded_as_a_whole(void **state)
 	model_backend_start(&peer);
 	assert_int_equal(viofs_vhost_open(peer.path, EACH_MS, false, &v, &err), 0);
 	assert_int_equal(viofs_virtio_vhost_open(v, 0, &d, &err), 0);
+	/* Features were agreed on: it has not started yet. */
+	d->ops->status_set(d, VIOFS_VIRTIO_DRIVER | VIOFS_VIRTIO_FEATURES_OK);
 	is_late(EACH_MS / 2);
 	began = viofs_now_ns();
 	assert_int_equal(start_many(), -ETIMEDOUT);
@@ -551,6 +573,7 @@ int main(void)
 		ALONE(features_that_are_refused_end_it),
 		ALONE(rings_start_once_and_stop_with_the_reset),
 		ALONE(a_bell_takes_the_place_of_the_eventfd),
+		ALONE(an_eventfd_may_be_descriptor_0),
 		ALONE(a_packed_ring_starts_with_its_wrap_counters_set),
 		ALONE(a_ring_that_is_refused_is_named),
 		ALONE(a_start_is_bounded_as_a_whole),

@@ -45,6 +45,9 @@ def parse():
     parser.add_argument("--part", action="store_true",
                         help="--count is for all of src/, and each PATH, a folder of it, has its "
                              "part: a run in pieces")
+    parser.add_argument("--budget", type=float, default=float("inf"), metavar="SECONDS",
+                        help="of tests for one change, as they take without it; no bound as it "
+                             "comes")
     parser.add_argument("--again", metavar="FILE",
                         help="those that an earlier run has printed into FILE, and no others")
     parser.add_argument("path", nargs="*", metavar="PATH",
@@ -219,7 +222,7 @@ def main():
     work = os.path.join(os.environ.get("VIOFS_BUILD") or os.path.join(ROOT, "build"), "mutate")
     build = mutate_build.Build(ROOT, os.path.abspath(work))
     coverage = mutate_coverage.Coverage(build.tree, os.path.abspath(work))
-    suites = mutate_suites.Suites(build, coverage, not args.unit)
+    suites = mutate_suites.Suites(build, coverage, not args.unit, args.budget)
     choose_files(args.path, ROOT)
     lock = lock_work(work)
     say(f"building a copy of the tree in {work}")

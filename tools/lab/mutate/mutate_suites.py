@@ -199,8 +199,9 @@ class Test:
 class Suites:
     """All tests, and what becomes of a broken file."""
 
-    def __init__(self, build, coverage, with_native):
+    def __init__(self, build, coverage, with_native, budget):
         self.build, self.coverage, self.tests, self.with_native = build, coverage, [], with_native
+        self.budget = budget  # seconds of tests for one change
         self.failing = []  # tests that fail as the tree is
 
     def _choose(self, folder, entries):
@@ -262,9 +263,10 @@ class Suites:
         Which of @tests notices what compile() made last of the file @name: None where it survives
         them all.
         """
-        linked = {}
+        linked, left = {}, self.budget
         for test in tests:
-            if test in self.failing:
+            left -= self.coverage.seconds(test.key)
+            if test in self.failing or (left < 0 and test != tests[0]):
                 continue
             for program in test.programs():
                 if program in taking and program not in linked:

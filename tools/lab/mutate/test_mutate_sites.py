@@ -128,7 +128,8 @@ class Kills(unittest.TestCase):
     def made(self, *failing):
         """A test whose runs fail in turn: "" stands for a run that passes."""
         test = object.__new__(mutate_suites.Test)
-        test.name, test.is_unit, test.is_known_whole, test.given = "a_test", True, False, []
+        test.name, test.key, test.is_unit, test.given = "a_test", "a", True, []
+        test.is_known_whole = False
         test.programs = lambda: []
         test.tried, test.noticed = {}, {}
         runs = iter(failing)
@@ -157,15 +158,29 @@ class Kills(unittest.TestCase):
         test.notices({"a": "b"})
         self.assertEqual(test.given, [(True, False), (True, True)])
 
+    @staticmethod
+    def suites(budget=float("inf")):
+        """Of tests that take a second each."""
+        coverage = argparse.Namespace(seconds=lambda key: 1)
+        return mutate_suites.Suites(None, coverage, True, budget)
+
+    def test_no_more_tests_than_there_is_time_for(self):
+        tests = [self.made(""), self.made(""), self.made("failed", "failed", "")]
+        self.assertIsNone(self.suites(2).killer("src/a/b.c", tests, {}))
+        tests = [self.made(""), self.made(""), self.made("failed", "failed", "")]
+        self.assertEqual(self.suites(3).killer("src/a/b.c", tests, {}), tests[2])
+        tests = [self.made("failed", "failed", "")]
+        self.assertEqual(self.suites(0.5).killer("src/a/b.c", tests, {}), tests[0])
+
     def test_what_fails_as_the_tree_is_finds_nothing(self):
         test = self.made(*["failed"] * 4)
-        suites = mutate_suites.Suites(None, None, True)
+        suites = self.suites()
         self.assertIsNone(suites.killer("src/a/b.c", [test], {}))
         self.assertEqual(suites.failing, [test])
 
     def test_whether_a_test_passes_as_the_tree_is_is_asked_where_it_first_failed(self):
         test = self.made("", "failed", "failed", "", "failed", "failed")
-        suites = mutate_suites.Suites(None, None, True)
+        suites = self.suites()
         found = [suites.killer("src/a/b.c", [test], {}) for _ in range(3)]
         self.assertEqual(found, [None, test, test])
 
