@@ -22,8 +22,8 @@ void viofs_bell_ring(struct viofs_bell *b);
 void viofs_bell_free(struct viofs_bell *b);
 
 /**
- * viofs_bell_signal() - add one to @eventfd, once Where the kernel allows neither way, nothing is
- * signalled.
+ * viofs_bell_signal() - add one to @eventfd, once
+ * Where the kernel allows neither way, nothing is signalled.
  */
 void viofs_bell_signal(int eventfd);
 

@@ -4,8 +4,8 @@
  * A lock is flock(2) on a file. The file is removed before it is unlocked, and may be so between
  * our open and our lock: then we hold the lock of a file that nobody will find, and try again.
  *
- * The descriptor that holds the lock is for reading only, as a worker inherits it: what a file says
- * is for others to rely on. Who writes opens the file for the moment.
+ * The descriptor that holds the lock is for reading only, as a worker inherits it: others must be
+ * able to trust what a file says. A writer opens the file only while it writes.
  */
 #include "base/run.h"
 #include "base/util.h"

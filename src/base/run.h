@@ -36,8 +36,8 @@ int viofs_run_lock(const char *name, int wait_ms);
 int viofs_run_is_locked(const char *name);
 
 /**
- * viofs_run_write() - put @text, and nothing else, into the file that @lock has locked A process
- * that is killed in between leaves the old text or the new one.
+ * viofs_run_write() - put @text, and nothing else, into the file that @lock has locked
+ * A process that is killed in between leaves the old text or the new one.
  * Return: 0; -ESTALE: the file was removed; -errno.
  */
 int viofs_run_write(const char *name, int lock, const char *text);

@@ -12,8 +12,8 @@
 #endif
 
 /**
- * viofs_ticks() - now, in ticks of a clock that all CPUs share Only differences mean something.
- * Order between CPUs is exact to a few ticks only.
+ * viofs_ticks() - now, in ticks of a clock that all CPUs share
+ * Only differences mean something. Order between CPUs is exact to a few ticks only.
  */
 static inline uint64_t viofs_ticks(void)
 {

@@ -2,10 +2,10 @@
 /*
  * Chunks: a transfer's requests, and where their bytes are.
  *
- * A chunk is its op's, and so is used by the op's thread. It has a bounce buffer where the caller's
- * memory is none that the device reaches, or lies in too many pieces: its own until it is freed, or
- * until the request has found no room. The caller's memory is touched before it is sent (a write),
- * or when it has come (a read).
+ * A chunk is its op's, and so is used by the op's thread. It has a bounce buffer if the device
+ * can't reach the caller's memory, or if that is in too many pieces; it keeps the buffer until it
+ * is freed, or until the request finds no room. The caller's memory is touched before it is sent (a
+ * write), or when it has come (a read).
  */
 #include "client/chunk.h"
 #include "base/util.h"

@@ -42,8 +42,8 @@ int viofs_inherit_signalfd(struct viofs_err *err);
 void viofs_inherit_widen_limits(void);
 
 /**
- * viofs_inherit_no_oom() - the OOM killer spares this process and those that it forks Best effort:
- * without CAP_SYS_RESOURCE a debugging message says that they are.
+ * viofs_inherit_no_oom() - the OOM killer spares this process and those that it forks
+ * Best effort: without CAP_SYS_RESOURCE that isn't possible, which a debugging message says.
  */
 void viofs_inherit_no_oom(void);
 

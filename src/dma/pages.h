@@ -24,7 +24,7 @@ void viofs_hugepages_settle(void);
  * viofs_sparse_memfd() - a memfd in the system's pages: @size bytes, all of them there, and @sparse
  * more behind them that take memory only where they are touched
  * @map: out, the mapping, shared.
- * Return: the descriptor; -ENOMEM: the system has not so much available; -errno.
+ * Return: the descriptor; -ENOMEM: the system has less memory than that; -errno.
  */
 int viofs_sparse_memfd(size_t size, size_t sparse, void **map);
 

@@ -43,7 +43,7 @@ struct viofs_fuse_uring_request {
 
 /**
  * viofs_fuse_uring_is_enabled() - will the kernel offer it with FUSE_INIT?
- * Return: 1; 0: it could, but enable_uring is off; -ENOENT: the kernel has it not; -errno.
+ * Return: 1; 0: it could, but enable_uring is off; -ENOENT: the kernel lacks it; -errno.
  */
 int viofs_fuse_uring_is_enabled(void);
 

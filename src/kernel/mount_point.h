@@ -24,8 +24,8 @@ struct viofs_mount_id {
 int viofs_mount_id_of(int fd, struct viofs_mount_id *id);
 
 /**
- * viofs_mount_point_walk() - the directory that a path leads to Only root's symbolic links are
- * followed: the owner of another one could lead the walk anywhere.
+ * viofs_mount_point_walk() - the directory that a path leads to
+ * Only root's symbolic links are followed: the owner of another one could lead the walk anywhere.
  * Return: an O_PATH descriptor; -EPERM: a symbolic link of somebody else's; -errno.
  */
 int viofs_mount_point_walk(const char *path);

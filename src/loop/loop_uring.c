@@ -47,7 +47,7 @@ static void use_ring(struct viofs_loop *l, struct io_uring *ring)
 	l->flag = IORING_SQ_TASKRUN;
 }
 
-/* liburing 2.3 declares functions for this and for restrictions, but its library has them not. */
+/* liburing 2.3 declares functions for this and for restrictions, but its library lacks them. */
 static int enable(struct io_uring *ring)
 {
 	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,

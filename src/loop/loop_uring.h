@@ -20,7 +20,7 @@ int viofs_loop_uring_open(struct viofs_loop *l);
 /** viofs_loop_uring_open_restricted() - as viofs_loop_open_restricted(). */
 int viofs_loop_uring_open_restricted(struct viofs_loop *l, unsigned int commands, bool alone);
 
-/** viofs_loop_uring_listen() - whom completed commands are handed to. */
+/** viofs_loop_uring_listen() - the function that completed commands are handed to. */
 void viofs_loop_uring_listen(struct viofs_loop *l, viofs_loop_completed *completed, void *arg);
 
 /** viofs_loop_uring_command() - an SQE of 128 bytes for a command; viofs_loop_flush() or _wait()

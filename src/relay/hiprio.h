@@ -18,10 +18,10 @@
  *
  * Which request an INTERRUPT is about, interrupt.c finds out. Only a lock that may wait is worth
  * one: all else is answered some time, the kernel's own driver sends none, and back ends have died
- * of it (QEMU's virtiofsd in C frees it and goes on using it). Since such a back end answers each
- * lock at once, the first INTERRUPT of a lock is held for INTERRUPT_HELD_NS: by then that lock
- * isn't there any more. It waits by the lock's slot, so that there is room for all of them, and
- * goes where that one is given free.
+ * of it (QEMU's virtiofsd in C frees it and goes on using it). Such a back end answers each lock at
+ * once. So the first INTERRUPT of a lock is held for INTERRUPT_HELD_NS; by then that lock has been
+ * answered. It waits in the lock's slot, so there is room for all of them, and is dropped when that
+ * slot comes free.
  */
 #ifndef VIOFS_RELAY_HIPRIO_H
 #define VIOFS_RELAY_HIPRIO_H

@@ -58,8 +58,8 @@ struct viofs_slot_list {
 
 /**
  * struct viofs_lane - a part of the request queues, and what serves them
- * Fields are grouped by who writes them; what other threads write has cache lines of its own, for
- * the leader looks at its own fields at each turn.
+ * Fields are grouped by who writes them. Those that other threads write have cache lines of their
+ * own, since the leader reads its own fields at each turn.
  */
 struct viofs_lane {
 	/* Written before there are threads. */
@@ -75,18 +75,18 @@ struct viofs_lane {
 	uint8_t *plain; /* where requests land that have no slot */
 	size_t plain_size;
 
-	/* Written by the thread that leads. First what outlives the process, where the kernel's
-	 * next request lands among it: in a slot and a buffer, or in plain memory. */
+	/* Written by the thread that leads. `state` outlives the process, and has where the
+	 * kernel's next request lands: in a slot and a buffer, or in plain memory. */
 	struct viofs_lane_state *state;
 	struct viofs_slots slots;
 	struct viofs_slot_list waiting; /* have a slot, lack a buffer or room on the ring */
 	struct viofs_parking parked;    /* lack a slot */
-	struct viofs_parking locks;     /* SETLKWs that lack one, or may not have one */
+	struct viofs_parking locks;     /* SETLKWs that lack a slot, or may not have one yet */
 	uint32_t lockers, lockers_max;  /* SETLKWs in slots */
 	int64_t next_peek;              /* ns; when /dev/fuse is read although too much is parked */
 	unsigned int next_queue;        /* request queues take turns */
 	uint32_t kicks_held;            /* bits: virtqueues the device is to be notified of */
-	bool kicks_wait;                /* until all that has come together is there */
+	bool kicks_wait;                /* until all requests that came together are on the rings */
 	unsigned int left;              /* the next slot for viofs_complete_left() to look at */
 	bool freed;      /* slot, buffer or ring entry came free since `waiting` was last tried */
 	bool several;    /* requests came together when it was last read */
@@ -98,7 +98,7 @@ struct viofs_lane {
 	int64_t spun;      /* ns; when this thread last found nothing to do, and spun; or 0 */
 	int64_t no_spin;   /* ns; until then it sleeps at once: others want the CPU */
 	int64_t now;       /* ns, when it last looked at the clock: some turns ago at most */
-	long switches;     /* times that it was taken the CPU from */
+	long switches;     /* times that it lost the CPU */
 	int64_t next_look; /* ns; is the device still there? */
 	int64_t next_due;  /* ns; no request can be overdue before */
 	struct viofs_rekick rekick; /* for completions that never come */

@@ -56,8 +56,8 @@ struct viofs_slots_tables {
 
 /**
  * struct viofs_slots - a pool: some of the slots and buffers, which are numbered over all pools
- * Lists are those of whoever leads (lease.h), and one pool's only; the rest is laid out once. But a
- * FORGET is about the contents of all pools: viofs_contents.nodeid is what others may set to 0.
+ * Only the leader (lease.h) uses the lists, which are one pool's; the rest is laid out once. Other
+ * threads only set viofs_contents.nodeid to 0, as a FORGET concerns the contents of all pools.
  */
 struct viofs_slots {
 	struct viofs_slot *slots;            /* all of them, by index */
@@ -135,7 +135,7 @@ static inline uint8_t *viofs_slot_message(const struct viofs_slots *s,
 	return viofs_slots_place(s, slot)->message.at;
 }
 
-/** The reply's header and structs: device-writable, copy before looking. */
+/** The reply's header and structs. The device can write there: copy first, then look. */
 static inline uint8_t *viofs_slot_reply(const struct viofs_slots *s, const struct viofs_slot *slot)
 {
 	return viofs_slots_place(s, slot)->reply.at;

@@ -66,10 +66,11 @@ struct viofs_slot {
 	uint64_t used;   /* ticks: when the answer was seen there */
 };
 
-/** struct viofs_contents - whose data may lie in a place still; where no device can say otherwise
+/** struct viofs_contents - what data a buffer may still contain; no device can write this
  */
 struct viofs_contents {
-	_Atomic uint64_t nodeid; /* whose READ or WRITE data alone it holds; 0: may be anybody's */
+	_Atomic uint64_t nodeid; /* the only file whose READ or WRITE data it contains; 0: may be
+				    any file's */
 	uint32_t dirty;          /* bytes from its start that aren't known to be zero */
 	uint32_t spare;
 };
@@ -96,9 +97,8 @@ struct viofs_interrupt {
 };
 
 /**
- * struct viofs_sending - FORGETs on their way to the device, which must have each of them once
- * Written before the message is on the ring: whether it is there is to be seen by the slot whose
- * unique this is.
+ * struct viofs_sending - FORGETs on their way to the device, which must get each of them once
+ * Written before the message is on the ring; the slot with this unique shows whether it is there.
  */
 struct viofs_sending {
 	uint64_t unique; /* of the slot that has the message; 0: none */
@@ -217,7 +217,8 @@ struct viofs_state_table {
 struct viofs_state_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t features; /* none so far: whoever finds one that it doesn't know leaves it alone */
+	uint32_t features; /* none so far: a process that finds one it doesn't know doesn't use the
+			      state */
 	uint64_t size;     /* bytes of this memfd */
 	uint64_t device_size; /* and of the other one */
 	uint32_t tables;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the relay counts, in memory that both processes map: the worker writes, any reads.
+ * What the relay counts, in memory that both processes map: the worker writes, others read.
  *
- * Each lane (session.h) counts for itself, so that no two write to the same place; what there is
- * one of for the session is written by whom it says. viofs_observe_stats() brings all of it
- * together.
+ * Each lane (session.h) counts for itself, so that no two lanes write to the same place. Counters
+ * of the whole session name their writer below. viofs_observe_stats() puts all of it together.
  */
 #ifndef VIOFS_RELAY_STATS_H
 #define VIOFS_RELAY_STATS_H

@@ -22,7 +22,7 @@ void viofs_submit_later(struct viofs_lane *lane, struct viofs_slot *slot);
 void viofs_submit_waiting(struct viofs_lane *lane);
 
 /**
- * viofs_submit_cancel() - take a lock off the waiting list: the device doesn't know of it
+ * viofs_submit_cancel() - take a lock off the waiting list, which the device hasn't seen
  * Return: true: it is gone, and is to be answered; false: no lock with this unique waits.
  */
 bool viofs_submit_cancel(struct viofs_lane *lane, uint64_t kernel_unique);

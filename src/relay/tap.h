@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Looking at requests on their way: how long each takes. */
+/* How long each request takes. */
 #ifndef VIOFS_RELAY_TAP_H
 #define VIOFS_RELAY_TAP_H
 

@@ -4,7 +4,7 @@
  *
  *   GATHERING  threads are there and wait; the first lane (the caller's thread) does INIT alone
  *   STARTING   each lane hands its entries to the kernel
- *   SERVING    each lane for itself, until one stops the team; the first one says how it ended
+ *   SERVING    each lane for itself, until one stops the team; the first that does says why
  *   ENDED      each lane has answered or drained what it had; nobody touches the device any more
  *   REFUSING   the device was lost: each lane answers EIO
  *   OVER       threads end

@@ -15,8 +15,8 @@ typedef int viofs_vfio_map_once(const struct viofs_vfio_device *d, void *vaddr, 
 typedef int viofs_vfio_unmap_once(const struct viofs_vfio_device *d, uint64_t iova, size_t len);
 
 /**
- * viofs_vfio_map() - map by @once Where the IOMMU has no write-only pages, the device may also read
- * what it should only write.
+ * viofs_vfio_map() - map by @once
+ * Where the IOMMU has no write-only pages, the device may also read what it should only write.
  * Return: 0, or -errno with what to do in @err.
  */
 int viofs_vfio_map(struct viofs_mapper *m, viofs_vfio_map_once *once,

@@ -113,8 +113,8 @@ struct viofs_virtio_ops {
 };
 
 /**
- * struct viofs_virtio_return_ops - a device that may go away and come back One process looks after
- * it. Its children learn the state by is_lost() and is_away().
+ * struct viofs_virtio_return_ops - a device that may go away and come back
+ * One process looks after it. Its children learn the state by is_lost() and is_away().
  */
 struct viofs_virtio_return_ops {
 	/** this process looks after it. Return: a descriptor, readable when look() may have news */

@@ -123,7 +123,7 @@ static bool cat(struct reader *r, const char *argument)
 	rc = copy(r);
 	settle(r);
 	viofs_file_close(r->file, NULL);
-	/* A reader that has seen enough is no error of ours, and nothing more is to be read. */
+	/* A reader that has seen enough is no error; stop reading. */
 	if (rc == EPIPE)
 		return false;
 	if (rc)

@@ -29,7 +29,7 @@ static char *side_path(const struct way *w, bool share, const char *argument)
 {
 	char *path = share ? viofs_cli_path(w->cli, argument) : strdup(argument);
 
-	/* Slashes at the end say nothing that the type doesn't. */
+	/* Slashes at the end mean nothing more than the type does. */
 	for (size_t n = path ? strlen(path) : 0; n > 1 && path[n - 1] == '/'; n--)
 		path[n - 1] = '\0';
 	return path;
@@ -72,8 +72,8 @@ static void add(const struct way *w, struct viofs_xfer *x, const char *argument,
 }
 
 /*
- * Whoever copies owns the copies, unless the owner is copied too: a set-user-ID program of the
- * source's owner must not become one of root's.
+ * The copying user owns the copies, unless owners are copied too. So drop set-user-ID bits: a
+ * program of the source's owner must not become root's.
  */
 static mode_t mode_mask(bool owner)
 {

@@ -179,7 +179,7 @@ static void draw(struct tree *t, const char *path, const char *prefix, uint64_t 
 	size_t shown = 0;
 	int rc = viofs_listing_read(t->cli->session, path, true, &list, &err);
 
-	/* What is not drawn goes first, so that the last one is known. */
+	/* Drop what is not drawn first, so that the last entry is known. */
 	for (size_t i = 0; i < list.count; i++) {
 		struct viofs_listing_entry e = list.entries[i];
 

@@ -47,7 +47,7 @@ static void on_signal(int number)
 	}
 }
 
-/* What the starter has switched off stays off: by nohup(1), or a script's `&`. */
+/* Signals that the starter ignores stay ignored: by nohup(1), or a script's `&`. */
 static void catch_unless_ignored(int number)
 {
 	/* A second one ends the program as it always does. */
@@ -152,7 +152,7 @@ int viofs_cli_open(struct viofs_cli *cli, const struct viofs_cli_args *args)
 			return VIOFS_EXIT_USAGE;
 		options.timeout_ms = (uint32_t)seconds * 1000;
 	}
-	/* The switch in place of the library's field. */
+	/* Name the switch in place of the library's field. */
 	if (viofs_dev_open(cli->source, &options, &cli->dev, &err))
 		return viofs_cli_say("%.*s%s", (int)err.fact, err.text,
 				     err.remedy == VIOFS_REMEDY_ALLOW_NOIOMMU

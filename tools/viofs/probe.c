@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* An opcode that isn't answered by then is not waited for. */
+/* No longer wait for an opcode than this. */
 #define ANSWER_MS 5000
 
 struct viofs_probe_row *viofs_probe_row(struct viofs_probe *p, uint32_t opcode)

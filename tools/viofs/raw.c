@@ -43,7 +43,7 @@ void viofs_raw_close(struct viofs_raw *r)
 	bool in_use = r->queue && viofs_queue_in_flight(r->queue);
 
 	viofs_queue_close(r->queue);
-	/* What the device has not answered may still be written. */
+	/* The device may still write to memory of a request that it hasn't answered. */
 	if (!in_use) {
 		viofs_dma_free(r->dev, r->in);
 		viofs_dma_free(r->dev, r->out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Asking the daemons that run, and saying why one that is looked for doesn't. */
+/* Ask the running daemons, and say why the one that is looked for isn't running. */
 #include "ctl.h"
 #include "daemon/control.h"
 #include "attach/hold.h"
@@ -82,7 +82,8 @@ static int ask(const char *id, struct target *t, json_t *all)
 			       : viofs_ctl_complain("%s: %s.", path, strerror(-rc));
 	exact = t->mount && serves(s, t->mount);
 	/*
-	 * One that ends may have had that number before. In another mount namespace none is exact.
+	 * A daemon that is ending may have had that number before. In another mount namespace no
+	 * number is exact.
 	 */
 	if (exact && !t->found)
 		json_array_clear(all);
@@ -95,7 +96,7 @@ static int ask(const char *id, struct target *t, json_t *all)
 	return 0;
 }
 
-/* What such a record is called says nothing to anybody. */
+/* The name of such a record means nothing to a user. */
 static bool is_socket(const char *id)
 {
 	return !strncmp(id, VIOFS_RECORD_SOCKET, strlen(VIOFS_RECORD_SOCKET));
@@ -148,8 +149,8 @@ static int ask_those(struct target *t, json_t *all)
 }
 
 /*
- * The mount of ours that @path leads to, and where it is. Nothing is asked of who serves it: it may
- * hang. Return: is @path in such a mount?
+ * The mount of ours that @path leads to, and where it is. Its daemon isn't asked: it may hang.
+ * Return: is @path in such a mount?
  */
 static bool find_mount(const char *path, struct viofs_mount_id *id, char at[PATH_MAX])
 {

@@ -10,8 +10,8 @@
 #include <string.h>
 
 /*
- * A mount by us: what the record says, as only root can have written it; where nobody has the
- * device, what the mount table says.
+ * A mount by us: by the record, as only root can have written that; if nobody has the device, by
+ * the mount table.
  */
 static void look_for_ours(struct viofs_ctl_device *d)
 {

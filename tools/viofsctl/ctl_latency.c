@@ -16,7 +16,7 @@ static const struct {
 	{ "p50", 50 }, { "p90", 90 }, { "p99", 99 }, { "p99.9", 99.9 }, { "max", 100 },
 };
 
-/* Seconds that @percent of all are less than: where a step of a sixteenth ends. */
+/* Seconds below which @percent of all are: the end of a histogram's step. */
 static double percentile(const json_t *times, double percent)
 {
 	double count = (double)json_integer_value(json_object_get(times, "count")), seen = 0;

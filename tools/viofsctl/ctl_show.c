@@ -3,8 +3,8 @@
  * viofsctl show: one device in detail.
  *
  * Names and the capability list come from libpci. Features and queue sizes are in registers; they
- * are read through VFIO, and only where that takes the device from nobody: it has no driver, or
- * vfio-pci that nobody uses. A daemon that has it is asked instead.
+ * are read through VFIO, but only if nobody loses the device by that: it has no driver, or is bound
+ * to vfio-pci and not in use. If a daemon has the device, the daemon is asked.
  */
 #include "ctl.h"
 #include "ctl_device.h"

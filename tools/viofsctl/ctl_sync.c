@@ -4,12 +4,12 @@
  * written.
  */
 /*
- * On a FUSE mount syncfs(2) writes dirty pages, that is, makes requests of them, and since
- * Linux 6.12 doesn't wait for those (SB_I_NO_DATA_INTEGRITY; before, pages were copied and counted
- * as written). How many requests the mount has that aren't answered is in fusectl's `waiting`. It
- * counts all requests, those not yet read by the daemon too: once it was 0 after syncfs, all that
- * syncfs had made is answered. Reads of programs count as well, but they come and go; only a mount
- * that is never at rest for an instant can't be waited for.
+ * On a FUSE mount syncfs(2) writes dirty pages, that is, makes requests of them, and since Linux
+ * 6.12 doesn't wait for those (SB_I_NO_DATA_INTEGRITY; before, pages were copied and counted as
+ * written). The number of unanswered requests of a mount is in fusectl's `waiting`. It includes
+ * those that the daemon hasn't read yet: when it has been 0 after syncfs, all requests that syncfs
+ * made are answered. Reads of programs count as well, but they come and go; only a mount that is
+ * never at rest for an instant can't be waited for.
  *
  * Twice: a page that was just being written out when it was dirtied again is left out of the first
  * round. A third syncfs tells of errors of the first two, as the kernel remembers them for an open

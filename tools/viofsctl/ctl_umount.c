@@ -3,9 +3,9 @@
  * viofsctl umount, and umount(8)'s helpers: unmount, and return when the device is back.
  *
  * umount(2) returns when the mount is gone. The daemon still tells the device then, resets it and
- * gives it back. umount(8) calls umount.fuse.virtiofs-vfio where it looks at the list of mounts,
- * and umount.fuse where it has asked the file system alone, which says "fuse": that one gets
- * everybody's FUSE mounts, and hands those that aren't ours back to umount(8).
+ * gives it back. umount(8) calls umount.fuse.virtiofs-vfio if it looks at the list of mounts, and
+ * umount.fuse if it has only asked the file system, which says "fuse". The latter gets all FUSE
+ * mounts, and hands those that aren't ours back to umount(8).
  */
 #include "ctl.h"
 #include "daemon/control.h"
@@ -118,7 +118,7 @@ static int unmount(const struct viofs_mount_place *place, const struct request *
 	rc = viofs_mount_place_unmount(place, r->flags);
 	if (rc == -EBUSY && (r->flags & MNT_FORCE) && goes_away(place))
 		rc = 0;
-	/* A detached mount may be used, and so need the device, for a long time. */
+	/* A detached mount may still be in use, and need the device, for a long time. */
 	if (!rc && pidfd >= 0 && !(r->flags & MNT_DETACH))
 		wait_for_the_end(pidfd, socket);
 	if (pidfd >= 0)

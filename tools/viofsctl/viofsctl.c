@@ -109,7 +109,7 @@ static const struct command {
 
 #define FLAG(member) offsetof(struct viofs_ctl_line, member)
 
-/* All but --json, which each command has its own mind about. */
+/* All options but --json, which each command treats in its own way. */
 static const struct option {
 	const char *name;
 	int (*of)(const struct viofs_ctl_line *l); /* the command */
