@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "fake_mapper.h"
+#include "relay/lanes.h"
 #include "relay/answer.h"
 #include "relay/lane.h"
 #include "relay/observe.h"
@@ -271,6 +272,16 @@ static void sink(enum viofs_log_level level, const struct viofs_log_about *about
 }
 
 /* A fault is told at once, then less and less often. */
+/* It still looks at what is its lane's, and others' loops are of no use without it. */
+static void while_a_thread_is_in_one_lane_none_is_freed(void **state)
+{
+	relay.lanes[0].lease.alive = 1;
+	assert_false(viofs_lanes_free(&relay));
+	relay.lanes[0].lease.alive = 0;
+	relay.lanes[LANES - 1].started = true;
+	assert_false(viofs_lanes_free(&relay));
+}
+
 static void faults_are_said_at_powers_of_two(void **state)
 {
 	static const struct viofs_fuse_shape shape = { .opcode = FUSE_GETATTR };
@@ -390,6 +401,7 @@ int main(void)
 		TEST(only_a_lost_session_is_lost),
 		TEST(the_oldest_request_is_one_that_somebody_waits_for),
 		TEST(a_slot_is_found_in_its_lane),
+		TEST(while_a_thread_is_in_one_lane_none_is_freed),
 		TEST(faults_are_said_at_powers_of_two),
 		TEST(in_single_pages_a_request_fits_its_queue),
 		TEST(nobody_spins_where_there_is_one_cpu),
