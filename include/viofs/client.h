@@ -31,7 +31,13 @@ enum viofs_session_flag {
 	 * and most check nothing. It knows no ACLs, and no further groups of the user's; it keeps
 	 * nobody off who can change the program, and costs a GETATTR where attributes hold no more.
 	 */
-	VIOFS_SESSION_CHECK = 1 << 0
+	VIOFS_SESSION_CHECK = 1 << 0,
+	/**
+	 * Nothing is taken from what is remembered: all calls by names are made with
+	 * VIOFS_PATH_FORCE_SYNC, and VIOFS_PATH_DONT_SYNC is -EINVAL. For shares that others
+	 * change.
+	 */
+	VIOFS_SESSION_FORCE_SYNC = 1 << 1
 };
 
 /** struct viofs_session_options - fill it in with viofs_session_options_init() */

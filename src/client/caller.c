@@ -24,6 +24,7 @@ struct viofs_caller *viofs_caller_new(const struct viofs_cred *cred, uint32_t ti
 			.pid = cred->pid,
 			.timeout_ms = timeout_ms,
 			.check = flags & VIOFS_SESSION_CHECK,
+			.fresh = flags & VIOFS_SESSION_FORCE_SYNC,
 		};
 	return caller;
 }

@@ -70,7 +70,8 @@ bool viofs_check(struct viofs_op *op, struct viofs_node *node, viofs_judge *judg
 
 	if (!op->caller->check)
 		return true;
-	if (viofs_node_attr(&op->a->s->cache, node, &attr) && !judge(op, &attr))
+	if (!op->caller->fresh && viofs_node_attr(&op->a->s->cache, node, &attr) &&
+	    !judge(op, &attr))
 		return true;
 	op->check.node = node;
 	op->check.judge = judge;

@@ -65,7 +65,7 @@ static int take_options(const struct viofs_session_options *given, struct viofs_
 	rc = viofs_options_take(given, o, sizeof(*o), "viofs_session_options", err);
 	if (rc)
 		return rc;
-	if (o->flags & ~(uint32_t)VIOFS_SESSION_CHECK)
+	if (o->flags & ~VIOFS_SESSION_FLAGS)
 		return viofs_err_set(err, -EINVAL,
 				     "viofs_session_options.flags has bits that this libviofs "
 				     "doesn't know.");

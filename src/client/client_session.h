@@ -19,12 +19,16 @@
 
 #define VIOFS_SESSION_LANES (VIOFS_FS_QUEUES_MAX - 1)
 
+/* Of enum viofs_session_flag. */
+#define VIOFS_SESSION_FLAGS (uint32_t)(VIOFS_SESSION_CHECK | VIOFS_SESSION_FORCE_SYNC)
+
 /** struct viofs_caller - for whom calls are made, and how long they take at most */
 struct viofs_caller {
 	int refs;
 	uint32_t uid, gid, pid;
 	uint32_t timeout_ms; /* 0: never */
 	bool check;          /* its permissions, here */
+	bool fresh;          /* it wants nothing that is remembered */
 };
 
 /** struct viofs_way - a folder, and the way to it from the root: nodes with a reference each */

@@ -153,6 +153,8 @@ static void walk_to_stat(struct viofs_op *op, const char *path, unsigned int fla
 {
 	const unsigned int sync = VIOFS_PATH_FORCE_SYNC | VIOFS_PATH_DONT_SYNC;
 
+	if (op->caller->fresh)
+		flags |= VIOFS_PATH_FORCE_SYNC;
 	op->stat.sync = flags & sync;
 	if (op->stat.sync == sync)
 		viofs_op_finish(op, -EINVAL);

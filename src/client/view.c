@@ -21,7 +21,8 @@ void viofs_view_options_init(struct viofs_session *session, struct viofs_view_op
 	const struct viofs_caller *c = session->caller;
 	const struct viofs_view_options all = {
 		.size = sizeof(all),
-		.flags = c->check ? VIOFS_SESSION_CHECK : 0,
+		.flags = (c->check ? VIOFS_SESSION_CHECK : 0U) |
+			 (c->fresh ? VIOFS_SESSION_FORCE_SYNC : 0U),
 		.timeout_ms = c->timeout_ms,
 		.cred = { .uid = c->uid, .gid = c->gid, .pid = c->pid },
 	};
@@ -43,7 +44,7 @@ int viofs_session_view(struct viofs_session *session, const struct viofs_view_op
 	rc = viofs_options_take(options, &o, sizeof(o), "viofs_view_options", err);
 	if (rc)
 		return rc;
-	if (o.flags & ~(uint32_t)VIOFS_SESSION_CHECK)
+	if (o.flags & ~VIOFS_SESSION_FLAGS)
 		return viofs_err_set(err, -EINVAL,
 				     "viofs_view_options.flags has bits that this libviofs doesn't "
 				     "know.");

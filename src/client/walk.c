@@ -361,6 +361,8 @@ void viofs_walk(struct viofs_op *op, struct viofs_walk *w, const char *path, uns
 {
 	size_t len = strlen(path);
 
+	if (op->caller->fresh)
+		flags |= VIOFS_PATH_FORCE_SYNC;
 	op->walk = w;
 	w->flags = flags;
 	w->to = to;

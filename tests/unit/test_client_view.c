@@ -594,6 +594,37 @@ static void who_wants_has_names_looked_up(void **state)
 	close_session();
 }
 
+static void a_view_may_want_all_to_be_asked_for(void **state)
+{
+	struct viofs_view_options o;
+	struct viofs_session *view;
+	struct stat st;
+	uint64_t looked, got;
+
+	open_session();
+	entry_valid = attr_valid = 1000;
+	assert_int_equal(viofs_path_stat(session, "folder/a", 0, &st, &bench.err), 0);
+	viofs_view_options_init(session, &o, sizeof(o));
+	assert_int_equal(o.flags, 0);
+	o.flags = VIOFS_SESSION_FORCE_SYNC;
+	assert_int_equal(viofs_session_view(session, &o, &view, &bench.err), 0);
+	looked = model_device_count(&bench.device, FUSE_LOOKUP);
+	got = model_device_count(&bench.device, FUSE_GETATTR);
+	assert_int_equal(viofs_path_stat(view, "folder/a", 0, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_LOOKUP), looked + 2);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETATTR), got + 1);
+	assert_int_equal(viofs_path_stat(view, "a", VIOFS_PATH_DONT_SYNC, &st, NULL), -EINVAL);
+	/* Its views are so, too; the session isn't. */
+	viofs_view_options_init(view, &o, sizeof(o));
+	assert_int_equal(o.flags, VIOFS_SESSION_FORCE_SYNC);
+	assert_int_equal(viofs_path_stat(session, "folder/a", 0, &st, &bench.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_LOOKUP), looked + 2);
+	o.flags = 1U << 31;
+	assert_int_equal(viofs_session_view(session, &o, &view, NULL), -EINVAL);
+	viofs_session_close(view);
+	close_session();
+}
+
 static void memory_that_is_short_is_somebodys(void **state)
 {
 	struct statvfs st;
@@ -625,6 +656,7 @@ int main(void)
 		BOTH(a_message_names_what_it_is_about),
 		BOTH(who_wants_may_know_or_do_without_knowing),
 		BOTH(who_wants_has_names_looked_up),
+		BOTH(a_view_may_want_all_to_be_asked_for),
 		BOTH(memory_that_is_short_is_somebodys),
 	};
 

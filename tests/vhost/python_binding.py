@@ -183,6 +183,12 @@ def a_file_that_was_replaced_is_seen_by_who_asks():
         check(files.stat("file", flags=fresh).st_ino == os.stat(s.share + "/file").st_ino,
               "its inode")
         check(files.read_file("file", flags=fresh) == b"22", "its contents")
+        with files.view(force_sync=True) as view:
+            for data in (b"333", b"4444"):
+                with open(s.share + "/new", "wb") as f:
+                    f.write(data)
+                os.rename(s.share + "/new", s.share + "/file")
+                check(view.read_file("file") == data, "by a view that remembers nothing")
 
 
 def a_tree_is_told_from_the_top():

@@ -35,6 +35,15 @@ def session_pointer(device, options):
     return out[0]
 
 
+def changed(flags, check, force_sync):
+    """Flags of a session or view. None: as it is."""
+    for bit, value in ((lib.VIOFS_SESSION_CHECK, check),
+                       (lib.VIOFS_SESSION_FORCE_SYNC, force_sync)):
+        if value is not None:
+            flags = flags | bit if value else flags & ~bit
+    return flags
+
+
 class Share(PathCalls):
     """What a Session and its Views have in common: calls on names, and what opens."""
 
@@ -106,13 +115,16 @@ class Share(PathCalls):
         from .aio import AsyncSession  # pylint: disable=import-outside-toplevel,cyclic-import
         return AsyncSession(self, limit)
 
-    def view(self, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None, check=None):
+    def view(self, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None, check=None,
+             force_sync=None):
         """The same session for somebody else, or from somewhere else: a View. None: as it is here.
 
         at: a directory (a Dir, or a path), where its paths begin that have no slash in front.
-        check: permissions are checked in the library, by owners and modes.
+        check: permissions are checked in the library, by owners and modes. force_sync: nothing is
+        taken from what is remembered.
         """
-        return View(self, uid=uid, gid=gid, pid=pid, timeout_ms=timeout_ms, at=at, check=check)
+        return View(self, uid=uid, gid=gid, pid=pid, timeout_ms=timeout_ms, at=at, check=check,
+                    force_sync=force_sync)
 
     def cancel(self):
         """Give up the blocking calls that other threads have under way by exactly this session or
@@ -134,12 +146,13 @@ class Session(Share):
     ends a wait.
 
     Close it by close() or `with`. Options are those of struct viofs_session_options: uid, gid, pid,
-    cache_names, init_timeout_ms, init_flags, timeout_ms; check is VIOFS_SESSION_CHECK.
+    cache_names, init_timeout_ms, init_flags, timeout_ms; check is VIOFS_SESSION_CHECK, force_sync
+    VIOFS_SESSION_FORCE_SYNC.
     """
 
     def __init__(self, device, *, uid=None, gid=None, pid=None, cache_names=None,
                  init_timeout_ms=None, init_flags=None,
-                 timeout_ms=None, check=False):
+                 timeout_ms=None, check=False, force_sync=False):
         self.pointer = ffi.NULL
         self.base = self
         self.device = device
@@ -155,8 +168,7 @@ class Session(Share):
                                                 "init_timeout_ms": init_timeout_ms,
                                                 "init_flags": init_flags,
                                                 "timeout_ms": timeout_ms,
-                                                "flags": lib.VIOFS_SESSION_CHECK if check
-                                                else None})
+                                                "flags": changed(0, check, force_sync)})
         device.add_user(self)
 
     def __enter__(self):
@@ -325,7 +337,7 @@ class View(Share):
     """
 
     def __init__(self, session, *, uid=None, gid=None, pid=None, timeout_ms=None, at=None,
-                 check=None):
+                 check=None, force_sync=None):
         self.pointer = ffi.NULL
         self.base = session.base
         self._closing = False
@@ -338,8 +350,7 @@ class View(Share):
                 setattr(c.cred, name, value)
         if timeout_ms is not None:
             c.timeout_ms = timeout_ms
-        if check is not None:
-            c.flags = c.flags & ~lib.VIOFS_SESSION_CHECK | (check and lib.VIOFS_SESSION_CHECK)
+        c.flags = changed(c.flags, check, force_sync)
         out, err = ffi.new("struct viofs_session **"), ffi.new("struct viofs_err *")
         with contextlib.ExitStack() as stack:
             if at is not None:
