@@ -43,9 +43,13 @@ PROGRAMS = {
     "errors": (["file"], "the device was given up by the program"),
     "signals": (["file"], "ended, "),
     "fork": (["file"], f"{SIZE}\n"),
+    "users": ([], "hi\nopen hello: Permission denied.\n"),
+    "replace": (["many/name0", "text"], "many/name0 has other contents"),
     "locks": (["file"], re.compile("got it: Success|the device keeps no locks|with this device "
                                    "nobody can wait")),
 }
+# And on its standard input.
+INPUTS = {"users": b"0 0 put hello hi\n0 0 get hello\n1000 1000 get hello\n0 0 remove hello\n"}
 # Python, where libviofs for it is installed, and whether it looks "there"; nothing where that isn't
 # built.
 PYTHON, PYTHON_DIR, LOOKS = (sys.argv[3:] + [None] * 3)[:3]
@@ -129,7 +133,8 @@ def with_device(back_end, program, work, libs):
                 if is_listening(sock):
                     break
                 time.sleep(0.01)
-            return interrupt_when_reading(argv, env) if name == "signals" else run(argv, env=env)
+            return interrupt_when_reading(argv, env) if name == "signals" else \
+                run(argv, env=env, input=INPUTS.get(name))
         finally:
             device.terminate()
 
