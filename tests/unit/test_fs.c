@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "fs/fs.h"
+#include "fs/rekick.h"
 #include "attach/attach.h"
 
 #include <endian.h>
@@ -608,6 +609,25 @@ static void rings_fit_the_contiguous_memory_there_is(void **state)
 	finish();
 }
 
+static void a_lost_kick_is_given_again_at_intervals_that_double(void **state)
+{
+	int64_t now = INT64_MAX / 2, interval = VIOFS_REKICK_NEW_NS;
+	struct viofs_rekick k;
+
+	viofs_rekick_start(&k, now, false);
+	for (int i = 0; i < 20; i++) {
+		assert_false(viofs_rekick_is_due(&k, now + interval - 1));
+		now += interval;
+		assert_true(viofs_rekick_is_due(&k, now));
+		interval = VIOFS_MIN(2 * interval, VIOFS_REKICK_MAX_NS);
+	}
+	assert_int_equal(interval, VIOFS_REKICK_MAX_NS);
+	/* An answer begins a new time, and a device that has answered is trusted for longer. */
+	viofs_rekick_start(&k, now, true);
+	assert_false(viofs_rekick_is_due(&k, now + VIOFS_REKICK_NS - 1));
+	assert_true(viofs_rekick_is_due(&k, now + VIOFS_REKICK_NS));
+}
+
 static void close_takes_null(void **state)
 {
 	viofs_fs_close(NULL);
@@ -647,6 +667,7 @@ int main(void)
 		cmocka_unit_test(it_can_be_cut_off_without_a_function_reset),
 		cmocka_unit_test(memory_of_a_device_that_runs_on_goes_last),
 		cmocka_unit_test(rings_fit_the_contiguous_memory_there_is),
+		cmocka_unit_test(a_lost_kick_is_given_again_at_intervals_that_double),
 		cmocka_unit_test(close_takes_null),
 	};
 
