@@ -253,7 +253,9 @@ class Suites:
 
         def order(test):
             chance = test.chance(site.path, self.coverage.share(test.key, folder))
-            return not test.is_unit, self.coverage.seconds(test.key) / chance
+            # The same program again, on the loop's other back end, say.
+            is_again = test.is_unit and bool(test.env) and folder != "loop"
+            return not test.is_unit, is_again, self.coverage.seconds(test.key) / chance
 
         tests.sort(key=order)
         return tests, taking
