@@ -134,6 +134,21 @@ static void no_descriptor_stays(void **state)
 	close(next);
 }
 
+/* A filter of system calls may let it be made, and nothing else. */
+static void a_ring_that_can_not_be_set_up_is_closed(void **state)
+{
+	struct viofs_bell *b = NULL;
+	int next = dup(fd);
+
+	close(next);
+	denied[0] = __NR_io_uring_register;
+	denied[1] = -1;
+	assert_true(viofs_bell_new(fd, VIOFS_BELL_URING, &b) < 0);
+	assert_null(b);
+	assert_int_equal(dup(fd), next);
+	close(next);
+}
+
 static void without_either_way_there_is_none(void **state)
 {
 	assert_null(new_bell(BY_NEITHER));
@@ -244,6 +259,7 @@ int main(void)
 		ALONE(each_time_adds_one),
 		ALONE(a_full_one_that_blocks_is_not_waited_for),
 		ALONE(no_descriptor_stays),
+		ALONE(a_ring_that_can_not_be_set_up_is_closed),
 		ALONE(without_either_way_there_is_none),
 		ALONE(only_the_ways_asked_for_are_tried),
 		ALONE(a_signal_adds_one),
