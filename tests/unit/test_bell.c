@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/io_uring.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,12 +74,32 @@ static int tear_down(void **state)
 	return close(fd);
 }
 
+static bool kernel_has(int way)
+{
+	struct io_uring_params params = { 0 };
+	aio_context_t aio = 0;
+	long rc;
+
+	if (way == BY_AIO) {
+		rc = __real_syscall(__NR_io_setup, 1, (long)&aio, 0, 0, 0, 0);
+		if (!rc)
+			__real_syscall(__NR_io_destroy, (long)aio, 0, 0, 0, 0, 0);
+		return !rc;
+	}
+	rc = __real_syscall(__NR_io_uring_setup, 1, (long)&params, 0, 0, 0, 0);
+	if (rc >= 0)
+		close((int)rc);
+	return rc >= 0;
+}
+
 /* Return: false, and a message: not on this machine. */
 static bool is_here(const struct viofs_bell *b, int way)
 {
-	if (!b)
-		print_message("not here: %s\n", way == BY_URING ? "io_uring" : "AIO");
-	return b;
+	if (b)
+		return true;
+	print_message("not here: %s\n", way == BY_URING ? "io_uring" : "AIO");
+	assert_false(kernel_has(way));
+	return false;
 }
 
 static void each_time_adds_one(void **state)
