@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "daemon/launch.h"
+#include "daemon/life.h"
 #include "daemon/message.h"
 #include "daemon/remedy.h"
 #include "daemon/supervision.h"
@@ -17,6 +18,11 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* A process that is killed needs some milliseconds for its end. */
+#define DYING_NS (40 * VIOFS_NSEC_PER_MSEC)
+/* After so long one that lives still isn't dying. */
+#define DYING_MAX_NS (10 * VIOFS_NSEC_PER_SEC)
 
 static void enter(struct viofs_supervision *s, enum viofs_phase_event event)
 {
@@ -201,14 +207,69 @@ void viofs_course_stick(struct viofs_supervision *s, const struct viofs_err *err
 }
 
 /* Return: is it to be succeeded? Else it is the session's failure, in @err. */
-static bool note_death(struct viofs_supervision *s, int status, struct viofs_err *err)
+static bool note_death(struct viofs_supervision *s, bool crashed, struct viofs_err *err)
 {
 	if (!can_succeed(s))
 		return false;
-	s->succession.crashed = !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
+	s->succession.crashed = crashed;
 	if (s->worker.stuck)
 		*err = s->worker.why_stuck;
-	return viofs_succession_note(&s->succession, viofs_now_ns(), err);
+	return viofs_succession_note(&s->succession,
+				     s->worker.dying ? s->worker.dying : viofs_now_ns(), err);
+}
+
+/* Return: is there room for one more? */
+static bool keep_corpse(struct viofs_supervision *s)
+{
+	for (size_t i = 0; i < VIOFS_CORPSES_MAX; i++) {
+		if (s->corpses[i])
+			continue;
+		s->corpses[i] = s->worker.pid;
+		s->worker.pid = 0;
+		return true;
+	}
+	return false;
+}
+
+static void reap_corpses(struct viofs_supervision *s)
+{
+	for (size_t i = 0; i < VIOFS_CORPSES_MAX; i++)
+		if (s->corpses[i] && waitpid(s->corpses[i], NULL, WNOHANG) == s->corpses[i])
+			s->corpses[i] = 0;
+}
+
+/* All reports and messages of a dead worker. */
+static void hear_last_words(struct viofs_supervision *s)
+{
+	viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow);
+	/* At most one report of each kind. */
+	for (int i = 0; i < VIOFS_REPORT_KINDS && viofs_course_read_report(s); i++)
+		;
+}
+
+void viofs_course_look_for_death(struct viofs_supervision *s)
+{
+	int64_t age = viofs_now_ns() - s->worker.dying;
+	struct viofs_err err;
+
+	if (!s->worker.pid || age < DYING_NS)
+		return;
+	if (!viofs_life_is_stuck(s->worker.pid)) {
+		s->worker.looks = 0;
+		/* Nobody has killed it: it has closed what it should not have. */
+		if (age > DYING_MAX_NS)
+			s->worker.dying = 0;
+		return;
+	}
+	if (++s->worker.looks < 2 || !keep_corpse(s))
+		return;
+	hear_last_words(s);
+	viofs_err_set(&err, -EIO,
+		      "the worker was killed, and one of its threads is stuck in the kernel");
+	if (note_death(s, false, &err))
+		return;
+	viofs_course_fail(s, -EIO, &err);
+	viofs_course_abort(s, 0);
 }
 
 static void reap(struct viofs_supervision *s)
@@ -216,20 +277,18 @@ static void reap(struct viofs_supervision *s)
 	struct viofs_err err;
 	int status, rc = 0;
 
+	reap_corpses(s);
 	if (!s->worker.pid || waitpid(s->worker.pid, &status, WNOHANG) != s->worker.pid)
 		return;
 	s->worker.pid = 0;
-	viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow);
-	/* At most one report of each kind. */
-	for (int i = 0; i < VIOFS_REPORT_KINDS && viofs_course_read_report(s); i++)
-		;
+	hear_last_words(s);
 	if (s->asked && !viofs_worker_has_served(s->worker.state))
 		rc = viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered.");
 	else if (!WIFSIGNALED(status) || !s->by_abort || WTERMSIG(status) != SIGKILL)
 		rc = viofs_worker_death(status, &err);
 	if (!rc && !viofs_worker_has_served(s->worker.state))
 		rc = viofs_err_set(&err, -EIO, "The mount was gone before it answered.");
-	if (rc && !note_death(s, status, &err))
+	if (rc && !note_death(s, !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL, &err))
 		viofs_course_fail(s, rc, &err);
 }
 

@@ -94,7 +94,8 @@ static const int calls[] = {
 	SCMP_SYS(exit),
 	/* malloc: stacks. mmap and mprotect are below. */
 	SCMP_SYS(brk),
-	SCMP_SYS(close), /* a lost device is let go of: daemon/claim.c */
+	SCMP_SYS(close),       /* a lost device is let go of: daemon/claim.c */
+	SCMP_SYS(close_range), /* a thread that has one of them: daemon/life.c */
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(getrandom),

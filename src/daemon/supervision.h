@@ -43,8 +43,12 @@ enum {
 	VIOFS_WAKE_REPORT,
 	VIOFS_WAKE_MESSAGES,
 	VIOFS_WAKE_CONTROL,
-	VIOFS_WAKE_BACK_END
+	VIOFS_WAKE_BACK_END,
+	VIOFS_WAKE_LIFE
 };
+
+/* Dead workers with a thread that is stuck, at one time. */
+#define VIOFS_CORPSES_MAX 16U
 
 /** struct viofs_supervision - all of it; one thread's, but for what ending.c's thread looks at */
 struct viofs_supervision {
@@ -73,9 +77,12 @@ struct viofs_supervision {
 		bool stopped;                  /* by a signal */
 		bool stuck;                    /* killed for it, with what follows */
 		struct viofs_err why_stuck;
-		int64_t kill_at; /* ns, 0: not yet */
+		int64_t dying;      /* ns, when that was noticed; 0: it lives, as far as is known */
+		unsigned int looks; /* in a row that have found it dead but for stuck threads */
+		int64_t kill_at;    /* ns, 0: not yet */
 	} worker;
 
+	pid_t corpses[VIOFS_CORPSES_MAX]; /* that can't be waited for yet; 0: none */
 	struct viofs_succession succession;
 	struct viofs_ending ending;
 	struct viofs_outage outage;
@@ -96,6 +103,9 @@ void viofs_course_abort(struct viofs_supervision *s, int64_t ns);
 /** viofs_course_stick() - the worker does nothing: another succeeds it, or the session has failed.
  */
 void viofs_course_stick(struct viofs_supervision *s, const struct viofs_err *err);
+
+/** viofs_course_look_for_death() - is a worker that is dying as dead as it can be? */
+void viofs_course_look_for_death(struct viofs_supervision *s);
 
 /** viofs_course_unmount() - begin an orderly unmount, or abort where there can be none. */
 void viofs_course_unmount(struct viofs_supervision *s);

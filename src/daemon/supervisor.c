@@ -39,6 +39,9 @@
 /* ... while nothing has a time limit: the worker may still have begun to end. */
 #define WATCH_IDLE_NS (30 * VIOFS_NSEC_PER_SEC)
 
+/* How often a worker is looked at that dies. */
+#define DYING_NS (10 * VIOFS_NSEC_PER_MSEC)
+
 /* What can be wrong with the mount point is known before any device is touched. */
 static int start_mount(struct viofs_supervision *s, int directory, struct viofs_err *err)
 {
@@ -67,6 +70,7 @@ static int start_loop(struct viofs_supervision *s, struct viofs_err *err)
 	viofs_loop_add(&s->loop, s->worker.pipes.log_fd, VIOFS_LOOP_INPUT);
 	viofs_loop_add(&s->loop, s->control_fd, VIOFS_LOOP_INPUT);
 	viofs_loop_add(&s->loop, viofs_outage_fd(&s->outage), VIOFS_LOOP_INPUT);
+	viofs_loop_add(&s->loop, s->worker.pipes.life_fd, VIOFS_LOOP_INPUT);
 	return 0;
 }
 
@@ -187,6 +191,8 @@ static int64_t session_time(const struct viofs_supervision *s)
 {
 	int64_t outage = viofs_outage_time(&s->outage);
 
+	if (s->worker.dying)
+		return DYING_NS;
 	if (outage >= 0)
 		return VIOFS_MIN(outage, WATCH_NS);
 	if (s->worker.kill_at)
@@ -220,11 +226,13 @@ static void watch_without_loop(struct viofs_supervision *s, int rc)
 
 static void close_pipes(struct viofs_supervision *s)
 {
-	if (s->worker.pipes.report_fd >= 0)
-		close(s->worker.pipes.report_fd);
-	if (s->worker.pipes.log_fd >= 0)
-		close(s->worker.pipes.log_fd);
-	s->worker.pipes = (struct viofs_worker_pipes){ -1, -1 };
+	const int fds[] = { s->worker.pipes.report_fd, s->worker.pipes.log_fd,
+			    s->worker.pipes.life_fd };
+
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	s->worker.pipes = (struct viofs_worker_pipes){ -1, -1, -1 };
 }
 
 /* Another worker in place of one that has died, where there is to be one. Return: is there one? */
@@ -238,6 +246,7 @@ static bool succeed(struct viofs_supervision *s)
 	s->succession.due = false;
 	viofs_loop_remove(&s->loop, VIOFS_WAKE_REPORT);
 	viofs_loop_remove(&s->loop, VIOFS_WAKE_MESSAGES);
+	viofs_loop_remove(&s->loop, VIOFS_WAKE_LIFE);
 	close_pipes(s);
 	rc = start_worker(s, true, &err);
 	if (rc) {
@@ -247,9 +256,11 @@ static bool succeed(struct viofs_supervision *s)
 	}
 	s->worker.state = VIOFS_WORKER_SUCCEEDING;
 	s->worker.stopped = s->worker.stuck = false;
+	s->worker.dying = s->worker.looks = 0;
 	viofs_watchdog_begin_again(&s->watchdog, viofs_now_ns());
 	viofs_loop_put(&s->loop, VIOFS_WAKE_REPORT, s->worker.pipes.report_fd);
 	viofs_loop_put(&s->loop, VIOFS_WAKE_MESSAGES, s->worker.pipes.log_fd);
+	viofs_loop_put(&s->loop, VIOFS_WAKE_LIFE, s->worker.pipes.life_fd);
 	return true;
 }
 
@@ -276,6 +287,12 @@ static void watch(struct viofs_supervision *s)
 		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_MESSAGES) &&
 		    !viofs_message_forward(s->worker.pipes.log_fd, &s->worker.flow))
 			viofs_loop_remove(&s->loop, VIOFS_WAKE_MESSAGES);
+		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_LIFE)) {
+			viofs_loop_remove(&s->loop, VIOFS_WAKE_LIFE);
+			s->worker.dying = viofs_now_ns();
+		}
+		if (s->worker.dying)
+			viofs_course_look_for_death(s);
 		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_CONTROL))
 			viofs_control_serve(s->control_fd, viofs_answers_commands, s);
 		if (s->worker.pid && !s->by_abort)
@@ -339,7 +356,7 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 		.outcome_fd = outcome_fd,
 		.control_fd = -1,
 		.signal_fd = -1,
-		.worker.pipes = { -1, -1 },
+		.worker.pipes = { -1, -1, -1 },
 		.succession.most = o->restarts,
 	};
 	viofs_inherit_no_oom();

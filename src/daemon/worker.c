@@ -19,6 +19,7 @@
 #include "base/uapi.h"
 #include "base/util.h"
 #include "daemon/launch.h"
+#include "daemon/life.h"
 #include "daemon/message.h"
 #include "daemon/report.h"
 #include "relay/adopt.h"
@@ -38,7 +39,7 @@
 struct worker {
 	const struct viofs_worker_config *config;
 	pid_t supervisor;
-	int report_fd;
+	int report_fd, life_fd;
 };
 
 static void report(const struct worker *w, enum viofs_report_kind kind, int rc,
@@ -47,6 +48,15 @@ static void report(const struct worker *w, enum viofs_report_kind kind, int rc,
 	rc = viofs_report_send(w->report_fd, kind, rc, err);
 	if (rc)
 		viofs_warn("the supervisor does not listen: %s", strerror(-rc));
+}
+
+/* With its rights gone: this thread has none. Without it a stuck one is noticed later. */
+static void live(const struct worker *w)
+{
+	int rc = viofs_life_start(w->life_fd);
+
+	if (rc)
+		viofs_warn("the thread that shows that the worker lives: %s", strerror(-rc));
 }
 
 static void serving(void *arg)
@@ -127,6 +137,8 @@ static int work(struct worker *w)
 	if (!rc)
 		rc = viofs_sandbox_enter(&c->sandbox, &err);
 	if (!rc)
+		live(w);
+	if (!rc)
 		rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
 	if (!rc || !viofs_observe_is_lost(c->claim->relay)) {
 		if (rc)
@@ -142,53 +154,60 @@ static int work(struct worker *w)
 	return 1;
 }
 
-/* A pipe for each; the supervisor's ends don't block. */
-static int make_pipes(int report[2], int log[2])
-{
-	int rc;
+enum { REPORT, LOG, LIFE, PIPES };
 
-	if (pipe2(report, O_CLOEXEC) < 0)
-		return -errno;
-	if (!pipe2(log, O_CLOEXEC | O_NONBLOCK)) {
-		if (!fcntl(report[0], F_SETFL, O_NONBLOCK))
-			return 0;
-		close(log[0]);
-		close(log[1]);
+static void close_pipes(int pipes[PIPES][2], int end)
+{
+	for (int i = 0; i < PIPES; i++)
+		if (pipes[i][end] >= 0)
+			close(pipes[i][end]);
+}
+
+/* The supervisor's ends don't block, nor the worker's end for messages. Return: 0 or -errno. */
+static int make_pipes(int pipes[PIPES][2])
+{
+	int rc = 0;
+
+	for (int i = 0; i < PIPES; i++)
+		pipes[i][0] = pipes[i][1] = -1;
+	for (int i = 0; i < PIPES && !rc; i++)
+		if (pipe2(pipes[i], O_CLOEXEC) < 0 || fcntl(pipes[i][0], F_SETFL, O_NONBLOCK) < 0)
+			rc = -errno;
+	if (!rc && fcntl(pipes[LOG][1], F_SETFL, O_NONBLOCK) < 0)
+		rc = -errno;
+	if (rc) {
+		close_pipes(pipes, 0);
+		close_pipes(pipes, 1);
 	}
-	rc = -errno;
-	close(report[0]);
-	close(report[1]);
 	return rc;
 }
 
-pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *pipes,
+pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *out,
 			 struct viofs_err *err)
 {
-	struct worker w = { config, getpid(), -1 };
-	int reports[2], log[2], rc;
+	struct worker w = { config, getpid(), -1, -1 };
+	int pipes[PIPES][2], rc;
 	pid_t pid;
 
-	rc = make_pipes(reports, log);
+	rc = make_pipes(pipes);
 	if (rc)
 		return viofs_err_set(err, rc, "No pipe for the worker: %s.", strerror(-rc));
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
-		close(reports[0]);
-		close(log[0]);
-		w.report_fd = reports[1];
-		viofs_message_to_pipe(log[1]);
+		close_pipes(pipes, 0);
+		w.report_fd = pipes[REPORT][1];
+		w.life_fd = pipes[LIFE][1];
+		viofs_message_to_pipe(pipes[LOG][1]);
 		_exit(work(&w));
 	}
 	rc = -errno;
-	close(reports[1]);
-	close(log[1]);
+	close_pipes(pipes, 1);
 	if (pid < 0) {
-		close(reports[0]);
-		close(log[0]);
+		close_pipes(pipes, 0);
 		return viofs_err_set(err, rc, "The worker can't be started: %s.", strerror(-rc));
 	}
-	*pipes = (struct viofs_worker_pipes){ reports[0], log[0] };
+	*out = (struct viofs_worker_pipes){ pipes[REPORT][0], pipes[LOG][0], pipes[LIFE][0] };
 	return pid;
 }
 

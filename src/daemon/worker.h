@@ -28,6 +28,7 @@ struct viofs_worker_config {
 struct viofs_worker_pipes {
 	int report_fd; /* for viofs_report_read() */
 	int log_fd;    /* for viofs_message_forward() */
+	int life_fd;   /* ends when the worker dies, even where it can't be waited for (life.h) */
 };
 
 /**
@@ -35,9 +36,9 @@ struct viofs_worker_pipes {
  * It serves until the mount is gone and ends with status 0, or with 1 where the session failed.
  * Nobody else serves it at that time: a worker that it succeeds is dead.
  * Where the device is lost it reports so, lets go of its descriptors, and answers EIO until the
- * mount is gone. Return: its pid and @pipes, or -errno.
+ * mount is gone. Return: its pid and *@out, or -errno.
  */
-pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *pipes,
+pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *out,
 			 struct viofs_err *err);
 
 /**

@@ -270,10 +270,11 @@ static void add_descriptors(struct viofs_lane *lane)
 	struct viofs_relay *r = lane->relay;
 	int before = -1;
 
-	/* Where several lanes poll /dev/fuse, a request wakes one of them, not all. */
+	/* Where several lanes poll /dev/fuse, a request wakes one of them, not all: unless there
+	 * may be a thread of a dead worker's that is woken instead, and doesn't read. */
 	viofs_loop_add(&lane->loop, lane->fuse_fd,
-		       r->lane_count > 1 && !lane->loop.alone ? VIOFS_LOOP_SHARED
-							      : VIOFS_LOOP_INPUT);
+		       r->lane_count > 1 && !lane->loop.alone && !r->is_adopted ? VIOFS_LOOP_SHARED
+										: VIOFS_LOOP_INPUT);
 	viofs_loop_add(&lane->loop, lane->lease.wake_fd, VIOFS_LOOP_COUNTER);
 	if (viofs_lane_is_first(lane) && r->fs->virtio->event_fd >= 0)
 		viofs_loop_add(&lane->loop, r->fs->virtio->event_fd, VIOFS_LOOP_INPUT);

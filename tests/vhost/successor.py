@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+from channel import ASYNC_DIO, DIO_INTO_MAP
 from outage import JOB
 from vhostlib import (CTL, RUST_VIRTIOFSD, Session, check, must, named, need_root, python, run,
                       run_cases, wait_until)
@@ -22,9 +23,11 @@ SIGNALS = [signal.SIGKILL, signal.SIGABRT]
 if "sanitized" not in os.environ["VIOFS_DAEMON"]:
     SIGNALS.append(signal.SIGSEGV)
 SERVES = re.compile(r"warning: (.*); a successor serves \(restart (\d+), (\d+) ms\)")
+STUCK = "one of its threads is stuck in the kernel"
 # What is read is checked against what was written, 16 requests at a time.
-FIO = ["--rw=randrw", "--bs=16k", "--size=8m", "--ioengine=libaio", "--iodepth=16", "--direct=1",
-       "--verify=crc32c", "--verify_fatal=1", "--time_based", "--runtime=600", "--minimal"]
+FIO = ["fio", "--name=f", "--rw=randrw", "--bs=16k", "--size=8m", "--ioengine=libaio",
+       "--iodepth=16", "--direct=1", "--verify=crc32c", "--verify_fatal=1", "--time_based",
+       "--minimal"]
 
 
 # Each in one of its own, or they'd wait for one another in the kernel.
@@ -68,7 +71,8 @@ def kill(s, number=signal.SIGKILL):
     wait_until(lambda: len(restarts(s)) > before or s.daemon.poll() is not None, 30, "a successor")
     check(s.daemon.poll() is None, "the session has ended: " + s.said()[-800:])
     reason, count, ms = restarts(s)[before]
-    check(count == before + 1 and f"signal {int(number)} (" in reason, str(restarts(s)[before]))
+    check(count == before + 1 and (STUCK in reason or f"signal {int(number)} (" in reason),
+          str(restarts(s)[before]))
     return ms
 
 
@@ -159,24 +163,21 @@ def descriptors(pid):
     return count
 
 
-def data_is_right(backend, deaths):
-    """Reads and writes of a virtiofsd's files, with checksums."""
+def data_is_right(backend, seconds):
+    """Reads and writes of a virtiofsd's files, with checksums, and a death now and then."""
     with session((), "", backend).mount() as s:
-        with subprocess.Popen(["fio", "--name=f", f"--filename={s.path('f')}"] + FIO, cwd=s.work,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as fio:
+        argv = FIO + [f"--filename={s.path('f')}", f"--runtime={seconds}"]
+        pauses = []
+        with subprocess.Popen(argv, cwd=s.work, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as fio:
             try:
-                time.sleep(1)
-                pauses = []
-                for i in range(deaths):
+                while fio.poll() is None and len(pauses) < 1000:
                     time.sleep(random.uniform(0, 0.2))
-                    pauses.append(kill(s, SIGNALS[i % len(SIGNALS)]))
-                check(fio.poll() is None, "fio has ended early")
-                fio.send_signal(signal.SIGINT)
-                out, _ = fio.communicate(timeout=60)
+                    pauses.append(kill(s, SIGNALS[len(pauses) % len(SIGNALS)]))
+                out, _ = fio.communicate(timeout=seconds + 60)
             finally:
                 fio.kill()
-        check(fio.returncode in (0, 128) and b"verify" not in out,
-              f"fio: {fio.returncode}: {out.decode()[-800:]}")
+        check(fio.returncode == 0, f"fio: {fio.returncode}: {out.decode()[-800:]}")
         tell(pauses)
         no_slot_is_lost(s)
         s.umount(30)
@@ -254,6 +255,28 @@ def a_lock_is_kept_waiting_for():
         s.umount(20)
 
 
+def it_dies_with_a_thread_that_is_stuck(deaths):
+    """A thread that waits in the kernel for a page that somebody has who waits for another answer:
+    it ends when that answer is given, by the successor."""
+    with session(["--init", f"flags={ASYNC_DIO}"]).mount() as s:
+        with subprocess.Popen([DIO_INTO_MAP, s.mnt, str(1 + deaths // 10)], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as users:
+            try:
+                time.sleep(0.5)
+                pauses = []
+                for _ in range(deaths):
+                    time.sleep(random.uniform(0, 0.1))
+                    pauses.append(kill(s))
+                out, _ = users.communicate(timeout=110)
+            finally:
+                users.kill()
+        check(users.returncode == 0, out.decode())
+        tell(pauses)
+        print(f"# {s.said().count(STUCK)} of the dead had a thread that was stuck", flush=True)
+        no_slot_is_lost(s)
+        s.umount(30)
+
+
 def aborted_while_nobody_serves():
     """Whatever comes first."""
     with session().mount() as s:
@@ -276,7 +299,10 @@ def main():
                     it_dies_while_it_is_unmounted, one_that_is_stuck_is_succeeded,
                     a_lock_is_kept_waiting_for, aborted_while_nobody_serves])
     if os.path.exists(RUST_VIRTIOFSD):
-        cases.append(("data is right: virtiofsd", lambda: data_is_right("rust", deaths)))
+        cases.append(("data is right: virtiofsd", lambda: data_is_right("rust", 60 if FULL else 4)))
+    if os.path.exists(DIO_INTO_MAP):
+        cases.append(("it dies with a thread that is stuck",
+                      lambda: it_dies_with_a_thread_that_is_stuck(deaths)))
     run_cases(cases, at_once=2)
 
 
