@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the supervisor answers at its control socket: status, latencies, abort, a second mount. */
+/* What the supervisor answers at its control socket: status, latencies, abort, a second mount,
+ * records of what passes. */
 #include "base/log.h"
 #include "base/ticks.h"
 #include "daemon/launch.h"
@@ -119,6 +120,21 @@ static json_t *make_clone(void *arg, const char *argument, int *fd)
 			 (json_int_t)s->o->mount.super, "supervisor", (int)getpid());
 }
 
+/* For viofsctl capture: a socket, by which all else is agreed. */
+static json_t *make_capture(void *arg, const char *argument, int *fd)
+{
+	struct viofs_supervision *s = arg;
+	int rc = viofs_recorder_invite(&s->recorder);
+
+	if (rc == -EBUSY)
+		return json_pack("{s:s}", "error", "somebody else captures it already");
+	if (rc < 0)
+		return json_pack("{s:s}", "error", strerror(-rc));
+	*fd = rc;
+	return json_pack("{s:o, s:o, s:i}", "source", viofs_status_text(s->o->source), "mountpoint",
+			 viofs_status_text(s->mountpoint), "supervisor", (int)getpid());
+}
+
 /* For viofsctl: the level from which on messages are logged; with @argument, from now on. */
 static json_t *make_log_level(void *arg, const char *argument, int *fd)
 {
@@ -143,5 +159,6 @@ const struct viofs_control_command viofs_answers_commands[] = {
 	{ VIOFS_CONTROL_LATENCY_SINCE, make_latency_since, NULL },
 	{ VIOFS_CONTROL_LOG_LEVEL, make_log_level, "LEVEL" },
 	{ VIOFS_CONTROL_ABORT, make_abort, NULL },
+	{ VIOFS_CONTROL_CAPTURE, make_capture, NULL },
 	{ NULL, NULL, NULL },
 };

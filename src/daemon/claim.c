@@ -3,6 +3,8 @@
 #include "daemon/claim.h"
 #include "base/log.h"
 #include "attach/usage.h"
+#include "relay/observe.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,6 +73,13 @@ static int open_device(struct viofs_claim *c, const struct viofs_source *s,
 	return rc;
 }
 
+/* A session goes on without. */
+static void make_capture(struct viofs_claim *c)
+{
+	if (!viofs_capture_new(viofs_observe_lanes(c->relay), &c->capture))
+		viofs_tap_attach(c->relay, c->capture);
+}
+
 static int start_device(struct viofs_claim *c, const struct viofs_options *o, struct viofs_err *err)
 {
 	struct viofs_opened_memory memory = { .small_pages = o->small_pages };
@@ -80,6 +89,8 @@ static int start_device(struct viofs_claim *c, const struct viofs_options *o, st
 	rc = viofs_opened_start(&c->at, &memory, err);
 	if (!rc)
 		rc = viofs_relay_new(&o->relay, c->at.fs, c->at.arena, &c->relay, err);
+	if (!rc)
+		make_capture(c);
 	return rc;
 }
 
@@ -133,6 +144,7 @@ int viofs_claim_close(struct viofs_claim *c, struct viofs_err *err)
 		return 0;
 	viofs_claim_let_go(c);
 	viofs_relay_free(c->relay);
+	viofs_capture_free(c->capture);
 	rc = viofs_opened_close(&c->at, err);
 	free(c);
 	return rc;

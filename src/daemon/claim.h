@@ -5,12 +5,14 @@
 
 #include "daemon/options.h"
 #include "attach/opened.h"
+#include "relay/capture.h"
 #include "relay/relay.h"
 
 /** struct viofs_claim - a device claimed; its parts in the order in which they were got */
 struct viofs_claim {
 	struct viofs_opened at;
 	struct viofs_relay *relay;
+	struct viofs_capture *capture; /* NULL: there could be none */
 };
 
 /**

@@ -22,6 +22,7 @@
 #define VIOFS_CONTROL_LATENCY_SINCE "latency-since" /* the last time that this was asked */
 #define VIOFS_CONTROL_LOG_LEVEL "log-level"
 #define VIOFS_CONTROL_ABORT "abort"
+#define VIOFS_CONTROL_CAPTURE "capture" /* the answer has a socket: recorder.h */
 #define VIOFS_CONTROL_CLONE                                                                        \
 	"clone" /* the answer has a descriptor: another mount, not yet attached anywhere */
 

@@ -18,6 +18,7 @@
 #include "daemon/outage.h"
 #include "daemon/report.h"
 #include "daemon/phase.h"
+#include "daemon/recorder.h"
 #include "daemon/succession.h"
 #include "daemon/watchdog.h"
 #include "daemon/worker.h"
@@ -44,7 +45,8 @@ enum {
 	VIOFS_WAKE_MESSAGES,
 	VIOFS_WAKE_CONTROL,
 	VIOFS_WAKE_BACK_END,
-	VIOFS_WAKE_LIFE
+	VIOFS_WAKE_LIFE,
+	VIOFS_WAKE_RECORDER,
 };
 
 /* Dead workers with a thread that is stuck, at one time. */
@@ -90,6 +92,7 @@ struct viofs_supervision {
 	struct viofs_watchdog watchdog;
 	struct viofs_namespace ns;
 	struct viofs_latency_looks looks;
+	struct viofs_recorder recorder;
 };
 
 /* What happens to the mount: course.c. */

@@ -71,6 +71,7 @@ static int start_loop(struct viofs_supervision *s, struct viofs_err *err)
 	viofs_loop_add(&s->loop, s->control_fd, VIOFS_LOOP_INPUT);
 	viofs_loop_add(&s->loop, viofs_outage_fd(&s->outage), VIOFS_LOOP_INPUT);
 	viofs_loop_add(&s->loop, s->worker.pipes.life_fd, VIOFS_LOOP_INPUT);
+	viofs_loop_add(&s->loop, s->recorder.epoll_fd, VIOFS_LOOP_INPUT);
 	return 0;
 }
 
@@ -84,7 +85,8 @@ static int start_worker(struct viofs_supervision *s, bool succeeds, struct viofs
 			     .debug = s->o->debug,
 			     .epoll = s->o->relay.loop == VIOFS_LOOP_EPOLL },
 		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd,
-				     viofs_mount_control_fd(s->mount) },
+				     viofs_mount_control_fd(s->mount), s->recorder.epoll_fd,
+				     s->recorder.fd },
 		.supervisors_loop = &s->loop,
 		.relay = &s->o->relay,
 		.succeeds = succeeds,
@@ -141,6 +143,7 @@ static int start(struct viofs_supervision *s, struct viofs_err *err)
 		.fuse_fd = viofs_mount_fd(s->mount),
 		.timeout_ns = s->o->relay.timeout_ms * VIOFS_NSEC_PER_MSEC,
 	};
+	viofs_recorder_init(&s->recorder, s->claim->capture);
 	rc = viofs_relay_open(s->claim->relay, viofs_mount_fd(s->mount), err);
 	if (!rc)
 		rc = start_worker(s, false, err);
@@ -295,6 +298,8 @@ static void watch(struct viofs_supervision *s)
 			viofs_course_look_for_death(s);
 		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_CONTROL))
 			viofs_control_serve(s->control_fd, viofs_answers_commands, s);
+		if (viofs_loop_fired(&s->loop, VIOFS_WAKE_RECORDER))
+			viofs_recorder_look(&s->recorder);
 		if (s->worker.pid && !s->by_abort)
 			viofs_outage_look(&s->outage, viofs_worker_has_served(s->worker.state));
 		watch_namespace(s);
@@ -326,6 +331,7 @@ static void finish(struct viofs_supervision *s)
 		viofs_mount_close(s->mount);
 	viofs_loop_close(&s->loop);
 	viofs_outage_end(&s->outage);
+	viofs_recorder_fini(&s->recorder);
 	if (s->claim)
 		viofs_control_close(s->control_fd, s->source.id);
 	rc = viofs_claim_close(s->claim, &err);
@@ -357,6 +363,7 @@ int viofs_supervisor_run(const struct viofs_options *o, int outcome_fd)
 		.control_fd = -1,
 		.signal_fd = -1,
 		.worker.pipes = { -1, -1, -1 },
+		.recorder = { .epoll_fd = -1, .fd = -1 },
 		.succession.most = o->restarts,
 	};
 	viofs_inherit_no_oom();

@@ -24,6 +24,7 @@
 #include "daemon/report.h"
 #include "relay/adopt.h"
 #include "relay/observe.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,14 +66,18 @@ static void serving(void *arg)
 }
 
 /* Each is best effort: the message says what was not allowed. */
-static void harden_against_reclaim(const struct viofs_arena *arena)
+static void harden_against_reclaim(const struct viofs_arena *arena,
+				   const struct viofs_capture *capture)
 {
 	char missing[128] = "";
 
 	viofs_arena_hide_sparse(arena, true);
+	if (capture)
+		viofs_capture_hide(capture, true);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		strcat(missing, " mlockall");
-	if (viofs_arena_hide_sparse(arena, false))
+	if (viofs_arena_hide_sparse(arena, false) ||
+	    (capture && viofs_capture_hide(capture, false)))
 		abort(); /* can't fail: its memory is there already */
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		strcat(missing, " PR_SET_IO_FLUSHER");
@@ -127,11 +132,14 @@ static int work(struct worker *w)
 	 */
 	if (!c->sandbox.debug && !VIOFS_SANDBOX_SANITIZED)
 		viofs_launch_let_go();
-	harden_against_reclaim(c->claim->at.arena);
+	harden_against_reclaim(c->claim->at.arena, c->claim->capture);
 	rc = pin(c->cpus, &err);
 	if (!rc && c->succeeds)
 		rc = viofs_adopt_forked(c->relay, c->crashed, &c->claim->at.fs, &c->claim->relay,
 					&err);
+	/* Records go on where the last worker has left them. */
+	if (!rc && c->succeeds)
+		viofs_tap_attach(c->claim->relay, c->claim->capture);
 	if (!rc)
 		rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);
 	if (!rc)

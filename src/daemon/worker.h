@@ -16,7 +16,7 @@ struct viofs_worker_config {
 	int fuse_fd;
 	struct viofs_sandbox_config sandbox;
 	const cpu_set_t *cpus;  /* to run on; empty: wherever this process may */
-	int supervisors_fds[4]; /* closed in the worker, so that they end with the supervisor; or -1
+	int supervisors_fds[6]; /* closed in the worker, so that they end with the supervisor; or -1
 				 */
 	struct viofs_loop *supervisors_loop;    /* likewise; not open yet for the first worker */
 	const struct viofs_relay_config *relay; /* that claim->relay was made with */

@@ -133,13 +133,14 @@ void viofs_fs_let_go(struct viofs_fs *fs);
 /** viofs_fs_ring_flags() - for viofs_ring_init(), by what was negotiated. */
 unsigned int viofs_fs_ring_flags(const struct viofs_virtio *virtio);
 
-/** viofs_fs_kick() - notify queue @q where the device wants it; counts. */
-static inline void viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
+/** viofs_fs_kick() - notify queue @q where the device wants it; counts. Return: did it want it? */
+static inline bool viofs_fs_kick(struct viofs_fs *fs, unsigned int q)
 {
-	if (viofs_ring_should_kick(&fs->queues[q].ring)) {
-		fs->queues[q].ring.shadow->kicks++;
-		fs->virtio->ops->notify(fs->virtio, fs->queues[q].index);
-	}
+	if (!viofs_ring_should_kick(&fs->queues[q].ring))
+		return false;
+	fs->queues[q].ring.shadow->kicks++;
+	fs->virtio->ops->notify(fs->virtio, fs->queues[q].index);
+	return true;
 }
 
 /** viofs_fs_kick_always() - notify whatever the device asked for: a kick may have been lost. */

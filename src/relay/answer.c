@@ -7,6 +7,7 @@
 #include "relay/entry.h"
 #include "relay/hiprio.h"
 #include "relay/session.h"
+#include "relay/tap.h"
 
 #include <stdio.h>
 
@@ -17,11 +18,12 @@ const char *viofs_answer_name(const struct viofs_fuse_shape *shape)
 	return name ? name : "?";
 }
 
-void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape,
-			const char *what)
+void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_slot *slot, const char *what)
 {
-	const char *name = viofs_answer_name(shape);
+	const char *name = viofs_answer_name(&slot->shape);
 
+	if (viofs_capture_is_on(lane->capture))
+		viofs_tap_write_fault(lane->capture, slot, what);
 	lane->stats->faults++;
 	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", name, what);
 	/* Once, and then less and less often: 1, 2, 4, 8, ... */
@@ -34,6 +36,8 @@ void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *
 
 void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)
 {
+	if (viofs_capture_is_on(lane->capture))
+		viofs_tap_write_answer(lane->capture, unique, error);
 	viofs_devfuse_error(lane->fuse_fd, unique, error);
 	lane->stats->replies++;
 }
@@ -44,6 +48,8 @@ void viofs_answer_slot(struct viofs_lane *lane, struct viofs_slot *slot, int err
 		viofs_answer(lane, slot->kernel_unique, error);
 		return;
 	}
+	if (viofs_capture_is_on(lane->capture))
+		viofs_tap_write_answer(lane->capture, slot->kernel_unique, error);
 	viofs_entry_reply(lane, slot, error, NULL, 0, 0);
 	lane->stats->replies++;
 }

@@ -22,7 +22,6 @@ void viofs_answer_release(struct viofs_lane *lane, struct viofs_slot *slot);
 const char *viofs_answer_name(const struct viofs_fuse_shape *shape);
 
 /** viofs_answer_fault() - note what the device did wrong; logged now and then. */
-void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_fuse_shape *shape,
-			const char *what);
+void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_slot *slot, const char *what);
 
 #endif

@@ -40,7 +40,7 @@ static bool deliver(struct viofs_lane *lane, struct viofs_slot *slot, struct iov
 		return false;
 	}
 	if (rc == -EINVAL)
-		viofs_answer_fault(lane, &slot->shape, "the kernel doesn't accept it");
+		viofs_answer_fault(lane, slot, "the kernel doesn't accept it");
 	return true;
 }
 
@@ -59,14 +59,14 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 	memcpy(&out.head, from, sizeof(out.head));
 	if (viofs_fuse_reply_check(shape, slot->device_unique, &out.head, used_len,
 				   lane->relay->used_len_zero, &reply)) {
-		viofs_answer_fault(lane, shape, reply.fault);
+		viofs_answer_fault(lane, slot, reply.fault);
 		/* It is answered with all others. */
 		slot->state = VIOFS_SLOT_QUEUED;
 		return viofs_outcome_break(lane->relay, "%s: %s", viofs_answer_name(shape),
 					   reply.fault);
 	}
 	if (reply.fault)
-		viofs_answer_fault(lane, shape, reply.fault);
+		viofs_answer_fault(lane, slot, reply.fault);
 	out.head.error = reply.error;
 	out.head.unique = slot->kernel_unique;
 	fixed = VIOFS_MIN(reply.payload, shape->fixed);

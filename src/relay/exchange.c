@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One request of our own, and its answer. */
 #include "relay/exchange.h"
+#include "base/ticks.h"
 #include "base/util.h"
 #include "relay/outcome.h"
 #include "relay/session.h"
 #include "relay/submit.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,7 +51,7 @@ static int wait_alone(struct viofs_lane *lane, unsigned int q, int64_t timeout_n
 			return viofs_outcome_break(lane->relay, "the device %s", lost);
 		if (viofs_rekick_is_due(&rekick, now)) {
 			*rekicked = true;
-			viofs_fs_kick_always(lane->relay->fs, q);
+			viofs_tap_kick_always(lane->capture, lane->relay->fs, q);
 		}
 		usleep(NAP_US);
 	}
@@ -69,6 +71,7 @@ int viofs_exchange(struct viofs_lane *lane, const void *message, size_t len,
 	slot->shape = *shape;
 	slot->len = (uint32_t)len;
 	slot->since = viofs_now_ns();
+	slot->read = slot->sent = viofs_ticks();
 	slot->kernel_unique = 0;
 	rc = viofs_submit(lane, slot);
 	if (rc)
@@ -76,7 +79,9 @@ int viofs_exchange(struct viofs_lane *lane, const void *message, size_t len,
 	rc = wait_alone(lane, slot->queue, timeout_ns, used_len, &rekicked);
 	if (!rc && rekicked)
 		lane->stats->quirks |= VIOFS_QUIRK_LOST_KICK;
-	if (!rc)
-		*slot_out = slot;
-	return rc;
+	if (rc)
+		return rc;
+	viofs_tap_done(lane->capture, lane->relay, slot, *used_len);
+	*slot_out = slot;
+	return 0;
 }

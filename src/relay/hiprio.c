@@ -4,6 +4,7 @@
 #include "relay/hiprio.h"
 #include "base/barrier.h"
 #include "base/log.h"
+#include "base/ticks.h"
 #include "base/util.h"
 #include "fuse/forget.h"
 #include "fuse/reply.h"
@@ -13,6 +14,7 @@
 #include "relay/lane.h"
 #include "relay/outcome.h"
 #include "relay/session.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,6 +38,7 @@ int viofs_hiprio_init(struct viofs_relay *r)
 	memset(h, 0, sizeof(*h));
 	pthread_mutex_init(&h->lock, NULL);
 	h->next_due = INT64_MAX;
+	h->capture = &viofs_capture_off;
 	viofs_slots_share_hiprio(&r->slots, &h->slots);
 	h->state = r->layout.hiprio;
 	h->interrupts = r->layout.interrupts;
@@ -86,7 +89,7 @@ static void note_full_locked(struct viofs_hiprio *h)
 static void kick_locked(struct viofs_relay *r)
 {
 	atomic_store_explicit(&r->hiprio.forgets_held, 0, memory_order_relaxed);
-	viofs_fs_kick(r->fs, VIOFS_FS_HIPRIO);
+	viofs_tap_kick(r->hiprio.capture, r->fs, VIOFS_FS_HIPRIO);
 }
 
 /* Is the device to be told of these at once? */
@@ -133,6 +136,7 @@ static struct viofs_slot *fill_slot_locked(struct viofs_relay *r, const void *me
 	viofs_fuse_classify(&r->conn, message, len, &slot->shape);
 	slot->kernel_unique = 0;
 	slot->since = viofs_now_ns();
+	slot->read = slot->sent = viofs_ticks();
 	return slot;
 }
 
@@ -143,6 +147,7 @@ static int submit_locked(struct viofs_relay *r, struct viofs_slot *slot, uint32_
 		viofs_slots_give(&r->hiprio.slots, slot);
 		return -EAGAIN;
 	}
+	viofs_tap_sent(r->hiprio.capture, r, slot);
 	notify_locked(r, nodes);
 	publish_locked(r);
 	return 0;
@@ -409,6 +414,7 @@ static int complete_locked(struct viofs_relay *r)
 		slot = &h->slots.slots[token];
 		/* There is room now. */
 		atomic_store_explicit(&h->full_since, 0, memory_order_relaxed);
+		viofs_tap_done(h->capture, r, slot, len);
 		if (slot->shape.opcode == FUSE_INTERRUPT)
 			finish_interrupt(r, slot, len);
 		viofs_slots_give(&h->slots, slot);
@@ -448,7 +454,7 @@ void viofs_hiprio_kick_again(struct viofs_relay *r)
 {
 	pthread_mutex_lock(&r->hiprio.lock);
 	if (ring_of(r)->shadow->in_flight)
-		viofs_fs_kick_always(r->fs, VIOFS_FS_HIPRIO);
+		viofs_tap_kick_always(r->hiprio.capture, r->fs, VIOFS_FS_HIPRIO);
 	pthread_mutex_unlock(&r->hiprio.lock);
 }
 

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct viofs_capture_ring;
 struct viofs_lane;
 struct viofs_relay;
 
@@ -43,6 +44,7 @@ struct viofs_relay;
 struct viofs_hiprio {
 	pthread_mutex_t lock; /* for all below, the ring, and its part of the statistics */
 	struct viofs_slots slots;
+	struct viofs_capture_ring *capture; /* for records, with the lock */
 	/* What waits; only the first lane sends it. */
 	struct viofs_hiprio_state *state;
 	struct viofs_forgotten forgotten;

@@ -144,6 +144,7 @@ static int init_lane(struct viofs_relay *r, unsigned int index)
 	lane->hiprio = index ? NULL : &r->hiprio;
 	lane->stats = &l->lane_stats[index];
 	lane->latency = &l->latency[index];
+	lane->capture = &viofs_capture_off;
 	lane->state = &l->lanes[index];
 	if (!r->is_adopted) {
 		lane->state->landing = VIOFS_SLOT_NONE;

@@ -28,6 +28,7 @@
 #include "kernel/devfuse.h"
 #include "relay/lane.h"
 #include "relay/session.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -91,6 +92,8 @@ int viofs_notify_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 	if (!n)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
 	r->notify = n;
+	if (!r->notify_capture)
+		r->notify_capture = &viofs_capture_off;
 	n->relay = r;
 	n->fuse_fd = fuse_fd;
 	n->copy = malloc(r->fs->notify_buf_size);
@@ -136,6 +139,8 @@ static bool pass_on(struct viofs_notify *n, uint32_t len)
 	int rc;
 
 	fault = viofs_fuse_notify_check(n->copy, len, r->config.notify_store, &name);
+	if (viofs_capture_is_on(r->notify_capture))
+		viofs_tap_write_notification(r->notify_capture, n->copy, len);
 	if (!fault) {
 		rc = viofs_devfuse_notify(n->fuse_fd, n->copy, len);
 		if (n->stop)

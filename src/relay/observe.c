@@ -63,6 +63,11 @@ unsigned int viofs_observe_turns(const struct viofs_relay *r, uint64_t turns[VIO
 	return r->lane_count;
 }
 
+unsigned int viofs_observe_lanes(const struct viofs_relay *r)
+{
+	return r->lane_count;
+}
+
 bool viofs_observe_has_beat(const struct viofs_relay *r)
 {
 	return r->config.timeout_ms && r->stats->channel == VIOFS_CHANNEL_URING;

@@ -31,6 +31,9 @@ int64_t viofs_observe_unanswered_ns(const struct viofs_relay *r);
 /** viofs_observe_turns() - the turns that each lane's loop has had. Return: lanes. Any process. */
 unsigned int viofs_observe_turns(const struct viofs_relay *r, uint64_t turns[VIOFS_LANES_MAX]);
 
+/** viofs_observe_lanes() - how many there are. Any process. */
+unsigned int viofs_observe_lanes(const struct viofs_relay *r);
+
 /** viofs_observe_has_beat() - has each lane a turn each second, however little there is to do? Any
  * process. */
 bool viofs_observe_has_beat(const struct viofs_relay *r);

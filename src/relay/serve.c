@@ -18,6 +18,7 @@
 #include "relay/pump.h"
 #include "relay/session.h"
 #include "relay/spin.h"
+#include "relay/tap.h"
 #include "relay/watch.h"
 
 #include <errno.h>
@@ -36,6 +37,12 @@
 /* Without interrupts completions are looked for this often while the loop sleeps. */
 #define NO_VECTOR_NS (1 * VIOFS_NSEC_PER_MSEC)
 
+static void note_interrupts(struct viofs_lane *lane, unsigned int q, uint64_t n)
+{
+	lane->relay->stats->queues[q].interrupts += n;
+	viofs_tap_interrupts(lane->capture, q, n);
+}
+
 /* Count the interrupts that have come since the last call, in a wait or in a flush. */
 static void count_interrupts(struct viofs_lane *lane)
 {
@@ -52,10 +59,10 @@ static void count_interrupts(struct viofs_lane *lane)
 		if (!n)
 			continue;
 		if (lane->hiprio && r->fs->queues[VIOFS_FS_HIPRIO].interrupt_fd == fd)
-			r->stats->queues[VIOFS_FS_HIPRIO].interrupts += n;
+			note_interrupts(lane, VIOFS_FS_HIPRIO, n);
 		for (unsigned int k = 0; k < lane->queue_count; k++)
 			if (r->fs->queues[lane->queues[k]].interrupt_fd == fd)
-				r->stats->queues[lane->queues[k]].interrupts += n;
+				note_interrupts(lane, lane->queues[k], n);
 	}
 }
 

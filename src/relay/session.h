@@ -19,7 +19,8 @@
  * Beside it: hiprio.c FORGET and INTERRUPT, over a queue that all lanes share; interrupt.c which
  * request an INTERRUPT is about; mailbox.c what lanes tell each other; outcome.c how it ends;
  * notify.c what the device says unasked; refuse.c EIO for everybody, where the device was lost;
- * observe.c what other processes see; tap.c how long requests take.
+ * observe.c what other processes see; tap.c how long requests take, and records of them
+ * (capture.c).
  *
  * All of this is one lane's: a part of the request queues, and everything that it needs to serve
  * them. A request stays in the lane that read it, and lanes share nothing on this way. One thread
@@ -35,6 +36,7 @@
 #include "fs/doorbells.h"
 #include "fs/rekick.h"
 #include "loop/loop.h"
+#include "relay/capture.h"
 #include "relay/config.h"
 #include "relay/entry.h"
 #include "relay/hiprio.h"
@@ -70,6 +72,7 @@ struct viofs_lane {
 	struct viofs_hiprio *hiprio; /* in the lane that serves this queue; NULL: another does */
 	struct viofs_lane_stats *stats;
 	struct viofs_lane_latency *latency;
+	struct viofs_capture_ring *capture; /* its own, where records go while they are wanted */
 	int fuse_fd;    /* an open /dev/fuse of its own: what was read here is answered here */
 	int cpu;        /* to run on, -1: any */
 	uint8_t *plain; /* where requests land that have no slot */
@@ -127,6 +130,7 @@ struct viofs_relay {
 	struct viofs_outcome outcome;
 	struct viofs_doorbells doorbells;
 	struct viofs_notify *notify; /* NULL: no notification queue */
+	struct viofs_capture_ring *notify_capture;
 	struct viofs_err *err;
 	/* Known from INIT on, before there is more than one thread. */
 	struct viofs_fuse_conn conn;

@@ -7,6 +7,7 @@
 #include "relay/contents.h"
 #include "relay/enqueue.h"
 #include "relay/session.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 
@@ -33,10 +34,11 @@ static unsigned int choose_queue(struct viofs_lane *lane)
 
 static void notify(struct viofs_lane *lane, const struct viofs_slot *slot)
 {
+	viofs_tap_sent(lane->capture, lane->relay, slot);
 	if (lane->kicks_wait)
 		lane->kicks_held |= 1U << slot->queue;
 	else
-		viofs_fs_kick(lane->relay->fs, slot->queue);
+		viofs_tap_kick(lane->capture, lane->relay->fs, slot->queue);
 }
 
 void viofs_submit_kick_later(struct viofs_lane *lane)
@@ -48,7 +50,7 @@ void viofs_submit_kick_now(struct viofs_lane *lane)
 {
 	for (unsigned int q = 0; lane->kicks_held >> q; q++)
 		if (lane->kicks_held >> q & 1)
-			viofs_fs_kick(lane->relay->fs, q);
+			viofs_tap_kick(lane->capture, lane->relay->fs, q);
 	lane->kicks_held = 0;
 	lane->kicks_wait = false;
 }
@@ -70,7 +72,7 @@ static int try_submit(struct viofs_lane *lane, struct viofs_slot *slot)
 	if (rc == -ENOSPC)
 		return -EAGAIN;
 	if (rc == -EMSGSIZE) {
-		viofs_answer_fault(lane, &slot->shape, "virtqueue too small for the request");
+		viofs_answer_fault(lane, slot, "virtqueue too small for the request");
 		viofs_answer_slot(lane, slot, -EIO);
 		viofs_answer_release(lane, slot);
 	}

@@ -8,6 +8,7 @@
 #include "relay/notify.h"
 #include "relay/outcome.h"
 #include "relay/session.h"
+#include "relay/tap.h"
 
 #include <errno.h>
 
@@ -32,7 +33,7 @@ void viofs_watch_answers(struct viofs_lane *lane, int64_t now)
 		viofs_hiprio_kick_again(lane->relay);
 	for (unsigned int i = 0; i < lane->queue_count; i++)
 		if (viofs_lane_ring(lane, i)->shadow->in_flight)
-			viofs_fs_kick_always(lane->relay->fs, lane->queues[i]);
+			viofs_tap_kick_always(lane->capture, lane->relay->fs, lane->queues[i]);
 	oldest = viofs_lane_oldest_ns(lane, false);
 	if (!lane->stall_said && oldest >= STALL_NS) {
 		lane->stall_said = true;

@@ -65,6 +65,8 @@ int __wrap_viofs_relay_new(const struct viofs_relay_config *config, struct viofs
 			   struct viofs_arena *arena, struct viofs_relay **out,
 			   struct viofs_err *e);
 void __wrap_viofs_relay_free(struct viofs_relay *r);
+unsigned int __wrap_viofs_observe_lanes(const struct viofs_relay *r);
+int __wrap_viofs_capture_new(unsigned int lanes, struct viofs_capture **out);
 
 void __wrap_viofs_hold_sweep(void)
 {
@@ -166,6 +168,17 @@ int __wrap_viofs_relay_new(const struct viofs_relay_config *config, struct viofs
 	if (!rc)
 		*out = (struct viofs_relay *)(void *)&fs;
 	return rc;
+}
+
+unsigned int __wrap_viofs_observe_lanes(const struct viofs_relay *r)
+{
+	return 1;
+}
+
+/* A claim does without. */
+int __wrap_viofs_capture_new(unsigned int lanes, struct viofs_capture **out)
+{
+	return -ENOTSUP;
 }
 
 void __wrap_viofs_relay_free(struct viofs_relay *r)

@@ -284,16 +284,16 @@ static void while_a_thread_is_in_one_lane_none_is_freed(void **state)
 
 static void faults_are_said_at_powers_of_two(void **state)
 {
-	static const struct viofs_fuse_shape shape = { .opcode = FUSE_GETATTR };
+	static const struct viofs_slot slot = { .shape.opcode = FUSE_GETATTR };
 	struct viofs_lane_stats counted = { 0 };
-	struct viofs_lane lane = { .stats = &counted };
+	struct viofs_lane lane = { .stats = &counted, .capture = &viofs_capture_off };
 
 	viofs_log_set_sink(sink, VIOFS_LOG_WARNING);
 	for (unsigned int i = 1; i <= 9; i++) {
 		bool is_told = i == 1 || i == 2 || i == 4 || i == 8;
 
 		said[0] = '\0';
-		viofs_answer_fault(&lane, &shape, "too short");
+		viofs_answer_fault(&lane, &slot, "too short");
 		assert_int_equal(counted.faults, i);
 		assert_int_equal(strstr(said, "GETATTR was refused: too short") != NULL, is_told);
 		assert_string_equal(counted.last_fault, "GETATTR: too short");

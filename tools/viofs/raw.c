@@ -100,7 +100,7 @@ const char *viofs_raw_args(const struct viofs_raw *r, const struct viofs_raw_op 
 {
 	bool longer = r->setxattr_ext && op->flags & VIOFS_RAW_VALUE_IN;
 
-	return longer ? "size:4 flags:4 setxattr_flags:4 .:4" : op->args;
+	return longer ? VIOFS_RAW_LONG_SETXATTR : op->args;
 }
 
 uint64_t viofs_raw_get(const struct viofs_raw *r, const char *field)

@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* SETXATTR's struct where INIT has agreed on the longer one. */
+#define VIOFS_RAW_LONG_SETXATTR "size:4 flags:4 setxattr_flags:4 .:4"
 /* DMA memory for each direction. */
 #define VIOFS_RAW_DATA 65536U
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* viofsctl: look at virtio-fs devices, bind them for VFIO and back, ask running daemons. */
 #include "ctl.h"
+#include "ctl_capture.h"
 #include "base/standard.h"
 #include "base/util.h"
 #include "daemon/status.h"
@@ -26,6 +27,7 @@ static const char usage[] =
 	"  log-level MOUNTPOINT [LEVEL]\n"
 	"                        which messages its daemon logs: up to error, warning, info or "
 	"debug\n"
+	"  capture WHERE         what passes: requests, replies, kicks; viofsctl capture --help\n"
 	"  sync MOUNTPOINT       wait until the device has all that programs have written\n"
 	"  umount MOUNTPOINT     unmount, and return when the device is back\n"
 	"  abort MOUNTPOINT      end one at once: whoever uses the mount gets errors\n"
@@ -192,6 +194,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (!strncmp(basename(argv[0]), "umount.", strlen("umount.")))
 		return viofs_ctl_umount_helper(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], "capture"))
+		return viofs_ctl_capture(argc - 1, argv + 1);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return fputs(usage, stdout) < 0;

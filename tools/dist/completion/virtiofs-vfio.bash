@@ -69,6 +69,8 @@ _viofsctl() {
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		_virtiofs_vfio_offer_of _viofsctl_commands "$1"
+	elif [[ $2 == -* && $command == capture ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$("$1" capture --help | grep -oE -- '--[a-z]+')" -- "$2")
 	elif [[ $2 == -* ]]; then
 		_virtiofs_vfio_offer --json
 	else
