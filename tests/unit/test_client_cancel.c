@@ -4,6 +4,7 @@
 #include "client_bench.h"
 
 #include "base/util.h"
+#include "fuse/unique.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,6 +184,61 @@ static void closing_gives_up_locks_that_wait(void **state)
 	close_session();
 }
 
+/* Nobody looks at its answer for longer than an INTERRUPT is held. */
+static void begin_lock_that_is_refused(void)
+{
+	struct model_request *lock;
+
+	open_session();
+	assert_int_equal(viofs_file_flock_async(async, file, LOCK_EX, data), 0);
+	lock = model_device_wait(&bench.device, FUSE_SETLKW, 1);
+	assert_non_null(lock);
+	model_device_answer(&bench.device, lock, -EOPNOTSUPP);
+	usleep(2 * VIOFS_INTERRUPT_HELD_NS / 1000);
+}
+
+/* QEMU's virtiofsd answers at once, and dies of an INTERRUPT for what it has answered. */
+static void closing_does_not_interrupt_what_is_answered(void **state)
+{
+	begin_lock_that_is_refused();
+	viofs_async_close(async);
+	/* With it ends what went by hiprio. */
+	close_session();
+	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
+}
+
+static void cancelling_does_not_interrupt_what_is_answered(void **state)
+{
+	begin_lock_that_is_refused();
+	assert_int_equal(viofs_async_cancel(async, data), -ENOENT);
+	viofs_async_close(async);
+	/* With it ends what went by hiprio. */
+	close_session();
+	assert_int_equal(model_device_count(&bench.device, FUSE_INTERRUPT), 0);
+}
+
+/* It is given up when the device has had it for a while, and no event comes before. */
+static void a_young_lock_is_given_up_later(void **state)
+{
+	struct model_request *interrupt;
+	struct viofs_event e;
+	int64_t began;
+
+	open_session();
+	began = viofs_now_ns();
+	assert_int_equal(viofs_file_flock_async(async, file, LOCK_EX, data), 0);
+	assert_non_null(model_device_wait(&bench.device, FUSE_SETLKW, 1));
+	assert_int_equal(viofs_async_cancel(async, data), 1);
+	assert_int_equal(viofs_async_wait(async, &e, 1, 1, SOON_MS * VIOFS_NSEC_PER_MSEC), 1);
+	assert_int_equal(e.result, -ECANCELED);
+	assert_true(viofs_now_ns() - began >= VIOFS_INTERRUPT_HELD_NS);
+	interrupt = model_device_wait(&bench.device, FUSE_INTERRUPT, 1);
+	assert_non_null(interrupt);
+	model_device_release(&bench.device, FUSE_SETLKW);
+	viofs_async_close(async);
+	close_session();
+}
+
 /* It neither gives it up nor answers: a lock has no time-out, the end has one. */
 static void closing_waits_for_a_lock_as_long_as_the_time_out(void **state)
 {
@@ -243,6 +299,9 @@ int main(void)
 		BOTH(aborting_ends_a_close_that_waits),
 		BOTH(aborting_ends_calls_of_other_threads),
 		BOTH(closing_gives_up_locks_that_wait),
+		BOTH(closing_does_not_interrupt_what_is_answered),
+		BOTH(cancelling_does_not_interrupt_what_is_answered),
+		BOTH(a_young_lock_is_given_up_later),
 		BOTH(closing_waits_for_a_lock_as_long_as_the_time_out),
 		BOTH(locks_that_wait_leave_room_for_the_unlock),
 	};
