@@ -331,7 +331,7 @@ static void children(void)
 		child = fork();
 		if (!child) {
 			in_the_child(q, a, f, before);
-			exit(0);
+			_exit(0); /* valgrind looks all the same */
 		}
 		MUST(waitpid(child, &status, 0) == child);
 		MUST(WIFEXITED(status) && !WEXITSTATUS(status));

@@ -36,7 +36,8 @@ static void answer(struct model_request *r, const void *payload, size_t size)
 {
 	struct fuse_out_header *head = (void *)r->reply;
 
-	memcpy(head + 1, payload, size);
+	if (size)
+		memcpy(head + 1, payload, size);
 	head->error = 0;
 	head->len = (uint32_t)(sizeof(*head) + size);
 	r->reply_len = r->used_len = head->len;
