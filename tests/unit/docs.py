@@ -207,6 +207,13 @@ class Docs:
                     self.wrong.append(f"{page} links to #{anchor} of {other}, which has no such "
                                       "heading")
 
+    def lengths(self):
+        """Pages that somebody reads from one end to the other stay that short."""
+        for page, most in (("README.md", 160), ("docs/performance.md", 250)):
+            count = len(self.read(page).splitlines())
+            if count > most:
+                self.wrong.append(f"{page} has {count} lines, {most} are the most")
+
 
 def main(root, build, *programs):
     docs = Docs(root, {os.path.basename(path): path for path in programs})
@@ -224,6 +231,7 @@ def main(root, build, *programs):
     docs.functions()
     docs.files_in_comments()
     docs.headings()
+    docs.lengths()
     for line in docs.wrong:
         print(line)
     return 1 if docs.wrong else 0
