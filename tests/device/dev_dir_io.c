@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -38,27 +39,55 @@ int dev_dir_release(struct dev_request *r)
 	return close((int)((const struct fuse_release_in *)r->arg)->fh) < 0 ? -errno : 0;
 }
 
-/* A directory's handle is the DIR itself: readdir(3) keeps a place in it. */
+/* A directory's handle is the DIR itself: readdir(3) keeps a place in it. One that a driver makes
+ * up is none of these. */
+struct open_dir {
+	DIR *dir;
+	struct open_dir *next;
+};
+
+static struct open_dir *open_dirs;
+
+/* NULL: there is no such one. */
+static struct open_dir **find_dir(uint64_t fh)
+{
+	struct open_dir **at = &open_dirs;
+
+	while (*at && (uint64_t)(uintptr_t)(*at)->dir != fh)
+		at = &(*at)->next;
+	return *at ? at : NULL;
+}
+
 int dev_dir_opendir(struct dev_request *r)
 {
 	struct fuse_open_out *out = dev_payload(r);
 	int fd = open(dev_dir_proc(r->head->nodeid), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct open_dir *one;
 
 	if (!dir)
 		return -errno;
+	one = malloc(sizeof(*one));
+	if (!one) {
+		closedir(dir);
+		return -ENOMEM;
+	}
+	*one = (struct open_dir){ dir, open_dirs };
+	open_dirs = one;
 	out->fh = (uint64_t)(uintptr_t)dir;
 	return sizeof(*out);
 }
 
-static DIR *dir_of(uint64_t fh)
-{
-	return (DIR *)(uintptr_t)fh; /* the driver's word: a test's device trusts its kernel */
-}
-
 int dev_dir_releasedir(struct dev_request *r)
 {
-	closedir(dir_of(((const struct fuse_release_in *)r->arg)->fh));
+	struct open_dir **at = find_dir(((const struct fuse_release_in *)r->arg)->fh), *one;
+
+	if (!at)
+		return -EBADF;
+	one = *at;
+	*at = one->next;
+	closedir(one->dir);
+	free(one);
 	return 0;
 }
 
@@ -118,10 +147,13 @@ static size_t add_name(struct dev_request *r, size_t at, size_t room, int dir,
 int dev_dir_readdir(struct dev_request *r)
 {
 	const struct fuse_read_in *in = r->arg;
-	DIR *dir = dir_of(in->fh);
+	struct open_dir **one = find_dir(in->fh);
+	DIR *dir = one ? (*one)->dir : NULL;
 	const struct dirent *d;
 	size_t at = 0, n = 1;
 
+	if (!dir)
+		return -EBADF;
 	seekdir(dir, (long)in->offset);
 	while (n && (d = readdir(dir)))
 		at += n = add_name(r, at, in->size - at, dirfd(dir), d);

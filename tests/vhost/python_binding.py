@@ -498,6 +498,9 @@ def requests_go_by_the_names_of_their_fields():
             listed = viofs.entries(r.readdir(nodeid=1, fh=top.fh, size=4096).data, False)
             check("file" in [e["name"] for e in listed], str(listed))
             r.releasedir(nodeid=1, fh=top.fh)
+            # Made up, and closed.
+            for fh in (1 << 40, top.fh):
+                raises(OSError, lambda fh=fh: r.readdir(nodeid=1, fh=fh, size=4096), errno.EBADF)
             r.forget(nodeid=entry.nodeid, nlookup=1)
         with dev.queue() as queue:
             batch = [viofs.Request(viofs.OPS["STATFS"].opcode, 1, reply_size=80, user=i)
