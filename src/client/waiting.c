@@ -3,7 +3,7 @@
  * Waiting: spin first, since being woken costs more than most answers take; then sleep until an
  * interrupt.
  *
- * A wait is on its caller's stack, and of the thread that has the handle.
+ * A wait lies on its caller's stack, and belongs to the thread that has the handle.
  */
 #include "client/waiting.h"
 #include "base/barrier.h"

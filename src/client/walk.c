@@ -262,7 +262,7 @@ static void may_search(struct viofs_op *op)
 	walk_on(op);
 }
 
-/* A folder is searched for what is left of the path. Return: as one_step(). */
+/* Search a folder for the rest of the path. Return: as one_step(). */
 static int search(struct viofs_op *op)
 {
 	struct viofs_walk *w = op->walk;
@@ -273,7 +273,7 @@ static int search(struct viofs_op *op)
 	return viofs_check(op, top(w), viofs_judge_search, may_search);
 }
 
-/* Return: 1: the step is done, go on; 0: another has to be asked, or the op has ended. */
+/* Return: 1: the step is done, go on; 0: the device has to be asked, or the op has ended. */
 static int one_step(struct viofs_op *op)
 {
 	struct viofs_walk *w = op->walk;

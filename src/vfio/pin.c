@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Pinning memory with no IOMMU to do it: as a registered buffer of an io_uring. */
+/* Pin memory where no IOMMU does: as a registered buffer of an io_uring. */
 /*
  * mlock(2) keeps pages in memory, but not in their place: compaction moves them, locked ones too.
- * What is pinned for long stays, and io_uring pins the buffers that are registered with it, for as
- * long as the ring is there. The ring is used for nothing else. It is never enabled, and restricted
- * to NOP: a sandboxed process that has a copy of the descriptor can make no system calls by it.
+ * Pages with a long-term pin stay in place, and io_uring pins its registered buffers so for as long
+ * as the ring exists. The ring is used for nothing else. It is never enabled, and restricted to
+ * NOP: a sandboxed process that has a copy of the descriptor can make no system calls by it.
  *
  * System calls as they are, as libviofs needs nothing but libc.
  */

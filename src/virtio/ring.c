@@ -9,9 +9,9 @@
  * device gives back (split: the chain's first descriptor; packed: a number of the driver's choice).
  *
  * What the device writes is loaded once, checked, then used. The first lie marks the ring broken:
- * from there on nothing is added and nothing taken, since which buffers the device still has is not
- * known any more. What it writes about notifications decides about those only, so a lie there costs
- * a stall at most; the caller's watchdog kicks again.
+ * from there on nothing is added and nothing taken, since it isn't known any more which buffers the
+ * device still has. What it writes about notifications decides about those only, so a lie there
+ * costs a stall at most; the caller's watchdog kicks again.
  *
  * The two forms are split_ring.c and packed_ring.c, twins behind ring_forms.h. They are told apart
  * by a flag.
@@ -295,7 +295,7 @@ static uint16_t before_avail(const struct viofs_ring *r, uint32_t by)
 	return (uint16_t)((place + r->size - by) | (~avail & VIOFS_RING_WRAP));
 }
 
-/* The chain that was being added, where it isn't to be seen by the device. */
+/* The chain that was being added, if the device can't see it yet. */
 static void undo_add(const struct viofs_ring *r)
 {
 	struct viofs_ring_shadow *s = r->shadow;

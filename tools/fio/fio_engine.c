@@ -85,7 +85,7 @@ static int take_share(struct thread_data *td)
 	struct viofs_fio_job *job = td->io_ops_data;
 	const char *wrong;
 
-	/* Before anything of @td is looked at: another fio has other structs. */
+	/* Before any field of @td is read: another fio version has other structs. */
 	if (strcmp(fio_version_string, VIOFS_FIO_VERSION)) {
 		log_err("viofs: made for %s, and this is %s: make the engine with that version's "
 			"source\n",

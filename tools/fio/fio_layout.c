@@ -68,7 +68,7 @@ static int lay_out_file(struct thread_data *td, struct viofs_session *session, s
 
 	if (rc && rc != -ENOENT)
 		return viofs_fio_fail(td, rc, f->file_name, &err);
-	/* What this machine calls so doesn't matter. */
+	/* A file of that name on this machine doesn't matter. */
 	f->filetype = FIO_TYPE_FILE;
 	f->real_file_size = (uint64_t)st.st_size;
 	if (end > f->real_file_size) {

@@ -352,11 +352,11 @@ static void catch_signals(void)
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND },
 			 before;
 
-	/* What the starter has switched off stays off: by nohup(1), or a script's `&`. */
+	/* Signals that the starter ignores stay ignored: by nohup(1), or a script's `&`. */
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &action, NULL);
-	/* The device is given back also where nobody reads what is printed. */
+	/* Give the device back even if nobody reads what is printed. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 }
@@ -412,7 +412,7 @@ static int with_device(struct viofs_bench_job *job)
 			return 1;
 		}
 	} else {
-		/* The switch in place of the library's field. */
+		/* Name the switch in place of the library's field. */
 		fprintf(stderr, "viofs-bench: %.*s%s\n", (int)err.fact, err.text,
 			switch_for(err.remedy));
 	}

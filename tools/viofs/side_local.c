@@ -50,8 +50,8 @@ static void local_stat(struct viofs_xfer *x, const struct viofs_xfer_place *p, b
 static void local_open(struct viofs_xfer *x, const struct viofs_xfer_place *p, int flags,
 		       mode_t mode, void **file, struct viofs_xfer_op *op)
 {
-	/* Below a name of the command line nothing is followed, whoever changes it meanwhile; and
-	 * no fifo waits. */
+	/* Below a name of the command line no link is followed, even if somebody puts one there
+	 * meanwhile; and opening a fifo doesn't wait. */
 	int more = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (p->dir == AT_FDCWD ? 0 : O_NOFOLLOW);
 	int fd = openat(p->dir, p->name, flags | more, mode);
 
@@ -236,7 +236,7 @@ static int local_dir_next(struct viofs_xfer *x, void *dir, const char **name, bo
 		return -errno;
 	}
 	*name = e->d_name;
-	/* One that has gone meanwhile is looked at once more, and is an error then. */
+	/* An entry that has gone meanwhile is looked at once more; then it is an error. */
 	*has_stat = !fstatat(dirfd(d->stream), e->d_name, st, AT_SYMLINK_NOFOLLOW);
 	return 1;
 }

@@ -40,7 +40,7 @@ static void share_open(struct viofs_xfer *x, const struct viofs_xfer_place *p, i
 
 static void share_close(struct viofs_xfer *x, void *file, struct viofs_xfer_op *op)
 {
-	/* What was not begun leaves the file as it is; the blocking call makes an end of it in any
+	/* If the close can't begin, the file is still open; the blocking call closes it in any
 	 * case. */
 	if (viofs_file_close_async(x->async, file, op))
 		viofs_xfer_ready(x, op, viofs_file_close(file, NULL));

@@ -18,7 +18,7 @@
 #define FILES_WAITING 512U
 #define DIRS_ACTIVE 8U
 #define EVENTS 64U
-/* A signal is seen, and progress shown, so often at least. */
+/* How often signals are seen and progress is shown, at least. */
 #define LOOK_NS 100000000
 
 void viofs_xfer_push(struct viofs_xfer_nodes *list, struct viofs_xfer_node *node, bool at_front)
@@ -198,7 +198,7 @@ static void begin_what_may(struct viofs_xfer *x)
 	}
 }
 
-/* A signal came: what has not begun will not. */
+/* A signal came: begin nothing more. */
 static void drop_waiting(struct viofs_xfer *x)
 {
 	struct viofs_xfer_node *node;

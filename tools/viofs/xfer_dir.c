@@ -99,7 +99,7 @@ static struct viofs_xfer_op *step(struct viofs_xfer_node *node,
 
 static void complain(struct viofs_xfer_node *node, int64_t rc)
 {
-	/* With the first error of a directory its attributes are left alone. */
+	/* After an error in a directory its attributes are left as they are. */
 	node->failed = true;
 	viofs_xfer_fail(node->x, node->from.path, rc);
 }

@@ -55,7 +55,7 @@ static void on_unlinked(struct viofs_xfer_op *op, int64_t result)
 	viofs_copy_end(of(op));
 }
 
-/* Both files are closed, for better or worse. */
+/* Both files are closed, with or without an error. */
 static void end(struct viofs_copy *c)
 {
 	if (c->mismatch)
@@ -315,7 +315,7 @@ void viofs_copy_move(struct viofs_copy *c)
 
 static void pass(struct viofs_copy *c);
 
-/* What could not be copied so is read and written, which tells what is wrong. */
+/* If it can't be copied like this, read and write it: that tells what is wrong. */
 static void on_passed(struct viofs_xfer_op *op, int64_t result)
 {
 	struct viofs_copy *c = of(op);
@@ -374,7 +374,7 @@ static void on_to_opened(struct viofs_xfer_op *op, int64_t result)
 	struct viofs_copy *c = of(op);
 	const struct stat *st = &c->node->st;
 
-	/* Not every device makes files; it may have this one all the same. */
+	/* Some devices can't make files; this one may be there all the same. */
 	if ((result == -EEXIST || result == -ENOSYS) && !c->existed) {
 		if (c->x->from == c->x->to)
 			c->x->to->stat(c->x, target(c), true, &c->have, step(c, on_same_looked));

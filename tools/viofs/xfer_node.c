@@ -135,7 +135,7 @@ static void on_made(struct viofs_xfer_op *op, int64_t result)
 	/* An older one makes room, as it does for a file's data; a directory does not. */
 	if (result == -EEXIST && !c->existed) {
 		c->existed = true;
-		/* Some devices (the C virtiofsd) remove only what they were asked for before. */
+		/* Some devices (the C virtiofsd) only remove names that were looked up before. */
 		c->x->to->stat(c->x, &c->node->to, false, &c->have, step(c, on_looked));
 	} else if (result < 0) {
 		on_times(op, result);
