@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -342,6 +343,38 @@ static void a_wait_that_always_spins_ends_after_its_time(void **state)
 	assert_int_equal(viofs_queue_wait(q, &c, 1, 1, -1), 1);
 }
 
+/* Times that this thread has gone to sleep. */
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+/* Longer than it waits for here. A lock may be somebody else's now and then. */
+static void a_wait_spins_for_as_long_as_was_asked_for(void **state)
+{
+	struct viofs_completion c;
+	struct viofs_queue *q;
+	bool awake = false;
+
+	bench.options.spin_us = 3600 * 1000000U;
+	bench_open();
+	q = bench_queue();
+	bench_hold(FUSE_GETATTR);
+	bench_send(q, 0, 1, 1);
+	for (int i = 0; i < 100 && !awake; i++) {
+		long before = sleeps();
+
+		assert_int_equal(viofs_queue_wait(q, &c, 1, 1, 5 * VIOFS_NSEC_PER_MSEC), 0);
+		awake = sleeps() == before;
+	}
+	assert_true(awake);
+	model_device_release(&bench.device, 0);
+	assert_int_equal(viofs_queue_wait(q, &c, 1, 1, -1), 1);
+}
+
 static void a_lost_notification_is_given_again(void **state)
 {
 	struct viofs_completion c;
@@ -477,6 +510,7 @@ int main(void)
 		BOTH(interrupts_that_find_hiprio_full_are_to_be_tried_again),
 		BOTH(a_wait_ends_after_its_time),
 		BOTH(a_wait_that_always_spins_ends_after_its_time),
+		BOTH(a_wait_spins_for_as_long_as_was_asked_for),
 		BOTH(a_lost_notification_is_given_again),
 		BOTH(an_armed_descriptor_becomes_readable),
 		BOTH(handles_that_share_a_virtqueue_get_their_own),
