@@ -422,6 +422,20 @@ static void forgets_go_on_where_they_were(void **state)
 	bench_end();
 }
 
+/* The state's tag is a text only where it ends. */
+static void a_tag_without_an_end_is_ended(void **state)
+{
+	struct viofs_session_state *s;
+
+	bench_serve_by_all();
+	bench_kill();
+	s = bench.relay->layout.session;
+	memset(s->tag, 'x', sizeof(s->tag));
+	bench_adopt();
+	assert_int_equal(strnlen(bench.fs->tag, sizeof(bench.fs->tag)), sizeof(s->tag) - 1);
+	bench_end();
+}
+
 static void another_version_is_refused(void **state)
 {
 	struct viofs_state_header *h;
@@ -737,6 +751,7 @@ int main(void)
 		FORM(what_two_have_read_and_died_gets_an_error, bench_set_up),
 		FORM(what_two_have_read_and_died_gets_an_error, set_up_packed),
 		FORM(forgets_go_on_where_they_were, bench_set_up),
+		FORM(a_tag_without_an_end_is_ended, bench_set_up),
 		FORM(another_version_is_refused, bench_set_up),
 		FORM(lies_are_refused, bench_set_up),
 		FORM(nothing_is_of_another_lane, set_up_lanes),

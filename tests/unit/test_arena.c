@@ -34,6 +34,20 @@ static struct viofs_arena *new_arena(void)
 	return a;
 }
 
+/* As whoever goes on with it is told. */
+static void no_page_has_an_address_before_it_is_mapped(void **state)
+{
+	struct viofs_arena *a = new_arena();
+	size_t len, pages;
+	const struct viofs_arena_state *s = viofs_arena_state(a, &len);
+
+	pages = (len - sizeof(*s)) / sizeof(s->iova[0]);
+	assert_int_equal(pages, viofs_arena_device_size(a) / s->system_page);
+	for (size_t i = 0; i < pages; i++)
+		assert_int_equal(s->iova[i], 0);
+	viofs_arena_free(a);
+}
+
 static void sections_start_on_pages_and_are_zero(void **state)
 {
 	struct viofs_arena *a = new_arena();
@@ -302,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sections_start_on_pages_and_are_zero),
+		cmocka_unit_test(no_page_has_an_address_before_it_is_mapped),
 		cmocka_unit_test(what_is_sparse_takes_memory_where_it_is_touched),
 		cmocka_unit_test(another_process_sees_the_same),
 		cmocka_unit_test(lies_in_the_arenas_state_are_refused),

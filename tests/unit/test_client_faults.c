@@ -407,6 +407,27 @@ static void memory_of_a_failed_device_that_runs_on_stays_its_own(void **state)
 	assert_non_null(strstr(bench.err.text, "viofs_dev_close()"));
 }
 
+static void memory_of_the_programs_own_lies_beside_all_other(void **state)
+{
+	const struct model_function *f = &bench.function;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *memory =
+		mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	bench_open();
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(viofs_dma_register(bench.dev, memory, page, -1, 0, NULL), 0);
+	assert_int_equal(viofs_dma_register(bench.dev, memory + 2 * page, 2 * page, -1, 0, NULL),
+			 0);
+	for (unsigned int i = 0; i < f->map_count; i++)
+		for (unsigned int j = 0; j < i; j++)
+			assert_true(f->maps[i].iova >= f->maps[j].iova + f->maps[j].len ||
+				    f->maps[j].iova >= f->maps[i].iova + f->maps[i].len);
+	assert_int_equal(viofs_dma_unregister(bench.dev, memory, &bench.err), 0);
+	assert_int_equal(viofs_dma_unregister(bench.dev, memory + 2 * page, &bench.err), 0);
+	munmap(memory, 4 * page);
+}
+
 static void memory_that_cannot_be_taken_back_can_be_tried_again(void **state)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -454,6 +475,8 @@ int main(void)
 		BOTH(a_request_by_hiprio_has_no_more_time_than_others),
 		BOTH(locks_and_interrupts_may_wait_for_ever),
 		BOTH(a_device_can_be_closed_with_all_in_flight),
+		cmocka_unit_test_setup_teardown(memory_of_the_programs_own_lies_beside_all_other,
+						bench_set_up_split, bench_tear_down),
 		cmocka_unit_test_setup_teardown(memory_that_cannot_be_taken_back_can_be_tried_again,
 						bench_set_up_split, bench_tear_down),
 		cmocka_unit_test_setup_teardown(memory_of_a_device_that_runs_on_goes_after_vfio,

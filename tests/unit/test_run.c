@@ -76,6 +76,39 @@ static void only_root_can_open_it(void **state)
 	viofs_run_remove("it", lock);
 }
 
+/* In a child, as it is chosen once: where an ordinary user has it with this XDG_RUNTIME_DIR. */
+static void users_have(const char *own, const char *dir)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		viofs_run_set_dir(NULL);
+		if (!geteuid() && setresuid(65534, 65534, 65534))
+			_exit(1);
+		if (own ? setenv("XDG_RUNTIME_DIR", own, 1) : unsetenv("XDG_RUNTIME_DIR"))
+			_exit(1);
+		_exit(strcmp(viofs_run_dir(), dir) ? 2 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void ordinary_users_have_a_folder_of_their_own(void **state)
+{
+	char longest[258] = "/", dir[sizeof(longest) + sizeof(VIOFS_RUN_NAME)];
+
+	users_have("/run/user/7", "/run/user/7" VIOFS_RUN_NAME);
+	users_have(NULL, VIOFS_RUN_DIR);
+	users_have("relative", VIOFS_RUN_DIR);
+	memset(longest + 1, 'x', 255);
+	snprintf(dir, sizeof(dir), "%s" VIOFS_RUN_NAME, longest);
+	users_have(longest, dir);
+	/* Files in it could have no names. */
+	memset(longest + 1, 'x', 256);
+	users_have(longest, VIOFS_RUN_DIR);
+}
+
 /* A worker has it too. */
 static void who_has_the_lock_cannot_write_by_it(void **state)
 {
@@ -243,6 +276,7 @@ int main(void)
 		TEST(an_ordinary_user_has_a_directory_of_his_own),
 		TEST(one_has_a_lock_and_nothing_is_left),
 		TEST(only_root_can_open_it),
+		TEST(ordinary_users_have_a_folder_of_their_own),
 		TEST(who_has_the_lock_cannot_write_by_it),
 		TEST(a_lock_outlives_who_took_it),
 		TEST(a_file_that_was_removed_is_not_written_to),
