@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -96,6 +97,23 @@ static void set_user_id_bits_go_with_a_users_o_trunc(void **state)
 		bench_tear_down(state);
 		bench_set_up_split(state);
 	}
+}
+
+/* There no offset is beyond. */
+static void up_to_the_largest_offset_of_a_descriptor(void **state)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+	struct viofs_file *f;
+
+	assert_true(fd >= 0);
+	share_start(38, 0);
+	f = share_open(O_RDWR);
+	assert_int_equal(viofs_file_from_fd(f, 0, fd, INT64_MAX - 5, 100, &share.err), 0);
+	assert_int_equal(viofs_file_from_fd(f, INT64_MAX - 5, fd, 0, 100, &share.err), 0);
+	assert_int_equal(viofs_file_from_fd(f, 1ULL << 63, fd, 0, 100, &share.err), -EINVAL);
+	assert_int_equal(viofs_file_close(f, &share.err), 0);
+	share_end();
+	close(fd);
 }
 
 static void what_init_offers_is_told(void **state)
@@ -366,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(what_is_done_with_an_open_file),
 		BOTH(set_user_id_bits_go_with_a_users_o_trunc),
+		BOTH(up_to_the_largest_offset_of_a_descriptor),
 		BOTH(what_init_offers_is_told),
 		BOTH(seeking),
 		BOTH(copies_and_locks),

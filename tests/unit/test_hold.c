@@ -202,6 +202,20 @@ static void what_cannot_be_read_can_be_returned_later(void **state)
 	is_untouched();
 }
 
+/* Its driver is another module's, say, which was taken away meanwhile. */
+static void what_cannot_be_given_back_is_told_and_can_be_later(void **state)
+{
+	must(take());
+	assert_int_equal(rename(tree_path("sys/bus/pci/drivers/virtio-pci"), tree_path("away")), 0);
+	assert_true(viofs_hold_release(&hold, &err) < 0);
+	says(&err, "virtio-pci");
+	assert_true(tree_exists("run/" FS));
+	assert_int_equal(rename(tree_path("away"), tree_path("sys/bus/pci/drivers/virtio-pci")), 0);
+	read_function();
+	must(viofs_hold_return(&function, &err));
+	is_untouched();
+}
+
 /* In a child: take it, and be killed before the write that is the @at-th. Return: was it? */
 static bool take_and_be_killed(unsigned int at)
 {
@@ -460,6 +474,7 @@ int main(void)
 		TEST(who_has_bound_it_for_good_holds_nothing_any_more),
 		TEST(what_others_have_bound_is_not_ours_to_return),
 		TEST(what_cannot_be_read_can_be_returned_later),
+		TEST(what_cannot_be_given_back_is_told_and_can_be_later),
 		TEST(who_is_killed_at_any_moment_leaves_what_can_be_undone),
 		TEST(the_next_one_gives_it_back_too),
 		TEST(a_record_reads_as_it_was_written),

@@ -126,6 +126,33 @@ static void who_is_stuck_is_deposed_again_and_again(void **state)
 	finish();
 }
 
+/* One more stands by than there was: that is enough. */
+static void of_two_that_come_back_one_ends(void **state)
+{
+	uint64_t ticket;
+	bool one_ended = false;
+
+	viofs_lease_start(&lease);
+	ticket = viofs_lease_enter(&lease);
+	wait_until(&leaders, 1);
+	assert_false(viofs_lease_leave(&lease, ticket));
+	writers = 2;
+	wait_until(&leaders, 3); /* 1 and 2 are stuck */
+	let_go = 2;
+	wait_until(&deposed, 2);
+	/* Of the leader, of who stands by for it, and of both that came back. */
+	for (int ms = 0; !one_ended && ms < WAIT_MS; ms++) {
+		usleep(1000);
+		pthread_mutex_lock(&lease.lock);
+		one_ended = lease.alive == 3 && lease.threads == 2;
+		pthread_mutex_unlock(&lease.lock);
+	}
+	assert_true(one_ended);
+	end = true;
+	viofs_lease_wait(&lease);
+	finish();
+}
+
 static void slots_of_the_deposed_come_back(void **state)
 {
 	struct pollfd p = { .fd = lease.wake_fd, .events = POLLIN };
@@ -171,6 +198,7 @@ int main(void)
 		TEST(a_write_that_is_quick_deposes_nobody),
 		TEST(a_quiet_lease_is_not_guarded),
 		TEST(who_is_stuck_is_deposed_again_and_again),
+		TEST(of_two_that_come_back_one_ends),
 		TEST(slots_of_the_deposed_come_back),
 		TEST(a_thread_that_does_not_come_back_keeps_the_lease),
 	};

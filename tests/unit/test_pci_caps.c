@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -245,13 +246,16 @@ static void a_function_that_is_gone_or_has_no_list_is_no_device(void **state)
 
 static void a_loop_ends_the_walk(void **state)
 {
+	char where[64];
+
 	/* everything was found before it: a device that works */
 	space.bytes[COMMON_AT + 1] = MSIX_AT;
 	walks();
 	is_cap(&caps.common, COMMON_AT, 0, 0x1000);
 	set_up(NULL);
 	space.bytes[ISR_AT + 1] = MSIX_AT;
-	fails(-EPROTO, "is a loop");
+	snprintf(where, sizeof(where), "is a loop (at 0x%x)", MSIX_AT);
+	fails(-EPROTO, where);
 	/* onto itself */
 	space.bytes[ISR_AT + 1] = ISR_AT;
 	fails(-EPROTO, "common");
