@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* viofs_path_access() with a device that knows no ACCESS: owner and mode decide. */
+/*
+ * viofs_path_access() with a device that knows no ACCESS: owner and mode decide. And what the
+ * library allows where it is to check.
+ */
 #include "client_bench.h"
 
 #include <errno.h>
@@ -7,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +25,7 @@ static bool knows_access;
 static enum model_verdict share(struct model_device *d, struct model_request *r)
 {
 	static struct fuse_attr last;
+	const struct fuse_in_header *in = (const void *)r->message;
 	struct fuse_out_header *head = (void *)r->reply;
 	struct fuse_entry_out *entry = (void *)(head + 1);
 	struct fuse_attr_out *attr = (void *)(head + 1);
@@ -36,8 +41,11 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 		size = sizeof(*entry);
 	} else if (r->opcode == FUSE_GETATTR) {
 		attr->attr = last;
+		if (in->nodeid == FUSE_ROOT_ID)
+			attr->attr = (struct fuse_attr){ .ino = 1, .mode = S_IFDIR | 0755 };
 		size = sizeof(*attr);
-	} else if (r->opcode != FUSE_ACCESS || !knows_access) {
+	} else if (r->opcode != FUSE_SETXATTR && r->opcode != FUSE_GETXATTR &&
+		   (r->opcode != FUSE_ACCESS || !knows_access)) {
 		return MODEL_ANSWER;
 	}
 	head->error = 0;
@@ -46,16 +54,22 @@ static enum model_verdict share(struct model_device *d, struct model_request *r)
 	return MODEL_ANSWER;
 }
 
-static void open_session(uint32_t uid)
+static void open_session_with(uint32_t uid, uint32_t flags)
 {
 	struct viofs_session_options o;
 
 	viofs_session_options_init(&o, sizeof(o));
+	o.flags |= flags;
 	o.uid = uid;
 	o.gid = uid ? GID : 0;
 	bench_open();
 	bench_set_hook(share);
 	assert_int_equal(viofs_session_open(bench.dev, &o, &session, &bench.err), 0);
+}
+
+static void open_session(uint32_t uid)
+{
+	open_session_with(uid, 0);
 }
 
 /* What is allowed, of R_OK | W_OK | X_OK, each by itself and all at once. */
@@ -107,12 +121,58 @@ static void a_device_that_knows_access_is_asked(void **state)
 	viofs_session_close(session);
 }
 
+/* A request is made only where the call is allowed. */
+static void may_set(const char *file, const char *name, int rc)
+{
+	unsigned int before = model_device_count(&bench.device, FUSE_SETXATTR);
+	int is = viofs_path_setxattr(session, file, 0, name, "x", 1, 0, NULL);
+
+	if (is != rc)
+		fail_msg("%s: %s is %d", file, name, is);
+	assert_int_equal(model_device_count(&bench.device, FUSE_SETXATTR), before + !rc);
+}
+
+static void a_users_extended_attributes_are_by_mode_and_owner(void **state)
+{
+	char value[8];
+
+	open_session_with(UID, VIOFS_SESSION_CHECK);
+	may_set("100644,1000,100", "user.a", 0);
+	may_set("100444,1000,100", "user.a", -EACCES);
+	may_set("100644,5,5", "user.a", -EACCES);
+	may_set("100646,5,5", "user.a", 0);
+	may_set("100444,1000,100", "system.posix_acl_access", 0);
+	may_set("100666,5,5", "system.posix_acl_access", -EPERM);
+	may_set("100666,1000,100", "trusted.a", -EPERM);
+	may_set("100666,1000,100", "security.a", -EPERM);
+	assert_int_equal(viofs_path_getxattr(session, "100644,5,5", 0, "trusted.a", value,
+					     sizeof(value), NULL),
+			 -ENODATA);
+	assert_int_equal(
+		viofs_path_getxattr(session, "100600,5,5", 0, "user.a", value, sizeof(value), NULL),
+		-EACCES);
+	assert_int_equal(model_device_count(&bench.device, FUSE_GETXATTR), 0);
+	viofs_session_close(session);
+}
+
+static void root_may_set_any_extended_attribute(void **state)
+{
+	open_session_with(0, VIOFS_SESSION_CHECK);
+	may_set("100444,5,5", "user.a", 0);
+	may_set("100444,5,5", "system.posix_acl_access", 0);
+	may_set("100444,5,5", "trusted.a", 0);
+	may_set("100444,5,5", "security.a", 0);
+	viofs_session_close(session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(a_users_class_decides),
 		BOTH(root_may_all_but_execute_what_nobody_may),
 		BOTH(a_device_that_knows_access_is_asked),
+		BOTH(a_users_extended_attributes_are_by_mode_and_owner),
+		BOTH(root_may_set_any_extended_attribute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
