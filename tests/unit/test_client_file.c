@@ -306,6 +306,43 @@ static void dma_memory_may_be_in_any_number_of_pieces(void **state)
 	share_end();
 }
 
+/* As Linux's own servers without state: files have no handles then, and nobody gives one back. */
+static void a_device_that_has_no_open_is_asked_for_it_once(void **state)
+{
+	struct viofs_file *f, *g;
+	char data[4];
+
+	share_start(38, FUSE_NO_OPEN_SUPPORT);
+	share_fails(FUSE_OPEN, -ENOSYS);
+	assert_int_equal(viofs_file_open(share.session, "file", 0, O_RDWR, 0, &f, &share.err), 0);
+	assert_int_equal(viofs_file_open(share.session, "file", 0, O_RDONLY, 0, &g, &share.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_OPEN), 1);
+	assert_int_equal(viofs_file_pread(f, data, sizeof(data), 0, &share.err), sizeof(data));
+	assert_int_equal(viofs_file_close(f, &share.err), 0);
+	assert_int_equal(viofs_file_close(g, &share.err), 0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_RELEASE), 0);
+	/* Its own truncation is all that is left of O_TRUNC. */
+	assert_int_equal(
+		viofs_file_open(share.session, "file", 0, O_WRONLY | O_TRUNC, 0, &f, &share.err),
+		0);
+	assert_int_equal(model_device_count(&bench.device, FUSE_SETATTR), 1);
+	assert_int_equal(viofs_file_close(f, &share.err), 0);
+	share_end();
+}
+
+/* That it has none was not agreed on. */
+static void an_open_that_is_refused_is_an_error(void **state)
+{
+	struct viofs_file *f = NULL;
+
+	share_start(38, 0);
+	share_fails(FUSE_OPEN, -ENOSYS);
+	assert_int_equal(viofs_file_open(share.session, "file", 0, O_RDWR, 0, &f, &share.err),
+			 -ENOSYS);
+	assert_null(f);
+	share_end();
+}
+
 static void data_in_several_pieces_is_in_order(void **state)
 {
 	static char from[3][5000], to[3][5000];
@@ -390,6 +427,8 @@ int main(void)
 		BOTH(copies_and_locks),
 		BOTH(a_lock_that_cannot_be_is_refused),
 		BOTH(an_open_that_cannot_truncate_is_taken_back),
+		BOTH(a_device_that_has_no_open_is_asked_for_it_once),
+		BOTH(an_open_that_is_refused_is_an_error),
 		BOTH(data_in_several_pieces_is_in_order),
 		BOTH(dma_memory_may_be_in_any_number_of_pieces),
 		BOTH(more_data_than_a_request_carries_is_refused),
