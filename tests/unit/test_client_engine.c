@@ -483,11 +483,14 @@ static void requests_by_hiprio_come_back_like_others(void **state)
 	assert_int_equal(viofs_queue_submit(q, bench.requests, 3), 3);
 	bench_held(3);
 	assert_int_equal(viofs_queue_arm(q), 0);
+	assert_int_equal(bench.dev->vqs[VIOFS_FS_HIPRIO].armed, 1);
 	for (unsigned int i = 1; i <= 3; i++)
 		if (bench_held(i)->queue == 0)
 			model_device_answer(&bench.device, bench_held(i), 0);
 	assert_true(bench_is_readable(viofs_queue_fd(q), SOON_MS));
 	assert_int_equal(bench_take(q, 1, SOON_MS), 1);
+	/* Whoever polls need not be woken. */
+	assert_int_equal(bench.dev->vqs[VIOFS_FS_HIPRIO].armed, 0);
 	assert_int_equal(bench.came[1], 1);
 	model_device_release(&bench.device, 0);
 	assert_int_equal(bench_take(q, 2, SOON_MS), 2);
