@@ -450,6 +450,14 @@ void bench_adopt(void)
 	bench.running = true;
 }
 
+void bench_adopt_forked(void)
+{
+	if (viofs_adopt_forked(&bench.config, bench.crashed, &bench.fs, &bench.relay, &bench.err))
+		fail_msg("%s", bench.err.text);
+	assert_int_equal(pthread_create(&bench.thread, NULL, run_relay, NULL), 0);
+	bench.running = true;
+}
+
 int bench_join(void)
 {
 	struct timespec until;

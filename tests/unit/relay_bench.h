@@ -98,6 +98,8 @@ void bench_die_at(enum bench_point point, int passes);
 /* Another relay goes on, from the state alone, at other addresses. Return: as viofs_adopt(). */
 int bench_try_adopt(void);
 void bench_adopt(void);
+/* The same in the process that has made the relay, which knows more than what the state says. */
+void bench_adopt_forked(void);
 
 /* Waits for the relay to end by itself. Return: what viofs_relay_run() returned. */
 int bench_join(void);

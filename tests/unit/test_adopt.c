@@ -436,6 +436,30 @@ static void a_tag_without_an_end_is_ended(void **state)
 	bench_end();
 }
 
+/* Whatever a worker has written there: its parent knows better. */
+static void sizes_and_options_are_the_parents(void **state)
+{
+	struct viofs_session_state *s;
+	struct viofs_state_header *h;
+	unsigned int answers;
+
+	answers = serve_and_work();
+	bench_kill();
+	h = viofs_arena_head(bench.arena);
+	s = bench.relay->layout.session;
+	h->magic = h->version = 0;
+	h->tables = VIOFS_STATE_TABLES_MAX;
+	memset(h->table, 0xff, sizeof(h->table));
+	s->config = (struct viofs_relay_config){ .lanes = 9 };
+	s->lanes = s->max_data = s->queue_count = 7;
+	s->features = ~0ULL;
+	bench_adopt_forked();
+	model_device_release(&bench.device, 0);
+	all_are_answered(answers);
+	device_forgets(1000000, FORGETS);
+	bench_end();
+}
+
 static void another_version_is_refused(void **state)
 {
 	struct viofs_state_header *h;
@@ -752,6 +776,8 @@ int main(void)
 		FORM(what_two_have_read_and_died_gets_an_error, set_up_packed),
 		FORM(forgets_go_on_where_they_were, bench_set_up),
 		FORM(a_tag_without_an_end_is_ended, bench_set_up),
+		FORM(sizes_and_options_are_the_parents, bench_set_up),
+		FORM(sizes_and_options_are_the_parents, set_up_lanes_packed),
 		FORM(another_version_is_refused, bench_set_up),
 		FORM(lies_are_refused, bench_set_up),
 		FORM(nothing_is_of_another_lane, set_up_lanes),

@@ -252,6 +252,33 @@ static void what_is_removed_while_it_is_waited_for_stays_away(void **state)
 	}
 }
 
+static void another_one_takes_the_place_of_what_was_removed(void **state)
+{
+	for (size_t form = 0; form < VIOFS_ARRAY_SIZE(forms); form++) {
+		int old[2];
+		char c;
+
+		if (!open_loop(form))
+			continue;
+		times_out();
+		viofs_loop_remove(&l, 0);
+		memcpy(old, pipe_fds, sizeof(old));
+		assert_int_equal(pipe(pipe_fds), 0);
+		viofs_loop_put(&l, 0, pipe_fds[0]);
+		times_out();
+		assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+		wakes_by(0);
+		assert_int_equal(read(pipe_fds[0], &c, 1), 1);
+		/* It doesn't take the place again. */
+		close(old[0]);
+		close(old[1]);
+		viofs_loop_wait(&l, 0);
+		viofs_loop_fired(&l, 0);
+		times_out();
+		close_loop();
+	}
+}
+
 /* Submitted, and whatever has fired taken, with no wait. */
 static void flush_fires(unsigned int index, bool fires)
 {
@@ -534,6 +561,7 @@ int main(void)
 		cmocka_unit_test(who_never_waits_hears_of_what_is_armed),
 		cmocka_unit_test(what_is_disabled_or_removed_is_not_waited_for),
 		cmocka_unit_test(what_is_removed_while_it_is_waited_for_stays_away),
+		cmocka_unit_test(another_one_takes_the_place_of_what_was_removed),
 		cmocka_unit_test(who_takes_over_hears_of_everything),
 		cmocka_unit_test(want_of_memory_passes),
 		cmocka_unit_test(epoll_is_chosen_where_there_is_no_io_uring),
