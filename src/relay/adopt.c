@@ -20,6 +20,7 @@
  */
 #include "relay/adopt.h"
 #include "base/page.h"
+#include "base/trace.h"
 #include "base/util.h"
 #include "fs/notification.h"
 #include "fuse/forget.h"
@@ -550,5 +551,6 @@ int viofs_adopt_forked(const struct viofs_relay_config *config, bool crashed, st
 		old->lanes[i].fuse_fd = -1;
 	viofs_relay_free(old);
 	viofs_fs_let_go(old_fs);
+	VIOFS_PROBE2(recover, (*relay)->lane_count, crashed);
 	return 0;
 }

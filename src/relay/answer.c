@@ -2,6 +2,7 @@
 /* Answers of our own, and the end of each request. */
 #include "relay/answer.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
 #include "relay/entry.h"
@@ -24,6 +25,7 @@ void viofs_answer_fault(struct viofs_lane *lane, const struct viofs_slot *slot, 
 
 	if (viofs_capture_is_on(lane->capture))
 		viofs_tap_write_fault(lane->capture, slot, what);
+	VIOFS_PROBE4(fault, lane->index, slot->shape.opcode, slot->kernel_unique, what);
 	lane->stats->faults++;
 	snprintf(lane->stats->last_fault, sizeof(lane->stats->last_fault), "%s: %s", name, what);
 	/* Once, and then less and less often: 1, 2, 4, 8, ... */
@@ -38,6 +40,7 @@ void viofs_answer(struct viofs_lane *lane, uint64_t unique, int error)
 {
 	if (viofs_capture_is_on(lane->capture))
 		viofs_tap_write_answer(lane->capture, unique, error);
+	VIOFS_PROBE4(reply, lane->index, 0, unique, error);
 	viofs_devfuse_error(lane->fuse_fd, unique, error);
 	lane->stats->replies++;
 }
@@ -50,6 +53,7 @@ void viofs_answer_slot(struct viofs_lane *lane, struct viofs_slot *slot, int err
 	}
 	if (viofs_capture_is_on(lane->capture))
 		viofs_tap_write_answer(lane->capture, slot->kernel_unique, error);
+	VIOFS_PROBE4(reply, lane->index, slot->shape.opcode, slot->kernel_unique, error);
 	viofs_entry_reply(lane, slot, error, NULL, 0, 0);
 	lane->stats->replies++;
 }

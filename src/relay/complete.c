@@ -8,6 +8,7 @@
  * the device said that it wrote.
  */
 #include "relay/complete.h"
+#include "base/trace.h"
 #include "base/ticks.h"
 #include "base/util.h"
 #include "fuse/reply.h"
@@ -76,6 +77,7 @@ static int reply_to_kernel(struct viofs_lane *lane, struct viofs_slot *slot, uin
 		lane->stats->quirks |= VIOFS_QUIRK_OPEN_FLAGS;
 	iov[0] = (struct iovec){ &out, sizeof(out.head) + fixed };
 	iov[1] = (struct iovec){ viofs_slot_reply_data(&lane->slots, slot), data };
+	VIOFS_PROBE4(reply, lane->index, shape->opcode, out.head.unique, reply.error);
 	/* Counted before it is delivered: afterwards somebody else may lead. */
 	lane->stats->replies++;
 	lane->stats->errors += reply.error && !reply.fault;
@@ -121,6 +123,7 @@ static void note_used(struct viofs_slot *slot, uint32_t len, uint64_t now)
 {
 	slot->used_len = len;
 	slot->used = now;
+	VIOFS_PROBE4(complete, slot->queue, slot->shape.opcode, slot->kernel_unique, len);
 	viofs_order();
 	slot->state = VIOFS_SLOT_REPLYING;
 	viofs_order();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A slot onto a virtqueue. */
 #include "relay/enqueue.h"
+#include "base/trace.h"
 #include "relay/contents.h"
 #include "relay/session.h"
 #include "relay/slot_chain.h"
@@ -28,5 +29,6 @@ int viofs_enqueue(struct viofs_relay *r, struct viofs_slot *slot, unsigned int q
 	if (rc)
 		return rc;
 	r->stats->queues[q].requests++;
+	VIOFS_PROBE4(submit, q, slot->shape.opcode, slot->kernel_unique, slot->len);
 	return 0;
 }

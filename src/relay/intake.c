@@ -8,6 +8,7 @@
  * the beginning of the buffer itself, in one piece with the rest.
  */
 #include "relay/intake.h"
+#include "base/trace.h"
 #include "base/ticks.h"
 #include "base/util.h"
 #include "relay/answer.h"
@@ -104,6 +105,8 @@ static void submit_entry(struct viofs_lane *lane, struct viofs_entry *entry)
 	slot->since = lane->now;
 	slot->read = slot->sent = viofs_ticks();
 	slot->kernel_unique = entry->header.in.unique;
+	VIOFS_PROBE4(request_read, lane->index, entry->header.in.opcode, slot->kernel_unique,
+		     entry->header.in.len);
 	slot->nodeid = entry->header.in.nodeid;
 	viofs_contents_note(&lane->slots, slot->buffer, &entry->header.in,
 			    VIOFS_MIN(entry->header.payload_size, lane->slots.buffer_size));

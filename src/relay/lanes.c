@@ -4,6 +4,7 @@
 #include "base/bell.h"
 #include "base/log.h"
 #include "base/page.h"
+#include "base/trace.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
 #include "relay/lane.h"
@@ -240,6 +241,7 @@ static void take_over(void *arg)
 	struct viofs_lane *lane = arg;
 
 	lane->stats->handovers++;
+	VIOFS_PROBE2(handover, lane->index, lane->stats->handovers);
 	viofs_loop_adopt(&lane->loop);
 	viofs_lead(lane);
 }

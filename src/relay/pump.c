@@ -22,6 +22,7 @@
  */
 #include "relay/pump.h"
 #include "base/barrier.h"
+#include "base/trace.h"
 #include "base/ticks.h"
 #include "base/util.h"
 #include "kernel/devfuse.h"
@@ -311,6 +312,7 @@ static int read_one(struct viofs_lane *lane)
 		note_spill(lane, lane->state->landing_buffer, m.head, m.len);
 	m.since = lane->now;
 	m.read = viofs_ticks();
+	VIOFS_PROBE4(request_read, lane->index, m.head->opcode, m.head->unique, m.len);
 	handle_message(lane, &m);
 	/* It is somewhere else now, or answered. */
 	viofs_order();

@@ -194,6 +194,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (!strncmp(basename(argv[0]), "umount.", strlen("umount.")))
 		return viofs_ctl_umount_helper(argc, argv);
+	if (!strcmp(basename(argv[0]), "viofs-extcap"))
+		return viofs_ctl_extcap(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], "capture"))
 		return viofs_ctl_capture(argc - 1, argv + 1);
 	for (int i = 1; i < argc; i++) {
