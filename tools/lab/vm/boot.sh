@@ -40,7 +40,7 @@ boot_build() {
 		-nodefaults -no-user-config -display none -no-reboot
 		-kernel "$work/vmlinux" -initrd "$3")
 	qemu_iommu "$vm_iommu"
-	qemu_words="${vm_root:+root=rootfs rootfstype=fuse.virtiofs-vfio }$qemu_words"
+	qemu_words="${vm_root:+root=rootfs rootfstype=fuse.virtiofs-vfio rw }$qemu_words"
 	qemu_argv+=(-append "$qemu_words$vm_cmdline" -serial stdio)
 	for ((i = 0; i < ${#vm_shares[@]}; i++)); do
 		qemu_share "$i" "$work/fs$i.sock" "$(boot_tag "$i")"
