@@ -422,6 +422,23 @@ static void forgets_go_on_where_they_were(void **state)
 	bench_end();
 }
 
+static void only_a_session_that_serves_is_gone_on_with(void **state)
+{
+	struct viofs_session_state *s;
+	struct viofs_relay_stats *stats;
+
+	bench_serve_by_all();
+	bench_kill();
+	s = bench.relay->layout.session;
+	stats = bench.relay->layout.stats;
+	s->init_done = 0;
+	assert_int_equal(bench_try_adopt(), -ENOTSUP);
+	s->init_done = 1;
+	stats->stage = VIOFS_STAGE_ENDED;
+	assert_int_equal(bench_try_adopt(), -ENOTSUP);
+	assert_non_null(strstr(bench.err.text, "has ended"));
+}
+
 /* The state's tag is a text only where it ends. */
 static void a_tag_without_an_end_is_ended(void **state)
 {
@@ -775,6 +792,7 @@ int main(void)
 		FORM(what_two_have_read_and_died_gets_an_error, bench_set_up),
 		FORM(what_two_have_read_and_died_gets_an_error, set_up_packed),
 		FORM(forgets_go_on_where_they_were, bench_set_up),
+		FORM(only_a_session_that_serves_is_gone_on_with, bench_set_up),
 		FORM(a_tag_without_an_end_is_ended, bench_set_up),
 		FORM(sizes_and_options_are_the_parents, bench_set_up),
 		FORM(sizes_and_options_are_the_parents, set_up_lanes_packed),

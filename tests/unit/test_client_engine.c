@@ -352,25 +352,26 @@ static long sleeps(void)
 	return usage.ru_nvcsw;
 }
 
-/* Longer than it waits for here. A lock may be somebody else's now and then. */
+/* Longer than it waits for here. A lock may be somebody else's now and then, or the CPU. */
 static void a_wait_spins_for_as_long_as_was_asked_for(void **state)
 {
+	const unsigned int tries = 40;
+	unsigned int awake = 0;
 	struct viofs_completion c;
 	struct viofs_queue *q;
-	bool awake = false;
 
-	bench.options.spin_us = 3600 * 1000000U;
+	bench.options.spin_us = 1000000;
 	bench_open();
 	q = bench_queue();
 	bench_hold(FUSE_GETATTR);
 	bench_send(q, 0, 1, 1);
-	for (int i = 0; i < 100 && !awake; i++) {
+	for (unsigned int i = 0; i < tries; i++) {
 		long before = sleeps();
 
 		assert_int_equal(viofs_queue_wait(q, &c, 1, 1, 5 * VIOFS_NSEC_PER_MSEC), 0);
-		awake = sleeps() == before;
+		awake += sleeps() == before;
 	}
-	assert_true(awake);
+	assert_in_range(awake, tries / 2, tries);
 	model_device_release(&bench.device, 0);
 	assert_int_equal(viofs_queue_wait(q, &c, 1, 1, -1), 1);
 }

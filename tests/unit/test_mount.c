@@ -2,6 +2,7 @@
 /* Mounting step by step, on a kernel of the test's own: no rights are needed. */
 #include "base/util.h"
 #include "kernel/mount.h"
+#include "kernel/places.h"
 #include "kernel/mount_point.h"
 #include "model_backend.h"
 #include "tree.h"
@@ -31,6 +32,9 @@ static struct {
 	const char *fusectl; /* its directory of connections; NULL: none */
 	int mount_fd;        /* of the last mount */
 	unsigned int attributes;
+	bool mounted;      /* its root can be opened */
+	int unmount, sync; /* errno; 0 */
+	unsigned int unmounts, syncs;
 } kernel;
 
 static struct viofs_err err;
@@ -308,8 +312,72 @@ static void without_the_module_that_is_said(void **state)
 int __wrap_umount2(const char *path, int flags);
 int __wrap_umount2(const char *path, int flags)
 {
-	fail_msg("%s is unmounted", path);
-	return -1;
+	if (!kernel.mounted)
+		fail_msg("%s is unmounted", path);
+	assert_int_equal(flags, MNT_FORCE);
+	assert_int_equal(strncmp(path, "/proc/self/fd/", 14), 0);
+	kernel.unmounts++;
+	return kernel.unmount ? fail_with(kernel.unmount) : 0;
+}
+
+int __wrap_syncfs(int fd);
+int __wrap_syncfs(int fd)
+{
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	kernel.syncs++;
+	return kernel.sync ? fail_with(kernel.sync) : 0;
+}
+
+int __real_viofs_places_find(unsigned int minor_no, struct viofs_places *places);
+int __wrap_viofs_places_find(unsigned int minor_no, struct viofs_places *places);
+int __wrap_viofs_places_find(unsigned int minor_no, struct viofs_places *places)
+{
+	if (!kernel.mounted)
+		return __real_viofs_places_find(minor_no, places);
+	*places = (struct viofs_places){ NULL, 0 };
+	return 0;
+}
+
+struct viofs_holding *__wrap_viofs_places_hold(struct viofs_places *places, unsigned int enough,
+					       unsigned int ms);
+struct viofs_holding *__wrap_viofs_places_hold(struct viofs_places *places, unsigned int enough,
+					       unsigned int ms)
+{
+	return NULL;
+}
+
+/* A folder stands for the root of the mount. */
+int __wrap_viofs_holding_take(struct viofs_holding *h);
+int __wrap_viofs_holding_take(struct viofs_holding *h)
+{
+	return kernel.mounted ? __real_open64("/", O_PATH | O_CLOEXEC) : -ESTALE;
+}
+
+static void a_forced_unmount_aborts_where_there_is_no_fusectl(void **state)
+{
+	unsigned int before = model_count_fds();
+
+	kernel.mounted = true;
+	assert_int_equal(viofs_mount_abort(m), 0);
+	kernel.unmount = EBUSY; /* by our descriptor of it */
+	assert_int_equal(viofs_mount_abort(m), 0);
+	kernel.unmount = EPERM;
+	assert_int_equal(viofs_mount_abort(m), -EPERM);
+	assert_int_equal(kernel.unmounts, 3);
+	assert_int_equal(model_count_fds(), before);
+}
+
+static void its_file_system_is_synced(void **state)
+{
+	unsigned int before = model_count_fds();
+
+	kernel.mounted = true;
+	assert_int_equal(viofs_mount_sync(m), 0);
+	assert_int_equal(kernel.syncs, 1);
+	kernel.sync = EIO;
+	assert_int_equal(viofs_mount_sync(m), -EIO);
+	assert_int_equal(kernel.syncs, 2);
+	assert_int_equal(model_count_fds(), before);
 }
 
 static void without_fusectl_or_a_mount_there_is_nothing_to_abort_by(void **state)
@@ -387,6 +455,8 @@ int main(void)
 		TEST(each_step_that_fails_is_the_last_one),
 		TEST(without_the_module_that_is_said),
 		TEST(without_fusectl_or_a_mount_there_is_nothing_to_abort_by),
+		TEST(a_forced_unmount_aborts_where_there_is_no_fusectl),
+		TEST(its_file_system_is_synced),
 		TEST(abort_is_written_into_its_own_directory),
 		TEST(a_mount_exists_until_it_has_hung_up),
 	};
