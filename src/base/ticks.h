@@ -32,7 +32,12 @@ static inline uint64_t viofs_ticks(void)
 /** viofs_ticks_are_steady() - does the clock run at one speed, on all CPUs alike? */
 bool viofs_ticks_are_steady(void);
 
-/** viofs_ticks_per_ns() - its speed. Context: takes 10 ms. */
+/**
+ * viofs_ticks_per_ns() - its speed
+ * The same one whenever it is asked: what was counted in ticks doesn't shrink from one look to the
+ * next, which a counter may not do.
+ * Context: any thread. Takes 10 ms the first time.
+ */
 double viofs_ticks_per_ns(void);
 
 #endif

@@ -19,7 +19,7 @@ struct viofs_latency_looks {
  * An array of {op, device, total}; each of the two is {count, sum_s, steps}, and steps is an array
  * of [end, count]: so many took less than @end seconds and no less than the end before.
  * @looks: tell what came since the last call with it, and remember this one; NULL: all.
- * Context: takes 10 ms. Return: NULL: out of memory.
+ * Context: takes 10 ms the first time. Return: NULL: out of memory.
  */
 json_t *viofs_latency_json(const struct viofs_relay *r, struct viofs_latency_looks *looks);
 

@@ -91,6 +91,15 @@ static void ticks_pass_at_the_speed_that_is_told(void **state)
 	assert_true(ns <= (double)(viofs_now_ns() - begin) * 1.05);
 }
 
+/* What was counted may not shrink from one look to the next. */
+static void the_speed_is_always_the_same(void **state)
+{
+	double speed = viofs_ticks_per_ns();
+
+	for (int i = 0; i < 10; i++)
+		assert_true(viofs_ticks_per_ns() == speed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +108,7 @@ int main(void)
 		cmocka_unit_test(the_ends_of_the_range_have_their_steps),
 		cmocka_unit_test(histograms_are_added_and_subtracted),
 		cmocka_unit_test(ticks_pass_at_the_speed_that_is_told),
+		cmocka_unit_test(the_speed_is_always_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,22 @@ def histograms_are_cumulative_and_end_with_all():
         s.umount()
 
 
+def what_counts_never_shrinks():
+    """Prometheus would take that for a start anew, and all that was counted for what is new."""
+    with Session().mount() as s:
+        use(s)
+        before = {}
+        for _ in range(10):
+            samples, types = parsed(must([CTL, "metrics", s.mnt]))
+            now = {(name, tuple(sorted(labels.items()))): v for name, labels, v in samples
+                   if types.get(name) == "counter" or re.search("_(bucket|sum|count)$", name)}
+            check(len(now) > 100, now)
+            for one, v in before.items():
+                check(now[one] >= v, f"{one}: {v!r}, then {now[one]!r}")
+            before = now
+        s.umount()
+
+
 def openmetrics_has_its_own_heads_and_an_end():
     with Session().mount() as s:
         text = must([CTL, "metrics", "--openmetrics", s.mnt])
@@ -142,8 +158,8 @@ def main():
     need_root()
     run_cases(named([
         numbers_are_those_of_status, histograms_are_cumulative_and_end_with_all,
-        openmetrics_has_its_own_heads_and_an_end, several_mounts_share_their_families,
-        without_a_mount_there_is_nothing,
+        what_counts_never_shrinks, openmetrics_has_its_own_heads_and_an_end,
+        several_mounts_share_their_families, without_a_mount_there_is_nothing,
     ]) + promtool_cases())
 
 

@@ -18,6 +18,8 @@ struct viofs_ctl_line {
 	bool json;
 	bool latency, since; /* of status */
 	bool openmetrics;    /* of metrics */
+	bool batch;          /* of top, as are the next three */
+	const char *frames, *interval, *sort;
 };
 
 /*
@@ -33,6 +35,7 @@ int viofs_ctl_status(const char *where, bool json);
 int viofs_ctl_metrics(const char *where, bool open, bool json);
 /* @since: what came since the last look of this kind. */
 int viofs_ctl_latency(const char *where, bool json, bool since);
+int viofs_ctl_top(const struct viofs_ctl_line *l);
 /* @level: NULL: print it. */
 int viofs_ctl_log_level(const char *mountpoint, const char *level, bool json);
 int viofs_ctl_abort(const char *mountpoint);
@@ -61,6 +64,9 @@ int viofs_ctl_ask_all(const char *where, enum viofs_ctl_where how, json_t *all);
 
 /** viofs_ctl_complain() - "viofsctl: TEXT" to standard error. Return: 1. */
 int viofs_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** viofs_ctl_complain_to() - complaints go to @text from now on; NULL, 0: to standard error. */
+void viofs_ctl_complain_to(char *text, size_t size);
 
 /** viofs_ctl_complaint() - the first one; NULL: there was none. */
 const char *viofs_ctl_complaint(void);

@@ -23,6 +23,17 @@ static char *harmless(const char *text)
 }
 
 static char first[1024];
+/* Where complaints go, other than to standard error; room: 0: there. */
+static struct {
+	char *text;
+	size_t room;
+} aside;
+
+void viofs_ctl_complain_to(char *text, size_t size)
+{
+	aside.text = text;
+	aside.room = size;
+}
 
 int viofs_ctl_complain(const char *fmt, ...)
 {
@@ -34,7 +45,10 @@ int viofs_ctl_complain(const char *fmt, ...)
 		text = NULL;
 	va_end(ap);
 	clean = text ? harmless(text) : NULL;
-	fprintf(stderr, "viofsctl: %s\n", clean ? clean : "Out of memory.");
+	if (aside.room)
+		snprintf(aside.text, aside.room, "%s", clean ? clean : "Out of memory.");
+	else
+		fprintf(stderr, "viofsctl: %s\n", clean ? clean : "Out of memory.");
 	if (!first[0])
 		snprintf(first, sizeof(first), "%s", clean ? clean : "Out of memory.");
 	free(clean);

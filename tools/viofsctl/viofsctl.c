@@ -23,6 +23,9 @@ static const char usage[] =
 	"  status [WHERE]        what running daemons are doing; --latency: how long requests "
 	"take,\n"
 	"                        --since: those since the last look with that\n"
+	"  top [WHERE]           the same again and again: rates and times; --sort KEY, "
+	"--interval S,\n"
+	"                        --batch, -n N: for logs\n"
 	"  metrics [WHERE]       what they count, for Prometheus; --openmetrics: in that format\n"
 	"  log-level MOUNTPOINT [LEVEL]\n"
 	"                        which messages its daemon logs: up to error, warning, info or "
@@ -85,6 +88,11 @@ static int run_metrics(const struct viofs_ctl_line *l)
 	return viofs_ctl_metrics(l->words[0], l->openmetrics, l->json);
 }
 
+static int run_top(const struct viofs_ctl_line *l)
+{
+	return viofs_ctl_top(l);
+}
+
 static int run_log_level(const struct viofs_ctl_line *l)
 {
 	return viofs_ctl_log_level(l->words[0], l->words[1], l->json);
@@ -107,19 +115,25 @@ static const struct command {
 	{ "status", 0, 1, PRINTS, run_status },   { "sync", 1, 1, OUTCOME, run_sync },
 	{ "metrics", 0, 1, PRINTS, run_metrics }, { "log-level", 1, 2, PRINTS, run_log_level },
 	{ "abort", 1, 1, OUTCOME, run_abort },    { "umount", 1, 1, OUTCOME, run_umount },
+	{ "top", 0, 1, PRINTS, run_top },
 };
 
-#define FLAG(member) offsetof(struct viofs_ctl_line, member)
+#define PLACE(member) offsetof(struct viofs_ctl_line, member)
 
 /* All options but --json, which each command treats in its own way. */
 static const struct option {
 	const char *name;
 	int (*of)(const struct viofs_ctl_line *l); /* the command */
-	size_t flag;                               /* where its bool is */
+	size_t place;                              /* where its bool is, or its value */
+	bool has_value;
 } options[] = {
-	{ "--latency", run_status, FLAG(latency) },
-	{ "--since", run_status, FLAG(since) },
-	{ "--openmetrics", run_metrics, FLAG(openmetrics) },
+	{ "--latency", run_status, PLACE(latency), false },
+	{ "--since", run_status, PLACE(since), false },
+	{ "--openmetrics", run_metrics, PLACE(openmetrics), false },
+	{ "--batch", run_top, PLACE(batch), false },
+	{ "-n", run_top, PLACE(frames), true },
+	{ "--interval", run_top, PLACE(interval), true },
+	{ "--sort", run_top, PLACE(sort), true },
 };
 
 static int misuse(const char *what, const char *word)
@@ -137,18 +151,24 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* Return: false: there is no such option. */
-static bool parse_option(const char *word, struct viofs_ctl_line *l, const struct option **seen)
+/* @value: what stands behind it. Return: how many words it takes; 0: there is no such option. */
+static int parse_option(const char *word, const char *value, struct viofs_ctl_line *l,
+			const struct option **seen)
 {
-	if (!strcmp(word, "--json"))
-		return l->json = true;
-	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(options); i++)
-		if (!strcmp(options[i].name, word)) {
-			*(bool *)((char *)l + options[i].flag) = true;
-			seen[i] = &options[i];
-			return true;
-		}
-	return false;
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(options); i++) {
+		char *place = (char *)l + options[i].place;
+
+		if (strcmp(options[i].name, word) || (options[i].has_value && !value))
+			continue;
+		seen[i] = &options[i];
+		if (options[i].has_value)
+			memcpy(place, &value, sizeof(value));
+		else
+			*(bool *)place = true;
+		return 1 + options[i].has_value;
+	}
+	l->json |= !strcmp(word, "--json");
+	return !strcmp(word, "--json");
 }
 
 /* What was done, for programs, where the command itself has nothing to print. */
@@ -203,11 +223,14 @@ int main(int argc, char **argv)
 			return fputs(usage, stdout) < 0;
 		if (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V"))
 			return puts("viofsctl " VIOFS_VERSION) < 0;
-		if (argv[i][0] == '-' && !parse_option(argv[i], &l, seen))
-			return misuse("There is no option", argv[i]);
-		if (argv[i][0] == '-')
-			continue;
-		if (!name)
+		if (argv[i][0] == '-') {
+			int words = parse_option(argv[i], argv[i + 1], &l, seen);
+
+			if (!words)
+				return misuse("There is no option, or it lacks its value:",
+					      argv[i]);
+			i += words - 1;
+		} else if (!name)
 			name = argv[i];
 		else if (count++ < VIOFS_CTL_WORDS)
 			l.words[count - 1] = argv[i];
