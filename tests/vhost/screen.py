@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A program on a terminal of its own, and what is on its screen: a vt100, as far as ncurses goes."""
+"""A program on a terminal of its own, and what is on the screen of that vt100."""
 
 import fcntl
 import os

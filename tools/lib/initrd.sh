@@ -14,8 +14,8 @@ initrd_programs() {
 		ln -s /lib64/ld-linux-x86-64.so.2 $own/ld.so
 		cd /build/virtiofs-vfio
 		meson setup b --prefix=/usr --libdir=lib --buildtype=minsize \
-			-Dsystemd=disabled -Dlibedit=disabled -Dcurses=disabled -Dxxhash=disabled -Dpython=disabled \
-			-Dtests=disabled -Dfuzz=disabled -Dman=disabled \
+			-Dsystemd=disabled -Dlibedit=disabled -Dcurses=disabled -Dxxhash=disabled \
+			-Dpython=disabled -Dtests=disabled -Dfuzz=disabled -Dman=disabled \
 			-Dc_link_args=-Wl,-rpath,$own,--dynamic-linker,$own/ld.so
 		meson install -C b --strip --destdir /all
 		mkdir -p /out$own /out/usr/bin /out/usr/sbin
