@@ -367,6 +367,36 @@ static void help_and_version_need_nothing_else(void **state)
 }
 
 /* What is written in the table about defaults is what an empty command line gives. */
+/* Each on a line of its own, with what is to be given and its other name. */
+static void help_has_every_option(void **state)
+{
+	const struct viofs_option *table;
+	size_t count = viofs_option_table(&table), len;
+	FILE *out;
+	char *help;
+
+	out = open_memstream(&help, &len);
+	assert_non_null(out);
+	fputc('\n', out);
+	viofs_option_print_help(out, true);
+	viofs_option_print_help(out, false);
+	fclose(out);
+	for (size_t i = 0; i < count; i++) {
+		const struct viofs_option *t = &table[i];
+		const char *what = t->value ? t->value : t->alias;
+		char line[80], *at;
+
+		if (t->words)
+			continue;
+		snprintf(line, sizeof(line), "\n  %s", t->name);
+		at = strstr(help, line);
+		if (!at ||
+		    (what && strncmp(at + strlen(line) + (t->value ? 1 : 2), what, strlen(what))))
+			fail_msg("no line of %s", t->name);
+	}
+	free(help);
+}
+
 static void defaults_are_as_the_table_says(void **state)
 {
 	const struct viofs_option *table;
@@ -471,6 +501,7 @@ int main(void)
 		cmocka_unit_test(a_mount_for_users_is_a_safe_one),
 		cmocka_unit_test(what_does_not_fit_this_machine_or_source_is_a_wrong_command_line),
 		cmocka_unit_test(help_and_version_need_nothing_else),
+		cmocka_unit_test(help_has_every_option),
 		cmocka_unit_test(defaults_are_as_the_table_says),
 		cmocka_unit_test(both_ends_of_each_range_are_taken),
 		cmocka_unit_test(an_alias_is_the_option_itself),
