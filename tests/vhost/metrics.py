@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 from vhostlib import CTL, Session, check, must, named, need_root, run, run_cases
@@ -127,6 +128,39 @@ def several_mounts_share_their_families():
             which.umount()
 
 
+def a_file_is_whole_or_as_it_was():
+    with Session().mount() as s:
+        path = os.path.join(s.work, "out", "x.prom")
+        os.mkdir(os.path.dirname(path))
+        victim = os.path.join(s.work, "victim")
+        with open(victim, "w", encoding="ascii") as f:
+            f.write("as it was")
+        os.symlink(victim, path)
+        # As the unit has it: root with hardly a right.
+        must(["setpriv", "--bounding-set", "-all", "--no-new-privs", CTL, "metrics", "--output",
+              path])
+        with open(path, encoding="utf-8") as f:
+            samples, _ = parsed(f.read())
+        value(samples, "virtiofs_vfio_lanes", mount=s.mnt)
+        check(not os.path.islink(path) and os.stat(path).st_mode & 0o777 == 0o644, path)
+        with open(victim, encoding="ascii") as f:
+            check(f.read() == "as it was", "a link was followed")
+        before = os.stat(path)
+        for words in (["--output", os.path.join(s.work, "none", "x")], ["--output", s.work]):
+            status, out = run([CTL, "metrics", *words])
+            check(status == 1 and "can't be written" in out, out)
+        # No room for it: what was there stays.
+        status, out = run(["prlimit", "--fsize=1000", CTL, "metrics", "--output", path],
+                          preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                          restore_signals=False)
+        check(status == 1 and "can't be written" in out, out)
+        check(os.stat(path).st_ino == before.st_ino, "it was replaced")
+        check(os.listdir(os.path.dirname(path)) == ["x.prom"], os.listdir(os.path.dirname(path)))
+        status, out = run([CTL, "metrics", "--json", "--output", path])
+        check(status == 2 and "--output" in out, out)
+        s.umount()
+
+
 def without_a_mount_there_is_nothing():
     status, out = run([CTL, "metrics"])
     check(status == 0 and not out, out)
@@ -159,7 +193,8 @@ def main():
     run_cases(named([
         numbers_are_those_of_status, histograms_are_cumulative_and_end_with_all,
         what_counts_never_shrinks, openmetrics_has_its_own_heads_and_an_end,
-        several_mounts_share_their_families, without_a_mount_there_is_nothing,
+        several_mounts_share_their_families, a_file_is_whole_or_as_it_was,
+        without_a_mount_there_is_nothing,
     ]) + promtool_cases())
 
 

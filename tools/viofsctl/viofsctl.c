@@ -26,7 +26,8 @@ static const char usage[] =
 	"  top [WHERE]           the same again and again: rates and times; --sort KEY, "
 	"--interval S,\n"
 	"                        --batch, -n N: for logs\n"
-	"  metrics [WHERE]       what they count, for Prometheus; --openmetrics: in that format\n"
+	"  metrics [WHERE]       what they count, for Prometheus; --openmetrics: in that format;\n"
+	"                        --output FILE: into it, whole\n"
 	"  log-level MOUNTPOINT [LEVEL]\n"
 	"                        which messages its daemon logs: up to error, warning, info or "
 	"debug\n"
@@ -85,7 +86,8 @@ static int run_status(const struct viofs_ctl_line *l)
 
 static int run_metrics(const struct viofs_ctl_line *l)
 {
-	return viofs_ctl_metrics(l->words[0], l->openmetrics, l->json);
+	return l->output ? viofs_ctl_metrics_into(l->output, l->words[0], l->openmetrics)
+			 : viofs_ctl_metrics(l->words[0], l->openmetrics, l->json);
 }
 
 static int run_top(const struct viofs_ctl_line *l)
@@ -130,6 +132,7 @@ static const struct option {
 	{ "--latency", run_status, PLACE(latency), false },
 	{ "--since", run_status, PLACE(since), false },
 	{ "--openmetrics", run_metrics, PLACE(openmetrics), false },
+	{ "--output", run_metrics, PLACE(output), true },
 	{ "--batch", run_top, PLACE(batch), false },
 	{ "-n", run_top, PLACE(frames), true },
 	{ "--interval", run_top, PLACE(interval), true },
@@ -188,6 +191,8 @@ static int run(const struct command *c, const struct viofs_ctl_line *l,
 {
 	int status;
 
+	if (l->json && l->output)
+		return misuse("--json does not go with", "--output");
 	if (l->json && l->openmetrics)
 		return misuse("--json does not go with", "--openmetrics");
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(options); i++)
