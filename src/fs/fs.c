@@ -479,18 +479,32 @@ void viofs_fs_close_copy(struct viofs_fs *fs)
 	free_with_eventfds(fs);
 }
 
-static int adopt_queue(struct viofs_fs *fs, unsigned int q, const struct viofs_fs_adopted *from,
+/* @q: of from->parts, @virtqueue: as the device counts. */
+static int adopt_queue(const struct viofs_fs *fs, struct viofs_fs_queue *queue, unsigned int q,
+		       unsigned int virtqueue, const struct viofs_fs_adopted *from,
 		       struct viofs_err *err)
 {
-	struct viofs_fs_queue *queue = &fs->queues[q];
 	const struct viofs_fs_parts *p = &from->parts[q];
 
-	queue->index = (uint16_t)virtqueue_of(fs, q);
+	queue->index = (uint16_t)virtqueue;
 	queue->interrupt_fd = eventfd_of(fs, queue->index);
 	if (!viofs_ring_adopt(&queue->ring, from->queue_size[q], viofs_fs_ring_flags(fs->virtio),
 			      p->desc, p->driver, p->device, p->shadow))
 		return 0;
 	return viofs_err_set(err, -EPROTO, "The state of queue %u contradicts itself.", q);
+}
+
+static int adopt_notification(struct viofs_fs *fs, const struct viofs_fs_adopted *from,
+			      struct viofs_err *err)
+{
+	struct viofs_fs_queue queue = { .interrupt_fd = -1 };
+	int rc = adopt_queue(fs, &queue, fs->queue_count, VIRTQUEUE_NOTIFICATION, from, err);
+
+	if (rc)
+		return rc;
+	rc = viofs_fs_notification_adopt(fs, from->arena, &queue, from->notifications);
+	return rc ? viofs_err_set(err, rc, "The notification queue's state contradicts itself.")
+		  : 0;
 }
 
 int viofs_fs_adopt(struct viofs_virtio *virtio, const struct viofs_fs_adopted *from,
@@ -517,7 +531,9 @@ int viofs_fs_adopt(struct viofs_virtio *virtio, const struct viofs_fs_adopted *f
 	else
 		memset(fs->queues, 0, bytes);
 	for (unsigned int q = 0; !rc && q < fs->queue_count; q++)
-		rc = adopt_queue(fs, q, from, err);
+		rc = adopt_queue(fs, &fs->queues[q], q, virtqueue_of(fs, q), from, err);
+	if (!rc && has_notification(fs))
+		rc = adopt_notification(fs, from, err);
 	if (rc)
 		viofs_fs_let_go(fs);
 	else

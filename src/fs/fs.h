@@ -116,7 +116,10 @@ struct viofs_fs_adopted {
 	unsigned int queue_count; /* 2..VIOFS_FS_QUEUES_MAX */
 	uint16_t queue_size[VIOFS_FS_VIRTQUEUES_MAX];
 	int eventfds[VIOFS_FS_VIRTQUEUES_MAX];
-	struct viofs_fs_parts parts[VIOFS_FS_VIRTQUEUES_MAX]; /* as large as the sizes say */
+	/* as large as the sizes say; the notification queue's is the last */
+	struct viofs_fs_parts parts[VIOFS_FS_VIRTQUEUES_MAX];
+	const struct viofs_arena *arena;
+	uint8_t *notifications; /* memory of its buffers, where there is that queue */
 };
 
 /**

@@ -2,8 +2,8 @@
 /* The notification queue: buffers for what the device says unasked (virtio 1.3 5.11.6). */
 /*
  * The device has all buffers except the one that is being looked at. That one is copied, once, and
- * given back at once. So the device can have as many notifications under way as there are buffers,
- * however slowly the kernel takes them. A flood waits on the device's side.
+ * given back when the kernel has taken it: who goes on for a process that has died meanwhile finds
+ * it still. A flood waits on the device's side.
  */
 #include "fs/notification.h"
 
@@ -126,21 +126,74 @@ int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *ar
 	return 0;
 }
 
-int viofs_fs_notification_take(struct viofs_fs *fs, const struct viofs_arena *arena, void *copy,
-			       uint32_t *len)
+int viofs_fs_notification_look(struct viofs_fs *fs, void *copy, uint32_t *len)
 {
 	struct viofs_fs_notification *n = fs->notification;
-	uint32_t token, written;
-	int rc;
+	int rc = viofs_ring_peek(&n->queue.ring, &n->used);
 
-	rc = viofs_ring_get(&n->queue.ring, &token, &written);
 	if (rc <= 0)
 		return rc;
-	memcpy(copy, buffer(fs, token), written);
-	*len = written;
-	rc = post(fs, arena, token);
+	memcpy(copy, buffer(fs, n->used.token), n->used.len);
+	*len = n->used.len;
+	return 1;
+}
+
+void viofs_fs_notification_done(struct viofs_fs *fs, const struct viofs_arena *arena)
+{
+	struct viofs_fs_notification *n = fs->notification;
+	int rc;
+
+	viofs_ring_pop(&n->queue.ring, &n->used);
+	rc = post(fs, arena, n->used.token);
 	assert(!rc); /* what the buffer had room for */
 	(void)rc;
 	kick(fs);
-	return 1;
+}
+
+int viofs_fs_notification_take(struct viofs_fs *fs, const struct viofs_arena *arena, void *copy,
+			       uint32_t *len)
+{
+	int rc = viofs_fs_notification_look(fs, copy, len);
+
+	if (rc > 0)
+		viofs_fs_notification_done(fs, arena);
+	return rc;
+}
+
+/* Each is one of the buffers, and nobody else's. */
+static int find_posted(const struct viofs_fs *fs, bool posted[VIOFS_FS_NOTIFY_BUFFERS_MAX])
+{
+	const struct viofs_fs_notification *n = fs->notification;
+	uint32_t at = 0, token, writable;
+
+	while (viofs_ring_next_chain(&n->queue.ring, &at, &token, &writable)) {
+		if (token >= count(fs) || posted[token] || writable != n->size)
+			return -EPROTO;
+		posted[token] = true;
+	}
+	return 0;
+}
+
+int viofs_fs_notification_adopt(struct viofs_fs *fs, const struct viofs_arena *arena,
+				const struct viofs_fs_queue *queue, uint8_t *memory)
+{
+	bool posted[VIOFS_FS_NOTIFY_BUFFERS_MAX] = { false };
+	struct viofs_fs_notification *n;
+	int rc;
+
+	n = aligned_alloc(_Alignof(struct viofs_fs_notification), sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	memset(n, 0, sizeof(*n));
+	n->queue = *queue;
+	n->size = fs->notify_buf_size;
+	n->memory = memory;
+	fs->notification = n;
+	rc = find_posted(fs, posted);
+	/* There may be more buffers than the ring has room for. */
+	for (uint32_t i = 0; !rc && i < count(fs); i++)
+		n->buffers += posted[i] || !post(fs, arena, i);
+	if (!rc)
+		fs->virtio->ops->notify(fs->virtio, n->queue.index);
+	return rc;
 }

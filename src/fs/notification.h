@@ -14,9 +14,10 @@
 /** struct viofs_fs_notification - the queue and its buffers */
 struct viofs_fs_notification {
 	struct viofs_fs_queue queue;
-	uint32_t size;    /* bytes of a buffer */
-	uint16_t buffers; /* buffers that the device has */
-	uint8_t *memory;  /* the buffers, in the section that the device writes */
+	uint32_t size;               /* bytes of a buffer */
+	uint16_t buffers;            /* buffers that the device has */
+	uint8_t *memory;             /* the buffers, in the section that the device writes */
+	struct viofs_ring_used used; /* that is being looked at */
 };
 
 /** viofs_fs_notification_size_ok() - is notify_buf_size one that we can serve? */
@@ -32,6 +33,22 @@ size_t viofs_fs_notification_bytes(const struct viofs_fs *fs);
 void viofs_fs_notification_free(struct viofs_fs_notification *n);
 int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *arena,
 			       struct viofs_err *err);
+
+/**
+ * viofs_fs_notification_adopt() - the queue of a device that another process has started
+ * @memory: of viofs_fs_notification_bytes(). Buffers that the device lacks are posted.
+ * Return: 0; -EPROTO: what is on the ring isn't what was posted; -ENOMEM.
+ */
+int viofs_fs_notification_adopt(struct viofs_fs *fs, const struct viofs_arena *arena,
+				const struct viofs_fs_queue *queue, uint8_t *memory);
+
+/**
+ * viofs_fs_notification_look() - the next notification, in private memory; it stays the next one
+ * A successor of this process finds it, too, until viofs_fs_notification_done() gives its buffer
+ * back. As viofs_fs_notification_take(), which is both.
+ */
+int viofs_fs_notification_look(struct viofs_fs *fs, void *copy, uint32_t *len);
+void viofs_fs_notification_done(struct viofs_fs *fs, const struct viofs_arena *arena);
 
 /**
  * viofs_fs_notification_take() - the next notification, in private memory; its buffer is posted

@@ -65,21 +65,20 @@ static int adopt_fs(const struct viofs_arena *a, const struct viofs_session_stat
 		.queue_count = s->queue_count,
 		.vectors = s->vectors,
 		.notify_buf_size = s->notify_buf_size,
+		.arena = a,
 	};
 	unsigned int flags = viofs_fs_ring_flags(d->virtio);
+	bool has_notification = d->virtio->negotiated & VIOFS_FS_F_NOTIFICATION;
 
 	if (s->features != d->virtio->negotiated || s->queue_count <= VIOFS_FS_REQUEST ||
 	    s->queue_count > VIOFS_FS_QUEUES_MAX)
 		return contradicts(err, "queues", s->queue_count);
-	/* The supervisor can't take care of a dead worker's notification queue so far. */
-	if (d->virtio->negotiated & VIOFS_FS_F_NOTIFICATION)
-		return viofs_err_set(err, -ENOTSUP,
-				     "a session with a notification queue can't be "
-				     "gone on with");
+	if (has_notification && !viofs_fs_notification_size_ok(s->notify_buf_size))
+		return contradicts(err, "size of notifications", s->notify_buf_size);
 	memcpy(from.tag, s->tag, sizeof(from.tag));
 	from.tag[sizeof(from.tag) - 1] = '\0';
 	memcpy(from.eventfds, d->eventfds, sizeof(from.eventfds));
-	for (uint32_t q = 0; q < from.queue_count; q++) {
+	for (uint32_t q = 0; q < from.queue_count + has_notification; q++) {
 		uint16_t size = s->queue_size[q];
 
 		if (!size || size > VIOFS_FS_QUEUE_SIZE_MAX ||
@@ -87,6 +86,14 @@ static int adopt_fs(const struct viofs_arena *a, const struct viofs_session_stat
 		    !find_ring(a, q, size, flags, &from.parts[q]))
 			return contradicts(err, "queue", q);
 		from.queue_size[q] = size;
+	}
+	if (has_notification) {
+		const struct viofs_fs sizes = { .notify_buf_size = s->notify_buf_size };
+
+		from.notifications = viofs_layout_find(a, VIOFS_STATE_NOTIFY, 0, 1,
+						       viofs_fs_notification_bytes(&sizes));
+		if (!from.notifications)
+			return contradicts(err, "memory of notifications", 0);
 	}
 	return viofs_fs_adopt(d->virtio, &from, out, err);
 }

@@ -171,6 +171,24 @@ static void report_broken(struct viofs_notify *n)
 	viofs_lane_wake(&n->relay->lanes[0]);
 }
 
+/*
+ * A successor of a worker that dies in between gives it to the kernel once more, rather than not at
+ * all. But not data, which somebody may have changed in the page cache since.
+ */
+static bool handle(struct viofs_notify *n, uint32_t len)
+{
+	const struct fuse_out_header *head = n->copy;
+	bool first = len < sizeof(*head) || head->error != FUSE_NOTIFY_STORE, more;
+
+	if (!first)
+		viofs_fs_notification_done(n->relay->fs, n->relay->arena);
+	more = pass_on(n, len);
+	/* Once it is to stop, nothing of the session's may be there any more. */
+	if (first && !n->stop)
+		viofs_fs_notification_done(n->relay->fs, n->relay->arena);
+	return more;
+}
+
 static void *listen_to_device(void *arg)
 {
 	struct viofs_notify *n = arg;
@@ -180,14 +198,14 @@ static void *listen_to_device(void *arg)
 	uint32_t len;
 
 	while (more && !rc && !n->stop) {
-		int got = viofs_fs_notification_take(r->fs, r->arena, n->copy, &len);
+		int got = viofs_fs_notification_look(r->fs, n->copy, &len);
 
 		if (got < 0) {
 			report_broken(n);
 			break;
 		}
 		if (got)
-			more = pass_on(n, len);
+			more = handle(n, len);
 		else
 			rc = wait_for_device(n);
 	}

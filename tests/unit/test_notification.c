@@ -185,6 +185,109 @@ static void a_lie_breaks_the_queue(void **state)
 	finish();
 }
 
+static struct viofs_fs_parts parts_of(const struct viofs_ring *r)
+{
+	return (struct viofs_fs_parts){ r->desc, r->driver, (void *)(uintptr_t)r->device,
+					r->shadow };
+}
+
+/* Another process takes the device over. Return: as viofs_fs_adopt(). */
+static int adopt(void)
+{
+	struct viofs_fs_adopted from = {
+		.num_request_queues = fs->num_request_queues,
+		.vectors = fs->vectors,
+		.notify_buf_size = fs->notify_buf_size,
+		.queue_count = fs->queue_count,
+		.arena = arena,
+		.notifications = fs->notification->memory,
+	};
+	struct viofs_fs *next;
+	int rc;
+
+	memcpy(from.tag, fs->tag, sizeof(from.tag));
+	memcpy(from.queue_size, fs->queue_size, sizeof(from.queue_size));
+	memcpy(from.eventfds, fs->eventfds, sizeof(from.eventfds));
+	for (unsigned int q = 0; q < fs->queue_count; q++)
+		from.parts[q] = parts_of(&fs->queues[q].ring);
+	from.parts[fs->queue_count] = parts_of(&fs->notification->queue.ring);
+	rc = viofs_fs_adopt(virtio, &from, &next, &err);
+	if (rc)
+		return rc;
+	viofs_fs_let_go(fs);
+	fs = next;
+	return 0;
+}
+
+static unsigned int in_flight(void)
+{
+	return fs->notification->queue.ring.shadow->in_flight;
+}
+
+/* Looked at, and not given back: the kernel may have it, or not. */
+static void what_was_looked_at_is_seen_by_the_next_one_too(void **state)
+{
+	uint8_t copy[64];
+	uint32_t len;
+
+	prepare(1, 64);
+	start();
+	model_push(&model, 1, (uint32_t)model_pop(&model, 1), 20);
+	assert_int_equal(viofs_fs_notification_look(fs, copy, &len), 1);
+	assert_int_equal(adopt(), 0);
+	len = 0;
+	assert_int_equal(viofs_fs_notification_take(fs, arena, copy, &len), 1);
+	assert_int_equal(len, 20);
+	assert_int_equal(viofs_fs_notification_take(fs, arena, copy, &len), 0);
+	assert_int_equal(in_flight(), VIOFS_FS_NOTIFY_BUFFERS_MAX);
+	finish();
+}
+
+static void a_buffer_that_is_missing_is_posted(void **state)
+{
+	uint32_t token, len;
+
+	prepare(1, 64);
+	start();
+	model_push(&model, 1, (uint32_t)model_pop(&model, 1), 20);
+	assert_int_equal(viofs_ring_get(&fs->notification->queue.ring, &token, &len), 1);
+	assert_int_equal(in_flight(), VIOFS_FS_NOTIFY_BUFFERS_MAX - 1);
+	assert_int_equal(adopt(), 0);
+	assert_int_equal(in_flight(), VIOFS_FS_NOTIFY_BUFFERS_MAX);
+	assert_int_equal(fs->notification->buffers, VIOFS_FS_NOTIFY_BUFFERS_MAX);
+	finish();
+	/* No more than there is room for. */
+	prepare(1, 4096);
+	model.queues[1].max = 2;
+	start();
+	assert_int_equal(adopt(), 0);
+	assert_int_equal(fs->notification->buffers, 2);
+	finish();
+}
+
+static void lies_about_buffers_are_refused(void **state)
+{
+	struct viofs_ring_state *first, *second, was;
+
+	prepare(1, 64);
+	start();
+	first = fs->notification->queue.ring.shadow->state;
+	second = first + 1;
+	was = *first;
+	assert_int_not_equal(first->count, 0);
+	assert_int_not_equal(second->count, 0);
+	first->token = VIOFS_FS_NOTIFY_BUFFERS_MAX;
+	assert_int_equal(adopt(), -EPROTO);
+	first->token = second->token;
+	assert_int_equal(adopt(), -EPROTO);
+	*first = was;
+	first->writable++;
+	assert_int_equal(adopt(), -EPROTO);
+	*first = was;
+	assert_int_equal(adopt(), 0);
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +298,9 @@ int main(void)
 		cmocka_unit_test(a_small_queue_has_fewer),
 		cmocka_unit_test(sizes_that_make_no_sense_are_refused),
 		cmocka_unit_test(a_lie_breaks_the_queue),
+		cmocka_unit_test(what_was_looked_at_is_seen_by_the_next_one_too),
+		cmocka_unit_test(a_buffer_that_is_missing_is_posted),
+		cmocka_unit_test(lies_about_buffers_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

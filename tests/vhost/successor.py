@@ -277,6 +277,25 @@ def it_dies_with_a_thread_that_is_stuck(deaths):
         s.umount(30)
 
 
+def notifications_go_on(args):
+    """What the device says unasked comes through, before a death, after it, and in between."""
+    with session(["--notify", "--tag", "n", "--cache", "3600", *args]).mount() as s:
+        for i in range(20):
+            must(["touch", s.path(f"a{i}")])
+        for i in range(20):
+            must(["stat", s.path(f"a{i}")])
+            if i % 2:
+                s.control(f"rename a{i} b{i}")
+                kill(s)
+            else:
+                kill(s)
+                s.control(f"rename a{i} b{i}")
+            wait_until(lambda name=f"a{i}": run(["stat", s.path(name)])[0], 20, "the name is gone")
+            must(["stat", s.path(f"b{i}")])
+        no_slot_is_lost(s)
+        s.umount(30)
+
+
 def aborted_while_nobody_serves():
     """Whatever comes first."""
     with session().mount() as s:
@@ -300,6 +319,8 @@ def main():
                     a_lock_is_kept_waiting_for, aborted_while_nobody_serves])
     if os.path.exists(RUST_VIRTIOFSD):
         cases.append(("data is right: virtiofsd", lambda: data_is_right("rust", 60 if FULL else 4)))
+    cases += [(f"notifications go on {' '.join(args)}", lambda a=args: notifications_go_on(a))
+              for args in ([], ["--packed"])]
     if os.path.exists(DIO_INTO_MAP):
         cases.append(("it dies with a thread that is stuck",
                       lambda: it_dies_with_a_thread_that_is_stuck(deaths)))
