@@ -281,6 +281,38 @@ def a_capture_goes_on_when_the_worker_is_replaced():
         check(c.process.wait(10) == 0, c.text())
 
 
+def send_again(path, number):
+    with Session() as s:
+        s.start_backend()
+        return run([os.environ["VIOFS_CLI"], "raw", "vhost-user:" + s.socket, "--from", path,
+                    "--packet", str(number)], 20)
+
+
+def a_captured_request_is_sent_again():
+    with Session().mount() as s:
+        path = os.path.join(s.work, "a.pcapng")
+        with Capture(s, "-w", path) as c:
+            use(s)
+            wait_until(lambda: any(p.opcode == RELEASE for p in packets(path)), 10, "RELEASE")
+            c.stop()
+        s.umount()
+        found = list(packets(path))
+        lookup = next(n for n, p in enumerate(found, 1)
+                      if p.opcode == LOOKUP and p.kind == REQUEST and p.message.endswith(b"none\0"))
+        status, out = send_again(path, lookup)
+        check(status == 1 and "LOOKUP (1) nodeid 1" in out, out)
+        check("name               none" in out, out)
+        check("reply: error -2" in out, out)
+        reply = next(n for n, p in enumerate(found, 1) if p.kind == REPLY)
+        write = next(n for n, p in enumerate(found, 1) if p.opcode == WRITE and p.kind == REQUEST)
+        for number, why in ((reply, "no request"), (write, "80 of its 91 bytes"),
+                            (len(found) + 1, "no such packet"), ("x", "--packet")):
+            status, out = send_again(path, number)
+            check(status in (1, 2) and why in out, out)
+        status, out = send_again("/proc/self/status", 1)
+        check(status == 1 and "no file of viofsctl capture" in out, out)
+
+
 def every_lane_has_its_ring():
     with Session(backend_args=["--queues", "2"], options="queues=2,lanes=2").mount() as s:
         path = os.path.join(s.work, "a.pcapng")
@@ -305,7 +337,7 @@ def main():
         one_that_stalls_loses_packets_and_nobody_else_minds,
             one_at_a_time_captures_and_nothing_stays_behind,
         it_ends_by_count_by_time_and_with_the_mount, a_capture_goes_on_when_the_worker_is_replaced,
-        every_lane_has_its_ring,
+        a_captured_request_is_sent_again, every_lane_has_its_ring,
     ]))
 
 

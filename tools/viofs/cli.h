@@ -62,6 +62,8 @@ enum viofs_cli_letter {
 	VIOFS_OPT_SMALL_PAGES,
 	VIOFS_OPT_TIMEOUT,
 	VIOFS_OPT_HELP,
+	VIOFS_OPT_FROM,
+	VIOFS_OPT_PACKET,
 };
 
 extern const struct viofs_cli_command viofs_cli_commands[];

@@ -100,6 +100,12 @@ static const struct viofs_cli_option python_options[] = {
 	{ 0, NULL, NULL, NULL },
 };
 
+static const struct viofs_cli_option raw_options[] = {
+	{ VIOFS_OPT_FROM, "from", "FILE", "a request that viofsctl capture -w has written" },
+	{ VIOFS_OPT_PACKET, "packet", "N", "which packet of FILE, from 1 on" },
+	{ 0, NULL, NULL, NULL },
+};
+
 static const struct viofs_cli_option none[] = { { 0, NULL, NULL, NULL } };
 
 const struct viofs_cli_command viofs_cli_commands[] = {
@@ -126,7 +132,7 @@ const struct viofs_cli_command viofs_cli_commands[] = {
 	{ "tree", "[PATH]...", "Draw what is below", tree_options, 0, -1, true, viofs_cli_tree },
 	{ "df", "[PATH]...", "How much space there is", df_options, 0, -1, true, viofs_cli_df },
 	{ "raw", "OPCODE [FIELD=VALUE]...", "Send one FUSE request and print it and its reply",
-	  none, 0, -1, true, viofs_cli_raw },
+	  raw_options, 0, -1, true, viofs_cli_raw },
 	{ "shell", "", "Commands from the terminal, or from standard input", none, 0, 0, false,
 	  viofs_cli_shell },
 	{ "probe", "[DIRECTORY]", "Try every opcode: what the device can, and how it differs",

@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "raw.h"
 #include "format.h"
+#include "pcapng_read.h"
 #include "words.h"
 #include "tools_config.h"
 
@@ -29,6 +30,67 @@ struct shell {
 	int status; /* of any command that went wrong */
 };
 
+/* Send what was built, and close. Return: the exit status. */
+static int send_raw(struct viofs_cli *cli, struct viofs_raw *r, const char *name)
+{
+	int rc;
+
+	viofs_raw_print_request(r, stdout);
+	rc = viofs_raw_send(r, 0);
+	if (rc)
+		viofs_cli_fail(cli, name, rc, NULL);
+	else
+		viofs_raw_print_reply(r, stdout);
+	if (r->done.error)
+		cli->status = 1;
+	viofs_raw_close(r);
+	return 0;
+}
+
+static int load(struct viofs_raw *r, const struct viofs_pcapng_found *found)
+{
+	if (found->packet.kind != VIOFS_PACKET_REQUEST)
+		return viofs_cli_say("raw: that packet is no request.");
+	if (found->captured != found->packet.len)
+		return viofs_cli_say("raw: %u of its %u bytes were captured; viofsctl capture "
+				     "--data keeps all.",
+				     found->captured, found->packet.len);
+	return viofs_raw_load(r, found->message, found->captured)
+		       ? viofs_cli_say("raw: %s.", r->said)
+		       : 0;
+}
+
+/* A captured request once more. What it names, nodes and open files, is of its own session. */
+static int send_captured(struct viofs_cli *cli, const struct viofs_cli_args *args)
+{
+	struct viofs_pcapng_found found = { .message = NULL };
+	const char *wrong;
+	struct viofs_raw r;
+	struct viofs_err err;
+	uint64_t number;
+	int status;
+
+	if (!args->has[VIOFS_OPT_FROM] || !args->has[VIOFS_OPT_PACKET] || args->count) {
+		viofs_cli_say("raw: --from FILE --packet N, or OPCODE [FIELD=VALUE]...");
+		return VIOFS_EXIT_USAGE;
+	}
+	if (viofs_cli_number("--packet", args->value[VIOFS_OPT_PACKET], 1, UINT32_MAX, &number))
+		return VIOFS_EXIT_USAGE;
+	wrong = viofs_pcapng_find(args->value[VIOFS_OPT_FROM], number, &found);
+	if (wrong)
+		return viofs_cli_say("raw: %s: %s.", args->value[VIOFS_OPT_FROM], wrong);
+	if (viofs_raw_open(&r, cli->session, &err)) {
+		free(found.message);
+		return viofs_cli_say("raw: %s", err.text);
+	}
+	status = load(&r, &found);
+	free(found.message);
+	if (!status)
+		return send_raw(cli, &r, args->value[VIOFS_OPT_FROM]);
+	viofs_raw_close(&r);
+	return status;
+}
+
 int viofs_cli_raw(struct viofs_cli *cli, const struct viofs_cli_args *args)
 {
 	const struct viofs_raw_op *op;
@@ -36,6 +98,8 @@ int viofs_cli_raw(struct viofs_cli *cli, const struct viofs_cli_args *args)
 	struct viofs_err err;
 	int rc;
 
+	if (args->has[VIOFS_OPT_FROM] || args->has[VIOFS_OPT_PACKET])
+		return send_captured(cli, args);
 	if (!args->count) {
 		viofs_raw_print_help(NULL, stdout);
 		return 0;
@@ -55,16 +119,7 @@ int viofs_cli_raw(struct viofs_cli *cli, const struct viofs_cli_args *args)
 		viofs_raw_close(&r);
 		return VIOFS_EXIT_USAGE;
 	}
-	viofs_raw_print_request(&r, stdout);
-	rc = viofs_raw_send(&r, 0);
-	if (rc)
-		viofs_cli_fail(cli, args->paths[0], rc, NULL);
-	else
-		viofs_raw_print_reply(&r, stdout);
-	if (r.done.error)
-		cli->status = 1;
-	viofs_raw_close(&r);
-	return 0;
+	return send_raw(cli, &r, args->paths[0]);
 }
 
 /* "/a/b/../c" is "/a/c": as people mean it, whatever links there are. */

@@ -298,10 +298,9 @@ static int add_data(struct viofs_raw *r, char **words, int count)
 	return 0;
 }
 
-int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **words, int count)
+/* An empty one. Return: 0; -EINVAL: it isn't for us to send. */
+static int begin(struct viofs_raw *r, const struct viofs_raw_op *op)
 {
-	int rc;
-
 	r->op = op;
 	if (op->flags & VIOFS_RAW_OURS)
 		return complain(r, "%s is for the session to send",
@@ -320,6 +319,15 @@ int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **w
 		.reply = r->reply,
 		.user = r,
 	};
+	return 0;
+}
+
+int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **words, int count)
+{
+	int rc = begin(r, op);
+
+	if (rc)
+		return rc;
 	/* BATCH_FORGET is asked for one at a time here. */
 	if (op->opcode == 42)
 		set_arg(r, "count", 1);
@@ -329,6 +337,43 @@ int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **w
 	if (!rc)
 		rc = add_data(r, words, count);
 	return rc ? rc : make_room(r);
+}
+
+int viofs_raw_load(struct viofs_raw *r, const uint8_t *message, uint32_t size)
+{
+	struct {
+		uint32_t len, opcode;
+		uint64_t unique, nodeid;
+		uint32_t uid, gid, pid, more;
+	} head;
+	const struct viofs_raw_op *op;
+	uint32_t args;
+	int rc;
+
+	if (size < sizeof(head))
+		return complain(r, "it is too short");
+	memcpy(&head, message, sizeof(head));
+	message += sizeof(head);
+	size -= (uint32_t)sizeof(head);
+	op = viofs_raw_row(head.opcode);
+	if (!op)
+		return complain(r, "there is no opcode %u", head.opcode);
+	rc = begin(r, op);
+	if (rc)
+		return rc;
+	args = r->op->flags & VIOFS_RAW_DATA_IN ? viofs_raw_size(r->op->args) : size;
+	if (size < args || args > sizeof(r->args) || size - args > VIOFS_RAW_DATA)
+		return complain(r, "its length doesn't fit its opcode");
+	memcpy(r->args, message, args);
+	r->request.args_size = args;
+	r->in_size = size - args;
+	if (r->in_size)
+		memcpy(r->in, message + args, r->in_size);
+	r->request.nodeid = head.nodeid;
+	r->request.uid = head.uid;
+	r->request.gid = head.gid;
+	r->request.pid = head.pid;
+	return make_room(r);
 }
 
 static int64_t now(void)

@@ -83,6 +83,12 @@ void viofs_raw_close(struct viofs_raw *r);
 int viofs_raw_build(struct viofs_raw *r, const struct viofs_raw_op *op, char **words, int count);
 
 /**
+ * viofs_raw_load() - a request as it was captured: header, struct, names, data
+ * Return: 0; -EINVAL: r->said says why.
+ */
+int viofs_raw_load(struct viofs_raw *r, const uint8_t *message, uint32_t size);
+
+/**
  * viofs_raw_send() - what was built, and wait for its end
  * @timeout_ms: 0 = as long as the device has. Return: 0, whatever the device answered; -ETIMEDOUT:
  * nothing (the request is still its); -ENODEV and others: it was not sent.
