@@ -139,6 +139,9 @@ static bool is_slot_sane(const struct viofs_slots *s, const struct viofs_slot *s
 		return false;
 	if (slot->state < VIOFS_SLOT_WAITING || is_done(slot))
 		return true;
+	/* Those of hiprio go to the ring at once, or not at all; nobody gets an answer. */
+	if (index >= s->hiprio && slot->state != VIOFS_SLOT_QUEUED)
+		return false;
 	if (!are_bools(&slot->apart, &slot->spilled) ||
 	    !are_bools(&shape->hiprio, &shape->unlinks) || slot->apart || slot->queue >= queues)
 		return false;
@@ -152,8 +155,7 @@ static bool is_slot_sane(const struct viofs_slots *s, const struct viofs_slot *s
 		return false;
 	if (head + shape->args > (slot->spilled ? room : small))
 		return false;
-	if (slot->state == VIOFS_SLOT_REPLYING &&
-	    (index >= s->hiprio || slot->used_len > writable_of(slot)))
+	if (slot->state == VIOFS_SLOT_REPLYING && slot->used_len > writable_of(slot))
 		return false;
 	return shape->reply_data <= VIOFS_SLOT_DATA ||
 	       shape->reply_data <= (is_long ? s->buffer_size / 2 : s->buffer_size);
@@ -177,6 +179,9 @@ static int check_slots(struct viofs_relay *r, struct viofs_err *err)
 			slot->state = VIOFS_SLOT_FREE;
 		if (slot->state < VIOFS_SLOT_WAITING) {
 			slot->buffer = VIOFS_BUFFER_NONE;
+			/* A request has come there, or will: it begins anew. */
+			if (slot->state == VIOFS_SLOT_LANDING)
+				viofs_slot_renew(slot);
 			continue;
 		}
 		if (slot->buffer == VIOFS_BUFFER_NONE)
@@ -266,13 +271,13 @@ static int adopt_hiprio(struct viofs_relay *r, const bool *on_ring, struct viofs
 	if (h->forgotten > VIOFS_FORGOTTEN_MAX)
 		return contradicts(err, "FORGETs", h->forgotten);
 	if (was_sent(r, &h->sending, on_ring))
-		h->forgotten -= VIOFS_MIN(h->forgotten, h->sending.count);
+		h->forgotten = VIOFS_MIN(h->forgotten, h->sending.after);
 	h->sending = (struct viofs_sending){ .unique = 0 };
 	for (unsigned int i = 0; i < r->layout.session->lanes; i++) {
 		struct viofs_sending *s = &r->layout.lanes[i].forgets;
 
 		if (was_sent(r, s, on_ring))
-			s->done += s->count;
+			s->done = s->after;
 		s->unique = 0;
 	}
 	for (unsigned int i = 0; i < r->config.slots; i++) {

@@ -155,18 +155,21 @@ static int submit_locked(struct viofs_relay *r, struct viofs_slot *slot, uint32_
 
 /*
  * @message: a FORGET or BATCH_FORGET of @nodes. @sending says so before it can be on the ring,
- * until the caller has noted that it is gone. Return: 0; -EAGAIN: no slot or no room.
+ * until the caller has noted that it is gone, and @after what is noted then. Return: 0; -EAGAIN: no
+ * slot or no room.
  */
 static int send_forget_locked(struct viofs_relay *r, const void *message, size_t len,
-			      uint32_t nodes, struct viofs_sending *sending)
+			      uint32_t nodes, struct viofs_sending *sending, uint32_t after)
 {
 	struct viofs_slot *slot = fill_slot_locked(r, message, len);
 
 	if (!slot)
 		return -EAGAIN;
 	viofs_contents_forget(&r->hiprio.slots, message, len);
-	sending->count = nodes;
+	sending->after = after;
+	viofs_order();
 	VIOFS_WRITE_ONCE(sending->unique, slot->device_unique);
+	viofs_order();
 	return submit_locked(r, slot, nodes);
 }
 
@@ -190,10 +193,11 @@ static void keep_forgets_locked(struct viofs_relay *r, struct viofs_fuse_forgets
 	publish_locked(r);
 }
 
-/* The device has those of @sending->count: they are done. */
+/* The device has them. */
 static void note_sent(struct viofs_sending *sending)
 {
-	sending->done += sending->count;
+	sending->done = sending->after;
+	viofs_order();
 	VIOFS_WRITE_ONCE(sending->unique, 0);
 }
 
@@ -217,7 +221,9 @@ static void send_forgets(struct viofs_relay *r, const void *message, size_t len,
 	for (before = walk; walk.left && room; before = room ? walk : before) {
 		size_t n = viofs_fuse_forgets_next(&walk, &piece);
 
-		room = !send_forget_locked(r, &piece, n, before.left - walk.left, sending);
+		uint32_t nodes = before.left - walk.left;
+
+		room = !send_forget_locked(r, &piece, n, nodes, sending, sending->done + nodes);
 		if (room)
 			note_sent(sending);
 		r->stats->forgets += room;
@@ -356,10 +362,11 @@ static int send_forgotten_locked(struct viofs_relay *r)
 
 		viofs_fuse_forgets_list(&walk, viofs_forgotten_last(&h->forgotten, n), n);
 		if (send_forget_locked(r, message, viofs_fuse_forgets_next(&walk, message), n,
-				       &h->state->sending))
+				       &h->state->sending, h->state->forgotten - n))
 			return -EAGAIN;
 		r->stats->forgets++;
 		viofs_forgotten_drop(&h->forgotten, n);
+		viofs_order();
 		VIOFS_WRITE_ONCE(h->state->sending.unique, 0);
 	}
 	return 0;

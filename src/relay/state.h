@@ -102,8 +102,8 @@ struct viofs_interrupt {
  */
 struct viofs_sending {
 	uint64_t unique; /* of the slot that has the message; 0: none */
-	uint32_t count;  /* FORGETs in it */
-	uint32_t done;   /* that were sent or kept before, of what is being taken up */
+	uint32_t after; /* what `done` is when the device has it, or viofs_hiprio_state.forgotten */
+	uint32_t done;  /* that were sent or kept before, of what is being taken up */
 };
 
 /** struct viofs_hiprio_state - of all lanes */
@@ -167,7 +167,7 @@ struct viofs_session_state {
 };
 
 #define VIOFS_STATE_MAGIC 0x7473736676736f69ULL /* "iosvfsst" */
-#define VIOFS_STATE_VERSION 4U
+#define VIOFS_STATE_VERSION 5U
 #define VIOFS_STATE_TABLES_MAX 180U
 
 /** enum viofs_state_kind - what a table has; index: of which virtqueue or lane, where each has one

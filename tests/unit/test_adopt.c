@@ -414,7 +414,7 @@ static void forgets_go_on_where_they_were(void **state)
 	lane = &bench.relay->layout.lanes[0];
 	slot = &bench.relay->slots.slots[lane->landing];
 	lane->head = batch.head;
-	lane->forgets = (struct viofs_sending){ .done = 3, .count = 1, .unique = 0x7777776 };
+	lane->forgets = (struct viofs_sending){ .done = 3, .after = 4, .unique = 0x7777776 };
 	memcpy(viofs_slot_message(&bench.relay->slots, slot), &batch, sizeof(batch));
 	bench_adopt();
 	device_forgets(1000003, 2);
@@ -474,6 +474,78 @@ static void sizes_and_options_are_the_parents(void **state)
 	model_device_release(&bench.device, 0);
 	all_are_answered(answers);
 	device_forgets(1000000, FORGETS);
+	bench_end();
+}
+
+/* A slot of hiprio that the device has. */
+static struct viofs_slot *find_on_hiprio(void)
+{
+	for (unsigned int i = 0; i < VIOFS_SLOTS_HIPRIO; i++) {
+		struct viofs_slot *slot = &bench.relay->slots.slots[bench.config.slots + i];
+
+		if (slot->state == VIOFS_SLOT_QUEUED)
+			return slot;
+	}
+	fail_msg("the device has nothing of hiprio");
+	return NULL;
+}
+
+/* It has died between two steps of noting that the device has some of them. */
+static void forgets_are_noted_once(void **state)
+{
+	struct {
+		struct fuse_batch_forget_in in;
+		struct fuse_forget_one one[100];
+	} batch = { .in.count = 100 };
+	struct viofs_hiprio_state *h;
+	struct viofs_sending *s;
+	unsigned int kept;
+
+	bench_serve_by_all();
+	bench_hold(0);
+	send_forgets(FORGETS);
+	wait_until_parked(1000);
+	bench_kill();
+	for (unsigned int k = 0; k < 100; k++)
+		batch.one[k] = (struct fuse_forget_one){ 2000000 + k, 1 };
+	was_read(FUSE_BATCH_FORGET, 0, &batch, sizeof(batch));
+	/* Of one that was being taken up: 40 of 100 are with the device, and are done. */
+	s = &bench.relay->layout.lanes[0].forgets;
+	*s = (struct viofs_sending){ find_on_hiprio()->device_unique, 40, 40 };
+	/* And of those that wait: they wait no more. */
+	h = bench.relay->layout.hiprio;
+	kept = h->forgotten;
+	assert_in_range(kept, 1, FORGETS);
+	h->sending = (struct viofs_sending){ s->unique, kept, 0 };
+	bench_adopt();
+	model_device_release(&bench.device, 0);
+	device_forgets(1000000, FORGETS);
+	device_forgets(2000040, 60);
+	assert_int_equal(device_forgotten(), FORGETS + 60);
+	bench_end();
+}
+
+/* What lands in a slot is not what was there before. */
+static void what_has_landed_begins_anew(void **state)
+{
+	struct {
+		struct fuse_write_in in;
+		uint8_t data[100];
+	} write = { .in.size = sizeof(write.data) };
+	struct viofs_slot *slot;
+
+	for (unsigned int k = 0; k < sizeof(write.data); k++)
+		write.data[k] = model_device_byte(5, k);
+	bench_serve_by_all();
+	kernel_sends_getattr(10, 5);
+	kernel_is_answered(10, 0, sizeof(struct fuse_attr_out));
+	bench_kill();
+	was_read(FUSE_WRITE, 12, &write, sizeof(write.in) + sizeof(write.data));
+	slot = &bench.relay->slots.slots[bench.relay->layout.lanes[0].landing];
+	slot->apart = slot->spilled = true;
+	slot->device_unique = 1;
+	bench_adopt();
+	kernel_is_answered(12, 0, sizeof(struct fuse_write_out));
 	bench_end();
 }
 
@@ -570,6 +642,9 @@ static void lies_about_slots(void)
 	is_refused("a bool of 2", &slot->shape.replies, 1, 2);
 	is_refused("a bool of 2", &slot->spilled, 1, 2);
 	refused(other->shape.data, other->shape.data + 1);
+	slot = find_on_hiprio();
+	refused(slot->state, VIOFS_SLOT_WAITING);
+	refused(slot->state, VIOFS_SLOT_REPLYING);
 }
 
 static void lies_about_rings(void)
@@ -796,6 +871,8 @@ int main(void)
 		FORM(a_tag_without_an_end_is_ended, bench_set_up),
 		FORM(sizes_and_options_are_the_parents, bench_set_up),
 		FORM(sizes_and_options_are_the_parents, set_up_lanes_packed),
+		FORM(forgets_are_noted_once, bench_set_up),
+		FORM(what_has_landed_begins_anew, bench_set_up),
 		FORM(another_version_is_refused, bench_set_up),
 		FORM(lies_are_refused, bench_set_up),
 		FORM(nothing_is_of_another_lane, set_up_lanes),
