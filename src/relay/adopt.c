@@ -413,11 +413,10 @@ static int adopt_lane(struct viofs_lane *lane, const struct viofs_quarantine *q,
 	return 0;
 }
 
-static void kick_all(struct viofs_relay *r)
+/* A back end's eventfds may block: there are no bells yet (fs/doorbells.h), and all rings are
+ * kicked when there are (start_session() in relay.c). */
+static void ring_later(void *arg, unsigned int q)
 {
-	for (unsigned int q = 0; q < r->fs->queue_count; q++)
-		if (r->fs->queues[q].ring.shadow->in_flight)
-			viofs_fs_kick_always(r->fs, q);
 }
 
 /* Sizes that are known by now, and what the kernel was answered. */
@@ -515,6 +514,7 @@ int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors 
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return viofs_err_set(err, -ENOMEM, "out of memory");
+	d->virtio->bell = ring_later;
 	r->arena = arena;
 	viofs_team_init(&r->team);
 	viofs_outcome_init(&r->outcome);
@@ -533,7 +533,6 @@ int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors 
 		viofs_relay_free(r);
 		return rc;
 	}
-	kick_all(r);
 	*fs = r->fs;
 	*out = r;
 	return 0;

@@ -117,6 +117,14 @@ static int own_ring(struct viofs_lane *lane, struct viofs_err *err)
 	return rc ? viofs_err_set(err, rc, "io_uring: %s", strerror(-rc)) : 0;
 }
 
+/* What another process has put there, which may have died before it told the device. */
+static void kick_all(const struct viofs_relay *r)
+{
+	for (unsigned int q = 0; q < r->fs->queue_count; q++)
+		if (r->fs->queues[q].ring.shadow->in_flight)
+			viofs_fs_kick_always(r->fs, q);
+}
+
 /* Up to the time when the mount answers. */
 static int start_session(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
 {
@@ -131,6 +139,8 @@ static int start_session(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 		rc = viofs_team_start(r, err);
 	if (!rc)
 		rc = own_ring(&r->lanes[0], err);
+	if (!rc && r->is_adopted)
+		kick_all(r);
 	if (!rc && !r->is_adopted)
 		rc = viofs_handshake(&r->lanes[0]);
 	if (!rc)

@@ -296,6 +296,20 @@ def notifications_go_on(args):
         s.umount(30)
 
 
+def a_successor_kicks_eventfds_that_are_full_and_block():
+    """It does, as it can't know whether the one before did. Who writes to one waits for ever."""
+    with session(["--no-cache"], "poll=irq").mount() as s:
+        s.control("hold")
+        with subprocess.Popen(["stat", s.path("nothing")], stderr=subprocess.PIPE) as p:
+            wait_until(lambda: any(q["in_flight"] for q in status_of(s)["queues"]), 10,
+                       "a request with the device")
+            check(s.control("kicks-full") == "ok", "the device could not fill its eventfds")
+            kill(s)
+            s.control("release")
+            check(b"No such file" in p.communicate(timeout=20)[1], "stat had another answer")
+        s.umount()
+
+
 def aborted_while_nobody_serves():
     """Whatever comes first."""
     with session().mount() as s:
@@ -316,7 +330,9 @@ def main():
               lambda c=(args, options): under_load(*c, deaths)) for args, options in KINDS]
     cases += named([with_none_the_session_ends, the_fifth_death_ends_the_session,
                     it_dies_while_it_is_unmounted, one_that_is_stuck_is_succeeded,
-                    a_lock_is_kept_waiting_for, aborted_while_nobody_serves])
+                    a_lock_is_kept_waiting_for,
+                    a_successor_kicks_eventfds_that_are_full_and_block,
+                    aborted_while_nobody_serves])
     if os.path.exists(RUST_VIRTIOFSD):
         cases.append(("data is right: virtiofsd", lambda: data_is_right("rust", 60 if FULL else 4)))
     cases += [(f"notifications go on {' '.join(args)}", lambda a=args: notifications_go_on(a))
