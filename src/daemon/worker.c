@@ -3,11 +3,11 @@
  * The worker process, whatever number of lanes it has.
  *
  * It has what the supervisor opened, and makes io_urings and threads of its own. Before it reads
- * anything that a device wrote it enters the sandbox (sandbox.h); from then on it can open nothing,
- * and its messages go to the supervisor, which has the log. Memory pressure must not stop it: the
- * kernel may need it to write dirty pages before it gets any memory back. So it is locked into
- * memory, is no prey for the OOM killer (nor is the supervisor: inherit.h), and its own allocations
- * don't wait for writeback (PR_SET_IO_FLUSHER), as far as its rights go.
+ * anything that a device wrote, or a dead worker, it enters the sandbox (sandbox.h); from then on
+ * it can open nothing, and its messages go to the supervisor, which has the log. Memory pressure
+ * must not stop it: the kernel may need it to write dirty pages before it gets any memory back. So
+ * it is locked into memory, is no prey for the OOM killer (nor is the supervisor: inherit.h), and
+ * its own allocations don't wait for writeback (PR_SET_IO_FLUSHER), as far as its rights go.
  *
  * Signals that ask for the end are for the supervisor (inherit.c has what becomes of all others):
  * the worker serves until the mount is gone, as unmounting needs it. It goes on also where the
@@ -108,9 +108,28 @@ static int pin(const cpu_set_t *cpus, struct viofs_err *err)
 			     strerror(errno));
 }
 
+/* Of what is there already: by the parent's word, as a dead worker's may be a device's. */
+static int prepare(const struct viofs_worker_config *c, struct viofs_err *err)
+{
+	struct viofs_relay *r = c->claim->relay;
+
+	return c->succeeds ? viofs_adopt_prepare(r, c->fuse_fd, err)
+			   : viofs_relay_prepare(r, c->fuse_fd, err);
+}
+
+/* Records go on where the last worker has left them. */
+static int succeed(const struct viofs_worker_config *c, struct viofs_err *err)
+{
+	int rc = viofs_adopt_forked(c->relay, c->crashed, &c->claim->at.fs, &c->claim->relay, err);
+
+	if (!rc)
+		viofs_tap_attach(c->claim->relay, c->claim->capture);
+	return rc;
+}
+
 /*
- * Everything that takes rights is done before the sandbox is entered; nothing a device said is
- * read.
+ * Everything that takes rights is done before the sandbox is entered. Nothing that a device said is
+ * read before, nor anything that a dead worker has left, which a device may have taken over.
  */
 static int work(struct worker *w)
 {
@@ -134,18 +153,14 @@ static int work(struct worker *w)
 		viofs_launch_let_go();
 	harden_against_reclaim(c->claim->at.arena, c->claim->capture);
 	rc = pin(c->cpus, &err);
-	if (!rc && c->succeeds)
-		rc = viofs_adopt_forked(c->relay, c->crashed, &c->claim->at.fs, &c->claim->relay,
-					&err);
-	/* Records go on where the last worker has left them. */
-	if (!rc && c->succeeds)
-		viofs_tap_attach(c->claim->relay, c->claim->capture);
 	if (!rc)
-		rc = viofs_relay_prepare(c->claim->relay, c->fuse_fd, &err);
+		rc = prepare(c, &err);
 	if (!rc)
 		rc = viofs_sandbox_enter(&c->sandbox, &err);
 	if (!rc)
 		live(w);
+	if (!rc && c->succeeds)
+		rc = succeed(c, &err);
 	if (!rc)
 		rc = viofs_relay_run(c->claim->relay, c->fuse_fd, serving, w, &err);
 	if (!rc || !viofs_observe_is_lost(c->claim->relay)) {

@@ -32,6 +32,16 @@ int viofs_doorbells_init(struct viofs_doorbells *b, struct viofs_fs *fs, unsigne
 	return 0;
 }
 
+void viofs_doorbells_move(struct viofs_doorbells *to, struct viofs_doorbells *from)
+{
+	*to = *from;
+	memset(from, 0, sizeof(*from));
+	if (!to->virtio)
+		return;
+	to->virtio->bell_arg = to;
+	to->virtio->bell = ring;
+}
+
 void viofs_doorbells_fini(struct viofs_doorbells *b)
 {
 	if (!b->virtio)

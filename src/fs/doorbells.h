@@ -21,6 +21,9 @@ struct viofs_doorbells {
  */
 int viofs_doorbells_init(struct viofs_doorbells *b, struct viofs_fs *fs, unsigned int ways);
 
+/** viofs_doorbells_move() - from now on the transport rings those of @from by @to. */
+void viofs_doorbells_move(struct viofs_doorbells *to, struct viofs_doorbells *from);
+
 /** viofs_doorbells_fini() - nothing is kicked any more. In a child of fork(2) too. */
 void viofs_doorbells_fini(struct viofs_doorbells *b);
 

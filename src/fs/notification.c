@@ -95,14 +95,18 @@ static int post(struct viofs_fs *fs, const struct viofs_arena *arena, uint32_t i
 	return viofs_ring_add(&n->queue.ring, &chain);
 }
 
-static void kick(struct viofs_fs *fs)
+void viofs_fs_notification_kick_always(struct viofs_fs *fs)
 {
 	struct viofs_fs_queue *queue = &fs->notification->queue;
 
-	if (!viofs_ring_should_kick(&queue->ring))
-		return;
 	queue->ring.shadow->kicks++;
 	fs->virtio->ops->notify(fs->virtio, queue->index);
+}
+
+static void kick(struct viofs_fs *fs)
+{
+	if (viofs_ring_should_kick(&fs->notification->queue.ring))
+		viofs_fs_notification_kick_always(fs);
 }
 
 int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *arena,
@@ -193,7 +197,5 @@ int viofs_fs_notification_adopt(struct viofs_fs *fs, const struct viofs_arena *a
 	/* There may be more buffers than the ring has room for. */
 	for (uint32_t i = 0; !rc && i < count(fs); i++)
 		n->buffers += posted[i] || !post(fs, arena, i);
-	if (!rc)
-		fs->virtio->ops->notify(fs->virtio, n->queue.index);
 	return rc;
 }

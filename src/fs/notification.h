@@ -36,11 +36,15 @@ int viofs_fs_notification_post(struct viofs_fs *fs, const struct viofs_arena *ar
 
 /**
  * viofs_fs_notification_adopt() - the queue of a device that another process has started
- * @memory: of viofs_fs_notification_bytes(). Buffers that the device lacks are posted.
+ * @memory: of viofs_fs_notification_bytes(). Buffers that the device lacks are posted; it is
+ * told by viofs_fs_notification_kick_always().
  * Return: 0; -EPROTO: what is on the ring isn't what was posted; -ENOMEM.
  */
 int viofs_fs_notification_adopt(struct viofs_fs *fs, const struct viofs_arena *arena,
 				const struct viofs_fs_queue *queue, uint8_t *memory);
+
+/** viofs_fs_notification_kick_always() - as viofs_fs_kick_always(), of this queue. */
+void viofs_fs_notification_kick_always(struct viofs_fs *fs);
 
 /**
  * viofs_fs_notification_look() - the next notification, in private memory; it stays the next one

@@ -28,6 +28,7 @@
 #include "relay/answer.h"
 #include "relay/lanes.h"
 #include "relay/layout.h"
+#include "relay/notify.h"
 #include "relay/pump.h"
 #include "relay/quarantine.h"
 #include "relay/session.h"
@@ -290,11 +291,33 @@ static int adopt_hiprio(struct viofs_relay *r, const bool *on_ring, struct viofs
 	return viofs_hiprio_init(r) ? viofs_err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
-static int by_age(const void *a, const void *b)
+/* Below @at in the heap nobody has come later. */
+static void sift(struct viofs_slot **heap, unsigned int at, unsigned int n)
 {
-	const struct viofs_slot *const *x = a, *const *y = b;
+	for (unsigned int child; (child = 2 * at + 1) < n; at = child) {
+		struct viofs_slot *parent = heap[at];
 
-	return ((*x)->since > (*y)->since) - ((*x)->since < (*y)->since);
+		child += child + 1 < n && heap[child + 1]->since > heap[child]->since;
+		if (parent->since >= heap[child]->since)
+			return;
+		heap[at] = heap[child];
+		heap[child] = parent;
+	}
+}
+
+/* The first that came first. qsort(3) asks the system how much memory there is: no such call is
+ * allowed here. */
+static void sort_by_age(struct viofs_slot **slots, unsigned int n)
+{
+	for (unsigned int i = n / 2; i-- > 0;)
+		sift(slots, i, n);
+	while (n-- > 1) {
+		struct viofs_slot *last = slots[0];
+
+		slots[0] = slots[n];
+		slots[n] = last;
+		sift(slots, 0, n);
+	}
 }
 
 /* Who waits, in the order in which they came. */
@@ -315,7 +338,7 @@ static int adopt_waiting(struct viofs_lane *lane, const struct viofs_quarantine 
 		if (slot->state == VIOFS_SLOT_WAITING)
 			waiting[n++] = slot;
 	}
-	qsort(waiting, n, sizeof(*waiting), by_age);
+	sort_by_age(waiting, n);
 	for (unsigned int i = 0; i < n; i++)
 		viofs_submit_later(lane, waiting[i]);
 	free(waiting);
@@ -538,6 +561,12 @@ int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors 
 	return 0;
 }
 
+int viofs_adopt_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err)
+{
+	r->is_adopted = r->is_prepared = true;
+	return viofs_relay_prepare(r, fuse_fd, err);
+}
+
 int viofs_adopt_forked(const struct viofs_relay_config *config, bool crashed, struct viofs_fs **fs,
 		       struct viofs_relay **relay, struct viofs_err *err)
 {
@@ -557,6 +586,10 @@ int viofs_adopt_forked(const struct viofs_relay_config *config, bool crashed, st
 	rc = viofs_adopt(old->arena, &d, fs, relay, err);
 	if (rc)
 		return rc;
+	if (old->is_prepared) {
+		viofs_lanes_move(*relay, old);
+		viofs_notify_move(*relay, old);
+	}
 	/* The descriptors are the successor's. */
 	for (unsigned int i = 0; i < old->lane_count; i++)
 		old->lanes[i].fuse_fd = -1;

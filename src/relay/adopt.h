@@ -27,6 +27,14 @@ int viofs_adopt(struct viofs_arena *arena, const struct viofs_adopt_descriptors 
 		struct viofs_fs **fs, struct viofs_relay **out, struct viofs_err *err);
 
 /**
+ * viofs_adopt_prepare() - open what viofs_adopt_forked() and viofs_relay_run() need
+ * For a successor that gives up its rights between this and those: as viofs_relay_prepare() of
+ * @relay, by what the parent knows. Nothing that a dead worker or a device wrote is read.
+ * Return: 0 or -errno with @err.
+ */
+int viofs_adopt_prepare(struct viofs_relay *relay, int fuse_fd, struct viofs_err *err);
+
+/**
  * viofs_adopt_forked() - the same in a child of the process that has made the relay
  * @config: as viofs_relay_new() was given it. What the parent knows is written to the state anew:
  * sizes, options, where everything is. @crashed: as above.

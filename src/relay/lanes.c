@@ -373,3 +373,16 @@ int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *er
 		rc = prepare_lane(&r->lanes[i], err);
 	return rc;
 }
+
+void viofs_lanes_move(struct viofs_relay *to, struct viofs_relay *from)
+{
+	for (unsigned int i = 0; i < to->lane_count; i++) {
+		struct viofs_lane *lane = &to->lanes[i], *old = &from->lanes[i];
+
+		lane->loop = old->loop;
+		old->loop = (struct viofs_loop){ .ops = NULL };
+		lane->cpu = old->cpu;
+		viofs_lease_move(&lane->lease, &old->lease, lane);
+	}
+	viofs_doorbells_move(&to->doorbells, &from->doorbells);
+}

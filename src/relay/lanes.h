@@ -32,4 +32,10 @@ void viofs_lanes_hang_up(struct viofs_relay *r);
 /** viofs_lanes_prepare() - open what they need. Return: 0 or -errno with @err. */
 int viofs_lanes_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err);
 
+/**
+ * viofs_lanes_move() - what viofs_lanes_prepare() made for @from, which has as many, is @to's
+ * lanes'
+ */
+void viofs_lanes_move(struct viofs_relay *to, struct viofs_relay *from);
+
 #endif

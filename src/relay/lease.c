@@ -40,7 +40,7 @@ static int start_standby(struct viofs_lease *l)
 	return rc;
 }
 
-int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uint16_t slots)
+static void init(struct viofs_lease *l, void (*lead)(void *), void *arg)
 {
 	pthread_condattr_t attr;
 
@@ -53,11 +53,25 @@ int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uin
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&l->changed, &attr);
 	pthread_condattr_destroy(&attr);
+}
+
+int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uint16_t slots)
+{
+	init(l, lead, arg);
 	l->returned = calloc(slots, sizeof(*l->returned));
 	if (!l->returned)
 		return -ENOMEM;
 	l->wake_fd = eventfd(0, EFD_CLOEXEC);
 	return l->wake_fd < 0 ? -errno : 0;
+}
+
+void viofs_lease_move(struct viofs_lease *to, struct viofs_lease *from, void *arg)
+{
+	init(to, from->lead, arg);
+	to->returned = from->returned;
+	to->wake_fd = from->wake_fd;
+	from->returned = NULL;
+	from->wake_fd = -1;
 }
 
 void viofs_lease_start(struct viofs_lease *l)

@@ -51,6 +51,12 @@ struct viofs_lease {
  */
 int viofs_lease_init(struct viofs_lease *l, void (*lead)(void *), void *arg, uint16_t slots);
 
+/**
+ * viofs_lease_move() - @to, zeroed, has what viofs_lease_init() made for @from, which has nothing
+ * then No thread yet. @arg: as of viofs_lease_init().
+ */
+void viofs_lease_move(struct viofs_lease *to, struct viofs_lease *from, void *arg);
+
 /** viofs_lease_start() - start the first standby (a relay without one works, unguarded). */
 void viofs_lease_start(struct viofs_lease *l);
 

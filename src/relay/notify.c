@@ -105,6 +105,15 @@ int viofs_notify_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *e
 	return 0;
 }
 
+void viofs_notify_move(struct viofs_relay *to, struct viofs_relay *from)
+{
+	to->notify = from->notify;
+	to->notify_capture = from->notify_capture;
+	from->notify = NULL;
+	if (to->notify)
+		to->notify->relay = to;
+}
+
 /* Return: 0 or -errno: waiting is not possible. */
 static int wait_for_device(struct viofs_notify *n)
 {

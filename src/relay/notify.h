@@ -11,6 +11,9 @@ struct viofs_relay;
  */
 int viofs_notify_prepare(struct viofs_relay *r, int fuse_fd, struct viofs_err *err);
 
+/** viofs_notify_move() - what viofs_notify_prepare() made for @from is @to's. Before it starts. */
+void viofs_notify_move(struct viofs_relay *to, struct viofs_relay *from);
+
 /** viofs_notify_start() - from now on notifications go to the kernel. */
 void viofs_notify_start(struct viofs_relay *r);
 

@@ -3,6 +3,7 @@
 #include "relay/relay.h"
 #include "base/page.h"
 #include "base/util.h"
+#include "fs/notification.h"
 #include "kernel/devfuse.h"
 #include "relay/handshake.h"
 #include "relay/hiprio.h"
@@ -123,6 +124,8 @@ static void kick_all(const struct viofs_relay *r)
 	for (unsigned int q = 0; q < r->fs->queue_count; q++)
 		if (r->fs->queues[q].ring.shadow->in_flight)
 			viofs_fs_kick_always(r->fs, q);
+	if (r->fs->notification)
+		viofs_fs_notification_kick_always(r->fs);
 }
 
 /* Up to the time when the mount answers. */

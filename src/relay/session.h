@@ -134,7 +134,8 @@ struct viofs_relay {
 	struct viofs_err *err;
 	/* Known from INIT on, before there is more than one thread. */
 	struct viofs_fuse_conn conn;
-	bool is_adopted; /* another process has begun it: adopt.h */
+	bool is_adopted;  /* another process has begun it: adopt.h */
+	bool is_prepared; /* for the one that adopts: viofs_adopt_prepare() */
 	bool indirect;
 	bool used_len_zero; /* the device says so although the reply is good */
 };

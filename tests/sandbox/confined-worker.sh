@@ -34,7 +34,7 @@ mkdir "$work/share" "$work/mnt"
 
 # start OPTION...: a back end and the daemon; sets $backend, $worker and $supervisor.
 start() {
-	local i status
+	local i
 	rm -f "$work/sock"
 	"$virtiofsd" --socket-path="$work/sock" -o source="$work/share" -o sandbox=chroot \
 		2>>"$work/virtiofsd.log" &
@@ -45,6 +45,11 @@ start() {
 	done
 	[[ -S $work/sock ]] || { cat "$work/virtiofsd.log"; skip 'virtiofsd does not start here'; }
 	timeout 30 "$daemon" "$@" "vhost-user:$work/sock" "$work/mnt"
+	find_worker
+}
+
+find_worker() {
+	local status
 	status=$("$ctl" status --json "$work/mnt")
 	worker=$(sed -n 's/.*"worker": *\([0-9]*\).*/\1/p' <<<"$status")
 	supervisor=$(sed -n 's/.*"supervisor": *\([0-9]*\).*/\1/p' <<<"$status")
@@ -111,23 +116,35 @@ sys.exit(f"load: {errors[0]!r}" if errors else 0)
 PYTHON
 }
 
+is_confined() {
+	is NoNewPrivs 1
+	capabilities=$(field CapEff)
+	[[ $capabilities == "${ipc_lock//4/0}" || $capabilities == "$ipc_lock" ]] ||
+		fail "CapEff of the worker is $capabilities"
+	is CapPrm "$capabilities"
+	is CapInh 0000000000000000
+	is CapAmb 0000000000000000
+	if nm -D "$daemon" | grep -q ' U __asan_init'; then
+		echo 'sanitizers: there is no filter'
+	elif ! nm -D "$daemon" | grep -q seccomp_load; then
+		echo 'no libseccomp: there is no filter'
+	else
+		is Seccomp 2
+		[[ $(awk '/^Max open files/ { print $4 }' /proc/"$worker"/limits) == 1 ]] ||
+			fail 'it can open files'
+	fi
+}
+
 start
-is NoNewPrivs 1
-capabilities=$(field CapEff)
-[[ $capabilities == "${ipc_lock//4/0}" || $capabilities == "$ipc_lock" ]] ||
-	fail "CapEff of the worker is $capabilities"
-is CapPrm "$capabilities"
-is CapInh 0000000000000000
-is CapAmb 0000000000000000
-if nm -D "$daemon" | grep -q ' U __asan_init'; then
-	echo 'sanitizers: there is no filter'
-elif ! nm -D "$daemon" | grep -q seccomp_load; then
-	echo 'no libseccomp: there is no filter'
-else
-	is Seccomp 2
-	[[ $(awk '/^Max open files/ { print $4 }' /proc/"$worker"/limits) == 1 ]] ||
-		fail 'it can open files'
-fi
+is_confined
+load
+# So is one that succeeds another.
+first=$worker
+kill -KILL "$worker"
+ls "$work/mnt" # it serves
+find_worker
+[[ $worker != "$first" ]] || fail 'the same worker again'
+is_confined
 load
 umount "$work/mnt"
 ends "$supervisor" 'the daemon after umount'

@@ -450,8 +450,21 @@ void bench_adopt(void)
 	bench.running = true;
 }
 
+/* A parent has nothing of what its child made. */
+static void forget_preparations(struct viofs_relay *r)
+{
+	for (unsigned int i = 0; i < r->lane_count; i++) {
+		viofs_loop_close(&r->lanes[i].loop);
+		assert_true(viofs_lease_fini(&r->lanes[i].lease));
+	}
+	viofs_doorbells_fini(&r->doorbells);
+}
+
 void bench_adopt_forked(void)
 {
+	forget_preparations(bench.relay);
+	if (viofs_adopt_prepare(bench.relay, bench.relay_fd, &bench.err))
+		fail_msg("%s", bench.err.text);
 	if (viofs_adopt_forked(&bench.config, bench.crashed, &bench.fs, &bench.relay, &bench.err))
 		fail_msg("%s", bench.err.text);
 	assert_int_equal(pthread_create(&bench.thread, NULL, run_relay, NULL), 0);

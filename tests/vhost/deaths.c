@@ -4,9 +4,11 @@
  *
  *   VIOFS_DIES_AT=POINT:N   each worker, when it comes to this point for the Nth time
  *   VIOFS_DIES_OF=OPCODE    each worker that looks at a reply of this kind
+ *   VIOFS_STOPS             each that succeeds another, before it reads what that one has left
  */
 #include "fuse/reply.h"
 #include "kernel/devfuse.h"
+#include "relay/layout.h"
 #include "relay/slots.h"
 #include "virtio/ring.h"
 
@@ -27,6 +29,15 @@ static void pass(const char *point)
 		return;
 	/* Its filter allows that: the threads of this process. */
 	syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGKILL);
+}
+
+int __real_viofs_layout_check(const struct viofs_arena *a, struct viofs_err *err);
+int __wrap_viofs_layout_check(const struct viofs_arena *a, struct viofs_err *err);
+int __wrap_viofs_layout_check(const struct viofs_arena *a, struct viofs_err *err)
+{
+	if (getenv("VIOFS_STOPS"))
+		syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGSTOP);
+	return __real_viofs_layout_check(a, err);
 }
 
 ssize_t __real_viofs_devfuse_read(int fd, const struct iovec *iov, int count);

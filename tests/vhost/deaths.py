@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A worker that dies at each point of a request's way, and one that dies of a request."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
 
-from successor import FULL, all_was_done_once, jobs_on, no_slot_is_lost, restarts
+from successor import FULL, all_was_done_once, jobs_on, no_slot_is_lost, restarts, worker_of
 from vhostlib import Session, check, must, named, need_root, python, run_cases, wait_until
 
 # Each worker dies when it has come there so often.
@@ -81,12 +84,47 @@ def others_wait_meanwhile():
         s.umount(30)
 
 
+def rights(pid):
+    """Of each of its threads: what it may do."""
+    names = ("CapEff", "CapPrm", "NoNewPrivs", "Seccomp", "State")
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as f:
+            fields = dict(line.split(":", 1) for line in f)
+        found.append({name: fields[name].strip() for name in names})
+    return found
+
+
+def has_stopped(s):
+    pid = worker_of(s)
+    with contextlib.suppress(FileNotFoundError):
+        return pid and all(r["State"][0] == "T" for r in rights(pid))
+    return False
+
+
+def a_successor_is_confined_before_it_reads():
+    """What a dead worker has left is a device's word, perhaps: it is read in the sandbox."""
+    with Mortal({"VIOFS_STOPS": "1"}).mount() as s:
+        confined = [{k: v for k, v in r.items() if k != "State"} for r in rights(worker_of(s))]
+        for deaths in range(1, 3):
+            os.kill(worker_of(s), signal.SIGKILL)
+            wait_until(lambda: has_stopped(s), 20, "a successor that has stopped")
+            for r in rights(worker_of(s)):
+                check(r.pop("State") and r == confined[0], f"{r}, not {confined[0]}")
+            check(confined[0]["NoNewPrivs"] == "1", str(confined))
+            os.kill(worker_of(s), signal.SIGCONT)
+            wait_until(lambda n=deaths: len(restarts(s)) == n, 20, "it serves")
+            must(["touch", s.path(f"file{deaths}")], 20)
+        s.umount(30)
+
+
 def main():
     need_root()
     cases = [(f"at {point}: {' '.join(args)}", lambda c=(point, args, options): at(*c))
              for point in POINTS for args, options in
              (([], ""), (["--packed", "--queues", "2"], "queues=2,lanes=2"))]
-    run_cases(cases + named([of_a_request, others_wait_meanwhile]), at_once=2)
+    run_cases(cases + named([of_a_request, others_wait_meanwhile,
+                             a_successor_is_confined_before_it_reads]), at_once=2)
 
 
 if __name__ == "__main__":
