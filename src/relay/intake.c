@@ -22,6 +22,13 @@
 #include <errno.h>
 #include <string.h>
 
+/* Data that the device reads where the kernel has put it: WRITE's. An IOCTL's output comes there,
+ * so its input is gathered. */
+static bool stays_in_buffer(const struct viofs_fuse_shape *shape)
+{
+	return shape->data && !shape->reply_data;
+}
+
 /* Does this fit into a slot, with its reply? The kernel never asks for more than INIT agreed. */
 static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *shape, size_t len)
 {
@@ -29,7 +36,8 @@ static bool fits(const struct viofs_lane *lane, const struct viofs_fuse_shape *s
 
 	if (len > VIOFS_SLOT_SMALL && shape->reply_data > VIOFS_SLOT_DATA)
 		room /= 2;
-	return (shape->data || len <= room) && shape->fixed + (size_t)shape->reply_data <= room;
+	return (stays_in_buffer(shape) || len <= room) &&
+	       shape->fixed + (size_t)shape->reply_data <= room;
 }
 
 /* Bring what follows the first argument into one piece with it; WRITE data stays where it is. @at:
@@ -39,7 +47,7 @@ static void gather(struct viofs_lane *lane, struct viofs_slot *slot, size_t at, 
 	uint8_t *message = viofs_slot_message(&lane->slots, slot);
 	uint8_t *buffer = viofs_slots_buffer(&lane->slots, slot->buffer);
 
-	slot->apart = slot->shape.data && !slot->shape.reply_data;
+	slot->apart = stays_in_buffer(&slot->shape);
 	if (slot->apart)
 		return;
 	if (at + len <= VIOFS_SLOT_SMALL) {
