@@ -84,6 +84,7 @@ struct viofs_supervision {
 		int64_t kill_at;    /* ns, 0: not yet */
 	} worker;
 
+	struct viofs_descriptors workers; /* each worker has these */
 	pid_t corpses[VIOFS_CORPSES_MAX]; /* that can't be waited for yet; 0: none */
 	struct viofs_succession succession;
 	struct viofs_ending ending;

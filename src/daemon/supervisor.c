@@ -75,6 +75,29 @@ static int start_loop(struct viofs_supervision *s, struct viofs_err *err)
 	return 0;
 }
 
+/*
+ * What the first worker is to have of what is open; its successors get no more. The numbers mean
+ * the same until the end, but that of a connection that may be made anew.
+ */
+static int find_workers(struct viofs_supervision *s, struct viofs_err *err)
+{
+	const struct viofs_virtio *d = s->claim->at.fs->virtio;
+	const int others[] = { s->control_fd,
+			       s->signal_fd,
+			       s->outcome_fd,
+			       viofs_mount_control_fd(s->mount),
+			       s->recorder.epoll_fd,
+			       s->recorder.fd,
+			       d->returns ? d->returns->connection(d) : -1 };
+	int rc = viofs_descriptors_find(&s->workers);
+
+	if (rc)
+		return viofs_err_set(err, rc, "/proc/self/fd: %s", strerror(-rc));
+	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(others); i++)
+		viofs_descriptors_remove(&s->workers, others[i]);
+	return 0;
+}
+
 static int start_worker(struct viofs_supervision *s, bool succeeds, struct viofs_err *err)
 {
 	const struct viofs_worker_config config = {
@@ -84,9 +107,7 @@ static int start_worker(struct viofs_supervision *s, bool succeeds, struct viofs
 		.sandbox = { .seccomp = s->o->seccomp,
 			     .debug = s->o->debug,
 			     .epoll = s->o->relay.loop == VIOFS_LOOP_EPOLL },
-		.supervisors_fds = { s->control_fd, s->signal_fd, s->outcome_fd,
-				     viofs_mount_control_fd(s->mount), s->recorder.epoll_fd,
-				     s->recorder.fd },
+		.descriptors = &s->workers,
 		.supervisors_loop = &s->loop,
 		.relay = &s->o->relay,
 		.succeeds = succeeds,
@@ -145,6 +166,8 @@ static int start(struct viofs_supervision *s, struct viofs_err *err)
 	};
 	viofs_recorder_init(&s->recorder, s->claim->capture);
 	rc = viofs_relay_open(s->claim->relay, viofs_mount_fd(s->mount), err);
+	if (!rc)
+		rc = find_workers(s, err);
 	if (!rc)
 		rc = start_worker(s, false, err);
 	return rc ? rc : start_loop(s, err);
@@ -343,6 +366,7 @@ static void finish(struct viofs_supervision *s)
 				  &err);
 	viofs_journal_end(&s->journal, viofs_source_name(&s->source), s->mountpoint, s->rc, &s->err,
 			  was_there);
+	viofs_descriptors_fini(&s->workers);
 	json_decref(s->last_status);
 	viofs_latency_forget(&s->looks);
 	close_pipes(s);

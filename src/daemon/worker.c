@@ -40,7 +40,7 @@
 struct worker {
 	const struct viofs_worker_config *config;
 	pid_t supervisor;
-	int report_fd, life_fd;
+	int report_fd, log_fd, life_fd;
 };
 
 static void report(const struct worker *w, enum viofs_report_kind kind, int rc,
@@ -108,6 +108,21 @@ static int pin(const cpu_set_t *cpus, struct viofs_err *err)
 			     strerror(errno));
 }
 
+/*
+ * A thread of the supervisor that unmounts may have the mount's root open while it forks: here it
+ * would keep the mount busy for good.
+ */
+static int keep_own(const struct worker *w, struct viofs_err *err)
+{
+	const struct viofs_worker_config *c = w->config;
+	const struct viofs_virtio *d = c->claim->at.fs->virtio;
+	const int more[] = { w->report_fd, w->log_fd, w->life_fd,
+			     d->returns ? d->returns->connection(d) : -1 };
+	int rc = viofs_descriptors_keep_only(c->descriptors, more, VIOFS_ARRAY_SIZE(more));
+
+	return rc ? viofs_err_set(err, rc, "/proc/self/fd: %s", strerror(-rc)) : 0;
+}
+
 /* Of what is there already: by the parent's word, as a dead worker's may be a device's. */
 static int prepare(const struct viofs_worker_config *c, struct viofs_err *err)
 {
@@ -137,10 +152,8 @@ static int work(struct worker *w)
 	struct viofs_err err = { .text = "" };
 	int rc;
 
-	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(c->supervisors_fds); i++)
-		if (c->supervisors_fds[i] >= 0)
-			close(c->supervisors_fds[i]);
 	viofs_loop_close(c->supervisors_loop);
+	rc = keep_own(w, &err);
 	viofs_opened_drop_dma(&c->claim->at);
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "viofs-worker", 0, 0, 0);
@@ -152,7 +165,8 @@ static int work(struct worker *w)
 	if (!c->sandbox.debug && !VIOFS_SANDBOX_SANITIZED)
 		viofs_launch_let_go();
 	harden_against_reclaim(c->claim->at.arena, c->claim->capture);
-	rc = pin(c->cpus, &err);
+	if (!rc)
+		rc = pin(c->cpus, &err);
 	if (!rc)
 		rc = prepare(c, &err);
 	if (!rc)
@@ -208,7 +222,7 @@ static int make_pipes(int pipes[PIPES][2])
 pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_worker_pipes *out,
 			 struct viofs_err *err)
 {
-	struct worker w = { config, getpid(), -1, -1 };
+	struct worker w = { config, getpid(), -1, -1, -1 };
 	int pipes[PIPES][2], rc;
 	pid_t pid;
 
@@ -220,6 +234,7 @@ pid_t viofs_worker_start(const struct viofs_worker_config *config, struct viofs_
 	if (!pid) {
 		close_pipes(pipes, 0);
 		w.report_fd = pipes[REPORT][1];
+		w.log_fd = pipes[LOG][1];
 		w.life_fd = pipes[LIFE][1];
 		viofs_message_to_pipe(pipes[LOG][1]);
 		_exit(work(&w));

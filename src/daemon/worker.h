@@ -4,6 +4,7 @@
 #define VIOFS_DAEMON_WORKER_H
 
 #include "daemon/claim.h"
+#include "daemon/descriptors.h"
 #include "daemon/sandbox.h"
 #include "loop/loop.h"
 
@@ -15,10 +16,11 @@ struct viofs_worker_config {
 	struct viofs_claim *claim;
 	int fuse_fd;
 	struct viofs_sandbox_config sandbox;
-	const cpu_set_t *cpus;  /* to run on; empty: wherever this process may */
-	int supervisors_fds[6]; /* closed in the worker, so that they end with the supervisor; or -1
-				 */
-	struct viofs_loop *supervisors_loop;    /* likewise; not open yet for the first worker */
+	const cpu_set_t *cpus; /* to run on; empty: wherever this process may */
+	/* That the worker may have. All others end with the supervisor: those of its own, and what
+	 * threads of its own have open. */
+	const struct viofs_descriptors *descriptors;
+	struct viofs_loop *supervisors_loop;    /* not open yet for the first worker */
 	const struct viofs_relay_config *relay; /* that claim->relay was made with */
 	bool succeeds;                          /* another worker, which has died */
 	bool crashed;                           /* that one, by itself */

@@ -445,12 +445,18 @@ static void lose(struct viofs_virtio *d, const char *why)
 	viofs_vhost_link_lose(v->link, why);
 }
 
+static int connection(const struct viofs_virtio *d)
+{
+	return transport_of((struct viofs_virtio *)d)->vhost->sock;
+}
+
 static const struct viofs_virtio_return_ops return_ops = {
 	.own = own,
 	.look = look,
 	.leave = leave,
 	.resume = resume,
 	.lose = lose,
+	.connection = connection,
 };
 
 int viofs_virtio_vhost_open(struct viofs_vhost *v, unsigned int requests, struct viofs_virtio **out,

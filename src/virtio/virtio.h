@@ -134,6 +134,9 @@ struct viofs_virtio_return_ops {
 		      struct viofs_err *err);
 	/** give it up for good; @why says the reason */
 	void (*lose)(struct viofs_virtio *d, const char *why);
+	/** the descriptor of the connection, another one each time that the device is back; or -1
+	 */
+	int (*connection)(const struct viofs_virtio *d);
 };
 
 /** struct viofs_virtio - embedded at the start of a transport's struct */

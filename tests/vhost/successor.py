@@ -215,6 +215,25 @@ def it_dies_while_it_is_unmounted():
         s.ends(0, 60)
 
 
+def it_dies_while_the_mount_is_busy():
+    """The thread that unmounts has the mount open now and then. No successor may keep it so."""
+    with session(["--latency", "5000"], "grace=90").mount() as s:
+        with open(s.path("used"), "wb") as used:
+            used.write(bytes(4 << 20))
+            used.flush()
+            s.daemon.send_signal(signal.SIGTERM)
+            wait_until(lambda: "the mount is busy" in s.said(), 20, "it is busy")
+            for i in range(20):
+                # It tries again each 100 ms.
+                time.sleep(0.013 * (i % 8))
+                kill(s)
+                links = [os.readlink(f"/proc/{worker_of(s)}/fd/{fd}")
+                         for fd in os.listdir(f"/proc/{worker_of(s)}/fd")]
+                check(not any(link.startswith(s.work) for link in links), str(links))
+        s.ends(0, 80)
+        check("still busy" not in s.said(), s.said())
+
+
 def one_that_is_stuck_is_succeeded():
     """Stopped, it answers nothing; the one that asked gets its answer when another serves."""
     with session(["--no-cache"], "timeout=1").mount() as s:
@@ -329,8 +348,8 @@ def main():
     cases = [(f"under load: {' '.join(args)} {options}",
               lambda c=(args, options): under_load(*c, deaths)) for args, options in KINDS]
     cases += named([with_none_the_session_ends, the_fifth_death_ends_the_session,
-                    it_dies_while_it_is_unmounted, one_that_is_stuck_is_succeeded,
-                    a_lock_is_kept_waiting_for,
+                    it_dies_while_it_is_unmounted, it_dies_while_the_mount_is_busy,
+                    one_that_is_stuck_is_succeeded, a_lock_is_kept_waiting_for,
                     a_successor_kicks_eventfds_that_are_full_and_block,
                     aborted_while_nobody_serves])
     if os.path.exists(RUST_VIRTIOFSD):
