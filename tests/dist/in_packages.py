@@ -68,28 +68,35 @@ class Installed:
         if not shutil.which("systemd-analyze"):
             print("no systemd-analyze here: units not verified")
             return
-        for built, path in self.files.items():
-            if not path.endswith(".service"):
-                continue
-            with open(built, encoding="utf-8") as f:
-                text = f.read()
-            for program, where in self.files.items():
-                if os.access(program, os.X_OK):
-                    text = re.sub(rf"(?<=[=]){re.escape(where)}\b", program, text)
+        units = {path: self.unit(built) for built, path in self.files.items()
+                 if path.endswith((".service", ".socket", ".timer"))}
+        for path, text in units.items():
+            # A socket's own template, and an instance to look at.
+            for name in {os.path.basename(path), os.path.basename(path).replace("@", "@myfs")}:
+                with open(os.path.join(work, name), "w", encoding="utf-8") as f:
+                    f.write(text)
+        for path, text in units.items():
             unit = os.path.join(work, os.path.basename(path).replace("@", "@myfs"))
-            with open(unit, "w", encoding="utf-8") as f:
-                f.write(text)
             done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
                                   capture_output=True, text=True, check=False)
             if done.returncode or os.path.basename(unit) in done.stdout + done.stderr:
                 self.wrong.append(f"{os.path.basename(path)}: {done.stdout}{done.stderr}")
-            if os.path.basename(path).startswith("virtiofs-vfio-metrics."):
+            if re.match("virtiofs-vfio-metrics[.@]", os.path.basename(path)):
                 continue  # it mounts nothing, and has a namespace of its own
             for word in re.findall(
                     r"(?m)^ExecStop\w*=.*|"
                     r"^(?:Protect\w+|Private(?!Network)\w+|\w+Paths|MountFlags)=.*", text):
                 self.wrong.append(f"{os.path.basename(path)} has {word}: an unmount of others' "
                                   "mounts, or a namespace of its own")
+
+    def unit(self, built):
+        """With the programs of the build directory."""
+        with open(built, encoding="utf-8") as f:
+            text = f.read()
+        for program, where in self.files.items():
+            if os.access(program, os.X_OK):
+                text = re.sub(rf"(?<=[=]){re.escape(where)}\b", program, text)
+        return text
 
     def scripts(self):
         for root, _, names in os.walk(self.dist):

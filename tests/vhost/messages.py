@@ -267,6 +267,8 @@ def exit_statuses():
                           f"{name} {argv}: status {status} where {due} is due: {out}")
     for argv, due in (([CTL], 2), ([CTL, "bogus"], 2), ([CTL, "show"], 2), ([CTL, "list", "x"], 2),
                       ([CTL, "metrics", "--openmetrics", "--json"], 2),
+                      ([CTL, "metrics", "--openmetrics", "--http"], 2),
+                      ([CTL, "status", "--http"], 2), ([CTL, "metrics", "--http"], 1),
                       ([CTL, "--bogus"], 2), ([CTL, "show", nobody], 1), ([CTL, "bind", "x"], 1),
                       ([CTL, "status", "/nix"], 1),
                       ([CTL, "status"], 0), ([CTL, "--help"], 0),

@@ -19,6 +19,7 @@ struct viofs_ctl_line {
 	bool latency, since; /* of status */
 	bool openmetrics;    /* of metrics */
 	const char *output;  /* of metrics */
+	bool http;           /* of metrics */
 	bool batch;          /* of top, as are the next three */
 	const char *frames, *interval, *sort;
 };
@@ -36,6 +37,8 @@ int viofs_ctl_status(const char *where, bool json);
 int viofs_ctl_metrics(const char *where, bool open, bool json);
 /* The same into a file, whole or not at all. */
 int viofs_ctl_metrics_into(const char *path, const char *where, bool open);
+/* The same to one HTTP client, whose connection is standard input. */
+int viofs_ctl_metrics_http(const char *where);
 /* @since: what came since the last look of this kind. */
 int viofs_ctl_latency(const char *where, bool json, bool since);
 int viofs_ctl_top(const struct viofs_ctl_line *l);

@@ -27,7 +27,8 @@ static const char usage[] =
 	"--interval S,\n"
 	"                        --batch, -n N: for logs\n"
 	"  metrics [WHERE]       what they count, for Prometheus; --openmetrics: in that format;\n"
-	"                        --output FILE: into it, whole\n"
+	"                        --output FILE: into it, whole; --http: to a client, on standard "
+	"input\n"
 	"  log-level MOUNTPOINT [LEVEL]\n"
 	"                        which messages its daemon logs: up to error, warning, info or "
 	"debug\n"
@@ -86,6 +87,8 @@ static int run_status(const struct viofs_ctl_line *l)
 
 static int run_metrics(const struct viofs_ctl_line *l)
 {
+	if (l->http)
+		return viofs_ctl_metrics_http(l->words[0]);
 	return l->output ? viofs_ctl_metrics_into(l->output, l->words[0], l->openmetrics)
 			 : viofs_ctl_metrics(l->words[0], l->openmetrics, l->json);
 }
@@ -133,6 +136,7 @@ static const struct option {
 	{ "--since", run_status, PLACE(since), false },
 	{ "--openmetrics", run_metrics, PLACE(openmetrics), false },
 	{ "--output", run_metrics, PLACE(output), true },
+	{ "--http", run_metrics, PLACE(http), false },
 	{ "--batch", run_top, PLACE(batch), false },
 	{ "-n", run_top, PLACE(frames), true },
 	{ "--interval", run_top, PLACE(interval), true },
@@ -195,6 +199,8 @@ static int run(const struct command *c, const struct viofs_ctl_line *l,
 		return misuse("--json does not go with", "--output");
 	if (l->json && l->openmetrics)
 		return misuse("--json does not go with", "--openmetrics");
+	if (l->http && (l->json || l->output || l->openmetrics))
+		return misuse("--http goes with no other option of metrics", NULL);
 	for (size_t i = 0; i < VIOFS_ARRAY_SIZE(options); i++)
 		if (seen[i] && seen[i]->of != c->run) {
 			viofs_ctl_complain("%s does not go with \"%s\". See viofsctl --help.",
