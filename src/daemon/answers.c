@@ -7,6 +7,7 @@
 #include "daemon/status.h"
 #include "daemon/supervision.h"
 #include "relay/observe.h"
+#include "viofs_config.h"
 
 #include <errno.h>
 #include <string.h>
@@ -63,6 +64,7 @@ static json_t *make_status(void *arg, const char *argument, int *fd)
 
 	viofs_mount_places(s->mount, &places);
 	if (status) {
+		json_object_set_new(status, "version", json_string(VIOFS_VERSION));
 		json_object_set_new(status, "mounts", viofs_status_mounts(&places));
 		json_object_set_new(status, "options", viofs_status_options(s->o));
 		json_object_set_new(status, "mounted", json_boolean(viofs_mount_exists(s->mount)));

@@ -89,6 +89,30 @@ def histograms_are_cumulative_and_end_with_all():
         s.umount()
 
 
+def requests_are_counted_by_opcode():
+    with Session().mount() as s:
+        use(s)
+        samples, types = parsed(must([CTL, "metrics", s.mnt]))
+        check(types["virtiofs_vfio_requests_total"] == "counter", types)
+        ops = {labels["op"]: v for name, labels, v in samples
+               if name == "virtiofs_vfio_requests_total"}
+        check(ops["WRITE"] > 0 and ops["LOOKUP"] > 0, ops)
+        for op, count in ops.items():
+            check(count == value(samples, "virtiofs_vfio_request_duration_seconds_count", op=op),
+                  ops)
+        s.umount()
+
+
+def mounts_have_their_version():
+    with Session().mount() as s:
+        version = must([CTL, "--version"]).split()[1]
+        for more in ([], ["--openmetrics"]):
+            samples, _ = parsed(must([CTL, "metrics", *more, s.mnt]))
+            value(samples, "virtiofs_vfio_mount_info", version=version, transport="vhost-user",
+                  mount=s.mnt)
+        s.umount()
+
+
 def what_counts_never_shrinks():
     """Prometheus would take that for a start anew, and all that was counted for what is new."""
     with Session().mount() as s:
@@ -192,6 +216,7 @@ def main():
     need_root()
     run_cases(named([
         numbers_are_those_of_status, histograms_are_cumulative_and_end_with_all,
+        requests_are_counted_by_opcode, mounts_have_their_version,
         what_counts_never_shrinks, openmetrics_has_its_own_heads_and_an_end,
         several_mounts_share_their_families, a_file_is_whole_or_as_it_was,
         without_a_mount_there_is_nothing,

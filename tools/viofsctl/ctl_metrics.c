@@ -152,6 +152,8 @@ static void print_info(const json_t *daemons, bool open)
 
 		print_name(&family, "_info", d);
 		putchar(',');
+		print_label("version", json_object_get(d, "version"));
+		putchar(',');
 		print_label("source", json_object_get(d, "source"));
 		putchar(',');
 		print_label("tag", json_object_get(device, "tag"));
@@ -217,6 +219,21 @@ static void print_times(const struct family *f, const json_t *daemons, bool open
 	}
 }
 
+/* The same counts as those of the histograms, by the name that is looked for first. */
+static void print_requests(const json_t *daemons, bool open)
+{
+	static const struct family family = { "requests", NULL,
+					      true,       "Requests answered, by opcode.",
+					      NULL,       NULL };
+	const json_t *d, *one;
+	size_t i, k;
+
+	print_head(&family, "counter", open);
+	json_array_foreach(daemons, i, d) json_array_foreach(json_object_get(d, "latency"), k, one)
+		print_end(&family, "_total", d, json_object_get(one, "op"),
+			  json_object_get(json_object_get(one, "total"), "count"));
+}
+
 /* Without, where this machine has no clock for it. */
 static void add_latency(json_t *daemon)
 {
@@ -244,8 +261,10 @@ int viofs_ctl_metrics(const char *where, bool open, bool json)
 		print_queue_family(&queue_families[i], all, open);
 	for (i = 0; json_array_size(all) && i < VIOFS_ARRAY_SIZE(times); i++)
 		print_times(&times[i], all, open);
-	if (json_array_size(all))
+	if (json_array_size(all)) {
+		print_requests(all, open);
 		print_info(all, open);
+	}
 	if (open)
 		puts("# EOF");
 	json_decref(all);
