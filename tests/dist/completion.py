@@ -104,7 +104,22 @@ class Completion:
         commands = re.findall(r"(?m)^  ([a-z-]+) ", text)
         assert len(commands) > 5, "viofsctl --help has another form: mend this test"
         self.same(shell, "viofsctl ", commands + ["--help", "--version"], work)
-        self.same(shell, "viofsctl list -", ["--json"], work)
+        options = {}
+        for command, rest in re.findall(r"(?ms)^  ([a-z-]+) (.*?)(?=^  [a-z]|^$)", text):
+            options[command] = re.findall(r"(?<=\s)--?[a-z]+", rest) + ["--json"]
+        options["capture"] = [word for pair in re.findall(
+            r"(?m)^ +(?:(-[a-z]), )?(--[a-z]+)", self.help("viofsctl", "capture")) for word in pair
+            if word]
+        assert set(options) == set(commands)
+        assert {"--batch", "-n", "--sort"} < set(options["top"]) and {
+            "--output", "--http"} < set(options["metrics"]) and {
+            "-w", "--write", "--data"} < set(options["capture"])
+        for command, words in options.items():
+            self.same(shell, f"viofsctl {command} -", words, work)
+        self.same(shell, "viofsctl metrics --o", ["--openmetrics", "--output"], work)
+        if shell == "bash":
+            for line in ("metrics --output ", "capture x -w "):
+                self.same(shell, "viofsctl " + line + "viofs-b", ["viofs-bench"], work)
         for command in re.findall(r"(?m)^  ([a-z-]+) SOURCE", text):
             self.same(shell, f"viofsctl {command} ", SOURCES, work)
         self.same(shell, "viofsctl show my", ["myfs"], work)

@@ -39,6 +39,16 @@ _viofsctl_commands() {
 	printf '%s\n' --help --version
 }
 
+# _viofsctl_options VIOFSCTL COMMAND: those that stand beside it in --help, or in its own.
+_viofsctl_options() {
+	if [[ $2 == capture ]]; then
+		"$1" capture --help | sed -nE 's/^  +((-[a-z]), )?(--[a-z]+).*/\2\n\3/p' | sed '/^$/d'
+	else
+		"$1" --help | awk -v c="$2" '/^$/ { on = 0 } /^  [a-z]/ { on = $1 == c } on' | grep -oE -- ' --?[a-z]+' | tr -d ' '
+		printf '%s\n' --json
+	fi
+}
+
 # The options after -o: what is typed up to the last comma stays.
 _virtiofs_vfio_options() {
 	local typed=${COMP_LINE:0:COMP_POINT} done='' words
@@ -69,10 +79,11 @@ _viofsctl() {
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		_virtiofs_vfio_offer_of _viofsctl_commands "$1"
-	elif [[ $2 == -* && $command == capture ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$("$1" capture --help | grep -oE -- '--[a-z]+')" -- "$2")
+	elif [[ $3 == --output || $3 == -w || $3 == --write ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 	elif [[ $2 == -* ]]; then
-		_virtiofs_vfio_offer --json
+		_virtiofs_vfio_offer_of _viofsctl_options "$1" "$command"
 	else
 		# What it takes stands behind its name.
 		case $("$1" --help | awk -v c="$command" '$1 == c { print $2 }') in

@@ -35,8 +35,15 @@ _viofsctl() {
 	if (( CURRENT == 2 )); then
 		found=(${(f)"$($words[1] --help | sed -nE 's/^  ([a-z-]+) .*/\1/p')"} --help --version)
 		compadd -a found
+	elif [[ ${words[CURRENT-1]} == (--output|-w|--write) ]]; then
+		_files
+	elif [[ $PREFIX == -* && $words[2] == capture ]]; then
+		found=(${=$($words[1] capture --help | sed -nE 's/^  +((-[a-z]), )?(--[a-z]+).*/\2 \3/p')})
+		compadd -a found
 	elif [[ $PREFIX == -* ]]; then
-		found=(--json)
+		# Those that stand beside the command in --help.
+		found=(${=$($words[1] --help | awk -v c="$words[2]" '/^$/ { on = 0 } /^  [a-z]/ { on = $1 == c } on' |
+			grep -oE -- ' --?[a-z]+')} --json)
 		compadd -a found
 	else
 		# What it takes stands behind its name.
