@@ -151,8 +151,9 @@ static void nonsense_is_taken_for_nothing(void **state)
 		"[{}]",
 		"[{'latency':7}]",
 		"[{'socket':'/run/1','at':2,'latency':[7,{},{'op':3}]}]",
-		"[{'socket':'/run/1','at':3,'queues':[[]],'latency':[{'op':'READ','total':{'steps':"
-		"[7,[],['x','y'],[1,2]]}}]}]",
+		("[{'socket':'/run/"
+		 "1','at':3,'queues':[[]],'latency':[{'op':'READ','total':{'steps':"
+		 "[7,[],['x','y'],[1,2]]}}]}]"),
 	};
 	char *screen;
 
