@@ -49,7 +49,7 @@ def case(capabilities, limit, left):
         # Long enough requests for whatever it allocates late.
         for i in range(20):
             must(["sh", "-c", 'head -c 3000000 /dev/zero >"$0" && cmp "$0" /dev/zero -n 3000000',
-                  s.path(f"f{i}")])
+                  s.path(f"f{i}")], 60)
         worker = json.loads(must([CTL, "status", "--json", s.mnt]))["worker"]
         with open(f"/proc/{worker}/status", encoding="utf-8") as f:
             has = next(int(line.split()[1], 16) for line in f if line.startswith("CapEff:"))

@@ -82,11 +82,21 @@ def memory_keeps_its_size():
             s.umount()
 
 
-def holes(options, size):
+def hugepages_can_be_had():
+    """By the pool, or by a limit that somebody else has raised; ours is put back once we have our own."""
+    with open("/proc/sys/vm/nr_overcommit_hugepages", encoding="ascii") as limit:
+        if int(limit.read()):
+            return True
+    with open("/proc/meminfo", encoding="ascii") as f:
+        return any(line.startswith("HugePages_Free:") and int(line.split()[1]) for line in f)
+
+
+def holes(options):
     """All pages are given back to the system: the session ends, and says why."""
     with Session(backend_args=["--no-cache"], options=options).mount() as s:
         works(s)
         got = page_size(s)
+        refilled = got == 4096 or hugepages_can_be_had()
         do(s, "punch")
         start = time.monotonic()
         status, out = run(["stat", s.path("f0")], 8)
@@ -94,22 +104,22 @@ def holes(options, size):
         s.ends(1, 5)
         check(time.monotonic() - start < 5, "too late")
         said = s.said()
-    if got == size and size > 4096:
-        check("SIGBUS" in said and "holes" in said, said)
-    else:
+    if refilled:
         check("the session failed: virtqueue 1: used.idx" in said, said)
+    else:
+        check("SIGBUS" in said and "holes" in said, said)
     return got
 
 
 def holes_in_small_pages():
     """They read as zeros, so the ring makes no sense."""
-    holes(*PAGES[0])
+    holes(PAGES[0][0])
 
 
 def holes_in_hugepages():
-    """There may be none to fill them with: the kernel kills who looks, and the supervisor says
-    so."""
-    if holes(*PAGES[1]) != PAGES[1][1]:
+    """There may be none to fill them with: the kernel kills who looks, successors too, and the
+    supervisor says so."""
+    if holes(PAGES[1][0]) != PAGES[1][1]:
         print("# no hugepages were to be had")
 
 

@@ -91,14 +91,14 @@ def run(argv, timeout=10, **more):
         return p.returncode, out.decode(errors="replace")
 
 
-def must(argv, timeout=10, **more):
+def must(argv, timeout=30, **more):
     """A child that has to work: its output."""
     status, out = run(argv, timeout, **more)
     check(status == 0, f"{' '.join(map(str, argv))}: status {status}: {out[-800:]}")
     return out
 
 
-def python(code, *args, timeout=30):
+def python(code, *args, timeout=60):
     """A few lines of Python that may touch the mount. It has to work."""
     return must([sys.executable, "-c", code, *args], timeout)
 

@@ -192,9 +192,22 @@ def deleted_files_make_room(kind, options=""):
             run(["umount", "-l", s.share])
 
 
-def a_stopped_worker_with_a_timeout():
-    """Requests that it doesn't read count: its supervisor ends it, after the time-out and 3 s."""
+def a_stopped_worker_is_succeeded():
+    """Requests that it doesn't read count: its supervisor kills it, after the time-out and 3 s, and
+    they are answered."""
     with Session(options="poll=irq,timeout=1", backend_args=["--no-cache"]).mount() as s:
+        s.stop_worker()
+        _, out = run(["stat", s.path("x")], 60)
+        check("No such file" in out, f"stat: {out}")
+        check("has done nothing about a request" in s.said(), s.said())
+        check(status(s)["restarts"] == 1, f"restarts: {status(s)['restarts']}")
+        s.umount()
+
+
+def a_stopped_worker_with_no_restarts():
+    """The session ends instead."""
+    options = "poll=irq,timeout=1,restarts=0"
+    with Session(options=options, backend_args=["--no-cache"]).mount() as s:
         s.stop_worker()
         time.sleep(5)
         check(s.daemon.poll() is None, "it was ended with nobody waiting: " + s.said())
@@ -226,7 +239,8 @@ def main():
     need_root()
     cases = [("locks that wait", locks_that_wait),
              ("forgets that are never taken", forgets_that_are_never_taken),
-             ("a stopped worker with a timeout", a_stopped_worker_with_a_timeout),
+             ("a stopped worker is succeeded", a_stopped_worker_is_succeeded),
+             ("a stopped worker with no restarts", a_stopped_worker_with_no_restarts),
              ("the age of what a stopped worker does not read",
               the_age_of_what_a_stopped_worker_does_not_read)]
 
