@@ -319,20 +319,33 @@ void viofs_async_use(struct viofs_async *a, struct viofs_session *view)
 	a->view = view;
 }
 
-int viofs_async_cancel(struct viofs_async *a, const void *user)
+/* Those of @user; @linked: only those that have not begun, as they are linked to others. Return:
+ * how many. */
+static int cancel(struct viofs_async *a, const void *user, bool linked)
 {
 	struct viofs_op *next;
 	int n = 0;
 
-	if (viofs_dev_is_elsewhere(a->s->dev))
-		return -ENODEV;
-	viofs_async_turn(a); /* what is answered already is not interrupted */
 	for (struct viofs_op *op = a->live; op; op = next) {
 		next = op->live_next;
-		if (op->ended || op->user != user)
+		if (op->ended || op->user != user || (linked && !op->prior))
 			continue;
 		viofs_op_cancel(op, -ECANCELED);
 		n++;
 	}
+	return n;
+}
+
+int viofs_async_cancel(struct viofs_async *a, const void *user)
+{
+	int n;
+
+	if (viofs_dev_is_elsewhere(a->s->dev))
+		return -ENODEV;
+	/* What is answered already is not interrupted; but that turn must begin nothing which is to
+	 * be given up. */
+	n = cancel(a, user, true);
+	viofs_async_turn(a);
+	n += cancel(a, user, false);
 	return n ? n : -ENOENT;
 }

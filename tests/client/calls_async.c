@@ -272,7 +272,10 @@ static void linked_calls(struct calls *t)
 	replace(t, a, f, 1, r);
 	CHECK(t, r[0] == -EBADF && r[1] == -ECANCELED && !r[2] && r[3] == -ECANCELED);
 	WORKS(t, viofs_path_stat(t->s, "L/new", 0, &st, &t->err));
-	/* One that is given up takes along what is linked to it. */
+	/* One that is given up takes along what is linked to it. There is room for all three:
+	 * nothing is sent for want of it before the second is given up. */
+	viofs_async_close(a);
+	WORKS(t, viofs_async_open(t->s, 4, &a, &t->err));
 	WORKS(t, viofs_path_unlink_async(a, "L/new", 0, &r[0]));
 	viofs_async_link(a);
 	WORKS(t, viofs_path_unlink_async(a, "L/file", 0, &r[1]));

@@ -137,15 +137,16 @@ def kind_of(what):
                         ("anon_inode:[io_uring]", "io_uring"),
                         ("anon_inode:[eventpoll]", "eventpoll"),
                         ("pipe:", "pipe"), ("socket:", "socket"),
-                        ("/run/virtiofs-vfio/", "record")):
+                        ("/run/virtiofs-vfio/", "record"),
+                        ("/memfd:viofs-capture", "capture")):
         if what.startswith(start):
             return kind
     return what
 
 
 def it_has_open_what_it_needs(args, options, foreground):
-    """No terminal, no memory to be mapped, no control socket, nothing in /run but a lock that is
-    only read."""
+    """No terminal, no memory to be mapped but what a capture goes to, no control socket, nothing in
+    /run but a lock that is only read."""
     lanes = 2 if "lanes=2" in options else 1
     with Session("device", args, options=options) as s:
         s.start_backend()
@@ -166,7 +167,7 @@ def it_has_open_what_it_needs(args, options, foreground):
         check({n for n, (what, _) in found.items() if what == "/dev/null"} == {0, 1, 2}, str(found))
         eventfds, rings = count.pop("eventfd"), count.pop("io_uring")
         check(count == {"null": 3, "fuse": lanes, "eventpoll": 1, "pipe": 2, "socket": 1,
-                        "record": 1}, str(found))
+                        "record": 1, "capture": 1}, str(found))
         check(eventfds <= 20 and rings <= 12, str(found))
         must(["umount", s.mnt])
         wait_until(lambda: not os.path.exists(f"/proc/{supervisor}/exe"), 5, "the end")
