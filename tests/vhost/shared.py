@@ -83,7 +83,7 @@ def memory_keeps_its_size():
 
 
 def hugepages_can_be_had():
-    """By the pool, or by a limit that somebody else has raised; ours is put back once we have our own."""
+    """By the pool, or by a limit that somebody else has raised; what we raise is put back."""
     with open("/proc/sys/vm/nr_overcommit_hugepages", encoding="ascii") as limit:
         if int(limit.read()):
             return True
