@@ -24,6 +24,8 @@
 /* After so long one that lives still isn't dying. */
 #define DYING_MAX_NS (10 * VIOFS_NSEC_PER_SEC)
 
+#define ENDED_EARLY "Ended by a signal before the mount answered."
+
 static void enter(struct viofs_supervision *s, enum viofs_phase_event event)
 {
 	s->phase = viofs_phase_next(s->phase, event);
@@ -134,6 +136,12 @@ bool viofs_course_read_report(struct viofs_supervision *s)
 	if (r.kind == VIOFS_REPORT_FAILED && succeeds)
 		viofs_err_prefix(&r.err, r.rc, "%s, and no other can go on",
 				 s->succession.last.text);
+	/* A signal that came first has aborted the mount that answers now. */
+	if (r.kind == VIOFS_REPORT_SERVING && !succeeds && s->asked) {
+		viofs_err_set(&r.err, -EINTR, ENDED_EARLY);
+		viofs_course_fail(s, -EINTR, &r.err);
+		return true;
+	}
 	if (r.kind == VIOFS_REPORT_LOST)
 		lose_device(s, r.rc, &r.err);
 	else if (r.kind == VIOFS_REPORT_FAILED)
@@ -283,7 +291,7 @@ static void reap(struct viofs_supervision *s)
 	s->worker.pid = 0;
 	hear_last_words(s);
 	if (s->asked && !viofs_worker_has_served(s->worker.state))
-		rc = viofs_err_set(&err, -EINTR, "Ended by a signal before the mount answered.");
+		rc = viofs_err_set(&err, -EINTR, ENDED_EARLY);
 	else if (!WIFSIGNALED(status) || !s->by_abort || WTERMSIG(status) != SIGKILL)
 		rc = viofs_worker_death(status, &err);
 	if (!rc && !viofs_worker_has_served(s->worker.state))

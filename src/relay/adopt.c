@@ -496,6 +496,15 @@ static int adopt_slots(struct viofs_relay *r, struct viofs_err *err)
 	return 0;
 }
 
+static int adopt_lanes(struct viofs_relay *r, const int *fuse_fds, struct viofs_err *err)
+{
+	int rc = viofs_lanes_adopt(r, fuse_fds);
+
+	if (rc == -ENOMEM)
+		return viofs_err_set(err, rc, "out of memory");
+	return rc ? contradicts(err, "lanes or what is parked,", r->lane_count) : 0;
+}
+
 static int adopt_parts(struct viofs_relay *r, const struct viofs_adopt_descriptors *d,
 		       struct viofs_err *err)
 {
@@ -518,8 +527,8 @@ static int adopt_parts(struct viofs_relay *r, const struct viofs_adopt_descripto
 	if (!rc)
 		rc = adopt_hiprio(r, on_ring, err);
 	free(on_ring);
-	if (!rc && viofs_lanes_adopt(r, d->lanes))
-		rc = contradicts(err, "lanes or what is parked,", r->lane_count);
+	if (!rc)
+		rc = adopt_lanes(r, d->lanes, err);
 	for (unsigned int i = 0; i < r->lane_count && !rc; i++)
 		rc = adopt_lane(&r->lanes[i], &q, err);
 	viofs_quarantine_fini(&q);

@@ -97,10 +97,11 @@ void viofs_interrupt_handle(struct viofs_lane *lane, const uint8_t *message, siz
 void viofs_interrupt_handle_mail(struct viofs_lane *lane)
 {
 	struct letter l;
+	size_t len;
 
-	while (viofs_mailbox_read(&lane->mailbox, &l, sizeof(l))) {
-		/* A dead process's letter may say anything. */
-		if (l.origin < lane->relay->lane_count)
+	while (viofs_mailbox_read(&lane->mailbox, &l, sizeof(l), &len)) {
+		/* A dead process's letter may say anything, or nothing. */
+		if (len == sizeof(l) && l.origin < lane->relay->lane_count)
 			follow_interrupt(lane, &l);
 		viofs_mailbox_drop(&lane->mailbox);
 	}

@@ -29,9 +29,11 @@ int64_t viofs_lane_oldest_ns(const struct viofs_lane *lane, bool lockers)
 	for (unsigned int i = 0; i < lane->slots.count; i++) {
 		const struct viofs_slot *slot = viofs_slots_at(&lane->slots, i);
 		bool waits = slot->state == VIOFS_SLOT_QUEUED || slot->state == VIOFS_SLOT_WAITING;
+		/* For the supervisor it is the worker's word: a time that can't be is none. */
+		int64_t since = VIOFS_READ_ONCE(slot->since);
 
-		if (waits && (lockers || !slot->shape.may_wait))
-			oldest = VIOFS_MAX(oldest, now - slot->since);
+		if (waits && (lockers || !slot->shape.may_wait) && since >= 0)
+			oldest = VIOFS_MAX(oldest, now - since);
 	}
 	return oldest;
 }

@@ -29,14 +29,16 @@ int viofs_mailbox_pass(struct viofs_lane *to, void *message, size_t len)
 	return rc;
 }
 
-bool viofs_mailbox_read(struct viofs_mailbox *m, void *message, size_t len)
+bool viofs_mailbox_read(struct viofs_mailbox *m, void *message, size_t size, size_t *len)
 {
 	const struct viofs_parked *letter;
 
 	pthread_mutex_lock(&m->lock);
 	letter = viofs_parking_first(&m->letters);
-	if (letter)
-		viofs_parking_copy(&m->letters, letter, 0, message, VIOFS_MIN(len, letter->len));
+	if (letter) {
+		*len = letter->len;
+		viofs_parking_copy(&m->letters, letter, 0, message, VIOFS_MIN(size, *len));
+	}
 	pthread_mutex_unlock(&m->lock);
 	return letter;
 }

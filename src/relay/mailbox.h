@@ -26,8 +26,12 @@ void viofs_mailbox_init(struct viofs_mailbox *m);
  * Return: 0; -ENOMEM. */
 int viofs_mailbox_pass(struct viofs_lane *to, void *message, size_t len);
 
-/** viofs_mailbox_read() - a copy of the oldest, which stays there. Return: false: there is none. */
-bool viofs_mailbox_read(struct viofs_mailbox *m, void *message, size_t len);
+/**
+ * viofs_mailbox_read() - a copy of the oldest, which stays there
+ * @size: of @message. @len: out, of the letter, which may be shorter or longer.
+ * Return: false: there is none.
+ */
+bool viofs_mailbox_read(struct viofs_mailbox *m, void *message, size_t size, size_t *len);
 
 /** viofs_mailbox_drop() - the oldest was dealt with. */
 void viofs_mailbox_drop(struct viofs_mailbox *m);

@@ -8,7 +8,6 @@ const char *viofs_quirk_text(unsigned int bit)
 	static const char *const texts[VIOFS_QUIRKS] = {
 		"used.len is 0 with a good reply",
 		"no FUSE_MAX_PAGES: requests of 128 KiB at most",
-		"replies of a wrong length",
 		"INIT flags that were never offered",
 		"open flags that need the kernel's own driver",
 		"answered FUSE_INIT only after a second notification",

@@ -17,11 +17,10 @@
 /* Quirks met (bits of viofs_relay_stats.quirks). */
 #define VIOFS_QUIRK_USED_LEN_ZERO (1U << 0) /* used.len is 0 with a good reply */
 #define VIOFS_QUIRK_NO_MAX_PAGES (1U << 1)  /* requests of 128 KiB at most */
-#define VIOFS_QUIRK_FIXED_SIZE (1U << 2)    /* replies of a wrong length, refused */
-#define VIOFS_QUIRK_INIT_FLAGS (1U << 3)    /* INIT flags set that were never offered */
-#define VIOFS_QUIRK_OPEN_FLAGS (1U << 4)    /* open flags that can't be kept */
-#define VIOFS_QUIRK_LOST_KICK (1U << 5)     /* answered INIT only after a second notification */
-#define VIOFS_QUIRKS 6
+#define VIOFS_QUIRK_INIT_FLAGS (1U << 2)    /* INIT flags set that were never offered */
+#define VIOFS_QUIRK_OPEN_FLAGS (1U << 3)    /* open flags that can't be kept */
+#define VIOFS_QUIRK_LOST_KICK (1U << 4)     /* answered INIT only after a second notification */
+#define VIOFS_QUIRKS 5
 
 /** enum viofs_stage - where a session stands */
 enum viofs_stage {

@@ -796,6 +796,29 @@ static void lies_about_what_is_parked(void)
 		   8, 1);
 }
 
+static bool no_lanes;
+
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	if (no_lanes && size == sizeof(struct viofs_lane))
+		return NULL;
+	return __real_aligned_alloc(alignment, size);
+}
+
+static void want_of_memory_is_no_contradiction(void **state)
+{
+	bench_serve_by_all();
+	bench_kill();
+	no_lanes = true;
+	assert_int_equal(bench_try_adopt(), -ENOMEM);
+	no_lanes = false;
+	assert_string_equal(bench.err.text, "out of memory");
+	bench_adopt();
+	bench_end();
+}
+
 /* Whoever wrote the state may have been taken over by the device. */
 static void lies_are_refused(void **state)
 {
@@ -874,6 +897,7 @@ int main(void)
 		FORM(forgets_are_noted_once, bench_set_up),
 		FORM(what_has_landed_begins_anew, bench_set_up),
 		FORM(another_version_is_refused, bench_set_up),
+		FORM(want_of_memory_is_no_contradiction, bench_set_up),
 		FORM(lies_are_refused, bench_set_up),
 		FORM(nothing_is_of_another_lane, set_up_lanes),
 	};

@@ -157,8 +157,9 @@ static void letters_come_in_their_order_and_wake(void **state)
 {
 	struct viofs_lane *to = &relay.lanes[1];
 	char text[] = "one";
+	size_t len;
 
-	assert_false(viofs_mailbox_read(&to->mailbox, text, sizeof(text)));
+	assert_false(viofs_mailbox_read(&to->mailbox, text, sizeof(text), &len));
 	assert_int_equal(viofs_mailbox_pass(to, text, sizeof(text)), 0);
 	memcpy(text, "two", sizeof(text));
 	assert_int_equal(viofs_mailbox_pass(to, text, sizeof(text)), 0);
@@ -166,13 +167,20 @@ static void letters_come_in_their_order_and_wake(void **state)
 	assert_int_equal(woken(1), 2);
 	assert_int_equal(woken(0) + woken(2), 0);
 	for (int i = 0; i < 2; i++) {
-		assert_true(viofs_mailbox_read(&to->mailbox, text, sizeof(text)));
+		assert_true(viofs_mailbox_read(&to->mailbox, text, sizeof(text), &len));
 		assert_string_equal(text, i ? "two" : "one");
+		assert_int_equal(len, sizeof(text));
 		assert_true(to->mailbox.full);
 		viofs_mailbox_drop(&to->mailbox);
 		assert_int_equal(to->mailbox.full, i == 0);
 	}
-	assert_false(viofs_mailbox_read(&to->mailbox, text, sizeof(text)));
+	assert_false(viofs_mailbox_read(&to->mailbox, text, sizeof(text), &len));
+	/* A short one says so. */
+	assert_int_equal(viofs_mailbox_pass(to, text, 1), 0);
+	assert_true(viofs_mailbox_read(&to->mailbox, text, sizeof(text), &len));
+	assert_int_equal(len, 1);
+	viofs_mailbox_drop(&to->mailbox);
+	assert_int_equal(woken(1), 1);
 }
 
 static void who_looks_is_told_each_lanes_turns(void **state)
@@ -253,6 +261,13 @@ static void the_oldest_request_is_one_that_somebody_waits_for(void **state)
 		slots[i].state = VIOFS_SLOT_FREE;
 	is_about(viofs_observe_oldest_ns(&relay), 20);
 	is_about(viofs_observe_unanswered_ns(&relay), 20);
+	/* A time that can't be, which a worker was made to write, is nobody's age. */
+	slots[3].state = VIOFS_SLOT_QUEUED;
+	slots[3].since = INT64_MIN + 1;
+	is_about(viofs_observe_oldest_ns(&relay), 20);
+	slots[3].since = INT64_MAX;
+	is_about(viofs_observe_oldest_ns(&relay), 20);
+	slots[3].state = VIOFS_SLOT_FREE;
 }
 
 static void a_slot_is_found_in_its_lane(void **state)

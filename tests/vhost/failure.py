@@ -178,6 +178,27 @@ def a_device_that_knows_no_interrupt():
         s.umount()
 
 
+def a_signal_and_the_first_answer_at_once():
+    """The supervisor finds both: the mount is aborted, and nobody is told that it is there."""
+    with Session("device", ["--latency", "300000"]) as s:
+        s.start_backend()
+        s.start_daemon()
+        children = f"/proc/{s.daemon.pid}/task/{s.daemon.pid}/children"
+
+        def worker():
+            with open(children, encoding="ascii") as f:
+                return f.read().split()
+        wait_until(worker, 20, "a worker")
+        os.kill(s.daemon.pid, signal.SIGSTOP)
+        os.kill(s.daemon.pid, signal.SIGTERM)
+        # A report that comes later finds no mount: that is told in the same way.
+        time.sleep(1)
+        os.kill(s.daemon.pid, signal.SIGCONT)
+        s.ends(1, 60)
+        check("before the mount answered" in s.said(), s.said())
+        check("is mounted at" not in s.said(), s.said())
+
+
 def main():
     need_root()
     cases = []
@@ -190,6 +211,7 @@ def main():
             cases.append((name + f" # SKIP no {program}", lambda: None))
     run_cases(cases + named([
         killed_while_idle, killed_before_init_is_answered, silence_and_a_signal,
+        a_signal_and_the_first_answer_at_once,
         interrupts_that_never_come, a_storm_of_interrupts, held_queues_and_many_callers,
         who_waits_for_a_lock_can_be_killed, a_device_that_knows_no_interrupt,
     ]))
