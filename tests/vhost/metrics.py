@@ -8,10 +8,14 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 
 from vhostlib import CTL, Session, check, must, named, need_root, run, run_cases
 
 FETCHED = os.path.join(os.environ["VIOFS_DOWNLOAD"], "bookworm/prometheus/usr/bin/promtool")
+PROMTOOL = FETCHED if os.path.exists(FETCHED) else shutil.which("promtool")
+DASHBOARD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs",
+                         "grafana-dashboard.json")
 SAMPLE = re.compile(r'^([a-z_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*)\} (\S+)$')
 LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
 
@@ -185,6 +189,31 @@ def a_file_is_whole_or_as_it_was():
         s.umount()
 
 
+def dashboard_targets():
+    with open(DASHBOARD, encoding="utf-8") as f:
+        targets = [target for panel in json.load(f)["panels"] for target in panel["targets"]]
+    check(len(targets) > 10, targets)
+    return targets
+
+
+def the_dashboard_names_what_there_is():
+    with Session().mount() as s:
+        use(s)
+        labels = {}
+        for name, had, _ in parsed(must([CTL, "metrics", s.mnt]))[0]:
+            labels.setdefault(name, set()).update(had)
+        for target in dashboard_targets():
+            named_there = re.findall(r"virtiofs_vfio_\w+", target["expr"])
+            check(named_there, target)
+            needed = set(re.findall(r"(\w+)=~?\"", target["expr"]))
+            for group in re.findall(r"by \(([\w, ]+)\)", target["expr"]):
+                needed |= set(group.split(", "))
+            needed |= set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")))
+            for name in named_there:
+                check(needed <= labels.get(name, set()), f"{target}: {labels.get(name)}")
+        s.umount()
+
+
 def without_a_mount_there_is_nothing():
     status, out = run([CTL, "metrics"])
     check(status == 0 and not out, out)
@@ -194,19 +223,28 @@ def without_a_mount_there_is_nothing():
 
 
 def promtool_has_nothing_to_say():
-    promtool = FETCHED if os.path.exists(FETCHED) else shutil.which("promtool")
     with Session().mount() as s:
         use(s)
         text = must([CTL, "metrics", s.mnt])
-        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True,
+        done = subprocess.run([PROMTOOL, "check", "metrics"], input=text, capture_output=True,
                               text=True, timeout=60, check=False)
         check(done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr)
         s.umount()
 
 
+def promtool_takes_the_dashboard():
+    """Each expression, as a rule."""
+    rules = [{"record": "x", "expr": target["expr"].replace("$__rate_interval", "1m"),
+              "labels": {"number": str(i)}} for i, target in enumerate(dashboard_targets())]
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as f:
+        json.dump({"groups": [{"name": "x", "rules": rules}]}, f)
+        f.flush()
+        must([PROMTOOL, "check", "rules", f.name], 60)
+
+
 def promtool_cases():
-    cases = named([promtool_has_nothing_to_say])
-    if os.path.exists(FETCHED) or shutil.which("promtool"):
+    cases = named([promtool_has_nothing_to_say, promtool_takes_the_dashboard])
+    if PROMTOOL:
         return cases
     return [(f"{name} # SKIP no promtool (Debian's package prometheus)", lambda: None) for name,
             _ in cases]
@@ -218,7 +256,8 @@ def main():
         numbers_are_those_of_status, histograms_are_cumulative_and_end_with_all,
         requests_are_counted_by_opcode, mounts_have_their_version,
         what_counts_never_shrinks, openmetrics_has_its_own_heads_and_an_end,
-        several_mounts_share_their_families, a_file_is_whole_or_as_it_was,
+        the_dashboard_names_what_there_is, several_mounts_share_their_families,
+        a_file_is_whole_or_as_it_was,
         without_a_mount_there_is_nothing,
     ]) + promtool_cases())
 

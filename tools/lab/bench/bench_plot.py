@@ -110,10 +110,11 @@ class Panel:
         return self.out
 
 
-def page(title, rows_of_panels):
+def page(title, rows_of_panels, **origin):
     """An SVG: rows of two panels each."""
     out = [f'<text x="16" y="24" class="title">{escape(title)}</text>']
     for i, panels in enumerate(rows_of_panels):
         for j, panel in enumerate(panels):
             out += panel.draw(j * (PANEL_WIDTH + 12), 32 + i * (PANEL_HEIGHT + 24))
-    return bench_report.svg(title, WIDTH, 32 + len(rows_of_panels) * (PANEL_HEIGHT + 24), out)
+    return bench_report.svg(title, WIDTH, 32 + len(rows_of_panels) * (PANEL_HEIGHT + 24), out,
+                            **origin)

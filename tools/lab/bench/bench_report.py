@@ -274,11 +274,11 @@ class Chart:
         return svg(title, WIDTH, height, self.out)
 
 
-def svg(title, width, height, elements):
+def svg(title, width, height, elements, origin="docs/performance.md; made by tools/bench"):
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" '
             f'height="{height}" role="img">\n<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n'
-            f'<!-- A chart of docs/performance.md; made by tools/bench. -->\n'
+            f'<!-- A chart of {origin}. -->\n'
             f'<title>{escape(title)}</title>\n<style>{STYLE}</style>\n'
             f'<rect x="0" y="0" width="{width}" height="{height}" class="back"/>\n' +
             "\n".join(elements) + "\n</svg>\n")
