@@ -278,6 +278,22 @@ static void hiprio_passes_full_rings(void **state)
 	bench_end();
 }
 
+/* The kernel has ended its requests already, so there is nothing to wait for: not for as long as
+ * the session may take to end, which is longer than bench_join() waits. */
+static void at_the_end_a_lost_device_is_not_waited_for(void **state)
+{
+	bench.config.end_timeout_ms = 60000;
+	fill(3);
+	shutdown(bench.kernel, SHUT_WR);
+	for (int ms = 0; !viofs_outcome_is_stopping(&bench.relay->outcome) && ms < 5000; ms++)
+		usleep(1000);
+	assert_true(viofs_outcome_is_stopping(&bench.relay->outcome));
+	bench.function.faults.gone = true;
+	assert_int_equal(bench_join(), 0);
+	assert_int_equal(bench_stats()->stage, VIOFS_STAGE_ENDED);
+	assert_int_equal(model_device_count(&bench.device, FUSE_DESTROY), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -297,6 +313,7 @@ int main(void)
 		TEST(hiprio_passes_one_held_queue),
 		TEST(hiprio_passes_several_held_queues),
 		TEST(hiprio_passes_full_rings),
+		TEST(at_the_end_a_lost_device_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
