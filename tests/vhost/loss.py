@@ -234,6 +234,7 @@ def supervisor_killed(look):
     with Session("c") as s:
         s.mount()
         record, = s.records()
+        worker = json.loads(must([CTL, "status", "--json", s.mnt]))["worker"]
         s.daemon.kill()
         s.daemon.wait(5)
         must(["ls", s.mnt], 5)
@@ -241,6 +242,8 @@ def supervisor_killed(look):
         check(os.path.exists(record), "the record went while a worker holds it")
         must(["umount", s.mnt], 10)
         s.backend.wait(10)
+        # It has closed the device, and ends.
+        wait_until(lambda: not os.path.exists(f"/proc/{worker}/exe"), 5, "the worker's end")
         check(os.path.exists(record), "nobody has looked yet")
         look(s)
         is_gone(record)
