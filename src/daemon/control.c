@@ -259,7 +259,7 @@ static ssize_t receive_some(int sock, char *buf, size_t size, int *fd)
 			    .msg_iovlen = 1,
 			    .msg_control = &room,
 			    .msg_controllen = sizeof(room) };
-	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 
 	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -270,23 +270,39 @@ static ssize_t receive_some(int sock, char *buf, size_t size, int *fd)
 	return n;
 }
 
-static int receive(int fd, json_t **reply, int *extra)
+/* Up to the end of what is sent. Return: bytes, or an error. */
+static ssize_t receive_all(int fd, char *text, int64_t until, int *extra)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < REPLY_MAX) {
+		if (!wait_for(fd, POLLIN, until))
+			return -ETIMEDOUT;
+		n = receive_some(fd, text + len, REPLY_MAX - len, extra);
+		if (!n)
+			break;
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (n > 0)
+			len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static int receive(int fd, json_t **reply, int64_t until, int *extra)
 {
 	char *text = malloc(REPLY_MAX);
-	size_t len = 0;
-	ssize_t n = 0;
+	ssize_t len;
 
 	if (!text)
 		return -ENOMEM;
-	while (len < REPLY_MAX && (n = receive_some(fd, text + len, REPLY_MAX - len, extra)) > 0)
-		len += (size_t)n;
-	if (n < 0) {
-		int rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
-
+	len = receive_all(fd, text, until, extra);
+	if (len < 0) {
 		free(text);
-		return rc;
+		return (int)len;
 	}
-	*reply = json_loadb(text, len, 0, NULL);
+	*reply = json_loadb(text, (size_t)len, 0, NULL);
 	free(text);
 	return *reply ? 0 : -EPROTO;
 }
@@ -320,7 +336,7 @@ int viofs_control_ask_fd(const char *path, const char *line, json_t **reply, int
 	if (!rc) {
 		send_all(fd, line, strlen(line), until);
 		send_all(fd, "\n", 1, until);
-		rc = receive(fd, reply, fd_out);
+		rc = receive(fd, reply, until, fd_out);
 	}
 	close(fd);
 	return rc;

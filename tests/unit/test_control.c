@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -329,6 +330,43 @@ static void a_descriptor_comes_along_and_is_closed_behind(void **state)
 }
 
 /* Whoever asks and goes, or asks nothing, is nobody's end. */
+static void is_signalled(int signo)
+{
+}
+
+/* Answers after several signals of the caller's timer. */
+static void *serve_late(void *arg)
+{
+	usleep(100000);
+	return serve_one(arg);
+}
+
+static void signals_do_not_end_the_wait_for_an_answer(void **state)
+{
+	const struct sigaction handled = { .sa_handler = is_signalled };
+	const struct itimerval often = { { 0, 5000 }, { 0, 5000 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct sigaction before;
+	json_t *reply = NULL;
+	sigset_t alarms;
+	int rc;
+
+	/* The other thread has them blocked: they come to who waits. */
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+	assert_int_equal(pthread_create(&server, NULL, serve_late, NULL), 0);
+	sigaction(SIGALRM, &handled, &before);
+	pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	rc = viofs_control_ask(address.sun_path, "status", &reply);
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	pthread_join(server, NULL);
+	assert_int_equal(rc, 0);
+	assert_string_equal(json_string_value(json_object_get(reply, "said")), "hello");
+	json_decref(reply);
+}
+
 static void a_client_that_goes_is_no_harm(void **state)
 {
 	for (int says = 0; says < 2; says++) {
@@ -393,6 +431,7 @@ int main(void)
 		TEST(each_of_a_crowd_has_its_answer),
 		TEST(a_long_answer_comes_whole),
 		TEST(a_descriptor_comes_along_and_is_closed_behind),
+		TEST(signals_do_not_end_the_wait_for_an_answer),
 		TEST(a_client_that_goes_is_no_harm),
 		TEST(what_is_no_answer_is_an_error),
 	};
