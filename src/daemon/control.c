@@ -2,6 +2,7 @@
 /* The control socket, both sides. */
 #include "daemon/control.h"
 #include "attach/record.h"
+#include "base/fd_pass.h"
 #include "base/util.h"
 #include "viofs_config.h"
 
@@ -32,14 +33,6 @@ static int fill_address(struct sockaddr_un *a, const char *path)
 		return -ENAMETOOLONG;
 	strcpy(a->sun_path, path);
 	return 0;
-}
-
-static void set_timeout(int fd, int seconds)
-{
-	const struct timeval t = { .tv_sec = seconds };
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
 }
 
 void viofs_control_path(char *buf, size_t size, const char *address)
@@ -104,28 +97,6 @@ static void send_all(int fd, const char *text, size_t len, int64_t until)
 		text += n;
 		len -= (size_t)n;
 	}
-}
-
-/* Room for one descriptor beside a message. */
-union fd_room {
-	struct cmsghdr head;
-	char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-/* The first byte, and a descriptor with it. Return: bytes sent. */
-static size_t send_with_fd(int sock, const char *text, int fd)
-{
-	union fd_room room = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
-					 .cmsg_level = SOL_SOCKET,
-					 .cmsg_type = SCM_RIGHTS } };
-	struct iovec byte = { (char *)text, 1 };
-	const struct msghdr m = { .msg_iov = &byte,
-				  .msg_iovlen = 1,
-				  .msg_control = &room,
-				  .msg_controllen = sizeof(room) };
-
-	memcpy(CMSG_DATA(&room.head), &fd, sizeof(fd));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1;
 }
 
 static json_t *error(const char *text)
@@ -207,7 +178,7 @@ static void send_reply(int fd, const json_t *reply, int extra)
 	size_t sent = 0;
 
 	if (text && extra >= 0)
-		sent = send_with_fd(fd, text, extra);
+		sent = !viofs_fd_pass(fd, *text, extra);
 	if (text) {
 		send_all(fd, text + sent, strlen(text + sent), until);
 		send_all(fd, "\n", 1, until);
@@ -250,26 +221,6 @@ void viofs_control_close(int listener, const char *address)
 	close(listener);
 }
 
-/* recv(2), also of a descriptor; *fd stays -1 if none comes. */
-static ssize_t receive_some(int sock, char *buf, size_t size, int *fd)
-{
-	struct iovec data = { buf, size };
-	union fd_room room;
-	struct msghdr m = { .msg_iov = &data,
-			    .msg_iovlen = 1,
-			    .msg_control = &room,
-			    .msg_controllen = sizeof(room) };
-	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return n;
-	if (*fd >= 0)
-		close(*fd);
-	memcpy(fd, CMSG_DATA(c), sizeof(*fd));
-	return n;
-}
-
 /* Up to the end of what is sent. Return: bytes, or an error. */
 static ssize_t receive_all(int fd, char *text, int64_t until, int *extra)
 {
@@ -279,10 +230,10 @@ static ssize_t receive_all(int fd, char *text, int64_t until, int *extra)
 	while (len < REPLY_MAX) {
 		if (!wait_for(fd, POLLIN, until))
 			return -ETIMEDOUT;
-		n = receive_some(fd, text + len, REPLY_MAX - len, extra);
+		n = viofs_fd_receive(fd, text + len, REPLY_MAX - len, MSG_DONTWAIT, extra);
 		if (!n)
 			break;
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
+		if (n < 0 && errno != EAGAIN)
 			return -errno;
 		if (n > 0)
 			len += (size_t)n;
@@ -318,6 +269,7 @@ int viofs_control_ask(const char *path, const char *line, json_t **reply)
 
 int viofs_control_ask_fd(const char *path, const char *line, json_t **reply, int *fd_out)
 {
+	const struct timeval turn = { .tv_sec = ASK_TIMEOUT_S };
 	int64_t until = viofs_now_ns() + ASK_TIMEOUT_S * VIOFS_NSEC_PER_SEC;
 	struct sockaddr_un a;
 	int fd, rc;
@@ -330,9 +282,11 @@ int viofs_control_ask_fd(const char *path, const char *line, json_t **reply, int
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	set_timeout(fd, ASK_TIMEOUT_S);
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		rc = -errno;
+	/* Where a crowd asks, connect(2) waits for its turn. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &turn, sizeof(turn));
+	do
+		rc = connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
+	while (rc == -EINTR);
 	if (!rc) {
 		send_all(fd, line, strlen(line), until);
 		send_all(fd, "\n", 1, until);

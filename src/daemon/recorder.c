@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Handing out the records of what passes. */
 #include "daemon/recorder.h"
+#include "base/fd_pass.h"
 #include "base/log.h"
 #include "base/util.h"
 
@@ -13,12 +14,6 @@
 
 /* Who is asked answers at once, or is about to end. */
 #define ANSWER_TIMEOUT_S 5
-
-/* Room for one descriptor beside a message. */
-union fd_room {
-	struct cmsghdr head;
-	char bytes[CMSG_SPACE(sizeof(int))];
-};
 
 void viofs_recorder_init(struct viofs_recorder *r, struct viofs_capture *c)
 {
@@ -47,23 +42,6 @@ void viofs_recorder_fini(struct viofs_recorder *r)
 	r->epoll_fd = -1;
 }
 
-/* A byte, and a descriptor with it. Return: 0 or -errno. */
-static int send_fd(int sock, int fd)
-{
-	union fd_room room = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
-					 .cmsg_level = SOL_SOCKET,
-					 .cmsg_type = SCM_RIGHTS } };
-	char zero = 0;
-	struct iovec byte = { &zero, 1 };
-	const struct msghdr m = { .msg_iov = &byte,
-				  .msg_iovlen = 1,
-				  .msg_control = &room,
-				  .msg_controllen = sizeof(room) };
-
-	memcpy(CMSG_DATA(&room.head), &fd, sizeof(fd));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static int hand_out(struct viofs_recorder *r, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -71,7 +49,7 @@ static int hand_out(struct viofs_recorder *r, int fd)
 
 	if (memory < 0)
 		return memory;
-	rc = send_fd(fd, memory);
+	rc = viofs_fd_pass(fd, 0, memory);
 	close(memory);
 	if (!rc && epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		rc = -errno;
@@ -128,26 +106,13 @@ void viofs_recorder_look(struct viofs_recorder *r)
 int viofs_recorder_accept(int fd)
 {
 	const struct timeval t = { .tv_sec = ANSWER_TIMEOUT_S };
-	char byte;
-	struct iovec data = { &byte, 1 };
-	union fd_room room;
-	struct msghdr m = { .msg_iov = &data,
-			    .msg_iovlen = 1,
-			    .msg_control = &room,
-			    .msg_controllen = sizeof(room) };
-	const struct cmsghdr *c;
 	int memory = -1;
-	ssize_t n;
+	char byte;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-	if (n < 0)
+	if (viofs_fd_receive(fd, &byte, 1, 0, &memory) < 0)
 		return -errno;
-	c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return -EPROTO;
-	memcpy(&memory, CMSG_DATA(c), sizeof(memory));
-	return memory;
+	return memory < 0 ? -EPROTO : memory;
 }
 
 int viofs_recorder_start(int fd, const struct viofs_recorder_wish *wish)
@@ -156,7 +121,7 @@ int viofs_recorder_start(int fd, const struct viofs_recorder_wish *wish)
 
 	if (send(fd, wish, sizeof(*wish), MSG_NOSIGNAL) < 0)
 		return -errno;
-	if (recv(fd, &rc, sizeof(rc), 0) < 0)
+	if (viofs_fd_receive(fd, &rc, sizeof(rc), 0, NULL) < 0)
 		return -errno;
 	return rc;
 }

@@ -7,6 +7,7 @@
  */
 #include "vhost/wire.h"
 
+#include "base/fd_pass.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -133,47 +134,12 @@ int viofs_vhost_send(int sock, const struct viofs_vhost_message *m, int fd, bool
 	return 0;
 }
 
-/* Take the descriptor that came along, unless there is one already. */
-static void take_fd(struct msghdr *msg, int *fd)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int got;
-
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len != CMSG_LEN(sizeof(got)))
-		return;
-	memcpy(&got, CMSG_DATA(c), sizeof(got));
-	if (*fd < 0)
-		*fd = got;
-	else
-		close(got);
-}
-
-/* recv(2), with room for one descriptor where @fd is wanted. The kernel closes what has no room. */
-static ssize_t receive_some(int sock, void *buf, size_t len, int *fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
-	struct iovec iov = { buf, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (fd) {
-		msg.msg_control = control;
-		/* CMSG_SPACE() has room for two on 64 bits. */
-		msg.msg_controllen = CMSG_LEN(sizeof(int));
-	}
-	n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n > 0 && fd)
-		take_fd(&msg, fd);
-	return n;
-}
-
 static int receive_all(int sock, void *buf, size_t len, int *fd, int64_t end_ns)
 {
 	uint8_t *p = buf;
 
 	while (len) {
-		ssize_t n = receive_some(sock, p, len, fd);
+		ssize_t n = viofs_fd_receive(sock, p, len, MSG_DONTWAIT, fd);
 		int rc;
 
 		if (n > 0) {
@@ -183,8 +149,6 @@ static int receive_all(int sock, void *buf, size_t len, int *fd, int64_t end_ns)
 		}
 		if (!n)
 			return -ECONNRESET;
-		if (errno == EINTR)
-			continue;
 		if (errno != EAGAIN)
 			return closed(-errno);
 		rc = wait_for(sock, POLLIN, end_ns);
